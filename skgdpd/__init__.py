@@ -1,0 +1,16 @@
+"""Early classification of time series, taught by a whole-series teacher (GDPD)."""
+
+from ._gdpd import GDPDClassifier
+from ._prefix import DistilledPrefixClassifier, PrefixClassifier
+from ._prior import DiffusionFeaturePrior
+from ._truncation import PrefixTruncator
+from ._version import __version__
+
+__all__ = [
+    "DiffusionFeaturePrior",
+    "DistilledPrefixClassifier",
+    "GDPDClassifier",
+    "PrefixClassifier",
+    "PrefixTruncator",
+    "__version__",
+]

@@ -1,0 +1,87 @@
+"""A trained network with the view that it sees series through."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ._panel import Panel
+from ._views import Series, View
+from .nets.student import StudentNet
+
+Floats = NDArray[np.float32]
+
+
+class SeriesNetwork:
+    """Student or teacher network, ready to predict.
+
+    Parameters
+    ----------
+    view : View
+        Fitted; what the network sees of a series.
+    module : StudentNet
+        Trained, on ``device``.
+    device : torch.device
+        Where it runs.
+    batch_size : int
+        Series run at once in prediction; bounds the memory.
+
+    Notes
+    -----
+    Pickles hold the weights on the CPU, so that a model trained on CUDA opens anywhere; it goes
+    back to its device where that exists.
+    """
+
+    def __init__(
+        self, view: View, module: StudentNet, device: torch.device, batch_size: int
+    ) -> None:
+        self.view = view
+        self.module = module.requires_grad_(False).eval()
+        self.device = device
+        self.batch_size = batch_size
+
+    def run_panel(self, panel: Panel, name: str = "X") -> tuple[Floats, Floats]:
+        """Features ``(n, n_features)`` and logits ``(n, n_classes)`` of a panel."""
+        return self.run(self.view(panel, name))
+
+    def run(self, series: Series) -> tuple[Floats, Floats]:
+        """Features and logits of views ``(n, c, t)`` as the network sees them."""
+        with torch.inference_mode():
+            parts = [
+                self.module(torch.from_numpy(chunk).to(self.device))
+                for chunk in _chunks(series, self.batch_size)
+            ]
+            if len(parts) == 1:
+                return parts[0].features.cpu().numpy(), parts[0].logits.cpu().numpy()
+            features = torch.cat([part.features for part in parts])
+            logits = torch.cat([part.logits for part in parts])
+            return features.cpu().numpy(), logits.cpu().numpy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        module = self.module
+        if self.device.type != "cpu":
+            module = copy.deepcopy(module).cpu()
+        return {**self.__dict__, "module": module, "device": str(self.device)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        device = torch.device(state["device"])
+        if device.type == "cuda" and not torch.cuda.is_available():
+            device = torch.device("cpu")
+        self.__dict__.update(state)
+        self.device = device
+        self.module = state["module"].to(device)
+
+
+def _chunks(series: Series, size: int) -> list[Series]:
+    return [series[i : i + size] for i in range(0, len(series), size)]
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """Probabilities ``(n, n_classes)`` in double precision, so that rows sum to 1."""
+    logits = logits.astype(np.float64)
+    exps = np.exp(logits - logits.max(1, keepdims=True))
+    return exps / exps.sum(1, keepdims=True)

@@ -1,0 +1,207 @@
+"""Panels of time series in every form that users bring them in.
+
+:func:`read_panel` brings all of them to one array, ``(n_samples, n_channels, n_timepoints)``.
+Nothing is copied or checked that need not be: the future of a series may hold anything, since
+predictions must not look at it, so values are only checked once the view is cut
+(:func:`check_values`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_array
+
+FORMS = (
+    "a 3-D array (n_samples, n_channels, n_timepoints), a 2-D array (n_samples, n_timepoints) of "
+    "one channel, a list of (n_channels, n_timepoints) arrays, or a pandas panel as sktime knows "
+    "it (multi-indexed, nested, or a list of frames)"
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Time series of equal length.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, n_channels, n_timepoints)
+        Numbers of any floating type, unchecked.
+    flat : bool
+        Whether they came as a 2-D table, for which scikit-learn counts time points as features.
+    """
+
+    values: NDArray[Any]
+    flat: bool = False
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return self.values.shape[1]
+
+    @property
+    def n_timepoints(self) -> int:
+        """Number of time points."""
+        return self.values.shape[2]
+
+    def take(self, index: NDArray[np.int64]) -> Panel:
+        """Some of the series."""
+        return replace(self, values=self.values[index])
+
+    def first(self, n_timepoints: int) -> Panel:
+        """The first time points of each series."""
+        return replace(self, values=self.values[:, :, :n_timepoints])
+
+
+def read_panel(X: Any, name: str = "X") -> Panel:
+    """Bring series in any supported form to a :class:`Panel`.
+
+    Parameters
+    ----------
+    X : array-like or pandas panel
+        See :data:`FORMS`; torch tensors too.
+    name : str, default="X"
+        What errors call it.
+
+    Raises
+    ------
+    ValueError
+        If the form is none of these, there are no series, or their lengths or channels differ.
+    """
+    if hasattr(X, "detach") and hasattr(X, "cpu"):
+        X = X.detach().cpu().numpy()
+    if _is_frame(X):
+        return _read_frame(X, name)
+    if _is_list_of_series(X):
+        return _stack([_as_series(x, name, i) for i, x in enumerate(X)], name)
+    # Finiteness is checked after the cut; the number of time points with a message of our own.
+    array = check_array(
+        X,
+        allow_nd=True,
+        dtype="numeric",
+        ensure_all_finite=False,
+        ensure_min_features=0,
+        input_name=name,
+    )
+    if array.ndim > 3:
+        raise ValueError(f"{name} has {array.ndim} dimensions; allowed are {FORMS}")
+    if array.shape[1] == 0:
+        # Worded as scikit-learn's own check.
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of 1 is required."
+        )
+    flat = array.ndim == 2
+    return Panel(array[:, None, :] if flat else array, flat)
+
+
+def check_values(values: NDArray[Any], name: str = "X") -> NDArray[np.float32]:
+    """Contiguous, finite, single-precision copies of values.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_channels, n_timepoints)
+        Numbers.
+    name : str, default="X"
+        What errors call them.
+
+    Raises
+    ------
+    ValueError
+        If there is NaN or infinity, or a value beyond single precision; says where first.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = np.ascontiguousarray(values, dtype=np.float32)
+    if np.isfinite(single.sum(dtype=np.float64)) or np.isfinite(single).all():
+        return single
+    bad = ~np.isfinite(single)
+    sample, channel, time = (int(i) for i in np.argwhere(bad)[0])
+    first = single[sample, channel, time]
+    kind = "NaN" if np.isnan(first) else "infinity or a value too large for single precision"
+    raise ValueError(
+        f"{name} contains {kind}: {int(bad.sum())} of {bad.size} values, the first in series "
+        f"{sample}, channel {channel}, at time point {time}. All values must be finite; fill "
+        f"gaps (sktime's Imputer does) or leave these series out"
+    )
+
+
+def _is_frame(X: Any) -> bool:
+    return hasattr(X, "columns") and hasattr(X, "iloc")
+
+
+def _is_list_of_series(X: Any) -> bool:
+    """Whether X is a sequence of 2-D arrays, frames, or 1-D arrays of unequal length."""
+    if isinstance(X, np.ndarray):
+        if X.dtype != object or X.ndim != 1 or len(X) == 0:
+            return False
+    elif not isinstance(X, Sequence) or isinstance(X, (str, bytes)) or len(X) == 0:
+        return False
+    if any(_is_frame(x) for x in X):
+        return True
+    if not all(hasattr(x, "__len__") and not isinstance(x, (str, bytes, dict)) for x in X):
+        return False
+    if any(np.ndim(x) >= 2 for x in X if hasattr(x, "ndim")):
+        return True
+    return len({len(x) for x in X}) > 1 and all(np.ndim(x) == 1 for x in X)
+
+
+def _as_series(x: Any, name: str, i: int) -> NDArray[Any]:
+    """One series as ``(n_channels, n_timepoints)``."""
+    if _is_frame(x):
+        return np.asarray(x.to_numpy(dtype=float)).T
+    if hasattr(x, "detach") and hasattr(x, "cpu"):
+        x = x.detach().cpu().numpy()
+    series = np.asarray(x)
+    if series.ndim == 1:
+        series = series[None]
+    if series.ndim != 2 or series.dtype.kind not in "biuf":
+        raise ValueError(
+            f"series {i} of {name} is {series.ndim}-dimensional of type {series.dtype}; in a "
+            f"list each must be a numeric (n_channels, n_timepoints) array or a frame with a "
+            f"column a channel"
+        )
+    return series
+
+
+def _stack(series: list[NDArray[Any]], name: str) -> Panel:
+    channels = sorted({len(s) for s in series})
+    if len(channels) > 1:
+        raise ValueError(
+            f"the series of {name} have different numbers of channels ({channels}); all must "
+            f"have the same"
+        )
+    lengths = sorted({s.shape[1] for s in series})
+    if len(lengths) > 1:
+        raise ValueError(
+            f"{name} is ragged: its series have from {lengths[0]} to {lengths[-1]} time points. "
+            f"All must have the same length; cut or pad them (sktime's TruncationTransformer and "
+            f"PaddingTransformer do)"
+        )
+    return Panel(np.stack(series))
+
+
+def _read_frame(X: Any, name: str) -> Panel:
+    if len(X) == 0:
+        raise ValueError(f"{name} has 0 sample(s); a minimum of 1 is required.")
+    if getattr(X.index, "nlevels", 1) == 2:
+        instances = X.index.get_level_values(0)
+        values = X.to_numpy(dtype=float)
+        codes, order = np.unique(np.asarray(instances), return_inverse=True)
+        groups = [values[order == k].T for k in range(len(codes))]
+        return _stack(groups, name)
+    first = X.iloc[0, 0]
+    if hasattr(first, "__len__") and not isinstance(first, (str, bytes)):
+        rows = []
+        for row in X.itertuples(index=False):
+            cells = [np.asarray(cell, dtype=float) for cell in row]
+            if len({len(cell) for cell in cells}) > 1:
+                raise ValueError(f"a series of {name} has channels of different lengths")
+            rows.append(np.stack(cells))
+        return _stack(rows, name)
+    return read_panel(X.to_numpy(), name)

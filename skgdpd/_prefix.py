@@ -1,0 +1,330 @@
+"""Students without a teacher, and students with any distiller."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Memory
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import check_memory
+
+from ._base import NETWORK_CONSTRAINTS, BasePrefixClassifier, Task
+from ._docs import describe
+from ._network import softmax
+from ._random import RandomState
+from ._teacher import Knowledge, TeacherPlan, check_teacher, learn_from_teacher
+from ._views import Normalization, View
+from .distillers import Distiller, Hinton, Lesson
+from .nets.registry import BackboneSpec
+from .training import PartOfProgress, Progress, Rows, isolated_random_state
+
+PREPARATION_SHARE = 0.2
+"""What fitting a prior counts on the progress bar, in student's trainings."""
+
+
+@describe
+class PrefixClassifier(BasePrefixClassifier):
+    """Classifies series from their first part, with no teacher: the baseline.
+
+    Parameters
+    ----------
+    {student}
+    {network}
+
+    {attributes}
+
+    Examples
+    --------
+    >>> from skgdpd import PrefixClassifier
+    >>> from skgdpd.datasets import make_bumps
+    >>> X, y = make_bumps(n_samples=60, random_state=0)
+    >>> clf = PrefixClassifier("fcn", earliness=0.5, max_epochs=10, random_state=0).fit(X, y)
+    >>> clf.predict_proba(X[:, :, : clf.prefix_length_]).shape
+    (60, 2)
+    """
+
+    def __init__(
+        self,
+        student: BackboneSpec = "inception",
+        *,
+        earliness: Any = 0.3,
+        max_epochs: int = 60,
+        batch_size: int | str = "auto",
+        lr: float = 1e-3,
+        weight_decay: float = 1e-2,
+        optimizer: str = "adamw",
+        lr_schedule: str = "one-cycle",
+        validation_fraction: float = 0.2,
+        early_stopping: int | None = None,
+        class_weight: dict[Any, float] | str | None = None,
+        normalize: Normalization | None = "train",
+        resample_length: int | None = None,
+        predict_batch_size: int = 1024,
+        random_state: RandomState = None,
+        device: str | torch.device = "auto",
+        verbose: int = 0,
+    ) -> None:
+        self.student = student
+        self.earliness = earliness
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.class_weight = class_weight
+        self.normalize = normalize
+        self.resample_length = resample_length
+        self.predict_batch_size = predict_batch_size
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> PrefixClassifier:
+        """Learn from labelled whole series, of which the network sees the first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series; 2-D is one channel. Lists of ``(n_channels, n_timepoints)`` arrays and
+            sktime's pandas panels are taken too.
+        y : array-like of shape (n_samples,)
+            Labels of any type.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each series in the loss.
+
+        Returns
+        -------
+        PrefixClassifier
+            Itself.
+        """
+        task = self._start(X, y, sample_weight=sample_weight)
+        with (
+            Progress(self.max_epochs, visible=bool(self.verbose)) as progress,
+            isolated_random_state(task.seeds("student"), task.device),
+        ):
+            view, module = self._make_student(task)
+            tensors = {
+                "x": torch.from_numpy(view(task.panel.take(task.train))),
+                "y": torch.from_numpy(task.y[task.train]),
+            }
+            if task.train_weight is not None:
+                tensors["weight"] = torch.from_numpy(task.train_weight)
+            rows = Rows(**tensors).to(task.device)
+            self._train_student(task, view, module, rows, None, progress)
+        return self
+
+
+class BaseDistilledClassifier(BasePrefixClassifier):
+    """A student that a teacher of whole series helps to train; subclasses say how."""
+
+    _parameter_constraints = {
+        **NETWORK_CONSTRAINTS,
+        "teacher": "no_validation",  # check_teacher does
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
+    }
+
+    def _make_distiller(self, task: Task) -> Distiller:
+        """The method, with this estimator's parameters."""
+        raise NotImplementedError
+
+    def _fit_distilled(
+        self, X: Any, y: ArrayLike, X_unlabeled: Any, sample_weight: ArrayLike | None
+    ) -> None:
+        check_teacher(self.teacher)
+        task = self._start(X, y, X_unlabeled, sample_weight)
+        distiller = self._make_distiller(task)
+        memory = check_memory(self.memory)
+        if self.memory is not None and not isinstance(self.random_state, (int, np.integer)):
+            warnings.warn(
+                f"memory is of no use with random_state={self.random_state!r}: every fit draws "
+                f"another split and teacher; give an int to share teachers between fits",
+                UserWarning,
+                stacklevel=3,
+            )
+        preparation = PREPARATION_SHARE * self.max_epochs
+        teacher_epochs = 0 if hasattr(self.teacher, "predict_proba") else self.max_epochs
+        total = teacher_epochs + preparation + self.max_epochs
+        with Progress(total, visible=bool(self.verbose)) as progress:
+            knowledge = self._learn_from_teacher(task, memory, progress)
+            with isolated_random_state(task.seeds("student"), task.device):
+                view, module = self._make_student(task)
+                rows = self._taught_rows(task, view, knowledge).to(task.device)
+            with isolated_random_state(task.seeds("distiller"), task.device):
+                lesson = Lesson(
+                    rows=rows,
+                    n_student_features=module.backbone.n_features,
+                    n_classes=len(self.classes_),
+                    max_epochs=self.max_epochs,
+                    seed=task.seeds("prior"),
+                    memory=memory,
+                    progress=PartOfProgress(progress, preparation),
+                )
+                distillation = distiller.prepare(lesson)
+                lesson.progress.advance(1 - lesson.progress.done)
+            with isolated_random_state(task.seeds("training"), task.device):
+                self._train_student(task, view, module, rows, distillation, progress)
+        self.teacher_ = knowledge.teacher
+        self.distillation_ = distillation.cpu()
+
+    def _learn_from_teacher(self, task: Task, memory: Memory, progress: Progress) -> Knowledge:
+        plan = TeacherPlan(
+            spec=self.student if self.teacher is None else self.teacher,
+            config=replace(self._training_config(), patience=None),
+            normalize=self.normalize,
+            resample_length=self.resample_length,
+            device=str(task.device),
+            predict_batch_size=self.predict_batch_size,
+        )
+        return learn_from_teacher(
+            plan,
+            task.panel.values[task.train],
+            task.y[task.train],
+            task.train_weight,
+            None if task.pool is None else task.pool.values,
+            self.classes_,
+            task.seeds("teacher"),
+            memory,
+            progress,
+        )
+
+    def _taught_rows(self, task: Task, view: View, knowledge: Knowledge) -> Rows:
+        """Training rows: the labelled ones, then those that only the teacher knows."""
+        x, y = view(task.panel.take(task.train)), task.y[task.train]
+        weight = task.train_weight
+        arrays: dict[str, NDArray[Any]] = {
+            "teacher_features": knowledge.features,
+            "teacher_logits": knowledge.logits,
+        }
+        if task.pool is not None:
+            n_pool = len(task.pool)
+            guesses = softmax(knowledge.logits[len(y) :]).astype(np.float32)
+            arrays["target"] = np.concatenate([np.eye(len(self.classes_), dtype="f4")[y], guesses])
+            target_weight = weight
+            if weight is not None:
+                target_weight = np.concatenate([weight, guesses @ task.class_weight])
+            labelled = np.ones(len(y), dtype=np.float32) if weight is None else weight
+            weight = np.concatenate([labelled, np.zeros(n_pool, dtype=np.float32)])
+            x = np.concatenate([x, view(task.pool, "X_unlabeled")])
+            y = np.concatenate([y, np.full(n_pool, -1)])
+        else:
+            target_weight = weight
+        if weight is not None:
+            arrays["weight"] = weight
+        if target_weight is not None:
+            arrays["target_weight"] = target_weight
+        arrays.update(x=x, y=y)
+        return Rows(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+@describe
+class DistilledPrefixClassifier(BaseDistilledClassifier):
+    """Classifies series from their first part, taught by a teacher in a way of your choice.
+
+    Parameters
+    ----------
+    distiller : Distiller, default=None
+        The method, from :mod:`skgdpd.distillers`; None is :class:`~skgdpd.distillers.Hinton`.
+        Its parameters can be searched as ``distiller__...``.
+    {teacher}
+    {student}
+    {memory}
+    {network}
+
+    {attributes}
+    {teacher_attributes}
+
+    Examples
+    --------
+    >>> from skgdpd import DistilledPrefixClassifier
+    >>> from skgdpd.datasets import make_bumps
+    >>> from skgdpd.distillers import FitNets
+    >>> X, y = make_bumps(n_samples=60, random_state=0)
+    >>> clf = DistilledPrefixClassifier(
+    ...     FitNets(), student="fcn", earliness=0.5, max_epochs=10, random_state=0).fit(X, y)
+    >>> clf.history_["fitnets"].shape
+    (10,)
+    """
+
+    _parameter_constraints = {
+        **BaseDistilledClassifier._parameter_constraints,
+        "distiller": [Distiller, None],
+    }
+
+    def __init__(
+        self,
+        distiller: Distiller | None = None,
+        *,
+        teacher: Any = None,
+        student: BackboneSpec = "inception",
+        memory: str | os.PathLike[str] | Memory | None = None,
+        earliness: Any = 0.3,
+        max_epochs: int = 60,
+        batch_size: int | str = "auto",
+        lr: float = 1e-3,
+        weight_decay: float = 1e-2,
+        optimizer: str = "adamw",
+        lr_schedule: str = "one-cycle",
+        validation_fraction: float = 0.2,
+        early_stopping: int | None = None,
+        class_weight: dict[Any, float] | str | None = None,
+        normalize: Normalization | None = "train",
+        resample_length: int | None = None,
+        predict_batch_size: int = 1024,
+        random_state: RandomState = None,
+        device: str | torch.device = "auto",
+        verbose: int = 0,
+    ) -> None:
+        self.distiller = distiller
+        self.teacher = teacher
+        self.student = student
+        self.memory = memory
+        self.earliness = earliness
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.class_weight = class_weight
+        self.normalize = normalize
+        self.resample_length = resample_length
+        self.predict_batch_size = predict_batch_size
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        X_unlabeled: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> DistilledPrefixClassifier:
+        """Learn from whole series, labelled and, if there are, unlabelled.
+
+        Parameters
+        ----------
+        {fit}
+
+        Returns
+        -------
+        DistilledPrefixClassifier
+            Itself.
+        """
+        self._fit_distilled(X, y, X_unlabeled, sample_weight)
+        return self
+
+    def _make_distiller(self, task: Task) -> Distiller:
+        return Hinton() if self.distiller is None else clone(self.distiller)

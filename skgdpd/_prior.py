@@ -1,0 +1,528 @@
+"""The diffusion prior over features, as an estimator of its own."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.covariance import ledoit_wolf
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from ._device import resolve_device
+from ._random import RandomState, Seeds
+from .diffusion import (
+    AffineCode,
+    AutoEncoder,
+    CodeName,
+    Degradation,
+    DegradationName,
+    DenoiserName,
+    LatentDiffusion,
+    LinearGaussian,
+    LinearMeasurement,
+    MixtureDenoiser,
+    NoiseSchedule,
+    NoObservation,
+    fit_mixture,
+    make_degradation,
+    make_denoiser,
+    mixture_log_density,
+    principal_code,
+    standardising_code,
+)
+from .diffusion.schedule import ScheduleName
+from .training import (
+    SILENT,
+    Batch,
+    History,
+    Objective,
+    Progress,
+    Rows,
+    Step,
+    Terms,
+    TrainingConfig,
+    isolated_random_state,
+    train,
+)
+
+Floats = NDArray[np.float64]
+
+AUTO_STEPS = 2000
+AUTO_MIN_EPOCHS = 20
+
+SAMPLE_STEPS = 100
+"""Evaluations of the denoiser for a draw from the prior: nobody waits for these."""
+
+
+class PriorModel(nn.Module):
+    """What a prior trains: a denoiser, if it is learned, and an autoencoder, if there is one."""
+
+    def __init__(self, latent: LatentDiffusion | None, autoencoder: AutoEncoder | None) -> None:
+        super().__init__()
+        self.latent = latent
+        self.autoencoder = autoencoder
+
+
+class PriorObjective(Objective):
+    """Denoising loss and, for an autoencoder, reconstruction loss.
+
+    Parameters
+    ----------
+    n_noise_levels : int
+        Fresh noise levels for each feature and step: features are few, noise is cheap.
+    """
+
+    def __init__(self, n_noise_levels: int) -> None:
+        super().__init__()
+        self.n_noise_levels = n_noise_levels
+
+    def terms(self, module: PriorModel, batch: Batch, step: Step) -> Terms:  # type: ignore[override]
+        u, terms = batch["z"], {}
+        if module.autoencoder is not None:
+            u, reconstruction = module.autoencoder(batch["z"])
+            terms["reconstruction"] = (reconstruction - batch["z"]).square().mean()
+        if module.latent is not None:
+            repeated = u.detach().repeat(self.n_noise_levels, 1)
+            terms["diffusion"] = module.latent.loss(repeated, step.generator)
+        return terms
+
+
+class DiffusionFeaturePrior(TransformerMixin, ClassifierMixin, BaseEstimator):
+    r"""Generative model of features that restores degraded ones.
+
+    Learns the distribution of (teacher) features by denoising diffusion and, from pairs, how
+    another view's features :math:`y` depend on them, :math:`y = A z + b + n`,
+    :math:`n \sim N(0, R)`. Then draws plausible features for degraded ones, and classifies them
+    by averaging over draws.
+
+    Parameters
+    ----------
+    denoiser : {"film", "bottleneck", "gmm"}, default="film"
+        ``"film"``: residual perceptron with layer normalisation, modulated by the noise level.
+        ``"bottleneck"``: the reference's, batch-normalised. ``"gmm"``: no diffusion but one
+        Gaussian a class, with everything in closed form.
+    encoder : {"identity", "pca", "autoencoder"}, default="identity"
+        Coordinates of the latent: the features themselves (standardised inside), whitened
+        principal components, or the paper's autoencoder. Draws are features with
+        ``"identity"``, codes otherwise.
+    n_latent : int, default=None
+        Width d of the latent. None is all features for ``"identity"`` and ``"autoencoder"``, and
+        as many components as keep 99 % of the variance for ``"pca"``.
+    schedule : {"linear", "cosine"}, default="linear"
+        Noise schedule; the paper's is linear, betas 1e-4 to 0.02.
+    n_diffusion_steps : int, default=1000
+        Steps T of the schedule; 1000 did best in the paper's ablation.
+    n_sampling_steps : int, default=5
+        Evaluations of the denoiser for one posterior draw; the paper's chain has 5.
+    degradation : {"linear-gaussian", "learned-alpha", "matched-noise", "none"}, \
+default="linear-gaussian"
+        How a degraded feature steers the draw. ``"linear-gaussian"``: the posterior of the
+        measured model. ``"matched-noise"``: start the chain at the measured noise level.
+        ``"none"``: ignore it. ``"learned-alpha"``, the paper's, is learned with a student's loss
+        and so only inside ``GDPDClassifier``.
+    measurement_noise : float, default=0.1
+        Standard deviation of the noise that degraded features are taken to have when ``fit`` is
+        given no pairs, in the units of Z; A then is the identity.
+    n_posterior_samples : int, default=16
+        Draws J that ``transform`` and ``predict_proba`` average over.
+    max_epochs : int or "auto", default="auto"
+        Passes over the features. ``"auto"``: as many as make 2000 steps, 20 at least.
+    batch_size : int, default=64
+        Features a step.
+    n_noise_levels : int, default=4
+        Fresh noise levels for each feature and step; the reference has 1.
+    lr : float, default=1e-3
+        Peak of the one-cycle learning rate.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the fit, and draws: the same int gives the same draws in each call.
+    device : str, default="auto"
+        ``"auto"`` is CUDA where there is one.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, if ``fit`` had any.
+    n_features_in_ : int
+        Width dT of the features.
+    n_latent_ : int
+        Width d of the latent.
+    code_ : AffineCode
+        Encoder and decoder.
+    latent_ : LatentDiffusion
+        Denoiser, schedule and moments of the codes.
+    measurement_ : LinearGaussian
+        A, b and R, from codes to degraded features.
+    history_ : History
+        Loss terms by epoch; empty for ``"gmm"``.
+
+    References
+    ----------
+    GDPD, arXiv 2605.11414, ICLR 2026 (the prior, ``"learned-alpha"``, the autoencoder).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgdpd import DiffusionFeaturePrior
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.repeat(["down", "up"], 50)
+    >>> Z = rng.normal(size=(100, 3)) + np.where(y == "up", 2, -2)[:, None]
+    >>> prior = DiffusionFeaturePrior(
+    ...     denoiser="gmm", measurement_noise=1.0, random_state=0).fit(Z, y)
+    >>> noisy = Z + rng.normal(size=Z.shape)
+    >>> bool(prior.score(noisy, y) > 0.9)
+    True
+    >>> prior.posterior_sample(noisy, n_samples=7).shape
+    (100, 7, 3)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+        "denoiser": [StrOptions({"film", "bottleneck", "gmm"})],
+        "encoder": [StrOptions({"identity", "pca", "autoencoder"})],
+        "n_latent": [Interval(Integral, 1, None, closed="left"), None],
+        "schedule": [StrOptions({"linear", "cosine"})],
+        "n_diffusion_steps": [Interval(Integral, 2, None, closed="left")],
+        "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
+        "degradation": [
+            StrOptions({"learned-alpha", "linear-gaussian", "matched-noise", "none"})
+        ],
+        "measurement_noise": [Interval(Real, 0, None, closed="neither")],
+        "n_posterior_samples": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_noise_levels": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "random_state": ["random_state"],
+        "device": [str, torch.device],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        denoiser: DenoiserName = "film",
+        *,
+        encoder: CodeName = "identity",
+        n_latent: int | None = None,
+        schedule: ScheduleName = "linear",
+        n_diffusion_steps: int = 1000,
+        n_sampling_steps: int = 5,
+        degradation: DegradationName = "linear-gaussian",
+        measurement_noise: float = 0.1,
+        n_posterior_samples: int = 16,
+        max_epochs: int | str = "auto",
+        batch_size: int = 64,
+        n_noise_levels: int = 4,
+        lr: float = 1e-3,
+        random_state: RandomState = None,
+        device: str | torch.device = "auto",
+        verbose: int = 0,
+    ) -> None:
+        self.denoiser = denoiser
+        self.encoder = encoder
+        self.n_latent = n_latent
+        self.schedule = schedule
+        self.n_diffusion_steps = n_diffusion_steps
+        self.n_sampling_steps = n_sampling_steps
+        self.degradation = degradation
+        self.measurement_noise = measurement_noise
+        self.n_posterior_samples = n_posterior_samples
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.n_noise_levels = n_noise_levels
+        self.lr = lr
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(
+        self,
+        Z: ArrayLike,
+        y: ArrayLike | None = None,
+        Z_short: ArrayLike | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> DiffusionFeaturePrior:
+        """Learn the distribution of features and, from pairs, their degradation.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, dT)
+            Features, of a teacher for instance.
+        y : array-like of shape (n_samples,), optional
+            Labels. Without them there is no ``predict_proba``, and ``denoiser="gmm"`` is a single
+            Gaussian.
+        Z_short : array-like of shape (n_samples, dS), optional
+            The degraded features of the same samples, of a student for instance.
+        progress : Progress, optional
+            A bar to advance, by one in all, in place of an own one.
+
+        Returns
+        -------
+        DiffusionFeaturePrior
+            Itself.
+        """
+        self._validate_params()
+        device = resolve_device(self.device)
+        Z = validate_data(self, Z, dtype=np.float64)
+        labels = self._encode_labels(Z, y)
+        pairs = None
+        if Z_short is not None:
+            pairs = check_array(Z_short, dtype=np.float64, input_name="Z_short")
+            if len(pairs) != len(Z):
+                raise ValueError(f"Z_short has {len(pairs)} samples and Z {len(Z)}; they are pairs")
+        if self.degradation == "learned-alpha" and pairs is not None:
+            raise ValueError(
+                "degradation='learned-alpha' is learned with a student's loss, not from pairs; "
+                "leave Z_short out, or choose 'linear-gaussian' or 'matched-noise'"
+            )
+        seeds = Seeds(self.random_state)
+        self._draw_seed = seeds("draws")
+        with isolated_random_state(seeds("weights"), device):
+            self._fit_model(torch.as_tensor(Z), labels, device, seeds, progress)
+        codes = self.encode(Z)
+        self._measure(codes, pairs)
+        if labels is not None and len(self.classes_) > 1:
+            self._head = LogisticRegression(max_iter=1000).fit(self._shown(codes), labels)
+        return self
+
+    def _encode_labels(self, Z: Floats, y: ArrayLike | None) -> NDArray[np.int64] | None:
+        if y is None:
+            return None
+        _, y = validate_data(self, Z, y, dtype=np.float64, reset=False)
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
+        if len(self.classes_) == 0:
+            raise ValueError("y has no label")
+        return labels.astype(np.int64)
+
+    def _fit_model(
+        self,
+        Z: Tensor,
+        labels: NDArray[np.int64] | None,
+        device: torch.device,
+        seeds: Seeds,
+        progress: Progress,
+    ) -> None:
+        autoencoder = None
+        offset, scale = Z.mean(0), Z.std(0, correction=0).square().mean().sqrt().clamp(min=1e-12)
+        if self.encoder == "autoencoder":
+            width = self.n_latent or Z.shape[1]
+            autoencoder = AutoEncoder(Z.shape[1], width)
+            inputs = (Z - offset) / scale
+        else:
+            principal = self.encoder == "pca"
+            self.code_ = principal_code(Z, self.n_latent) if principal else standardising_code(Z)
+            inputs = self.code_.encode(Z)
+            width = inputs.shape[1]
+        schedule = NoiseSchedule(self.schedule, self.n_diffusion_steps)
+        latent = None
+        if self.denoiser != "gmm":
+            latent = LatentDiffusion(
+                make_denoiser(self.denoiser, width, schedule), schedule, width
+            )
+        model = PriorModel(latent, autoencoder).to(device)
+        self.history_ = History()
+        if latent is not None or autoencoder is not None:
+            rows = Rows(z=inputs.float()).to(device)
+            self.history_ = self._train(model, rows, seeds, progress)
+        model.double().cpu().eval()
+        if autoencoder is not None:
+            self.code_ = autoencoder.as_code(offset, scale)
+        codes = self.encode(Z.numpy())
+        if latent is None:
+            parts = (torch.as_tensor(part) for part in fit_mixture(codes, labels))
+            latent = LatentDiffusion(MixtureDenoiser(*parts, schedule), schedule, width).double()
+        covariance = ledoit_wolf(codes)[0] if len(codes) > 1 else np.eye(width)
+        latent.set_moments(
+            torch.as_tensor(codes.mean(0)), torch.as_tensor(np.reshape(covariance, (width, width)))
+        )
+        self.latent_ = latent.requires_grad_(False)
+        self.n_latent_ = width
+
+    def _train(
+        self, model: PriorModel, rows: Rows, seeds: Seeds, progress: Progress
+    ) -> History:
+        n_batches = -(-len(rows) // self.batch_size)
+        max_epochs = self.max_epochs
+        if isinstance(max_epochs, str):
+            max_epochs = max(math.ceil(AUTO_STEPS / n_batches), AUTO_MIN_EPOCHS)
+        config = TrainingConfig(
+            max_epochs=max_epochs, batch_size=self.batch_size, lr=self.lr, weight_decay=1e-4
+        )
+        own = Progress(1, visible=bool(self.verbose) and progress is SILENT)
+        with own as bar:
+            shown = bar if progress is SILENT else progress
+            shown.stage("prior")
+            return train(
+                model,
+                PriorObjective(self.n_noise_levels),
+                rows,
+                config,
+                shuffle_seed=seeds("shuffle"),
+                noise_seed=seeds("noise"),
+                progress=shown,
+                progress_units=1 / max_epochs,
+            )
+
+    def _measure(self, codes: Floats, pairs: Floats | None) -> None:
+        if pairs is None:
+            n_features = self.n_features_in_
+            decoder = self.code_.V.numpy().astype(np.float64)
+            offset = self.code_.m.numpy().astype(np.float64)
+            noise = self.measurement_noise**2 * np.eye(n_features)
+            self.measurement_ = LinearGaussian(decoder, offset, noise)
+        else:
+            self.measurement_ = LinearMeasurement(codes).fit(pairs)
+
+    def encode(self, Z: ArrayLike) -> Floats:
+        """Codes ``(n, n_latent_)`` of features ``(n, dT)``."""
+        Z = np.asarray(Z, dtype=np.float64)
+        return self.code_.encode(torch.as_tensor(Z)).numpy()
+
+    def _shown(self, codes: Floats) -> Floats:
+        """Codes as users see them: features again where the code is the features."""
+        if self.encoder != "identity":
+            return codes
+        return self.code_.decode(torch.as_tensor(codes)).numpy()
+
+    def sample(self, n_samples: int = 1) -> Floats:
+        """Draw from the prior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of draws.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, d)
+            Features with ``encoder="identity"``, else codes.
+        """
+        check_is_fitted(self)
+        prior = NoObservation(self.latent_, SAMPLE_STEPS)
+        draws = prior.draw(torch.zeros(n_samples, 1, dtype=torch.float64), 1, self._generator())
+        return self._shown(draws[0].numpy())
+
+    def posterior_sample(self, Z_short: ArrayLike, n_samples: int | None = None) -> Floats:
+        """Draw features that degraded ones may have come from.
+
+        Parameters
+        ----------
+        Z_short : array-like of shape (n, dS)
+            Degraded features.
+        n_samples : int, optional
+            Draws J for each; by default ``n_posterior_samples``.
+
+        Returns
+        -------
+        ndarray of shape (n, J, d)
+            Features with ``encoder="identity"``, else codes.
+        """
+        n_samples = self.n_posterior_samples if n_samples is None else n_samples
+        return self._draw(self._check_degraded(Z_short), n_samples, shared_noise=False)
+
+    def transform(self, Z_short: ArrayLike) -> Floats:
+        """Posterior mean ``(n, d)`` of degraded features ``(n, dS)``, over J draws."""
+        draws = self._draw(self._check_degraded(Z_short), self.n_posterior_samples, True)
+        return draws.mean(1)
+
+    def predict_proba(self, Z_short: ArrayLike) -> Floats:
+        """Posterior predictive: class probabilities averaged over J draws.
+
+        Parameters
+        ----------
+        Z_short : array-like of shape (n, dS)
+            Degraded features.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            The head is a logistic regression on the features that ``fit`` saw.
+        """
+        degraded = self._check_degraded(Z_short)
+        if not hasattr(self, "classes_"):
+            raise AttributeError("fit had no labels, so there are no classes to predict")
+        if len(self.classes_) == 1:
+            return np.ones((len(degraded), 1))
+        draws = self._draw(degraded, self.n_posterior_samples, shared_noise=True)
+        flat = self._head.predict_proba(draws.reshape(-1, draws.shape[2]))
+        return flat.reshape(*draws.shape[:2], -1).mean(1)
+
+    def predict(self, Z_short: ArrayLike) -> NDArray[Any]:
+        """Most probable class ``(n,)`` of degraded features ``(n, dS)``."""
+        return self.classes_[self.predict_proba(Z_short).argmax(1)]
+
+    def score_samples(self, Z: ArrayLike) -> Floats:
+        """Log-density of features, or a lower bound of it.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, dT)
+            Features, not degraded.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Exact for ``denoiser="gmm"``, else the diffusion's variational bound over all T
+            steps, with one noise draw each. In nats; of features with ``encoder="identity"``,
+            else of codes.
+        """
+        check_is_fitted(self)
+        codes = self.encode(validate_data(self, Z, dtype=np.float64, reset=False))
+        if self.denoiser == "gmm":
+            mixture = self.latent_.denoiser
+            axes, spectra = mixture.axes, mixture.spectra
+            covariances = torch.einsum("kde,ke,kfe->kdf", axes, spectra, axes)
+            density = mixture_log_density(
+                codes, mixture.log_weights.exp().numpy(), mixture.means.numpy(), covariances.numpy()
+            )
+        else:
+            bound = self.latent_.log_density_bound(torch.as_tensor(codes), self._generator())
+            density = bound.numpy()
+        if self.encoder == "identity":
+            density = density + torch.linalg.slogdet(self.code_.W)[1].item()
+        return density
+
+    def _check_degraded(self, Z_short: ArrayLike) -> Floats:
+        check_is_fitted(self)
+        if self.measurement_.A.shape[0] == self.n_features_in_:
+            return validate_data(self, Z_short, dtype=np.float64, reset=False)
+        Z_short = check_array(Z_short, dtype=np.float64, input_name="Z_short")
+        if Z_short.shape[1] != self.measurement_.A.shape[0]:
+            raise ValueError(
+                f"Z_short has {Z_short.shape[1]} features; the degraded features that fit saw "
+                f"had {self.measurement_.A.shape[0]}"
+            )
+        return Z_short
+
+    def _draw(self, Z_short: Floats, n_samples: int, shared_noise: bool) -> Floats:
+        if self.degradation == "learned-alpha":
+            raise ValueError(
+                "degradation='learned-alpha' is learned with a student's loss inside "
+                "GDPDClassifier; alone, use 'linear-gaussian', 'matched-noise' or 'none'"
+            )
+        degradation = self.make_degradation(Z_short.shape[1])
+        draws = degradation.draw(
+            torch.as_tensor(Z_short), n_samples, self._generator(), shared_noise
+        )
+        return self._shown(draws.transpose(0, 1).numpy())
+
+    def make_degradation(self, n_short: int) -> Degradation:
+        """The degradation of this prior for student features of a width, calibrated if fitted."""
+        made = make_degradation(self.degradation, self.latent_, self.n_sampling_steps, n_short)
+        if made.needs_measurement:
+            made.calibrate(self.measurement_)
+        return made
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self._draw_seed)

@@ -1,0 +1,324 @@
+"""What a teacher may be, and what it knows.
+
+A teacher sees whole series. It is fitted once per training set, on the labelled training part
+only, never on a student's validation part, and is asked once for its features and logits: in a
+student's training it is an array.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from joblib import Memory
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+from torch import nn
+
+from ._network import SeriesNetwork, softmax
+from ._panel import Panel
+from ._random import Seeds
+from ._views import Normalization, Normalizer, View
+from .distillers.base import StudentObjective
+from .nets import available_backbones, make_backbone
+from .nets.student import StudentNet
+from .training import (
+    History,
+    Progress,
+    Rows,
+    TrainingConfig,
+    isolated_random_state,
+    train,
+)
+
+MIN_PROBABILITY = 1e-6
+"""Probabilities of fitted classifiers may be 0; their logarithms become logits."""
+
+
+class Teacher(Protocol):
+    """What a fitted teacher can do, with whole series ``(n, c, t)`` as users give them."""
+
+    classes_: NDArray[Any]
+
+    def predict_proba(self, X: Any) -> NDArray[Any]: ...
+    def embed(self, X: Any) -> NDArray[Any]: ...
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """A fitted teacher, and what it says of the training series.
+
+    Attributes
+    ----------
+    teacher : NetworkTeacher or EstimatorTeacher
+        Fitted.
+    features : ndarray of shape (n, dT)
+        Its features, z_long.
+    logits : ndarray of shape (n, n_classes)
+        Its logits, in the student's order of classes.
+    """
+
+    teacher: Any
+    features: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TeacherPlan:
+    """Everything that a teacher's fit depends on besides the data; a cache's key.
+
+    Attributes
+    ----------
+    spec : object
+        Name, module, or classifier.
+    config : TrainingConfig
+        How a network is trained; ignored for a classifier.
+    normalize : {"train", "prefix"} or None
+        As for the student.
+    resample_length : int or None
+        As for the student.
+    device : str
+        Where a network is trained.
+    predict_batch_size : int
+        Series run at once.
+    """
+
+    spec: Any
+    config: TrainingConfig
+    normalize: Normalization | None
+    resample_length: int | None
+    device: str
+    predict_batch_size: int
+
+
+class NetworkTeacher:
+    """A backbone and a linear head trained on whole series.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    network_ : SeriesNetwork
+        The trained network.
+    history_ : History
+        Its training.
+    """
+
+    def __init__(self, plan: TeacherPlan) -> None:
+        self.plan = plan
+
+    def fit(
+        self,
+        values: NDArray[np.float32],
+        y: NDArray[np.int64],
+        weight: NDArray[np.float32] | None,
+        classes: NDArray[Any],
+        seed: int,
+        progress: Progress,
+    ) -> NetworkTeacher:
+        """Train on whole series ``(n, c, t)`` with class numbers ``(n,)``.
+
+        No validation part: the last weights of the schedule are kept, so that a teacher knows
+        nothing of the series on which its student is validated.
+        """
+        plan, seeds = self.plan, Seeds(seed)
+        self.classes_ = classes
+        device = torch.device(plan.device)
+        panel = Panel(values)
+        view = View(1.0, Normalizer(plan.normalize).fit(values), plan.resample_length).fit(panel)
+        x = view(panel)
+        tensors = {"x": torch.from_numpy(x), "y": torch.from_numpy(y)}
+        if weight is not None:
+            tensors["weight"] = torch.from_numpy(weight)
+        with isolated_random_state(seeds("weights"), device):
+            backbone = make_backbone(plan.spec, x.shape[1], x.shape[2])
+            module = StudentNet(backbone, len(classes)).to(device)
+            self.history_: History = train(
+                module,
+                StudentObjective().to(device),
+                Rows(**tensors).to(device),
+                plan.config,
+                shuffle_seed=seeds("shuffle"),
+                noise_seed=seeds("noise"),
+                progress=progress,
+            )
+        self.history_.n_labeled = len(values)
+        self.network_ = SeriesNetwork(view, module, device, plan.predict_batch_size)
+        return self
+
+    def run(self, values: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Features and logits of whole series."""
+        return self.network_.run_panel(Panel(values))
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Class probabilities ``(n, n_classes)`` of whole series ``(n, c, t)``."""
+        return softmax(self.run(np.asarray(X))[1])
+
+    def embed(self, X: Any) -> NDArray[Any]:
+        """Features ``(n, dT)`` of whole series ``(n, c, t)``."""
+        return self.run(np.asarray(X))[0]
+
+
+class EstimatorTeacher:
+    """Any classifier with ``predict_proba`` as a teacher.
+
+    Features are what its ``embed`` returns if it has one, else what a Pipeline's steps before the
+    last make of the series, else its log-probabilities.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+        self.classes_ = np.asarray(estimator.classes_)
+
+    def run(self, values: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Features and logits of whole series."""
+        logits = np.log(np.clip(self.predict_proba(values), MIN_PROBABILITY, None))
+        return self._features(values, logits), logits.astype(np.float32)
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Class probabilities ``(n, n_classes)`` of whole series ``(n, c, t)``."""
+        return np.asarray(self.estimator.predict_proba(X))
+
+    def embed(self, X: Any) -> NDArray[Any]:
+        """Features ``(n, dT)`` of whole series ``(n, c, t)``."""
+        return self.run(np.asarray(X))[0]
+
+    def _features(self, values: NDArray[Any], logits: NDArray[Any]) -> NDArray[Any]:
+        model = getattr(self.estimator, "estimator", self.estimator)
+        if hasattr(model, "embed"):
+            features = model.embed(values)
+        elif isinstance(model, Pipeline) and len(model.steps) > 1:
+            features = model[:-1].transform(values)
+        else:
+            features = logits
+        features = features.toarray() if hasattr(features, "toarray") else np.asarray(features)
+        return features.reshape(len(values), -1).astype(np.float32)
+
+
+def check_teacher(spec: Any) -> None:
+    """Refuse what can't be a teacher, before anything is trained.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+    TypeError
+        If it is no name, module, factory of modules, or classifier with ``predict_proba``.
+    """
+    if isinstance(spec, str):
+        if spec not in available_backbones():
+            raise ValueError(
+                f"teacher={spec!r} is not a backbone; the names are "
+                f"{', '.join(available_backbones())}"
+            )
+    elif not (spec is None or isinstance(spec, nn.Module) or hasattr(spec, "predict_proba")):
+        if hasattr(spec, "fit") or not callable(spec):
+            raise TypeError(
+                f"teacher={spec!r} must be None, a backbone's name, a torch module, or a "
+                f"classifier with predict_proba"
+            )
+
+
+def learn_from_teacher(
+    plan: TeacherPlan,
+    train_values: NDArray[np.float32],
+    y: NDArray[np.int64],
+    weight: NDArray[np.float32] | None,
+    pool_values: NDArray[np.float32] | None,
+    classes: NDArray[Any],
+    seed: int,
+    memory: Memory,
+    progress: Progress,
+) -> Knowledge:
+    """Fit a teacher, or find it in the cache, and ask it about all series.
+
+    Parameters
+    ----------
+    plan : TeacherPlan
+        What and how.
+    train_values : ndarray of shape (n, c, t)
+        Whole labelled series of the training part.
+    y : ndarray of shape (n,)
+        Their class numbers.
+    weight : ndarray of shape (n,) or None
+        Weights of their cross-entropy.
+    pool_values : ndarray of shape (m, c, t) or None
+        Whole series without a label.
+    classes : ndarray of shape (n_classes,)
+        Labels by class number.
+    seed : int
+        Of the teacher's fit.
+    memory : joblib.Memory
+        The cache.
+    progress : Progress
+        Advanced by an epoch's unit per epoch of the teacher.
+
+    Returns
+    -------
+    Knowledge
+        About the ``n`` labelled and then the ``m`` unlabelled series.
+    """
+    before = progress.done
+    progress.stage("teacher")
+    cached = memory.cache(_fit_and_ask, ignore=["progress"])
+    knowledge = cached(plan, train_values, y, weight, pool_values, classes, seed, progress)
+    # From the cache it took no epochs; the bar must not notice.
+    progress.advance(plan.config.max_epochs - (progress.done - before))
+    return knowledge
+
+
+def _fit_and_ask(
+    plan: TeacherPlan,
+    train_values: NDArray[np.float32],
+    y: NDArray[np.int64],
+    weight: NDArray[np.float32] | None,
+    pool_values: NDArray[np.float32] | None,
+    classes: NDArray[Any],
+    seed: int,
+    progress: Progress,
+) -> Knowledge:
+    teacher: NetworkTeacher | EstimatorTeacher
+    if hasattr(plan.spec, "predict_proba"):
+        teacher = EstimatorTeacher(_fitted(plan.spec, train_values, classes[y], seed))
+    else:
+        teacher = NetworkTeacher(plan).fit(train_values, y, weight, classes, seed, progress)
+    known = (
+        train_values if pool_values is None else np.concatenate([train_values, pool_values])
+    )
+    features, logits = teacher.run(known)
+    return Knowledge(teacher, features, _in_order(logits, teacher.classes_, classes))
+
+
+def _fitted(spec: Any, values: NDArray[np.float32], labels: NDArray[Any], seed: int) -> Any:
+    """A frozen estimator as it is, any other cloned, seeded where it has no seed, and fitted."""
+    if type(spec).__name__ == "FrozenEstimator":
+        return spec
+    estimator = clone(spec)
+    params = estimator.get_params(deep=True)
+    random = check_random_state(seed)
+    unseeded = sorted(k for k, v in params.items() if k.endswith("random_state") and v is None)
+    if unseeded:
+        estimator.set_params(**{name: int(random.randint(2**31 - 1)) for name in unseeded})
+    return estimator.fit(values, labels)
+
+
+def _in_order(
+    logits: NDArray[Any], known: NDArray[Any], classes: NDArray[Any]
+) -> NDArray[np.float32]:
+    """The teacher's logits in the student's order of classes."""
+    position = {label: i for i, label in enumerate(known.tolist())}
+    missing = [label for label in classes.tolist() if label not in position]
+    if missing:
+        raise ValueError(
+            f"the teacher doesn't know the classes {missing}; it was fitted on {known.tolist()}"
+        )
+    return np.ascontiguousarray(logits[:, [position[label] for label in classes.tolist()]])

@@ -1,0 +1,155 @@
+"""Cutting series to their first part."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import validate_data
+
+from ._panel import read_panel
+
+MIN_LENGTH = 2
+"""Fewer points than two show no change over time."""
+
+
+def prefix_length(part: float, n_timepoints: int) -> int:
+    """Number of time points in the first part of a series.
+
+    Parameters
+    ----------
+    part : int or float
+        A float in (0, 1] is a fraction of the length, an int a number of time points.
+    n_timepoints : int
+        Length L of the series.
+
+    Returns
+    -------
+    int
+        ``floor(part * L + 1e-9)`` for a fraction, two at least: the tolerance keeps 0.29 of 100
+        points from becoming 28 by rounding.
+
+    Examples
+    --------
+    >>> prefix_length(0.29, 100), int(0.29 * 100)
+    (29, 28)
+    """
+    if isinstance(part, Integral):
+        return int(part)
+    return max(math.floor(part * n_timepoints + 1e-9), MIN_LENGTH)
+
+
+class PrefixTruncator(TransformerMixin, BaseEstimator):
+    """Cuts each series to its first part.
+
+    Stateless: it needs no ``fit``, and a fraction is of the length of what ``transform`` is given.
+
+    Parameters
+    ----------
+    fraction : float, default=0.3
+        Part of the series kept, in (0, 1]: ``floor(fraction * n_timepoints + 1e-9)`` points, two
+        at least.
+    length : int, default=None
+        Number of time points kept, in place of a fraction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgdpd import PrefixTruncator
+    >>> PrefixTruncator(0.3).transform(np.zeros((5, 2, 150))).shape
+    (5, 2, 45)
+    >>> PrefixTruncator(length=10).transform(np.zeros((5, 150))).shape
+    (5, 10)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+        "fraction": [Interval(Real, 0, 1, closed="right")],
+        "length": [Interval(Integral, MIN_LENGTH, None, closed="left"), None],
+    }
+
+    def __init__(self, fraction: float = 0.3, *, length: int | None = None) -> None:
+        self.fraction = fraction
+        self.length = length
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def fit(self, X: Any, y: Any = None) -> PrefixTruncator:
+        """Check the parameters and the series' form; nothing is learned.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints) or (n_samples, n_timepoints)
+            Series.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        PrefixTruncator
+            Itself.
+        """
+        self._validate_params()
+        self._read(X, reset=True)
+        return self
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Cut series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints) or (n_samples, n_timepoints)
+            Series, in any form that the classifiers take. What stands after the cut is not
+            looked at.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_channels, k) or (n_samples, k)
+            Their first k points; with two dimensions if X is a 2-D array.
+
+        Raises
+        ------
+        ValueError
+            If the series are shorter than ``length``.
+        """
+        self._validate_params()
+        X = self._read(X, reset=False)
+        n_timepoints = X.shape[-1]
+        part = self.fraction if self.length is None else self.length
+        k = prefix_length(part, n_timepoints)
+        if k > n_timepoints:
+            raise ValueError(
+                f"length={k} is more than the {n_timepoints} time points of X "
+                f"(n_features={n_timepoints})"
+            )
+        return X[..., :k].copy()
+
+    def _read(self, X: Any, reset: bool) -> NDArray[Any]:
+        panel = read_panel(X)
+        if panel.flat:
+            return validate_data(
+                self, X, reset=reset, ensure_all_finite=False, ensure_min_features=MIN_LENGTH
+            )
+        if reset:
+            self.n_features_in_ = panel.n_channels
+        elif getattr(self, "n_features_in_", panel.n_channels) != panel.n_channels:
+            raise ValueError(
+                f"X has {panel.n_channels} channels, but PrefixTruncator is expecting "
+                f"{self.n_features_in_}"
+            )
+        return panel.values
+
+
+def as_numpy(values: Any) -> NDArray[Any]:
+    """What a transformer of series returned, as an array ``(n, c, t)``."""
+    return np.asarray(read_panel(values, "the transformed X").values)

@@ -1,0 +1,93 @@
+"""The generative model of features that all restorations share."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .schedule import NoiseSchedule
+
+
+class LatentDiffusion(nn.Module):
+    """A denoiser with its schedule, and the first two moments of the features.
+
+    Parameters
+    ----------
+    denoiser : torch.nn.Module
+        Maps ``x_t (n, d)`` and steps ``(n,)`` to the expected noise.
+    schedule : NoiseSchedule
+        Noise level of each time step.
+    n_features : int
+        Width d of the features.
+
+    Attributes
+    ----------
+    mean : Tensor of shape (d,)
+        Mean of the features.
+    covariance : Tensor of shape (d, d)
+        Their (shrunk) covariance.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+    def __init__(self, denoiser: nn.Module, schedule: NoiseSchedule, n_features: int) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.schedule = schedule
+        self.n_features = n_features
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("covariance", torch.eye(n_features))
+
+    def set_moments(self, mean: Tensor, covariance: Tensor) -> None:
+        """Store the features' mean ``(d,)`` and covariance ``(d, d)``."""
+        self.mean.copy_(mean)
+        self.covariance.copy_(covariance)
+
+    def loss(self, u: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Mean squared error of the predicted noise, at uniform random steps; ``u`` is (n, d)."""
+        t = torch.randint(
+            self.schedule.n_steps, (len(u),), device=u.device, generator=generator
+        )
+        eps = torch.randn(u.shape, dtype=u.dtype, device=u.device, generator=generator)
+        return (eps - self.denoiser(self.schedule.diffuse(u, t, eps), t)).square().mean()
+
+    def log_density_bound(self, u: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Variational lower bound of the log-density, in nats.
+
+        Parameters
+        ----------
+        u : Tensor of shape (n, d)
+            Features.
+        generator : torch.Generator, optional
+            Draws the noise, the same for every row.
+
+        Returns
+        -------
+        Tensor of shape (n,)
+
+        References
+        ----------
+        D. Kingma et al., "Variational diffusion models", NeurIPS 2021, eq. 11-13: each step costs
+        half the drop in signal-to-noise ratio times the squared error of the denoised feature.
+        """
+        schedule, d = self.schedule, self.n_features
+        ratios = [schedule.level(t) / (1 - schedule.level(t)) for t in range(schedule.n_steps)]
+        last = schedule.level(schedule.n_steps - 1)
+        # KL of the noisiest marginal from a standard normal
+        shift = last * u.square().sum(-1)
+        cost = 0.5 * (d * (1 - last) + shift - d - d * math.log(1 - last))
+        for t in range(schedule.n_steps):
+            signal = schedule.level(t)
+            noise = torch.randn(1, d, dtype=u.dtype, device=u.device, generator=generator)
+            x_t = math.sqrt(signal) * u + math.sqrt(1 - signal) * noise
+            eps = self.denoiser(x_t, torch.full((len(u),), t, device=u.device))
+            error = (eps - noise).square().sum(-1) / ratios[t]
+            if t == 0:
+                # What is left at the first level is told with that level's noise.
+                cost = cost + 0.5 * (error * ratios[0] + d * math.log(2 * math.pi / ratios[0]))
+            else:
+                cost = cost + 0.5 * (ratios[t - 1] - ratios[t]) * error
+        return -cost

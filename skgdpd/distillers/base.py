@@ -1,0 +1,114 @@
+"""The contract of a distiller: one method, one class.
+
+A :class:`Distiller` is an object of parameters, cloned and searched like any scikit-learn
+estimator. Before a training it is told what there is to learn from (a :class:`Lesson`) and
+returns a :class:`Distillation`, a torch module with whatever extra parameters the method trains,
+which then turns each batch into named, weighted loss terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from joblib import Memory
+from sklearn.base import BaseEstimator
+from torch import nn
+
+from ..nets.student import StudentNet, StudentOutput
+from ..training import Batch, Objective, Progress, Rows, Step, Terms, weighted_cross_entropy
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a distiller may use to set itself up.
+
+    Attributes
+    ----------
+    rows : Rows
+        The training rows, on the training device: ``x``, the student's view; ``y``, class
+        numbers, -1 where there is no label; ``teacher_features (n, dT)`` and ``teacher_logits
+        (n, n_classes)``; ``target (n, n_classes)``, the label one-hot where there is one and the
+        teacher's probabilities elsewhere; ``weight`` and ``target_weight (n,)``, weights of the
+        cross-entropy against y and against the target, missing where all are 1.
+    n_student_features : int
+        Width dS of the student's features.
+    n_classes : int
+        Number of classes.
+    max_epochs : int
+        Length of the training.
+    seed : int
+        For what the distiller draws before training (torch's generators are seeded already).
+    memory : joblib.Memory
+        Remembers fits that depend on the teacher alone.
+    progress : Progress
+        Advanced by one unit for whatever is fitted before the training.
+    """
+
+    rows: Rows
+    n_student_features: int
+    n_classes: int
+    max_epochs: int
+    seed: int
+    memory: Memory
+    progress: Progress
+
+
+class Distillation(nn.Module):
+    """A distiller at work on one training. Its parameters are trained with the student's."""
+
+    warmup_epochs = 0
+    """Epochs before the method starts; weights from these are never the ones kept."""
+
+    def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
+        """Prepare for an epoch; called before its first batch."""
+
+    def label_weight(self, step: Step) -> float:
+        """Weight of the cross-entropy against the labels, ``ce``."""
+        return 1.0
+
+    def terms(
+        self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step
+    ) -> Terms:
+        """Weighted loss terms by name; a term whose weight is zero is left out."""
+        raise NotImplementedError
+
+
+class Distiller(BaseEstimator):
+    """Base of the distillers: parameters only."""
+
+    def prepare(self, lesson: Lesson) -> Distillation:
+        """Set up for one training."""
+        raise NotImplementedError
+
+
+class StudentObjective(Objective):
+    """Cross-entropy against the labels, and what a distillation adds.
+
+    Parameters
+    ----------
+    distillation : Distillation or None
+        None trains on labels alone.
+    """
+
+    def __init__(self, distillation: Distillation | None = None) -> None:
+        super().__init__()
+        self.distillation = distillation
+
+    def start_epoch(self, module: StudentNet, rows: Rows, step: Step) -> None:  # type: ignore[override]
+        if self.distillation is not None:
+            self.distillation.start_epoch(module, rows, step)
+
+    def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
+        output = module(batch["x"], batch.get("lengths"))
+        label_weight = 1.0 if self.distillation is None else self.distillation.label_weight(step)
+        terms: Terms = {}
+        if label_weight:
+            ce = weighted_cross_entropy(output.logits, batch["y"], batch.get("weight"))
+            terms["ce"] = ce if label_weight == 1.0 else label_weight * ce
+        if self.distillation is not None:
+            terms.update(self.distillation.terms(module, output, batch, step))  # type: ignore[arg-type]
+        return terms
+
+    def validation_terms(self, module: nn.Module, batch: Batch) -> Terms:
+        output = module(batch["x"], batch.get("lengths"))
+        return {"loss": weighted_cross_entropy(output.logits, batch["y"], batch.get("weight"))}

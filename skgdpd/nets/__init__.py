@@ -1,0 +1,12 @@
+"""Backbones: networks that turn ``(n, c, t)`` series into ``(n, n_features)`` features."""
+
+from .layers import Backbone
+from .registry import available_backbones, make_backbone, register_backbone, takes_lengths
+
+__all__ = [
+    "Backbone",
+    "available_backbones",
+    "make_backbone",
+    "register_backbone",
+    "takes_lengths",
+]

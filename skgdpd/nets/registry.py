@@ -1,0 +1,136 @@
+"""Backbones by name, and what else may serve as one."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from .inception import InceptionTime, SerialInception
+from .lstm import LSTM
+from .resnet import FCN, PaperResNet, ResNet
+
+BackboneFactory = Callable[[int, int], nn.Module]
+BackboneSpec = str | nn.Module | BackboneFactory
+
+_BACKBONES: dict[str, BackboneFactory] = {
+    "inception": lambda n_channels, n_timepoints: InceptionTime(n_channels),
+    "resnet": lambda n_channels, n_timepoints: ResNet(n_channels),
+    "fcn": lambda n_channels, n_timepoints: FCN(n_channels),
+    "lstm": lambda n_channels, n_timepoints: LSTM(n_channels),
+    "lstm3-100": lambda n_channels, n_timepoints: LSTM(n_channels, 100, 3, remember=False),
+    "lstm2-32": lambda n_channels, n_timepoints: LSTM(n_channels, 32, 2, remember=False),
+    "lstm1-8": lambda n_channels, n_timepoints: LSTM(n_channels, 8, 1, remember=False),
+    "inception55-32": lambda n_channels, n_timepoints: SerialInception(n_channels),
+    "resnet32-64": lambda n_channels, n_timepoints: PaperResNet(n_channels),
+}
+
+
+def available_backbones() -> list[str]:
+    """Names that ``student=`` and ``teacher=`` understand, in alphabetical order."""
+    return sorted(_BACKBONES)
+
+
+def register_backbone(name: str, factory: BackboneFactory) -> None:
+    """Make a backbone available by name.
+
+    Parameters
+    ----------
+    name : str
+        The name, as then given to ``student=`` or ``teacher=``. Names can't be taken twice.
+    factory : callable
+        ``factory(n_channels, n_timepoints)`` returns a fresh :class:`torch.nn.Module` that maps
+        ``(n, n_channels, n_timepoints)`` to ``(n, n_features)``. A module whose ``forward`` has
+        a second parameter ``lengths`` also takes ragged series.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken.
+    TypeError
+        If ``factory`` can't be called.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from skgdpd.nets import register_backbone, available_backbones
+    >>> register_backbone(
+    ...     "mean-of-linear",
+    ...     lambda n_channels, n_timepoints: nn.Sequential(
+    ...         nn.Flatten(), nn.Linear(n_channels * n_timepoints, 8)),
+    ... )
+    >>> "mean-of-linear" in available_backbones()
+    True
+    """
+    if name in _BACKBONES:
+        raise ValueError(f"a backbone named {name!r} exists already; choose another name")
+    if not callable(factory):
+        raise TypeError(f"factory must be callable, got {factory!r}")
+    _BACKBONES[name] = factory
+
+
+def make_backbone(spec: BackboneSpec, n_channels: int, n_timepoints: int) -> nn.Module:
+    """Make a fresh backbone and find its feature width.
+
+    Parameters
+    ----------
+    spec : str, torch.nn.Module or callable
+        A name, a module (copied, so that it starts from its present weights and stays as it
+        is), or a callable ``(n_channels, n_timepoints) -> module``.
+    n_channels, n_timepoints : int
+        Shape of the series that it will see.
+
+    Returns
+    -------
+    torch.nn.Module
+        With an attribute ``n_features``.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the module doesn't map ``(n, c, t)`` to ``(n, n_features)``.
+    """
+    if isinstance(spec, str):
+        if spec not in _BACKBONES:
+            names = ", ".join(available_backbones())
+            raise ValueError(f"unknown backbone {spec!r}; the names are {names}")
+        backbone = _BACKBONES[spec](n_channels, n_timepoints)
+    elif isinstance(spec, nn.Module):
+        backbone = copy.deepcopy(spec)
+    else:
+        backbone = spec(n_channels, n_timepoints)
+        if not isinstance(backbone, nn.Module):
+            raise ValueError(f"{spec!r} returned {type(backbone).__name__}, not a torch module")
+    if not isinstance(getattr(backbone, "n_features", None), int):
+        backbone.n_features = _find_n_features(backbone, n_channels, n_timepoints)  # type: ignore[assignment]
+    return backbone
+
+
+def takes_lengths(backbone: nn.Module) -> bool:
+    """Whether the backbone's ``forward`` accepts the series' own lengths, so ragged input."""
+    return "lengths" in inspect.signature(backbone.forward).parameters
+
+
+def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int) -> int:
+    was_training = backbone.training
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            features = backbone(torch.zeros(2, n_channels, n_timepoints))
+    except Exception as error:
+        raise ValueError(
+            f"{type(backbone).__name__} can't read series of {n_channels} channels and "
+            f"{n_timepoints} time points: {error}"
+        ) from error
+    finally:
+        backbone.train(was_training)
+    if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != 2:
+        shape = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)
+        raise ValueError(
+            f"{type(backbone).__name__} must map (n, {n_channels}, {n_timepoints}) to "
+            f"(n, n_features); for n = 2 it gave {shape}"
+        )
+    return features.shape[1]

@@ -1,0 +1,151 @@
+"""Residual and plain convolutional backbones: ResNet, the GDPD paper's ResNet, and FCN."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .layers import Backbone, SameConv1d, TimeBatchNorm, as_image, keep
+
+
+class ConvolutionStack(nn.Module):
+    """Convolutions of several kernel widths, each normalised, each but the last rectified."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        widths: tuple[int, ...],
+        kernel_sizes: tuple[int, ...],
+        bias: bool = False,
+        rectify_last: bool = True,
+    ) -> None:
+        super().__init__()
+        inputs = (in_channels, *widths[:-1])
+        self.convolutions = nn.ModuleList(
+            SameConv1d(c_in, c_out, size, bias=bias)
+            for c_in, c_out, size in zip(inputs, widths, kernel_sizes, strict=True)
+        )
+        self.norms = nn.ModuleList(TimeBatchNorm(width) for width in widths)
+        self.rectify_last = rectify_last
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        last = len(self.norms) - 1
+        for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            x = norm(convolution(x).contiguous(memory_format=torch.channels_last), mask)
+            if i < last or self.rectify_last:
+                x = torch.relu(x)
+            x = keep(x, mask)
+        return x
+
+
+class ResNet(Backbone):
+    """Residual network for time series.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the series.
+    widths : tuple of int, default=(64, 128, 128)
+        Channels of the three blocks; the last is the feature width.
+
+    References
+    ----------
+    Z. Wang, W. Yan, T. Oates, "Time series classification from scratch with deep neural
+    networks: a strong baseline", IJCNN 2017.
+    """
+
+    def __init__(self, n_channels: int, widths: tuple[int, ...] = (64, 128, 128)) -> None:
+        super().__init__()
+        self.n_features = widths[-1]
+        inputs = (n_channels, *widths[:-1])
+        self.blocks = nn.ModuleList(
+            ConvolutionStack(c_in, (width,) * 3, (8, 5, 3), rectify_last=False)
+            for c_in, width in zip(inputs, widths, strict=True)
+        )
+        self.shortcuts = nn.ModuleList(
+            SameConv1d(c_in, width, 1) if c_in != width else nn.Identity()
+            for c_in, width in zip(inputs, widths, strict=True)
+        )
+        self.shortcut_norms = nn.ModuleList(TimeBatchNorm(width) for width in widths)
+
+    def feature_maps(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = as_image(x)
+        for block, shortcut, norm in zip(
+            self.blocks, self.shortcuts, self.shortcut_norms, strict=True
+        ):
+            x = keep(torch.relu(block(x, mask) + norm(shortcut(x), mask)), mask)
+        return x
+
+
+class PaperResNet(Backbone):
+    """The paper's ``resnet32-64``.
+
+    It differs from :class:`ResNet`: convolutions have a bias, the shortcut is added after the
+    last rectifier of a block and not rectified again, and the third block has none.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the series.
+    widths : tuple of int, default=(64, 128, 128)
+        Channels of the three blocks; the last is the feature width.
+
+    References
+    ----------
+    GDPD, arXiv 2605.11414, appendix on architectures.
+    """
+
+    def __init__(self, n_channels: int, widths: tuple[int, ...] = (64, 128, 128)) -> None:
+        super().__init__()
+        self.n_features = widths[-1]
+        inputs = (n_channels, *widths[:-1])
+        self.blocks = nn.ModuleList(
+            ConvolutionStack(c_in, (width,) * 3, (8, 5, 3), bias=True)
+            for c_in, width in zip(inputs, widths, strict=True)
+        )
+        changes = [
+            (c_in, width) for c_in, width in zip(inputs, widths, strict=True) if c_in != width
+        ]
+        self.shortcuts = nn.ModuleList(SameConv1d(*change, 1, bias=True) for change in changes)
+        self.shortcut_norms = nn.ModuleList(TimeBatchNorm(width) for _, width in changes)
+
+    def feature_maps(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = as_image(x)
+        for i, block in enumerate(self.blocks):
+            out = block(x, mask)
+            if i < len(self.shortcuts):
+                out = keep(out + self.shortcut_norms[i](self.shortcuts[i](x), mask), mask)
+            x = out
+        return x
+
+
+class FCN(Backbone):
+    """Fully convolutional network: three convolutions, then the average over time.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the series.
+    widths : tuple of int, default=(128, 256, 128)
+        Filters of each layer; the last is the feature width.
+    kernel_sizes : tuple of int, default=(8, 5, 3)
+        Width of each layer's kernels.
+
+    References
+    ----------
+    Z. Wang, W. Yan, T. Oates, "Time series classification from scratch with deep neural
+    networks: a strong baseline", IJCNN 2017.
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        widths: tuple[int, ...] = (128, 256, 128),
+        kernel_sizes: tuple[int, ...] = (8, 5, 3),
+    ) -> None:
+        super().__init__()
+        self.n_features = widths[-1]
+        self.stack = ConvolutionStack(n_channels, widths, kernel_sizes)
+
+    def feature_maps(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.stack(as_image(x), mask)

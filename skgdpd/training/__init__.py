@@ -1,0 +1,26 @@
+"""Training of networks: batches, losses by name, history, progress."""
+
+from .batches import Batch, RowBatches, Rows
+from .fitting import TrainingConfig, isolated_random_state, resolve_batch_size, train
+from .history import History
+from .objective import Objective, Step, Terms, soft_cross_entropy, weighted_cross_entropy
+from .progress import SILENT, PartOfProgress, Progress
+
+__all__ = [
+    "SILENT",
+    "Batch",
+    "History",
+    "Objective",
+    "PartOfProgress",
+    "Progress",
+    "RowBatches",
+    "Rows",
+    "Step",
+    "Terms",
+    "TrainingConfig",
+    "isolated_random_state",
+    "resolve_batch_size",
+    "soft_cross_entropy",
+    "train",
+    "weighted_cross_entropy",
+]

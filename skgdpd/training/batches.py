@@ -1,0 +1,124 @@
+"""Batches as slices of tensors that already lie where they are needed.
+
+Data sets here are small: what a loader does per row (fetch, collate, pin, copy) costs more than
+the mathematics. All rows are tensors on the training device from the start, and a batch is one
+``index_select`` a tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+Batch = dict[str, Tensor]
+
+
+class Rows:
+    """Aligned tensors on one device, a row a series.
+
+    Parameters
+    ----------
+    **tensors : Tensor of shape (n_rows, ...)
+        By name; ``index`` is added: each row's own number.
+    """
+
+    def __init__(self, **tensors: Tensor) -> None:
+        sizes = {name: len(tensor) for name, tensor in tensors.items()}
+        if len(set(sizes.values())) != 1:
+            raise ValueError(f"tensors must have equally many rows, got {sizes}")
+        (self.n_rows,) = set(sizes.values())
+        first = next(iter(tensors.values()))
+        self.tensors: Batch = {
+            **tensors, "index": torch.arange(self.n_rows, device=first.device)
+        }
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.tensors["index"].device
+
+    def to(self, device: torch.device) -> Rows:
+        """The same rows on another device."""
+        moved = {k: v.to(device) for k, v in self.tensors.items() if k != "index"}
+        return Rows(**moved)
+
+    def select(self, index: Tensor) -> Batch:
+        """The rows at ``index``, in that order."""
+        return {name: tensor.index_select(0, index) for name, tensor in self.tensors.items()}
+
+
+class RowBatches:
+    """One epoch's batches of rows.
+
+    Batches differ in size by one row at most, so that no epoch ends with a lonely row, of which
+    batch normalisation could make nothing.
+
+    Parameters
+    ----------
+    rows : Rows
+        The data.
+    batch_size : int
+        Largest size of a batch.
+    generator : torch.Generator, optional
+        Shuffles, on the CPU whatever the device so that the order is the same everywhere; None
+        keeps the order.
+    """
+
+    def __init__(
+        self, rows: Rows, batch_size: int, generator: torch.Generator | None = None
+    ) -> None:
+        self.rows = rows
+        self.n_batches = -(-len(rows) // batch_size)
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self.n_batches == 1:
+            yield self.rows.tensors
+            return
+        if self.generator is None:
+            order = torch.arange(len(self.rows))
+        else:
+            order = torch.randperm(len(self.rows), generator=self.generator)
+        for part in order.to(self.rows.device).tensor_split(self.n_batches):
+            yield self.rows.select(part)
+
+
+class RandomBatches:
+    """A fixed number of batches drawn with replacement, for models that need many steps.
+
+    Parameters
+    ----------
+    rows : Rows
+        The data.
+    batch_size : int
+        Rows a batch, more than there are if need be.
+    n_batches : int
+        Batches an epoch.
+    generator : torch.Generator
+        Draws the rows, on the CPU.
+    """
+
+    def __init__(
+        self, rows: Rows, batch_size: int, n_batches: int, generator: torch.Generator
+    ) -> None:
+        self.rows = rows
+        self.batch_size = batch_size
+        self.n_batches = n_batches
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        size = (self.n_batches, self.batch_size)
+        draws = torch.randint(len(self.rows), size, generator=self.generator)
+        for draw in draws.to(self.rows.device):
+            yield self.rows.select(draw)

@@ -1,0 +1,59 @@
+"""What happened during a training, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(repr=False, eq=False)
+class History(Mapping[str, NDArray[np.float64]]):
+    """Loss terms by name, one number an epoch.
+
+    ``history["ce"]`` is an array of shape (n_epochs,). ``loss`` is the training loss, the sum of
+    the other training terms as they are weighted in it; names that begin with ``valid_`` were
+    computed on the validation part. A term that was off in an epoch is 0 there.
+
+    Attributes
+    ----------
+    terms : dict of str to ndarray of shape (n_epochs,)
+        The numbers.
+    warmup_epochs : int
+        Epochs before distillation started; 0 without a warm-up.
+    best_epoch : int or None
+        The epoch whose weights were kept, counted from 0; None if the last.
+    n_labeled, n_unlabeled, n_validation : int
+        Series that the training had: with a label, without one, and kept for validation.
+    """
+
+    terms: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    warmup_epochs: int = 0
+    best_epoch: int | None = None
+    n_labeled: int = 0
+    n_unlabeled: int = 0
+    n_validation: int = 0
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        return self.terms[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.terms)
+
+    def __len__(self) -> int:
+        return len(self.terms)
+
+    @property
+    def n_epochs(self) -> int:
+        """Number of epochs that were run."""
+        return len(next(iter(self.terms.values()), ()))
+
+    def __repr__(self) -> str:
+        best = "last epoch kept" if self.best_epoch is None else f"best epoch {self.best_epoch}"
+        return (
+            f"History({self.n_epochs} epochs, {best}; {self.n_labeled} labelled, "
+            f"{self.n_unlabeled} unlabelled, {self.n_validation} validation series; "
+            f"terms: {', '.join(self.terms)})"
+        )

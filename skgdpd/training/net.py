@@ -1,0 +1,151 @@
+"""The skorch net that trains everything here: students, teachers and priors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from torch import Tensor
+
+from .batches import Batch, Rows
+from .callbacks import StopTraining
+from .objective import Objective, Step, Terms
+
+
+class TermNet(NeuralNet):
+    """A skorch net whose batches are slices of tensors and whose loss is a dict of terms.
+
+    It differs from :class:`skorch.NeuralNet` where that costs more than the mathematics of a
+    small network, or hides an interrupt:
+
+    - ``fit`` takes :class:`~skgdpd.training.batches.Rows`; iterators are given, not made;
+    - callbacks hear of epochs, not of batches;
+    - losses are summed on the device and fetched once an epoch;
+    - KeyboardInterrupt reaches the caller.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What is trained.
+    criterion : Objective
+        What for; its own parameters are trained too.
+    train_batches : iterable of Batch
+        One epoch's training batches, anew each time it is iterated.
+    valid_rows : Rows or None
+        Validation rows, evaluated in one piece after each epoch.
+    scheduler : callable, optional
+        Makes a learning-rate scheduler of the optimizer.
+    scheduler_steps : {"batch", "epoch"}, default="epoch"
+        When the scheduler steps.
+    noise_seed : int, default=0
+        Seeds the objective's generator.
+    **kwargs
+        As in :class:`skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        criterion: Objective,
+        *,
+        train_batches: Iterable[Batch],
+        valid_rows: Rows | None = None,
+        scheduler: Any = None,
+        scheduler_steps: str = "epoch",
+        noise_seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(module, criterion, train_split=None, **kwargs)
+        self.train_batches = train_batches
+        self.valid_rows = valid_rows
+        self.scheduler = scheduler
+        self.scheduler_steps = scheduler_steps
+        self.noise_seed = noise_seed
+
+    @property
+    def _default_callbacks(self) -> list[Any]:
+        return []
+
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> TermNet:
+        super().initialize_optimizer(triggered_directly)
+        self.scheduler_ = self.scheduler(self.optimizer_) if self.scheduler else None
+        return self
+
+    def partial_fit(
+        self, X: Rows, y: Any = None, classes: Any = None, **fit_params: Any
+    ) -> TermNet:
+        """Train on ``X``; unlike skorch's, lets KeyboardInterrupt through."""
+        if not self.initialized_:
+            self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X)
+        except StopTraining:
+            pass
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+    def fit_loop(self, X: Rows, y: Any = None, epochs: int | None = None, **kwargs: Any) -> TermNet:
+        """Run the epochs."""
+        generator = torch.Generator(X.device)
+        generator.manual_seed(self.noise_seed)
+        self.step_ = Step(epoch=0, generator=generator)
+        self.term_names_: list[str] = []
+        for epoch in range(self.max_epochs if epochs is None else epochs):
+            self.step_.epoch = epoch
+            self.notify("on_epoch_begin", dataset_train=X, dataset_valid=self.valid_rows)
+            self._run_epoch(X)
+            self.notify("on_epoch_end", dataset_train=X, dataset_valid=self.valid_rows)
+        return self
+
+    def train_step(self, batch: Batch, **fit_params: Any) -> Terms:
+        """One optimisation step; returns the loss terms, not waited for."""
+        self.optimizer_.zero_grad(set_to_none=True)
+        terms = self.criterion_.terms(self.module_, batch, self.step_)
+        loss = sum_terms(terms)
+        loss.backward()
+        self.optimizer_.step()
+        if self.scheduler_ is not None and self.scheduler_steps == "batch":
+            self.scheduler_.step()
+        return {**terms, "loss": loss}
+
+    def validation_step(self, batch: Batch, **fit_params: Any) -> Terms:
+        """Loss terms of the validation rows."""
+        with torch.no_grad():
+            return self.criterion_.validation_terms(self.module_, batch)
+
+    def _run_epoch(self, rows: Rows) -> None:
+        self._set_training(True)
+        self.criterion_.start_epoch(self.module_, rows, self.step_)
+        totals: Terms = {}
+        n_rows = 0
+        for batch in self.train_batches:
+            size = len(batch["index"])
+            n_rows += size
+            for name, value in self.train_step(batch).items():
+                share = value.detach() * size
+                totals[name] = totals[name] + share if name in totals else share
+        if self.scheduler_ is not None and self.scheduler_steps == "epoch":
+            self.scheduler_.step()
+        epoch_terms = {name: total / n_rows for name, total in totals.items()}
+        if self.valid_rows is not None:
+            self._set_training(False)
+            valid = self.validation_step(self.valid_rows.tensors)
+            epoch_terms.update({f"valid_{name}": value for name, value in valid.items()})
+        # The one wait for the device in an epoch.
+        numbers = torch.stack([value.float() for value in epoch_terms.values()]).tolist()
+        for name, number in zip(epoch_terms, numbers, strict=True):
+            self.history.record(name, number)
+            if name not in self.term_names_:
+                self.term_names_.append(name)
+
+
+def sum_terms(terms: Terms) -> Tensor:
+    """The training loss: the sum of its terms."""
+    values = iter(terms.values())
+    total = next(values)
+    for value in values:
+        total = total + value
+    return total

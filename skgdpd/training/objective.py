@@ -1,0 +1,70 @@
+"""What a training minimises: named, weighted terms of a loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .batches import Batch, Rows
+
+Terms = dict[str, Tensor]
+
+
+@dataclass
+class Step:
+    """Where a training stands.
+
+    Attributes
+    ----------
+    epoch : int
+        Number of the epoch, counted from 0.
+    generator : torch.Generator
+        Source of the objective's noise, on the training device.
+    """
+
+    epoch: int
+    generator: torch.Generator
+
+
+class Objective(nn.Module):
+    """Base of the objectives. Its parameters are trained along with the module's."""
+
+    def start_epoch(self, module: nn.Module, rows: Rows, step: Step) -> None:
+        """Prepare for an epoch over ``rows``; called before its first batch."""
+
+    def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
+        """Weighted loss terms of a batch by name; the training loss is their sum."""
+        raise NotImplementedError
+
+    def validation_terms(self, module: nn.Module, batch: Batch) -> Terms:
+        """Terms on validation rows; ``loss`` among them decides which weights are kept."""
+        raise NotImplementedError
+
+
+def weighted_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy of the labelled rows.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Unnormalised log-probabilities.
+    y : Tensor of shape (n,)
+        Class numbers; -1 where there is no label.
+    weight : Tensor of shape (n,), optional
+        Weight of each row, 0 where there is no label; mean 1 over the labelled rows of the
+        training set. None where all rows are labelled and count the same.
+    """
+    if weight is None:
+        return F.cross_entropy(logits, y)
+    losses = F.cross_entropy(logits, y, reduction="none", ignore_index=-1)
+    # Divided by the labelled rows, not by their weights: a batch of light rows counts little.
+    return (losses * weight).sum() / (y >= 0).sum().clamp(min=1)
+
+
+def soft_cross_entropy(logits: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy against probabilities ``(n, n_classes)``, rows weighted if given."""
+    losses = -(targets * torch.log_softmax(logits, -1)).sum(-1)
+    return losses.mean() if weight is None else (losses * weight).mean()
