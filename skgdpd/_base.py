@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import Memory
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, assert_all_finite, column_or_1d, compute_sample_weight
@@ -16,7 +15,6 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_consistent_length,
     check_is_fitted,
     validate_data,
 )
@@ -31,9 +29,9 @@ from ._views import Normalizer, View
 from .distillers.base import Distillation, StudentObjective
 from .nets import make_backbone
 from .nets.student import StudentNet
-from .training import Progress, Rows, TrainingConfig, isolated_random_state, train
+from .training import Progress, Rows, TrainingConfig, train
 
-NETWORK_CONSTRAINTS: dict[str, list[Any]] = {
+NETWORK_CONSTRAINTS: dict[str, Any] = {
     "student": [str, torch.nn.Module, callable],
     "earliness": [
         Interval(Real, 0, 1, closed="right"),
@@ -146,12 +144,14 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        if len(y) != n:
-            raise ValueError(f"X has {n} series and y {len(y)} labels; they must be equally many")
-        self.classes_, labels = np.unique(y, return_inverse=True)
+        column: NDArray[Any] = column_or_1d(y, warn=True)
+        assert_all_finite(column, input_name="y")
+        check_classification_targets(column)
+        if len(column) != n:
+            raise ValueError(
+                f"X has {n} series and y {len(column)} labels; they must be equally many"
+            )
+        self.classes_, labels = np.unique(column, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y has {len(self.classes_)} class ({self.classes_.tolist()}); a classifier "
@@ -258,7 +258,8 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Labels ``(n_samples,)`` of series, from their first part; X as in ``predict_proba``."""
-        return self.classes_[self._run(X)[1].argmax(1)]
+        logits = self._run(X)[1]
+        return self.classes_[logits.argmax(1)]
 
     def embed(self, X: Any) -> NDArray[np.float32]:
         """Student features ``(n_samples, n_features)`` of series; X as in ``predict_proba``."""

@@ -95,7 +95,8 @@ def read_panel(X: Any, name: str = "X") -> Panel:
     if array.shape[1] == 0:
         # Worded as scikit-learn's own check.
         raise ValueError(
-            f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of 1 is required."
+            f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of "
+            "1 is required."
         )
     flat = array.ndim == 2
     return Panel(array[:, None, :] if flat else array, flat)

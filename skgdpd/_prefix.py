@@ -89,7 +89,9 @@ class PrefixClassifier(BasePrefixClassifier):
         self.device = device
         self.verbose = verbose
 
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> PrefixClassifier:
+    def fit(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> PrefixClassifier:
         """Learn from labelled whole series, of which the network sees the first part.
 
         Parameters
@@ -162,7 +164,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             with isolated_random_state(task.seeds("distiller"), task.device):
                 lesson = Lesson(
                     rows=rows,
-                    n_student_features=module.backbone.n_features,
+                    n_student_features=module.head.in_features,
                     n_classes=len(self.classes_),
                     max_epochs=self.max_epochs,
                     seed=task.seeds("prior"),
@@ -210,7 +212,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             guesses = softmax(knowledge.logits[len(y) :]).astype(np.float32)
             arrays["target"] = np.concatenate([np.eye(len(self.classes_), dtype="f4")[y], guesses])
             target_weight = weight
-            if weight is not None:
+            if weight is not None and task.class_weight is not None:
                 target_weight = np.concatenate([weight, guesses @ task.class_weight])
             labelled = np.ones(len(y), dtype=np.float32) if weight is None else weight
             weight = np.concatenate([labelled, np.zeros(n_pool, dtype=np.float32)])

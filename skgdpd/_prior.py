@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,90 +10,33 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-from torch import Tensor, nn
 
 from ._device import resolve_device
+from ._prior_model import PriorSettings, fit_prior_model
 from ._random import RandomState, Seeds
 from .diffusion import (
-    AffineCode,
-    AutoEncoder,
     CodeName,
     Degradation,
     DegradationName,
     DenoiserName,
-    LatentDiffusion,
     LinearGaussian,
     LinearMeasurement,
     MixtureDenoiser,
-    NoiseSchedule,
     NoObservation,
-    fit_mixture,
     make_degradation,
-    make_denoiser,
     mixture_log_density,
-    principal_code,
-    standardising_code,
 )
 from .diffusion.schedule import ScheduleName
-from .training import (
-    SILENT,
-    Batch,
-    History,
-    Objective,
-    Progress,
-    Rows,
-    Step,
-    Terms,
-    TrainingConfig,
-    isolated_random_state,
-    train,
-)
+from .training import SILENT, Progress
 
 Floats = NDArray[np.float64]
 
-AUTO_STEPS = 2000
-AUTO_MIN_EPOCHS = 20
-
 SAMPLE_STEPS = 100
 """Evaluations of the denoiser for a draw from the prior: nobody waits for these."""
-
-
-class PriorModel(nn.Module):
-    """What a prior trains: a denoiser, if it is learned, and an autoencoder, if there is one."""
-
-    def __init__(self, latent: LatentDiffusion | None, autoencoder: AutoEncoder | None) -> None:
-        super().__init__()
-        self.latent = latent
-        self.autoencoder = autoencoder
-
-
-class PriorObjective(Objective):
-    """Denoising loss and, for an autoencoder, reconstruction loss.
-
-    Parameters
-    ----------
-    n_noise_levels : int
-        Fresh noise levels for each feature and step: features are few, noise is cheap.
-    """
-
-    def __init__(self, n_noise_levels: int) -> None:
-        super().__init__()
-        self.n_noise_levels = n_noise_levels
-
-    def terms(self, module: PriorModel, batch: Batch, step: Step) -> Terms:  # type: ignore[override]
-        u, terms = batch["z"], {}
-        if module.autoencoder is not None:
-            u, reconstruction = module.autoencoder(batch["z"])
-            terms["reconstruction"] = (reconstruction - batch["z"]).square().mean()
-        if module.latent is not None:
-            repeated = u.detach().repeat(self.n_noise_levels, 1)
-            terms["diffusion"] = module.latent.loss(repeated, step.generator)
-        return terms
 
 
 class DiffusionFeaturePrior(TransformerMixin, ClassifierMixin, BaseEstimator):
@@ -186,16 +129,14 @@ default="linear-gaussian"
     (100, 7, 3)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+    _parameter_constraints: dict[str, list[Any]] = {
         "denoiser": [StrOptions({"film", "bottleneck", "gmm"})],
         "encoder": [StrOptions({"identity", "pca", "autoencoder"})],
         "n_latent": [Interval(Integral, 1, None, closed="left"), None],
         "schedule": [StrOptions({"linear", "cosine"})],
         "n_diffusion_steps": [Interval(Integral, 2, None, closed="left")],
         "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
-        "degradation": [
-            StrOptions({"learned-alpha", "linear-gaussian", "matched-noise", "none"})
-        ],
+        "degradation": [StrOptions({"learned-alpha", "linear-gaussian", "matched-noise", "none"})],
         "measurement_noise": [Interval(Real, 0, None, closed="neither")],
         "n_posterior_samples": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -273,121 +214,53 @@ default="linear-gaussian"
         """
         self._validate_params()
         device = resolve_device(self.device)
-        Z = validate_data(self, Z, dtype=np.float64)
-        labels = self._encode_labels(Z, y)
-        pairs = None
-        if Z_short is not None:
-            pairs = check_array(Z_short, dtype=np.float64, input_name="Z_short")
-            if len(pairs) != len(Z):
-                raise ValueError(f"Z_short has {len(pairs)} samples and Z {len(Z)}; they are pairs")
-        if self.degradation == "learned-alpha" and pairs is not None:
+        if self.degradation == "learned-alpha" and Z_short is not None:
             raise ValueError(
                 "degradation='learned-alpha' is learned with a student's loss, not from pairs; "
                 "leave Z_short out, or choose 'linear-gaussian' or 'matched-noise'"
             )
+        features: Floats = validate_data(self, Z, dtype=np.float64)
+        labels = None if y is None else self._encode_labels(Z, y)
+        pairs: Floats | None = None
+        if Z_short is not None:
+            pairs = check_array(Z_short, dtype=np.float64, input_name="Z_short")
+            if len(pairs) != len(features):
+                raise ValueError(
+                    f"Z_short has {len(pairs)} samples and Z {len(features)}; they must be pairs"
+                )
         seeds = Seeds(self.random_state)
         self._draw_seed = seeds("draws")
-        with isolated_random_state(seeds("weights"), device):
-            self._fit_model(torch.as_tensor(Z), labels, device, seeds, progress)
-        codes = self.encode(Z)
-        self._measure(codes, pairs)
+        settings = PriorSettings(
+            **{field.name: getattr(self, field.name) for field in fields(PriorSettings)}
+        )
+        visible = bool(self.verbose) and progress is SILENT
+        with Progress(1, visible) as own:
+            shown = own if progress is SILENT else progress
+            self.code_, self.latent_, self.history_ = fit_prior_model(
+                torch.tensor(features), labels, settings, device, seeds, shown
+            )
+        self.n_latent_ = self.latent_.n_features
+        codes = self.encode(features)
+        self.measurement_ = self._measure(codes, pairs)
         if labels is not None and len(self.classes_) > 1:
             self._head = LogisticRegression(max_iter=1000).fit(self._shown(codes), labels)
         return self
 
-    def _encode_labels(self, Z: Floats, y: ArrayLike | None) -> NDArray[np.int64] | None:
-        if y is None:
-            return None
+    def _encode_labels(self, Z: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
         _, y = validate_data(self, Z, y, dtype=np.float64, reset=False)
         check_classification_targets(y)
         self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
-        if len(self.classes_) == 0:
-            raise ValueError("y has no label")
         return labels.astype(np.int64)
 
-    def _fit_model(
-        self,
-        Z: Tensor,
-        labels: NDArray[np.int64] | None,
-        device: torch.device,
-        seeds: Seeds,
-        progress: Progress,
-    ) -> None:
-        autoencoder = None
-        offset, scale = Z.mean(0), Z.std(0, correction=0).square().mean().sqrt().clamp(min=1e-12)
-        if self.encoder == "autoencoder":
-            width = self.n_latent or Z.shape[1]
-            autoencoder = AutoEncoder(Z.shape[1], width)
-            inputs = (Z - offset) / scale
-        else:
-            principal = self.encoder == "pca"
-            self.code_ = principal_code(Z, self.n_latent) if principal else standardising_code(Z)
-            inputs = self.code_.encode(Z)
-            width = inputs.shape[1]
-        schedule = NoiseSchedule(self.schedule, self.n_diffusion_steps)
-        latent = None
-        if self.denoiser != "gmm":
-            latent = LatentDiffusion(
-                make_denoiser(self.denoiser, width, schedule), schedule, width
-            )
-        model = PriorModel(latent, autoencoder).to(device)
-        self.history_ = History()
-        if latent is not None or autoencoder is not None:
-            rows = Rows(z=inputs.float()).to(device)
-            self.history_ = self._train(model, rows, seeds, progress)
-        model.double().cpu().eval()
-        if autoencoder is not None:
-            self.code_ = autoencoder.as_code(offset, scale)
-        codes = self.encode(Z.numpy())
-        if latent is None:
-            parts = (torch.as_tensor(part) for part in fit_mixture(codes, labels))
-            latent = LatentDiffusion(MixtureDenoiser(*parts, schedule), schedule, width).double()
-        covariance = ledoit_wolf(codes)[0] if len(codes) > 1 else np.eye(width)
-        latent.set_moments(
-            torch.as_tensor(codes.mean(0)), torch.as_tensor(np.reshape(covariance, (width, width)))
-        )
-        self.latent_ = latent.requires_grad_(False)
-        self.n_latent_ = width
-
-    def _train(
-        self, model: PriorModel, rows: Rows, seeds: Seeds, progress: Progress
-    ) -> History:
-        n_batches = -(-len(rows) // self.batch_size)
-        max_epochs = self.max_epochs
-        if isinstance(max_epochs, str):
-            max_epochs = max(math.ceil(AUTO_STEPS / n_batches), AUTO_MIN_EPOCHS)
-        config = TrainingConfig(
-            max_epochs=max_epochs, batch_size=self.batch_size, lr=self.lr, weight_decay=1e-4
-        )
-        own = Progress(1, visible=bool(self.verbose) and progress is SILENT)
-        with own as bar:
-            shown = bar if progress is SILENT else progress
-            shown.stage("prior")
-            return train(
-                model,
-                PriorObjective(self.n_noise_levels),
-                rows,
-                config,
-                shuffle_seed=seeds("shuffle"),
-                noise_seed=seeds("noise"),
-                progress=shown,
-                progress_units=1 / max_epochs,
-            )
-
-    def _measure(self, codes: Floats, pairs: Floats | None) -> None:
-        if pairs is None:
-            n_features = self.n_features_in_
-            decoder = self.code_.V.numpy().astype(np.float64)
-            offset = self.code_.m.numpy().astype(np.float64)
-            noise = self.measurement_noise**2 * np.eye(n_features)
-            self.measurement_ = LinearGaussian(decoder, offset, noise)
-        else:
-            self.measurement_ = LinearMeasurement(codes).fit(pairs)
+    def _measure(self, codes: Floats, pairs: Floats | None) -> LinearGaussian:
+        if pairs is not None:
+            return LinearMeasurement(codes).fit(pairs)
+        noise = self.measurement_noise**2 * np.eye(self.n_features_in_)
+        return LinearGaussian(self.code_.V.numpy(), self.code_.m.numpy(), noise)
 
     def encode(self, Z: ArrayLike) -> Floats:
         """Codes ``(n, n_latent_)`` of features ``(n, dT)``."""
-        Z = np.asarray(Z, dtype=np.float64)
-        return self.code_.encode(torch.as_tensor(Z)).numpy()
+        return self.code_.encode(torch.tensor(np.asarray(Z, dtype=np.float64))).numpy()
 
     def _shown(self, codes: Floats) -> Floats:
         """Codes as users see them: features again where the code is the features."""
@@ -460,7 +333,8 @@ default="linear-gaussian"
 
     def predict(self, Z_short: ArrayLike) -> NDArray[Any]:
         """Most probable class ``(n,)`` of degraded features ``(n, dS)``."""
-        return self.classes_[self.predict_proba(Z_short).argmax(1)]
+        proba = self.predict_proba(Z_short)
+        return self.classes_[proba.argmax(1)]
 
     def score_samples(self, Z: ArrayLike) -> Floats:
         """Log-density of features, or a lower bound of it.
@@ -479,13 +353,8 @@ default="linear-gaussian"
         """
         check_is_fitted(self)
         codes = self.encode(validate_data(self, Z, dtype=np.float64, reset=False))
-        if self.denoiser == "gmm":
-            mixture = self.latent_.denoiser
-            axes, spectra = mixture.axes, mixture.spectra
-            covariances = torch.einsum("kde,ke,kfe->kdf", axes, spectra, axes)
-            density = mixture_log_density(
-                codes, mixture.log_weights.exp().numpy(), mixture.means.numpy(), covariances.numpy()
-            )
+        if isinstance(self.latent_.denoiser, MixtureDenoiser):
+            density = mixture_log_density(codes, *self.latent_.denoiser.parts())
         else:
             bound = self.latent_.log_density_bound(torch.as_tensor(codes), self._generator())
             density = bound.numpy()
@@ -497,13 +366,13 @@ default="linear-gaussian"
         check_is_fitted(self)
         if self.measurement_.A.shape[0] == self.n_features_in_:
             return validate_data(self, Z_short, dtype=np.float64, reset=False)
-        Z_short = check_array(Z_short, dtype=np.float64, input_name="Z_short")
-        if Z_short.shape[1] != self.measurement_.A.shape[0]:
+        degraded: Floats = check_array(Z_short, dtype=np.float64, input_name="Z_short")
+        if degraded.shape[1] != self.measurement_.A.shape[0]:
             raise ValueError(
-                f"Z_short has {Z_short.shape[1]} features; the degraded features that fit saw "
+                f"Z_short has {degraded.shape[1]} features; the degraded features that fit saw "
                 f"had {self.measurement_.A.shape[0]}"
             )
-        return Z_short
+        return degraded
 
     def _draw(self, Z_short: Floats, n_samples: int, shared_noise: bool) -> Floats:
         if self.degradation == "learned-alpha":
@@ -512,9 +381,7 @@ default="linear-gaussian"
                 "GDPDClassifier; alone, use 'linear-gaussian', 'matched-noise' or 'none'"
             )
         degradation = self.make_degradation(Z_short.shape[1])
-        draws = degradation.draw(
-            torch.as_tensor(Z_short), n_samples, self._generator(), shared_noise
-        )
+        draws = degradation.draw(torch.tensor(Z_short), n_samples, self._generator(), shared_noise)
         return self._shown(draws.transpose(0, 1).numpy())
 
     def make_degradation(self, n_short: int) -> Degradation:

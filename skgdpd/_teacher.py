@@ -291,9 +291,7 @@ def _fit_and_ask(
         teacher = EstimatorTeacher(_fitted(plan.spec, train_values, classes[y], seed))
     else:
         teacher = NetworkTeacher(plan).fit(train_values, y, weight, classes, seed, progress)
-    known = (
-        train_values if pool_values is None else np.concatenate([train_values, pool_values])
-    )
+    known = train_values if pool_values is None else np.concatenate([train_values, pool_values])
     features, logits = teacher.run(known)
     return Knowledge(teacher, features, _in_order(logits, teacher.classes_, classes))
 

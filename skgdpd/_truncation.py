@@ -68,7 +68,7 @@ class PrefixTruncator(TransformerMixin, BaseEstimator):
     (5, 10)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+    _parameter_constraints: dict[str, list[Any]] = {
         "fraction": [Interval(Real, 0, 1, closed="right")],
         "length": [Interval(Integral, MIN_LENGTH, None, closed="left"), None],
     }
@@ -138,7 +138,11 @@ class PrefixTruncator(TransformerMixin, BaseEstimator):
         panel = read_panel(X)
         if panel.flat:
             return validate_data(
-                self, X, reset=reset, ensure_all_finite=False, ensure_min_features=MIN_LENGTH
+                self,
+                X,
+                reset=reset,
+                ensure_all_finite=False,
+                ensure_min_features=MIN_LENGTH if reset else 1,
             )
         if reset:
             self.n_features_in_ = panel.n_channels

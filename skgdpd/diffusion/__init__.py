@@ -5,6 +5,7 @@ feature; a sampler walks from noise back to features; a degradation says how a s
 feature steers that walk, which turns the prior into a posterior.
 """
 
+from .code import AffineCode, AutoEncoder, CodeName, principal_code, standardising_code
 from .degradation import (
     Degradation,
     LearnedAlpha,
@@ -13,7 +14,6 @@ from .degradation import (
     NoObservation,
 )
 from .denoiser import BottleneckDenoiser, FiLMDenoiser, MixtureDenoiser, gaussian_denoiser
-from .code import AffineCode, AutoEncoder, CodeName, principal_code, standardising_code
 from .latent import LatentDiffusion
 from .measurement import LinearGaussian, LinearMeasurement
 from .mixture import MixturePosterior, fit_mixture, mixture_log_density
@@ -23,9 +23,14 @@ from .schedule import NoiseSchedule
 
 __all__ = [
     "DDIM",
+    "AffineCode",
     "Ancestral",
+    "AutoEncoder",
     "BottleneckDenoiser",
+    "CodeName",
     "Degradation",
+    "DegradationName",
+    "DenoiserName",
     "FiLMDenoiser",
     "LatentDiffusion",
     "LearnedAlpha",
@@ -34,10 +39,16 @@ __all__ = [
     "LinearMeasurement",
     "MatchedNoise",
     "MixtureDenoiser",
+    "MixturePosterior",
     "NoObservation",
     "NoiseSchedule",
     "Renoise",
     "Sampler",
+    "fit_mixture",
     "gaussian_denoiser",
     "make_degradation",
+    "make_denoiser",
+    "mixture_log_density",
+    "principal_code",
+    "standardising_code",
 ]

@@ -110,6 +110,8 @@ class AutoEncoder(nn.Module):
         The batch normalisation is folded in with its running statistics.
         """
         norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         with torch.no_grad():
             gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
             W = gain[:, None] * self.enter.weight / scale

@@ -1,7 +1,7 @@
 r"""Degradations: from a short view's feature to draws of the long view's feature.
 
-Each maps student features ``z_short (n, dS)`` to ``n_draws`` plausible teacher features ``(n_draws,
-n, d)``, differentiably in ``z_short``, with the help of a diffusion prior:
+Each maps student features ``z_short (n, dS)`` to ``n_draws`` plausible teacher features
+``(n_draws, n, d)``, differentiably in ``z_short``, with the help of a diffusion prior:
 
 - :class:`LearnedAlpha` is the paper's heuristic: mix the feature with noise in a learned share,
   then denoise.
@@ -13,6 +13,7 @@ n, d)``, differentiably in ``z_short``, with the help of a diffusion prior:
 from __future__ import annotations
 
 import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from .latent import LatentDiffusion
 from .measurement import LinearGaussian
 from .sampler import DDIM, Ancestral, NoiseSource, Renoise, Sampler
+
 
 class Degradation(nn.Module):
     """Base of the degradations.

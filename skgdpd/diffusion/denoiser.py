@@ -1,4 +1,4 @@
-"""Denoisers: what noise was added to a feature?
+"""Denoisers: from a noisy feature to the noise in it.
 
 Each maps noisy features ``x_t``, ``(n, d)``, and time steps ``t``, ``(n,)``, to the expected noise
 ``(n, d)``. Two are learned; two are closed forms, exact for Gaussian and Gaussian-mixture data.
@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .schedule import NoiseSchedule
+
+Array = NDArray[np.float64]
 
 
 class SinusoidalEmbedding(nn.Module):
@@ -188,7 +192,15 @@ class MixtureDenoiser(nn.Module):
         whitened = torch.einsum("nke,kde->nkd", rotated / variances, self.axes)
         return noise[:, 0].sqrt() * (share[..., None] * whitened).sum(1)
 
+    def parts(self) -> tuple[Array, Array, Array]:
+        """Weights ``(k,)``, means ``(k, d)`` and covariances ``(k, d, d)`` as arrays."""
+        covariances = torch.einsum("kde,ke,kfe->kdf", self.axes, self.spectra, self.axes)
+        weights, means = self.log_weights.exp(), self.means
+        return tuple(part.double().cpu().numpy() for part in (weights, means, covariances))  # type: ignore[return-value]
 
-def gaussian_denoiser(mean: Tensor, covariance: Tensor, schedule: NoiseSchedule) -> MixtureDenoiser:
+
+def gaussian_denoiser(
+    mean: Tensor, covariance: Tensor, schedule: NoiseSchedule
+) -> MixtureDenoiser:
     """Exact denoiser of Gaussian features with a mean ``(d,)`` and covariance ``(d, d)``."""
     return MixtureDenoiser(torch.ones_like(mean[:1]), mean[None], covariance[None], schedule)

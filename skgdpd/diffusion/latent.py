@@ -48,9 +48,7 @@ class LatentDiffusion(nn.Module):
 
     def loss(self, u: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Mean squared error of the predicted noise, at uniform random steps; ``u`` is (n, d)."""
-        t = torch.randint(
-            self.schedule.n_steps, (len(u),), device=u.device, generator=generator
-        )
+        t = torch.randint(self.schedule.n_steps, (len(u),), device=u.device, generator=generator)
         eps = torch.randn(u.shape, dtype=u.dtype, device=u.device, generator=generator)
         return (eps - self.denoiser(self.schedule.diffuse(u, t, eps), t)).square().mean()
 

@@ -1,4 +1,4 @@
-r"""The linear-Gaussian measurement model: what does a short view keep of a long one's feature?
+r"""The linear-Gaussian measurement model: what a short view keeps of a long one's feature.
 
 Student features are taken as :math:`y = A z + b + n`, :math:`n \sim N(0, R)`, of teacher features
 z. :class:`LinearMeasurement` estimates A and b by ridge regression, the penalty by generalised

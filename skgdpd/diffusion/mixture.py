@@ -10,6 +10,7 @@ from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 
 from .degradation import MeasuredDegradation
+from .denoiser import MixtureDenoiser
 from .measurement import LinearGaussian
 from .sampler import NoiseSource
 
@@ -85,15 +86,10 @@ class MixturePosterior(MeasuredDegradation):
     centres: Tensor
 
     def calibrate(self, measurement: LinearGaussian) -> None:
-        mixture = self.latent.denoiser
-        means = mixture.means.double().cpu().numpy()
-        axes = mixture.axes.double().cpu().numpy()
-        spectra = mixture.spectra.double().cpu().numpy()
+        assert isinstance(self.latent.denoiser, MixtureDenoiser)
         A, R = measurement.A, measurement.R
         gains, constants, spreads, whiteners, centres, log_weights = [], [], [], [], [], []
-        log_prior = mixture.log_weights.double().cpu().numpy()
-        for mean, rotation, spectrum, weight in zip(means, axes, spectra, log_prior, strict=True):
-            S = (rotation * spectrum) @ rotation.T
+        for weight, mean, S in zip(*self.latent.denoiser.parts(), strict=True):
             marginal = A @ S @ A.T + R
             gain = np.linalg.solve(marginal, A @ S).T
             left, right = np.linalg.eigh(S - gain @ A @ S)
@@ -103,7 +99,7 @@ class MixturePosterior(MeasuredDegradation):
             spreads.append((right * np.sqrt(np.maximum(left, 0))) @ right.T)
             whiteners.append(np.linalg.inv(root))
             centres.append(A @ mean)
-            log_weights.append(weight - np.log(np.diag(root)).sum())
+            log_weights.append(np.log(weight) - np.log(np.diag(root)).sum())
         self._constant("b", measurement.b)
         for name, values in {
             "gains": gains,
@@ -118,9 +114,7 @@ class MixturePosterior(MeasuredDegradation):
     def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
         observed = z_short - self.b
         with torch.no_grad():
-            white = torch.einsum(
-                "nks,kzs->nkz", observed[:, None] - self.centres, self.whiteners
-            )
+            white = torch.einsum("nks,kzs->nkz", observed[:, None] - self.centres, self.whiteners)
             log_share = self.log_weights - 0.5 * white.square().sum(-1)
             cumulative = log_share.softmax(-1).cumsum(-1)
             chosen = (noise.uniform(z_short) > cumulative[:, :-1]).sum(-1)

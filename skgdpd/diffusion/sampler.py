@@ -84,9 +84,7 @@ class Sampler:
         stride = start / max(n_steps - 1, 1)
         self.steps = [round(start - i * stride) for i in range(n_steps)]
 
-    def step(
-        self, x_t: Tensor, x_0: Tensor, t: int, s: int, noise: NoiseSource
-    ) -> Tensor:
+    def step(self, x_t: Tensor, x_0: Tensor, t: int, s: int, noise: NoiseSource) -> Tensor:
         """Make ``x_s`` of ``x_t`` and an estimate of ``x_0``; s < t, and s = -1 is the data."""
         raise NotImplementedError
 
@@ -122,9 +120,7 @@ class DDIM(Sampler):
 
     eta = 0.0
 
-    def step(
-        self, x_t: Tensor, x_0: Tensor, t: int, s: int, noise: NoiseSource
-    ) -> Tensor:
+    def step(self, x_t: Tensor, x_0: Tensor, t: int, s: int, noise: NoiseSource) -> Tensor:
         high, low = self.schedule.level(t), self.schedule.level(s)
         eps = (x_t - math.sqrt(high) * x_0) / math.sqrt(1 - high)
         sigma = self.eta * math.sqrt((1 - low) / (1 - high) * (1 - high / low))
@@ -150,8 +146,6 @@ class Renoise(Sampler):
     each level then is a Gibbs step that leaves the posterior unchanged.
     """
 
-    def step(
-        self, x_t: Tensor, x_0: Tensor, t: int, s: int, noise: NoiseSource
-    ) -> Tensor:
+    def step(self, x_t: Tensor, x_0: Tensor, t: int, s: int, noise: NoiseSource) -> Tensor:
         low = self.schedule.level(s)
         return math.sqrt(low) * x_0 + math.sqrt(1 - low) * noise.normal(x_0)

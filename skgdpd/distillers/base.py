@@ -66,9 +66,7 @@ class Distillation(nn.Module):
         """Weight of the cross-entropy against the labels, ``ce``."""
         return 1.0
 
-    def terms(
-        self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step
-    ) -> Terms:
+    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
         """Weighted loss terms by name; a term whose weight is zero is left out."""
         raise NotImplementedError
 

@@ -23,9 +23,7 @@ class FitNetsDistillation(Distillation):
     def label_weight(self, step: Step) -> float:
         return 0.0 if step.epoch < self.warmup_epochs else 1.0
 
-    def terms(
-        self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step
-    ) -> Terms:
+    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
         if step.epoch >= self.warmup_epochs:
             return {}
         guess = self.regressor(output.features)

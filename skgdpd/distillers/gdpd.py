@@ -53,7 +53,7 @@ def expected_cross_entropy(
         ``"mean"`` averages the draws' losses, as in the paper; ``"logmeanexp"`` is the loss of
         their averaged probabilities, the posterior predictive, which is never larger (Jensen).
     """
-    n_draws, n, _ = logits.shape
+    n_draws = len(logits)
     if expectation == "mean":
         if "target" not in batch and "target_weight" not in batch:
             return F.cross_entropy(logits.flatten(0, 1), batch["y"].repeat(n_draws))
@@ -126,9 +126,7 @@ class GDPDDistillation(Distillation):
         features = self.seen[: self.n_calibration].double().cpu().numpy()
         self.degradation.calibrate(self._measurement.fit(features))
 
-    def terms(
-        self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step
-    ) -> Terms:
+    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
         terms: Terms = {}
         distiller = self.distiller
         if self.degradation.needs_measurement:
@@ -229,7 +227,7 @@ class GDPD(Distiller):
         if prior.random_state is None:
             settings["random_state"] = lesson.seed
         if prior.n_latent is None and prior.encoder == "autoencoder":
-            # The paper's condition: the head reads refined latents, so they are as wide as z_short.
+            # The paper's condition: the head reads latents, so they are as wide as z_short.
             settings["n_latent"] = lesson.n_student_features
         if prior.device == "auto":
             settings["device"] = str(lesson.rows.device)

@@ -48,9 +48,7 @@ class HintonDistillation(Distillation):
         self.lambda_kd = lambda_kd
         self.temperature = temperature
 
-    def terms(
-        self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step
-    ) -> Terms:
+    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
         if not self.lambda_kd:
             return {}
         loss = hinton_loss(

@@ -18,9 +18,7 @@ class InceptionModule(nn.Module):
         super().__init__()
         # As in the authors' program, a single channel needs no bottleneck.
         narrow = bottleneck if in_channels > 1 else in_channels
-        self.bottleneck = (
-            SameConv1d(in_channels, narrow, 1) if in_channels > 1 else nn.Identity()
-        )
+        self.bottleneck = SameConv1d(in_channels, narrow, 1) if in_channels > 1 else nn.Identity()
         self.branches = nn.ModuleList(SameConv1d(narrow, n_filters, k) for k in kernel_sizes)
         self.after_pool = SameConv1d(in_channels, n_filters, 1)
         self.norm = TimeBatchNorm(n_filters * (len(kernel_sizes) + 1))

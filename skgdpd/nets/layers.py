@@ -91,7 +91,8 @@ class TimeBatchNorm(nn.BatchNorm1d):
         """Normalise; with a mask, over existing time points only."""
         if mask is None or not self.training:
             return super().forward(input)
-        assert self.running_mean is not None and self.running_var is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
         assert self.momentum is not None
         count = mask.sum()
         mean = (input * mask).sum((0, 2, 3)) / count

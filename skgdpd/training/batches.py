@@ -30,9 +30,7 @@ class Rows:
             raise ValueError(f"tensors must have equally many rows, got {sizes}")
         (self.n_rows,) = set(sizes.values())
         first = next(iter(tensors.values()))
-        self.tensors: Batch = {
-            **tensors, "index": torch.arange(self.n_rows, device=first.device)
-        }
+        self.tensors: Batch = {**tensors, "index": torch.arange(self.n_rows, device=first.device)}
 
     def __len__(self) -> int:
         return self.n_rows

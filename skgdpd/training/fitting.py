@@ -135,8 +135,7 @@ def train(
     module.eval()
     return History(
         terms={
-            name: np.array([row.get(name, 0.0) for row in net.history])
-            for name in net.term_names_
+            name: np.array([row.get(name, 0.0) for row in net.history]) for name in net.term_names_
         },
         warmup_epochs=first_selected_epoch,
         best_epoch=best.best_epoch_,

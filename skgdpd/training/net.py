@@ -87,7 +87,9 @@ class TermNet(NeuralNet):
         self.notify("on_train_end", X=X, y=y)
         return self
 
-    def fit_loop(self, X: Rows, y: Any = None, epochs: int | None = None, **kwargs: Any) -> TermNet:
+    def fit_loop(
+        self, X: Rows, y: Any = None, epochs: int | None = None, **kwargs: Any
+    ) -> TermNet:
         """Run the epochs."""
         generator = torch.Generator(X.device)
         generator.manual_seed(self.noise_seed)

@@ -32,9 +32,7 @@ class Progress:
 
     def __init__(self, total: float, visible: bool) -> None:
         self.done = 0.0
-        self._bar = (
-            tqdm(total=total, bar_format=_FORMAT, dynamic_ncols=True) if visible else None
-        )
+        self._bar = tqdm(total=total, bar_format=_FORMAT, dynamic_ncols=True) if visible else None
 
     def __enter__(self) -> Progress:
         return self

@@ -1,0 +1,191 @@
+"""Fitting the torch parts of a prior: the code and the generative model of codes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf
+from torch import Tensor, nn
+
+from ._random import Seeds
+from .diffusion import (
+    AffineCode,
+    AutoEncoder,
+    CodeName,
+    DenoiserName,
+    LatentDiffusion,
+    MixtureDenoiser,
+    NoiseSchedule,
+    fit_mixture,
+    make_denoiser,
+    principal_code,
+    standardising_code,
+)
+from .diffusion.schedule import ScheduleName
+from .training import (
+    Batch,
+    History,
+    Objective,
+    Progress,
+    Rows,
+    Step,
+    Terms,
+    TrainingConfig,
+    isolated_random_state,
+    train,
+)
+
+AUTO_STEPS = 2000
+AUTO_MIN_EPOCHS = 20
+
+
+class PriorModel(nn.Module):
+    """What a prior trains: a denoiser, if it is learned, and an autoencoder, if there is one."""
+
+    def __init__(self, latent: LatentDiffusion | None, autoencoder: AutoEncoder | None) -> None:
+        super().__init__()
+        self.latent = latent
+        self.autoencoder = autoencoder
+
+
+class PriorObjective(Objective):
+    """Denoising loss and, for an autoencoder, reconstruction loss.
+
+    Parameters
+    ----------
+    n_noise_levels : int
+        Fresh noise levels for each feature and step: features are few, noise is cheap.
+    """
+
+    def __init__(self, n_noise_levels: int) -> None:
+        super().__init__()
+        self.n_noise_levels = n_noise_levels
+
+    def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
+        model = cast(PriorModel, module)
+        u = batch["z"]
+        terms: Terms = {}
+        if model.autoencoder is not None:
+            u, reconstruction = model.autoencoder(batch["z"])
+            terms["reconstruction"] = (reconstruction - batch["z"]).square().mean()
+        if model.latent is not None:
+            repeated = u.detach().repeat(self.n_noise_levels, 1)
+            terms["diffusion"] = model.latent.loss(repeated, step.generator)
+        return terms
+
+
+@dataclass(frozen=True)
+class PriorSettings:
+    """How a prior is fitted; see :class:`~skgdpd.DiffusionFeaturePrior` for the meaning."""
+
+    denoiser: DenoiserName
+    encoder: CodeName
+    n_latent: int | None
+    schedule: ScheduleName
+    n_diffusion_steps: int
+    max_epochs: int | str
+    batch_size: int
+    n_noise_levels: int
+    lr: float
+
+
+def fit_prior_model(
+    Z: Tensor,
+    labels: NDArray[np.int64] | None,
+    settings: PriorSettings,
+    device: torch.device,
+    seeds: Seeds,
+    progress: Progress,
+) -> tuple[AffineCode, LatentDiffusion, History]:
+    """Fit a code and a generative model of codes.
+
+    Parameters
+    ----------
+    Z : Tensor of shape (n, dT)
+        Features, in double precision.
+    labels : ndarray of shape (n,) or None
+        Class numbers, for the mixture.
+    settings : PriorSettings
+        How.
+    device : torch.device
+        Where to train.
+    seeds : Seeds
+        Of weights, order and noise.
+    progress : Progress
+        Advanced by one unit in all.
+
+    Returns
+    -------
+    AffineCode, LatentDiffusion, History
+        The first two in double precision on the CPU, without gradients.
+    """
+    autoencoder: AutoEncoder | None = None
+    latent: LatentDiffusion | None = None
+    offset = Z.mean(0)
+    scale = Z.std(0, correction=0).square().mean().sqrt().clamp(min=1e-12)
+    schedule = NoiseSchedule(settings.schedule, settings.n_diffusion_steps)
+    with isolated_random_state(seeds("weights"), device):
+        if settings.encoder == "autoencoder":
+            width = settings.n_latent or Z.shape[1]
+            autoencoder = AutoEncoder(Z.shape[1], width)
+            inputs = (Z - offset) / scale
+        else:
+            principal = settings.encoder == "pca"
+            code = principal_code(Z, settings.n_latent) if principal else standardising_code(Z)
+            inputs = code.encode(Z)
+            width = inputs.shape[1]
+        if settings.denoiser != "gmm":
+            denoiser = make_denoiser(settings.denoiser, width, schedule)
+            latent = LatentDiffusion(denoiser, schedule, width)
+        history = History()
+        model = PriorModel(latent, autoencoder).to(device)
+        if latent is not None or autoencoder is not None:
+            rows = Rows(z=inputs.float()).to(device)
+            history = _train(model, rows, settings, seeds, progress)
+    model.double().cpu().eval()
+    if autoencoder is not None:
+        code = autoencoder.as_code(offset, scale)
+    codes = code.encode(Z).numpy()
+    if latent is None:
+        weights, means, covariances = (
+            torch.as_tensor(part) for part in fit_mixture(codes, labels)
+        )
+        latent = LatentDiffusion(
+            MixtureDenoiser(weights, means, covariances, schedule), schedule, width
+        ).double()
+    covariance = ledoit_wolf(codes)[0] if len(codes) > 1 else np.eye(width)
+    latent.set_moments(
+        torch.as_tensor(codes.mean(0)), torch.as_tensor(np.reshape(covariance, (width, width)))
+    )
+    return code, latent.requires_grad_(False), history
+
+
+def _train(
+    model: PriorModel, rows: Rows, settings: PriorSettings, seeds: Seeds, progress: Progress
+) -> History:
+    max_epochs = settings.max_epochs
+    if isinstance(max_epochs, str):
+        n_batches = -(-len(rows) // settings.batch_size)
+        max_epochs = max(math.ceil(AUTO_STEPS / n_batches), AUTO_MIN_EPOCHS)
+    config = TrainingConfig(
+        max_epochs=max_epochs,
+        batch_size=settings.batch_size,
+        lr=settings.lr,
+        weight_decay=1e-4,
+    )
+    progress.stage("prior")
+    return train(
+        model,
+        PriorObjective(settings.n_noise_levels),
+        rows,
+        config,
+        shuffle_seed=seeds("shuffle"),
+        noise_seed=seeds("noise"),
+        progress=progress,
+        progress_units=1 / max_epochs,
+    )
