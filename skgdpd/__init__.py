@@ -1,6 +1,7 @@
 """Early classification of time series, taught by a whole-series teacher (GDPD)."""
 
 from ._gdpd import GDPDClassifier
+from ._paper import paper_parameters
 from ._prefix import DistilledPrefixClassifier, PrefixClassifier
 from ._prior import DiffusionFeaturePrior
 from ._truncation import PrefixTruncator
@@ -13,4 +14,5 @@ __all__ = [
     "PrefixClassifier",
     "PrefixTruncator",
     "__version__",
+    "paper_parameters",
 ]

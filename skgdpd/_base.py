@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -113,6 +116,7 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
     ) -> Task:
         """Check everything that can be checked before training, and split."""
         self._validate_params()
+        self.fit_seconds_: dict[str, float] = {}
         device = resolve_device(self.device)
         panel = read_panel(X)
         if panel.n_timepoints < MIN_LENGTH:
@@ -219,20 +223,27 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
                 tensors["weight"] = torch.from_numpy(task.weight[task.valid])
             valid_rows = Rows(**tensors).to(task.device)
         progress.stage("student")
-        self.history_ = train(
-            module,
-            StudentObjective(distillation).to(task.device),
-            rows,
-            self._training_config(),
-            valid_rows=valid_rows,
-            shuffle_seed=task.seeds("shuffle"),
-            noise_seed=task.seeds("noise"),
-            first_selected_epoch=0 if distillation is None else distillation.warmup_epochs,
-            progress=progress,
-        )
+        with self._timed("student"):
+            self.history_ = train(
+                module,
+                StudentObjective(distillation).to(task.device),
+                rows,
+                self._training_config(),
+                valid_rows=valid_rows,
+                shuffle_seed=task.seeds("shuffle"),
+                noise_seed=task.seeds("noise"),
+                first_selected_epoch=0 if distillation is None else distillation.warmup_epochs,
+                progress=progress,
+            )
         self.history_.n_labeled = len(task.train)
         self.history_.n_unlabeled = 0 if task.pool is None else len(task.pool)
         self.network_ = SeriesNetwork(view, module, task.device, self.predict_batch_size)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.fit_seconds_[stage] = time.perf_counter() - start
 
     @property
     def module_(self) -> StudentNet:

@@ -92,7 +92,10 @@ prefix_length_ : int
 module_ : torch.nn.Module
     The trained network.
 history_ : History
-    Loss terms by epoch.""",
+    Loss terms by epoch.
+fit_seconds_ : dict of str to float
+    Seconds that each stage of the fit took: ``"student"``, and with a teacher also
+    ``"teacher"`` and ``"preparation"`` (of a prior, say).""",
 }
 """Text by the name that stands for it, in braces on a line of its own, in a docstring."""
 

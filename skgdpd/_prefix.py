@@ -157,7 +157,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         teacher_epochs = 0 if hasattr(self.teacher, "predict_proba") else self.max_epochs
         total = teacher_epochs + preparation + self.max_epochs
         with Progress(total, visible=bool(self.verbose)) as progress:
-            knowledge = self._learn_from_teacher(task, memory, progress)
+            with self._timed("teacher"):
+                knowledge = self._learn_from_teacher(task, memory, progress)
             with isolated_random_state(task.seeds("student"), task.device):
                 view, module = self._make_student(task)
                 rows = self._taught_rows(task, view, knowledge).to(task.device)
@@ -171,7 +172,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                     memory=memory,
                     progress=PartOfProgress(progress, preparation),
                 )
-                distillation = distiller.prepare(lesson)
+                with self._timed("preparation"):
+                    distillation = distiller.prepare(lesson)
                 lesson.progress.advance(1 - lesson.progress.done)
             with isolated_random_state(task.seeds("training"), task.device):
                 self._train_student(task, view, module, rows, distillation, progress)

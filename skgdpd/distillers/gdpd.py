@@ -11,6 +11,7 @@ S being the student's own linear head. Gradients reach the student through the d
 
 from __future__ import annotations
 
+import copy
 import math
 from numbers import Integral
 from typing import Any, Literal
@@ -206,9 +207,10 @@ class GDPD(Distiller):
         """Fit the prior on the teacher's features, or find it in the cache."""
         features = lesson.rows.tensors["teacher_features"]
         prior = self._fit_prior(lesson, features.cpu().numpy())
-        latent = prior.latent_.to(torch.float32)
-        latent = latent.to(features.device).requires_grad_(self.prior_trainable)
-        codes = prior.code_.to(torch.float64).encode(features.double().cpu()).to(features)
+        # A copy: the prior stays as fitted, in double precision, whatever training does to it.
+        latent = copy.deepcopy(prior.latent_).to(features)
+        latent.requires_grad_(self.prior_trainable)
+        codes = torch.as_tensor(prior.encode(features.cpu())).to(features)
         degradation = make_degradation(
             prior.degradation, latent, prior.n_sampling_steps, lesson.n_student_features
         )

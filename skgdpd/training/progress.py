@@ -58,7 +58,8 @@ class Progress:
             if values:
                 shown = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
                 self._bar.set_postfix_str(shown, refresh=False)
-            self._bar.update(units)
+            # Shares of units don't add up exactly, and tqdm minds.
+            self._bar.update(min(units, self._bar.total - self._bar.n))
 
 
 class PartOfProgress(Progress):

@@ -1,0 +1,160 @@
+"""What training costs beyond its mathematics.
+
+Each figure is a ratio of two programs in the same run, taken in turn and as a median, because
+single times of small networks mean little on a machine that does other things too.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .._prior import DiffusionFeaturePrior
+from ..distillers import GDPD, Lesson, StudentObjective
+from ..distillers.base import Distillation
+from ..distillers.gdpd import GDPDDistillation
+from ..nets import make_backbone
+from ..nets.student import StudentNet
+from ..training import SILENT, RowBatches, Rows, TrainingConfig, isolated_random_state
+from ..training.net import TermNet
+
+N_ROWS, BATCH_SIZE, LENGTH, N_CLASSES, N_EPOCHS = 256, 64, 100, 4, 2
+
+
+def training_step_table(backbones: Sequence[str], repeats: int, device: str) -> str:
+    """Time training steps of students against a plain torch loop with the same mathematics.
+
+    Parameters
+    ----------
+    backbones : sequence of str
+        Names.
+    repeats : int
+        Pairs of runs.
+    device : str
+        Where to run.
+
+    Returns
+    -------
+    str
+        A Markdown table: milliseconds a step of the plain loop, and the package's time over it,
+        for labels alone and for GDPD after its warm-up.
+    """
+    lines = [
+        "| backbone | plain, labels (ms) | ratio | plain, GDPD (ms) | ratio |",
+        "|---|---|---|---|---|",
+    ]
+    for name in backbones:
+        cells = []
+        for taught in (False, True):
+            plain, ratio = compare_step(name, taught, repeats, torch.device(device))
+            cells += [f"{plain:.1f}", f"{ratio:.2f}"]
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def compare_step(
+    backbone: str, taught: bool, repeats: int, device: torch.device
+) -> tuple[float, float]:
+    """Milliseconds of a plain step, and the ratio of ours to it, as medians."""
+    programs = [make(backbone, taught, device) for make in (_plain_program, _package_program)]
+    times: list[list[float]] = [[], []]
+    for program in programs:
+        program()
+    for _ in range(repeats):
+        for program, seconds in zip(programs, times, strict=True):
+            start = time.perf_counter()
+            program()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            seconds.append(time.perf_counter() - start)
+    ratios = [ours / plain for plain, ours in zip(*times, strict=True)]
+    n_steps = N_EPOCHS * (N_ROWS // BATCH_SIZE)
+    return 1e3 * statistics.median(times[0]) / n_steps, statistics.median(ratios)
+
+
+def _setting(
+    backbone: str, taught: bool, device: torch.device
+) -> tuple[Rows, StudentNet, GDPDDistillation | None]:
+    rng = np.random.default_rng(0)
+    y = np.arange(N_ROWS) % N_CLASSES
+    with isolated_random_state(0, device):
+        student = StudentNet(make_backbone(backbone, 1, LENGTH), N_CLASSES).to(device)
+        rows = Rows(
+            x=torch.from_numpy(rng.normal(size=(N_ROWS, 1, LENGTH)).astype(np.float32)),
+            y=torch.from_numpy(y),
+            teacher_features=torch.from_numpy(rng.normal(size=(N_ROWS, 128)).astype(np.float32)),
+            teacher_logits=torch.zeros(N_ROWS, N_CLASSES),
+        ).to(device)
+        if not taught:
+            return rows, student, None
+        prior = DiffusionFeaturePrior(
+            encoder="autoencoder", degradation="learned-alpha", max_epochs=1, random_state=0
+        )
+        lesson = Lesson(
+            rows, student.head.in_features, N_CLASSES, N_EPOCHS, 0, _NoMemory(), SILENT
+        )
+        distillation = GDPD(prior, warmup_epochs=0).prepare(lesson)
+    return rows, student, distillation
+
+
+class _NoMemory:
+    def cache(self, function: Callable[..., object], ignore: Sequence[str] = ()) -> object:
+        return function
+
+
+def _plain_program(backbone: str, taught: bool, device: torch.device) -> Callable[[], None]:
+    """A loop as one would write it by hand, tuned: tensors on the device, no loader, no sync."""
+    rows, student, distillation = _setting(backbone, taught, device)
+    parameters = [*student.parameters()]
+    if distillation is not None:
+        parameters += distillation.parameters()
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-2, fused=True)
+    x, y = rows.tensors["x"], rows.tensors["y"]
+    noise = torch.Generator(device).manual_seed(0)
+    shuffle = torch.Generator().manual_seed(0)
+
+    def program() -> None:
+        student.train()
+        for _ in range(N_EPOCHS):
+            order = torch.randperm(N_ROWS, generator=shuffle).to(device)
+            total = torch.zeros((), device=device)
+            for index in order.split(BATCH_SIZE):
+                optimizer.zero_grad()
+                features = student.backbone(x[index])
+                labels = y[index]
+                loss = F.cross_entropy(student.head(features), labels)
+                if distillation is not None:
+                    draws = distillation.degradation.draw(features, 1, noise)[0]
+                    restored = distillation.projection(draws)
+                    loss = loss + F.cross_entropy(student.head(restored), labels)
+                loss.backward()
+                optimizer.step()
+                total += loss.detach()
+            total.item()
+
+    return program
+
+
+def _package_program(backbone: str, taught: bool, device: torch.device) -> Callable[[], None]:
+    rows, student, distillation = _setting(backbone, taught, device)
+    config = TrainingConfig(max_epochs=N_EPOCHS, batch_size=BATCH_SIZE)
+    batches = RowBatches(rows, BATCH_SIZE, torch.Generator().manual_seed(0))
+    term: Distillation | None = distillation
+    net = TermNet(
+        student,
+        StudentObjective(term).to(device),
+        train_batches=batches,
+        max_epochs=N_EPOCHS,
+        optimizer=torch.optim.AdamW,
+        optimizer__fused=True,
+        optimizer__weight_decay=config.weight_decay,
+        lr=config.lr,
+        device=None,
+        verbose=0,
+    ).initialize()
+    return lambda: net.partial_fit(rows) and None

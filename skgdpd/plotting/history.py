@@ -1,0 +1,102 @@
+"""The course of a training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..training import History
+from .style import COLORS, line_style, new_axes
+
+NAMES = {
+    "ce": "labels",
+    "gdpd": "restored features",
+    "hinton": "soft targets",
+    "fitnets": "features",
+    "diffusion": "denoising",
+    "reconstruction": "reconstruction",
+    "loss": "all",
+    "valid_loss": "validation",
+}
+"""What a term of the loss compares with, in a reader's words."""
+
+
+class HistoryDisplay:
+    """Loss terms by epoch, with the warm-up and the epoch that was kept.
+
+    Parameters
+    ----------
+    history : History
+        A training's record, as in the attribute ``history_``.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        Where it is drawn.
+    figure_ : matplotlib.figure.Figure
+        The figure that holds it.
+
+    Examples
+    --------
+    >>> from skgdpd import PrefixClassifier
+    >>> from skgdpd.datasets import make_bumps
+    >>> from skgdpd.plotting import HistoryDisplay
+    >>> X, y = make_bumps(40, random_state=0)
+    >>> clf = PrefixClassifier("fcn", max_epochs=5, random_state=0).fit(X, y)
+    >>> display = HistoryDisplay.from_estimator(clf)
+    >>> display.ax_.get_xlabel()
+    'epoch'
+    """
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> HistoryDisplay:
+        """Draw the history of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Anything fitted with a ``history_``.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+        """
+        check_is_fitted(estimator)
+        return cls(estimator.history_).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> HistoryDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        HistoryDisplay
+            Itself.
+        """
+        ax = new_axes(ax)
+        history = self.history
+        terms = [name for name in history if name != "loss"]
+        if len([name for name in terms if not name.startswith("valid")]) > 1:
+            terms.append("loss")
+        epochs = np.arange(1, history.n_epochs + 1)
+        for i, name in enumerate(terms):
+            # A term that is off is 0 in the record; drawn, it would look like a success.
+            values = np.where(history[name] == 0, np.nan, history[name])
+            label = f"{NAMES[name]} ({name})" if name in NAMES else name
+            ax.plot(epochs, values, label=label, **line_style(i))
+        if history.warmup_epochs:
+            ax.axvspan(1, history.warmup_epochs + 0.5, color="0.92", zorder=0, label="warm-up")
+        if history.best_epoch is not None:
+            kept = history.best_epoch + 1
+            ax.axvline(kept, color=COLORS[-1], linewidth=1, label=f"kept: epoch {kept}")
+        ax.set(xlabel="epoch", ylabel="loss", yscale="log", xlim=(1, max(history.n_epochs, 2)))
+        ax.legend(frameon=False, fontsize="small")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,40 @@
+"""Shared data, small enough for tests, and one thread a worker."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
+
+import numpy as np
+import pytest
+import torch
+
+from skgdpd.datasets import load_basic_motions, load_gunpoint, load_italy_power_demand, make_bumps
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.fixture(params=DEVICES)
+def device(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def gunpoint():
+    return load_gunpoint()
+
+
+@pytest.fixture(scope="session")
+def italy():
+    return load_italy_power_demand()
+
+
+@pytest.fixture(scope="session")
+def basic_motions():
+    return load_basic_motions()
+
+
+@pytest.fixture(scope="session")
+def bumps():
+    """60 series of two classes, 40 time points, easy."""
+    X, y = make_bumps(60, 40, noise=0.3, random_state=0)
+    return X, np.array(["no", "yes"])[y]

@@ -1,0 +1,160 @@
+"""What a fit and a prediction leave as they found it."""
+
+import random
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier
+
+SMALL = {"student": "fcn", "max_epochs": 3, "random_state": 0}
+
+
+def global_state():
+    return (
+        random.getstate(),
+        [str(part) for part in np.random.get_state()],
+        torch.random.get_rng_state().tolist(),
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.backends.cudnn.deterministic,
+        torch.backends.cudnn.benchmark,
+        torch.are_deterministic_algorithms_enabled(),
+        len(warnings.filters),
+    )
+
+
+def test_global_state_is_left_as_found(bumps, tmp_path, monkeypatch):
+    X, y = bumps
+    monkeypatch.chdir(tmp_path)
+    before = global_state()
+    clf = GDPDClassifier(**SMALL, prior=DiffusionFeaturePrior(encoder="pca", max_epochs=3))
+    clf.fit(X, y)
+    clf.predict(X)
+    clf.embed(X)
+    clf.prior_.sample(3)
+    clf.prior_.posterior_sample(clf.teacher_.embed(X))
+    assert global_state() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_do_not_depend_on_the_global_state(bumps):
+    X, y = bumps
+    results = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - the global state is what is tested
+        results.append(PrefixClassifier(**SMALL).fit(X, y).predict_proba(X))
+    np.testing.assert_array_equal(*results)
+
+
+def test_parameters_are_stored_as_given_and_not_changed_by_fit(bumps):
+    X, y = bumps
+    prior = DiffusionFeaturePrior(encoder="pca", max_epochs=3)
+    clf = GDPDClassifier(**SMALL, prior=prior)
+    before = clf.get_params()
+    clf.fit(X, y)
+    after = clf.get_params()
+    assert before.keys() == after.keys()
+    assert all(before[name] is after[name] for name in before)
+    assert not hasattr(prior, "latent_")
+
+
+def test_input_is_not_written_to(bumps):
+    X, y = bumps
+    X = X.copy()
+    X.setflags(write=False)
+    kept = X.copy()
+    clf = PrefixClassifier(**SMALL).fit(X, y)
+    clf.predict(X)
+    np.testing.assert_array_equal(X, kept)
+
+
+@pytest.mark.parametrize("where", ["fit", "search"])
+def test_an_interrupt_reaches_the_caller(bumps, where):
+    X, y = bumps
+
+    class Interrupting(torch.nn.Module):
+        n_features = 2
+
+        def forward(self, x):
+            if self.training:
+                raise KeyboardInterrupt
+            return x[:, 0, :2]
+
+    clf = PrefixClassifier(**{**SMALL, "student": lambda c, t: Interrupting()})
+    if where == "search":
+        clf = GridSearchCV(clf, {"lr": [0.1, 0.01]}, cv=2)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+
+
+def test_silence_unless_asked(bumps, capfd):
+    X, y = bumps
+    PrefixClassifier(**SMALL).fit(X, y)
+    assert capfd.readouterr() == ("", "")
+    clf = GDPDClassifier(**SMALL, prior=DiffusionFeaturePrior(encoder="pca", max_epochs=3))
+    clf.set_params(verbose=1).fit(X, y)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "100%" in err
+    assert "student" in err
+    assert "loss" in err
+
+
+def test_a_fit_can_be_repeated_on_the_same_object(bumps):
+    X, y = bumps
+    clf = PrefixClassifier(**SMALL).fit(X, y)
+    first = clf.predict_proba(X)
+    np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), first)
+
+
+def test_a_random_state_object_is_drawn_from(bumps):
+    X, y = bumps
+    clf = PrefixClassifier(**SMALL)
+    seeds = np.random.RandomState(3), np.random.RandomState(3)
+    a, b = (clone(clf).set_params(random_state=seed).fit(X, y) for seed in seeds)
+    np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+
+
+@pytest.mark.parametrize("missing", ["sktime", "matplotlib"])
+def test_import_and_fit_without_optional_packages(missing):
+    code = f"""
+import sys
+sys.modules[{missing!r}] = None
+import skgdpd
+from skgdpd.datasets import make_bumps
+X, y = make_bumps(20, random_state=0)
+clf = skgdpd.PrefixClassifier("fcn", max_epochs=1).fit(X, y)
+assert clf.predict(X).shape == (20,)
+try:
+    if {missing!r} == "sktime":
+        skgdpd.datasets.load_gunpoint()
+    else:
+        from skgdpd.plotting import HistoryDisplay
+        HistoryDisplay.from_estimator(clf)
+except ImportError as error:
+    assert "pip install 'skgdpd[" in str(error), error
+else:
+    raise AssertionError("no error")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_brings_only_what_it_needs():
+    code = """
+import sys
+import skgdpd
+heavy = {"sktime", "matplotlib", "dask", "ray", "onnx", "numba", "aeon"}
+print(sorted(heavy & {name.split(".")[0] for name in sys.modules}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
