@@ -29,7 +29,7 @@ student : str, torch.nn.Module or callable, default="inception"
         Decoupled weight decay (``"adamw"``) or L2 penalty (``"adam"``).
     optimizer : {"adamw", "adam"}, default="adamw"
         Which.
-    lr_schedule : {"one-cycle", "cosine", "constant", "halving", "halving-per-batch"}, \\
+    lr_schedule : {"one-cycle", "cosine", "constant", "halving", "halving-per-batch"}, \
 default="one-cycle"
         ``"halving"`` halves the rate at epochs 25, 30 and 35, as the GDPD paper does;
         ``"halving-per-batch"`` at batches 25, 30 and 35, as its program does.
@@ -111,5 +111,5 @@ def describe(cls: Class) -> Class:
 
 def _fill(doc: str, margin: str) -> str:
     for name, text in SHARED.items():
-        doc = doc.replace(f"{{{name}}}", textwrap.indent(text, margin).lstrip())
+        doc = doc.replace(f"{{{name}}}", textwrap.indent(textwrap.dedent(text), margin).lstrip())
     return doc

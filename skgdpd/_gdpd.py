@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import torch
@@ -82,14 +82,16 @@ class GDPDClassifier(BaseDistilledClassifier):
     _parameter_constraints = {
         **BaseDistilledClassifier._parameter_constraints,
         "prior": [DiffusionFeaturePrior, None],
-        "lambda_kd": [Interval(Real, 0, None, closed="left")],
-        "warmup_epochs": [
-            Interval(Integral, 0, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
-        ],
-        "objective": [StrOptions({"mean", "logmeanexp"})],
-        "n_posterior_samples": [Interval(Integral, 1, None, closed="left")],
-        "prior_trainable": ["boolean"],
+        **{
+            name: GDPD._parameter_constraints[name]
+            for name in (
+                "lambda_kd",
+                "warmup_epochs",
+                "objective",
+                "n_posterior_samples",
+                "prior_trainable",
+            )
+        },
         "hinton_weight": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     }
 

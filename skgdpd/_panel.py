@@ -79,6 +79,8 @@ def read_panel(X: Any, name: str = "X") -> Panel:
         X = X.detach().cpu().numpy()
     if _is_frame(X):
         return _read_frame(X, name)
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
+        X = list(X)
     if _is_list_of_series(X):
         return _stack([_as_series(x, name, i) for i, x in enumerate(X)], name)
     # Finiteness is checked after the cut; the number of time points with a message of our own.
@@ -119,7 +121,8 @@ def check_values(values: NDArray[Any], name: str = "X") -> NDArray[np.float32]:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         single = np.ascontiguousarray(values, dtype=np.float32)
-    if np.isfinite(single.sum(dtype=np.float64)) or np.isfinite(single).all():
+        total = single.sum(dtype=np.float64)
+    if np.isfinite(total) or np.isfinite(single).all():
         return single
     bad = ~np.isfinite(single)
     sample, channel, time = (int(i) for i in np.argwhere(bad)[0])
@@ -149,7 +152,9 @@ def _is_list_of_series(X: Any) -> bool:
         return False
     if any(np.ndim(x) >= 2 for x in X if hasattr(x, "ndim")):
         return True
-    return len({len(x) for x in X}) > 1 and all(np.ndim(x) == 1 for x in X)
+    if all(isinstance(x, (list, tuple)) and len(x) and np.iterable(x[0]) for x in X):
+        return True
+    return len({len(x) for x in X}) > 1
 
 
 def _as_series(x: Any, name: str, i: int) -> NDArray[Any]:
@@ -190,11 +195,16 @@ def _stack(series: list[NDArray[Any]], name: str) -> Panel:
 def _read_frame(X: Any, name: str) -> Panel:
     if len(X) == 0:
         raise ValueError(f"{name} has 0 sample(s); a minimum of 1 is required.")
+    if X.shape[1] == 0:
+        raise ValueError(f"{name} has 0 feature(s); a minimum of 1 is required.")
+    if getattr(X.index, "nlevels", 1) > 2:
+        raise ValueError(f"{name} has {X.index.nlevels} index levels; allowed are {FORMS}")
     if getattr(X.index, "nlevels", 1) == 2:
         instances = X.index.get_level_values(0)
         values = X.to_numpy(dtype=float)
-        codes, order = np.unique(np.asarray(instances), return_inverse=True)
-        groups = [values[order == k].T for k in range(len(codes))]
+        # In the order in which they stand, which is y's; np.unique would sort them.
+        _, first, order = np.unique(instances, return_index=True, return_inverse=True)
+        groups = [values[order == k].T for k in np.argsort(first)]
         return _stack(groups, name)
     first = X.iloc[0, 0]
     if hasattr(first, "__len__") and not isinstance(first, (str, bytes)):

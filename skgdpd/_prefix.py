@@ -145,6 +145,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         check_teacher(self.teacher)
         task = self._start(X, y, X_unlabeled, sample_weight)
         distiller = self._make_distiller(task)
+        distiller._validate_params()
         memory = check_memory(self.memory)
         if self.memory is not None and not isinstance(self.random_state, (int, np.integer)):
             warnings.warn(

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
@@ -26,7 +27,6 @@ from .diffusion import (
     LinearGaussian,
     LinearMeasurement,
     MixtureDenoiser,
-    NoObservation,
     make_degradation,
     mixture_log_density,
 )
@@ -66,8 +66,7 @@ class DiffusionFeaturePrior(TransformerMixin, ClassifierMixin, BaseEstimator):
         Steps T of the schedule; 1000 did best in the paper's ablation.
     n_sampling_steps : int, default=5
         Evaluations of the denoiser for one posterior draw; the paper's chain has 5.
-    degradation : {"linear-gaussian", "learned-alpha", "matched-noise", "none"}, \
-default="linear-gaussian"
+    degradation : str, default="linear-gaussian"
         How a degraded feature steers the draw. ``"linear-gaussian"``: the posterior of the
         measured model. ``"matched-noise"``: start the chain at the measured noise level.
         ``"none"``: ignore it. ``"learned-alpha"``, the paper's, is learned with a student's loss
@@ -219,7 +218,15 @@ default="linear-gaussian"
                 "degradation='learned-alpha' is learned with a student's loss, not from pairs; "
                 "leave Z_short out, or choose 'linear-gaussian' or 'matched-noise'"
             )
+        if self.encoder == "identity" and self.n_latent is not None:
+            raise ValueError(
+                f"n_latent={self.n_latent!r} with encoder='identity', which keeps all features; "
+                "leave n_latent None, or choose encoder 'pca' or 'autoencoder'"
+            )
         features: Floats = validate_data(self, Z, dtype=np.float64)
+        for name in ("classes_", "_head"):
+            if hasattr(self, name):
+                delattr(self, name)
         labels = None if y is None else self._encode_labels(Z, y)
         pairs: Floats | None = None
         if Z_short is not None:
@@ -228,6 +235,7 @@ default="linear-gaussian"
                 raise ValueError(
                     f"Z_short has {len(pairs)} samples and Z {len(features)}; they must be pairs"
                 )
+        self._paired = pairs is not None
         seeds = Seeds(self.random_state)
         self._draw_seed = seeds("draws")
         settings = PriorSettings(
@@ -260,6 +268,7 @@ default="linear-gaussian"
 
     def encode(self, Z: ArrayLike) -> Floats:
         """Codes ``(n, n_latent_)`` of features ``(n, dT)``."""
+        check_is_fitted(self)
         return self.code_.encode(torch.tensor(np.asarray(Z, dtype=np.float64))).numpy()
 
     def _shown(self, codes: Floats) -> Floats:
@@ -282,7 +291,8 @@ default="linear-gaussian"
             Features with ``encoder="identity"``, else codes.
         """
         check_is_fitted(self)
-        prior = NoObservation(self.latent_, SAMPLE_STEPS)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        prior = make_degradation("none", self.latent_, SAMPLE_STEPS, 1)
         draws = prior.draw(torch.zeros(n_samples, 1, dtype=torch.float64), 1, self._generator())
         return self._shown(draws[0].numpy())
 
@@ -302,6 +312,7 @@ default="linear-gaussian"
             Features with ``encoder="identity"``, else codes.
         """
         n_samples = self.n_posterior_samples if n_samples is None else n_samples
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         return self._draw(self._check_degraded(Z_short), n_samples, shared_noise=False)
 
     def transform(self, Z_short: ArrayLike) -> Floats:
@@ -364,7 +375,7 @@ default="linear-gaussian"
 
     def _check_degraded(self, Z_short: ArrayLike) -> Floats:
         check_is_fitted(self)
-        if self.measurement_.A.shape[0] == self.n_features_in_:
+        if not self._paired:
             return validate_data(self, Z_short, dtype=np.float64, reset=False)
         degraded: Floats = check_array(Z_short, dtype=np.float64, input_name="Z_short")
         if degraded.shape[1] != self.measurement_.A.shape[0]:
@@ -386,6 +397,7 @@ default="linear-gaussian"
 
     def make_degradation(self, n_short: int) -> Degradation:
         """The degradation of this prior for student features of a width, calibrated if fitted."""
+        check_is_fitted(self)
         made = make_degradation(self.degradation, self.latent_, self.n_sampling_steps, n_short)
         if made.needs_measurement:
             made.calibrate(self.measurement_)

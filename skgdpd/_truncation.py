@@ -125,7 +125,7 @@ class PrefixTruncator(TransformerMixin, BaseEstimator):
         self._validate_params()
         X = self._read(X, reset=False)
         n_timepoints = X.shape[-1]
-        part = self.fraction if self.length is None else self.length
+        part = float(self.fraction) if self.length is None else self.length
         k = prefix_length(part, n_timepoints)
         if k > n_timepoints:
             raise ValueError(

@@ -53,7 +53,7 @@ class Normalizer:
 
 def _nonzero(deviation: NDArray[Any], size: NDArray[Any]) -> NDArray[Any]:
     """Deviations, 1 where a channel is constant up to rounding."""
-    return np.where(deviation > 1e-6 * np.maximum(size, 1e-6), deviation, 1.0)
+    return np.where(deviation > 1e-6 * size, deviation, 1.0)
 
 
 def resample(values: Series, n_timepoints: int) -> Series:
@@ -139,4 +139,5 @@ class View:
                 f"{self.n_whole_} and takes these, or the first {self.n_seen_} that it looks at"
             )
         values = check_values(panel.first(self.n_seen_).values, name)
-        return np.ascontiguousarray(resample(self.normalizer(values), self.n_out_))
+        seen = np.ascontiguousarray(resample(self.normalizer(values), self.n_out_))
+        return seen if seen.flags.writeable else seen.copy()

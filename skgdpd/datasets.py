@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from ._extras import require
+from ._files import read_npz, read_ts, read_tsv
 from ._random import RandomState
 from ._split import stratified_split
 
@@ -140,18 +141,23 @@ def load_file(path: str | os.PathLike[str], random_state: RandomState = 0) -> Tr
         raise FileNotFoundError(f"there is no file {path}")
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty")
-    if path.suffix == ".npz":
-        X, y, *test = _read_npz(path)
-        return TrainTest(X, y, *test) if test else _halves(X, y, random_state)
-    readers = {".ts": _read_ts, ".tsv": _read_tsv}
+    readers = {".ts": read_ts, ".tsv": read_tsv, ".npz": read_npz}
     if path.suffix not in readers:
         raise ValueError(f"{path} is no .ts, .tsv or .npz file")
     read = readers[path.suffix]
-    if path.stem.endswith("_TRAIN"):
-        partner = path.with_name(path.name.replace("_TRAIN", "_TEST"))
+    X, y, *test = read(path)
+    if not test and path.stem.endswith("_TRAIN"):
+        partner = path.with_stem(path.stem.removesuffix("_TRAIN") + "_TEST")
         if partner.is_file():
-            return TrainTest(*read(path), *read(partner))
-    return _halves(*read(path), random_state)
+            test = list(read(partner)[:2])
+    if not test:
+        return _halves(X, y, random_state)
+    if test[0].shape[1:] != X.shape[1:]:
+        raise ValueError(
+            f"{path}: training series have the shape {X.shape[1:]} and test series "
+            f"{test[0].shape[1:]} (channels, time); they must be alike"
+        )
+    return TrainTest(X, y, *test)
 
 
 def _bundled(name: str) -> TrainTest:
@@ -160,58 +166,6 @@ def _bundled(name: str) -> TrainTest:
     X, y = load(split="train", return_type="numpy3D")
     X_test, y_test = load(split="test", return_type="numpy3D")
     return TrainTest(X.astype(np.float32), y, X_test.astype(np.float32), y_test)
-
-
-def _read_npz(path: Path) -> list[NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except Exception as error:
-        raise ValueError(f"{path} can't be read as an .npz file: {error}") from error
-    for names in (("X_train", "y_train", "X_test", "y_test"), ("X", "y")):
-        if set(names) <= set(arrays):
-            parts = [arrays[name] for name in names]
-            for series, labels in zip(parts[::2], parts[1::2], strict=True):
-                if series.ndim not in (2, 3) or len(series) != len(labels) or not len(series):
-                    raise ValueError(
-                        f"{path}: series of shape {series.shape} and labels of shape "
-                        f"{labels.shape}; they must be (n, channels, time) and (n,)"
-                    )
-            return [part[:, None] if part.ndim == 2 else part for part in parts]
-    raise ValueError(
-        f"{path} has the arrays {sorted(arrays)}; it needs X_train, y_train, X_test and y_test, "
-        f"or X and y"
-    )
-
-
-def _read_tsv(path: Path) -> tuple[Series, NDArray[Any]]:
-    lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
-    widths = sorted({len(line) for line in lines})
-    if len(widths) != 1 or widths[0] < 3:
-        raise ValueError(
-            f"{path} has lines of {widths} tab-separated fields; each must have a label and then "
-            f"equally many values, two at least"
-        )
-    try:
-        values = np.array([line[1:] for line in lines], dtype=np.float32)
-    except ValueError as error:
-        raise ValueError(f"{path} has a value that is no number: {error}") from error
-    return values[:, None], np.array([line[0].strip() for line in lines])
-
-
-def _read_ts(path: Path) -> tuple[Series, NDArray[Any]]:
-    if not any(line.strip().lower() == "@data" for line in path.open(errors="replace")):
-        raise ValueError(f"{path} has no @data line; is it a .ts file?")
-    datasets = require("sktime.datasets", "sktime", "to read .ts files")
-    try:
-        X, y = datasets.load_from_tsfile(str(path), return_data_type="numpy3D")
-    except Exception as error:
-        raise ValueError(
-            f"{path} can't be read as a .ts file of labelled series of equal length: {error}"
-        ) from error
-    if y is None or len(X) == 0:
-        raise ValueError(f"{path} has no labelled series")
-    return X.astype(np.float32), np.asarray(y)
 
 
 def _halves(X: Series, y: NDArray[Any], random_state: RandomState) -> TrainTest:

@@ -187,7 +187,7 @@ def test_bad_data_is_named_before_training(gunpoint):
     clf.fit(X, y)
     with pytest.raises(ValueError, match="X has 2 channels, but PrefixClassifier is expecting 1"):
         clf.predict(X.repeat(2, 1))
-    with pytest.raises(ValueError, match="60 time points; .* 150 .* the first 45"):
+    with pytest.raises(ValueError, match=r"60 time points; .* 150 .* the first 45"):
         clf.predict(X[:, :, :60])
     with pytest.raises(ValueError, match="X contains NaN"):
         clf.predict(np.full_like(X, np.nan))

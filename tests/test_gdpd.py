@@ -10,8 +10,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-import skgdpd._teacher
-import skgdpd.distillers.gdpd
 from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,

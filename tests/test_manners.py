@@ -19,7 +19,7 @@ SMALL = {"student": "fcn", "max_epochs": 3, "random_state": 0}
 def global_state():
     return (
         random.getstate(),
-        [str(part) for part in np.random.get_state()],
+        [str(part) for part in np.random.get_state()],  # noqa: NPY002
         torch.random.get_rng_state().tolist(),
         torch.get_num_threads(),
         torch.get_default_dtype(),

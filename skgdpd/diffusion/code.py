@@ -11,6 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ..nets.layers import FeatureBatchNorm
+
 CodeName = Literal["identity", "pca", "autoencoder"]
 
 
@@ -67,6 +69,8 @@ def principal_code(z: Tensor, n_codes: int | None, kept_variance: float = 0.99) 
     n_codes : int, optional
         Number of components d, at most the features' rank; by default as many as keep
         ``kept_variance`` of the variance.
+    kept_variance : float, default=0.99
+        Share of the variance kept where ``n_codes`` is None.
     """
     mean = z.mean(0)
     _, scale, axes = torch.linalg.svd((z - mean).double(), full_matrices=False)
@@ -96,7 +100,7 @@ class AutoEncoder(nn.Module):
     def __init__(self, n_features: int, n_codes: int) -> None:
         super().__init__()
         self.enter = nn.Linear(n_features, n_codes)
-        self.norm = nn.BatchNorm1d(n_codes)
+        self.norm = FeatureBatchNorm(n_codes)
         self.leave = nn.Linear(n_codes, n_features)
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -83,15 +83,6 @@ class Degradation(nn.Module):
         raise NotImplementedError
 
 
-class NoObservation(Degradation):
-    """Draws from the prior, whatever the student says."""
-
-    def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
-        sampler = Ancestral(self.latent.schedule, self.n_steps)
-        start = noise.normal(z_short, self.latent.n_features)
-        return sampler.run(self.latent.denoiser, start, noise)
-
-
 class LearnedAlpha(Degradation):
     """The paper's degradation: a learned share of noise, then a deterministic chain.
 
@@ -150,8 +141,11 @@ class MatchedNoise(MeasuredDegradation):
     The student feature is turned into an unbiased estimate of the teacher feature by generalised
     least squares on the measurement; its error covariance N decides the time step t* with
     ``(1 - alpha_bar) / alpha_bar`` equal to N's largest eigenvalue; noise is added where N is
-    smaller, so that the total is what the denoiser expects at t*; then ancestral steps. Where
-    the measurement says nothing of a direction, the level is the last: the prior.
+    smaller, so that the total is what the denoiser expects at t*; then ancestral steps.
+
+    One level serves all directions, so the worst measured one decides: if the measurement says
+    nothing of one direction, as always where dS < d, the level is the last, and the draws are
+    the prior's in all.
     """
 
     estimator: Tensor
@@ -171,7 +165,7 @@ class MatchedNoise(MeasuredDegradation):
         spectrum, axes = np.linalg.eigh(noise)
         t = schedule.nearest_step(float(spectrum[-1]))
         signal = schedule.level(t)
-        missing = np.maximum((1 - signal) / signal - spectrum, 0)
+        missing = np.maximum((1 - signal) / signal - spectrum * (1 - floor * spectrum), 0)
         self._constant("estimator", estimator)
         self._constant("offset", measurement.b)
         self._constant("fill", (axes * np.sqrt(missing)) @ axes.T)
@@ -235,3 +229,22 @@ class LinearGaussianPosterior(MeasuredDegradation):
         spread = noise.normal(z_short, self.latent.n_features) @ self.start
         start = math.sqrt(first) * self.latent.mean + spread
         return self.sampler.run(self.latent.denoiser, start, noise, restore)
+
+
+class NoObservation(Degradation):
+    """Draws from the prior, whatever the student says: the control.
+
+    Parameters
+    ----------
+    posterior : MeasuredDegradation
+        Draws given a measurement; it is given one that says nothing, A = 0.
+    """
+
+    def __init__(self, posterior: MeasuredDegradation) -> None:
+        super().__init__(posterior.latent, posterior.n_steps)
+        d = posterior.latent.n_features
+        posterior.calibrate(LinearGaussian(np.zeros((1, d)), np.zeros(1), np.eye(1)))
+        self.posterior = posterior
+
+    def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
+        return self.posterior._draw(z_short.new_zeros(len(z_short), 1), noise)

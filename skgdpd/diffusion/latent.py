@@ -73,19 +73,33 @@ class LatentDiffusion(nn.Module):
         """
         schedule, d = self.schedule, self.n_features
         ratios = [schedule.level(t) / (1 - schedule.level(t)) for t in range(schedule.n_steps)]
+        first = self._decoding_step(ratios)
         last = schedule.level(schedule.n_steps - 1)
         # KL of the noisiest marginal from a standard normal
         shift = last * u.square().sum(-1)
         cost = 0.5 * (d * (1 - last) + shift - d - d * math.log(1 - last))
-        for t in range(schedule.n_steps):
+        for t in range(first, schedule.n_steps):
             signal = schedule.level(t)
             noise = torch.randn(1, d, dtype=u.dtype, device=u.device, generator=generator)
-            x_t = math.sqrt(signal) * u + math.sqrt(1 - signal) * noise
-            eps = self.denoiser(x_t, torch.full((len(u),), t, device=u.device))
-            error = (eps - noise).square().sum(-1) / ratios[t]
-            if t == 0:
+            noise = noise * (d**0.5 / noise.norm())
+            # and its mirror image: what is odd in the noise cancels
+            noise = torch.cat([noise, -noise])[:, None]
+            x_t = (math.sqrt(signal) * u + math.sqrt(1 - signal) * noise).flatten(0, 1)
+            eps = self.denoiser(x_t, torch.full((len(x_t),), t, device=u.device))
+            error = (eps.unflatten(0, (2, len(u))) - noise).square().sum(-1).mean(0) / ratios[t]
+            if t == first:
                 # What is left at the first level is told with that level's noise.
-                cost = cost + 0.5 * (error * ratios[0] + d * math.log(2 * math.pi / ratios[0]))
+                cost = cost + 0.5 * (error * ratios[t] + d * math.log(2 * math.pi / ratios[t]))
             else:
                 cost = cost + 0.5 * (ratios[t - 1] - ratios[t]) * error
         return -cost
+
+    def _decoding_step(self, ratios: list[float]) -> int:
+        """The step from which telling x_0 costs least, were the features Gaussian."""
+        s = torch.linalg.eigvalsh(self.covariance.double().cpu()).clamp(min=0)
+        r = torch.tensor(ratios, dtype=torch.float64)
+        error = (s / (1 + s * r[:, None])).sum(1)
+        drops = torch.zeros_like(r)
+        drops[1:] = (r[:-1] - r[1:]) * error[1:]
+        after = drops.flip(0).cumsum(0).flip(0) - drops
+        return int((after + r * error - len(s) * r.log()).argmin())

@@ -86,8 +86,10 @@ class LinearMeasurement:
         passed = self.filters[best]
         A = (inside * (passed / self.scale)[:, None]).T @ self.right
         residual = centred - self.left @ (passed[:, None] * inside)
-        leverage = np.square(self.left) @ passed + 1 / n
-        left_out = residual / np.maximum(1 - leverage, 1e-3)[:, None]
-        R = ledoit_wolf(left_out, assume_centered=True)[0]
+        # 1 - leverage, summed so that it keeps its digits where a row is nearly interpolated.
+        squares = np.square(self.left)
+        free = squares @ (1 - passed) + np.maximum(1 - 1 / n - squares.sum(1), 0)
+        left_out = residual / np.maximum(free, 1e-9)[:, None]
+        R = ledoit_wolf(left_out, assume_centered=True)[0] if n > 1 else np.eye(y.shape[1])
         floor = 1e-6 * max(np.square(centred).mean(), 1e-12)
         return LinearGaussian(A, mean - A @ self.mean, R + floor * np.eye(len(R)))

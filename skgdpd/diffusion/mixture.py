@@ -36,9 +36,8 @@ def fit_mixture(u: Array, y: NDArray[np.int64] | None) -> tuple[Array, Array, Ar
     """
     labels = np.zeros(len(u), dtype=np.int64) if y is None else np.asarray(y)
     groups = [u[labels == k] for k in np.unique(labels[labels >= 0])]
-    pooled = ledoit_wolf(
-        np.concatenate([group - group.mean(0) for group in groups]), assume_centered=True
-    )[0]
+    within = np.concatenate([group - group.mean(0) for group in groups])
+    pooled = ledoit_wolf(within, assume_centered=True)[0] if len(u) > 1 else np.eye(u.shape[1])
     ridge = 1e-6 * max(np.trace(pooled) / len(pooled), 1e-12) * np.eye(len(pooled))
     weights = np.array([len(group) for group in groups], dtype=float)
     covariances = [ledoit_wolf(group)[0] if len(group) > 1 else pooled for group in groups]
@@ -75,6 +74,8 @@ class MixturePosterior(MeasuredDegradation):
     ----------
     latent : LatentDiffusion
         Its denoiser must be a :class:`~skgdpd.diffusion.MixtureDenoiser`.
+    n_steps : int
+        Ignored: one draw is exact. There for the other degradations' sake.
     """
 
     b: Tensor

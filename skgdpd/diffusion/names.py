@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import nn
 
@@ -48,13 +48,11 @@ def make_degradation(
     """
     if name == "learned-alpha":
         return LearnedAlpha(latent, n_steps, n_short)
-    exact = isinstance(latent.denoiser, MixtureDenoiser)
-    kinds: dict[str, type[Degradation]] = {
-        "linear-gaussian": MixturePosterior if exact else LinearGaussianPosterior,
-        "matched-noise": MatchedNoise,
-        "none": NoObservation,
-    }
-    if name not in kinds:
-        names = ", ".join(["learned-alpha", *kinds])
+    if name == "matched-noise":
+        return MatchedNoise(latent, n_steps)
+    if name not in ("linear-gaussian", "none"):
+        names = ", ".join(get_args(DegradationName))
         raise ValueError(f"unknown degradation {name!r}; the names are {names}")
-    return kinds[name](latent, n_steps)
+    exact = isinstance(latent.denoiser, MixtureDenoiser)
+    posterior = (MixturePosterior if exact else LinearGaussianPosterior)(latent, n_steps)
+    return NoObservation(posterior) if name == "none" else posterior

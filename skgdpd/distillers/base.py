@@ -9,6 +9,7 @@ which then turns each batch into named, weighted loss terms.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from joblib import Memory
 from sklearn.base import BaseEstimator
@@ -73,6 +74,8 @@ class Distillation(nn.Module):
 
 class Distiller(BaseEstimator):
     """Base of the distillers: parameters only."""
+
+    _parameter_constraints: dict[str, list[Any]] = {}
 
     def prepare(self, lesson: Lesson) -> Distillation:
         """Set up for one training."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
+from sklearn.utils._param_validation import Interval
 from torch import nn
 
 from ..nets.student import StudentNet, StudentOutput
@@ -45,6 +48,11 @@ class FitNets(Distiller):
     A. Romero et al., "FitNets: hints for thin deep nets", arXiv 1412.6550.
     """
 
+    _parameter_constraints = {
+        "lambda_kd": [Interval(Real, 0, None, closed="left")],
+        "first_stage": [Interval(Real, 0, 1, closed="left")],
+    }
+
     def __init__(self, lambda_kd: float = 1.0, first_stage: float = 0.5) -> None:
         self.lambda_kd = lambda_kd
         self.first_stage = first_stage
@@ -52,7 +60,7 @@ class FitNets(Distiller):
     def prepare(self, lesson: Lesson) -> FitNetsDistillation:
         return FitNetsDistillation(
             self.lambda_kd,
-            round(self.first_stage * lesson.max_epochs),
+            min(round(self.first_stage * lesson.max_epochs), lesson.max_epochs - 1),
             lesson.n_student_features,
             lesson.rows.tensors["teacher_features"].shape[1],
         )

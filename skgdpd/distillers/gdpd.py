@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import Tensor, nn
 
 from ..diffusion import Degradation, LinearMeasurement, make_degradation
@@ -181,6 +182,21 @@ class GDPD(Distiller):
     GDPD, arXiv 2605.11414, ICLR 2026.
     """
 
+    _parameter_constraints = {
+        "prior": [HasMethods(["fit", "encode"])],
+        "lambda_kd": [Interval(Real, 0, None, closed="left")],
+        "warmup_epochs": [
+            Interval(Integral, 0, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
+        "objective": [StrOptions({"mean", "logmeanexp"})],
+        "n_posterior_samples": [Interval(Integral, 1, None, closed="left")],
+        "prior_trainable": ["boolean"],
+        "recalibrate_every": [Interval(Integral, 1, None, closed="left")],
+        "hinton_weight": [Interval(Real, 0, None, closed="left")],
+        "hinton_temperature": [Interval(Real, 0, None, closed="neither")],
+    }
+
     def __init__(
         self,
         prior: Any,
@@ -216,7 +232,7 @@ class GDPD(Distiller):
         )
         warmup = self.warmup_epochs
         if not isinstance(warmup, Integral):
-            warmup = round(warmup * lesson.max_epochs)
+            warmup = min(round(warmup * lesson.max_epochs), lesson.max_epochs - 1)
         distillation = GDPDDistillation(
             self, codes, degradation, int(warmup), lesson.n_student_features
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import torch
+from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from ..nets.student import StudentNet, StudentOutput
@@ -73,6 +76,11 @@ class Hinton(Distiller):
     G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network",
     arXiv 1503.02531.
     """
+
+    _parameter_constraints = {
+        "lambda_kd": [Interval(Real, 0, None, closed="left")],
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+    }
 
     def __init__(self, lambda_kd: float = 1.0, temperature: float = 4.0) -> None:
         self.lambda_kd = lambda_kd

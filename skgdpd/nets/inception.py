@@ -26,7 +26,12 @@ class InceptionModule(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         narrow = self.bottleneck(x)
         outputs = [branch(narrow) for branch in self.branches]
-        outputs.append(self.after_pool(F.max_pool2d(x, (1, 3), 1, (0, 1))))
+        # Padding is zero, which would be the maximum of negative values.
+        seen = x if mask is None else x.masked_fill(mask == 0, -torch.inf)
+        pooled = F.max_pool2d(seen, (1, 3), 1, (0, 1))
+        if mask is not None:
+            pooled = pooled.masked_fill(mask == 0, 0.0)
+        outputs.append(self.after_pool(pooled))
         joined = torch.cat(outputs, 1).contiguous(memory_format=torch.channels_last)
         return keep(torch.relu(self.norm(joined, mask)), mask)
 

@@ -104,8 +104,9 @@ def make_backbone(spec: BackboneSpec, n_channels: int, n_timepoints: int) -> nn.
         backbone = spec(n_channels, n_timepoints)
         if not isinstance(backbone, nn.Module):
             raise ValueError(f"{spec!r} returned {type(backbone).__name__}, not a torch module")
-    if not isinstance(getattr(backbone, "n_features", None), int):
-        backbone.n_features = _find_n_features(backbone, n_channels, n_timepoints)  # type: ignore[assignment]
+    # Looked for even where there is an attribute of that name: in a user's module it may be the
+    # width of the input.
+    backbone.n_features = _find_n_features(backbone, n_channels, n_timepoints)  # type: ignore[assignment]
     return backbone
 
 

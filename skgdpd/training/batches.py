@@ -87,36 +87,3 @@ class RowBatches:
             order = torch.randperm(len(self.rows), generator=self.generator)
         for part in order.to(self.rows.device).tensor_split(self.n_batches):
             yield self.rows.select(part)
-
-
-class RandomBatches:
-    """A fixed number of batches drawn with replacement, for models that need many steps.
-
-    Parameters
-    ----------
-    rows : Rows
-        The data.
-    batch_size : int
-        Rows a batch, more than there are if need be.
-    n_batches : int
-        Batches an epoch.
-    generator : torch.Generator
-        Draws the rows, on the CPU.
-    """
-
-    def __init__(
-        self, rows: Rows, batch_size: int, n_batches: int, generator: torch.Generator
-    ) -> None:
-        self.rows = rows
-        self.batch_size = batch_size
-        self.n_batches = n_batches
-        self.generator = generator
-
-    def __len__(self) -> int:
-        return self.n_batches
-
-    def __iter__(self) -> Iterator[Batch]:
-        size = (self.n_batches, self.batch_size)
-        draws = torch.randint(len(self.rows), size, generator=self.generator)
-        for draw in draws.to(self.rows.device):
-            yield self.rows.select(draw)

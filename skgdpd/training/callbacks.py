@@ -82,7 +82,15 @@ class Patience(Callback):
 
 
 class ShowProgress(Callback):
-    """Advances a progress bar by one unit an epoch."""
+    """Advances a progress bar once an epoch.
+
+    Parameters
+    ----------
+    progress : Progress
+        The bar.
+    units : float, default=1.0
+        Units of an epoch.
+    """
 
     def __init__(self, progress: Progress, units: float = 1.0) -> None:
         self.progress = progress

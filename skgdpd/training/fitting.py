@@ -100,7 +100,9 @@ def train(
     first_selected_epoch : int, default=0
         Earlier epochs don't compete for the best.
     progress : Progress
-        Advanced by ``progress_units`` an epoch.
+        Advanced once an epoch.
+    progress_units : float, default=1.0
+        By how much.
 
     Returns
     -------
@@ -109,10 +111,10 @@ def train(
     shuffle = torch.Generator().manual_seed(shuffle_seed)
     batches = RowBatches(rows, resolve_batch_size(config.batch_size, len(rows)), shuffle)
     best = BestWeights(first_selected_epoch)
-    callbacks: list[Any] = [("best", best)]
+    callbacks: list[Any] = [("best", best), ("progress", ShowProgress(progress, progress_units))]
     if config.patience is not None:
+        # Last, for it raises, and those after it would miss the epoch.
         callbacks.append(("patience", Patience(best, config.patience)))
-    callbacks.append(("progress", ShowProgress(progress, progress_units)))
     scheduler, per = _scheduler(config, len(batches))
     net = TermNet(
         module,

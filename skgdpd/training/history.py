@@ -42,6 +42,10 @@ class History(Mapping[str, NDArray[np.float64]]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.terms)
 
+    # Mapping compares values, and arrays have no single truth.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     def __len__(self) -> int:
         return len(self.terms)
 

@@ -56,7 +56,10 @@ class Progress:
         self.done += units
         if self._bar is not None:
             if values:
-                shown = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+                shown = ", ".join(
+                    f"{name} {value}" if isinstance(value, int) else f"{name} {value:.3g}"
+                    for name, value in values.items()
+                )
                 self._bar.set_postfix_str(shown, refresh=False)
             # Shares of units don't add up exactly, and tqdm minds.
             self._bar.update(min(units, self._bar.total - self._bar.n))

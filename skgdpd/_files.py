@@ -1,0 +1,127 @@
+"""Labelled series from files of the UCR and UEA archives' formats.
+
+An own reader of ``.ts`` files, small as the format is, because a user's file that is not quite
+right deserves a message with the line's number, which sktime's reader does not give.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Series = NDArray[np.float32]
+Labels = NDArray[Any]
+
+
+def read_npz(path: Path) -> list[NDArray[Any]]:
+    """Read ``X_train, y_train, X_test, y_test``, or ``X, y``, of an ``.npz`` file.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or has other arrays or shapes. Pickled objects are not loaded.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} can't be read as an .npz file: {error}") from error
+    for names in (("X_train", "y_train", "X_test", "y_test"), ("X", "y")):
+        if set(names) <= set(arrays):
+            break
+    else:
+        raise ValueError(
+            f"{path} has the arrays {sorted(arrays)}; it needs X_train, y_train, X_test and "
+            f"y_test, or X and y"
+        )
+    parts = [arrays[name] for name in names]
+    for series, labels in zip(parts[::2], parts[1::2], strict=True):
+        numeric = series.dtype.kind in "biuf" and series.ndim in (2, 3)
+        if not numeric or labels.shape != series.shape[:1] or not len(series):
+            raise ValueError(
+                f"{path} has series of shape {series.shape} and type {series.dtype}, and labels "
+                f"of shape {labels.shape}; they must be numbers (n, channels, time), and (n,)"
+            )
+    for i in range(0, len(parts), 2):
+        parts[i] = (parts[i][:, None] if parts[i].ndim == 2 else parts[i]).astype(np.float32)
+    return parts
+
+
+def read_tsv(path: Path) -> tuple[Series, Labels]:
+    """Read a ``.tsv`` file: a series a line, its label first.
+
+    Raises
+    ------
+    ValueError
+        If lines differ in length or hold something that is no number; names the line.
+    """
+    text = path.read_text("utf-8-sig", errors="replace")
+    lines = [
+        (number, line.split("\t"))
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip()
+    ]
+    if not lines:
+        raise ValueError(f"{path} has no line with a series")
+    for number, fields in lines:
+        if len(fields) < 2:
+            raise ValueError(f"{path}, line {number}: no tab, so no values after the label")
+    series = [_numbers(fields[1:], path, number) for number, fields in lines]
+    labels = np.array([fields[0].strip() for _, fields in lines])
+    return _panel([[values] for values in series], [n for n, _ in lines], path), labels
+
+
+def read_ts(path: Path) -> tuple[Series, Labels]:
+    """Read a ``.ts`` file: channels between colons, values between commas, the label last.
+
+    Raises
+    ------
+    ValueError
+        If it has no ``@data`` or no labels, has time stamps, or a line is not as it should be;
+        names the line.
+    """
+    lines = path.read_text("utf-8-sig", errors="replace").splitlines()
+    header = [line.strip().lower() for line in lines]
+    if "@data" not in header:
+        raise ValueError(f"{path} has no @data line; is it a .ts file?")
+    start = header.index("@data")
+    if any(line.split()[:2] == ["@timestamps", "true"] for line in header[:start]):
+        raise ValueError(f"{path} has time stamps; series must be sampled evenly, without them")
+    if any(line.split()[:2] == ["@classlabel", "false"] for line in header[:start]):
+        raise ValueError(f"{path} has no class labels (@classLabel false)")
+    series, labels, numbers = [], [], []
+    for number, line in enumerate(lines[start + 1 :], start + 2):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        *channels, label = line.strip().split(":")
+        if not channels:
+            raise ValueError(f"{path}, line {number}: no colon, so no label after the values")
+        series.append([_numbers(channel.split(","), path, number) for channel in channels])
+        labels.append(label.strip())
+        numbers.append(number)
+    if not series:
+        raise ValueError(f"{path} has no series after @data")
+    return _panel(series, numbers, path), np.array(labels)
+
+
+def _numbers(fields: list[str], path: Path, line: int) -> list[float]:
+    try:
+        return [float("nan") if field.strip() == "?" else float(field) for field in fields]
+    except ValueError as error:
+        raise ValueError(f"{path}, line {line}: {error}") from error
+
+
+def _panel(series: list[list[list[float]]], lines: list[int], path: Path) -> Series:
+    first = [len(channel) for channel in series[0]]
+    for channels, line in zip(series, lines, strict=True):
+        lengths = [len(channel) for channel in channels]
+        if len(lengths) != len(first) or len({*lengths, *first}) != 1:
+            raise ValueError(
+                f"{path}, line {line}: channels of {lengths} values, in line {lines[0]} of "
+                f"{first}; all must have equally many"
+            )
+    return np.array(series, dtype=np.float32)

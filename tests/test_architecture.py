@@ -1,0 +1,57 @@
+"""The rooms of the house: who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import skgdpd
+
+ROOT = Path(skgdpd.__file__).parent
+
+# From the bottom up; a module may import from its own layer and from those before it.
+LAYERS = [
+    {"_version", "_random", "_device", "_extras", "_split", "_docs", "_files"},
+    {"nets", "diffusion"},
+    {"training"},
+    {"distillers"},
+    {
+        "_panel", "_truncation", "_views", "_network", "_teacher", "_prior_model", "_base",
+        "datasets", "metrics",
+    },
+    {"_prefix", "_prior", "_gdpd", "_paper"},
+    {"plotting"},
+    {"benchmarking", "_demo"},
+    {"_cli", "__main__", "__init__"},
+]  # fmt: skip
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def room(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path):
+    package = path.relative_to(ROOT).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            target = (*base, *(node.module or "").split("."))
+            names = [target[0]] if target[0] else [alias.name for alias in node.names]
+            yield from names
+        elif isinstance(node, ast.Import):
+            assert not any(alias.name.split(".")[0] == "skgdpd" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_downward_only(path):
+    assert room(path) in LEVEL, "a new room needs a place in LAYERS"
+    for other in imported_rooms(path):
+        assert LEVEL[other] <= LEVEL[room(path)], f"{path.name} imports {other}"
+
+
+def test_modules_stay_small():
+    sizes = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in MODULES}
+    large = {name: size for name, size in sizes.items() if size > 450}
+    assert not large, "split by idea, not by size; then this passes again"

@@ -1,0 +1,110 @@
+"""The command line and the demonstration."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import skgdpd._demo
+from skgdpd import GDPDClassifier, PrefixClassifier
+from skgdpd._cli import main
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Estimators of the demonstration, with little training."""
+
+    def shortened(cls):
+        def make(**params):
+            return cls(**{"student": "lstm1-8", "max_epochs": 2} | params)
+
+        return make
+
+    for cls in (GDPDClassifier, PrefixClassifier):
+        monkeypatch.setattr(skgdpd._demo, cls.__name__, shortened(cls))
+    monkeypatch.setattr(skgdpd._demo, "CURVE", (0.5,))
+
+
+def write_npz(path, X, y, **more):
+    np.savez(path, X=X, y=y, **more)
+    return str(path)
+
+
+def test_the_demonstration_prints_tables_and_writes_pictures(quick, tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    text = capsys.readouterr().out
+    assert "GunPoint: 50 labelled series, 150 to predict" in text
+    assert "514 recordings without a label, 515 to predict" in text
+    lines = [line.split() for line in text.splitlines()]
+    seen = [line[0] for line in lines if line and line[0].endswith("%")]
+    assert seen == ["100%", "20%", "20%", "30%", "30%", "100%", "40%", "40%", "40%"]
+    for line in lines:
+        if line and line[0].endswith("%"):
+            accuracy, auc, agreement, seconds = map(float, line[-4:])
+            assert 0 <= accuracy <= 1
+            assert 0 <= auc <= 1
+            assert 0 <= agreement <= 1
+            assert seconds >= 0
+    for name in ("gunpoint-earliness.png", "gunpoint-history.png"):
+        assert str(tmp_path / "out" / name) in text
+        assert (tmp_path / "out" / name).stat().st_size > 10_000
+
+
+def test_the_demonstration_runs_on_a_file_of_the_users_own(quick, tmp_path, bumps, capsys):
+    path = write_npz(tmp_path / "mine.npz", *bumps)
+    assert main(["demo", "--data", path, "--earliness", "0.2", "--out", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert "mine: 30 labelled series, 30 to predict" in out
+    assert "ItalyPowerDemand" not in out
+    assert "100%" in err  # the progress bar
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none.ts", None, "there is no file"),
+        ("empty.ts", b"", "is empty"),
+        ("prose.ts", b"Once upon a time\n", "no @data line"),
+        ("broken.ts", b"@problemName x\n@data\n1,2,oops:a\n", "line 3: could not convert string"),
+        ("unlabelled.ts", b"@data\n1,2,3\n", "line 2: no colon"),
+        ("ragged.ts", b"@data\n1,2,3:a\n1,2:b\n", "line 3: channels of [2] values, in line 2"),
+        ("text.tsv", b"a\tb\tc\n", "line 1: could not convert string"),
+        ("odd.tsv", b"1\t2\t3\n1\t2\n", "line 2: channels of [1] values, in line 1 of [2]"),
+        ("zip.npz", b"PK not really", "can't be read as an .npz file"),
+        ("data.csv", b"1,2,3\n", "no .ts, .tsv or .npz file"),
+    ],
+)
+def test_a_bad_file_is_a_message_not_a_traceback(tmp_path, capsys, name, content, words):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["demo", "--data", str(path), "--out", str(tmp_path), "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert str(path) in err
+
+
+def test_bad_options_are_explained(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["demo", "--earliness", "1.5"])
+    assert stop.value.code == 2
+    assert "'1.5' is not a part of a series, in (0, 1]" in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_quietly(monkeypatch, capsys):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skgdpd._cli.run_demo", interrupt)
+    assert main(["demo"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_help_works_from_the_shell():
+    done = subprocess.run(
+        [sys.executable, "-m", "skgdpd", "demo", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "example: python -m skgdpd demo" in done.stdout

@@ -1,0 +1,307 @@
+"""Every form of series comes to one array; every other input is refused in words."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from sktime.datatypes import convert_to
+
+from skgdpd._panel import FORMS, Panel, check_values, read_panel
+
+
+@pytest.fixture
+def values():
+    # Twelve series: "10" sorts before "2" as a string, so sorted instances would show.
+    return np.random.default_rng(0).normal(size=(12, 3, 7))
+
+
+def object_array(items):
+    array = np.empty(len(items), dtype=object)
+    for i, item in enumerate(items):
+        array[i] = item
+    return array
+
+
+FORMS_OF_A_PANEL = {
+    "array": lambda values: values,
+    "single precision": lambda values: values.astype(np.float32),
+    "Fortran order": np.asfortranarray,
+    "negative strides": lambda values: values[:, :, ::-1].copy()[:, :, ::-1],
+    "nested lists": lambda values: values.tolist(),
+    "list of arrays": list,
+    "tuple of arrays": tuple,
+    "object array of arrays": lambda values: object_array(list(values)),
+    "object array of numbers": lambda values: values.astype(object),
+    "torch tensor": torch.from_numpy,
+    "torch tensor with a gradient": lambda values: torch.from_numpy(values).requires_grad_(),
+    "list of torch tensors": lambda values: [torch.from_numpy(x) for x in values],
+    "numpy3D": lambda values: convert_to(values, "numpy3D"),
+    "pd-multiindex": lambda values: convert_to(values, "pd-multiindex"),
+    "df-list": lambda values: convert_to(values, "df-list"),
+    "nested_univ": lambda values: convert_to(values, "nested_univ"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS_OF_A_PANEL)
+def test_all_forms_give_the_same_values(form, values):
+    given_form = FORMS_OF_A_PANEL[form](values)
+    panel = read_panel(given_form)
+    expected = values.astype(np.float32) if form == "single precision" else values
+    np.testing.assert_array_equal(panel.values.astype(float), expected.astype(float))
+    assert not panel.flat
+    assert (len(panel), panel.n_channels, panel.n_timepoints) == values.shape
+
+
+FORMS_OF_A_TABLE = {
+    "array": lambda table: table,
+    "nested lists": lambda table: table.tolist(),
+    "list of rows": list,
+    "frame": pd.DataFrame,
+    "frame with names": lambda table: pd.DataFrame(
+        table, columns=[f"t{i}" for i in range(table.shape[1])]
+    ),
+    "frame with an index": lambda table: pd.DataFrame(
+        table, index=range(100, 100 - len(table), -1)
+    ),
+    "torch tensor": torch.from_numpy,
+    "Fortran order": np.asfortranarray,
+    "object array of numbers": lambda table: table.astype(object),
+    "numpyflat": lambda table: convert_to(table[:, None], "numpyflat"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS_OF_A_TABLE)
+def test_a_table_is_a_panel_of_one_channel(form, values):
+    table = values[:, 0]
+    panel = read_panel(FORMS_OF_A_TABLE[form](table))
+    np.testing.assert_array_equal(panel.values.astype(float), table[:, None])
+    assert panel.flat
+
+
+def test_an_object_array_of_rows_is_read_as_the_list_of_rows_is(values):
+    rows = list(values[:, 0])
+    np.testing.assert_array_equal(read_panel(object_array(rows)).values, read_panel(rows).values)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint16, np.float16, np.bool_])
+def test_any_kind_of_number_is_taken(kind):
+    whole = np.arange(24).reshape(2, 3, 4).astype(kind)
+    values = check_values(read_panel(whole).values)
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, whole.astype(np.float32))
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    arrays(
+        np.float64,
+        array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=5),
+        elements=st.floats(-1e6, 1e6),
+    )
+)
+def test_a_list_of_series_is_their_stack(values):
+    np.testing.assert_array_equal(read_panel(list(values)).values, values)
+
+
+def test_multi_indexed_instances_keep_the_order_in_which_they_stand(values):
+    # y has that order, and so does sktime's own conversion.
+    instances = ["10", "9", "b", "a"]
+    index = pd.MultiIndex.from_product([instances, range(values.shape[2])])
+    frame = pd.DataFrame(
+        values[: len(instances)].transpose(0, 2, 1).reshape(-1, values.shape[1]), index=index
+    )
+    np.testing.assert_array_equal(read_panel(frame).values, values[: len(instances)])
+    np.testing.assert_array_equal(convert_to(frame, "numpy3D"), values[: len(instances)])
+
+
+def test_shuffled_multi_index_of_sktime_reads_as_sktime_reads_it(values):
+    frame = convert_to(values, "pd-multiindex")
+    shuffled = pd.concat([frame.loc[[i]] for i in range(len(values) - 1, -1, -1)])
+    np.testing.assert_array_equal(read_panel(shuffled).values, values[::-1])
+
+
+def test_frames_in_a_list_have_a_column_a_channel(values):
+    frames = [pd.DataFrame(series.T, columns=["x", "y", "z"]) for series in values]
+    np.testing.assert_array_equal(read_panel(frames).values, values)
+
+
+def test_reading_leaves_read_only_input_as_it_is(values):
+    values = values.astype(np.float32)
+    before = values.copy()
+    values.flags.writeable = False
+    panel = read_panel(values)
+    np.testing.assert_array_equal(check_values(panel.values), before)
+    np.testing.assert_array_equal(values, before)
+    assert not values.flags.writeable
+
+
+def test_nothing_after_the_cut_is_looked_at(values):
+    for rest in (np.nan, np.inf, 1e300):
+        spoilt = values.copy()
+        spoilt[:, :, 4:] = rest
+        for form in ("array", "list of arrays", "pd-multiindex", "nested_univ", "torch tensor"):
+            panel = read_panel(FORMS_OF_A_PANEL[form](spoilt)).first(4)
+            np.testing.assert_array_equal(
+                check_values(panel.values), values[:, :, :4].astype(np.float32)
+            )
+
+
+def test_take_and_first_keep_the_form(values):
+    for panel in (read_panel(values), read_panel(values[:, 0])):
+        some = panel.take(np.array([3, 1])).first(2)
+        np.testing.assert_array_equal(some.values, panel.values[[3, 1], :, :2])
+        assert some.flat == panel.flat
+
+
+def test_checked_values_are_contiguous_single_precision(values):
+    checked = check_values(np.asfortranarray(values)[:, ::2, 1:5])
+    assert checked.flags.c_contiguous
+    assert checked.dtype == np.float32
+    np.testing.assert_array_equal(checked, values[:, ::2, 1:5].astype(np.float32))
+
+
+def test_the_largest_single_precision_values_pass_even_if_their_sum_does_not_fit():
+    largest = np.full((50, 2, 50), np.finfo(np.float32).max)
+    np.testing.assert_array_equal(check_values(largest), largest)
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind"),
+    [
+        (np.nan, "NaN"),
+        (np.inf, "infinity or a value too large for single precision"),
+        (-np.inf, "infinity or a value too large for single precision"),
+        (1e300, "infinity or a value too large for single precision"),
+    ],
+)
+@pytest.mark.parametrize("place", [(0, 0, 0), (3, 2, 6), (11, 0, 5)])
+def test_a_value_that_is_not_finite_is_refused_with_its_place(bad, kind, place, values):
+    values[place] = bad
+    sample, channel, time = place
+    with pytest.raises(
+        ValueError,
+        match=f"the_name contains {kind}: 1 of 252 values, the first in series {sample}, "
+        f"channel {channel}, at time point {time}. All values must be finite",
+    ):
+        check_values(values, "the_name")
+
+
+def test_infinities_of_both_signs_do_not_cancel(values):
+    values[0, 0, 0], values[0, 0, 1] = np.inf, -np.inf
+    with pytest.raises(ValueError, match=r"infinity.*2 of 252 values"):
+        check_values(values)
+
+
+REFUSED = {
+    "no dimension": (np.float64(3), "Expected 2D array, got scalar array"),
+    "nothing": (None, "Expected 2D array, got scalar array"),
+    "one dimension": (np.zeros(5), "Expected 2D array, got 1D array"),
+    "one dimension, a list": ([1.0, 2.0], "Expected 2D array, got 1D array"),
+    "four dimensions": (np.zeros((2, 2, 2, 2)), "X has 4 dimensions; allowed are " + FORMS),
+    "four dimensions in a list": (
+        [np.zeros((2, 3, 4))],
+        "series 0 of X is 3-dimensional of type float64; in a list each must be a numeric",
+    ),
+    "no series": (np.zeros((0, 2, 5)), "Found array with 0 sample(s) (shape=(0, 2, 5))"),
+    "no rows": (np.zeros((0, 5)), "Found array with 0 sample(s) (shape=(0, 5))"),
+    "no list items": ([], "Expected 2D array, got 1D array"),
+    "no frame rows": (pd.DataFrame({"a": []}), "X has 0 sample(s); a minimum of 1 is required"),
+    "no channels": (np.zeros((3, 0, 5)), "Found array with 0 feature(s) (shape=(3, 0, 5))"),
+    "no columns": (pd.DataFrame(index=range(3)), "0 feature(s)"),
+    "strings": (np.array([["a", "b"], ["c", "d"]]), "Convert your data to numeric values"),
+    "one string": ("series", "Expected 2D array, got scalar array"),
+    "a list of strings": (["a", "b"], "Expected 2D array, got 1D array"),
+    "strings in a list": (
+        [np.zeros((1, 2)), np.array([["a", "b"]])],
+        "series 1 of X is 2-dimensional of type <U1; in a list each must be a numeric",
+    ),
+    "strings in a frame": (pd.DataFrame({"x": ["a", "b"]}), "could not convert string to float"),
+    "complex": (np.zeros((2, 3), dtype=complex), "Complex data not supported"),
+    "ragged": (
+        [np.zeros((2, 3)), np.zeros((2, 4)), np.zeros((2, 9))],
+        "X is ragged: its series have from 3 to 9 time points. All must have the same length",
+    ),
+    "ragged rows": (
+        [np.zeros(3), np.zeros(4)],
+        "X is ragged: its series have from 3 to 4 time points. All must have the same length",
+    ),
+    "ragged object array": (
+        object_array([np.zeros((2, 3)), np.zeros((2, 4))]),
+        "X is ragged: its series have from 3 to 4 time points. All must have the same length",
+    ),
+    "ragged frames": (
+        [pd.DataFrame({"x": [1.0, 2.0]}), pd.DataFrame({"x": [1.0, 2.0, 3.0]})],
+        "X is ragged: its series have from 2 to 3 time points. All must have the same length",
+    ),
+    "ragged nested lists": ([[[1, 2, 3]], [[1, 2]]], "ragged"),
+    "unequal channels": (
+        [np.zeros((2, 3)), np.zeros((5, 3))],
+        "the series of X have different numbers of channels ([2, 5]); all must have the same",
+    ),
+    "unequal lengths of channels": (
+        pd.DataFrame({"x": [pd.Series([1.0, 2.0])], "y": [pd.Series([1.0, 2.0, 3.0])]}),
+        "a series of X has channels of different lengths",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_panel_is_refused_in_words(case):
+    bad, message = REFUSED[case]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        read_panel(bad)
+
+
+@pytest.mark.parametrize("lengths", [(3, 5), (6, 2, 4)])
+def test_ragged_sktime_panels_are_refused_in_words(lengths):
+    index = [(i, t) for i, length in enumerate(lengths) for t in range(length)]
+    frame = pd.DataFrame(
+        {"x": np.arange(float(len(index)))}, index=pd.MultiIndex.from_tuples(index)
+    )
+    message = f"X is ragged: its series have from {min(lengths)} to {max(lengths)} time points"
+    for form in (frame, convert_to(frame, "df-list"), convert_to(frame, "nested_univ")):
+        with pytest.raises(ValueError, match=message):
+            read_panel(form)
+
+
+def test_a_hierarchical_frame_is_refused_rather_than_taken_for_a_table():
+    index = pd.MultiIndex.from_product([["shop"], ["a", "b"], range(3)])
+    with pytest.raises(ValueError, match="index levels"):
+        read_panel(pd.DataFrame({"x": np.arange(6.0)}, index=index))
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((2, 2, 2, 2)), [np.zeros((1, 2)), np.zeros((1, 3))], [np.zeros((1, 2, 3))]]
+)
+def test_errors_use_the_name_that_they_are_given(bad):
+    with pytest.raises(ValueError, match="X_unlabeled"):
+        read_panel(bad, "X_unlabeled")
+
+
+def test_a_sparse_matrix_is_refused():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(
+        TypeError, match="Sparse data was passed for X, but dense data is required"
+    ):
+        read_panel(sparse.eye(3))
+
+
+def test_wrong_channels_are_refused_by_a_fitted_classifier_with_both_numbers(values):
+    from skgdpd import PrefixClassifier
+
+    y = np.arange(len(values)) % 2
+    clf = PrefixClassifier("lstm1-8", earliness=1.0, max_epochs=1, random_state=0).fit(values, y)
+    for wrong in (values[:, :1], values[:, 0], np.concatenate([values, values], 1)):
+        channels = 1 if wrong.ndim == 2 else wrong.shape[1]
+        with pytest.raises(ValueError, match=f"X has {channels} channels.* is expecting 3"):
+            clf.predict(wrong)
+
+
+def test_a_panel_counts_its_series_channels_and_time_points():
+    panel = Panel(np.zeros((4, 3, 2)))
+    assert (len(panel), panel.n_channels, panel.n_timepoints) == (4, 3, 2)
