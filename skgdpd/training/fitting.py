@@ -45,6 +45,8 @@ class TrainingConfig:
     lr_schedule : {"one-cycle", "cosine", "constant", "halving", "halving-per-batch"}
         ``"halving"`` is the paper's: half the rate at epochs 25, 30 and 35;
         ``"halving-per-batch"`` what its reference program does: the same, counted in batches.
+    averaging_epochs : float
+        Epochs over which weights are averaged; 0 is no average.
     patience : int or None
         Stop after so many epochs without a better validation loss.
     """
@@ -55,6 +57,7 @@ class TrainingConfig:
     weight_decay: float = 1e-2
     optimizer: Literal["adamw", "adam"] = "adamw"
     lr_schedule: LearningRateSchedule = "one-cycle"
+    averaging_epochs: float = 0.0
     patience: int | None = None
 
 
@@ -124,6 +127,7 @@ def train(
         scheduler=scheduler,
         scheduler_steps=per,
         noise_seed=noise_seed,
+        averaging_steps=config.averaging_epochs * len(batches),
         max_epochs=config.max_epochs,
         optimizer=torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam,
         optimizer__weight_decay=config.weight_decay,

@@ -9,6 +9,7 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor
 
+from .averaging import WeightAverage
 from .batches import Batch, Rows
 from .callbacks import StopTraining
 from .objective import Objective, Step, Terms
@@ -41,6 +42,9 @@ class TermNet(NeuralNet):
         When the scheduler steps.
     noise_seed : int, default=0
         Seeds the objective's generator.
+    averaging_steps : float, default=0
+        Average the weights over about so many steps; validation and the final weights are the
+        average's. 0 is no average.
     **kwargs
         As in :class:`skorch.NeuralNet`.
     """
@@ -55,6 +59,7 @@ class TermNet(NeuralNet):
         scheduler: Any = None,
         scheduler_steps: str = "epoch",
         noise_seed: int = 0,
+        averaging_steps: float = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(module, criterion, train_split=None, **kwargs)
@@ -63,6 +68,7 @@ class TermNet(NeuralNet):
         self.scheduler = scheduler
         self.scheduler_steps = scheduler_steps
         self.noise_seed = noise_seed
+        self.averaging_steps = averaging_steps
 
     @property
     def _default_callbacks(self) -> list[Any]:
@@ -87,6 +93,11 @@ class TermNet(NeuralNet):
         self.notify("on_train_end", X=X, y=y)
         return self
 
+    @property
+    def evaluated_module(self) -> torch.nn.Module:
+        """The module whose weights are validated and kept: the average's if there is one."""
+        return self.module_ if self.average_ is None else self.average_.module
+
     def fit_loop(
         self, X: Rows, y: Any = None, epochs: int | None = None, **kwargs: Any
     ) -> TermNet:
@@ -95,6 +106,8 @@ class TermNet(NeuralNet):
         generator.manual_seed(self.noise_seed)
         self.step_ = Step(epoch=0, generator=generator)
         self.term_names_: list[str] = []
+        steps = self.averaging_steps
+        self.average_ = WeightAverage(self.module_, steps) if steps else None
         for epoch in range(self.max_epochs if epochs is None else epochs):
             self.step_.epoch = epoch
             self.notify("on_epoch_begin", dataset_train=X, dataset_valid=self.valid_rows)
@@ -109,6 +122,8 @@ class TermNet(NeuralNet):
         loss = sum_terms(terms)
         loss.backward()
         self.optimizer_.step()
+        if self.average_ is not None:
+            self.average_.update()
         if self.scheduler_ is not None and self.scheduler_steps == "batch":
             self.scheduler_.step()
         return {**terms, "loss": loss}
@@ -116,7 +131,7 @@ class TermNet(NeuralNet):
     def validation_step(self, batch: Batch, **fit_params: Any) -> Terms:
         """Loss terms of the validation rows."""
         with torch.no_grad():
-            return self.criterion_.validation_terms(self.module_, batch)
+            return self.criterion_.validation_terms(self.evaluated_module, batch)
 
     def _run_epoch(self, rows: Rows) -> None:
         self._set_training(True)

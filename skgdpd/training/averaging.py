@@ -1,0 +1,47 @@
+"""Averages of weights over the last steps, smoother than the last weights themselves."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+class WeightAverage:
+    """Exponential moving average of a module's weights and running statistics.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What is trained.
+    n_steps : float
+        Horizon: a step counts 1/e after so many. In the first steps the average is over those
+        made so far, so that the initial weights have no say.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        A copy with averaged weights, in evaluation mode.
+
+    References
+    ----------
+    B. Polyak, A. Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J.
+    Control and Optimization, 1992.
+    """
+
+    def __init__(self, module: nn.Module, n_steps: float) -> None:
+        self.module = copy.deepcopy(module).requires_grad_(False).eval()
+        self.n_steps = max(n_steps, 1.0)
+        self.n_updates = 0
+        pairs = zip(self.module.state_dict().values(), module.state_dict().values(), strict=True)
+        floating = [(mean, live) for mean, live in pairs if mean.is_floating_point()]
+        self._means = [mean for mean, _ in floating]
+        self._live = [live for _, live in floating]
+
+    def update(self) -> None:
+        """Take the module's present weights into the average."""
+        self.n_updates += 1
+        share = max(1 / self.n_steps, 1 / self.n_updates)
+        with torch.no_grad():
+            torch._foreach_lerp_(self._means, self._live, share)

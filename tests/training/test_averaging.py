@@ -1,0 +1,48 @@
+"""Averages of weights."""
+
+import torch
+from torch import nn
+
+from skgdpd.training.averaging import WeightAverage
+
+
+def weights_over_time(n):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(n, 3, generator=generator)
+
+
+def averaged(path, n_steps):
+    module = nn.Module()
+    module.weight = nn.Parameter(torch.full((3,), 1e6))  # a start that must leave no trace
+    module.register_buffer("count", torch.tensor(0))
+    average = WeightAverage(module, n_steps)
+    for weights in path:
+        with torch.no_grad():
+            module.weight.copy_(weights)
+        average.update()
+    return average.module
+
+
+def test_the_first_steps_are_averaged_evenly():
+    path = weights_over_time(6)
+    torch.testing.assert_close(averaged(path, 100).weight, path.mean(0))
+
+
+def test_later_steps_decay_exponentially():
+    path = weights_over_time(50)
+    expected = path[:4].mean(0)
+    for weights in path[4:]:
+        expected = expected + (weights - expected) / 4
+    torch.testing.assert_close(averaged(path, 4).weight, expected)
+
+
+def test_a_constant_stays_and_a_horizon_of_one_is_the_last():
+    path = weights_over_time(9)
+    torch.testing.assert_close(averaged(path[:1].repeat(9, 1), 3).weight, path[0])
+    torch.testing.assert_close(averaged(path, 1).weight, path[-1])
+
+
+def test_the_copy_has_no_gradient_and_evaluates():
+    module = averaged(weights_over_time(2), 5)
+    assert not module.weight.requires_grad
+    assert not module.training
