@@ -23,14 +23,14 @@ from sklearn.utils.validation import (
 )
 
 from ._device import resolve_device
-from ._network import SeriesNetwork, softmax
+from ._network import SeriesNetwork, make_rows, softmax
 from ._panel import Panel, check_values, read_panel
 from ._random import Seeds
 from ._split import stratified_split
 from ._truncation import MIN_LENGTH
 from ._views import Normalizer, View
 from .distillers.base import Distillation, StudentObjective
-from .nets import make_backbone
+from .nets import make_backbone, takes_lengths
 from .nets.student import StudentNet
 from .training import Progress, Rows, TrainingConfig, train
 
@@ -52,6 +52,8 @@ NETWORK_CONSTRAINTS: dict[str, Any] = {
     ],
     "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     "early_stopping": [Interval(Integral, 1, None, closed="left"), None],
+    "earliness_of": [StrOptions({"longest", "own"})],
+    "missing": [StrOptions({"error", "interpolate", "mask"})],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "normalize": [StrOptions({"train", "prefix"}), None],
     "resample_length": [Interval(Integral, MIN_LENGTH, None, closed="left"), None],
@@ -76,7 +78,9 @@ class Task:
     Attributes
     ----------
     panel : Panel
-        Labelled whole series, all of them finite.
+        Labelled series as the student's view is cut from: whole, or views already.
+    whole : Panel
+        The same series whole, for the teacher.
     y : ndarray of shape (n,)
         Class numbers.
     weight : ndarray of shape (n,) or None
@@ -85,8 +89,10 @@ class Task:
         What each class counts, on the same scale.
     train, valid : ndarray of int
         Row numbers.
-    pool : Panel or None
-        Whole series without a label.
+    pool, whole_pool : Panel or None
+        Series without a label, like ``panel`` and ``whole``.
+    cut : bool
+        Whether ``panel`` holds views already.
     seeds : Seeds
         By name.
     device : torch.device
@@ -94,14 +100,22 @@ class Task:
     """
 
     panel: Panel
+    whole: Panel
     y: NDArray[np.int64]
     weight: NDArray[np.float32] | None
     class_weight: NDArray[np.float32] | None
     train: NDArray[np.int64]
     valid: NDArray[np.int64]
     pool: Panel | None
+    whole_pool: Panel | None
+    cut: bool
     seeds: Seeds
     device: torch.device
+
+    @property
+    def ragged(self) -> bool:
+        """Whether whole series differ in length."""
+        return bool(np.isnan(self.whole.values[:, :, -1]).all(1).any())
 
     @property
     def train_weight(self) -> NDArray[np.float32] | None:
@@ -120,7 +134,13 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def _start(
-        self, X: Any, y: ArrayLike, X_unlabeled: Any = None, sample_weight: Any = None
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: Any = None,
+        X_unlabeled: Any = None,
+        X_full: Any = None,
+        X_unlabeled_full: Any = None,
     ) -> Task:
         """Check everything that can be checked before training, and split."""
         self._validate_params()
@@ -133,23 +153,60 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
                 f"(n_features={panel.n_timepoints}); at least {MIN_LENGTH} are needed"
             )
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
-        panel = Panel(check_values(panel.values), panel.flat)
+        panel = self._checked(panel, "X")
         labels = self._encode(y, len(panel))
         self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, panel.n_timepoints
-        pool = None
-        if X_unlabeled is not None:
-            pool = read_panel(X_unlabeled, "X_unlabeled")
-            if pool.values.shape[1:] != panel.values.shape[1:]:
-                raise ValueError(
-                    f"X_unlabeled has series of {pool.n_channels} channels and "
-                    f"{pool.n_timepoints} time points; it must have whole series like X, "
-                    f"{panel.n_channels} and {panel.n_timepoints}"
-                )
-            pool = Panel(check_values(pool.values, "X_unlabeled"))
+        pool = whole_pool = self._read_like(panel, X_unlabeled, "X_unlabeled", "X")
+        whole = panel
+        if X_full is not None:
+            whole = self._checked(read_panel(X_full, "X_full"), "X_full")
+            whole_pool = self._read_like(whole, X_unlabeled_full, "X_unlabeled_full", "X_full")
+            _check_pairs(panel, whole, "X", "X_full")
+            _check_pairs(pool, whole_pool, "X_unlabeled", "X_unlabeled_full")
+        elif X_unlabeled_full is not None:
+            raise ValueError("X_unlabeled_full goes with X_full; whole series are X_unlabeled")
         seeds = Seeds(self.random_state)
         train, valid = stratified_split(labels, self.validation_fraction, seeds("split"))
         weight, class_weight = self._weights(labels, train, sample_weight)
-        return Task(panel, labels, weight, class_weight, train, valid, pool, seeds, device)
+        return Task(
+            panel=panel,
+            whole=whole,
+            y=labels,
+            weight=weight,
+            class_weight=class_weight,
+            train=train,
+            valid=valid,
+            pool=pool,
+            whole_pool=whole_pool,
+            cut=X_full is not None,
+            seeds=seeds,
+            device=device,
+        )
+
+    def _checked(self, panel: Panel, name: str) -> Panel:
+        """Sound series in single precision, without time points that none of them has."""
+        checked = check_values(
+            panel.values, name, gaps=self.missing != "error", min_length=MIN_LENGTH
+        )
+        longest = panel.n_timepoints if checked.lengths is None else int(checked.lengths.max())
+        return Panel(checked.values, panel.flat).first(longest)
+
+    def _read_like(self, panel: Panel, X: Any, name: str, model: str) -> Panel | None:
+        """Series without a label, which must be like those that have one."""
+        if X is None:
+            return None
+        other = self._checked(read_panel(X, name), name)
+        ragged = np.isnan(panel.values[:, :, -1]).all(1).any()
+        alike = other.n_channels == panel.n_channels and (
+            ragged or other.n_timepoints == panel.n_timepoints
+        )
+        if not alike:
+            raise ValueError(
+                f"{name} has series of {other.n_channels} channels and {other.n_timepoints} time "
+                f"points; they must be like those of {model}, {panel.n_channels} and "
+                f"{panel.n_timepoints}"
+            )
+        return other
 
     def _encode(self, y: ArrayLike, n: int) -> NDArray[np.int64]:
         if y is None:
@@ -206,10 +263,20 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
 
     def _make_student(self, task: Task) -> tuple[View, StudentNet]:
         """The student's view, and a fresh network for it; needs torch to be seeded."""
-        normalizer = Normalizer(self.normalize).fit(task.panel.values[task.train])
-        view = View(self.earliness, normalizer, self.resample_length).fit(task.panel)
+        view = View(
+            1.0 if task.cut else self.earliness,
+            Normalizer(self.normalize),
+            self.resample_length,
+            earliness_of=self.earliness_of,
+            missing=self.missing,
+        ).fit(task.panel, task.train)
         self.prefix_length_ = view.n_seen_
-        backbone = make_backbone(self.student, self.n_channels_in_, view.n_out_)
+        backbone = make_backbone(self.student, view.n_channels_, view.n_out_)
+        if view.ragged_ and self.resample_length is None and not takes_lengths(backbone):
+            raise ValueError(
+                f"student={self.student!r} can't learn from series of unequal length: its forward "
+                f"has no parameter lengths. Set resample_length, or choose another student"
+            )
         return view, StudentNet(backbone, len(self.classes_)).to(task.device)
 
     def _train_student(
@@ -224,13 +291,9 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
         """Train the student, and set the fitted attributes."""
         valid_rows = None
         if len(task.valid):
-            tensors = {
-                "x": torch.from_numpy(view(task.panel.take(task.valid))),
-                "y": torch.from_numpy(task.y[task.valid]),
-            }
-            if task.weight is not None:
-                tensors["weight"] = torch.from_numpy(task.weight[task.valid])
-            valid_rows = Rows(**tensors).to(task.device)
+            seen = view(task.panel.take(task.valid))
+            weight = None if task.weight is None else task.weight[task.valid]
+            valid_rows = make_rows(seen, y=task.y[task.valid], weight=weight).to(task.device)
         progress.stage("student")
         with self._timed("student"):
             self.history_ = train(
@@ -291,7 +354,9 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
     def _run(self, X: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         check_is_fitted(self)
         panel = read_panel(X)
-        if panel.flat and panel.n_timepoints == self.n_features_in_:
+        if self.network_.view.ragged_ and panel.n_channels == self.n_channels_in_:
+            pass  # of any length
+        elif panel.flat and panel.n_timepoints == self.n_features_in_:
             validate_data(self, X, reset=False, skip_check_array=True)
         elif panel.n_channels != self.n_channels_in_:
             raise ValueError(
@@ -305,3 +370,12 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
                 f"{self.n_timepoints_in_} features as input, or the first {self.prefix_length_}"
             )
         return self.network_.run_panel(panel)
+
+
+def _check_pairs(part: Panel | None, whole: Panel | None, part_name: str, name: str) -> None:
+    n_part, n_whole = (None if p is None else len(p) for p in (part, whole))
+    if n_part != n_whole:
+        raise ValueError(
+            f"{part_name} has {n_part or 'no'} series and {name} {n_whole or 'none'}; they are "
+            f"pairs, the same series in part and whole"
+        )

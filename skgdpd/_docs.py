@@ -48,6 +48,14 @@ default="one-cycle"
     resample_length : int, default=None
         Stretch or shrink the view to this many points (the series' length at most). None keeps
         the native length, which shows how much time has passed.
+    earliness_of : {"longest", "own"}, default="longest"
+        What a fraction is of, where series differ in length: of the longest training series, so
+        that the cut is the same for all; or of each series' own length, which must then be known
+        when predicting.
+    missing : {"error", "interpolate", "mask"}, default="error"
+        What becomes of NaN before a series' end: an error, a straight line between neighbours, or
+        zero and further channels that say where values are. NaN at the end, in all channels, is
+        the end of a series.
     predict_batch_size : int, default=1024
         Series run at once in prediction; bounds its memory.
     random_state : int, RandomState instance or None, default=None
@@ -79,6 +87,11 @@ y : array-like of shape (n_samples,)
 X_unlabeled : array-like of shape (n_unlabeled, n_channels, n_timepoints), optional
     Whole series without a label. The teacher is fitted on the labelled ones; the student
     learns from what it says of all.
+X_full : array-like of shape (n_samples, n_channels_full, n_timepoints_full), optional
+    The labelled series whole. X then is what the student sees of them already, of any kind: a
+    first part, fewer channels, a lower sampling rate; ``earliness`` does nothing.
+X_unlabeled_full : array-like of shape (n_unlabeled, ...), optional
+    Beside ``X_full``, the unlabelled series whole.
 sample_weight : array-like of shape (n_samples,), optional
     Weight of each labelled series in the loss.""",
     "attributes": """\

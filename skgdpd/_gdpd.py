@@ -16,7 +16,7 @@ from ._docs import describe
 from ._prefix import BaseDistilledClassifier
 from ._prior import DiffusionFeaturePrior
 from ._random import RandomState
-from ._views import Normalization
+from ._views import EarlinessOf, Missing, Normalization
 from .distillers import GDPD, Distiller
 from .distillers.gdpd import ExpectationName
 from .nets.registry import BackboneSpec
@@ -121,6 +121,8 @@ class GDPDClassifier(BaseDistilledClassifier):
         class_weight: dict[Any, float] | str | None = None,
         normalize: Normalization | None = "train",
         resample_length: int | None = None,
+        earliness_of: EarlinessOf = "longest",
+        missing: Missing = "error",
         predict_batch_size: int = 1024,
         random_state: RandomState = None,
         device: str | torch.device = "auto",
@@ -149,6 +151,8 @@ class GDPDClassifier(BaseDistilledClassifier):
         self.class_weight = class_weight
         self.normalize = normalize
         self.resample_length = resample_length
+        self.earliness_of = earliness_of
+        self.missing = missing
         self.predict_batch_size = predict_batch_size
         self.random_state = random_state
         self.device = device
@@ -159,6 +163,9 @@ class GDPDClassifier(BaseDistilledClassifier):
         X: Any,
         y: ArrayLike,
         X_unlabeled: Any = None,
+        *,
+        X_full: Any = None,
+        X_unlabeled_full: Any = None,
         sample_weight: ArrayLike | None = None,
     ) -> GDPDClassifier:
         """Learn from whole series, labelled and, if there are, unlabelled.
@@ -172,7 +179,14 @@ class GDPDClassifier(BaseDistilledClassifier):
         GDPDClassifier
             Itself.
         """
-        self._fit_distilled(X, y, X_unlabeled, sample_weight)
+        self._fit_distilled(
+            X,
+            y,
+            sample_weight=sample_weight,
+            X_unlabeled=X_unlabeled,
+            X_full=X_full,
+            X_unlabeled_full=X_unlabeled_full,
+        )
         self.prior_ = self.distillation_.prior
         return self
 

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from ._panel import Panel
-from ._views import Series, View
+from ._views import Seen, Series, View
 from .nets.student import StudentNet
+from .training import Rows
 
 Floats = NDArray[np.float32]
 
@@ -46,7 +47,20 @@ class SeriesNetwork:
 
     def run_panel(self, panel: Panel, name: str = "X") -> tuple[Floats, Floats]:
         """Features ``(n, n_features)`` and logits ``(n, n_classes)`` of a panel."""
-        return self.run(self.view(panel, name))
+        seen = self.view(panel, name)
+        if seen.lengths is None:
+            return self.run(seen.values)
+        # Series of one length at a time, without padding: none can then change another's result.
+        features = logits = np.empty((0, 0), dtype=np.float32)
+        for length in np.unique(seen.lengths):
+            rows = np.flatnonzero(seen.lengths == length)
+            some = self.run(np.ascontiguousarray(seen.values[rows, :, :length]))
+            if not len(features):
+                features, logits = (
+                    np.empty((len(seen.values), part.shape[1]), dtype=np.float32) for part in some
+                )
+            features[rows], logits[rows] = some
+        return features, logits
 
     def run(self, series: Series) -> tuple[Floats, Floats]:
         """Features and logits of views ``(n, c, t)`` as the network sees them."""
@@ -74,6 +88,12 @@ class SeriesNetwork:
         self.__dict__.update(state)
         self.device = device
         self.module = state["module"].to(device)
+
+
+def make_rows(seen: Seen, **arrays: NDArray[Any] | None) -> Rows:
+    """Training rows, on the CPU, of what a network sees and of arrays that go with it."""
+    arrays = {"x": seen.values, "lengths": seen.lengths, **arrays}
+    return Rows(**{k: torch.from_numpy(v) for k, v in arrays.items() if v is not None})
 
 
 def _chunks(series: Series, size: int) -> list[Series]:

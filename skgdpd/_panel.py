@@ -1,9 +1,9 @@
 """Panels of time series in every form that users bring them in.
 
-:func:`read_panel` brings all of them to one array, ``(n_samples, n_channels, n_timepoints)``.
-Nothing is copied or checked that need not be: the future of a series may hold anything, since
-predictions must not look at it, so values are only checked once the view is cut
-(:func:`check_values`).
+:func:`read_panel` brings all of them to one array, ``(n_samples, n_channels, n_timepoints)``; a
+series that is shorter than others ends in NaN in all channels. Nothing is copied or checked that
+need not be: the future of a series may hold anything, since predictions must not look at it, so
+values are only checked once the view is cut (:func:`check_values`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
+from ._extras import require
+
 FORMS = (
     "a 3-D array (n_samples, n_channels, n_timepoints), a 2-D array (n_samples, n_timepoints) of "
     "one channel, a list of (n_channels, n_timepoints) arrays, or a pandas panel as sktime knows "
@@ -25,12 +27,12 @@ FORMS = (
 
 @dataclass(frozen=True)
 class Panel:
-    """Time series of equal length.
+    """Time series side by side.
 
     Attributes
     ----------
     values : ndarray of shape (n_samples, n_channels, n_timepoints)
-        Numbers of any floating type, unchecked.
+        Numbers of any floating type, unchecked; NaN in all channels from a series' end on.
     flat : bool
         Whether they came as a 2-D table, for which scikit-learn counts time points as features.
     """
@@ -73,7 +75,7 @@ def read_panel(X: Any, name: str = "X") -> Panel:
     Raises
     ------
     ValueError
-        If the form is none of these, there are no series, or their lengths or channels differ.
+        If the form is none of these, there are no series, or their channels differ.
     """
     if hasattr(X, "detach") and hasattr(X, "cpu"):
         X = X.detach().cpu().numpy()
@@ -104,8 +106,34 @@ def read_panel(X: Any, name: str = "X") -> Panel:
     return Panel(array[:, None, :] if flat else array, flat)
 
 
-def check_values(values: NDArray[Any], name: str = "X") -> NDArray[np.float32]:
-    """Contiguous, finite, single-precision copies of values.
+@dataclass(frozen=True)
+class Checked:
+    """Series whose values are known to be sound.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, n_channels, n_timepoints)
+        Contiguous, in single precision; NaN beyond a series' end and where a value is missing.
+    lengths : ndarray of shape (n_samples,) or None
+        Own lengths; None where all are ``n_timepoints`` long.
+    gaps : bool
+        Whether values are missing before a series' end.
+    """
+
+    values: NDArray[np.float32]
+    lengths: NDArray[np.int64] | None = None
+    gaps: bool = False
+
+
+def check_values(
+    values: NDArray[Any],
+    name: str = "X",
+    *,
+    ragged: bool = True,
+    gaps: bool = False,
+    min_length: int = 1,
+) -> Checked:
+    """Bring values to single precision and see that they are sound.
 
     Parameters
     ----------
@@ -113,25 +141,94 @@ def check_values(values: NDArray[Any], name: str = "X") -> NDArray[np.float32]:
         Numbers.
     name : str, default="X"
         What errors call them.
+    ragged : bool, default=True
+        Take NaN at the end of a series, in all channels, for its end; else for missing values.
+    gaps : bool, default=False
+        Let values be missing before a series' end.
+    min_length : int, default=1
+        Points that each series must have.
+
+    Returns
+    -------
+    Checked
 
     Raises
     ------
     ValueError
-        If there is NaN or infinity, or a value beyond single precision; says where first.
+        If there is infinity, a value beyond single precision, or NaN where it is not allowed;
+        says where first. If a series is too short.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         single = np.ascontiguousarray(values, dtype=np.float32)
         total = single.sum(dtype=np.float64)
     if np.isfinite(total) or np.isfinite(single).all():
-        return single
-    bad = ~np.isfinite(single)
+        return Checked(single)
+    missing = np.isnan(single)
+    infinite = np.isinf(single)
+    if infinite.any():
+        raise _not_finite(infinite, name, "infinity or a value too large for single precision")
+    lengths = own_lengths(missing) if ragged else None
+    if lengths is not None:
+        short = np.flatnonzero(lengths < min_length)
+        if len(short):
+            i = int(short[0])
+            raise ValueError(
+                f"series {i} of {name} has {lengths[i]} time point(s) before it ends in NaN; at "
+                f"least {min_length} are needed"
+            )
+        missing &= (np.arange(missing.shape[2]) < lengths[:, None])[:, None]
+        if (lengths == single.shape[2]).all():
+            lengths = None
+    any_missing = bool(missing.any())
+    if any_missing and not gaps:
+        raise _not_finite(missing, name, "NaN")
+    return Checked(single, lengths, any_missing)
+
+
+def own_lengths(missing: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Time points ``(n,)`` before each series ends in NaN, of a mask of NaN ``(n, c, t)``."""
+    there: NDArray[np.bool_] = np.logical_not(missing.all(axis=1))
+    n_timepoints = there.shape[1]
+    last = n_timepoints - there[:, ::-1].argmax(1)
+    return np.where(there.any(1), last, 0)
+
+
+def join(*panels: Panel) -> Panel:
+    """One panel of several, the shorter series ended with NaN."""
+    width = max(panel.n_timepoints for panel in panels)
+    parts = []
+    for panel in panels:
+        values = panel.values
+        if values.shape[2] < width:
+            end = ((0, 0), (0, 0), (0, width - values.shape[2]))
+            values = np.pad(values, end, constant_values=np.nan)
+        parts.append(values)
+    return Panel(np.concatenate(parts))
+
+
+def as_list(values: NDArray[Any]) -> list[NDArray[Any]]:
+    """Series as a list of ``(n_channels, own length)`` arrays, without the NaN at their ends."""
+    lengths = own_lengths(np.isnan(values))
+    return [series[:, :length] for series, length in zip(values, lengths, strict=True)]
+
+
+def as_frames(values: NDArray[Any]) -> list[Any]:
+    """Series as sktime's list of frames, a column a channel."""
+    pandas = require("pandas", "sktime", "to hand series of unequal length to sktime")
+    return [pandas.DataFrame(series.T) for series in as_list(values)]
+
+
+def _not_finite(bad: NDArray[np.bool_], name: str, kind: str) -> ValueError:
     sample, channel, time = (int(i) for i in np.argwhere(bad)[0])
-    first = single[sample, channel, time]
-    kind = "NaN" if np.isnan(first) else "infinity or a value too large for single precision"
-    raise ValueError(
+    advice = (
+        "All values must be finite. NaN at the end of a series, in all channels, marks its end; "
+        "for gaps before it, set missing='interpolate' or 'mask', or leave the series out"
+        if kind == "NaN"
+        else "All values must be finite"
+    )
+    return ValueError(
         f"{name} contains {kind}: {int(bad.sum())} of {bad.size} values, the first in series "
-        f"{sample}, channel {channel}, at time point {time}. All values must be finite; fill "
-        f"gaps (sktime's Imputer does) or leave these series out"
+        f"{sample}, channel {channel}, at time point {time}. {advice}"
     )
 
 
@@ -182,14 +279,14 @@ def _stack(series: list[NDArray[Any]], name: str) -> Panel:
             f"the series of {name} have different numbers of channels ({channels}); all must "
             f"have the same"
         )
-    lengths = sorted({s.shape[1] for s in series})
-    if len(lengths) > 1:
-        raise ValueError(
-            f"{name} is ragged: its series have from {lengths[0]} to {lengths[-1]} time points. "
-            f"All must have the same length; cut or pad them (sktime's TruncationTransformer and "
-            f"PaddingTransformer do)"
-        )
-    return Panel(np.stack(series))
+    lengths = [s.shape[1] for s in series]
+    if len(set(lengths)) == 1:
+        return Panel(np.stack(series))
+    kind = np.result_type(np.float32, *(s.dtype for s in series))
+    values = np.full((len(series), channels[0], max(lengths)), np.nan, dtype=kind)
+    for row, s in zip(values, series, strict=True):
+        row[:, : s.shape[1]] = s
+    return Panel(values)
 
 
 def _read_frame(X: Any, name: str) -> Panel:

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Memory
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_memory
 
 from ._base import NETWORK_CONSTRAINTS, BasePrefixClassifier, Task
 from ._docs import describe
-from ._network import softmax
+from ._network import make_rows, softmax
+from ._panel import join
 from ._random import RandomState
 from ._teacher import Knowledge, TeacherPlan, check_teacher, learn_from_teacher
-from ._views import Normalization, View
+from ._views import EarlinessOf, Missing, Normalization, View
 from .distillers import Distiller, Hinton, Lesson
 from .nets.registry import BackboneSpec
 from .training import PartOfProgress, Progress, Rows, isolated_random_state
@@ -67,6 +68,8 @@ class PrefixClassifier(BasePrefixClassifier):
         class_weight: dict[Any, float] | str | None = None,
         normalize: Normalization | None = "train",
         resample_length: int | None = None,
+        earliness_of: EarlinessOf = "longest",
+        missing: Missing = "error",
         predict_batch_size: int = 1024,
         random_state: RandomState = None,
         device: str | torch.device = "auto",
@@ -86,6 +89,8 @@ class PrefixClassifier(BasePrefixClassifier):
         self.class_weight = class_weight
         self.normalize = normalize
         self.resample_length = resample_length
+        self.earliness_of = earliness_of
+        self.missing = missing
         self.predict_batch_size = predict_batch_size
         self.random_state = random_state
         self.device = device
@@ -117,13 +122,9 @@ class PrefixClassifier(BasePrefixClassifier):
             isolated_random_state(task.seeds("student"), task.device),
         ):
             view, module = self._make_student(task)
-            tensors = {
-                "x": torch.from_numpy(view(task.panel.take(task.train))),
-                "y": torch.from_numpy(task.y[task.train]),
-            }
-            if task.train_weight is not None:
-                tensors["weight"] = torch.from_numpy(task.train_weight)
-            rows = Rows(**tensors).to(task.device)
+            seen = view(task.panel.take(task.train))
+            rows = make_rows(seen, y=task.y[task.train], weight=task.train_weight)
+            rows = rows.to(task.device)
             self._train_student(task, view, module, rows, None, progress)
         return self
 
@@ -141,11 +142,9 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         """The method, with this estimator's parameters."""
         raise NotImplementedError
 
-    def _fit_distilled(
-        self, X: Any, y: ArrayLike, X_unlabeled: Any, sample_weight: ArrayLike | None
-    ) -> None:
+    def _fit_distilled(self, X: Any, y: ArrayLike, **data: Any) -> None:
         check_teacher(self.teacher)
-        task = self._start(X, y, X_unlabeled, sample_weight)
+        task = self._start(X, y, **data)
         distiller = self._make_distiller(task)
         distiller._validate_params()
         memory = check_memory(self.memory)
@@ -191,13 +190,15 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             resample_length=self.resample_length,
             device=str(task.device),
             predict_batch_size=self.predict_batch_size,
+            missing=self.missing,
+            ragged=task.ragged,
         )
         return learn_from_teacher(
             plan,
-            task.panel.values[task.train],
+            task.whole.values[task.train],
             task.y[task.train],
             task.train_weight,
-            None if task.pool is None else task.pool.values,
+            None if task.whole_pool is None else task.whole_pool.values,
             self.classes_,
             task.seeds("teacher"),
             memory,
@@ -206,31 +207,27 @@ class BaseDistilledClassifier(BasePrefixClassifier):
 
     def _taught_rows(self, task: Task, view: View, knowledge: Knowledge) -> Rows:
         """Training rows: the labelled ones, then those that only the teacher knows."""
-        x, y = view(task.panel.take(task.train)), task.y[task.train]
-        weight = task.train_weight
-        arrays: dict[str, NDArray[Any]] = {
-            "teacher_features": knowledge.features,
-            "teacher_logits": knowledge.logits,
-        }
+        taught, y = task.panel.take(task.train), task.y[task.train]
+        weight = target_weight = task.train_weight
+        target = None
         if task.pool is not None:
-            n_pool = len(task.pool)
             guesses = softmax(knowledge.logits[len(y) :]).astype(np.float32)
-            arrays["target"] = np.concatenate([np.eye(len(self.classes_), dtype="f4")[y], guesses])
-            target_weight = weight
+            target = np.concatenate([np.eye(len(self.classes_), dtype="f4")[y], guesses])
             if weight is not None and task.class_weight is not None:
                 target_weight = np.concatenate([weight, guesses @ task.class_weight])
             labelled = np.ones(len(y), dtype=np.float32) if weight is None else weight
-            weight = np.concatenate([labelled, np.zeros(n_pool, dtype=np.float32)])
-            x = np.concatenate([x, view(task.pool, "X_unlabeled")])
-            y = np.concatenate([y, np.full(n_pool, -1)])
-        else:
-            target_weight = weight
-        if weight is not None:
-            arrays["weight"] = weight
-        if target_weight is not None:
-            arrays["target_weight"] = target_weight
-        arrays.update(x=x, y=y)
-        return Rows(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+            weight = np.concatenate([labelled, np.zeros(len(guesses), dtype=np.float32)])
+            taught = join(taught, task.pool)
+            y = np.concatenate([y, np.full(len(guesses), -1)])
+        return make_rows(
+            view(taught),
+            y=y,
+            weight=weight,
+            target=target,
+            target_weight=target_weight,
+            teacher_features=knowledge.features,
+            teacher_logits=knowledge.logits,
+        )
 
 
 @describe
@@ -287,6 +284,8 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         class_weight: dict[Any, float] | str | None = None,
         normalize: Normalization | None = "train",
         resample_length: int | None = None,
+        earliness_of: EarlinessOf = "longest",
+        missing: Missing = "error",
         predict_batch_size: int = 1024,
         random_state: RandomState = None,
         device: str | torch.device = "auto",
@@ -309,6 +308,8 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         self.class_weight = class_weight
         self.normalize = normalize
         self.resample_length = resample_length
+        self.earliness_of = earliness_of
+        self.missing = missing
         self.predict_batch_size = predict_batch_size
         self.random_state = random_state
         self.device = device
@@ -319,6 +320,9 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         X: Any,
         y: ArrayLike,
         X_unlabeled: Any = None,
+        *,
+        X_full: Any = None,
+        X_unlabeled_full: Any = None,
         sample_weight: ArrayLike | None = None,
     ) -> DistilledPrefixClassifier:
         """Learn from whole series, labelled and, if there are, unlabelled.
@@ -332,7 +336,14 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         DistilledPrefixClassifier
             Itself.
         """
-        self._fit_distilled(X, y, X_unlabeled, sample_weight)
+        self._fit_distilled(
+            X,
+            y,
+            sample_weight=sample_weight,
+            X_unlabeled=X_unlabeled,
+            X_full=X_full,
+            X_unlabeled_full=X_unlabeled_full,
+        )
         return self
 
     def _make_distiller(self, task: Task) -> Distiller:

@@ -19,17 +19,16 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from torch import nn
 
-from ._network import SeriesNetwork, softmax
-from ._panel import Panel
+from ._network import SeriesNetwork, make_rows, softmax
+from ._panel import Panel, as_frames, as_list, join, own_lengths, read_panel
 from ._random import Seeds
-from ._views import Normalization, Normalizer, View
+from ._views import Missing, Normalization, Normalizer, View, interpolate
 from .distillers.base import StudentObjective
-from .nets import available_backbones, make_backbone
+from .nets import available_backbones, make_backbone, takes_lengths
 from .nets.student import StudentNet
 from .training import (
     History,
     Progress,
-    Rows,
     TrainingConfig,
     isolated_random_state,
     train,
@@ -85,6 +84,10 @@ class TeacherPlan:
         Where a network is trained.
     predict_batch_size : int
         Series run at once.
+    missing : {"error", "interpolate", "mask"}
+        As for the student.
+    ragged : bool
+        Whether series differ in length.
     """
 
     spec: Any
@@ -93,6 +96,8 @@ class TeacherPlan:
     resample_length: int | None
     device: str
     predict_batch_size: int
+    missing: Missing
+    ragged: bool
 
 
 class NetworkTeacher:
@@ -129,18 +134,26 @@ class NetworkTeacher:
         self.classes_ = classes
         device = torch.device(plan.device)
         panel = Panel(values)
-        view = View(1.0, Normalizer(plan.normalize).fit(values), plan.resample_length).fit(panel)
-        x = view(panel)
-        tensors = {"x": torch.from_numpy(x), "y": torch.from_numpy(y)}
-        if weight is not None:
-            tensors["weight"] = torch.from_numpy(weight)
+        view = View(
+            1.0,
+            Normalizer(plan.normalize),
+            plan.resample_length,
+            missing=plan.missing,
+            ragged=plan.ragged,
+        ).fit(panel)
+        rows = make_rows(view(panel), y=y, weight=weight).to(device)
         with isolated_random_state(seeds("weights"), device):
-            backbone = make_backbone(plan.spec, x.shape[1], x.shape[2])
+            backbone = make_backbone(plan.spec, view.n_channels_, view.n_out_)
+            if plan.ragged and plan.resample_length is None and not takes_lengths(backbone):
+                raise ValueError(
+                    f"teacher={plan.spec!r} can't learn from series of unequal length: its "
+                    f"forward has no parameter lengths. Set resample_length, or choose another"
+                )
             module = StudentNet(backbone, len(classes)).to(device)
             self.history_: History = train(
                 module,
                 StudentObjective().to(device),
-                Rows(**tensors).to(device),
+                rows,
                 plan.config,
                 shuffle_seed=seeds("shuffle"),
                 noise_seed=seeds("noise"),
@@ -156,18 +169,20 @@ class NetworkTeacher:
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Class probabilities ``(n, n_classes)`` of whole series ``(n, c, t)``."""
-        return softmax(self.run(np.asarray(X))[1])
+        return softmax(self.run(read_panel(X).values)[1])
 
     def embed(self, X: Any) -> NDArray[Any]:
         """Features ``(n, dT)`` of whole series ``(n, c, t)``."""
-        return self.run(np.asarray(X))[0]
+        return self.run(read_panel(X).values)[0]
 
 
 class EstimatorTeacher:
     """Any classifier with ``predict_proba`` as a teacher.
 
     Features are what its ``embed`` returns if it has one, else what a Pipeline's steps before the
-    last make of the series, else its log-probabilities.
+    last make of the series, else its log-probabilities. It is given arrays ``(n, c, t)``;
+    series of unequal length as a list of ``(c, T_i)`` arrays, or of frames if it comes from
+    sktime; gaps are filled by straight lines first.
 
     Parameters
     ----------
@@ -186,22 +201,38 @@ class EstimatorTeacher:
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Class probabilities ``(n, n_classes)`` of whole series ``(n, c, t)``."""
-        return np.asarray(self.estimator.predict_proba(X))
+        series = series_for(self.estimator, read_panel(X).values)
+        return np.asarray(self.estimator.predict_proba(series))
 
     def embed(self, X: Any) -> NDArray[Any]:
         """Features ``(n, dT)`` of whole series ``(n, c, t)``."""
-        return self.run(np.asarray(X))[0]
+        return self.run(read_panel(X).values)[0]
 
     def _features(self, values: NDArray[Any], logits: NDArray[Any]) -> NDArray[Any]:
         model = getattr(self.estimator, "estimator", self.estimator)
+        series = series_for(self.estimator, values)
         if hasattr(model, "embed"):
-            features = model.embed(values)
+            features = model.embed(series)
         elif isinstance(model, Pipeline) and len(model.steps) > 1:
-            features = model[:-1].transform(values)
+            features = model[:-1].transform(series)
         else:
             features = logits
         features = features.toarray() if hasattr(features, "toarray") else np.asarray(features)
         return features.reshape(len(values), -1).astype(np.float32)
+
+
+def series_for(estimator: Any, values: NDArray[Any]) -> Any:
+    """Series in a form that a classifier can take; see :class:`EstimatorTeacher`."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    lengths = own_lengths(missing)
+    filled = interpolate(values, lengths)
+    if (lengths == values.shape[2]).all():
+        return filled
+    model = getattr(estimator, "estimator", estimator)
+    is_sktime = any(cls.__module__.startswith("sktime.") for cls in type(model).__mro__)
+    return as_frames(filled) if is_sktime else as_list(filled)
 
 
 def check_teacher(spec: Any) -> None:
@@ -291,7 +322,9 @@ def _fit_and_ask(
         teacher = EstimatorTeacher(_fitted(plan.spec, train_values, classes[y], seed))
     else:
         teacher = NetworkTeacher(plan).fit(train_values, y, weight, classes, seed, progress)
-    known = train_values if pool_values is None else np.concatenate([train_values, pool_values])
+    known = train_values
+    if pool_values is not None:
+        known = join(Panel(train_values), Panel(pool_values)).values
     features, logits = teacher.run(known)
     return Knowledge(teacher, features, _in_order(logits, teacher.classes_, classes))
 
@@ -306,7 +339,7 @@ def _fitted(spec: Any, values: NDArray[np.float32], labels: NDArray[Any], seed: 
     unseeded = sorted(k for k, v in params.items() if k.endswith("random_state") and v is None)
     if unseeded:
         estimator.set_params(**{name: int(random.randint(2**31 - 1)) for name in unseeded})
-    return estimator.fit(values, labels)
+    return estimator.fit(series_for(estimator, values), labels)
 
 
 def _in_order(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from sktime.datatypes import convert_to
 
-from skgdpd._panel import FORMS, Panel, check_values, read_panel
+from skgdpd._panel import FORMS, Panel, _stack, as_list, check_values, join, read_panel
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_an_object_array_of_rows_is_read_as_the_list_of_rows_is(values):
 @pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint16, np.float16, np.bool_])
 def test_any_kind_of_number_is_taken(kind):
     whole = np.arange(24).reshape(2, 3, 4).astype(kind)
-    values = check_values(read_panel(whole).values)
+    values = check_values(read_panel(whole).values).values
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, whole.astype(np.float32))
 
@@ -135,7 +135,7 @@ def test_reading_leaves_read_only_input_as_it_is(values):
     before = values.copy()
     values.flags.writeable = False
     panel = read_panel(values)
-    np.testing.assert_array_equal(check_values(panel.values), before)
+    np.testing.assert_array_equal(check_values(panel.values).values, before)
     np.testing.assert_array_equal(values, before)
     assert not values.flags.writeable
 
@@ -147,7 +147,7 @@ def test_nothing_after_the_cut_is_looked_at(values):
         for form in ("array", "list of arrays", "pd-multiindex", "nested_univ", "torch tensor"):
             panel = read_panel(FORMS_OF_A_PANEL[form](spoilt)).first(4)
             np.testing.assert_array_equal(
-                check_values(panel.values), values[:, :, :4].astype(np.float32)
+                check_values(panel.values).values, values[:, :, :4].astype(np.float32)
             )
 
 
@@ -159,7 +159,7 @@ def test_take_and_first_keep_the_form(values):
 
 
 def test_checked_values_are_contiguous_single_precision(values):
-    checked = check_values(np.asfortranarray(values)[:, ::2, 1:5])
+    checked = check_values(np.asfortranarray(values)[:, ::2, 1:5]).values
     assert checked.flags.c_contiguous
     assert checked.dtype == np.float32
     np.testing.assert_array_equal(checked, values[:, ::2, 1:5].astype(np.float32))
@@ -167,7 +167,7 @@ def test_checked_values_are_contiguous_single_precision(values):
 
 def test_the_largest_single_precision_values_pass_even_if_their_sum_does_not_fit():
     largest = np.full((50, 2, 50), np.finfo(np.float32).max)
-    np.testing.assert_array_equal(check_values(largest), largest)
+    np.testing.assert_array_equal(check_values(largest).values, largest)
 
 
 @pytest.mark.parametrize(
@@ -222,23 +222,6 @@ REFUSED = {
     ),
     "strings in a frame": (pd.DataFrame({"x": ["a", "b"]}), "could not convert string to float"),
     "complex": (np.zeros((2, 3), dtype=complex), "Complex data not supported"),
-    "ragged": (
-        [np.zeros((2, 3)), np.zeros((2, 4)), np.zeros((2, 9))],
-        "X is ragged: its series have from 3 to 9 time points. All must have the same length",
-    ),
-    "ragged rows": (
-        [np.zeros(3), np.zeros(4)],
-        "X is ragged: its series have from 3 to 4 time points. All must have the same length",
-    ),
-    "ragged object array": (
-        object_array([np.zeros((2, 3)), np.zeros((2, 4))]),
-        "X is ragged: its series have from 3 to 4 time points. All must have the same length",
-    ),
-    "ragged frames": (
-        [pd.DataFrame({"x": [1.0, 2.0]}), pd.DataFrame({"x": [1.0, 2.0, 3.0]})],
-        "X is ragged: its series have from 2 to 3 time points. All must have the same length",
-    ),
-    "ragged nested lists": ([[[1, 2, 3]], [[1, 2]]], "ragged"),
     "unequal channels": (
         [np.zeros((2, 3)), np.zeros((5, 3))],
         "the series of X have different numbers of channels ([2, 5]); all must have the same",
@@ -257,16 +240,83 @@ def test_what_is_no_panel_is_refused_in_words(case):
         read_panel(bad)
 
 
-@pytest.mark.parametrize("lengths", [(3, 5), (6, 2, 4)])
-def test_ragged_sktime_panels_are_refused_in_words(lengths):
-    index = [(i, t) for i, length in enumerate(lengths) for t in range(length)]
-    frame = pd.DataFrame(
-        {"x": np.arange(float(len(index)))}, index=pd.MultiIndex.from_tuples(index)
-    )
-    message = f"X is ragged: its series have from {min(lengths)} to {max(lengths)} time points"
-    for form in (frame, convert_to(frame, "df-list"), convert_to(frame, "nested_univ")):
-        with pytest.raises(ValueError, match=message):
-            read_panel(form)
+# Series of unequal length
+
+
+def ragged_series(lengths=(6, 2, 4), n_channels=2):
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(n_channels, length)) for length in lengths]
+
+
+RAGGED_FORMS = {
+    "list": lambda series: series,
+    "nested lists": lambda series: [s.tolist() for s in series],
+    "object array": object_array,
+    "frames": lambda series: [pd.DataFrame(s.T) for s in series],
+    "multi-indexed": lambda series: pd.concat(
+        {i: pd.DataFrame(s.T, columns=["a", "b"]) for i, s in enumerate(series)}
+    ),
+    "nested": lambda series: pd.DataFrame(
+        {k: [pd.Series(s[k]) for s in series] for k in range(2)}
+    ),
+}
+
+
+@pytest.mark.parametrize("form", RAGGED_FORMS)
+def test_series_of_unequal_length_end_in_nan(form):
+    series = ragged_series()
+    values = read_panel(RAGGED_FORMS[form](series)).values
+    assert values.shape == (3, 2, 6)
+    for row, s in zip(values, series, strict=True):
+        np.testing.assert_array_equal(row[:, : s.shape[1]], s)
+        assert np.isnan(row[:, s.shape[1] :]).all()
+    checked = check_values(values)
+    assert checked.lengths.tolist() == [6, 2, 4]
+    assert not checked.gaps
+    for found, s in zip(as_list(values), series, strict=True):
+        np.testing.assert_array_equal(found, s)
+
+
+def test_the_end_of_a_series_is_nan_in_all_channels_to_the_last_point():
+    values = np.zeros((4, 2, 5))
+    values[1, 0, 3:] = np.nan  # one channel only: missing values
+    values[2, :, 2] = np.nan  # in the middle: missing values
+    values[3, :, 4:] = np.nan  # the end
+    with pytest.raises(ValueError, match="X contains NaN: 4 of 40 values, the first in series 1"):
+        check_values(values)
+    checked = check_values(values, gaps=True)
+    assert checked.gaps
+    assert checked.lengths.tolist() == [5, 5, 5, 4]
+    rigid = check_values(values, gaps=True, ragged=False)
+    assert rigid.lengths is None
+    with pytest.raises(ValueError, match="6 of 40 values"):
+        check_values(values, ragged=False)
+
+
+def test_a_series_that_is_too_short_is_named():
+    values = np.zeros((3, 1, 4))
+    values[1, :, 1:] = np.nan
+    with pytest.raises(ValueError, match=r"series 1 of X has 1 time point\(s\) before"):
+        check_values(values, min_length=2)
+    values[1] = np.nan
+    with pytest.raises(ValueError, match=r"series 1 of X has 0 time point\(s\) before"):
+        check_values(values)
+
+
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=5), st.integers(0, 3))
+@settings(deadline=None, max_examples=30)
+def test_padding_further_changes_nothing(lengths, more):
+    values = _stack(ragged_series(lengths), "X").values
+    padded = np.pad(values, ((0, 0), (0, 0), (0, more)), constant_values=np.nan)
+    for found, s in zip(as_list(padded), ragged_series(lengths), strict=True):
+        np.testing.assert_array_equal(found, s)
+
+
+def test_joined_panels_end_where_they_ended():
+    short, long = Panel(np.ones((2, 1, 3))), Panel(np.zeros((1, 1, 5)))
+    joined = join(short, long).values
+    assert joined.shape == (3, 1, 5)
+    assert check_values(joined).lengths.tolist() == [3, 3, 5]
 
 
 def test_a_hierarchical_frame_is_refused_rather_than_taken_for_a_table():
@@ -276,7 +326,7 @@ def test_a_hierarchical_frame_is_refused_rather_than_taken_for_a_table():
 
 
 @pytest.mark.parametrize(
-    "bad", [np.zeros((2, 2, 2, 2)), [np.zeros((1, 2)), np.zeros((1, 3))], [np.zeros((1, 2, 3))]]
+    "bad", [np.zeros((2, 2, 2, 2)), [np.zeros((1, 2)), np.zeros((2, 2))], [np.zeros((1, 2, 3))]]
 )
 def test_errors_use_the_name_that_they_are_given(bad):
     with pytest.raises(ValueError, match="X_unlabeled"):

@@ -167,9 +167,10 @@ def test_other_channels_than_fitted_are_refused_with_both_numbers(values):
         fitted.transform(values[:, :1])
 
 
-def test_a_ragged_list_is_refused():
-    with pytest.raises(ValueError, match="X is ragged"):
-        PrefixTruncator().transform([np.zeros((1, 5)), np.zeros((1, 6))])
+def test_a_fraction_of_a_ragged_list_is_of_the_longest():
+    cut = PrefixTruncator(0.5).transform([np.zeros((1, 4)), np.zeros((1, 10))])
+    assert cut.shape == (2, 1, 5)
+    assert np.isnan(cut).sum(2).tolist() == [[1], [0]]
 
 
 def test_a_transformers_output_of_any_form_becomes_an_array(values):

@@ -114,7 +114,7 @@ def test_constant_channels_become_zero(how, level):
 def test_a_series_that_is_constant_in_its_prefix_stays_finite(whole):
     whole[0, 0] = 4.0
     view = make_view(whole, 0.5, "prefix")
-    seen = view(Panel(whole))
+    seen = view(Panel(whole)).values
     assert np.isfinite(seen).all()
     assert (seen[0, 0] == 0).all()
 
@@ -182,12 +182,12 @@ def test_resampling_keeps_every_point_when_it_doubles_the_density():
 def test_a_view_is_the_first_part(earliness, n_seen, whole):
     view = make_view(whole, earliness)
     assert (view.n_whole_, view.n_seen_, view.n_out_) == (20, n_seen, n_seen)
-    seen = view(Panel(whole))
+    seen = view(Panel(whole)).values
     np.testing.assert_array_equal(seen, whole[:, :, :n_seen])
     assert seen.flags.c_contiguous
     assert seen.dtype == np.float32
     # The prefix alone is taken too.
-    np.testing.assert_array_equal(view(Panel(whole[:, :, :n_seen])), seen)
+    np.testing.assert_array_equal(view(Panel(whole[:, :, :n_seen])).values, seen)
 
 
 def test_a_transformer_is_cloned(whole):
@@ -200,7 +200,7 @@ def test_a_transformer_is_cloned(whole):
 def test_a_transformer_need_not_cut_at_the_end(whole):
     # Points 4 to 9: "any view", as the documentation has it.
     view = make_view(whole, TruncationTransformer(lower=4, upper=10))
-    np.testing.assert_array_equal(view(Panel(whole)), whole[:, :, 4:10])
+    np.testing.assert_array_equal(view(Panel(whole)).values, whole[:, :, 4:10])
 
 
 @pytest.mark.parametrize("earliness", [0.5, 7, PrefixTruncator(0.35), 1.0])
@@ -210,23 +210,23 @@ def test_whatever_stands_after_the_prefix_the_view_has_the_same_bits(
     earliness, normalize, resample_length, whole
 ):
     view = make_view(whole, earliness, normalize, resample_length)
-    expected = view(Panel(whole))
+    expected = view(Panel(whole)).values
     n_seen = view.n_seen_
-    np.testing.assert_array_equal(view(Panel(whole[:, :, :n_seen])), expected)
+    np.testing.assert_array_equal(view(Panel(whole[:, :, :n_seen])).values, expected)
     noise = np.random.default_rng(5).normal(size=whole.shape).astype(np.float32)
     for rest in (noise, np.nan, np.inf, np.float32(1e30), -np.float32(3e38)):
         spoilt = np.broadcast_to(rest, whole.shape).copy()
         spoilt[:, :, :n_seen] = whole[:, :, :n_seen]
-        np.testing.assert_array_equal(view(Panel(spoilt)), expected)
+        np.testing.assert_array_equal(view(Panel(spoilt)).values, expected)
     # Rows, too, know nothing of each other.
-    np.testing.assert_array_equal(view(Panel(whole[2:3])), expected[2:3])
+    np.testing.assert_array_equal(view(Panel(whole[2:3])).values, expected[2:3])
 
 
 def test_sktimes_truncation_lets_nothing_of_the_future_through(whole):
     view = make_view(whole, TruncationTransformer(upper=6), "prefix")
     spoilt = whole.copy()
     spoilt[:, :, 6:] = np.random.default_rng(5).normal(size=(8, 3, 14))
-    np.testing.assert_array_equal(view(Panel(spoilt)), view(Panel(whole)))
+    np.testing.assert_array_equal(view(Panel(spoilt)).values, view(Panel(whole)).values)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_sktimes_truncation_lets_nothing_of_the_future_through(whole):
 def test_a_view_is_resampled_to_the_length_asked_for(resample_length, n_out, whole):
     view = make_view(whole, 0.5, None, resample_length)
     assert view.n_out_ == n_out
-    np.testing.assert_array_equal(view(Panel(whole)), resample(whole[:, :, :10], n_out))
+    np.testing.assert_array_equal(view(Panel(whole)).values, resample(whole[:, :, :10], n_out))
 
 
 def test_a_view_is_never_resampled_beyond_the_whole_length(whole):
@@ -246,7 +246,7 @@ def test_a_view_is_never_resampled_beyond_the_whole_length(whole):
 def test_the_cut_comes_first_then_normalisation_then_resampling(whole):
     view = make_view(whole, 0.5, "prefix", 7)
     expected = resample(Normalizer("prefix")(whole[:, :, :10]), 7)
-    np.testing.assert_array_equal(view(Panel(whole)), expected)
+    np.testing.assert_array_equal(view(Panel(whole)).values, expected)
 
 
 @pytest.mark.parametrize("n_timepoints", [2, 9, 11, 19, 21, 40])
@@ -285,8 +285,8 @@ def test_views_of_read_only_series_can_be_written_to(normalize, earliness, whole
     # loky hands large arrays over as read-only memory maps, and torch warns of these (once in a
     # process, so that a test can't wait for the warning).
     view = make_view(whole, earliness, normalize)
-    expected = view(Panel(whole)).copy()
+    expected = view(Panel(whole)).values.copy()
     whole.flags.writeable = False
-    seen = view(Panel(whole))
+    seen = view(Panel(whole)).values
     np.testing.assert_array_equal(seen, expected)
     assert seen.flags.writeable
