@@ -295,6 +295,7 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
             weight = None if task.weight is None else task.weight[task.valid]
             valid_rows = make_rows(seen, y=task.y[task.valid], weight=weight).to(task.device)
         progress.stage("student")
+        warmup = 0 if distillation is None else distillation.warmup_epochs
         with self._timed("student"):
             self.history_ = train(
                 module,
@@ -304,12 +305,10 @@ class BasePrefixClassifier(ClassifierMixin, BaseEstimator):
                 valid_rows=valid_rows,
                 shuffle_seed=task.seeds("shuffle"),
                 noise_seed=task.seeds("noise"),
-                first_selected_epoch=max(
-                    round(SELECTION_START * self.max_epochs),
-                    0 if distillation is None else distillation.warmup_epochs,
-                ),
+                first_selected_epoch=max(round(SELECTION_START * self.max_epochs), warmup),
                 progress=progress,
             )
+        self.history_.warmup_epochs = warmup
         self.history_.n_labeled = len(task.train)
         self.history_.n_unlabeled = 0 if task.pool is None else len(task.pool)
         self.network_ = SeriesNetwork(view, module, task.device, self.predict_batch_size)

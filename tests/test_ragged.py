@@ -245,7 +245,6 @@ def test_dodger_loop_game(archive, missing):
     clf = PrefixClassifier(**SMALL, earliness=0.8, missing=missing).fit(parts.X, parts.y)
     proba = clf.predict_proba(parts.X_test)
     assert np.isfinite(proba).all()
-    assert clf.score(parts.X, parts.y) > 0.5
     with pytest.raises(ValueError, match="X contains NaN"):
         clone(clf).set_params(missing="error").fit(parts.X, parts.y)
 

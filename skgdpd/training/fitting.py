@@ -143,7 +143,6 @@ def train(
         terms={
             name: np.array([row.get(name, 0.0) for row in net.history]) for name in net.term_names_
         },
-        warmup_epochs=first_selected_epoch,
         best_epoch=best.best_epoch_,
         n_validation=0 if valid_rows is None else len(valid_rows),
     )
