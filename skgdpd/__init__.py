@@ -1,6 +1,7 @@
 """Early classification of time series, taught by a whole-series teacher (GDPD)."""
 
 from ._gdpd import GDPDClassifier
+from ._panel import Recordings
 from ._paper import paper_parameters
 from ._prefix import DistilledPrefixClassifier, PrefixClassifier
 from ._prior import DiffusionFeaturePrior
@@ -13,6 +14,7 @@ __all__ = [
     "GDPDClassifier",
     "PrefixClassifier",
     "PrefixTruncator",
+    "Recordings",
     "__version__",
     "paper_parameters",
 ]

@@ -86,7 +86,8 @@ y : array-like of shape (n_samples,)
     Labels of any type.
 X_unlabeled : array-like of shape (n_unlabeled, n_channels, n_timepoints), optional
     Whole series without a label. The teacher is fitted on the labelled ones; the student
-    learns from what it says of all.
+    learns from what it says of all. In searches, wrap them in :class:`skgdpd.Recordings`, or
+    they are cut into folds if they happen to be as many as X.
 X_full : array-like of shape (n_samples, n_channels_full, n_timepoints_full), optional
     The labelled series whole. X then is what the student sees of them already, of any kind: a
     first part, fewer channels, a lower sampling rate; ``earliness`` does nothing.

@@ -62,6 +62,36 @@ class Panel:
         return replace(self, values=self.values[:, :, :n_timepoints])
 
 
+class Recordings:
+    """Series that scikit-learn must not slice.
+
+    Searches and cross-validation take any argument of ``fit`` that has as many rows as X for
+    something that belongs to its rows, and pass each fold its part. Recordings without a label
+    belong to no row; wrapped, all of them reach every fold, however many there are.
+
+    Parameters
+    ----------
+    X : array-like or pandas panel
+        Series in any form that the classifiers take.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import cross_validate
+    >>> from skgdpd import GDPDClassifier, Recordings
+    >>> from skgdpd.datasets import make_bumps
+    >>> X, y = make_bumps(40, random_state=0)
+    >>> clf = GDPDClassifier(student="lstm1-8", max_epochs=2, random_state=0)
+    >>> params = {"X_unlabeled": Recordings(X[20:])}
+    >>> found = cross_validate(clf, X[:20], y[:20], cv=2, params=params, return_estimator=True)
+    >>> [fitted.history_.n_unlabeled for fitted in found["estimator"]]
+    [20, 20]
+    """
+
+    def __init__(self, X: Any) -> None:
+        self.X = X
+
+
 def read_panel(X: Any, name: str = "X") -> Panel:
     """Bring series in any supported form to a :class:`Panel`.
 
@@ -77,6 +107,8 @@ def read_panel(X: Any, name: str = "X") -> Panel:
     ValueError
         If the form is none of these, there are no series, or their channels differ.
     """
+    if isinstance(X, Recordings):
+        X = X.X
     if hasattr(X, "detach") and hasattr(X, "cpu"):
         X = X.detach().cpu().numpy()
     if _is_frame(X):

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -39,7 +44,9 @@ SAMPLE_STEPS = 100
 """Evaluations of the denoiser for a draw from the prior: nobody waits for these."""
 
 
-class DiffusionFeaturePrior(TransformerMixin, ClassifierMixin, BaseEstimator):
+class DiffusionFeaturePrior(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+):
     r"""Generative model of features that restores degraded ones.
 
     Learns the distribution of (teacher) features by denoising diffusion and, from pairs, how
@@ -259,6 +266,10 @@ class DiffusionFeaturePrior(TransformerMixin, ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
         return labels.astype(np.int64)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_latent_
 
     def _measure(self, codes: Floats, pairs: Floats | None) -> LinearGaussian:
         if pairs is not None:

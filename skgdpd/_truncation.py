@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import validate_data
 
+from ._extras import require
 from ._panel import read_panel
 
 MIN_LENGTH = 2
@@ -84,6 +86,26 @@ class PrefixTruncator(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
+    def set_output(self, *, transform: str | None = None) -> PrefixTruncator:
+        """Choose the container of 2-D output, as in all of scikit-learn.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas"} or None, default=None
+            ``"pandas"`` returns frames with the names of the columns that are left; None leaves
+            the choice as it is. Output of three dimensions is an array always.
+
+        Returns
+        -------
+        PrefixTruncator
+            Itself.
+        """
+        if transform not in (None, "default", "pandas"):
+            raise ValueError(f"transform={transform!r} must be 'default', 'pandas' or None")
+        if transform is not None:
+            self._container = transform
+        return self
+
     def fit(self, X: Any, y: Any = None) -> PrefixTruncator:
         """Check the parameters and the series' form; nothing is learned.
 
@@ -123,7 +145,7 @@ class PrefixTruncator(TransformerMixin, BaseEstimator):
             If the series are shorter than ``length``.
         """
         self._validate_params()
-        X = self._read(X, reset=False)
+        given, X = X, self._read(X, reset=False)
         n_timepoints = X.shape[-1]
         part = float(self.fraction) if self.length is None else self.length
         k = prefix_length(part, n_timepoints)
@@ -132,7 +154,18 @@ class PrefixTruncator(TransformerMixin, BaseEstimator):
                 f"length={k} is more than the {n_timepoints} time points of X "
                 f"(n_features={n_timepoints})"
             )
-        return X[..., :k].copy()
+        cut = X[..., :k].copy()
+        return self._named(cut, given) if cut.ndim == 2 else cut
+
+    def _named(self, cut: NDArray[Any], given: Any) -> Any:
+        """The output as a frame, if it is to be one."""
+        container = getattr(self, "_container", get_config()["transform_output"])
+        if container != "pandas":
+            return cut
+        pandas = require("pandas", "sktime", "for frames as output")
+        names = list(getattr(given, "columns", [f"x{i}" for i in range(cut.shape[1])]))
+        index = getattr(given, "index", None)
+        return pandas.DataFrame(cut, index=index, columns=names[: cut.shape[1]])
 
     def _read(self, X: Any, reset: bool) -> NDArray[Any]:
         panel = read_panel(X)

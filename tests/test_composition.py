@@ -1,0 +1,249 @@
+"""The classifiers inside scikit-learn's meta-estimators, on real data."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_selection import SelectKBest
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sktime.transformations.truncation import TruncationTransformer
+
+from skgdpd import (
+    DiffusionFeaturePrior,
+    GDPDClassifier,
+    PrefixClassifier,
+    PrefixTruncator,
+    Recordings,
+)
+
+SMALL = {"student": "fcn", "max_epochs": 3, "random_state": 0}
+PRIOR = DiffusionFeaturePrior(encoder="pca", max_epochs=3)
+
+
+@pytest.fixture
+def base():
+    return PrefixClassifier(**SMALL)
+
+
+@pytest.fixture
+def gdpd():
+    return GDPDClassifier(**SMALL, prior=clone(PRIOR))
+
+
+def test_scaling_and_truncation_in_a_pipeline(gunpoint):
+    X, X_test = gunpoint.X[:, 0], gunpoint.X_test[:, 0]
+    pipe = make_pipeline(
+        StandardScaler(), PrefixTruncator(0.3), PrefixClassifier(**SMALL, earliness=1.0)
+    ).fit(X, gunpoint.y)
+    assert pipe[-1].prefix_length_ == 45
+    scaled = StandardScaler().fit(X)
+    alone = PrefixClassifier(**SMALL, earliness=0.3).fit(scaled.transform(X), gunpoint.y)
+    np.testing.assert_array_equal(
+        pipe.predict_proba(X_test), alone.predict_proba(scaled.transform(X_test))
+    )
+
+
+def test_a_pipeline_that_truncates_can_still_teach_from_whole_series(gunpoint):
+    X, y = gunpoint.X, gunpoint.y
+    pipe = Pipeline([("cut", PrefixTruncator(0.3)), ("clf", GDPDClassifier(**SMALL, prior=PRIOR))])
+    pipe.fit(X, y, clf__X_full=X)
+    alone = GDPDClassifier(**SMALL, prior=PRIOR, earliness=0.3).fit(X, y)
+    np.testing.assert_array_equal(
+        pipe.predict_proba(gunpoint.X_test), alone.predict_proba(gunpoint.X_test)
+    )
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"lambda_kd": [0.1, 10], "warmup_epochs": [0.4, 0.6]},
+        {"prior__degradation": ["linear-gaussian", "none"], "prior__n_sampling_steps": [2, 4]},
+        {"student": ["lstm1-8", "fcn"], "earliness": [0.2, 12]},
+        {"teacher": ["lstm1-8", None], "hinton_weight": [0.0, 1.0]},
+        {"prior": [DiffusionFeaturePrior("gmm"), PRIOR], "class_weight": [None, "balanced"]},
+    ],
+    ids=lambda grid: "-".join(grid),
+)
+def test_grid_search(bumps, gdpd, grid):
+    X, y = bumps
+    search = GridSearchCV(gdpd, grid, cv=2, error_score="raise").fit(X, y)
+    assert len(search.cv_results_["params"]) == np.prod([len(v) for v in grid.values()])
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_estimator_.predict(X).shape == (60,)
+
+
+def test_a_grid_over_a_transformer_as_earliness(bumps, base):
+    X, y = bumps
+    base.set_params(earliness=TruncationTransformer(upper=12))
+    grid = {"earliness__upper": [8, 16]}
+    search = GridSearchCV(base, grid, cv=2, error_score="raise", refit=False).fit(X, y)
+    by_length = GridSearchCV(
+        clone(base).set_params(earliness=8), {"earliness": [8, 16]}, cv=2, refit=False
+    ).fit(X, y)
+    np.testing.assert_array_equal(
+        search.cv_results_["split0_test_score"], by_length.cv_results_["split0_test_score"]
+    )
+    assert base.fit(X, y).prefix_length_ == 12
+
+
+def test_a_grid_through_a_pipeline(gunpoint, gdpd):
+    pipe = Pipeline([("cut", PrefixTruncator()), ("clf", gdpd.set_params(earliness=1.0))])
+    grid = {"cut__fraction": [0.2, 0.3], "clf__lambda_kd": [0.1, 1]}
+    search = GridSearchCV(pipe, grid, cv=2, error_score="raise")
+    search.fit(gunpoint.X, gunpoint.y, clf__X_full=gunpoint.X)  # sliced with the folds
+    assert search.best_params_["cut__fraction"] in (0.2, 0.3)
+
+
+def test_cross_validation(bumps, base):
+    X, y = bumps
+    proba = cross_val_predict(base, X, y, cv=3, method="predict_proba")
+    assert proba.shape == (60, 2)
+    np.testing.assert_allclose(proba.sum(1), 1)
+    scores = cross_val_score(base, X, y, cv=3, error_score="raise")
+    labels = cross_val_predict(base, X, y, cv=3)
+    np.testing.assert_allclose(scores.mean(), (labels == y).mean())
+
+
+@pytest.mark.parametrize(
+    ("n_unlabeled", "wrap", "n_seen"),
+    [(29, Recordings, 29), (29, lambda X: X, 29), (30, Recordings, 30), (30, lambda X: X, 15)],
+)
+def test_recordings_without_a_label_are_in_every_fold(bumps, gdpd, n_unlabeled, wrap, n_seen):
+    """The last case is scikit-learn's trap: as many rows as X, so cut into folds like it."""
+    X, y = bumps
+    recordings = wrap(X[30 : 30 + n_unlabeled])
+    found = cross_validate(
+        gdpd, X[:30], y[:30], cv=2, params={"X_unlabeled": recordings}, return_estimator=True
+    )
+    for fitted in found["estimator"]:
+        assert fitted.history_.n_unlabeled == n_seen
+        assert fitted.history_.n_labeled + fitted.history_.n_validation == 15
+
+
+def test_calibration(bumps, base, gdpd):
+    X, y = bumps
+    for method in ("sigmoid", "isotonic"):
+        calibrated = CalibratedClassifierCV(base, method=method, cv=2).fit(X, y)
+        np.testing.assert_allclose(calibrated.predict_proba(X).sum(1), 1)
+    frozen = FrozenEstimator(gdpd.fit(X, y))
+    after = CalibratedClassifierCV(frozen).fit(X, y)
+    assert after.predict(X).shape == (60,)
+
+
+def test_stacking_and_voting(bumps, base, gdpd):
+    X, y = bumps
+    members = [("early", base), ("late", gdpd.set_params(earliness=0.6))]
+    for made in (
+        StackingClassifier(members, LogisticRegression(), cv=2),
+        VotingClassifier(members, voting="soft"),
+    ):
+        made.fit(X[:, 0], y)
+        assert made.predict_proba(X[:, 0]).shape == (60, 2)
+
+
+def test_halving_over_series_and_over_epochs(bumps, gdpd):
+    X, y = bumps
+    grid = {"lambda_kd": [0.1, 1.0, 10.0]}
+    by_series = HalvingGridSearchCV(gdpd, grid, cv=2, min_resources=20, error_score="raise")
+    assert by_series.fit(X, y).n_iterations_ >= 2
+    by_epochs = HalvingGridSearchCV(
+        gdpd,
+        grid,
+        cv=2,
+        resource="max_epochs",
+        min_resources=2,
+        max_resources=6,
+        error_score="raise",
+    ).fit(X, y)
+    assert by_epochs.best_estimator_.max_epochs == 6
+
+
+def test_nested_search(bumps, base):
+    X, y = bumps
+    inner = GridSearchCV(base, {"earliness": [0.2, 0.5]}, cv=2, error_score="raise")
+    scores = cross_val_score(inner, X, y, cv=2, error_score="raise")
+    assert scores.shape == (2,)
+
+
+def test_randomised_search_of_a_callable_student(bumps, base):
+    X, y = bumps
+    search = RandomizedSearchCV(base, {"student": ["fcn", make_student]}, n_iter=2, cv=2)
+    assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
+
+
+def make_student(n_channels, n_timepoints):
+    import torch
+
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(n_channels * n_timepoints, 3))
+
+
+def test_searches_in_parallel_processes_give_the_same(bumps, gdpd):
+    X, y = bumps
+    grid = {"lambda_kd": [0.1, 1]}
+    serial, parallel = (
+        GridSearchCV(gdpd, grid, cv=2, n_jobs=n_jobs, error_score="raise").fit(X, y)
+        for n_jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(
+        serial.cv_results_["mean_test_score"], parallel.cv_results_["mean_test_score"]
+    )
+    np.testing.assert_array_equal(serial.predict_proba(X), parallel.predict_proba(X))
+
+
+def test_metadata_routing(bumps, gdpd):
+    X, y = bumps
+    with sklearn.config_context(enable_metadata_routing=True):
+        gdpd.set_fit_request(X_full=True, sample_weight=True, X_unlabeled=True)
+        gdpd.set_score_request(sample_weight=True)
+        pipe = make_pipeline(PrefixTruncator(0.3), gdpd)
+        weight = np.where(y == "yes", 2.0, 1.0)
+        pipe.fit(X, y, X_full=X, sample_weight=weight)
+        search = GridSearchCV(pipe, {"prefixtruncator__fraction": [0.2, 0.3]}, cv=2)
+        search.fit(X, y, X_full=X, sample_weight=weight)
+    alone = clone(gdpd).set_params(earliness=0.3).fit(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(pipe.predict_proba(X), alone.predict_proba(X))
+    assert search.best_estimator_.predict(X).shape == (60,)
+
+
+def test_pandas_output_through_a_pipeline(bumps):
+    X, y = bumps
+    frame = pd.DataFrame(X[:, 0], columns=[f"t{i}" for i in range(40)])
+    pipe = make_pipeline(
+        StandardScaler(), PrefixTruncator(0.3), PrefixClassifier(**SMALL, earliness=1.0)
+    ).set_output(transform="pandas")
+    pipe.fit(frame, y)
+    cut = pipe[:-1].transform(frame)
+    assert cut.columns.tolist() == [f"t{i}" for i in range(12)]
+    assert cut.index.equals(frame.index)
+    assert pipe[-1].feature_names_in_.tolist() == cut.columns.tolist()
+    truncator = PrefixTruncator(0.3).set_output(transform="pandas").fit(X)
+    assert truncator.transform(X).shape == (60, 1, 12)  # no frame has three dimensions
+    assert isinstance(truncator.transform(X), np.ndarray)
+
+
+def test_the_prior_in_a_pipeline_with_names(bumps, base):
+    X, y = bumps
+    Z = base.fit(X, y).embed(X)
+    prior = DiffusionFeaturePrior("gmm", measurement_noise=0.5, random_state=0)
+    pipe = make_pipeline(prior, SelectKBest(k=3), LogisticRegression())
+    assert pipe.fit(Z, y).score(Z, y) > 0.5
+    prior.set_output(transform="pandas").fit(Z, y)
+    assert prior.transform(Z).columns[0] == "diffusionfeatureprior0"
+    assert len(prior.get_feature_names_out()) == 128
+    coded = DiffusionFeaturePrior("gmm", encoder="pca", n_latent=4, random_state=0).fit(Z, y)
+    assert len(coded.get_feature_names_out()) == 4
