@@ -306,8 +306,8 @@ def _make_optimizer(
     config: TrainingConfig, module: nn.Module, objective: nn.Module
 ) -> torch.optim.Optimizer:
     parameters = [p for part in (module, objective) for p in part.parameters() if p.requires_grad]
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    settings: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
+    return config.optimizer_class(parameters, fused=True, **settings)
 
 
 def _on_cpu(value: Any) -> Any:

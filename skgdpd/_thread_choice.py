@@ -16,6 +16,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from ._threads import torch_threads
+
 SHARED_AT_ONCE = 5_000_000
 """Multiplications of one forward pass from which on threads share them."""
 
@@ -60,15 +62,9 @@ def chosen_threads(
     device : torch.device
         Where it runs; elsewhere than on the CPU nothing is chosen.
     """
-    found = torch.get_num_threads()
-    if found == 1 or device.type != "cpu" or not _chosen.get() or shared(module, shape):
+    alone = device.type == "cpu" and _chosen.get() and torch.get_num_threads() > 1
+    with torch_threads(1 if alone and not shared(module, shape) else None):
         yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(found)
 
 
 def shared(module: nn.Module, shape: Sequence[int]) -> bool:

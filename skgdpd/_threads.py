@@ -1,4 +1,4 @@
-"""One torch thread in each worker of a parallel search.
+"""How many threads torch uses, one in each worker of a parallel search.
 
 Workers that each run a thread a core stand in one another's way, and the number of threads
 changes the order of sums, so the last bits of what is learnt. With one thread in every worker a
@@ -31,17 +31,30 @@ def in_worker() -> bool:
 
 
 @contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Let torch use so many threads within the block, and as many as before after it.
+
+    Parameters
+    ----------
+    count : int or None
+        None changes nothing.
+    """
+    found = torch.get_num_threads()
+    if count is None or count == found:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(found)
+
+
+@contextmanager
 def one_thread_in_workers() -> Iterator[None]:
     """Let torch use one thread within the block if this is a worker, and as before after it.
 
     Also a decorator. Outside workers it changes nothing.
     """
-    found = torch.get_num_threads()
-    if found == 1 or not in_worker():
+    with torch_threads(1 if in_worker() else None):
         yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(found)

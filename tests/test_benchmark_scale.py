@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from skgdpd.benchmarking.prediction import alternate, prediction_table
+from skgdpd.benchmarking._ratios import alternate
+from skgdpd.benchmarking.prediction import prediction_table
 from skgdpd.benchmarking.scale import MemoryWatch, measure_fit, scale_table, write_series
 
 

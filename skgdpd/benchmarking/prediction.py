@@ -6,7 +6,7 @@ import importlib.util
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from .._prefix import PrefixClassifier
+from ._ratios import alternate
 
 LENGTH, EARLINESS, N_BATCH = 333, 0.3, 2048
 """Prefixes of 99 points, and series of a batch, twice what is run at once."""
@@ -95,22 +96,6 @@ def compare_prediction(
         share,
         onnx[0] if onnx else None,
     )
-
-
-def alternate(
-    programs: Sequence[Callable[[], Any]],
-    repeats: int,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[list[float]]:
-    """Seconds of each program, run in turn so that a busy machine is busy for all."""
-    times: list[list[float]] = [[] for _ in programs]
-    for i in range(-3, repeats):
-        for program, seconds in zip(programs, times, strict=True):
-            start = clock()
-            program()
-            if i >= 0:
-                seconds.append(clock() - start)
-    return times
 
 
 def _open_graph(clf: PrefixClassifier, path: Path) -> Any:

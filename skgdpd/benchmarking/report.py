@@ -14,7 +14,7 @@ from .._extras import require
 from ..plotting import CriticalDifferenceDisplay, EarlinessDisplay
 from .statistics import compare, wins_draws_losses
 from .store import Record, Store
-from .tables import METRICS, Results, by_problem, label, markdown, overview
+from .tables import LESS_IS_BETTER, METRICS, Results, by_problem, label, markdown, overview
 
 OVERVIEW = (
     "accuracy", "auc_prc", "log_loss", "calibration_error", "agreement", "kl", "fit", "predict",
@@ -116,7 +116,7 @@ def _comparison(
     results: Results, methods: Sequence[str], reference: str, metric: str, folder: Path
 ) -> list[str]:
     problems = results.problems(methods)
-    sign = -1 if metric in ("log_loss", "calibration_error", "kl", "fit", "predict") else 1
+    sign = -1 if metric in LESS_IS_BETTER else 1
     scores = {name: sign * results.means(name, problems, metric) for name in methods}
     scores = {name: values for name, values in scores.items() if np.isfinite(values).all()}
     if len(scores) < 2 or reference not in scores:

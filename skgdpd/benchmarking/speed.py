@@ -7,7 +7,6 @@ single times of small networks mean little on a machine that does other things t
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -22,6 +21,7 @@ from ..nets import make_backbone
 from ..nets.student import StudentNet
 from ..training import SILENT, RowBatches, Rows, TrainingConfig, isolated_random_state
 from ..training.net import TermNet
+from ._ratios import alternate
 
 N_ROWS, BATCH_SIZE, LENGTH, N_CLASSES, N_EPOCHS = 256, 64, 100, 4, 2
 
@@ -61,20 +61,23 @@ def compare_step(
     backbone: str, taught: bool, repeats: int, device: torch.device
 ) -> tuple[float, float]:
     """Milliseconds of a plain step, and the ratio of ours to it, as medians."""
-    programs = [make(backbone, taught, device) for make in (_plain_program, _package_program)]
-    times: list[list[float]] = [[], []]
-    for program in programs:
-        program()
-    for _ in range(repeats):
-        for program, seconds in zip(programs, times, strict=True):
-            start = time.perf_counter()
-            program()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            seconds.append(time.perf_counter() - start)
+    programs = [
+        _awaited(make(backbone, taught, device), device)
+        for make in (_plain_program, _package_program)
+    ]
+    times = alternate(programs, repeats, n_warm=1)
     ratios = [ours / plain for plain, ours in zip(*times, strict=True)]
     n_steps = N_EPOCHS * (N_ROWS // BATCH_SIZE)
     return 1e3 * statistics.median(times[0]) / n_steps, statistics.median(ratios)
+
+
+def _awaited(program: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    def run() -> None:
+        program()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return run
 
 
 def _setting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,10 @@ METRICS = {
     "predict": "seconds to predict",
 }
 """What a table may show, by the name in a record; the last two are times."""
+
+
+LESS_IS_BETTER = ("log_loss", "calibration_error", "kl", "fit", "predict")
+"""Metrics of which the least is the best."""
 
 
 def problem(cell: Cell) -> Problem:
@@ -108,11 +112,7 @@ def by_problem(results: Results, methods: Sequence[str], metric: str) -> list[li
     """Rows of mean ± standard deviation over seeds, the best in bold, and a row of means."""
     problems = results.problems(methods)
     rows = [["data", "seen", "normalised by", "setting", *methods]]
-    best: Callable[[Sequence[float]], float] = (
-        np.nanmin
-        if metric in ("log_loss", "calibration_error", "kl", "fit", "predict")
-        else np.nanmax
-    )
+    best = np.nanmin if metric in LESS_IS_BETTER else np.nanmax
     for at in problems:
         found = [results.values(method, at, metric) for method in methods]
         means = [v.mean() if len(v) else np.nan for v in found]

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from .._thread_choice import shared
+from .._threads import torch_threads
 from ..nets import make_backbone
 from ..nets.student import StudentNet
 from ._ratios import take_turns
@@ -76,12 +77,8 @@ def _programs(net: StudentNet, n: int, length: int) -> dict[str, Callable[[], No
 
 def _on(n_threads: int, program: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
-        found = torch.get_num_threads()
-        torch.set_num_threads(n_threads)
-        try:
+        with torch_threads(n_threads):
             for _ in range(RUNS):
                 program()
-        finally:
-            torch.set_num_threads(found)
 
     return run

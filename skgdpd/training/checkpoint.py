@@ -47,9 +47,10 @@ class Checkpoints:
         """
         if key is None:
             warnings.warn(
-                "checkpoint_dir is of no use here: the network holds something that can't be "
-                "pickled, a lambda perhaps, so that a later fit could not be recognised as the "
-                "same. Replace it by a named function",
+                "checkpoint_dir is of no use here: a later fit could not be recognised as the "
+                "same. Either the network holds something that can't be pickled, a lambda "
+                "perhaps: replace it by a named function; or the series are too many for memory "
+                "and are read for each batch",
                 UserWarning,
                 stacklevel=2,
             )

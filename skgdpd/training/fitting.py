@@ -72,6 +72,11 @@ class TrainingConfig:
     patience: int | None = None
     precision: Literal["float32", "bf16"] = "float32"
 
+    @property
+    def optimizer_class(self) -> type[torch.optim.AdamW] | type[torch.optim.Adam]:
+        """Torch's."""
+        return torch.optim.AdamW if self.optimizer == "adamw" else torch.optim.Adam
+
 
 def resolve_batch_size(batch_size: int | str, n_rows: int) -> int:
     """A number for ``"auto"``: a tenth of the series, but from 16 to 64.
@@ -150,7 +155,7 @@ def train(
         noise_seed=noise_seed,
         averaging_steps=config.averaging_epochs * len(batches),
         max_epochs=config.max_epochs,
-        optimizer=torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam,
+        optimizer=config.optimizer_class,
         optimizer__weight_decay=config.weight_decay,
         optimizer__fused=True,
         lr=config.lr,
