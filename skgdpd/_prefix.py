@@ -13,6 +13,7 @@ from joblib import Memory
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_memory
 
 from ._base import NETWORK_CONSTRAINTS, Task
@@ -21,7 +22,7 @@ from ._network import fit_fixed_part, make_rows, softmax
 from ._panel import join
 from ._random import RandomState
 from ._storage import features_folder
-from ._stream import StreamMixin, TaughtStreamMixin
+from ._stream import StreamMixin, TaughtStreamMixin, can_stream
 from ._teacher import (
     Knowledge,
     TeacherPlan,
@@ -63,7 +64,7 @@ class PrefixClassifier(StreamMixin):
 
     def __init__(
         self,
-        student: BackboneSpec = "inception",
+        student: BackboneSpec = "rocket",
         *,
         earliness: Any = 0.3,
         max_epochs: int = 60,
@@ -143,6 +144,7 @@ class PrefixClassifier(StreamMixin):
             self._train_student(task, view, module, rows, None, progress)
         return self
 
+    @available_if(can_stream)
     def partial_fit(
         self,
         X: Any,
@@ -346,7 +348,7 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         distiller: Distiller | None = None,
         *,
         teacher: Any = None,
-        student: BackboneSpec = "inception",
+        student: BackboneSpec = "rocket",
         unlabeled: Any = None,
         memory: str | os.PathLike[str] | Memory | None = None,
         earliness: Any = 0.3,
