@@ -95,16 +95,16 @@ class StreamedRows(Rows):
     def select(self, index: Tensor) -> Batch:
         made = self.fetch(index.cpu().numpy())
         return {
-            **super().select(_sent(index, self.device)),
-            **{name: _sent(tensor, self.device) for name, tensor in made.items()},
+            **super().select(sent(index, self.device)),
+            **{name: sent(tensor, self.device) for name, tensor in made.items()},
         }
 
     def everything(self) -> Batch:
         return self.select(self.tensors["index"])
 
 
-def _sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on a device, to which it may still be on its way."""
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device, to which it may still be on its way: nothing waits for that."""
     if device.type == "cuda" and not tensor.is_cuda:
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
@@ -151,7 +151,7 @@ class RowBatches:
             order = torch.arange(len(self.rows))
         else:
             order = torch.randperm(len(self.rows), generator=self.generator)
-        for part in order.to(self.rows.numbers_on, non_blocking=True).tensor_split(self.n_batches):
+        for part in sent(order, self.rows.numbers_on).tensor_split(self.n_batches):
             yield own_part(part) if self._is_shared else part
 
     @property

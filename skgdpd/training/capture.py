@@ -9,9 +9,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import torch
+from torch import Tensor
 
 T = TypeVar("T")
 
@@ -193,3 +195,47 @@ class Replayed(Generic[T]):
             self._replay = self.recorder.record(call, self.generators)
         except NotCapturable as error:
             self.reason = str(error)
+
+
+class ReplayedByShape(Generic[T]):
+    """A function of numbers of rows that is recorded once for each shape of these.
+
+    Parameters
+    ----------
+    function : callable
+        Of a tensor of integers; else as for :class:`Replayed`.
+    device : torch.device
+        Where it runs.
+    recorder : Recorder
+        Records it.
+    generators : sequence of torch.Generator
+        From which it draws, the device's own aside.
+    report : callable
+        Is told why a shape is not recorded.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], T],
+        device: torch.device,
+        recorder: Recorder,
+        generators: Sequence[torch.Generator],
+        report: Callable[[str], None],
+    ) -> None:
+        self.function, self.device = function, device
+        self.recorder, self.generators = recorder, generators
+        self.report = report
+        self._known: dict[torch.Size, tuple[Tensor, Replayed[T]]] = {}
+
+    def __call__(self, numbers: Tensor) -> T:
+        if numbers.shape not in self._known:
+            own = torch.zeros_like(numbers, device=self.device).contiguous()
+            replayed = Replayed(partial(self.function, own), self.recorder, self.generators)
+            self._known[numbers.shape] = own, replayed
+        own, replayed = self._known[numbers.shape]
+        own.copy_(numbers)
+        before = replayed.reason
+        result = replayed()
+        if replayed.reason is not None and before is None:
+            self.report(replayed.reason)
+        return result

@@ -10,15 +10,17 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from .._workers import is_shared
 from .batches import Batch, RowBatches, Rows, StreamedRows
-from .capture import CudaRecorder, Recorder, Replayed
+from .capture import CudaRecorder, Recorder, Replayed, ReplayedByShape
 from .objective import Terms
+
+T = TypeVar("T")
 
 GraphSetting = Literal["auto"] | bool
 
@@ -228,9 +230,7 @@ class StepGraphs:
         """Capture no more; warn if that was asked for, or if it is a surprise."""
         self.reason = reason
         if always or _setting.get() is True:
-            warnings.warn(
-                f"the training step is not captured in a CUDA graph: {reason}", stacklevel=2
-            )
+            _warn(reason)
 
     def close(self) -> None:
         """Give back what captures hold."""
@@ -289,6 +289,34 @@ class _Kind:
         self.graphs.add(self.graphs.gradients(batch), len(self.index))
 
 
+def replayed_steps(
+    step: Callable[[Tensor], T],
+    modules: Sequence[nn.Module],
+    rows: Rows,
+    batches: Iterable[Batch],
+    generators: Sequence[torch.Generator] = (),
+) -> Callable[[Tensor], T]:
+    """A function of numbers of rows, captured where that is possible, and as it is elsewhere.
+
+    Parameters
+    ----------
+    step : callable
+        The function.
+    modules : sequence of torch.nn.Module
+        What is trained.
+    rows : Rows
+        Training rows.
+    batches : iterable of Batch
+        An epoch's batches.
+    generators : sequence of torch.Generator
+        From which ``step`` draws.
+    """
+    recorder = _recorder_unless_refused(modules, rows, batches)
+    if recorder is None:
+        return step
+    return ReplayedByShape(step, rows.device, recorder, generators, _warn)
+
+
 def make_step_graphs(
     gradients: Callable[[Batch], Terms],
     modules: Sequence[nn.Module],
@@ -314,16 +342,27 @@ def make_step_graphs(
     generators : sequence of torch.Generator
         From which ``gradients`` draws.
     """
+    recorder = _recorder_unless_refused(modules, rows, batches)
+    if recorder is None:
+        return None
+    return StepGraphs(gradients, rows, parameters, recorder, generators)
+
+
+def _recorder_unless_refused(
+    modules: Sequence[nn.Module], rows: Rows, batches: Iterable[Batch]
+) -> Recorder | None:
     if _setting.get() is False:
         return None
     recorder = recorder_for(rows.device)
-    reason = f"there are none on {rows.device.type}"
+    reason: str | None = f"there are none on {rows.device.type}"
     if recorder is not None:
-        graphs = StepGraphs(gradients, rows, parameters, recorder, generators)
-        found = refusal(modules, rows, batches)
-        if found is None:
-            return graphs
-        reason = found
+        reason = refusal(modules, rows, batches)
+        if reason is None:
+            return recorder
     if _setting.get() is True:
-        warnings.warn(f"the training step is not captured in a CUDA graph: {reason}", stacklevel=2)
+        _warn(str(reason))
     return None
+
+
+def _warn(reason: str) -> None:
+    warnings.warn(f"the training step is not captured in a CUDA graph: {reason}", stacklevel=3)

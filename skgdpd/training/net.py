@@ -97,8 +97,7 @@ class TermNet(NeuralNet):
             self.fit_loop(X)
         except StopTraining:
             pass
-        if self.graphs_ is not None:
-            self.graphs_.close()
+        self.close_graphs()
         self.notify("on_train_end", X=X, y=y)
         return self
 
@@ -133,6 +132,12 @@ class TermNet(NeuralNet):
             self._parameters(),
             [generator],
         )
+
+    def close_graphs(self) -> None:
+        """Give back what captured steps hold."""
+        if self.graphs_ is not None:
+            self.graphs_.close()
+            self.graphs_ = None
 
     def next_epoch(self, X: Rows) -> None:
         """Run one epoch; ``epoch_`` counts those done."""

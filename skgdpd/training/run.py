@@ -81,8 +81,7 @@ class TrainingRun:
 
     def finish(self) -> None:
         """End the training: the module gets the weights that are kept."""
-        if self.net.graphs_ is not None:
-            self.net.graphs_.close()
+        self.net.close_graphs()
         self.net.notify("on_train_end", X=self.rows, y=None)
 
     def state(self, objective: Collection[str] | None = None) -> TrainingState:

@@ -5,6 +5,7 @@ from generators as they are at the replay, does nothing while it records, and ca
 waits for the device or brings numbers from Python.
 """
 
+import traceback
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -32,10 +33,16 @@ def storage(tensor):
     return tensor.untyped_storage().data_ptr()
 
 
+def where():
+    """The line of the package that is running."""
+    lines = [f for f in traceback.extract_stack() if "/skgdpd/" in f.filename]
+    return f"{lines[-1].filename}:{lines[-1].lineno}" if lines else ""
+
+
 def what_waits(func, args):
     name = func.overloadpacket.__name__
     if name in WAITING | FROM_PYTHON:
-        return name
+        return f"{name} {where()}"
     if name in ("index", "index_put", "index_put_"):
         masks = [i for i in tensors(args[1]) if i.dtype in (torch.bool, torch.uint8)]
         return f"{name} with a mask" if masks else None

@@ -10,7 +10,7 @@ from joblib import Memory
 from tapes import TapeRecorder
 from torch import nn
 
-from skgdpd import DiffusionFeaturePrior, GDPDClassifier
+from skgdpd import DiffusionFeaturePrior, GDPDClassifier, GDPDSearchCV
 from skgdpd._network import add_fixed_part, fit_fixed_part
 from skgdpd.benchmarking.methods import available_distillers
 from skgdpd.datasets import make_bumps
@@ -464,3 +464,57 @@ def test_the_switch_has_three_positions(setting):
         cuda_graphs(setting),
     ):
         pass
+
+
+# Many students at once
+
+
+def searched(setting, student, grid, **settings):
+    X, y = make_bumps(50, 20, noise=0.3, random_state=0)
+    classifier = GDPDClassifier(
+        "lstm1-8",
+        student=student,
+        **{
+            "prior": DiffusionFeaturePrior(degradation="learned-alpha", max_epochs=2),
+            "max_epochs": 8,
+            "batch_size": 20,
+            "random_state": 0,
+            **settings,
+        },
+    )
+    search = GDPDSearchCV(classifier, grid, cv=2, refit=False, together=True)
+    with cuda_graphs(setting):
+        search.fit(X, y)
+    assert search.n_together_ > 0
+    return search
+
+
+@pytest.mark.parametrize("student", ["lstm1-8", "fcn"])
+@pytest.mark.parametrize("degradation", ["learned-alpha", "linear-gaussian"])
+def test_students_trained_together(recorder, student, degradation):
+    grid = {"lambda_kd": [0.0, 1.0, 3.0], "warmup_epochs": [2, 5]}
+    settings = {
+        "prior": DiffusionFeaturePrior(encoder="pca", degradation=degradation, max_epochs=2),
+        "hinton_weight": 0.5,
+    }
+    plain = searched(False, student, grid, **settings)
+    before = recorder.n_replays
+    replayed = searched("auto", student, grid, **settings)
+    assert recorder.n_replays > before
+    for ours, theirs in zip(replayed.histories_, plain.histories_, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            assert list(a) == list(b)
+            for name in a:
+                np.testing.assert_allclose(a[name], b[name], rtol=1e-6, err_msg=name)
+
+
+def test_students_that_leave_early(recorder):
+    grid = {"lr": [1e-3, 0.3], "lambda_kd": [0.0, 1.0], "warmup_epochs": [3]}
+    settings = {"early_stopping": 2, "max_epochs": 16}
+    plain = searched(False, "lstm1-8", grid, **settings)
+    replayed = searched("auto", "lstm1-8", grid, **settings)
+    lengths = {h.n_epochs for histories in plain.histories_ for h in histories}
+    assert len(lengths) > 1
+    for ours, theirs in zip(replayed.histories_, plain.histories_, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a["loss"], b["loss"], rtol=1e-6)
