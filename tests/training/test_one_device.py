@@ -6,9 +6,9 @@ Torch's meta device stands in for one: it is another device than the CPU, and ha
 import pytest
 import torch
 from tapes import what_waits, where
-from test_graphs import DISTILLERS, linear, make_objective, make_rows, make_student, prior
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
+from trainings import DISTILLERS, linear, make_objective, make_rows, make_student, prior
 
 from skgdpd.distillers import GDPD
 from skgdpd.nets import available_backbones
