@@ -211,7 +211,12 @@ class ReplayedByShape(Generic[T]):
     generators : sequence of torch.Generator
         From which it draws, the device's own aside.
     report : callable
-        Is told why a shape is not recorded.
+        Is told why no more is recorded.
+
+    Attributes
+    ----------
+    reason : str or None
+        Why no more is recorded.
     """
 
     def __init__(
@@ -225,17 +230,22 @@ class ReplayedByShape(Generic[T]):
         self.function, self.device = function, device
         self.recorder, self.generators = recorder, generators
         self.report = report
+        self.reason: str | None = None
         self._known: dict[torch.Size, tuple[Tensor, Replayed[T]]] = {}
 
     def __call__(self, numbers: Tensor) -> T:
+        if self.reason is not None:
+            return self.function(numbers)
         if numbers.shape not in self._known:
             own = torch.zeros_like(numbers, device=self.device).contiguous()
             replayed = Replayed(partial(self.function, own), self.recorder, self.generators)
             self._known[numbers.shape] = own, replayed
         own, replayed = self._known[numbers.shape]
         own.copy_(numbers)
-        before = replayed.reason
         result = replayed()
-        if replayed.reason is not None and before is None:
-            self.report(replayed.reason)
+        if replayed.reason is not None:
+            # The other recordings too: generators may have been replaced, which they still hold.
+            self.reason = replayed.reason
+            self._known.clear()
+            self.report(self.reason)
         return result

@@ -1,7 +1,7 @@
 """Training steps as CUDA graphs: forward and backward pass, captured once and replayed.
 
 The optimizer stays outside: a one-cycle schedule changes its momentum in each step, which a
-captured kernel could not follow, and torch's fused Adam is one kernel anyway.
+captured kernel could not follow, and torch's fused Adam is two kernels anyway.
 """
 
 from __future__ import annotations
@@ -205,6 +205,9 @@ class StepGraphs:
 
     def step(self, index: Tensor) -> None:
         """Make the gradients of the rows with these numbers, and add up the loss terms."""
+        if self.reason is not None:
+            self.add(self.gradients(self.rows.select(index)), len(index))
+            return
         kind = self._kinds.get(len(index))
         if kind is None:
             kind = self._kinds[len(index)] = _Kind(self, len(index))
@@ -212,7 +215,9 @@ class StepGraphs:
         if kind.recorded and kind is not self._last:
             kind.hand_over_gradients()
         self._last = kind if kind.recorded else None
-        if kind.reason is not None and self.reason is None:
+        if kind.reason is not None:
+            # The other captures too: generators may have been replaced, which they still hold.
+            self._kinds.clear()
             self.refuse(kind.reason, always=True)
 
     def totals(self) -> Terms:

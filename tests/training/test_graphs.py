@@ -22,8 +22,9 @@ from trainings import (
 )
 
 from skgdpd import DiffusionFeaturePrior, GDPDClassifier
+from skgdpd.benchmarking import speed
 from skgdpd.datasets import make_bumps
-from skgdpd.distillers import GDPD, Distillation, Hinton, StudentObjective
+from skgdpd.distillers import GDPD, Distillation, Hinton, StudentObjective, TeKAP
 from skgdpd.nets import available_backbones
 from skgdpd.training import (
     StreamedRows,
@@ -34,7 +35,7 @@ from skgdpd.training import (
     train,
 )
 from skgdpd.training.batches import RowBatches
-from skgdpd.training.capture import WARM_UP
+from skgdpd.training.capture import WARM_UP, NotCapturable
 from skgdpd.training.graphs import refusal
 from skgdpd.training.net import TermNet
 
@@ -352,6 +353,43 @@ def test_steps_that_wait_for_the_device(monkeypatch, opened, blind):
         other = outcome("auto", distiller=Waiting())
     assert_same(plain, other)
     assert opened[-1].n_captured == 0
+
+
+class FailsLater(TapeRecorder):
+    """Records once, and then no more."""
+
+    def record(self, function, generators):
+        if self.n_records:
+            raise NotCapturable("out of memory")
+        return super().record(function, generators)
+
+
+def test_a_later_capture_that_fails_ends_all(monkeypatch, opened):
+    plain = outcome(False, distiller=TeKAP(), student=linear)
+    recorder = FailsLater()
+    monkeypatch.setattr(graphs, "recorder_for", lambda device: recorder)
+    with pytest.warns(UserWarning, match="out of memory"):
+        assert_same(plain, outcome("auto", distiller=TeKAP(), student=linear))
+    assert recorder.n_replays > 0
+    assert opened[-1].reason == "out of memory"
+
+    plain = searched(False, "lstm1-8", {"lambda_kd": [1.0, 2.0]}, max_epochs=10, batch_size=15)
+    recorder = FailsLater()
+    with pytest.warns(UserWarning, match="out of memory"):
+        other = searched(
+            "auto", "lstm1-8", {"lambda_kd": [1.0, 2.0]}, max_epochs=10, batch_size=15
+        )
+    for ours, theirs in zip(other.histories_, plain.histories_, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a["loss"], b["loss"], rtol=1e-6)
+
+
+def test_the_benchmark_s_program_is_captured(recorder):
+    program = speed._package_program("lstm1-8", False, CPU, True)
+    for _ in range(2):
+        program()
+    assert recorder.n_records == 1
+    assert recorder.n_replays > 0
 
 
 @pytest.mark.parametrize(
