@@ -182,8 +182,8 @@ class BatchedStudents:
             if not self.runs:
                 break
         self._finish(range(len(self.runs)))
-        # It refers to this object, which would outlive its use.
-        del self._make_gradients
+        # They refer to this object, which would outlive its use.
+        del self._make_gradients, self._make_losses
 
     @property
     def n_active(self) -> int:
@@ -202,7 +202,7 @@ class BatchedStudents:
             for module in self.modules:
                 module.eval()
         if self.runs[0].valid_rows is not None:
-            totals["valid_loss"] = self._validate()
+            totals["valid_loss"] = self._make_losses()
         numbers = {name: total.tolist() for name, total in totals.items()}
         for i, run in enumerate(self.runs):
             for name, row in numbers.items():
@@ -237,8 +237,9 @@ class BatchedStudents:
         self._offsets = torch.tensor(self.offsets, device=self.device)[:, None]
         weights = [hinton_weight(run) for run in self.runs]
         self._hinton_weights = torch.tensor(weights, device=self.device)
-        self._make_gradients = replayed_steps(
-            self._gradients, self.modules, self.runs[0].rows, self.batches[0], self.noise
+        rows, batches = self.runs[0].rows, self.batches[0]
+        self._make_gradients, self._make_losses = replayed_steps(
+            self._gradients, self._validate, self.modules, rows, batches, self.noise
         )
 
     def _step(self, rows: Tensor) -> dict[str, Tensor]:

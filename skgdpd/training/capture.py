@@ -104,6 +104,7 @@ class CudaRecorder:
             # A recording that breaks off leaves generators in it, of no use outside.
             spares = [generator.clone_state() for generator in known]
             graph = torch.cuda.CUDAGraph()
+            cause: BaseException | None = None
             for generator in generators:
                 graph.register_generator_state(generator)
             try:
@@ -112,20 +113,21 @@ class CudaRecorder:
                     torch.cuda.stream(self.stream),
                     torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"),
                 ):
-                    function()
+                    try:
+                        function()
+                    except BaseException as error:
+                        cause = error
+                        raise
             except BaseException as error:
                 for generator, spare in zip(known, spares, strict=True):
                     generator.graphsafe_set_state(spare)
-                if not isinstance(error, Exception):
-                    raise
-                raise NotCapturable(_first_cause(error)) from error
+                # The end of a broken recording raises an error of its own, which says less.
+                cause = cause or error
+                if not isinstance(cause, Exception):
+                    raise cause from None
+                first_line = str(cause).partition("\n")[0]
+                raise NotCapturable(f"{type(cause).__name__}: {first_line}") from error
         return graph.replay
-
-
-def _first_cause(error: BaseException) -> str:
-    while error.__context__ is not None:
-        error = error.__context__
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 
 class Replayed(Generic[T]):

@@ -296,17 +296,20 @@ class _Kind:
 
 def replayed_steps(
     step: Callable[[Tensor], T],
+    validate: Callable[[], Tensor],
     modules: Sequence[nn.Module],
     rows: Rows,
     batches: Iterable[Batch],
     generators: Sequence[torch.Generator] = (),
-) -> Callable[[Tensor], T]:
-    """A function of numbers of rows, captured where that is possible, and as it is elsewhere.
+) -> tuple[Callable[[Tensor], T], Callable[[], Tensor]]:
+    """Steps and validation, captured where that is possible, and as they are elsewhere.
 
     Parameters
     ----------
     step : callable
-        The function.
+        A function of numbers of rows.
+    validate : callable
+        A function of nothing.
     modules : sequence of torch.nn.Module
         What is trained.
     rows : Rows
@@ -318,8 +321,9 @@ def replayed_steps(
     """
     recorder = _recorder_unless_refused(modules, rows, batches)
     if recorder is None:
-        return step
-    return ReplayedByShape(step, rows.device, recorder, generators, _warn)
+        return step, validate
+    steps = ReplayedByShape(step, rows.device, recorder, generators, _warn)
+    return steps, Replayed(validate, recorder)
 
 
 def make_step_graphs(
