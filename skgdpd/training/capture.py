@@ -125,8 +125,10 @@ class CudaRecorder:
                 cause = cause or error
                 if not isinstance(cause, Exception):
                     raise cause from None
-                first_line = str(cause).partition("\n")[0]
-                raise NotCapturable(f"{type(cause).__name__}: {first_line}") from error
+                reason = f"{type(cause).__name__}: {str(cause).partition(chr(10))[0]}"
+                # Else this frame and its error keep each other, and the tensors of both, alive.
+                cause = None
+                raise NotCapturable(reason) from error
         return graph.replay
 
 
