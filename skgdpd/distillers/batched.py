@@ -220,16 +220,15 @@ class BatchedStudents:
         if self.average is None:
             for module in self.modules:
                 module.train()
-        if self.starts[0] == NEVER or not self.needs_measurement:
+        if not self.n_active:
             return
-        for i in range(self.n_active):
+        for i in range(self.n_active if self.needs_measurement else 0):
             run, distillation = self.runs[i], gdpd_of(self.runs[i])
             assert self.seen is not None
             distillation.seen = self.seen[i]
             step = Step(self.epoch, self.noise[i])
             distillation.start_epoch(cast(StudentNet, run.module), run.rows, step)
-        if self.n_active:
-            self.draws.arrange(self.n_active)
+        self.draws.arrange(self.n_active)
 
     def _prepare_steps(self) -> None:
         """Begin anew with captures: what a step computes, or where, is no longer the same."""

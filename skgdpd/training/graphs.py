@@ -263,8 +263,14 @@ class _Kind:
 
     def __init__(self, graphs: StepGraphs, n_rows: int) -> None:
         self.graphs = graphs
-        self.index = torch.zeros(n_rows, dtype=torch.int64, device=graphs.rows.device)
-        self.replayed = Replayed(self._make, graphs.recorder, graphs.generators)
+        index = torch.zeros(n_rows, dtype=torch.int64, device=graphs.rows.device)
+
+        def make() -> None:
+            # Without this object, which then is gone as soon as it is forgotten.
+            graphs.add(graphs.gradients(graphs.rows.select(index)), n_rows)
+
+        self.index = index
+        self.replayed = Replayed(make, graphs.recorder, graphs.generators)
         self.gradients: list[Tensor | None] = []
 
     @property
@@ -288,10 +294,6 @@ class _Kind:
         """Let the optimizer see the gradients of this capture, and not another's."""
         for parameter, gradient in zip(self.graphs.parameters, self.gradients, strict=True):
             parameter.grad = gradient
-
-    def _make(self) -> None:
-        batch = self.graphs.rows.select(self.index)
-        self.graphs.add(self.graphs.gradients(batch), len(self.index))
 
 
 def replayed_steps(

@@ -6,6 +6,7 @@ waits for the device or brings numbers from Python.
 """
 
 import traceback
+import weakref
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -120,6 +121,7 @@ class TapeRecorder:
     def __init__(self, blind=False):
         self.n_records = self.n_replays = 0
         self.blind = blind
+        self.tapes = []
 
     def aside(self):
         return nullcontext()
@@ -145,6 +147,7 @@ class TapeRecorder:
             for generator, state in zip(known, states, strict=True):
                 generator.set_state(state)
         self.n_records += 1
+        self.tapes.append(weakref.ref(tape))
 
         def replay():
             self.n_replays += 1

@@ -1,5 +1,6 @@
 """Steps that are captured and replayed train what steps that are not would have trained."""
 
+import gc
 import warnings
 from dataclasses import replace
 
@@ -234,6 +235,28 @@ def test_graphs_hold_nothing_after_the_training(recorder, opened):
     assert not found._kinds
     assert found.sums is None
     assert all(p.grad is None for p in found.parameters)
+
+
+@pytest.fixture
+def no_collector():
+    """Only what nobody refers to is freed: memory on a device does not make the collector run."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_graphs_are_freed_at_once(recorder, no_collector):
+    outcome("auto", n=24, distiller=GDPD(prior(), warmup_epochs=2), student=linear)
+    assert len(recorder.tapes) == 3
+    assert [tape() for tape in recorder.tapes] == [None] * 3
+
+
+def test_graphs_of_many_students_are_freed_at_once(recorder, no_collector):
+    grid = {"lambda_kd": [0.5, 1.0], "warmup_epochs": [3]}
+    searched("auto", "lstm1-8", grid, early_stopping=4, max_epochs=10)
+    assert len(recorder.tapes) > 3
+    assert not any(tape() for tape in recorder.tapes)
 
 
 # Where nothing is captured
