@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import cast
 
@@ -73,6 +74,9 @@ class PriorObjective(Objective):
     def __init__(self, n_noise_levels: int) -> None:
         super().__init__()
         self.n_noise_levels = n_noise_levels
+
+    def phase(self, step: Step) -> Hashable:
+        return ()
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
         model = cast(PriorModel, module)

@@ -35,6 +35,7 @@ from .training import (
     resolve_batch_size,
     sum_terms,
 )
+from .training.fused import fused_setting
 
 State = dict[str, Any]
 
@@ -320,7 +321,7 @@ def _make_optimizer(
 ) -> torch.optim.Optimizer:
     parameters = [p for part in (module, objective) for p in part.parameters() if p.requires_grad]
     settings: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
-    return config.optimizer_class(parameters, fused=True, **settings)
+    return config.optimizer_class(parameters, fused=fused_setting(), **settings)
 
 
 def _on_cpu(value: Any) -> Any:

@@ -8,6 +8,7 @@ which then turns each batch into named, weighted loss terms.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,6 +76,10 @@ class Distillation(nn.Module):
     def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
         """Prepare for an epoch; called before its first batch."""
 
+    def phase(self, step: Step) -> Hashable | None:
+        """As :meth:`~skgdpd.training.Objective.phase`; the labels' weight need not be told."""
+        return None
+
     def label_weight(self, step: Step) -> float:
         """Weight of the cross-entropy against the labels, ``ce``."""
         return 1.0
@@ -120,6 +125,12 @@ class StudentObjective(Objective):
     def start_epoch(self, module: StudentNet, rows: Rows, step: Step) -> None:  # type: ignore[override]
         if self.distillation is not None:
             self.distillation.start_epoch(module, rows, step)
+
+    def phase(self, step: Step) -> Hashable | None:
+        if self.distillation is None:
+            return ()
+        phase = self.distillation.phase(step)
+        return None if phase is None else (self.distillation.label_weight(step), phase)
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
         output = module.read(batch)  # type: ignore[operator]

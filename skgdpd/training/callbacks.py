@@ -47,8 +47,8 @@ class BestWeights(Callback):
         if self.best_weights_ is None:
             self.best_weights_ = copy.deepcopy(weights)
         else:
-            for name, tensor in weights.items():
-                self.best_weights_[name].copy_(tensor)
+            kept = [self.best_weights_[name] for name in weights]
+            torch._foreach_copy_(kept, list(weights.values()))
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         weights = self.best_weights_ or net.evaluated_module.state_dict()

@@ -22,6 +22,7 @@ from .._thread_choice import chosen_threads
 from .batches import Batch, RowBatches, Rows, StreamedRows
 from .callbacks import BestWeights, Patience, ShowProgress
 from .checkpoint import Checkpoints
+from .fused import fused_setting
 from .history import History
 from .net import TermNet
 from .objective import Objective
@@ -157,7 +158,7 @@ def train(
         max_epochs=config.max_epochs,
         optimizer=config.optimizer_class,
         optimizer__weight_decay=config.weight_decay,
-        optimizer__fused=True,
+        optimizer__fused=fused_setting(),
         lr=config.lr,
         callbacks=callbacks,
         device=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,15 @@ class Objective(nn.Module):
 
     def start_epoch(self, module: nn.Module, rows: Rows, step: Step) -> None:
         """Prepare for an epoch over ``rows``; called before its first batch."""
+
+    def phase(self, step: Step) -> Hashable | None:
+        """All that decides, besides tensors, which computation :meth:`terms` is in this epoch.
+
+        Steps of one phase may be recorded once and replayed, without Python, so tensors that they
+        look at must stay where they are, and numbers that change must be tensors. None, what is
+        said here, is an objective that can't promise that.
+        """
+        return None
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
         """Weighted loss terms of a batch by name; the training loss is their sum."""
