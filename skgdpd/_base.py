@@ -236,7 +236,7 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
             missing=self.missing,
         ).fit(task.panel, task.train)
         self.prefix_length_ = view.n_seen_
-        backbone = make_backbone(self.student, view.n_channels_, view.n_out_)
+        backbone = make_backbone(self.student, view.n_channels_, view.n_out_, "student")
         if view.ragged_ and self.resample_length is None and not takes_lengths(backbone):
             raise ValueError(
                 f"student={self.student!r} can't learn from series of unequal length: its forward "

@@ -218,10 +218,12 @@ class BaseDistilledClassifier(TaughtStreamMixin):
             Progress(total, visible=bool(self.verbose)) as progress,
             features_folder(memory) as folder,
         ):
-            with self._timed("teacher"):
-                knowledge = self._learn_from_teacher(task, memory, progress, folder)
+            # Before the teacher, which may take hours: a student that can't be made is refused.
             with isolated_random_state(task.seeds("student"), task.device):
                 view, module = self._make_student(task)
+            with self._timed("teacher"):
+                knowledge = self._learn_from_teacher(task, memory, progress, folder)
+            with isolated_random_state(task.seeds("fixed"), task.device):
                 rows = self._taught_rows(task, view, knowledge).to(task.device)
                 rows = fit_fixed_part(module, rows, task.seeds("fixed"))
             with isolated_random_state(task.seeds("distiller"), task.device):

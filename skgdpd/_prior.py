@@ -192,6 +192,14 @@ class DiffusionFeaturePrior(
         self.device = device
         self.verbose = verbose
 
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        if self.encoder == "identity" and self.n_latent is not None:
+            raise ValueError(
+                f"n_latent={self.n_latent!r} with encoder='identity', which keeps all features; "
+                "leave n_latent None, or choose encoder 'pca' or 'autoencoder'"
+            )
+
     @one_thread_in_workers()
     def fit(
         self,
@@ -226,11 +234,6 @@ class DiffusionFeaturePrior(
             raise ValueError(
                 "degradation='learned-alpha' is learned with a student's loss, not from pairs; "
                 "leave Z_short out, or choose 'linear-gaussian' or 'matched-noise'"
-            )
-        if self.encoder == "identity" and self.n_latent is not None:
-            raise ValueError(
-                f"n_latent={self.n_latent!r} with encoder='identity', which keeps all features; "
-                "leave n_latent None, or choose encoder 'pca' or 'autoencoder'"
             )
         features: Floats = validate_data(self, Z, dtype=np.float64)
         for name in ("classes_", "_head"):

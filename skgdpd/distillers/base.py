@@ -99,6 +99,13 @@ class Distiller(BaseEstimator):
 
     _parameter_constraints: dict[str, list[Any]] = {}
 
+    def _validate_params(self) -> None:
+        """Refuse bad parameters, also those of the estimators among the parameters."""
+        super()._validate_params()
+        for value in self.get_params(deep=False).values():
+            if isinstance(value, BaseEstimator):
+                value._validate_params()
+
     def prepare(self, lesson: Lesson) -> Distillation:
         """Set up for one training."""
         raise NotImplementedError

@@ -75,7 +75,9 @@ def register_backbone(name: str, factory: BackboneFactory) -> None:
     _BACKBONES[name] = factory
 
 
-def make_backbone(spec: BackboneSpec, n_channels: int, n_timepoints: int) -> nn.Module:
+def make_backbone(
+    spec: BackboneSpec, n_channels: int, n_timepoints: int, name: str | None = None
+) -> nn.Module:
     """Make a fresh backbone and find its feature width.
 
     Parameters
@@ -85,6 +87,8 @@ def make_backbone(spec: BackboneSpec, n_channels: int, n_timepoints: int) -> nn.
         is), or a callable ``(n_channels, n_timepoints) -> module``.
     n_channels, n_timepoints : int
         Shape of the series that it will see.
+    name : str, optional
+        The parameter that ``spec`` is a value of, for errors.
 
     Returns
     -------
@@ -97,20 +101,24 @@ def make_backbone(spec: BackboneSpec, n_channels: int, n_timepoints: int) -> nn.
     ValueError
         If the name is unknown, or the module doesn't map ``(n, c, t)`` to ``(n, n_features)``.
     """
+    whose = "" if name is None else f"{name}: "
     if isinstance(spec, str):
         if spec not in _BACKBONES:
             names = ", ".join(available_backbones())
-            raise ValueError(f"unknown backbone {spec!r}; the names are {names}")
+            raise ValueError(f"{whose}unknown backbone {spec!r}; the names are {names}")
         backbone = _BACKBONES[spec](n_channels, n_timepoints)
     elif isinstance(spec, nn.Module):
         backbone = copy.deepcopy(spec)
     else:
         backbone = spec(n_channels, n_timepoints)
         if not isinstance(backbone, nn.Module):
-            raise ValueError(f"{spec!r} returned {type(backbone).__name__}, not a torch module")
+            raise ValueError(
+                f"{whose}{spec!r} returned {type(backbone).__name__}, not a torch module"
+            )
     # Looked for even where there is an attribute of that name: in a user's module it may be the
     # width of the input.
-    backbone.n_features = _find_n_features(backbone, n_channels, n_timepoints)  # type: ignore[assignment]
+    n_features = _find_n_features(backbone, n_channels, n_timepoints, whose)
+    backbone.n_features = n_features  # type: ignore[assignment]
     backbone.registered_name = spec if isinstance(spec, str) else None  # type: ignore[assignment]
     return backbone
 
@@ -120,7 +128,7 @@ def takes_lengths(backbone: nn.Module) -> bool:
     return "lengths" in inspect.signature(backbone.forward).parameters
 
 
-def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int) -> int:
+def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int, whose: str) -> int:
     was_training = backbone.training
     backbone.eval()
     try:
@@ -128,7 +136,7 @@ def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int) ->
             features = backbone(torch.zeros(2, n_channels, n_timepoints))
     except Exception as error:
         raise ValueError(
-            f"{type(backbone).__name__} can't read series of {n_channels} channels and "
+            f"{whose}{type(backbone).__name__} can't read series of {n_channels} channels and "
             f"{n_timepoints} time points: {error}"
         ) from error
     finally:
@@ -136,7 +144,7 @@ def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int) ->
     if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != 2:
         shape = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)
         raise ValueError(
-            f"{type(backbone).__name__} must map (n, {n_channels}, {n_timepoints}) to "
+            f"{whose}{type(backbone).__name__} must map (n, {n_channels}, {n_timepoints}) to "
             f"(n, n_features); for n = 2 it gave {shape}"
         )
     return features.shape[1]
