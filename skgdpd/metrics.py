@@ -141,12 +141,40 @@ def expected_calibration_error(
     ----------
     C. Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
-    y_true, proba, classes = _check(y_true, proba, classes)
-    sure = proba.max(1)
-    right = classes[proba.argmax(1)] == y_true
-    bins = np.minimum((sure * n_bins).astype(int), n_bins - 1)
+    sure, right, bins = reliability_bins(y_true, proba, classes, n_bins)
     gaps = np.bincount(bins, weights=right - sure, minlength=n_bins)
     return float(np.abs(gaps).sum() / len(sure))
+
+
+def reliability_bins(
+    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None, n_bins: int
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
+    """How sure each prediction is, whether it is right, and the number of its bin.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        Labels.
+    proba : array-like of shape (n, n_classes)
+        Class probabilities.
+    classes : array-like of shape (n_classes,) or None
+        Label of each column; None is the sorted labels of ``y_true``.
+    n_bins : int
+        Number of bins of equal width between 0 and 1.
+
+    Returns
+    -------
+    sure : ndarray of shape (n,)
+        Probability of the predicted class.
+    right : ndarray of shape (n,)
+        Whether that is the label.
+    bins : ndarray of shape (n,)
+        Bins of ``sure``, from 0; an edge belongs to the bin above it, and 1 to the last.
+    """
+    y_true, proba, classes = _check(y_true, proba, classes)
+    sure = proba.max(1)
+    bins = np.minimum((sure * n_bins).astype(int), n_bins - 1)
+    return sure, classes[proba.argmax(1)] == y_true, bins
 
 
 def _check(

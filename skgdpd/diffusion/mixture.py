@@ -87,6 +87,7 @@ class MixturePosterior(MeasuredDegradation):
     centres: Tensor
 
     def calibrate(self, measurement: LinearGaussian) -> None:
+        super().calibrate(measurement)
         assert isinstance(self.latent.denoiser, MixtureDenoiser)
         A, R = measurement.A, measurement.R
         gains, constants, spreads, whiteners, centres, log_weights = [], [], [], [], [], []
