@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 import warnings
@@ -23,6 +24,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ._callbacks import CallbackSupportMixin, FitProgress
 from ._device import resolve_device
 from ._network import SeriesNetwork, add_fixed_part, make_rows
 from ._onnx import export_onnx
@@ -37,7 +39,7 @@ from ._views import Normalizer, View
 from .distillers.base import Distillation, StudentObjective
 from .nets import make_backbone, takes_lengths
 from .nets.student import StudentNet
-from .training import Checkpoints, Progress, Rows, TrainingConfig, train
+from .training import Checkpoints, Rows, TrainingConfig, train
 
 NETWORK_CONSTRAINTS: dict[str, Any] = {
     "student": [str, torch.nn.Module, callable],
@@ -78,7 +80,7 @@ yet. Without a teacher, on FaceFour's first 20 %, the mean accuracy of five seed
 to 0.823, on TwoLeadECG's first 30 % from 0.889 to 0.917."""
 
 
-class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
+class BasePrefixClassifier(Saveable, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Base of the classifiers of prefixes: a network that sees the first part of a series."""
 
     _parameter_constraints = NETWORK_CONSTRAINTS
@@ -251,7 +253,7 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
         module: StudentNet,
         rows: Rows,
         distillation: Distillation | None,
-        progress: Progress,
+        progress: FitProgress,
         memory: Memory | None = None,
     ) -> None:
         """Train the student, and set the fitted attributes."""
@@ -262,6 +264,9 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
             valid_rows = make_rows(view, valid, y=task.y[task.valid], weight=weight)
             valid_rows = add_fixed_part(module, valid_rows.to(task.device))
         progress.stage("student")
+        progress.reconstruct = lambda trained: SeriesNetwork(
+            view, copy.deepcopy(trained), task.device, self.predict_batch_size
+        )
         warmup = 0 if distillation is None else distillation.warmup_epochs
         with self._timed("student"):
             self.history_ = self._train(

@@ -28,7 +28,7 @@ PLACES = ("memory", "checkpoint_dir")
 be a way to run code."""
 NEEDED = ("earliness",)
 """Parameters that no prediction can do without."""
-NEVER = ("distillation_", "_metadata_request")
+NEVER = ("distillation_", "_metadata_request", "_skl_callbacks", "_parent_callback_ctx")
 REGISTERED: set[type] = set()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import TracebackType
 
+from skorch import NeuralNet
 from tqdm.auto import tqdm
 
 
@@ -51,6 +52,14 @@ class Progress:
         if self._bar is not None:
             self._bar.set_description(name, refresh=False)
 
+    def begin_epoch(self, net: NeuralNet) -> None:
+        """Hear that a net begins an epoch."""
+
+    def end_epoch(self, net: NeuralNet, units: float, values: Mapping[str, float]) -> bool:
+        """Count an epoch of a net, and show its numbers; whether the training should end."""
+        self.advance(units, values)
+        return False
+
     def advance(self, units: float, values: Mapping[str, float] | None = None) -> None:
         """Count work that was done, and show numbers of it."""
         self.done += units
@@ -83,6 +92,13 @@ class PartOfProgress(Progress):
 
     def stage(self, name: str) -> None:
         self._whole.stage(name)
+
+    def begin_epoch(self, net: NeuralNet) -> None:
+        self._whole.begin_epoch(net)
+
+    def end_epoch(self, net: NeuralNet, units: float, values: Mapping[str, float]) -> bool:
+        self.done += units
+        return self._whole.end_epoch(net, units * self._scale, values)
 
     def advance(self, units: float, values: Mapping[str, float] | None = None) -> None:
         self.done += units
