@@ -67,7 +67,8 @@ default="one-cycle"
     device : str, default="auto"
         ``"auto"`` is CUDA where there is one, else the CPU.
     verbose : int, default=0
-        1 shows one progress bar.
+        1 shows one progress bar; where standard error is neither a terminal nor a notebook's, a
+        line every ten seconds.
     checkpoint_dir : str or path, default=None
         Folder where the training of networks is noted down every ten seconds or so. If the
         process is killed, the same ``fit`` (same data, parameters and int as ``random_state``)
