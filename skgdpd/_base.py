@@ -26,6 +26,7 @@ from sklearn.utils.validation import (
 
 from ._callbacks import CallbackSupportMixin, FitProgress
 from ._device import resolve_device
+from ._docs import LinksToDocs
 from ._network import SeriesNetwork, add_fixed_part, make_rows
 from ._onnx import export_onnx
 from ._panel import Panel, check_panel, join, read_panel
@@ -80,7 +81,9 @@ yet. Without a teacher, on FaceFour's first 20 %, the mean accuracy of five seed
 to 0.823, on TwoLeadECG's first 30 % from 0.889 to 0.917."""
 
 
-class BasePrefixClassifier(Saveable, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class BasePrefixClassifier(
+    LinksToDocs, Saveable, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     """Base of the classifiers of prefixes: a network that sees the first part of a series."""
 
     _parameter_constraints = NETWORK_CONSTRAINTS

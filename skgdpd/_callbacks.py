@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any
 
@@ -24,7 +25,7 @@ except ImportError:  # scikit-learn before 1.9 has none
         return method
 
 
-__all__ = ["CallbackSupportMixin", "FitProgress", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "FitProgress", "fit_tasks", "with_callbacks"]
 
 
 class FitProgress(Progress):
@@ -127,6 +128,42 @@ class FitProgress(Progress):
         return self._tasks.pop().call_on_fit_task_end(
             estimator=self._estimator, reconstruction_attributes=attributes, **self._data
         )
+
+
+@contextmanager
+def fit_tasks(
+    estimator: Any, n_tasks: int, X: Any, y: Any
+) -> Iterator[Callable[[str], AbstractContextManager[None]]]:
+    """Tell an estimator's callbacks of its fit, the block, and of tasks in it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is fitted.
+    n_tasks : int
+        Number of tasks.
+    X, y
+        As ``fit`` got them.
+
+    Yields
+    ------
+    callable
+        Makes of a task's name a context manager to do it in.
+    """
+    if not hasattr(estimator, "_init_callback_context"):
+        yield lambda name: nullcontext()
+        return
+    data = {"estimator": estimator, "X": X, "y": y}
+    root = estimator._init_callback_context(max_subtasks=n_tasks).call_on_fit_task_begin(**data)
+
+    @contextmanager
+    def task(name: str) -> Iterator[None]:
+        own = root.subcontext(task_name=name).call_on_fit_task_begin(**data)
+        yield
+        own.call_on_fit_task_end(**data)
+
+    yield task
+    root.call_on_fit_task_end(**data)
 
 
 def _labelled(X: Any, y: Any, sample_weight: Any, marker: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._device import resolve_device
+from ._docs import LinksToDocs
 from ._persistence import Saveable
 from ._prior_model import FeatureHead, PriorSettings, fit_prior_model
 from ._random import RandomState, Seeds
@@ -46,7 +47,12 @@ SAMPLE_STEPS = 100
 
 
 class DiffusionFeaturePrior(
-    Saveable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+    LinksToDocs,
+    Saveable,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     r"""Generative model of features that restores degraded ones.
 

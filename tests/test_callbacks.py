@@ -19,6 +19,7 @@ from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
     GDPDClassifier,
+    GDPDSearchCV,
     PrefixClassifier,
 )
 from skgdpd.distillers import Hinton
@@ -216,6 +217,20 @@ def test_the_score_of_each_epoch_through_searches_and_pipelines(bumps):
     )
     assert whole["accuracy"] == search.score(X, y)
     assert not hasattr(search.best_estimator_[-1], "_parent_callback_ctx")
+
+
+@needs_callbacks
+def test_the_tasks_of_a_search_of_ours(bumps):
+    heard = Recorder()
+    search = GDPDSearchCV(PrefixClassifier(**SMALL), {"lr": [1e-3, 1e-2]}, cv=2)
+    search.set_callbacks(heard).fit(*bumps)
+    assert [task for what, task, _ in heard.events if what == "end"] == [
+        *["prepare-fold"] * 2,
+        "train-students",
+        "score-and-refit",
+        "fit",
+    ]
+    assert (heard.n_setup, heard.n_teardown) == (1, 1)
 
 
 @needs_callbacks

@@ -15,6 +15,7 @@ from joblib import Memory
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from .._docs import LinksToDocs
 from ..nets.student import StudentNet, StudentOutput
 from ..training import (
     Batch,
@@ -94,7 +95,7 @@ class Distillation(nn.Module):
         """Make anew what no tensor holds, when a training is continued after ``step.epoch``."""
 
 
-class Distiller(BaseEstimator):
+class Distiller(LinksToDocs, BaseEstimator):
     """Base of the distillers: parameters only."""
 
     _parameter_constraints: dict[str, list[Any]] = {}
