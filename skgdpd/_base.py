@@ -334,13 +334,35 @@ class BasePrefixClassifier(
         return self.network_.probabilities(panel)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Labels ``(n_samples,)`` of series, from their first part; X as in ``predict_proba``."""
+        """Labels of series, from their first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The most probable of ``classes_``.
+        """
         panel = self._read(X)
         logits = self.network_.logits(panel)
         return self.classes_[logits.argmax(1)]
 
     def embed(self, X: Any) -> NDArray[np.float32]:
-        """Student features ``(n_samples, n_features)`` of series; X as in ``predict_proba``."""
+        """Features of series, of which the last layer makes the prediction.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            The student's features, z_short.
+        """
         panel = self._read(X)
         return self.network_.features(panel)
 

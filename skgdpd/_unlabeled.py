@@ -141,7 +141,21 @@ class LabeledFolds:
             yield np.sort(np.concatenate([known[train], unknown])), np.sort(known[test])
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Number of splits; some splitters need X, y or groups to tell."""
+        """Number of splits.
+
+        Parameters
+        ----------
+        X : object
+            Ignored.
+        y : array-like of shape (n_samples,), optional
+            Labels, and the marker; some splitters need them to tell.
+        groups : array-like of shape (n_samples,), optional
+            Groups; some splitters need them to tell.
+
+        Returns
+        -------
+        int
+        """
         if y is None:
             return check_cv(self.cv, classifier=True).get_n_splits()
         labels, mask = split_marked(y, self.unlabeled)

@@ -124,7 +124,17 @@ def make_backbone(
 
 
 def takes_lengths(backbone: nn.Module) -> bool:
-    """Whether the backbone's ``forward`` accepts the series' own lengths, so ragged input."""
+    """Whether the backbone's ``forward`` accepts the series' own lengths, so ragged input.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    bool
+    """
     return "lengths" in inspect.signature(backbone.forward).parameters
 
 

@@ -72,7 +72,20 @@ class CriticalDifferenceDisplay:
         n_problems: int = 0,
         ax: Any = None,
     ) -> CriticalDifferenceDisplay:
-        """Draw ranks that were computed; see the class for parameters."""
+        """Draw ranks that were computed.
+
+        Parameters
+        ----------
+        names, ranks, groups, n_problems
+            As for the class; ``n_problems`` of 0 isn't shown.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        CriticalDifferenceDisplay
+            Drawn.
+        """
         return cls(names, ranks, groups, n_problems).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> CriticalDifferenceDisplay:

@@ -73,7 +73,20 @@ class EarlinessDisplay:
         reference: tuple[str, float] | None = None,
         ax: Any = None,
     ) -> EarlinessDisplay:
-        """Draw scores; the parameters are the class's and those of :meth:`plot`."""
+        """Draw scores.
+
+        Parameters
+        ----------
+        earliness, scores, score_name, reference
+            As for the class.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        EarlinessDisplay
+            Drawn.
+        """
         return cls(earliness, scores, score_name, reference).plot(ax=ax)
 
     @classmethod

@@ -156,7 +156,20 @@ class FeatureSpaceDisplay:
         random_state: int = 0,
         ax: Any = None,
     ) -> FeatureSpaceDisplay:
-        """Draw features that were computed; the parameters are the class's and :meth:`plot`'s."""
+        """Draw features that were computed.
+
+        Parameters
+        ----------
+        teacher, student, draws, y, projection, random_state
+            As for the class.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        FeatureSpaceDisplay
+            Drawn.
+        """
         return cls(teacher, student, draws, y, projection, random_state).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> FeatureSpaceDisplay:

@@ -63,6 +63,11 @@ class HistoryDisplay:
             Anything fitted with a ``history_``.
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure by default.
+
+        Returns
+        -------
+        HistoryDisplay
+            Drawn.
         """
         check_is_fitted(estimator)
         return cls(estimator.history_).plot(ax=ax)

@@ -181,6 +181,11 @@ class PosteriorDisplay:
             The series' own feature.
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure by default.
+
+        Returns
+        -------
+        PosteriorDisplay
+            Drawn.
         """
         n = len(parts)
         return cls(parts, draws, [features] * n, [own] * n).plot(ax=ax)

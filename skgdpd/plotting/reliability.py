@@ -154,7 +154,20 @@ class ReliabilityDisplay:
         n_bins: int = 10,
         ax: Any = None,
     ) -> ReliabilityDisplay:
-        """Draw predictions; the parameters are the class's and those of :meth:`plot`."""
+        """Draw predictions.
+
+        Parameters
+        ----------
+        y_true, probas, classes, n_bins
+            As for the class.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        ReliabilityDisplay
+            Drawn.
+        """
         return cls(y_true, probas, classes, n_bins).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> ReliabilityDisplay:
