@@ -377,7 +377,8 @@ class DiffusionFeaturePrior(
         -------
         ndarray of shape (n,)
         """
-        return self.classes_[self.predict_proba(Z_short).argmax(1)]
+        proba = self.predict_proba(Z_short)
+        return self.classes_[proba.argmax(1)]
 
     def score_samples(self, Z: ArrayLike) -> Floats:
         """Log-density of features, or a lower bound of it.
@@ -438,7 +439,6 @@ class DiffusionFeaturePrior(
         Returns
         -------
         Degradation
-            Calibrated on what ``fit`` measured.
         """
         check_is_fitted(self)
         made = make_degradation(self.degradation, self.latent_, self.n_sampling_steps, n_short)
