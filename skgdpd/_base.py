@@ -107,6 +107,12 @@ class BasePrefixClassifier(
     ) -> Task:
         """Check everything that can be checked before training, and split."""
         self._validate_params()
+        if self.early_stopping is not None and not self.validation_fraction:
+            raise ValueError(
+                f"early_stopping={self.early_stopping!r} needs a validation part, of which "
+                f"validation_fraction={self.validation_fraction!r} leaves none; set it above 0, "
+                f"or early_stopping=None"
+            )
         self.__dict__.pop("_stream", None)
         self.fit_seconds_: dict[str, float] = {}
         device = resolve_device(self.device)
@@ -297,7 +303,9 @@ class BasePrefixClassifier(
         if panel.n_timepoints < MIN_LENGTH:
             raise ValueError(
                 f"X has series of {panel.n_timepoints} time point(s) "
-                f"(n_features={panel.n_timepoints}); at least {MIN_LENGTH} are needed"
+                f"(n_features={panel.n_timepoints}) and {panel.n_channels} channels; at least "
+                f"{MIN_LENGTH} time points are needed, in the order (n_samples, n_channels, "
+                f"n_timepoints)"
             )
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
         panel = self._checked(panel, "X")

@@ -237,7 +237,7 @@ class DiffusionFeaturePrior(
             pairs = check_array(Z_short, dtype=np.float64, input_name="Z_short")
             if len(pairs) != len(features):
                 raise ValueError(
-                    f"Z_short has {len(pairs)} samples and Z {len(features)}; they must be pairs"
+                    f"Z_short has {len(pairs)} samples and Z {len(features)}; give both of each"
                 )
         self._paired = pairs is not None
         seeds = Seeds(self.random_state)

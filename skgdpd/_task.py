@@ -127,10 +127,32 @@ def loss_weights(
             sample_weight, labels, dtype=np.float64, ensure_non_negative=True
         )
     if class_weight is not None:
+        _check_class_weight(class_weight, classes)
         by_class = compute_sample_weight(class_weight, classes[labels])
         each_class = by_class[[int(np.flatnonzero(labels == k)[0]) for k in range(len(classes))]]
         weight = weight * by_class
     mean = weight[train].mean()
     if not mean > 0:
-        raise ValueError("sample_weight is zero for every series of the training part")
+        raise ValueError(
+            "sample_weight and class_weight leave every series of the training part without "
+            "weight; give some a positive one"
+        )
     return (weight / mean).astype(np.float32), (each_class / mean).astype(np.float32)
+
+
+def _check_class_weight(class_weight: Any, classes: NDArray[Any]) -> None:
+    if not isinstance(class_weight, dict):
+        return
+    known = classes.tolist()
+    unknown = [label for label in class_weight if label not in known]
+    if unknown:
+        raise ValueError(
+            f"class_weight={class_weight!r} names {unknown}, which y doesn't hold; the classes "
+            f"are {known}"
+        )
+    for weight in class_weight.values():
+        if not (np.isfinite(weight) and weight >= 0):
+            raise ValueError(
+                f"class_weight={class_weight!r} has the weight {weight!r}; weights must be finite "
+                f"and must not be negative"
+            )

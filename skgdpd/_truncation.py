@@ -153,7 +153,7 @@ class PrefixTruncator(LinksToDocs, TransformerMixin, BaseEstimator):
         if k > n_timepoints:
             raise ValueError(
                 f"length={k} is more than the {n_timepoints} time points of X "
-                f"(n_features={n_timepoints})"
+                f"(n_features={n_timepoints}); give {n_timepoints} at most"
             )
         cut = X[..., :k].copy()
         return self._named(cut, given) if cut.ndim == 2 else cut

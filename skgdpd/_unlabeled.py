@@ -61,7 +61,7 @@ def split_marked(y: Any, marker: Any) -> tuple[NDArray[Any], Mask]:
     if not mask.any() and not _is_missing(marker) and not _alike(marker, labels[0]):
         raise ValueError(
             f"unlabeled={marker!r} is a {type(marker).__name__}, but y holds values such as "
-            f"{labels[0]!r}; it must be a value that y can hold"
+            f"{labels.tolist()[0]!r}; it must be a value that y can hold"
         )
     if labels.dtype == object and (
         all(isinstance(v, str) for v in labels) or all(isinstance(v, Number) for v in labels)

@@ -45,6 +45,10 @@ class AffineCode(nn.Module):
 
     def encode(self, z: Tensor) -> Tensor:
         """Features ``(n, dT)`` to codes ``(n, d)``."""
+        if z.shape[-1] != self.W.shape[1]:
+            raise ValueError(
+                f"features have width {z.shape[-1]}; this code is of width {self.W.shape[1]}"
+            )
         return z @ self.W.T + self.c
 
     def decode(self, u: Tensor) -> Tensor:

@@ -110,7 +110,13 @@ def make_backbone(
     elif isinstance(spec, nn.Module):
         backbone = copy.deepcopy(spec)
     else:
-        backbone = spec(n_channels, n_timepoints)
+        try:
+            backbone = spec(n_channels, n_timepoints)
+        except Exception as error:
+            raise ValueError(
+                f"{whose}{spec!r} can't make a network for {n_channels} channels and "
+                f"{n_timepoints} time points: {error}"
+            ) from error
         if not isinstance(backbone, nn.Module):
             raise ValueError(
                 f"{whose}{spec!r} returned {type(backbone).__name__}, not a torch module"
