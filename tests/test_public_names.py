@@ -3,8 +3,12 @@
 import importlib
 import inspect
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
+
+import skgdpd
 
 MODULES = (
     "skgdpd",
@@ -125,3 +129,12 @@ def test_the_walk_finds_what_it_should():
     for name in ("skgdpd.load", "skgdpd.GDPDClassifier.fit", "skgdpd.metrics.predictive_kl"):
         assert name in FUNCTIONS
     assert len(FUNCTIONS) > 300
+
+
+def test_type_checkers_are_told():
+    package = Path(skgdpd.__file__).parent
+    assert (package / "py.typed").is_file()
+    project = package.parent / "pyproject.toml"
+    if project.is_file():  # not where the package is installed
+        data = tomllib.loads(project.read_text())["tool"]["setuptools"]["package-data"]
+        assert "py.typed" in data["skgdpd"]
