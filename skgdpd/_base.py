@@ -29,11 +29,11 @@ from ._device import resolve_device
 from ._docs import LinksToDocs
 from ._network import SeriesNetwork, add_fixed_part, make_rows
 from ._onnx import export_onnx
-from ._panel import Panel, check_panel, join, read_panel
+from ._panel import Panel, check_panel, read_panel
 from ._persistence import Saveable
 from ._random import Seeds
 from ._split import stratified_split
-from ._task import Task, encode, loss_weights
+from ._task import Task, check_pairs, encode, loss_weights, set_aside
 from ._truncation import MIN_LENGTH
 from ._unlabeled import Mask, split_marked
 from ._views import Normalizer, View
@@ -125,14 +125,14 @@ class BasePrefixClassifier(
         if X_full is not None:
             whole = self._checked(read_panel(X_full, "X_full"), "X_full")
             whole_pool = self._read_like(whole, X_unlabeled_full, "X_unlabeled_full", "X_full")
-            _check_pairs(panel, whole, "X", "X_full")
-            _check_pairs(pool, whole_pool, "X_unlabeled", "X_unlabeled_full")
+            check_pairs(panel, whole, "X", "X_full")
+            check_pairs(pool, whole_pool, "X_unlabeled", "X_unlabeled_full")
         elif X_unlabeled_full is not None:
             raise ValueError("X_unlabeled_full goes with X_full; whole series are X_unlabeled")
         if unlabeled is not None:
-            panel, pool = _part(panel, unlabeled, pool)
+            panel, pool = set_aside(panel, unlabeled, pool)
             if X_full is not None:
-                whole, whole_pool = _part(whole, unlabeled, whole_pool)
+                whole, whole_pool = set_aside(whole, unlabeled, whole_pool)
             else:
                 whole, whole_pool = panel, pool
             if sample_weight is not None:
@@ -429,19 +429,3 @@ class BasePrefixClassifier(
                 f"{self.n_timepoints_in_} features as input, or the first {self.prefix_length_}"
             )
         return panel
-
-
-def _part(panel: Panel, unlabeled: Mask, pool: Panel | None) -> tuple[Panel, Panel]:
-    """Labelled series, and the others with those of the pool."""
-    others = panel.take(np.flatnonzero(unlabeled))
-    labelled = panel.take(np.flatnonzero(~unlabeled))
-    return labelled, others if pool is None else join(others, pool)
-
-
-def _check_pairs(part: Panel | None, whole: Panel | None, part_name: str, name: str) -> None:
-    n_part, n_whole = (None if p is None else len(p) for p in (part, whole))
-    if n_part != n_whole:
-        raise ValueError(
-            f"{part_name} has {n_part or 'no'} series and {name} {n_whole or 'none'}; they are "
-            f"pairs, the same series in part and whole"
-        )

@@ -12,7 +12,7 @@ from sklearn.utils import assert_all_finite, column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
-from ._panel import Panel
+from ._panel import Panel, join
 from ._random import Seeds
 from .training import Checkpoints
 
@@ -156,3 +156,22 @@ def _check_class_weight(class_weight: Any, classes: NDArray[Any]) -> None:
                 f"class_weight={class_weight!r} has the weight {weight!r}; weights must be finite "
                 f"and must not be negative"
             )
+
+
+def set_aside(
+    panel: Panel, unlabeled: NDArray[np.bool_], pool: Panel | None
+) -> tuple[Panel, Panel]:
+    """Labelled series, and the others with those of the pool."""
+    others = panel.take(np.flatnonzero(unlabeled))
+    labelled = panel.take(np.flatnonzero(~unlabeled))
+    return labelled, others if pool is None else join(others, pool)
+
+
+def check_pairs(part: Panel | None, whole: Panel | None, part_name: str, name: str) -> None:
+    """Refuse parts and wholes that are not equally many, under the names that users know."""
+    n_part, n_whole = (None if p is None else len(p) for p in (part, whole))
+    if n_part != n_whole:
+        raise ValueError(
+            f"{part_name} has {n_part or 'no'} series and {name} {n_whole or 'none'}; they are "
+            f"pairs, the same series in part and whole"
+        )

@@ -131,7 +131,17 @@ def make_backbone(
 
 
 def starts_fitted(spec: BackboneSpec) -> bool:
-    """Whether a backbone's training starts from a classifier that is fitted in closed form."""
+    """Whether a backbone's training starts from a classifier that is fitted in closed form.
+
+    Parameters
+    ----------
+    spec : str, torch.nn.Module or callable
+        As for :func:`make_backbone`.
+
+    Returns
+    -------
+    bool
+    """
     factory: object = _BACKBONES.get(spec) if isinstance(spec, str) else spec
     while isinstance(factory, functools.partial):
         factory = factory.func
