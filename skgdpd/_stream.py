@@ -116,7 +116,8 @@ class StreamMixin(BasePrefixClassifier):
         if len(unknown):
             raise ValueError(
                 f"y has the labels {unknown.tolist()}, which are not among the classes "
-                f"{self.classes_.tolist()} of the first call"
+                f"{self.classes_.tolist()} of the first call; name all labels that will ever come "
+                f"in its classes"
             )
         return np.searchsorted(self.classes_, column)
 

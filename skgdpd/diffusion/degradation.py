@@ -127,9 +127,19 @@ class LearnedAlpha(Degradation):
 
 
 class MeasuredDegradation(Degradation):
-    """Base of the degradations that are measured, not learned."""
+    """Base of the degradations that are measured, not learned.
+
+    Attributes
+    ----------
+    measurement : LinearGaussian
+        What :meth:`calibrate` was told last.
+    """
 
     needs_measurement = True
+    measurement: LinearGaussian
+
+    def calibrate(self, measurement: LinearGaussian) -> None:
+        self.measurement = measurement
 
     def _constant(self, name: str, value: np.ndarray | Tensor) -> None:
         """Store a measured constant as a buffer of the prior's type, on its device."""
@@ -164,6 +174,7 @@ class MatchedNoise(MeasuredDegradation):
         return tuple(self.sampler.steps)
 
     def calibrate(self, measurement: LinearGaussian) -> None:
+        super().calibrate(measurement)
         schedule = self.latent.schedule
         A, R = measurement.A, measurement.R
         precision_A = np.linalg.solve(R, A)
@@ -209,6 +220,7 @@ class LinearGaussianPosterior(MeasuredDegradation):
     start: Tensor
 
     def calibrate(self, measurement: LinearGaussian) -> None:
+        super().calibrate(measurement)
         self.sampler = Renoise(self.latent.schedule, self.n_steps)
         A, R = measurement.A, measurement.R
         spectrum, axes = np.linalg.eigh(self.latent.covariance.double().cpu().numpy())

@@ -16,6 +16,7 @@ from joblib import Memory
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from .._docs import LinksToDocs
 from ..nets.student import StudentNet, StudentOutput
 from ..training import (
     Batch,
@@ -99,10 +100,17 @@ class Distillation(nn.Module):
         """Make anew what no tensor holds, when a training is continued after ``step.epoch``."""
 
 
-class Distiller(BaseEstimator):
+class Distiller(LinksToDocs, BaseEstimator):
     """Base of the distillers: parameters only."""
 
     _parameter_constraints: dict[str, list[Any]] = {}
+
+    def _validate_params(self) -> None:
+        """Refuse bad parameters, also those of the estimators among the parameters."""
+        super()._validate_params()
+        for value in self.get_params(deep=False).values():
+            if isinstance(value, BaseEstimator):
+                value._validate_params()
 
     def prepare(self, lesson: Lesson) -> Distillation:
         """Set up for one training."""

@@ -238,7 +238,17 @@ class TermNet(NeuralNet):
 
 
 def sum_terms(terms: Terms) -> Tensor:
-    """The training loss: the sum of its terms."""
+    """The training loss: the sum of its terms.
+
+    Parameters
+    ----------
+    terms : dict of str to Tensor of shape ()
+        Weighted, by name.
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
     values = iter(terms.values())
     total = next(values)
     for value in values:

@@ -96,6 +96,10 @@ def weighted_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = No
     weight : Tensor of shape (n,), optional
         Weight of each row, 0 where there is no label; mean 1 over the labelled rows of the
         training set. None where all rows are labelled and count the same.
+
+    Returns
+    -------
+    Tensor of shape ()
     """
     if weight is None:
         return F.cross_entropy(logits, y)
@@ -105,6 +109,20 @@ def weighted_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = No
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy against probabilities ``(n, n_classes)``, rows weighted if given."""
+    """Mean cross-entropy against probabilities.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Unnormalised log-probabilities.
+    targets : Tensor of shape (n, n_classes)
+        Probabilities.
+    weight : Tensor of shape (n,), optional
+        Weight of each row.
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
     losses = -(targets * torch.log_softmax(logits, -1)).sum(-1)
     return losses.mean() if weight is None else (losses * weight).mean()
