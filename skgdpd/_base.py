@@ -84,6 +84,7 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
     _parameter_constraints = NETWORK_CONSTRAINTS
 
     _train = staticmethod(train)
+    _needs_student = False  # whether _after_training does
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -277,12 +278,23 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
                 memory=memory,
                 checkpoints=task.checkpoints,
             )
+        self._after_training(task, module, rows, distillation, progress)
         self.history_.warmup_epochs = warmup
         self.history_.n_labeled = len(task.train)
         self.history_.n_unlabeled = 0 if task.pool is None else len(task.pool)
         self.network_ = SeriesNetwork(view, module, task.device, self.predict_batch_size)
         if task.checkpoints is not None:
             task.checkpoints.remove()
+
+    def _after_training(
+        self,
+        task: Task,
+        module: StudentNet,
+        rows: Rows,
+        distillation: Distillation | None,
+        progress: Progress,
+    ) -> None:
+        """Fit what needs the trained student."""
 
     def _measure(self, panel: Panel, X: Any) -> Panel:
         """Take the shape of what is fitted; checked series."""

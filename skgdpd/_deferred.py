@@ -47,8 +47,8 @@ class PutOff:
     def _train(
         self, module: Any, objective: Any, rows: Rows, config: Any, **settings: Any
     ) -> History:
-        if module.has_fixed_part:
-            # Its start is fitted on all rows and folded right after: nothing is left to share.
+        if module.has_fixed_part or self._needs_student:
+            # Of the first, the start is fitted on all rows and folded right after.
             self.run_, self.random_states_ = None, []
             return super()._train(module, objective, rows, config, **settings)  # type: ignore[misc]
         # Members share warm-ups by being trained together, and are done at once or not at all.

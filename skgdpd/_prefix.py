@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_memory
 
 from ._base import NETWORK_CONSTRAINTS, Task
 from ._docs import describe
+from ._linear_head import linear_head
 from ._network import fit_fixed_part, make_rows, softmax
 from ._panel import join
 from ._random import RandomState
@@ -213,7 +215,7 @@ class BaseDistilledClassifier(TaughtStreamMixin):
             )
         preparation = PREPARATION_SHARE * self.max_epochs
         teacher_epochs = self.max_epochs * n_networks(self.teacher)
-        total = teacher_epochs + preparation + self.max_epochs
+        total = teacher_epochs + preparation + self.max_epochs + self._units_after_training()
         with (
             Progress(total, visible=bool(self.verbose)) as progress,
             features_folder(memory) as folder,
@@ -233,6 +235,7 @@ class BaseDistilledClassifier(TaughtStreamMixin):
                     seed=task.seeds("prior"),
                     memory=memory,
                     progress=PartOfProgress(progress, preparation),
+                    teacher_head=partial(linear_head, knowledge),
                 )
                 with self._timed("preparation"):
                     distillation = distiller.prepare(lesson)
@@ -242,6 +245,10 @@ class BaseDistilledClassifier(TaughtStreamMixin):
                 self._train_student(task, view, module, rows, distillation, progress, shared)
         self.teacher_ = knowledge.teacher
         self.distillation_ = distillation.cpu()
+
+    def _units_after_training(self) -> float:
+        """What comes after the student's training, in its epochs, on the progress bar."""
+        return 0.0
 
     def _learn_from_teacher(
         self, task: Task, memory: Memory, progress: Progress, folder: str

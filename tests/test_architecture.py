@@ -20,10 +20,10 @@ LAYERS = [
     {"distillers"},
     {
         "_panel", "_truncation", "_unlabeled", "_ensemble", "_views", "_network", "_onnx",
-        "_teacher", "_prior_model", "_task", "_persistence", "_base", "_stream",
+        "_teacher", "_linear_head", "_generator", "_prior_model", "_task", "_persistence", "_base", "_stream",
         "datasets", "metrics",
     },
-    {"_prefix", "_prior", "_gdpd", "_paper"},
+    {"_prefix", "_prior", "_gdpd", "_gendd", "_paper"},
     {"_deferred", "_search"},
     {"plotting", "testing", "sktime"},
     {"benchmarking", "_demo", "_commands"},

@@ -8,6 +8,7 @@ which then turns each batch into named, weighted loss terms.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,6 +53,8 @@ class Lesson:
         Remembers fits that depend on the teacher alone.
     progress : Progress
         Advanced by one unit for whatever is fitted before the training.
+    teacher_head : callable, optional
+        Makes the linear layer by which the teacher classifies its features.
     """
 
     rows: Rows
@@ -61,6 +64,7 @@ class Lesson:
     seed: int
     memory: Memory
     progress: Progress
+    teacher_head: Callable[[], nn.Linear] | None = None
 
 
 class Distillation(nn.Module):
