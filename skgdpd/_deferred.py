@@ -42,6 +42,7 @@ class PutOff:
     """Mixin that makes of a classifier's training a :class:`Run`, to be trained later."""
 
     run_: Run | None
+    _needs_student: bool
     random_states_: list[torch.Tensor]
 
     def _train(

@@ -285,7 +285,8 @@ class GenDDClassifier(BaseDistilledClassifier):
         """Labels ``(n_samples,)`` of series, from their first part; X as in ``predict_proba``."""
         if self.deploy == "student_head":
             return super().predict(X)
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        numbers = self.predict_proba(X).argmax(1)
+        return self.classes_[numbers]
 
     def sample_features(self, X: Any) -> NDArray[np.float64]:
         """Features that the teacher may have of the whole series; X as in ``predict_proba``.
@@ -347,10 +348,11 @@ class GenDDClassifier(BaseDistilledClassifier):
         progress: Progress,
     ) -> None:
         for name in ("generator_", "generator_history_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         if self.deploy == "student_head":
             return
         assert isinstance(distillation, GenDDDistillation)
+        assert distillation.head is not None
         progress.stage("generator")
         with self._timed("generator"):
             self.generator_history_ = finish_generator(

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._truncation import PrefixTruncator
 from .._version import __version__
-from ..distillers import GDPD, FitNets, Hinton
+from ..distillers import GDPD, FitNets, GenDD, Hinton
 from . import kinds  # noqa: F401  registers what estimators are made of
 from .archive import check_target, read_model, write_model
 from .codec import CannotSaveError, Reader, Writer, register
@@ -114,7 +114,8 @@ def load(path: str | os.PathLike[str], *, student: Any = None) -> Any:
 
     Returns
     -------
-    GDPDClassifier, DistilledPrefixClassifier, PrefixClassifier or DiffusionFeaturePrior
+    GDPDClassifier, GenDDClassifier, DistilledPrefixClassifier, PrefixClassifier or
+    DiffusionFeaturePrior
         Fitted. On the same machine its predictions are those of the one saved, to the last bit.
 
     Raises
@@ -197,5 +198,5 @@ def _register_estimator(cls: type) -> None:
     register(cls, _parts, make)
 
 
-for own in (FitNets, GDPD, Hinton, PrefixTruncator):
+for own in (FitNets, GDPD, GenDD, Hinton, PrefixTruncator):
     _register_estimator(own)

@@ -158,8 +158,8 @@ def make_competitor(cell: Cell) -> CompetitorModel:
         clf, semi_supervised = _by_dotted_name(name, seed), False
     else:
         raise ValueError(
-            f"method={name!r} is none; allowed are base, gdpd, a distiller's name, "
-            f"{', '.join(named)}, or a classifier's dotted name"
+            f"method={name!r} is none; allowed are base, gdpd, gendd, gendd-head, a distiller's "
+            f"name, {', '.join(named)}, or a classifier's dotted name"
         )
     return CompetitorModel(clf, cell.earliness, cell.normalize, semi_supervised)
 

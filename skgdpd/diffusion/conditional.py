@@ -10,6 +10,8 @@ A fresh network answers 0, so the loss starts at 1, the variance of the noise.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -204,7 +206,7 @@ class ConditionalDiffusion(nn.Module):
         n_diffusion_steps: int = 1000,
     ) -> None:
         super().__init__()
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "n_features": n_features,
             "n_condition": n_condition,
             "token_width": token_width,
