@@ -31,7 +31,7 @@ from .training import (
 
 Doubles = NDArray[np.float64]
 
-AUTO_STEPS = 2000
+AUTO_STEPS = 500
 AUTO_MIN_EPOCHS = 20
 MAX_BATCH = 64
 
@@ -163,7 +163,7 @@ def finish_generator(
     rows : Rows
         The student's training rows.
     max_epochs : int or "auto"
-        How long; "auto" is 2000 steps, but 20 epochs at least.
+        How long; "auto" is 500 steps, but 20 epochs at least.
     lr, weight_decay : float
         Of AdamW; the rate falls along a cosine.
     seeds : tuple of int
@@ -182,6 +182,8 @@ def finish_generator(
     kept = {
         k: rows.tensors[k] for k in ("teacher_features", "y", "target_weight") if k in rows.tensors
     }
+    # Known states: a checkpoint is recognised by them, too.
+    distillation.train()
     student.eval()
     with torch.no_grad():
         parts = [

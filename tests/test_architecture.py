@@ -20,7 +20,8 @@ LAYERS = [
     {"distillers"},
     {
         "_panel", "_truncation", "_unlabeled", "_ensemble", "_views", "_network", "_onnx",
-        "_teacher", "_linear_head", "_generator", "_prior_model", "_task", "_persistence", "_base", "_stream",
+        "_teacher", "_linear_head", "_generator", "_prior_model", "_task", "_persistence", "_base",
+        "_stream",
         "datasets", "metrics",
     },
     {"_prefix", "_prior", "_gdpd", "_gendd", "_paper"},

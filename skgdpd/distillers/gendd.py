@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
 from ..diffusion import AffineCode, ConditionalDiffusion, principal_code, standardising_code
-from ..diffusion.conditional import token_width_of
+from ..diffusion.conditional import PredictionName, token_width_of
 from ..diffusion.schedule import ScheduleName
 from ..nets.student import StudentNet, StudentOutput
 from ..training import Batch, Step, Terms
@@ -133,6 +133,9 @@ class GenDD(Distiller):
         Noise levels.
     n_diffusion_steps : int, default=1000
         Their number, T.
+    prediction : {"v", "eps"}, default="v"
+        What the network is asked for: a mixture of noise and feature that turns with the level,
+        or the noise, as in the paper, from which features are drawn far worse; see the guide.
 
     References
     ----------
@@ -153,6 +156,7 @@ class GenDD(Distiller):
         "mixup": ["boolean"],
         "schedule": [StrOptions({"cosine", "linear"})],
         "n_diffusion_steps": [Interval(Integral, 2, None, closed="left")],
+        "prediction": [StrOptions({"v", "eps"})],
     }
 
     def __init__(
@@ -170,6 +174,7 @@ class GenDD(Distiller):
         mixup: bool = False,
         schedule: ScheduleName = "cosine",
         n_diffusion_steps: int = 1000,
+        prediction: PredictionName = "v",
     ) -> None:
         self.lambda_kd = lambda_kd
         self.contraction = contraction
@@ -184,6 +189,7 @@ class GenDD(Distiller):
         self.mixup = mixup
         self.schedule = schedule
         self.n_diffusion_steps = n_diffusion_steps
+        self.prediction = prediction
 
     def prepare(self, lesson: Lesson) -> GenDDDistillation:
         """Find the classes' centres and the code, and make the network."""
@@ -216,6 +222,7 @@ class GenDD(Distiller):
             self.depth,
             self.schedule,
             self.n_diffusion_steps,
+            self.prediction,
         ).to(features)
         diffusion.set_bounds(codes)
         return GenDDDistillation(self, diffusion, code, centroids, head)
