@@ -54,7 +54,7 @@ def test_it_learns(bumps):
     assert clf.score(X, y) > 0.9
     assert clf.set_params(deploy="student_head").score(X, y) > 0.9
     assert clf.history_["gendd"][0] > 0.9  # it starts at 1
-    assert clf.generator_history_["gendd"][-1] < 0.5
+    assert clf.generator_history_["gendd"][-1] < 0.6
     assert set(clf.fit_seconds_) == {"teacher", "preparation", "student", "generator"}
 
 

@@ -33,7 +33,7 @@ ESTIMATORS = [
     PrefixClassifier(**SMALL),
     DistilledPrefixClassifier(**SMALL),
     GDPDClassifier(**SMALL, prior=DiffusionFeaturePrior(encoder="pca", max_epochs=5)),
-    GenDDClassifier(**SMALL, hidden=16, generator_epochs=20, n_sampling_steps=4),
+    GenDDClassifier(**SMALL, hidden=16, generator_epochs=10, n_sampling_steps=3),
     DiffusionFeaturePrior(max_epochs=20),
     PrefixTruncator(),
 ]

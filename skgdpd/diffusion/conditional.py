@@ -274,9 +274,7 @@ class ConditionalDiffusion(nn.Module):
         eps = torch.randn(
             (*shape, self.n_features), dtype=u.dtype, device=u.device, generator=generator
         )
-        signal, noise = (
-            s[t][..., None] for s in (self.schedule.alpha_bar, self.schedule.complement)
-        )
+        signal, noise = self._shares(t)
         condition = self.denoiser.condition(z)
         if dropout:
             dropped = torch.rand(shape, device=u.device, generator=generator) < dropout
@@ -290,10 +288,12 @@ class ConditionalDiffusion(nn.Module):
         answer = self._guided(u_t, t, condition, guidance)
         if self.prediction == "eps":
             return answer
-        signal, noise = (
-            s[t][..., None] for s in (self.schedule.alpha_bar, self.schedule.complement)
-        )
+        signal, noise = self._shares(t)
         return noise.sqrt() * u_t + signal.sqrt() * answer
+
+    def _shares(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Shares of signal and noise ``(..., n, 1)`` at steps ``(..., n)``."""
+        return self.schedule.alpha_bar[t][..., None], self.schedule.complement[t][..., None]
 
     def _guided(self, u_t: Tensor, t: Tensor, condition: Tensor, guidance: float) -> Tensor:
         if guidance == 1:

@@ -19,6 +19,13 @@ SPREAD = torch.tensor(
 COVARIANCE = SPREAD @ SPREAD.T
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
 def directions(angles):
     """Conditions ``(n, 4)`` that layer normalisation multiplies by a constant."""
     return torch.stack([angles.cos(), angles.sin(), -angles.cos(), -angles.sin()], 1)
