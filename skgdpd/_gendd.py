@@ -94,7 +94,7 @@ class GenDDClassifier(BaseDistilledClassifier):
     generator_epochs : int or "auto", default="auto"
         How long the generator goes on training after the student's training, with the student's
         final weights, where ``deploy="sampled"``. "auto" is 500 steps, but 20 epochs at least;
-        2000 did no better.
+        1000 did no better.
     deploy : {"sampled", "student_head"}, default="sampled"
         Predict from generated features, or by the student's own classifier. What was fitted as
         "sampled" can be set to "student_head" without another fit.
