@@ -315,12 +315,14 @@ def test_in_a_pipeline_and_a_grid(bumps, tmp_path):
     assert len(list(tmp_path.glob("joblib/skgdpd/_teacher/*/*/output.pkl"))) == 5
 
 
-def test_in_our_own_search(bumps):
+def test_in_our_own_search(bumps, tmp_path):
     X, y = bumps
     search = GDPDSearchCV(GenDDClassifier(**SMALL), {"lambda_kd": [0.1, 1.0]}, cv=2, together=True)
     search.fit(X, y)
     assert search.n_together_ == 0
     best = clone(search.best_estimator_).fit(X, y)
+    best.save(tmp_path / "best.zip")
+    assert type(load(tmp_path / "best.zip")) is GenDDClassifier  # not the search's own
     np.testing.assert_array_equal(search.predict_proba(X), best.predict_proba(X))
 
 
