@@ -1,6 +1,7 @@
 """Early classification of time series, taught by a whole-series teacher (GDPD)."""
 
 from ._gdpd import GDPDClassifier
+from ._gendd import GenDDClassifier
 from ._panel import Recordings
 from ._paper import paper_parameters
 from ._persistence import load
@@ -16,6 +17,7 @@ __all__ = [
     "DistilledPrefixClassifier",
     "GDPDClassifier",
     "GDPDSearchCV",
+    "GenDDClassifier",
     "LabeledFolds",
     "PrefixClassifier",
     "PrefixTruncator",

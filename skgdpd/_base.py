@@ -89,6 +89,7 @@ class BasePrefixClassifier(
     _parameter_constraints = NETWORK_CONSTRAINTS
 
     _train = staticmethod(train)
+    _needs_student = False  # whether _after_training does
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -279,8 +280,8 @@ class BasePrefixClassifier(
             valid_rows = make_rows(view, valid, y=task.y[task.valid], weight=weight)
             valid_rows = add_fixed_part(module, valid_rows.to(task.device))
         progress.stage("student")
-        progress.reconstruct = lambda trained: SeriesNetwork(
-            view, copy.deepcopy(trained), task.device, self.predict_batch_size
+        progress.reconstruct = lambda trained: self._attributes_in_training(
+            SeriesNetwork(view, copy.deepcopy(trained), task.device, self.predict_batch_size)
         )
         warmup = 0 if distillation is None else distillation.warmup_epochs
         with self._timed("student"):
@@ -297,12 +298,27 @@ class BasePrefixClassifier(
                 memory=memory,
                 checkpoints=task.checkpoints,
             )
+        self._after_training(task, module, rows, distillation, progress)
         self.history_.warmup_epochs = warmup
         self.history_.n_labeled = len(task.train)
         self.history_.n_unlabeled = 0 if task.pool is None else len(task.pool)
         self.network_ = SeriesNetwork(view, module, task.device, self.predict_batch_size)
         if task.checkpoints is not None:
             task.checkpoints.remove()
+
+    def _attributes_in_training(self, network: SeriesNetwork) -> dict[str, Any]:
+        """With which the classifier predicts while its student is trained."""
+        return {"network_": network}
+
+    def _after_training(
+        self,
+        task: Task,
+        module: StudentNet,
+        rows: Rows,
+        distillation: Distillation | None,
+        progress: FitProgress,
+    ) -> None:
+        """Fit what needs the trained student."""
 
     def _measure(self, panel: Panel, X: Any) -> Panel:
         """Take the shape of what is fitted; checked series."""

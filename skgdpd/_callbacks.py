@@ -43,7 +43,7 @@ class FitProgress(Progress):
     total : float
         Units in all.
     stages : mapping of str to int or None
-        Epochs of each stage by name, None if not known; the last is the student's.
+        Epochs of each stage by name, None if not known.
     X, y, sample_weight
         As ``fit`` got them.
     """
@@ -67,7 +67,7 @@ class FitProgress(Progress):
         self._net: NeuralNet | None = None
         self._n_epochs = self._first = 0
         self.reconstruct: Callable[[Any], Any] | None = None
-        """From a network's module to ``network_``; set while the student trains."""
+        """From a network's module to fitted attributes; set while the student trains."""
 
     def __enter__(self) -> FitProgress:
         if hasattr(self._estimator, "_init_callback_context"):
@@ -94,7 +94,7 @@ class FitProgress(Progress):
         new = name in self._stages and name != self._stage
         if not self._heard or len(self._stages) == 1 or not new:
             return
-        self._stage = name
+        self._stage, self.reconstruct = name, None
         while len(self._tasks) > 1:
             self._end()
         n_epochs = self._stages[name]
@@ -119,7 +119,7 @@ class FitProgress(Progress):
         if self.reconstruct is None:
             self._end()
             return False
-        return self._end(lambda: {"network_": self.reconstruct(net.evaluated_module)})
+        return self._end(lambda: self.reconstruct(net.evaluated_module))
 
     def _begin(self, context: Any) -> None:
         self._tasks.append(context.call_on_fit_task_begin(estimator=self._estimator, **self._data))

@@ -112,7 +112,11 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
     fit.add_argument("data", metavar="DATA", help=f"{FILES} of labelled series")
     fit.add_argument("--out", required=True, metavar="MODEL", help="file to save the model to")
     fit.add_argument(
-        "--method", choices=("gdpd", "prefix"), default="gdpd", help="prefix: no teacher"
+        "--method",
+        choices=("gdpd", "gendd", "gendd-head", "prefix"),
+        default="gdpd",
+        help="gendd predicts from generated features, gendd-head by the student's own "
+        "classifier; prefix has no teacher",
     )
     fit.add_argument(
         "--earliness",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,17 @@ from ._atomic import replace_file
 from ._base import BasePrefixClassifier
 from ._files import read_file
 from ._gdpd import GDPDClassifier
+from ._gendd import GenDDClassifier
 from ._persistence import check_target, load
 from ._prefix import PrefixClassifier
 from .metrics import expected_calibration_error, macro_auc_prc
+
+TAUGHT: dict[str, Callable[..., Any]] = {
+    "gdpd": GDPDClassifier,
+    "gendd": GenDDClassifier,
+    "gendd-head": partial(GenDDClassifier, deploy="student_head"),
+}
+"""Methods with a teacher."""
 
 
 def fit(
@@ -38,8 +47,8 @@ def fit(
         The file; of one that has a training part and a test part, the training part.
     out : str
         For the model.
-    method : {"gdpd", "prefix"}, default="gdpd"
-        With a teacher, or without.
+    method : {"gdpd", "gendd", "gendd-head", "prefix"}, default="gdpd"
+        With a teacher, in one of three ways, or without.
     teacher : sequence of str, optional
         Backbones.
     unlabeled : str, optional
@@ -58,12 +67,14 @@ def fit(
     if method == "prefix":
         if teacher is not None or unlabeled is not None:
             given = "--teacher" if teacher is not None else "--unlabeled"
-            raise ValueError(f"{given} goes with --method gdpd; --method prefix has no teacher")
+            raise ValueError(
+                f"{given} goes with --method {', '.join(TAUGHT)}; --method prefix has no teacher"
+            )
         model: Any = PrefixClassifier(**params).fit(X, y)
     else:
         names = None if teacher is None else list(teacher)
         spec = names[0] if names is not None and len(names) == 1 else names
-        model = GDPDClassifier(spec, **params).fit(X, y, pool)
+        model = TAUGHT[method](spec, **params).fit(X, y, pool)
     model.save(out)
     taught = "" if pool is None else f" and {len(pool)} without a label"
     return (

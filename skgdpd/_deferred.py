@@ -42,13 +42,14 @@ class PutOff:
     """Mixin that makes of a classifier's training a :class:`Run`, to be trained later."""
 
     run_: Run | None
+    _needs_student: bool
     random_states_: list[torch.Tensor]
 
     def _train(
         self, module: Any, objective: Any, rows: Rows, config: Any, **settings: Any
     ) -> History:
-        if module.has_fixed_part:
-            # Its start is fitted on all rows and folded right after: nothing is left to share.
+        if module.has_fixed_part or self._needs_student:
+            # Of the first, the start is fitted on all rows and folded right after.
             self.run_, self.random_states_ = None, []
             return super()._train(module, objective, rows, config, **settings)  # type: ignore[misc]
         # Members share warm-ups by being trained together, and are done at once or not at all.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sklearn.utils.validation import check_memory
 from ._base import NETWORK_CONSTRAINTS, Task
 from ._callbacks import FitProgress, with_callbacks
 from ._docs import describe
+from ._linear_head import linear_head
 from ._network import fit_fixed_part, make_rows, softmax
 from ._panel import join
 from ._random import RandomState
@@ -209,19 +211,19 @@ class BaseDistilledClassifier(TaughtStreamMixin):
         task = self._start(X, y, **data)
         distiller = self._make_distiller(task)
         distiller._validate_params()
-        path = isinstance(self.memory, os.PathLike)
-        memory = check_memory(os.fspath(self.memory) if path else self.memory)
+        memory = self.memory
+        memory = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
         if self.memory is not None and not self._has_seed():
             warnings.warn(
                 f"memory is of no use with random_state={self.random_state!r}: every fit draws "
                 f"another split and teacher; give an int to share teachers between fits",
-                UserWarning,
                 stacklevel=4,
             )
         preparation = PREPARATION_SHARE * self.max_epochs
         teacher_epochs = self.max_epochs * n_networks(self.teacher)
-        total = teacher_epochs + preparation + self.max_epochs
-        stages = {"teacher": teacher_epochs, "prior": None, "student": self.max_epochs}
+        finishing, later = self._later_stages()
+        total = teacher_epochs + preparation + self.max_epochs + finishing
+        stages = {"teacher": teacher_epochs, "prior": None, "student": self.max_epochs, **later}
         with (
             FitProgress(self, total, stages, X, y, data.get("sample_weight")) as progress,
             features_folder(memory) as folder,
@@ -243,6 +245,7 @@ class BaseDistilledClassifier(TaughtStreamMixin):
                     seed=task.seeds("prior"),
                     memory=memory,
                     progress=PartOfProgress(progress, preparation),
+                    teacher_head=partial(linear_head, knowledge),
                 )
                 with self._timed("preparation"):
                     distillation = distiller.prepare(lesson)
@@ -252,6 +255,10 @@ class BaseDistilledClassifier(TaughtStreamMixin):
                 self._train_student(task, view, module, rows, distillation, progress, shared)
         self.teacher_ = knowledge.teacher
         self.distillation_ = distillation.cpu()
+
+    def _later_stages(self) -> tuple[float, dict[str, int | None]]:
+        """Units on the progress bar, and epochs by name, of what follows the student."""
+        return 0.0, {}
 
     def _learn_from_teacher(
         self, task: Task, memory: Memory, progress: Progress, folder: str

@@ -20,6 +20,7 @@ from skgdpd import (
     DistilledPrefixClassifier,
     GDPDClassifier,
     GDPDSearchCV,
+    GenDDClassifier,
     PrefixClassifier,
 )
 from skgdpd.distillers import Hinton
@@ -34,6 +35,7 @@ CLASSIFIERS = [
     PrefixClassifier(**SMALL),
     DistilledPrefixClassifier(Hinton(), **SMALL),
     GDPDClassifier(**SMALL, prior=PRIOR),
+    GenDDClassifier(**SMALL, generator_epochs=2),
 ]
 
 
@@ -92,8 +94,10 @@ def test_tasks_begin_and_end_in_order_and_change_nothing(bumps, clf):
     else:
         stages = [task for what, task, _ in heard.events if what == "end" and task != "epoch"]
         prior = ["prior"] if isinstance(clf, GDPDClassifier) else []
-        assert stages == ["teacher", *prior, "student", "fit"]
-        assert len(heard.ended("epoch")) == 4 + 3 * len(prior) + 4
+        generator = ["generator"] if isinstance(clf, GenDDClassifier) else []
+        assert stages == ["teacher", *prior, "student", *generator, "fit"]
+        if not generator:
+            assert len(heard.ended("epoch")) == 4 + 3 * len(prior) + 4
     # Each of the student's epochs, and the whole.
     assert len(heard.scores) == 5
     assert heard.scores[-1] == accuracy_score(y, plain.predict(X))

@@ -14,6 +14,7 @@ from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
     GDPDClassifier,
+    GenDDClassifier,
     PrefixClassifier,
 )
 from skgdpd.distillers import FitNets
@@ -27,6 +28,7 @@ CLASSIFIERS = [
     DistilledPrefixClassifier(FitNets(), **SMALL),
     GDPDClassifier(**SMALL, prior=PRIOR),
     GDPDClassifier(**SMALL, prior=clone(PRIOR).set_params(degradation="learned-alpha")),
+    GenDDClassifier(**SMALL, generator_epochs=5, n_sampling_steps=4),
 ]
 
 

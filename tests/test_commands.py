@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, log_loss
 
 import skgdpd._commands
 import skgdpd._prior_model
-from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier, load
+from skgdpd import DiffusionFeaturePrior, GDPDClassifier, GenDDClassifier, PrefixClassifier, load
 from skgdpd._cli import main
 from skgdpd.metrics import expected_calibration_error, macro_auc_prc
 
@@ -43,7 +43,7 @@ def rows_of(text):
     return list(csv.reader(io.StringIO(text)))
 
 
-@pytest.mark.parametrize("method", ["gdpd", "prefix"])
+@pytest.mark.parametrize("method", ["gdpd", "gendd", "gendd-head", "prefix"])
 def test_fit_is_the_estimators_own(tmp_path, bumps, data, capsys, method):
     out = tmp_path / "model.zip"
     given = ["--method", method, "--seed", "3", "--earliness", "0.5"]
@@ -51,8 +51,13 @@ def test_fit_is_the_estimators_own(tmp_path, bumps, data, capsys, method):
     text, progress = capsys.readouterr()
     assert "of 2 classes, fitted to 60 series; it sees 20 of 40 time points" in text
     assert progress == ""
-    cls = {"gdpd": GDPDClassifier, "prefix": PrefixClassifier}[method]
-    own = cls(student="lstm1-8", max_epochs=2, earliness=0.5, random_state=3).fit(*bumps)
+    cls, more = {
+        "gdpd": (GDPDClassifier, {}),
+        "gendd": (GenDDClassifier, {}),
+        "gendd-head": (GenDDClassifier, {"deploy": "student_head"}),
+        "prefix": (PrefixClassifier, {}),
+    }[method]
+    own = cls(student="lstm1-8", max_epochs=2, earliness=0.5, random_state=3, **more).fit(*bumps)
     opened = load(out)
     assert type(opened) is cls
     np.testing.assert_array_equal(opened.predict_proba(bumps[0]), own.predict_proba(bumps[0]))

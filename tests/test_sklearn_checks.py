@@ -16,6 +16,7 @@ from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
     GDPDClassifier,
+    GenDDClassifier,
     PrefixClassifier,
     PrefixTruncator,
 )
@@ -32,6 +33,7 @@ ESTIMATORS = [
     PrefixClassifier(**SMALL),
     DistilledPrefixClassifier(**SMALL),
     GDPDClassifier(**SMALL, prior=DiffusionFeaturePrior(encoder="pca", max_epochs=5)),
+    GenDDClassifier(**SMALL, hidden=16, generator_epochs=10, n_sampling_steps=3),
     DiffusionFeaturePrior(max_epochs=20),
     PrefixTruncator(),
 ]

@@ -50,6 +50,7 @@ from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
     GDPDClassifier,
+    GenDDClassifier,
     PrefixClassifier,
     PrefixTruncator,
     Recordings,
@@ -116,8 +117,13 @@ def names_of(results):
 
 
 def test_one_setting_of_each_classifier_is_checked():
-    assert set(CHECKED) == {"PrefixClassifier", "DistilledPrefixClassifier", "GDPDClassifier"}
-    assert len(SktimeClassifier.create_test_instances_and_names()[0]) == 3
+    assert set(CHECKED) == {
+        "PrefixClassifier",
+        "DistilledPrefixClassifier",
+        "GDPDClassifier",
+        "GenDDClassifier",
+    }
+    assert len(SktimeClassifier.create_test_instances_and_names()[0]) == 4
 
 
 def test_no_tag_turns_sktimes_checks_off():
@@ -160,7 +166,7 @@ def test_sktimes_whole_suite_of_checks():
     assert not not_passed(results)
     assert names_of(results) == set(_get_test_names_for_obj(SktimeClassifier))
     assert len(results) >= 337
-    for number in range(3):
+    for number in range(4):
         assert sum(f"SktimeClassifier-{number}" in name for name in results) >= 80
 
 
@@ -182,6 +188,7 @@ def test_a_classifier_of_sktimes_as_teacher(bumps, gdpd, freeze):
         PrefixClassifier(**SMALL),
         DistilledPrefixClassifier(**SMALL),
         GDPDClassifier(**SMALL, prior=PRIOR),
+        GenDDClassifier(**SMALL, generator_epochs=2, n_sampling_steps=4),
     ],
     ids=lambda e: type(e).__name__,
 )

@@ -12,6 +12,7 @@ from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
     GDPDClassifier,
+    GenDDClassifier,
     PrefixClassifier,
 )
 from skgdpd.datasets import make_bumps
@@ -24,6 +25,7 @@ TAUGHT = [
     GDPDClassifier(prior=PRIOR, warmup_epochs=0, **QUICK),
     DistilledPrefixClassifier(**QUICK),
     DistilledPrefixClassifier(FitNets(), **QUICK),
+    GenDDClassifier(generator_epochs=2, n_sampling_steps=4, **QUICK),
 ]
 CLASSIFIERS = [PrefixClassifier(**QUICK), *TAUGHT]
 

@@ -22,6 +22,7 @@ from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
     GDPDClassifier,
+    GenDDClassifier,
     PrefixClassifier,
     PrefixTruncator,
 )
@@ -63,6 +64,7 @@ def test_there_are_many_checks_and_each_says_what_it_is_for():
         PrefixClassifier(**SMALL),
         DistilledPrefixClassifier(**SMALL),
         GDPDClassifier(**SMALL, prior=PRIOR),
+        GenDDClassifier(**SMALL, hidden=16, generator_epochs=2, n_sampling_steps=4),
     ]
 )
 def test_our_classifiers(estimator, check):

@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._truncation import PrefixTruncator
 from .._version import __version__
-from ..distillers import GDPD, FitNets, Hinton
+from ..distillers import GDPD, FitNets, GenDD, Hinton
 from . import kinds  # noqa: F401  registers what estimators are made of
 from .archive import check_target, read_model, write_model
-from .codec import CannotSaveError, Reader, Writer, register
+from .codec import KINDS, CannotSaveError, Reader, Writer, register
 
 __all__ = ["Saveable", "check_target", "load"]
 
@@ -37,9 +37,9 @@ class Saveable:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # A search makes subclasses for its own use, of the same names.
-        new = cls.__name__ not in {known.__name__ for known in REGISTERED}
-        if new and cls.__module__.split(".")[0] == __name__.split(".")[0]:
+        # A search makes classes of the same names, which no file means.
+        ours = cls.__module__.split(".")[0] == __name__.split(".")[0]
+        if ours and cls.__name__ not in KINDS:
             _register_estimator(cls)
 
     def save(
@@ -116,7 +116,8 @@ def load(path: str | os.PathLike[str], *, student: Any = None) -> Any:
 
     Returns
     -------
-    GDPDClassifier, DistilledPrefixClassifier, PrefixClassifier or DiffusionFeaturePrior
+    GDPDClassifier, GenDDClassifier, DistilledPrefixClassifier, PrefixClassifier or
+    DiffusionFeaturePrior
         Fitted. On the same machine its predictions are those of the one saved, to the last bit.
 
     Raises
@@ -199,5 +200,5 @@ def _register_estimator(cls: type) -> None:
     register(cls, _parts, make)
 
 
-for own in (FitNets, GDPD, Hinton, PrefixTruncator):
+for own in (FitNets, GDPD, GenDD, Hinton, PrefixTruncator):
     _register_estimator(own)

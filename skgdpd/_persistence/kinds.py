@@ -8,6 +8,7 @@ import torch
 
 from .._device import resolve_device
 from .._ensemble import EnsembleTeacher
+from .._generator import FeatureGenerator
 from .._network import SeriesNetwork
 from .._prior_model import FeatureHead
 from .._teacher import NetworkTeacher, TeacherPlan
@@ -15,6 +16,7 @@ from .._views import Normalizer, View
 from ..diffusion import (
     AffineCode,
     BottleneckDenoiser,
+    ConditionalDiffusion,
     FiLMDenoiser,
     LatentDiffusion,
     LinearGaussian,
@@ -97,6 +99,29 @@ def _make_code(state: dict[str, Any], reader: Reader) -> AffineCode:
     return AffineCode(**state).eval()
 
 
+def _take_diffusion(diffusion: ConditionalDiffusion) -> dict[str, Any]:
+    return {"settings": diffusion.settings, "module": dict(diffusion.state_dict())}
+
+
+def _make_diffusion(state: dict[str, Any], reader: Reader) -> ConditionalDiffusion:
+    with isolated_random_state(0, CPU):
+        diffusion = ConditionalDiffusion(**state["settings"])
+    diffusion.load_state_dict(state["module"])
+    return diffusion.eval().requires_grad_(False)
+
+
+def _take_linear(linear: torch.nn.Linear) -> dict[str, Any]:
+    return dict(linear.state_dict())
+
+
+def _make_linear(state: dict[str, Any], reader: Reader) -> torch.nn.Linear:
+    weight = state["weight"]
+    with isolated_random_state(0, CPU):
+        linear = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=weight.dtype)
+    linear.load_state_dict(state)
+    return linear.requires_grad_(False)
+
+
 def _take_head(head: FeatureHead) -> dict[str, Any]:
     return {name: getattr(head, name) for name in HEAD}
 
@@ -109,11 +134,13 @@ def _make_head(state: dict[str, Any], reader: Reader) -> FeatureHead:
 
 
 for cls in (
-    EnsembleTeacher, History, LinearGaussian, NetworkTeacher, Normalizer, TeacherPlan,
-    TrainingConfig, View,
+    EnsembleTeacher, FeatureGenerator, History, LinearGaussian, NetworkTeacher, Normalizer,
+    TeacherPlan, TrainingConfig, View,
 ):  # fmt: skip
     register(cls)
 register(SeriesNetwork, _take_network, _make_network)
 register(LatentDiffusion, _take_latent, _make_latent)
+register(ConditionalDiffusion, _take_diffusion, _make_diffusion)
+register(torch.nn.Linear, _take_linear, _make_linear)
 register(AffineCode, lambda code: dict(code.state_dict()), _make_code)
 register(FeatureHead, _take_head, _make_head)

@@ -26,7 +26,8 @@ def add_comparisons(commands: Any) -> None:
     cells.add_argument("--sets", nargs="+", required=True, metavar="NAME",
                        help="files' stems in --data, or sktime:NAME")  # fmt: skip
     cells.add_argument("--methods", nargs="+", required=True, metavar="METHOD",
-                       help="base, gdpd, a distiller, each with :STUDENT:TEACHER if wanted; "
+                       help="base, gdpd, gendd, gendd-head, a distiller, each with "
+                       ":STUDENT:TEACHER if wanted; "
                        "minirocket, logistic, extra-trees, self-training, label-spreading; "
                        "a dotted name")  # fmt: skip
     cells.add_argument("--earliness", nargs="+", type=float, default=[0.2], metavar="F")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import distillers
 from .._gdpd import GDPDClassifier
+from .._gendd import GenDDClassifier
 from .._paper import paper_parameters
 from .._prefix import DistilledPrefixClassifier, PrefixClassifier
 from .._prior import DiffusionFeaturePrior
@@ -25,6 +26,13 @@ WEIGHT_DECAYS = (1e-3, 1e-2, 1e-1)
 
 LAMBDAS = (0.1, 1.0, 10.0)
 """What a distiller chooses from: the paper's values of lambda_KD."""
+
+CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "gdpd": (GDPDClassifier, {}),
+    "gendd": (GenDDClassifier, {}),
+    "gendd-head": (GenDDClassifier, {"deploy": "student_head"}),
+}
+"""Methods that are classifiers of their own."""
 
 
 class Model(Protocol):
@@ -97,8 +105,9 @@ def make_method(
     ----------
     cell : Cell
         Its ``method`` is ``KIND[:STUDENT[:TEACHER]]``, where KIND is ``base`` (no teacher),
-        ``gdpd``, or a distiller's name in lower case, and STUDENT and TEACHER are backbones (the
-        protocol's by default); or the name of a competitor, see
+        ``gdpd``, ``gendd`` (predicting from generated features) or ``gendd-head`` (by the
+        student's own classifier), or a distiller's name in lower case, and STUDENT and TEACHER
+        are backbones (the protocol's by default); or the name of a competitor, see
         :func:`~skgdpd.benchmarking.competitors.make_competitor`.
     memory : str or None
         Where teachers and priors are kept.
@@ -118,8 +127,7 @@ def make_method(
         If there is no such method.
     """
     kind, *names = cell.method.split(":")
-    known = {"base", "gdpd", *available_distillers()}
-    if kind not in known:
+    if kind not in {"base", *CLASSIFIERS, *available_distillers()}:
         yield {}, make_competitor(cell)
         return
     if len(names) > 2:
@@ -131,7 +139,7 @@ def make_method(
     if not cell.search:
         yield {}, PrefixModel(clf)
         return
-    if kind not in ("base", "gdpd"):
+    if kind != "base" and kind not in CLASSIFIERS:
         searched = f"distiller__{searched}"
     if searched not in clf.get_params():
         yield {}, PrefixModel(clf)
@@ -160,8 +168,9 @@ def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, dev
     params |= {"memory": memory, "teacher": teacher} if teacher else {"memory": memory}
     if cell.protocol != "default" and not teacher:
         params["teacher"] = None
-    if kind == "gdpd":
-        return GDPDClassifier(**params)
+    if kind in CLASSIFIERS:
+        cls, settings = CLASSIFIERS[kind]
+        return _make(cls, params | settings)
     return _make(DistilledPrefixClassifier, params | {"distiller": _distiller(kind)})
 
 

@@ -6,6 +6,7 @@ feature steers that walk, which turns the prior into a posterior.
 """
 
 from .code import AffineCode, AutoEncoder, CodeName, principal_code, standardising_code
+from .conditional import ConditionalDiffusion
 from .degradation import (
     Degradation,
     LearnedAlpha,
@@ -28,6 +29,7 @@ __all__ = [
     "AutoEncoder",
     "BottleneckDenoiser",
     "CodeName",
+    "ConditionalDiffusion",
     "Degradation",
     "DegradationName",
     "DenoiserName",

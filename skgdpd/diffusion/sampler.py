@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .schedule import NoiseSchedule
 
@@ -90,7 +90,7 @@ class Sampler:
 
     def run(
         self,
-        denoiser: nn.Module,
+        denoiser: Callable[[Tensor, Tensor], Tensor],
         x: Tensor,
         noise: NoiseSource,
         restore: Restoration | None = None,

@@ -6,6 +6,7 @@ from .decoupled import DIST, DKD
 from .diffkd import DiffKD
 from .features import VID, FitNets
 from .gdpd import GDPD
+from .gendd import GenDD
 from .logits import TTM, WTTM, Hinton
 from .relations import PKT, RKD
 from .rows import RowDistiller
@@ -27,6 +28,7 @@ __all__ = [
     "Distillation",
     "Distiller",
     "FitNets",
+    "GenDD",
     "GeneralisedDistillation",
     "GroundTruthMixing",
     "Hinton",

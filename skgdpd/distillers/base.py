@@ -8,7 +8,7 @@ which then turns each batch into named, weighted loss terms.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,6 +54,8 @@ class Lesson:
         Remembers fits that depend on the teacher alone.
     progress : Progress
         Advanced by one unit for whatever is fitted before the training.
+    teacher_head : callable, optional
+        Makes the linear layer by which the teacher classifies its features.
     """
 
     rows: Rows
@@ -63,6 +65,7 @@ class Lesson:
     seed: int
     memory: Memory
     progress: Progress
+    teacher_head: Callable[[], nn.Linear] | None = None
 
 
 class Distillation(nn.Module):

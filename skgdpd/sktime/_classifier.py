@@ -15,6 +15,7 @@ from torch import nn
 
 from .._base import BasePrefixClassifier
 from .._gdpd import GDPDClassifier
+from .._gendd import GenDDClassifier
 from .._panel import Recordings, read_panel
 from .._prefix import DistilledPrefixClassifier, PrefixClassifier
 from .._prior import DiffusionFeaturePrior
@@ -35,9 +36,10 @@ class SktimeClassifier(BaseClassifier):
     ----------
     estimator : classifier
         :class:`~skgdpd.PrefixClassifier`, :class:`~skgdpd.DistilledPrefixClassifier`,
-        :class:`~skgdpd.GDPDClassifier`, or a scikit-learn classifier of 3-D arrays with
-        ``predict_proba`` made of them, a search, say. Its parameters are reached as
-        ``estimator__lr`` or, where no other has the same name, as ``lr``.
+        :class:`~skgdpd.GDPDClassifier`, :class:`~skgdpd.GenDDClassifier`, or a scikit-learn
+        classifier of 3-D arrays with ``predict_proba`` made of them, a search, say. Its
+        parameters are reached as ``estimator__lr`` or, where no other has the same name, as
+        ``lr``.
 
     Attributes
     ----------
@@ -217,7 +219,7 @@ class SktimeClassifier(BaseClassifier):
         Returns
         -------
         list of dict
-            One for each of the three classifiers.
+            One for each of the four classifiers.
         """
         small: dict[str, Any] = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0}
         prior = DiffusionFeaturePrior(encoder="pca", max_epochs=2)
@@ -225,6 +227,7 @@ class SktimeClassifier(BaseClassifier):
             {"estimator": PrefixClassifier(**small, earliness=0.5)},
             {"estimator": DistilledPrefixClassifier(**small, earliness=6, missing="mask")},
             {"estimator": GDPDClassifier(**small, earliness=0.7, prior=prior)},
+            {"estimator": GenDDClassifier(**small, n_sampling_steps=4, generator_epochs=2)},
         ]
 
 

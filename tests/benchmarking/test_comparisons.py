@@ -125,7 +125,7 @@ def test_minirocket_takes_any_prefix(folder):
 
 
 def test_every_method_has_the_same_number_of_tries():
-    for kind in ("base", "gdpd", "hinton", "fitnets"):
+    for kind in ("base", "gdpd", "gendd", "gendd-head", "hinton", "fitnets"):
         cell = Cell("a", kind, 0.2, search=True)
         searched = [params for params, _ in make_method(cell, None, "cpu")]
         assert len(searched) == 3
@@ -143,6 +143,8 @@ def test_backbones_and_protocol_reach_the_classifier():
     assert (clf.earliness, clf.normalize) == (0.2, "prefix")
     paper = made("gdpd:lstm2-32", 0.2, "none", protocol="paper")
     assert (paper.max_epochs, paper.resample_length, paper.teacher) == (600, 100, None)
+    assert made("gendd:fcn", 0.2).deploy == "sampled"
+    assert made("gendd-head:fcn", 0.2).deploy == "student_head"
     assert made("base", 0.2, protocol="reference").lr_schedule == "halving-per-batch"
 
 

@@ -16,13 +16,15 @@ from skgdpd.nets.student import StudentOutput
 PRIOR = DiffusionFeaturePrior(denoiser="gmm", encoder="pca", degradation="learned-alpha")
 
 WITH_PRIOR = {"gdpd", "diffkd"}
+ASLEEP = {"gendd"}
+"""Whose network starts with zeros, so that nothing is learned from it in the first step."""
 DISTILLERS = {
     name: cls(PRIOR, warmup_epochs=0) if name in WITH_PRIOR else cls()
     for name, cls in available_distillers().items()
 }
 # From the first epoch: its guesses are then those of a student that has learned nothing.
 DISTILLERS["selfteacher"].set_params(first_stage=0.01)
-PURE = sorted(set(DISTILLERS) - WITH_PRIOR)
+PURE = sorted(set(DISTILLERS) - WITH_PRIOR - ASLEEP)
 """Whose loss is a function of the batch, but for noise from the step's generator."""
 
 SHIFT_BLIND = ["hinton", "dkd", "dist", "ttm", "wttm"]

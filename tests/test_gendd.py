@@ -1,0 +1,384 @@
+"""GenDDClassifier: predictions from generated features of the teacher."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skgdpd import (
+    DistilledPrefixClassifier,
+    GDPDSearchCV,
+    GenDDClassifier,
+    PrefixClassifier,
+    load,
+)
+from skgdpd._linear_head import linear_head
+from skgdpd._teacher import Knowledge
+from skgdpd.distillers import GenDD
+from skgdpd.nets.student import StudentNet
+from skgdpd.training import checkpoint
+from skgdpd.training.net import TermNet
+
+SMALL = {
+    "student": "lstm1-8",
+    "max_epochs": 6,
+    "random_state": 0,
+    "hidden": 16,
+    "generator_epochs": 10,
+    "n_sampling_steps": 4,
+}
+
+
+def flat(classifier):
+    return make_pipeline(FunctionTransformer(np.reshape, kw_args={"shape": (-1, 40)}), classifier)
+
+
+@pytest.fixture(scope="module")
+def fitted(bumps):
+    return GenDDClassifier(**SMALL).fit(*bumps)
+
+
+# Learning
+
+
+def test_it_learns(bumps):
+    X, y = bumps
+    settings = {"generator_epochs": 100, "n_sampling_steps": 16, "earliness": 0.7, "hidden": 32}
+    clf = GenDDClassifier(**{**SMALL, "student": "fcn", "max_epochs": 12, **settings}).fit(X, y)
+    assert clf.score(X, y) > 0.9
+    assert clf.set_params(deploy="student_head").score(X, y) > 0.9
+    assert clf.history_["gendd"][0] > 0.9  # it starts at 1
+    assert clf.generator_history_["gendd"][-1] < 0.6
+    assert set(clf.fit_seconds_) == {"teacher", "preparation", "student", "generator"}
+
+
+def test_draws_of_full_contraction_are_centres(bumps):
+    X, y = bumps
+    settings = {"contraction": 1.0, "generator_epochs": 300, "n_sampling_steps": 16}
+    clf = GenDDClassifier(**{**SMALL, **settings, "hidden": 32}).fit(X, y)
+    draws = clf.sample_features(X).reshape(-1, 8)
+    centres = clf.distillation_.centroids.numpy()
+    gap = np.linalg.norm(centres[0] - centres[1])
+    nearest = np.linalg.norm(draws[:, None] - centres, axis=2).min(1)
+    assert np.median(nearest) < 0.1 * gap
+
+
+def test_the_student_learns_from_the_generator(bumps):
+    X, y = bumps
+    head = {**SMALL, "deploy": "student_head"}
+    taught, alone = (GenDDClassifier(**head, lambda_kd=value).fit(X, y) for value in (1.0, 0.0))
+    assert "gendd" not in alone.history_
+    assert not np.array_equal(taught.embed(X), alone.embed(X))
+    # Without it, the student is the one that has no teacher.
+    few = {name: SMALL[name] for name in ("student", "max_epochs", "random_state")}
+    plain = PrefixClassifier(**few).fit(X, y)
+    assert alone.history_["ce"][0] == pytest.approx(plain.history_["ce"][0], rel=1e-6)
+
+
+def test_the_student_is_the_same_however_it_is_deployed(bumps, fitted):
+    X, y = bumps
+    head = clone(fitted).set_params(deploy="student_head").fit(X, y)
+    np.testing.assert_array_equal(head.embed(X), fitted.embed(X))
+    both = [head, clone(fitted).fit(X, y).set_params(deploy="student_head")]
+    np.testing.assert_array_equal(*(clf.predict_proba(X) for clf in both))
+    same = DistilledPrefixClassifier(
+        GenDD(hidden=16), student="lstm1-8", max_epochs=6, random_state=0
+    ).fit(X, y)
+    np.testing.assert_array_equal(head.predict_proba(X), same.predict_proba(X))
+    assert not hasattr(head, "generator_")
+
+
+def test_what_was_fitted_for_its_head_has_no_generator(bumps, fitted):
+    X, y = bumps
+    clf = clone(fitted).set_params(deploy="student_head").fit(X, y).set_params(deploy="sampled")
+    for method in (clf.predict, clf.predict_proba, clf.sample_features):
+        with pytest.raises(ValueError, match="needs a generator, and this classifier"):
+            method(X)
+    # And a second fit leaves none of the first.
+    again = clone(fitted).fit(X, y).set_params(deploy="student_head").fit(X, y)
+    assert not hasattr(again, "generator_")
+    assert not hasattr(again, "generator_history_")
+
+
+# Predicting
+
+
+def test_probabilities_are_the_mean_of_the_teachers_classifier_over_draws(bumps, fitted):
+    X, _ = bumps
+    draws = fitted.sample_features(X)
+    assert draws.shape == (60, 5, 8)
+    head = fitted.teacher_.network_.module.head
+    logits = torch.from_numpy(draws) @ head.weight.T.double() + head.bias.double()
+    expected = torch.softmax(logits, -1).mean(1)
+    np.testing.assert_allclose(fitted.predict_proba(X), expected.numpy(), atol=1e-12)
+
+
+def test_a_series_gets_the_same_probabilities_in_every_company(bumps, fitted):
+    X, _ = bumps
+    together = fitted.predict_proba(X)
+    np.testing.assert_array_equal(together, fitted.predict_proba(X))
+    alone = np.concatenate([fitted.predict_proba(X[i : i + 1]) for i in range(10)])
+    np.testing.assert_allclose(alone, together[:10], rtol=0, atol=1e-6)
+    small = clone_fitted(fitted, predict_batch_size=7)
+    np.testing.assert_allclose(small.predict_proba(X), together, rtol=0, atol=1e-6)
+
+
+def clone_fitted(clf, **params):
+    other = clone(clf)
+    vars(other).update(vars(clf))
+    return other.set_params(**params)
+
+
+def test_drawing_in_parts_changes_nothing(bumps, fitted, monkeypatch):
+    X, _ = bumps
+    whole = fitted.predict_proba(X)
+    monkeypatch.setattr("skgdpd._generator.MAX_NUMBERS", 500)
+    np.testing.assert_allclose(fitted.predict_proba(X), whole, rtol=0, atol=1e-12)
+
+
+def test_what_may_be_set_after_the_fit(bumps, fitted):
+    X, _ = bumps
+    plain = fitted.predict_proba(X)
+    for params in (
+        {"n_posterior_samples": 2},
+        {"n_sampling_steps": 8},
+        {"guidance": 2.0},
+        {"guidance": 0.0},
+    ):
+        clf = clone_fitted(fitted, **params)
+        assert not np.array_equal(clf.predict_proba(X), plain)
+    # Without guidance all series are drawn alike.
+    free = clone_fitted(fitted, guidance=0.0).predict_proba(X)
+    np.testing.assert_allclose(free, np.repeat(free[:1], 60, 0), atol=1e-12)
+    with pytest.raises(ValueError, match="'guidance' parameter"):
+        clone_fitted(fitted, guidance=-1).predict(X)
+
+
+def test_one_draw_is_among_five(bumps, fitted):
+    X, _ = bumps
+    several = clone_fitted(fitted, n_posterior_samples=3).sample_features(X)
+    assert several.std(1).mean() > 0
+
+
+def test_the_same_seed_gives_the_same_bits(bumps, fitted):
+    X, y = bumps
+    state = torch.get_rng_state()
+    again = clone(fitted).fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    np.testing.assert_array_equal(again.sample_features(X), fitted.sample_features(X))
+    assert torch.equal(torch.get_rng_state(), state)
+    other = clone(fitted).set_params(random_state=1).fit(X, y)
+    assert not np.array_equal(other.predict_proba(X), fitted.predict_proba(X))
+
+
+# Teachers
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        "fcn",
+        flat(LogisticRegression()),
+        flat(RandomForestClassifier(20)),
+        make_pipeline(FunctionTransformer(np.reshape, kw_args={"shape": (-1, 40)}),
+                      StandardScaler(), LogisticRegression()),
+        ["lstm1-8", flat(LogisticRegression())],
+    ],
+    ids=["network", "linear", "forest", "scaled", "ensemble"],
+)  # fmt: skip
+def test_every_kind_of_teacher_has_a_classifier_of_its_features(bumps, teacher):
+    X, y = bumps
+    clf = GenDDClassifier(teacher, **SMALL).fit(X, y)
+    features = torch.from_numpy(np.asarray(clf.teacher_.embed(X), dtype=np.float64))
+    guess = clf.classes_[clf.generator_.head(features).argmax(1).numpy()]
+    own = clf.teacher_.classes_[clf.teacher_.predict_proba(X).argmax(1)]
+    assert (guess == own).mean() > 0.9
+    np.testing.assert_allclose(clf.predict_proba(X).sum(1), 1)
+
+
+def test_the_classifier_of_linear_teachers_is_recovered():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(200, 6)).astype(np.float32)
+    weight = rng.normal(size=(3, 6))
+    logits = features @ weight.T + [0.3, -0.2, 0.0]
+    log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    for known, wanted in [(features, logits), (log_p.astype(np.float32), log_p)]:
+        head = linear_head(Knowledge(None, known, log_p))
+        found = torch.softmax(head(torch.from_numpy(known).double()), 1).numpy()
+        expected = np.exp(wanted) / np.exp(wanted).sum(1, keepdims=True)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_classifier_of_ours_as_frozen_teacher(bumps):
+    X, y = bumps
+    teacher = PrefixClassifier("lstm1-8", earliness=1.0, max_epochs=8, random_state=0).fit(X, y)
+    clf = GenDDClassifier(FrozenEstimator(teacher), **SMALL).fit(X, y)
+    assert clf.sample_features(X[:2]).shape == (2, 5, 8)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"centroid": "classifier_weight"},
+        {"mixup": True},
+        {"prediction": "eps"},
+        {"joint": True},
+        {"token_width": 2},
+        {"encoder": "pca"},
+        {"contraction": 0.0},
+        {"class_weight": "balanced"},
+        {"validation_fraction": 0.0},
+        {"student": "rocket", "teacher": "lstm1-8"},
+    ],
+    ids=lambda p: "-".join(p),
+)
+def test_every_setting_trains_and_predicts(bumps, params):
+    X, y = bumps
+    clf = GenDDClassifier(**{**SMALL, **params}).fit(X, y)
+    assert np.isfinite(clf.history_["loss"]).all()
+    np.testing.assert_allclose(clf.predict_proba(X).sum(1), 1)
+
+
+# Series without a label
+
+
+def test_recordings_without_a_label_teach(bumps):
+    X, y = bumps
+    few, pool = slice(0, 20), slice(20, 60)
+    clf = GenDDClassifier(**SMALL).fit(X[few], y[few], X_unlabeled=X[pool])
+    assert (clf.history_.n_labeled, clf.history_.n_unlabeled) == (16, 40)
+    alone = GenDDClassifier(**SMALL).fit(X[few], y[few])
+    assert not np.array_equal(alone.predict_proba(X), clf.predict_proba(X))
+    marked = y.astype(object)
+    marked[pool] = "?"
+    same = GenDDClassifier(**SMALL, unlabeled="?").fit(X, marked)
+    np.testing.assert_array_equal(same.predict_proba(X), clf.predict_proba(X))
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"contraction": 1.1}, "'contraction' parameter.*1.1"),
+        ({"centroid": "median"}, "'centroid' parameter"),
+        ({"deploy": "both"}, "'deploy' parameter"),
+        ({"prediction": "x"}, "'prediction' parameter"),
+        ({"n_sampling_steps": 0}, "'n_sampling_steps' parameter"),
+        ({"generator_epochs": "long"}, "'generator_epochs' parameter"),
+        ({"token_width": 3}, "token_width=3 doesn't divide the 8 features"),
+        ({"token_width": 4, "joint": True}, "token_width=4 with joint=True"),
+    ],
+)
+def test_bad_parameters_are_named_before_the_student_is_trained(bumps, params, words):
+    with pytest.raises(ValueError, match=words):
+        GenDDClassifier(**{**SMALL, **params}).fit(*bumps)
+
+
+def test_a_graph_makes_no_draws(fitted, tmp_path):
+    with pytest.raises(ValueError, match="a graph makes no draws"):
+        fitted.export_onnx(tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_graph_of_the_students_own_classifier(bumps, fitted, tmp_path):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    clf = clone_fitted(fitted, deploy="student_head")
+    path = tmp_path / "model.onnx"
+    clf.export_onnx(path)
+    prefix = bumps[0][:, :, : clf.prefix_length_].astype(np.float32)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    found = session.run(["probabilities"], {"prefix": prefix})[0]
+    np.testing.assert_allclose(found, clf.predict_proba(bumps[0]), atol=1e-5)
+
+
+# Among others
+
+
+def test_in_a_pipeline_and_a_grid(bumps, tmp_path):
+    X, y = bumps
+    clf = GenDDClassifier(**{**SMALL, "memory": str(tmp_path)})
+    pipeline = make_pipeline(FunctionTransformer(np.negative), clf)
+    grid = {"genddclassifier__lambda_kd": [0.1, 1.0], "genddclassifier__contraction": [0.7, 0.9]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
+    assert search.predict_proba(X).shape == (60, 2)
+    assert np.isfinite(cross_val_score(clf, X, y, cv=2)).all()
+    assert len(list(tmp_path.glob("joblib/skgdpd/_teacher/*/*/output.pkl"))) == 5
+
+
+def test_in_our_own_search(bumps, tmp_path):
+    X, y = bumps
+    search = GDPDSearchCV(GenDDClassifier(**SMALL), {"lambda_kd": [0.1, 1.0]}, cv=2, together=True)
+    search.fit(X, y)
+    assert search.n_together_ == 0
+    best = clone(search.best_estimator_).fit(X, y)
+    best.save(tmp_path / "best.zip")
+    assert type(load(tmp_path / "best.zip")) is GenDDClassifier  # not the search's own
+    np.testing.assert_array_equal(search.predict_proba(X), best.predict_proba(X))
+
+
+@pytest.mark.parametrize("include", [(), ("teacher",)])
+@pytest.mark.parametrize("encoder", ["identity", "pca"])
+def test_there_and_back(bumps, tmp_path, include, encoder):
+    X, y = bumps
+    clf = GenDDClassifier(**SMALL, encoder=encoder).fit(X, y)
+    clf.save(tmp_path / "model.zip", include=include)
+    opened = load(tmp_path / "model.zip")
+    np.testing.assert_array_equal(opened.predict_proba(X), clf.predict_proba(X))
+    np.testing.assert_array_equal(opened.sample_features(X), clf.sample_features(X))
+    np.testing.assert_array_equal(opened.embed(X), clf.embed(X))
+    assert hasattr(opened, "teacher_") == bool(include)
+    for clf_ in (clf, opened):
+        clf_.set_params(deploy="student_head")
+    np.testing.assert_array_equal(opened.predict_proba(X), clf.predict_proba(X))
+
+
+def test_a_model_without_a_generator_is_saved_without(bumps, tmp_path, fitted):
+    head = clone(fitted).set_params(deploy="student_head").fit(*bumps)
+    head.save(tmp_path / "head.zip")
+    fitted.save(tmp_path / "sampled.zip")
+    sizes = [(tmp_path / f"{name}.zip").stat().st_size for name in ("head", "sampled")]
+    assert sizes[0] < sizes[1]
+    np.testing.assert_array_equal(
+        load(tmp_path / "head.zip").predict_proba(bumps[0]), head.predict_proba(bumps[0])
+    )
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_fit_killed_while_the_generator_is_finished_goes_on_there(
+    bumps, tmp_path, monkeypatch, fitted
+):
+    X, y = bumps
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
+    original = TermNet.train_step
+    trained = []
+
+    def step(net, batch, **kwargs):
+        own = not isinstance(net.module_, StudentNet)
+        if own and trained.count(True) == 15 and "dead" not in trained:
+            trained.append("dead")
+            raise Killed
+        trained.append(own)
+        return original(net, batch, **kwargs)
+
+    monkeypatch.setattr(TermNet, "train_step", step)
+    clf = clone(fitted).set_params(checkpoint_dir=tmp_path)
+    with pytest.raises(Killed):
+        clf.fit(X, y)
+    before = len(trained)
+    clf.fit(X, y)
+    assert False not in trained[before:]  # neither teacher nor student was trained again
+    np.testing.assert_array_equal(clf.predict_proba(X), fitted.predict_proba(X))
+    assert list(tmp_path.iterdir()) == []
