@@ -4,6 +4,9 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
 
 # One thread, before torch is imported: the gallery's networks are small.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -83,7 +86,7 @@ if os.environ.get("SKGDPD_INTERSPHINX"):
 warnings.filterwarnings("error", module=r"skgdpd(\.|$)")
 
 
-def skip_member(app, what, name, member, skip, options):
+def skip_member(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any) -> bool:
     """Leave out what classes inherit from other packages, which have pages of their own."""
     function = getattr(member, "fget", None) or getattr(member, "__func__", member)
     module = getattr(function, "__module__", None) or ""
@@ -91,6 +94,6 @@ def skip_member(app, what, name, member, skip, options):
     return True if foreign or name.endswith(("_request", "_routing")) else skip
 
 
-def setup(app):
+def setup(app: Sphinx) -> None:
     """Called by sphinx."""
     app.connect("autodoc-skip-member", skip_member)
