@@ -27,6 +27,12 @@ docs: $(DOCS_READY)
 	$(BIN)/python -m sphinx -W --keep-going --quiet docs docs/_build/html
 	$(BIN)/python docs/check_pages.py docs/_build/html
 
+# Wheel and source archive, and what is in them.
+dist: $(READY)
+	rm -rf dist build
+	$(BIN)/python -m build --quiet --outdir dist .
+	$(BIN)/python .ci/check_dist.py dist
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,dev]"
