@@ -24,7 +24,7 @@ lint: $(READY)
 
 # Pages, reference and gallery, in docs/_build/html; warnings are errors.
 docs: $(DOCS_READY)
-	$(BIN)/python -m sphinx -W --keep-going --quiet docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going --quiet --jobs 2 docs docs/_build/html
 	$(BIN)/python docs/check_pages.py docs/_build/html
 
 # Wheel and source archive, and what is in them.

@@ -21,16 +21,18 @@ PROBE = """<script>
 addEventListener("load", () => {
   const width = document.documentElement.clientWidth;
   const wide = document.documentElement.scrollWidth - width;
-  const inBox = (e) => { for (let p = e.parentElement; p && p !== document.body;
-    p = p.parentElement) if (getComputedStyle(p).overflowX !== "visible") return true;
-    return false; };
-  const who = wide > 0 ? [...document.querySelectorAll("main *")].filter(
-    (e) => e.getBoundingClientRect().right > width + 1 && !inBox(e)).slice(0, 3).map(
-    (e) => e.tagName + "." + e.className) : [];
-  const undrawn = [...document.images].filter((i) => i.complete && !i.naturalWidth
-    ).map((i) => i.getAttribute("src"));
-  parent.postMessage(
-    `PROBE width=${width} over=${wide} ${who.join(" ")} undrawn=${undrawn.join(" ")} END`, "*");
+  const boxed = (e) => {
+    for (let p = e.parentElement; p && p !== document.body; p = p.parentElement)
+      if (getComputedStyle(p).overflowX !== "visible") return true;
+    return false;
+  };
+  const who = wide <= 0 ? [] : [...document.querySelectorAll("main *")]
+    .filter((e) => e.getBoundingClientRect().right > width + 1 && !boxed(e))
+    .slice(0, 3).map((e) => e.tagName + "." + e.className);
+  const undrawn = [...document.images].filter((i) => i.complete && !i.naturalWidth)
+    .map((i) => i.getAttribute("src"));
+  const said = [`PROBE width=${width} over=${wide}`, ...who, "undrawn=" + undrawn.join(" ")];
+  parent.postMessage(said.join(" ") + " END", "*");
 });
 </script>"""
 
@@ -51,13 +53,18 @@ class Page(HTMLParser):
         self.anchors.update(found[name] for name in ("id", "name") if found.get(name))
         if ATTRIBUTES.get(tag) in found:
             self.targets.append(found[ATTRIBUTES[tag]])
-        if tag == "img" and not found.get("alt"):
+        if tag == "img" and "alt" not in found:
             self.bare_pictures.append(found.get("src", ""))
+
+
+def pages_of(root: Path) -> list[Path]:
+    """The pages under a folder; the theme's own templates are none."""
+    return [path for path in sorted(root.rglob("*.html")) if "_static" not in path.parts]
 
 
 def check_links(root: Path) -> list[str]:
     """Say which links under a folder lead nowhere, and which pictures have no words."""
-    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(root.rglob("*.html"))}
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in pages_of(root)}
     if not pages:
         return [f"{root}: no pages"]
     faults = []
@@ -86,10 +93,7 @@ def look(browser: str, path: Path, root: Path) -> list[str]:
     probe = path.with_name(f"probe-{path.name}")
     frame = path.with_name(f"frame-{path.name}")
     listen = "addEventListener('message', (e) => { document.title = e.data; });"
-    script = PROBE.replace("document.title =", "parent.postMessage(").replace(
-        "END`, " * ");", "END`, '*');"
-    )
-    probe.write_text(text.replace("</head>", script + "</head>"), encoding="utf-8")
+    probe.write_text(text.replace("</head>", PROBE + "</head>"), encoding="utf-8")
     frame.write_text(
         f"<script>{listen}</script><iframe style='border:0' width={PHONE} height=800 "
         f"src='{probe.name}'></iframe>",
@@ -126,9 +130,7 @@ def main() -> int:
     options = parser.parse_args()
     root = options.root.resolve()
     faults = check_links(root)
-    pages = sorted(
-        p for p in root.rglob("*.html") if p.name not in ("genindex.html", "search.html")
-    )
+    pages = pages_of(root)
     if options.browser:
         with ThreadPoolExecutor(options.jobs) as pool:
             for found in pool.map(lambda path: look(options.browser, path, root), pages):

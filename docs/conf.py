@@ -54,6 +54,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "plot_gallery": "True",
     "min_reported_time": 1,
+    "parallel": 2,
 }
 
 html_theme = "pydata_sphinx_theme"
