@@ -83,6 +83,8 @@ def test_every_page_is_in_the_index():
     listed = {f"{line}.md" for line in toctrees.splitlines() if line and line[0] != ":"}
     pages = {str(p.relative_to(DOCS)) for p in PAGES if p.is_relative_to(DOCS)} - {"index.md"}
     assert pages <= listed, "add the page to a toctree of docs/index.md"
+    # Sphinx makes these itself, and would write over a page of that name.
+    assert not pages & {"search.md", "genindex.md", "modindex.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
