@@ -35,7 +35,7 @@ from ._truncation import MIN_LENGTH
 from ._unlabeled import Mask, split_marked
 from ._views import Normalizer, View
 from .distillers.base import Distillation, StudentObjective
-from .nets import make_backbone, takes_lengths
+from .nets import make_backbone, starts_fitted, takes_lengths
 from .nets.student import StudentNet
 from .training import Checkpoints, Progress, Rows, TrainingConfig, train
 
@@ -55,7 +55,7 @@ NETWORK_CONSTRAINTS: dict[str, Any] = {
     "lr_schedule": [
         StrOptions({"one-cycle", "cosine", "constant", "halving", "halving-per-batch"})
     ],
-    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
     "precision": [StrOptions({"float32", "bf16"})],
     "early_stopping": [Interval(Integral, 1, None, closed="left"), None],
     "earliness_of": [StrOptions({"longest", "own"})],
@@ -127,7 +127,7 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
             if sample_weight is not None:
                 sample_weight = _check_sample_weight(sample_weight, unlabeled)[~unlabeled]
         seeds = Seeds(self.random_state)
-        train, valid = stratified_split(labels, self.validation_fraction, seeds("split"))
+        train, valid = stratified_split(labels, self._resolved_fraction(), seeds("split"))
         weight, class_weight = loss_weights(
             labels, self.classes_, train, self.class_weight, sample_weight
         )
@@ -146,6 +146,12 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
             device=device,
             checkpoints=self._make_checkpoints(),
         )
+
+    def _resolved_fraction(self) -> float:
+        fraction: float | str = self.validation_fraction
+        if not isinstance(fraction, str):
+            return fraction
+        return 0.0 if starts_fitted(self.student) and self.early_stopping is None else 0.2
 
     def _make_checkpoints(self) -> Checkpoints | None:
         if self.checkpoint_dir is None:

@@ -119,7 +119,7 @@ class GDPDClassifier(BaseDistilledClassifier):
         optimizer: str = "adamw",
         lr_schedule: str = "one-cycle",
         weight_averaging: float = 5.0,
-        validation_fraction: float = 0.2,
+        validation_fraction: float | str = "auto",
         early_stopping: int | None = None,
         class_weight: dict[Any, float] | str | None = None,
         normalize: Normalization | None = "train",

@@ -22,6 +22,8 @@ from ._extras import require
 from ._network import SeriesNetwork
 from ._version import __version__
 from ._views import View
+from .nets.minirocket import MiniRocket
+from .nets.minirocket_graph import MiniRocketGraph
 
 OPSET = 18
 """The operators' version; runtimes since 2023 know it."""
@@ -121,7 +123,7 @@ def export_onnx(
             "earliness_of='own' on series of unequal length can't be exported: a graph has one "
             "prefix length; fit with earliness_of='longest'"
         )
-    graph = PrefixGraph(view, copy.deepcopy(network.module).cpu()).eval()
+    graph = PrefixGraph(view, _traceable(copy.deepcopy(network.module).cpu())).eval()
     # Two rows, since a batch of one would be taken for a constant.
     example = torch.zeros(2, n_channels, view.n_seen_)
     with torch.inference_mode(False), torch.no_grad(), _quiet():
@@ -146,6 +148,14 @@ def export_onnx(
     onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     replace_file(path, model.SerializeToString())
+
+
+def _traceable(module: nn.Module) -> nn.Module:
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, MiniRocket):
+                setattr(parent, name, MiniRocketGraph(child))
+    return module
 
 
 def _as_json(label: Any) -> Any:

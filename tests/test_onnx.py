@@ -39,7 +39,7 @@ def assert_same(clf, prefixes, path):
 @pytest.mark.parametrize(
     "backbone",
     [
-        pytest.param(name, marks=() if name in (QUICK, "fcn") else pytest.mark.slow)
+        pytest.param(name, marks=() if name in (QUICK, "fcn", "rocket") else pytest.mark.slow)
         for name in available_backbones()
     ],
 )
@@ -69,6 +69,16 @@ def test_what_the_view_does_is_in_the_graph(how, tmp_path):
         X[::3, 0, 2:4] = np.nan
     clf = PrefixClassifier(QUICK, earliness=0.5, max_epochs=1, random_state=0, **how).fit(X, y)
     assert_same(clf, X[:, :, :10], tmp_path / "model.onnx")
+
+
+@pytest.mark.slow
+def test_series_used_for_the_biases_of_rocket_stay_on_their_side(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(12, 3, 40)), np.arange(12) % 2
+    clf = PrefixClassifier("rocket", earliness=0.6, max_epochs=1, random_state=0).fit(X, y)
+    assert_same(clf, X[:, :, : clf.prefix_length_], tmp_path / "model.onnx")
+    short = PrefixClassifier("rocket", earliness=0.1, max_epochs=1, random_state=0).fit(X, y)
+    assert_same(short, X[:, :, : short.prefix_length_], tmp_path / "model.onnx")
 
 
 def test_the_students_of_teachers_are_exported(bumps, tmp_path):

@@ -24,7 +24,7 @@ from skgdpd import (
 )
 from skgdpd._random import Seeds
 from skgdpd._split import stratified_split
-from skgdpd.nets import Hybrid, Rocket, make_backbone
+from skgdpd.nets import Hybrid, Rocket, make_backbone, starts_fitted
 from skgdpd.nets.closed_form import PENALTIES, ridge, span
 from skgdpd.nets.minirocket import HEAVY_TAPS, N_KERNELS, MiniRocket, fit_dilations
 
@@ -342,7 +342,7 @@ def test_fixed_features_are_computed_once(bumps, monkeypatch):
         return original(self, x, lengths)
 
     monkeypatch.setattr(MiniRocket, "forward", counting)
-    PrefixClassifier(**SMALL).fit(X, y)
+    PrefixClassifier(**SMALL, validation_fraction=0.2).fit(X, y)
     probe, *fit = rows
     assert probe == 2
     assert len(fit) <= 3
@@ -351,7 +351,7 @@ def test_fixed_features_are_computed_once(bumps, monkeypatch):
 
 def test_what_is_fixed_is_fitted_on_the_training_part_only(bumps):
     X, y = bumps
-    clf = PrefixClassifier(**{**SMALL, "normalize": None})
+    clf = PrefixClassifier(**{**SMALL, "normalize": None}, validation_fraction=0.2)
     codes = np.unique(y, return_inverse=True)[1]
     train, valid = stratified_split(codes, 0.2, Seeds(0)("split"))
     other = X.copy()
@@ -507,3 +507,26 @@ strict = {"xfail_strict": True} if "xfail_strict" in inspect.signature(
 )
 def test_scikit_learn_check(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    ("student", "more", "fraction"),
+    [
+        (TINY, {}, 0.0),
+        (TINY, {"early_stopping": 2}, 0.2),
+        ("lstm1-8", {}, 0.2),
+    ],
+    ids=["closed form", "it stops early", "from nothing"],
+)
+def test_validation_series_are_set_apart_where_an_epoch_is_chosen(student, more, fraction, bumps):
+    X, y = bumps
+    params = {**SMALL, "student": student, **more}
+    found = PrefixClassifier(**params).fit(X, y)
+    expected = PrefixClassifier(**params, validation_fraction=fraction).fit(X, y)
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    assert (found.history_.best_epoch is None) == (fraction == 0)
+
+
+def test_backbones_that_start_fitted_are_known_by_name_class_and_part():
+    assert all(map(starts_fitted, ["rocket", "hybrid", Rocket, TINY, partial(TINY), Rocket(1, 9)]))
+    assert not any(map(starts_fitted, ["fcn", "no such name", torch.nn.Linear(2, 2), len]))

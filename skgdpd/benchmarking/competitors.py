@@ -25,6 +25,9 @@ Array = NDArray[Any]
 MIN_LENGTH = 9
 """MiniRocket's kernels are that long; shorter prefixes are stretched."""
 
+MIN_LENGTH_ELSEWHERE = 10
+"""For classifiers of other packages, some of which apply such kernels to differences."""
+
 
 class CompetitorModel:
     """A classifier of arrays, given prefixes of equal length without gaps.
@@ -38,6 +41,8 @@ class CompetitorModel:
     normalize : {"train", "prefix", "none"}
         ``"prefix"`` gives each prefix, channel by channel, mean 0 and deviation 1. Otherwise
         values are as they are; scaling by training statistics is the classifier's own affair.
+    min_length : int, default=9
+        Shorter prefixes are stretched to it.
     semi_supervised : bool, default=False
         Whether it takes series without labels, marked by -1.
     """
@@ -47,11 +52,17 @@ class CompetitorModel:
     classes: Array
 
     def __init__(
-        self, clf: Any, earliness: float, normalize: str, semi_supervised: bool = False
+        self,
+        clf: Any,
+        earliness: float,
+        normalize: str,
+        min_length: int = MIN_LENGTH,
+        semi_supervised: bool = False,
     ) -> None:
         self.clf = clf
         self.earliness = earliness
         self.normalize = normalize
+        self.min_length = min_length
         self.semi_supervised = semi_supervised
         self.seconds: dict[str, float] = {}
 
@@ -81,7 +92,7 @@ class CompetitorModel:
         if self.normalize == "prefix":
             deviation = views.std(2, keepdims=True)
             views = (views - views.mean(2, keepdims=True)) / np.where(deviation, deviation, 1)
-        return resample(views, MIN_LENGTH) if self.length < MIN_LENGTH else views
+        return resample(views, self.min_length) if self.length < self.min_length else views
 
 
 class _Rocket(TransformerMixin, BaseEstimator):
@@ -152,16 +163,18 @@ def make_competitor(cell: Cell) -> CompetitorModel:
             True,
         ),
     }
+    min_length = MIN_LENGTH
     if name in named:
         clf, semi_supervised = named[name]
     elif "." in name:
         clf, semi_supervised = _by_dotted_name(name, seed), False
+        min_length = MIN_LENGTH_ELSEWHERE
     else:
         raise ValueError(
             f"method={name!r} is none; allowed are base, gdpd, a distiller's name, "
             f"{', '.join(named)}, or a classifier's dotted name"
         )
-    return CompetitorModel(clf, cell.earliness, cell.normalize, semi_supervised)
+    return CompetitorModel(clf, cell.earliness, cell.normalize, min_length, semi_supervised)
 
 
 def _by_dotted_name(name: str, seed: int) -> Any:

@@ -55,6 +55,8 @@ def run_cell(cell: Cell, folder: str | None, memory: str | None, device: str) ->
         With the traceback if an exception was raised; KeyboardInterrupt is passed on.
     """
     record = Record(cell, versions=VERSIONS)
+    # Some classifiers start numba's threads and with them OpenMP's, which torch uses, too.
+    n_threads = torch.get_num_threads()
     try:
         scenario = make_scenario(load_data(cell.data, folder), cell)
         for params, model in make_method(cell, memory, device):
@@ -72,6 +74,8 @@ def run_cell(cell: Cell, folder: str | None, memory: str | None, device: str) ->
     except Exception:
         record.error = traceback.format_exc()
         record.candidates = []
+    finally:
+        torch.set_num_threads(n_threads)
     return record
 
 

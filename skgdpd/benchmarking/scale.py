@@ -54,6 +54,7 @@ def scale_table(sizes: Sequence[int], methods: Sequence[str], n_epochs: int, fol
         "| own memory (MB) | with mapped pages (MB) |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
+    Path(folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as here:
         for n in sizes:
             path = write_series(Path(here) / "X.npy", n)

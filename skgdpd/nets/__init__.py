@@ -2,7 +2,13 @@
 
 from .convolution import convolution_method
 from .layers import Backbone
-from .registry import available_backbones, make_backbone, register_backbone, takes_lengths
+from .registry import (
+    available_backbones,
+    make_backbone,
+    register_backbone,
+    starts_fitted,
+    takes_lengths,
+)
 from .rocket import Hybrid, Rocket
 
 __all__ = [
@@ -13,5 +19,6 @@ __all__ = [
     "convolution_method",
     "make_backbone",
     "register_backbone",
+    "starts_fitted",
     "takes_lengths",
 ]

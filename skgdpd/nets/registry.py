@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable
 
@@ -113,6 +114,14 @@ def make_backbone(spec: BackboneSpec, n_channels: int, n_timepoints: int) -> nn.
     backbone.n_features = _find_n_features(backbone, n_channels, n_timepoints)  # type: ignore[assignment]
     backbone.registered_name = spec if isinstance(spec, str) else None  # type: ignore[assignment]
     return backbone
+
+
+def starts_fitted(spec: BackboneSpec) -> bool:
+    """Whether a backbone's training starts from a classifier that is fitted in closed form."""
+    factory: object = _BACKBONES.get(spec) if isinstance(spec, str) else spec
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    return hasattr(factory, "fit_fixed")
 
 
 def takes_lengths(backbone: nn.Module) -> bool:

@@ -4,6 +4,8 @@ import csv
 
 import numpy as np
 import pytest
+import torch
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import roc_auc_score
 
 from skgdpd.benchmarking.__main__ import main
@@ -299,3 +301,22 @@ def test_roc_auc_is_the_binary_one_for_two_classes():
     expected = roc_auc_score(y, p)
     found = score(y, np.stack([1 - p, p], 1), np.array([0, 1]))["roc_auc"]
     assert found == pytest.approx(expected)
+
+
+class Greedy(DummyClassifier):
+    """Changes torch's threads, as numba does that some classifiers use."""
+
+    def fit(self, X, y):
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        return super().fit(X, y)
+
+
+def test_a_competitor_leaves_torchs_threads_to_the_next(folder, monkeypatch):
+    monkeypatch.setattr("sklearn.dummy.Greedy", Greedy, raising=False)
+    before = torch.get_num_threads()
+    try:
+        record = run_cell(Cell("Bumps", "sklearn.dummy.Greedy", 0.9), folder, None, "cpu")
+        assert record.error is None
+        assert torch.get_num_threads() == before
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,71 @@
+"""MiniRocket as a graph of standard operations, for export."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .minirocket import HEAVY_TAPS, N_KERNELS, MiniRocket, _long_enough, _paddings, _taps
+
+AT_ONCE = 8
+"""Biases compared in one operation: few enough for the memory, enough for a small graph."""
+
+
+class MiniRocketGraph(nn.Module):
+    """The features of a fitted transform, by operations whose shapes don't depend on the batch.
+
+    The sums have the transform's own order, so that what lies at a bias, as training series do,
+    lies on the same side of it.
+
+    Parameters
+    ----------
+    transform : MiniRocket
+        Fitted.
+    """
+
+    def __init__(self, transform: MiniRocket) -> None:
+        super().__init__()
+        self.dilations = transform.dilations
+        self.n_channels = transform.n_channels
+        self.channels = [[slot.tolist() for slot in own.T] for own in transform.channels.cpu()]
+        biases = transform.biases.split([N_KERNELS * count for count in transform.n_biases])
+        self.biases = [part.view(N_KERNELS, -1) for part in biases]
+        self.whole = [[False] * N_KERNELS for _ in self.dilations]
+        for i, kinds in enumerate(self.whole):
+            for kernels, whole in _paddings(i):
+                for kernel in kernels:
+                    kinds[kernel] = whole
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Features ``(n, n_features)`` of series ``(n, n_channels, n_timepoints)``."""
+        x = _long_enough(x)
+        parts = [
+            self._shares(self._convolve(x, i, dilation), i, 4 * dilation)
+            for i, dilation in enumerate(self.dilations)
+        ]
+        return torch.cat(parts, 1)
+
+    def _convolve(self, x: Tensor, i: int, dilation: int) -> Tensor:
+        # The channel after the last is what a kernel with fewer channels than others adds.
+        base, tripled = _taps(torch.cat([x, torch.zeros_like(x[:, :1])], 1), dilation)
+        total: Tensor | None = None
+        for slot in self.channels[i]:
+            output = base[:, slot]
+            for j in range(3):
+                output = output + tripled[:, slot, HEAVY_TAPS[:, j].tolist()]
+            total = output if total is None else total + output
+        assert total is not None
+        return total
+
+    def _shares(self, output: Tensor, i: int, margin: int) -> Tensor:
+        n_timepoints = output.shape[2]
+        inner = slice(margin, -margin) if n_timepoints > 2 * margin else slice(None)
+        whole = torch.tensor(self.whole[i])[:, None]
+        shares = []
+        for biases in self.biases[i].split(AT_ONCE, 1):
+            above = (output[:, :, None] > biases[:, :, None]).to(output.dtype)
+            inside = above[:, :, :, inner]
+            shares.append(
+                torch.where(whole, above.sum(3) / n_timepoints, inside.sum(3) / inside.shape[3])
+            )
+        return torch.cat(shares, 2).flatten(1)
