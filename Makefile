@@ -43,4 +43,4 @@ $(DOCS_READY): $(READY)
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-output dist build docs/_build docs/auto_examples docs/api/generated
+	rm -rf $(VENV) demo-output dist build docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
