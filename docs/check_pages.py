@@ -109,6 +109,8 @@ def look(browser: str, path: Path, root: Path) -> list[str]:
                 ],
                 capture_output=True, text=True, timeout=120, check=False,
             )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return [f"{path.relative_to(root)}: the browser took more than two minutes"]
     finally:
         probe.unlink()
         frame.unlink()
