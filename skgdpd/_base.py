@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 import warnings
@@ -23,21 +24,23 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ._callbacks import CallbackSupportMixin, FitProgress
 from ._device import resolve_device
+from ._docs import LinksToDocs
 from ._network import SeriesNetwork, add_fixed_part, make_rows
 from ._onnx import export_onnx
-from ._panel import Panel, check_panel, join, read_panel
+from ._panel import Panel, check_panel, read_panel
 from ._persistence import Saveable
 from ._random import Seeds
 from ._split import stratified_split
-from ._task import Task, encode, loss_weights
+from ._task import Task, check_pairs, encode, loss_weights, set_aside
 from ._truncation import MIN_LENGTH
 from ._unlabeled import Mask, split_marked
 from ._views import Normalizer, View
 from .distillers.base import Distillation, StudentObjective
 from .nets import make_backbone, starts_fitted, takes_lengths
 from .nets.student import StudentNet
-from .training import Checkpoints, Progress, Rows, TrainingConfig, train
+from .training import Checkpoints, Rows, TrainingConfig, train
 
 NETWORK_CONSTRAINTS: dict[str, Any] = {
     "student": [str, torch.nn.Module, callable],
@@ -78,7 +81,9 @@ yet. Without a teacher, on FaceFour's first 20 %, the mean accuracy of five seed
 to 0.823, on TwoLeadECG's first 30 % from 0.889 to 0.917."""
 
 
-class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
+class BasePrefixClassifier(
+    LinksToDocs, Saveable, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     """Base of the classifiers of prefixes: a network that sees the first part of a series."""
 
     _parameter_constraints = NETWORK_CONSTRAINTS
@@ -102,6 +107,12 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
     ) -> Task:
         """Check everything that can be checked before training, and split."""
         self._validate_params()
+        if self.early_stopping is not None and not self.validation_fraction:
+            raise ValueError(
+                f"early_stopping={self.early_stopping!r} needs a validation part, of which "
+                f"validation_fraction={self.validation_fraction!r} leaves none; set it above 0, "
+                f"or early_stopping=None"
+            )
         self.__dict__.pop("_stream", None)
         self.fit_seconds_: dict[str, float] = {}
         device = resolve_device(self.device)
@@ -114,14 +125,14 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
         if X_full is not None:
             whole = self._checked(read_panel(X_full, "X_full"), "X_full")
             whole_pool = self._read_like(whole, X_unlabeled_full, "X_unlabeled_full", "X_full")
-            _check_pairs(panel, whole, "X", "X_full")
-            _check_pairs(pool, whole_pool, "X_unlabeled", "X_unlabeled_full")
+            check_pairs(panel, whole, "X", "X_full")
+            check_pairs(pool, whole_pool, "X_unlabeled", "X_unlabeled_full")
         elif X_unlabeled_full is not None:
             raise ValueError("X_unlabeled_full goes with X_full; whole series are X_unlabeled")
         if unlabeled is not None:
-            panel, pool = _part(panel, unlabeled, pool)
+            panel, pool = set_aside(panel, unlabeled, pool)
             if X_full is not None:
-                whole, whole_pool = _part(whole, unlabeled, whole_pool)
+                whole, whole_pool = set_aside(whole, unlabeled, whole_pool)
             else:
                 whole, whole_pool = panel, pool
             if sample_weight is not None:
@@ -242,7 +253,7 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
             missing=self.missing,
         ).fit(task.panel, task.train)
         self.prefix_length_ = view.n_seen_
-        backbone = make_backbone(self.student, view.n_channels_, view.n_out_)
+        backbone = make_backbone(self.student, view.n_channels_, view.n_out_, "student")
         if view.ragged_ and self.resample_length is None and not takes_lengths(backbone):
             raise ValueError(
                 f"student={self.student!r} can't learn from series of unequal length: its forward "
@@ -257,7 +268,7 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
         module: StudentNet,
         rows: Rows,
         distillation: Distillation | None,
-        progress: Progress,
+        progress: FitProgress,
         memory: Memory | None = None,
     ) -> None:
         """Train the student, and set the fitted attributes."""
@@ -268,6 +279,9 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
             valid_rows = make_rows(view, valid, y=task.y[task.valid], weight=weight)
             valid_rows = add_fixed_part(module, valid_rows.to(task.device))
         progress.stage("student")
+        progress.reconstruct = lambda trained: SeriesNetwork(
+            view, copy.deepcopy(trained), task.device, self.predict_batch_size
+        )
         warmup = 0 if distillation is None else distillation.warmup_epochs
         with self._timed("student"):
             self.history_ = self._train(
@@ -295,7 +309,9 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
         if panel.n_timepoints < MIN_LENGTH:
             raise ValueError(
                 f"X has series of {panel.n_timepoints} time point(s) "
-                f"(n_features={panel.n_timepoints}); at least {MIN_LENGTH} are needed"
+                f"(n_features={panel.n_timepoints}) and {panel.n_channels} channels; at least "
+                f"{MIN_LENGTH} time points are needed, in the order (n_samples, n_channels, "
+                f"n_timepoints)"
             )
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
         panel = self._checked(panel, "X")
@@ -332,13 +348,35 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
         return self.network_.probabilities(panel)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Labels ``(n_samples,)`` of series, from their first part; X as in ``predict_proba``."""
+        """Labels of series, from their first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The most probable of ``classes_``.
+        """
         panel = self._read(X)
         logits = self.network_.logits(panel)
         return self.classes_[logits.argmax(1)]
 
     def embed(self, X: Any) -> NDArray[np.float32]:
-        """Student features ``(n_samples, n_features)`` of series; X as in ``predict_proba``."""
+        """Features of series, of which the last layer makes the prediction.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            The student's features, z_short.
+        """
         panel = self._read(X)
         return self.network_.features(panel)
 
@@ -391,19 +429,3 @@ class BasePrefixClassifier(Saveable, ClassifierMixin, BaseEstimator):
                 f"{self.n_timepoints_in_} features as input, or the first {self.prefix_length_}"
             )
         return panel
-
-
-def _part(panel: Panel, unlabeled: Mask, pool: Panel | None) -> tuple[Panel, Panel]:
-    """Labelled series, and the others with those of the pool."""
-    others = panel.take(np.flatnonzero(unlabeled))
-    labelled = panel.take(np.flatnonzero(~unlabeled))
-    return labelled, others if pool is None else join(others, pool)
-
-
-def _check_pairs(part: Panel | None, whole: Panel | None, part_name: str, name: str) -> None:
-    n_part, n_whole = (None if p is None else len(p) for p in (part, whole))
-    if n_part != n_whole:
-        raise ValueError(
-            f"{part_name} has {n_part or 'no'} series and {name} {n_whole or 'none'}; they are "
-            f"pairs, the same series in part and whole"
-        )

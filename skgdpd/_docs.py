@@ -1,19 +1,23 @@
-"""Descriptions that several classes share, written once."""
+"""Descriptions that several classes share, written once, and where each class's page is."""
 
 from __future__ import annotations
 
+import os
 import textwrap
+from functools import cache
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import TypeVar
 
 Class = TypeVar("Class", bound=type)
 
 SHARED = {
     "student": """\
-student : str, torch.nn.Module or callable, default="inception"
+student : str, torch.nn.Module or callable, default="rocket"
     Backbone: a name (see :func:`skgdpd.nets.available_backbones`), a module mapping
     ``(n, n_channels, n_timepoints)`` to ``(n, n_features)``, or a callable ``(n_channels,
-    n_timepoints) -> module``. InceptionTime is the strongest single network of the archive's
-    comparisons.""",
+    n_timepoints) -> module``. On held-out thirds of 17 sets' training parts, 20 % seen,
+    ``"rocket"`` had an AUC-PRC of 0.836, ``"fcn"`` 0.800, ``"inception"`` 0.793, in a fortieth
+    of its time.""",
     "network": """\
     earliness : float, int or transformer, default=0.3
         How much of a series is seen: a float in (0, 1] is a fraction of the fitted length, an int
@@ -70,7 +74,8 @@ default="one-cycle"
     device : str, default="auto"
         ``"auto"`` is CUDA where there is one, else the CPU.
     verbose : int, default=0
-        1 shows one progress bar.
+        1 shows one progress bar; where standard error is neither a terminal nor a notebook's, a
+        line every ten seconds.
     checkpoint_dir : str or path, default=None
         Folder where the training of networks is noted down every ten seconds or so. If the
         process is killed, the same ``fit`` (same data, parameters and int as ``random_state``)
@@ -137,6 +142,37 @@ fit_seconds_ : dict of str to float
     ``"teacher"`` and ``"preparation"`` (of a prior, say).""",
 }
 """Text by the name that stands for it, in braces on a line of its own, in a docstring."""
+
+
+class LinksToDocs:
+    """Mixin of the estimators whose pictures in notebooks link to their pages in the reference.
+
+    The address is the distribution's ``Documentation`` URL, or what the environment variable
+    ``SKGDPD_DOCS`` says, of a copy on one's own disk for instance; without either there is no
+    link.
+    """
+
+    _doc_link_module = __name__.split(".")[0]
+
+    @property
+    def _doc_link_template(self) -> str:
+        base = os.environ.get("SKGDPD_DOCS") or _documentation_url()
+        return f"{base.rstrip('/')}/api/generated/{{page}}.html" if base else ""
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        parts = type(self).__module__.split(".")[:2]
+        public = [part for part in parts if not part.startswith("_")]
+        return {"page": ".".join([*public, type(self).__name__])}
+
+
+@cache
+def _documentation_url() -> str:
+    try:
+        urls = metadata(LinksToDocs._doc_link_module).get_all("Project-URL") or []
+    except PackageNotFoundError:  # a checkout that isn't installed
+        return ""
+    named = dict(url.split(", ", 1) for url in urls)
+    return named.get("Documentation", "")
 
 
 def describe(cls: Class) -> Class:

@@ -51,7 +51,9 @@ def members_of(spec: Any) -> tuple[list[Any], list[float]]:
         raise ValueError(f"teacher={spec!r} has an ensemble among its members; name all in one")
     weights = np.ones(len(members)) if weights is None else np.asarray(weights, dtype=float)
     if not (weights >= 0).all() or not weights.sum() > 0:
-        raise ValueError(f"teacher={spec!r} has weights {weights.tolist()}; they must be positive")
+        raise ValueError(
+            f"teacher={spec!r} has weights {weights.tolist()}; none may be negative, nor all 0"
+        )
     return members, (weights / weights.sum()).tolist()
 
 
@@ -148,6 +150,7 @@ def in_order(
     missing = [label for label in classes.tolist() if label not in position]
     if missing:
         raise ValueError(
-            f"the teacher doesn't know the classes {missing}; it was fitted on {known.tolist()}"
+            f"the teacher doesn't know the classes {missing}; it was fitted on {known.tolist()}; "
+            f"give one that knows all of y's"
         )
     return np.ascontiguousarray(logits[:, [position[label] for label in classes.tolist()]])

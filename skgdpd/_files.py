@@ -51,7 +51,7 @@ def read_file(path: Path, *, labelled: bool = True) -> list[NDArray[Any]]:
             return list(read_tsv(path))
         case ".npz":
             return read_npz(path, labelled)
-    raise ValueError(f"{path} is no .ts, .tsv or .npz file")
+    raise ValueError(f"{path} is no .ts, .tsv or .npz file; these are what can be read")
 
 
 def read_npz(path: Path, labelled: bool = True) -> list[NDArray[Any]]:
@@ -141,7 +141,7 @@ def read_ts(path: Path, labelled: bool = True) -> list[NDArray[Any]]:
         raise ValueError(f"{path} has time stamps; series must be sampled evenly, without them")
     without = any(line.split()[:2] == ["@classlabel", "false"] for line in header[:start])
     if without and labelled:
-        raise ValueError(f"{path} has no class labels (@classLabel false)")
+        raise ValueError(f"{path} has no class labels (@classLabel false), which are needed here")
     series, labels, numbers = [], [], []
     for number, line in enumerate(lines[start + 1 :], start + 2):
         if not line.strip() or line.lstrip().startswith("#"):

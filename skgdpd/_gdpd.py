@@ -101,7 +101,7 @@ class GDPDClassifier(BaseDistilledClassifier):
         self,
         teacher: Any = None,
         *,
-        student: BackboneSpec = "inception",
+        student: BackboneSpec = "rocket",
         prior: DiffusionFeaturePrior | None = None,
         lambda_kd: float = 1.0,
         warmup_epochs: float = 0.5,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from typing import Any
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,8 +17,10 @@ from ._thread_choice import chosen_threads
 from ._views import Seen, Series, View
 from .nets.student import StudentNet, StudentOutput
 from .training import Rows, StreamedRows
+from .training.batches import sent
 
 Floats = NDArray[np.float32]
+T = TypeVar("T")
 
 
 class SeriesNetwork:
@@ -71,16 +74,30 @@ class SeriesNetwork:
         if len(panel) <= self.batch_size and not self.view.ragged_:
             return self.run(self.view(panel.part(0, self.batch_size), name).values, fields)
         results: list[NDArray[Any]] = []
+        # An accelerator computes one batch while the next is made ready.
+        lag = int(self.device.type != "cpu")
+        for start, rows, outputs in behind(self._started(panel, name, fields), lag):
+            parts = [output.cpu().numpy() for output in outputs]
+            results = results or [
+                np.empty((len(panel), part.shape[1]), part.dtype) for part in parts
+            ]
+            for result, part in zip(results, parts, strict=True):
+                result[start:][rows] = part
+        return results
+
+    def _started(
+        self, panel: Panel, name: str, fields: tuple[str, ...]
+    ) -> Iterator[tuple[int, slice | NDArray[np.int64], list[torch.Tensor]]]:
+        """Batches that the device has begun with: where they start, which rows, their outputs."""
         for start in range(0, len(panel), self.batch_size):
             seen = self.view(panel.part(start, start + self.batch_size), name, start)
             for rows, values in _alike(seen):
-                parts = self.run(values, fields)
-                results = results or [
-                    np.empty((len(panel), part.shape[1]), part.dtype) for part in parts
-                ]
-                for result, part in zip(results, parts, strict=True):
-                    result[start:][rows] = part
-        return results
+                yield start, rows, self._start(values, fields)
+
+    def _start(self, values: Series, fields: tuple[str, ...]) -> list[torch.Tensor]:
+        with torch.inference_mode(), chosen_threads(self.module, values.shape, self.device):
+            output = self.module(sent(torch.from_numpy(values), self.device))
+            return [_field(output, field) for field in fields]
 
     def run(self, values: Series, fields: tuple[str, ...]) -> list[NDArray[Any]]:
         """What the module says of views ``(n, c, t)``, all at once.
@@ -92,9 +109,7 @@ class SeriesNetwork:
         fields : tuple of {"features", "logits", "probabilities"}
             What is wanted.
         """
-        with torch.inference_mode(), chosen_threads(self.module, values.shape, self.device):
-            output = self.module(torch.from_numpy(values).to(self.device))
-            return [_field(output, field).cpu().numpy() for field in fields]
+        return [output.cpu().numpy() for output in self._start(values, fields)]
 
     def __getstate__(self) -> dict[str, Any]:
         module = self.module
@@ -192,6 +207,16 @@ def _field(output: StudentOutput, name: str) -> torch.Tensor:
     if name == "probabilities":
         return torch.softmax(output.logits.double(), 1)
     return output.features if name == "features" else output.logits
+
+
+def behind(items: Iterable[T], n: int) -> Iterator[T]:
+    """The items, each when ``n`` more have been made."""
+    made: deque[T] = deque()
+    for item in items:
+        made.append(item)
+        if len(made) > n:
+            yield made.popleft()
+    yield from made
 
 
 def _alike(seen: Seen) -> Iterator[tuple[slice | NDArray[np.int64], Series]]:

@@ -8,6 +8,7 @@ values are only checked once the view is cut (:func:`check_values`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,6 +136,13 @@ def read_panel(X: Any, name: str = "X") -> Panel:
     """
     if isinstance(X, Recordings):
         X = X.X
+    if X is None:
+        raise ValueError(f"{name} is None; allowed are {FORMS}")
+    if isinstance(X, (str, os.PathLike)):
+        raise ValueError(
+            f"{name}={str(X)!r} is a name; open files with skgdpd.datasets.load_file, and give "
+            f"their series"
+        )
     if is_lazy_array(X) and len(X.shape) in (2, 3) and 0 not in X.shape and X.dtype.kind in "biuf":
         return Panel(StoredSeries((X, None)), flat=len(X.shape) == 2)
     if type(X) in PLAIN_ARRAYS and X.dtype.kind in "biuf" and X.ndim in (2, 3) and X.size:

@@ -13,15 +13,17 @@ from joblib import Memory
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_memory
 
 from ._base import NETWORK_CONSTRAINTS, Task
+from ._callbacks import FitProgress, with_callbacks
 from ._docs import describe
 from ._network import fit_fixed_part, make_rows, softmax
 from ._panel import join
 from ._random import RandomState
 from ._storage import features_folder
-from ._stream import StreamMixin, TaughtStreamMixin
+from ._stream import StreamMixin, TaughtStreamMixin, can_stream
 from ._teacher import (
     Knowledge,
     TeacherPlan,
@@ -63,7 +65,7 @@ class PrefixClassifier(StreamMixin):
 
     def __init__(
         self,
-        student: BackboneSpec = "inception",
+        student: BackboneSpec = "rocket",
         *,
         earliness: Any = 0.3,
         max_epochs: int = 60,
@@ -110,6 +112,7 @@ class PrefixClassifier(StreamMixin):
         self.verbose = verbose
         self.checkpoint_dir = checkpoint_dir
 
+    @with_callbacks
     @one_thread_in_workers()
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -133,7 +136,9 @@ class PrefixClassifier(StreamMixin):
         """
         task = self._start(X, y, sample_weight=sample_weight)
         with (
-            Progress(self.max_epochs, visible=bool(self.verbose)) as progress,
+            FitProgress(
+                self, self.max_epochs, {"student": self.max_epochs}, X, y, sample_weight
+            ) as progress,
             isolated_random_state(task.seeds("student"), task.device),
         ):
             view, module = self._make_student(task)
@@ -143,6 +148,7 @@ class PrefixClassifier(StreamMixin):
             self._train_student(task, view, module, rows, None, progress)
         return self
 
+    @available_if(can_stream)
     def partial_fit(
         self,
         X: Any,
@@ -196,6 +202,7 @@ class BaseDistilledClassifier(TaughtStreamMixin):
         """The method, with this estimator's parameters."""
         raise NotImplementedError
 
+    @with_callbacks
     @one_thread_in_workers()
     def _fit_distilled(self, X: Any, y: ArrayLike, **data: Any) -> None:
         check_teacher(self.teacher)
@@ -214,14 +221,17 @@ class BaseDistilledClassifier(TaughtStreamMixin):
         preparation = PREPARATION_SHARE * self.max_epochs
         teacher_epochs = self.max_epochs * n_networks(self.teacher)
         total = teacher_epochs + preparation + self.max_epochs
+        stages = {"teacher": teacher_epochs, "prior": None, "student": self.max_epochs}
         with (
-            Progress(total, visible=bool(self.verbose)) as progress,
+            FitProgress(self, total, stages, X, y, data.get("sample_weight")) as progress,
             features_folder(memory) as folder,
         ):
-            with self._timed("teacher"):
-                knowledge = self._learn_from_teacher(task, memory, progress, folder)
+            # Before the teacher, which may take hours: a student that can't be made is refused.
             with isolated_random_state(task.seeds("student"), task.device):
                 view, module = self._make_student(task)
+            with self._timed("teacher"):
+                knowledge = self._learn_from_teacher(task, memory, progress, folder)
+            with isolated_random_state(task.seeds("fixed"), task.device):
                 rows = self._taught_rows(task, view, knowledge).to(task.device)
                 rows = fit_fixed_part(module, rows, task.seeds("fixed"))
             with isolated_random_state(task.seeds("distiller"), task.device):
@@ -346,7 +356,7 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         distiller: Distiller | None = None,
         *,
         teacher: Any = None,
-        student: BackboneSpec = "inception",
+        student: BackboneSpec = "rocket",
         unlabeled: Any = None,
         memory: str | os.PathLike[str] | Memory | None = None,
         earliness: Any = 0.3,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,19 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._device import resolve_device
+from ._docs import LinksToDocs
 from ._persistence import Saveable
-from ._prior_model import FeatureHead, PriorSettings, fit_prior_model
+from ._prior_model import (
+    PRIOR_CONSTRAINTS,
+    FeatureHead,
+    PriorSettings,
+    fit_prior_model,
+    measured,
+)
 from ._random import RandomState, Seeds
 from ._threads import one_thread_in_workers
 from .diffusion import (
@@ -30,8 +36,6 @@ from .diffusion import (
     Degradation,
     DegradationName,
     DenoiserName,
-    LinearGaussian,
-    LinearMeasurement,
     MixtureDenoiser,
     make_degradation,
     mixture_log_density,
@@ -46,7 +50,12 @@ SAMPLE_STEPS = 100
 
 
 class DiffusionFeaturePrior(
-    Saveable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+    LinksToDocs,
+    Saveable,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     r"""Generative model of features that restores degraded ones.
 
@@ -136,24 +145,7 @@ class DiffusionFeaturePrior(
     (100, 7, 3)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
-        "denoiser": [StrOptions({"film", "bottleneck", "gmm"})],
-        "encoder": [StrOptions({"identity", "pca", "autoencoder"})],
-        "n_latent": [Interval(Integral, 1, None, closed="left"), None],
-        "schedule": [StrOptions({"linear", "cosine"})],
-        "n_diffusion_steps": [Interval(Integral, 2, None, closed="left")],
-        "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
-        "degradation": [StrOptions({"learned-alpha", "linear-gaussian", "matched-noise", "none"})],
-        "measurement_noise": [Interval(Real, 0, None, closed="neither")],
-        "n_posterior_samples": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "n_noise_levels": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "random_state": ["random_state"],
-        "device": [str, torch.device],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints = PRIOR_CONSTRAINTS
 
     def __init__(
         self,
@@ -192,6 +184,14 @@ class DiffusionFeaturePrior(
         self.device = device
         self.verbose = verbose
 
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        if self.encoder == "identity" and self.n_latent is not None:
+            raise ValueError(
+                f"n_latent={self.n_latent!r} with encoder='identity', which keeps all features; "
+                "leave n_latent None, or choose encoder 'pca' or 'autoencoder'"
+            )
+
     @one_thread_in_workers()
     def fit(
         self,
@@ -227,11 +227,6 @@ class DiffusionFeaturePrior(
                 "degradation='learned-alpha' is learned with a student's loss, not from pairs; "
                 "leave Z_short out, or choose 'linear-gaussian' or 'matched-noise'"
             )
-        if self.encoder == "identity" and self.n_latent is not None:
-            raise ValueError(
-                f"n_latent={self.n_latent!r} with encoder='identity', which keeps all features; "
-                "leave n_latent None, or choose encoder 'pca' or 'autoencoder'"
-            )
         features: Floats = validate_data(self, Z, dtype=np.float64)
         for name in ("classes_", "_head"):
             if hasattr(self, name):
@@ -242,7 +237,7 @@ class DiffusionFeaturePrior(
             pairs = check_array(Z_short, dtype=np.float64, input_name="Z_short")
             if len(pairs) != len(features):
                 raise ValueError(
-                    f"Z_short has {len(pairs)} samples and Z {len(features)}; they must be pairs"
+                    f"Z_short has {len(pairs)} samples and Z {len(features)}; give both of each"
                 )
         self._paired = pairs is not None
         seeds = Seeds(self.random_state)
@@ -258,7 +253,7 @@ class DiffusionFeaturePrior(
             )
         self.n_latent_ = self.latent_.n_features
         codes = self.encode(features)
-        self.measurement_ = self._measure(codes, pairs)
+        self.measurement_ = measured(self.code_, codes, pairs, self.measurement_noise)
         if labels is not None and len(self.classes_) > 1:
             self._head = FeatureHead().fit(self._shown(codes), labels)
         return self
@@ -273,22 +268,25 @@ class DiffusionFeaturePrior(
     def _n_features_out(self) -> int:
         return self.n_latent_
 
-    def _measure(self, codes: Floats, pairs: Floats | None) -> LinearGaussian:
-        if pairs is not None:
-            return LinearMeasurement(codes).fit(pairs)
-        noise = self.measurement_noise**2 * np.eye(self.n_features_in_)
-        return LinearGaussian(self.code_.V.numpy(), self.code_.m.numpy(), noise)
-
     def encode(self, Z: ArrayLike) -> Floats:
-        """Codes ``(n, n_latent_)`` of features ``(n, dT)``."""
+        """Encode features.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, dT)
+            Features, not degraded.
+
+        Returns
+        -------
+        ndarray of shape (n, n_latent_)
+        """
         check_is_fitted(self)
         return self.code_.encode(torch.tensor(np.asarray(Z, dtype=np.float64))).numpy()
 
     def _shown(self, codes: Floats) -> Floats:
         """Codes as users see them: features again where the code is the features."""
-        if self.encoder != "identity":
-            return codes
-        return self.code_.decode(torch.as_tensor(codes)).numpy()
+        decoded = self.encoder == "identity"
+        return self.code_.decode(torch.as_tensor(codes)).numpy() if decoded else codes
 
     def sample(self, n_samples: int = 1) -> Floats:
         """Draw from the prior.
@@ -329,7 +327,19 @@ class DiffusionFeaturePrior(
         return self._draw(self._check_degraded(Z_short), n_samples, shared_noise=False)
 
     def transform(self, Z_short: ArrayLike) -> Floats:
-        """Posterior mean ``(n, d)`` of degraded features ``(n, dS)``, over J draws."""
+        """Posterior mean of degraded features.
+
+        Parameters
+        ----------
+        Z_short : array-like of shape (n, dS)
+            Degraded features.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            Mean of ``n_posterior_samples`` draws; features with ``encoder="identity"``, else
+            codes.
+        """
         draws = self._draw(self._check_degraded(Z_short), self.n_posterior_samples, True)
         return draws.mean(1)
 
@@ -348,7 +358,7 @@ class DiffusionFeaturePrior(
         """
         degraded = self._check_degraded(Z_short)
         if not hasattr(self, "classes_"):
-            raise AttributeError("fit had no labels, so there are no classes to predict")
+            raise AttributeError("fit had no labels; give it y for classes to predict")
         if len(self.classes_) == 1:
             return np.ones((len(degraded), 1))
         draws = self._draw(degraded, self.n_posterior_samples, shared_noise=True)
@@ -356,7 +366,17 @@ class DiffusionFeaturePrior(
         return flat.reshape(*draws.shape[:2], -1).mean(1)
 
     def predict(self, Z_short: ArrayLike) -> NDArray[Any]:
-        """Most probable class ``(n,)`` of degraded features ``(n, dS)``."""
+        """Most probable classes of degraded features.
+
+        Parameters
+        ----------
+        Z_short : array-like of shape (n, dS)
+            Degraded features.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
         proba = self.predict_proba(Z_short)
         return self.classes_[proba.argmax(1)]
 
@@ -409,7 +429,17 @@ class DiffusionFeaturePrior(
         return self._shown(draws.transpose(0, 1).numpy())
 
     def make_degradation(self, n_short: int) -> Degradation:
-        """The degradation of this prior for student features of a width, calibrated if fitted."""
+        """Make what draws restored features, for one's own loss for instance.
+
+        Parameters
+        ----------
+        n_short : int
+            Width dS of the degraded features.
+
+        Returns
+        -------
+        Degradation
+        """
         check_is_fitted(self)
         made = make_degradation(self.degradation, self.latent_, self.n_sampling_steps, n_short)
         if made.needs_measurement:

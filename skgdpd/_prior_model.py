@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import cast
+from numbers import Integral, Real
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
 from ._random import Seeds
@@ -20,6 +23,8 @@ from .diffusion import (
     CodeName,
     DenoiserName,
     LatentDiffusion,
+    LinearGaussian,
+    LinearMeasurement,
     MixtureDenoiser,
     NoiseSchedule,
     fit_mixture,
@@ -43,6 +48,26 @@ from .training import (
 
 AUTO_STEPS = 2000
 AUTO_MIN_EPOCHS = 20
+
+PRIOR_CONSTRAINTS: dict[str, list[Any]] = {
+    "denoiser": [StrOptions({"film", "bottleneck", "gmm"})],
+    "encoder": [StrOptions({"identity", "pca", "autoencoder"})],
+    "n_latent": [Interval(Integral, 1, None, closed="left"), None],
+    "schedule": [StrOptions({"linear", "cosine"})],
+    "n_diffusion_steps": [Interval(Integral, 2, None, closed="left")],
+    "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
+    "degradation": [StrOptions({"learned-alpha", "linear-gaussian", "matched-noise", "none"})],
+    "measurement_noise": [Interval(Real, 0, None, closed="neither")],
+    "n_posterior_samples": [Interval(Integral, 1, None, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "n_noise_levels": [Interval(Integral, 1, None, closed="left")],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "random_state": ["random_state"],
+    "device": [str, torch.device],
+    "verbose": ["verbose"],
+}
+"""What :class:`~skgdpd.DiffusionFeaturePrior` may be given."""
 
 
 class FeatureHead(LogisticRegression):
@@ -73,6 +98,9 @@ class PriorObjective(Objective):
     def __init__(self, n_noise_levels: int) -> None:
         super().__init__()
         self.n_noise_levels = n_noise_levels
+
+    def phase(self, step: Step) -> Hashable:
+        return ()
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
         model = cast(PriorModel, module)
@@ -197,3 +225,27 @@ def _train(
         progress=progress,
         progress_units=1 / max_epochs,
     )
+
+
+def measured(
+    code: AffineCode,
+    codes: NDArray[np.float64],
+    pairs: NDArray[np.float64] | None,
+    noise: float,
+) -> LinearGaussian:
+    """How degraded features depend on codes.
+
+    Parameters
+    ----------
+    code : AffineCode
+        Of the features.
+    codes : ndarray of shape (n, d)
+        Of the training's features.
+    pairs : ndarray of shape (n, dS) or None
+        Their degraded features; None takes the features themselves, with noise.
+    noise : float
+        Its standard deviation.
+    """
+    if pairs is not None:
+        return LinearMeasurement(codes).fit(pairs)
+    return LinearGaussian(code.V.numpy(), code.m.numpy(), noise**2 * np.eye(len(code.m)))

@@ -19,7 +19,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, indexable
 
 from ._base import BasePrefixClassifier
+from ._callbacks import fit_tasks, with_callbacks
 from ._deferred import OnceInMemory, put_off, train_alone
+from ._docs import LinksToDocs
 from .distillers.batched import train_batched
 from .distillers.batching import batch_key, is_faster
 from .training import Rows
@@ -59,7 +61,7 @@ class Fit:
     key: Hashable | None = None
 
 
-class GDPDSearchCV(GridSearchCV):
+class GDPDSearchCV(LinksToDocs, GridSearchCV):
     """Grid search over a classifier of prefixes, with many students in one training.
 
     Does what :class:`sklearn.model_selection.GridSearchCV` does, and gives what it gives, in less
@@ -160,6 +162,7 @@ class GDPDSearchCV(GridSearchCV):
         "max_together": [Interval(Integral, 1, None, closed="left")],
     }
 
+    @with_callbacks
     def fit(self, X: Any, y: ArrayLike | None = None, **params: Any) -> GDPDSearchCV:
         """Train all candidates on all folds, and the best one on everything.
 
@@ -191,10 +194,28 @@ class GDPDSearchCV(GridSearchCV):
         splits = list(splitter.split(X, y, groups))
         candidates = list(ParameterGrid(self.param_grid))
         fit_params = {name: value for name, value in params.items() if name != "groups"}
-        fits = [
-            fit for fold in self._prepare(candidates, splits, X, y, fit_params) for fit in fold
-        ]
-        self._train_all(fits)
+        fits: list[Fit] = []
+        with fit_tasks(self, len(splits) + 2, X, y) as task:
+            prepared = self._prepare(candidates, splits, X, y, fit_params)
+            for _ in splits:
+                with task("prepare-fold"):
+                    fits += next(prepared)
+            with task("train-students"):
+                self._train_all(fits)
+            with task("score-and-refit"):
+                self._score(fits, candidates, splits, X, y, fit_params)
+        return self
+
+    def _score(
+        self,
+        fits: list[Fit],
+        candidates: Sequence[dict[str, Any]],
+        splits: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+        X: Any,
+        y: Any,
+        fit_params: dict[str, Any],
+    ) -> None:
+        """Score all candidates, and fit the best one on everything."""
         by_fold = np.arange(len(fits)).reshape(len(splits), len(candidates))
         fits = [fits[i] for i in by_fold.T.ravel()]
         kind = type(self.estimator)
@@ -219,7 +240,6 @@ class GDPDSearchCV(GridSearchCV):
         histories = [getattr(fit.estimator, "history_", None) for fit in fits]
         n = len(splits)
         self.histories_ = [histories[i : i + n] for i in range(0, len(histories), n)]
-        return self
 
     def _prepare(
         self,

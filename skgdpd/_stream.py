@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_sample_weight
 from torch import nn
@@ -22,6 +23,7 @@ from ._panel import Panel, read_panel
 from ._random import Seeds
 from ._teacher import EstimatorTeacher, NetworkTeacher, in_order
 from .distillers.base import Distillation, StudentObjective
+from .nets import starts_fitted
 from .training import (
     History,
     RowBatches,
@@ -33,6 +35,7 @@ from .training import (
     resolve_batch_size,
     sum_terms,
 )
+from .training.fused import fused_setting
 
 State = dict[str, Any]
 
@@ -58,6 +61,16 @@ class Stream:
     n_updates: int = 0
     weights: State | None = None
     optimizer: State | None = field(default=None, repr=False)
+
+
+def can_stream(clf: Any) -> bool:
+    """Whether a classifier's student can learn from chunks; raises AttributeError if not."""
+    if starts_fitted(clf.student):
+        raise AttributeError(
+            f"student={clf.student!r} is fitted on all series at once and can't learn from a "
+            f"stream; choose another for partial_fit, such as 'fcn' or 'lstm1-8'"
+        )
+    return True
 
 
 class StreamMixin(BasePrefixClassifier):
@@ -103,7 +116,8 @@ class StreamMixin(BasePrefixClassifier):
         if len(unknown):
             raise ValueError(
                 f"y has the labels {unknown.tolist()}, which are not among the classes "
-                f"{self.classes_.tolist()} of the first call"
+                f"{self.classes_.tolist()} of the first call; name all labels that will ever come "
+                f"in its classes"
             )
         return np.searchsorted(self.classes_, column)
 
@@ -161,6 +175,7 @@ class TaughtStreamMixin(StreamMixin):
     teacher_: NetworkTeacher | EstimatorTeacher
     distillation_: Distillation
 
+    @available_if(can_stream)
     def partial_fit(
         self,
         X: Any,
@@ -307,7 +322,7 @@ def _make_optimizer(
 ) -> torch.optim.Optimizer:
     parameters = [p for part in (module, objective) for p in part.parameters() if p.requires_grad]
     settings: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
-    return config.optimizer_class(parameters, fused=True, **settings)
+    return config.optimizer_class(parameters, fused=fused_setting(), **settings)
 
 
 def _on_cpu(value: Any) -> Any:

@@ -12,7 +12,7 @@ from sklearn.utils import assert_all_finite, column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
-from ._panel import Panel
+from ._panel import Panel, join
 from ._random import Seeds
 from .training import Checkpoints
 
@@ -127,10 +127,51 @@ def loss_weights(
             sample_weight, labels, dtype=np.float64, ensure_non_negative=True
         )
     if class_weight is not None:
+        _check_class_weight(class_weight, classes)
         by_class = compute_sample_weight(class_weight, classes[labels])
         each_class = by_class[[int(np.flatnonzero(labels == k)[0]) for k in range(len(classes))]]
         weight = weight * by_class
     mean = weight[train].mean()
     if not mean > 0:
-        raise ValueError("sample_weight is zero for every series of the training part")
+        raise ValueError(
+            "sample_weight and class_weight leave every series of the training part without "
+            "weight; give some a positive one"
+        )
     return (weight / mean).astype(np.float32), (each_class / mean).astype(np.float32)
+
+
+def _check_class_weight(class_weight: Any, classes: NDArray[Any]) -> None:
+    if not isinstance(class_weight, dict):
+        return
+    known = classes.tolist()
+    unknown = [label for label in class_weight if label not in known]
+    if unknown:
+        raise ValueError(
+            f"class_weight={class_weight!r} names {unknown}, which y doesn't hold; the classes "
+            f"are {known}"
+        )
+    for weight in class_weight.values():
+        if not (np.isfinite(weight) and weight >= 0):
+            raise ValueError(
+                f"class_weight={class_weight!r} has the weight {weight!r}; weights must be finite "
+                f"and must not be negative"
+            )
+
+
+def set_aside(
+    panel: Panel, unlabeled: NDArray[np.bool_], pool: Panel | None
+) -> tuple[Panel, Panel]:
+    """Labelled series, and the others with those of the pool."""
+    others = panel.take(np.flatnonzero(unlabeled))
+    labelled = panel.take(np.flatnonzero(~unlabeled))
+    return labelled, others if pool is None else join(others, pool)
+
+
+def check_pairs(part: Panel | None, whole: Panel | None, part_name: str, name: str) -> None:
+    """Refuse parts and wholes that are not equally many, under the names that users know."""
+    n_part, n_whole = (None if p is None else len(p) for p in (part, whole))
+    if n_part != n_whole:
+        raise ValueError(
+            f"{part_name} has {n_part or 'no'} series and {name} {n_whole or 'none'}; they are "
+            f"pairs, the same series in part and whole"
+        )

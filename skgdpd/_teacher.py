@@ -155,7 +155,7 @@ class NetworkTeacher:
         ).fit(panel)
         rows = make_rows(view, panel, y=y, weight=weight).to(device)
         with isolated_random_state(seeds("weights"), device):
-            backbone = make_backbone(plan.spec, view.n_channels_, view.n_out_)
+            backbone = make_backbone(plan.spec, view.n_channels_, view.n_out_, "teacher")
             if plan.ragged and plan.resample_length is None and not takes_lengths(backbone):
                 raise ValueError(
                     f"teacher={plan.spec!r} can't learn from series of unequal length: its "

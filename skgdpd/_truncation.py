@@ -14,6 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import validate_data
 
+from ._docs import LinksToDocs
 from ._extras import require
 from ._panel import read_panel
 
@@ -47,7 +48,7 @@ def prefix_length(part: float, n_timepoints: int) -> int:
     return max(math.floor(part * n_timepoints + 1e-9), MIN_LENGTH)
 
 
-class PrefixTruncator(TransformerMixin, BaseEstimator):
+class PrefixTruncator(LinksToDocs, TransformerMixin, BaseEstimator):
     """Cuts each series to its first part.
 
     Stateless: it needs no ``fit``, and a fraction is of the length of what ``transform`` is given.
@@ -152,7 +153,7 @@ class PrefixTruncator(TransformerMixin, BaseEstimator):
         if k > n_timepoints:
             raise ValueError(
                 f"length={k} is more than the {n_timepoints} time points of X "
-                f"(n_features={n_timepoints})"
+                f"(n_features={n_timepoints}); give {n_timepoints} at most"
             )
         cut = X[..., :k].copy()
         return self._named(cut, given) if cut.ndim == 2 else cut

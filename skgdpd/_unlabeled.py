@@ -61,7 +61,7 @@ def split_marked(y: Any, marker: Any) -> tuple[NDArray[Any], Mask]:
     if not mask.any() and not _is_missing(marker) and not _alike(marker, labels[0]):
         raise ValueError(
             f"unlabeled={marker!r} is a {type(marker).__name__}, but y holds values such as "
-            f"{labels[0]!r}; it must be a value that y can hold"
+            f"{labels.tolist()[0]!r}; it must be a value that y can hold"
         )
     if labels.dtype == object and (
         all(isinstance(v, str) for v in labels) or all(isinstance(v, Number) for v in labels)
@@ -141,7 +141,21 @@ class LabeledFolds:
             yield np.sort(np.concatenate([known[train], unknown])), np.sort(known[test])
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Number of splits; some splitters need X, y or groups to tell."""
+        """Number of splits.
+
+        Parameters
+        ----------
+        X : object
+            Ignored.
+        y : array-like of shape (n_samples,), optional
+            Labels, and the marker; some splitters need them to tell.
+        groups : array-like of shape (n_samples,), optional
+            Groups; some splitters need them to tell.
+
+        Returns
+        -------
+        int
+        """
         if y is None:
             return check_cv(self.cv, classifier=True).get_n_splits()
         labels, mask = split_marked(y, self.unlabeled)

@@ -206,5 +206,8 @@ def _halves(X: Series, y: NDArray[Any], random_state: RandomState) -> TrainTest:
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     train, test = stratified_split(labels, 0.5, seed)
     if len(test) == 0:
-        raise ValueError(f"{len(X)} series of {labels.max() + 1} classes are too few to split")
+        raise ValueError(
+            f"{len(X)} series of {labels.max() + 1} classes are too few to split; give a file "
+            f"with both parts, or more series"
+        )
     return TrainTest(X[train], y[train], X[test], y[test])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve
+from sklearn.utils import check_scalar
 
 Floats = NDArray[np.float64]
 
@@ -83,7 +85,7 @@ def top1_agreement(proba: ArrayLike, other: ArrayLike) -> float:
     ----------
     S. Stanton et al., "Does knowledge distillation really work?", NeurIPS 2021.
     """
-    proba, other = _same_shape(proba, other)
+    proba, other = _same_shape(proba=proba, other=other)
     return float((proba.argmax(1) == other.argmax(1)).mean())
 
 
@@ -106,7 +108,7 @@ def predictive_kl(teacher: ArrayLike, student: ArrayLike, eps: float = 1e-12) ->
     ----------
     S. Stanton et al., "Does knowledge distillation really work?", NeurIPS 2021.
     """
-    p, q = _same_shape(teacher, student)
+    p, q = _same_shape(teacher=teacher, student=student)
     ratio = np.log(np.clip(p, eps, None)) - np.log(np.clip(q, eps, None))
     return float(max((p * ratio).sum(1).mean(), 0.0))
 
@@ -141,12 +143,41 @@ def expected_calibration_error(
     ----------
     C. Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
-    y_true, proba, classes = _check(y_true, proba, classes)
-    sure = proba.max(1)
-    right = classes[proba.argmax(1)] == y_true
-    bins = np.minimum((sure * n_bins).astype(int), n_bins - 1)
+    sure, right, bins = reliability_bins(y_true, proba, classes, n_bins)
     gaps = np.bincount(bins, weights=right - sure, minlength=n_bins)
     return float(np.abs(gaps).sum() / len(sure))
+
+
+def reliability_bins(
+    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None, n_bins: int
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
+    """How sure each prediction is, whether it is right, and the number of its bin.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        Labels.
+    proba : array-like of shape (n, n_classes)
+        Class probabilities.
+    classes : array-like of shape (n_classes,) or None
+        Label of each column; None is the sorted labels of ``y_true``.
+    n_bins : int
+        Number of bins of equal width between 0 and 1.
+
+    Returns
+    -------
+    sure : ndarray of shape (n,)
+        Probability of the predicted class.
+    right : ndarray of shape (n,)
+        Whether that is the label.
+    bins : ndarray of shape (n,)
+        Bins of ``sure``, from 0; an edge belongs to the bin above it, and 1 to the last.
+    """
+    check_scalar(n_bins, "n_bins", Integral, min_val=1)
+    y_true, proba, classes = _check(y_true, proba, classes)
+    sure = proba.max(1)
+    bins = np.minimum((sure * n_bins).astype(int), n_bins - 1)
+    return sure, classes[proba.argmax(1)] == y_true, bins
 
 
 def _check(
@@ -162,7 +193,10 @@ def _check(
         )
     unknown = sorted(set(np.unique(y_true).tolist()) - set(classes.tolist()))
     if unknown:
-        raise ValueError(f"y_true has labels that aren't in classes: {unknown}")
+        raise ValueError(
+            f"y_true has labels that aren't in classes: {unknown}; these are {classes.tolist()}. "
+            f"Give classes= the label of each column of proba"
+        )
     return y_true, proba, classes
 
 
@@ -177,8 +211,12 @@ def _one_against_rest(
     ]
 
 
-def _same_shape(a: ArrayLike, b: ArrayLike) -> tuple[Floats, Floats]:
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+def _same_shape(**probas: ArrayLike) -> tuple[Floats, Floats]:
+    a, b = (np.asarray(proba, dtype=np.float64) for proba in probas.values())
     if a.shape != b.shape or a.ndim != 2:
-        raise ValueError(f"both must be (n, n_classes) and alike, got {a.shape} and {b.shape}")
+        first, second = probas
+        raise ValueError(
+            f"{first} has shape {a.shape} and {second} {b.shape}; both must have the same, "
+            f"(n, n_classes)"
+        )
     return a, b

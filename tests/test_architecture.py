@@ -21,6 +21,7 @@ LAYERS = [
     {
         "_panel", "_truncation", "_unlabeled", "_ensemble", "_views", "_network", "_onnx",
         "_teacher", "_prior_model", "_task", "_persistence", "_base", "_stream",
+        "_callbacks",
         "datasets", "metrics",
     },
     {"_prefix", "_prior", "_gdpd", "_paper"},

@@ -138,7 +138,7 @@ def test_an_ensemble_is_cached_cloned_and_left_as_it_was(bumps, tmp_path):
         (["lstm1-8", "lstm9"], ValueError, "teacher='lstm9' is not a backbone"),
         (["lstm1-8", 3], TypeError, "teacher=3 must be"),
         (VotingClassifier([("a", "drop")]), ValueError, "has no members"),
-        (VotingClassifier([("a", Fixed())], weights=[-1]), ValueError, "must be positive"),
+        (VotingClassifier([("a", Fixed())], weights=[-1]), ValueError, "none may be negative"),
     ],
     ids=lambda value: str(value)[:20],
 )

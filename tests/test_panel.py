@@ -199,7 +199,7 @@ def test_infinities_of_both_signs_do_not_cancel(values):
 
 REFUSED = {
     "no dimension": (np.float64(3), "Expected 2D array, got scalar array"),
-    "nothing": (None, "Expected 2D array, got scalar array"),
+    "nothing": (None, "is None; allowed are a 3-D array"),
     "one dimension": (np.zeros(5), "Expected 2D array, got 1D array"),
     "one dimension, a list": ([1.0, 2.0], "Expected 2D array, got 1D array"),
     "four dimensions": (np.zeros((2, 2, 2, 2)), "X has 4 dimensions; allowed are " + FORMS),
@@ -214,7 +214,7 @@ REFUSED = {
     "no channels": (np.zeros((3, 0, 5)), "Found array with 0 feature(s) (shape=(3, 0, 5))"),
     "no columns": (pd.DataFrame(index=range(3)), "0 feature(s)"),
     "strings": (np.array([["a", "b"], ["c", "d"]]), "Convert your data to numeric values"),
-    "one string": ("series", "Expected 2D array, got scalar array"),
+    "one string": ("series", "='series' is a name; open files"),
     "a list of strings": (["a", "b"], "Expected 2D array, got 1D array"),
     "strings in a list": (
         [np.zeros((1, 2)), np.array([["a", "b"]])],

@@ -332,6 +332,31 @@ def test_by_name(name):
     assert backbone.n_features == {"rocket": 128, "hybrid": 256}[name]
 
 
+@pytest.mark.parametrize("own", [None, torch.arange(20, 50)], ids=["equal", "ragged"])
+def test_features_of_many_series_are_never_held_all_at_once(own, monkeypatch):
+    monkeypatch.setattr("skgdpd.nets.rocket.AT_ONCE", 7)
+    seen = []
+    original = MiniRocket.forward
+
+    def counting(self, x, lengths=None):
+        seen.append(len(x))
+        return original(self, x, lengths)
+
+    monkeypatch.setattr(MiniRocket, "forward", counting)
+    x, target = series(30, t=50), torch.eye(2)[torch.arange(30) % 2]
+    rocket = Rocket(1, 50, n_features=10, n_fixed=420, max_rank=5)
+    head = rocket.fit_fixed(x, own, target, None, 0)
+    coordinates = rocket.featurize(x, own)
+    assert max(seen) == 10
+    expected = (original(rocket.transform, x, own) - rocket.mean) @ rocket.basis
+    np.testing.assert_allclose(coordinates, expected, atol=1e-4)
+    # The start is that of ridge regression on the coordinates of all.
+    start = ridge(expected.double(), target)
+    logits = start.scale * (expected.double() @ start.weight + start.bias)
+    found = rocket(x, own) @ head.weight.float().T + head.bias.float()
+    np.testing.assert_allclose(found.detach(), logits, atol=1e-2)
+
+
 def test_fixed_features_are_computed_once(bumps, monkeypatch):
     X, y = bumps
     rows = []

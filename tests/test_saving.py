@@ -25,6 +25,7 @@ from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
     GDPDClassifier,
+    GDPDSearchCV,
     PrefixClassifier,
     PrefixTruncator,
     load,
@@ -575,3 +576,15 @@ def test_a_dummy_is_no_model_of_ours(tmp_path):
     joblib.dump(DummyClassifier(), tmp_path / "model", compress=True)
     with pytest.raises(ValueError, match="is no model of skgdpd"):
         load(tmp_path / "model")
+
+
+def test_a_search_of_ours_does_not_change_what_files_are_opened_as(bumps, tmp_path):
+    """It makes subclasses of its estimator's class, of the same name."""
+    X, y = bumps
+    clf = PrefixClassifier("fcn", max_epochs=1, random_state=0)
+    search = GDPDSearchCV(clf, {"lr": [1e-3, 1e-2]}, cv=2).fit(X, y)
+    for name, model in (("own", clf.fit(X, y)), ("best", search.best_estimator_)):
+        model.save(tmp_path / name)
+        opened = skgdpd.load(tmp_path / name)
+        assert type(opened) is PrefixClassifier
+        np.testing.assert_array_equal(opened.predict_proba(X), model.predict_proba(X))

@@ -150,3 +150,12 @@ def test_half_precision_trains_like_single(kind):
     assert (clf.predict_proba(X) == again[1]).all()
     with pytest.raises(ValueError, match="precision"):
         clone(clf).set_params(precision="fp8").fit(X, y)
+
+
+@pytest.mark.parametrize("clf", [PrefixClassifier(), GDPDClassifier(student="hybrid")], ids=repr)
+def test_students_that_need_all_series_at_once_have_no_partial_fit(clf):
+    assert not hasattr(clf, "partial_fit")
+    with pytest.raises(AttributeError) as caught:
+        _ = clf.partial_fit
+    assert "choose another for partial_fit, such as 'fcn'" in str(caught.value.__cause__)
+    assert hasattr(clf.set_params(student="fcn"), "partial_fit")

@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier
 from skgdpd._threads import in_worker, one_thread_in_workers
+from skgdpd.training import Progress
 
 SMALL = {"student": "lstm1-8", "max_epochs": 3, "random_state": 0}
 
@@ -89,15 +90,12 @@ def test_classifiers_train_with_one_thread_in_a_worker(bumps, clf):
 def fit_prior_with_two_threads(Z):
     seen = set()
 
-    class Spy:
+    class Spy(Progress):
         def stage(self, name):
             seen.add(torch.get_num_threads())
 
-        def advance(self, *units):
-            pass
-
     torch.set_num_threads(2)
-    DiffusionFeaturePrior(max_epochs=2).fit(Z, progress=Spy())
+    DiffusionFeaturePrior(max_epochs=2).fit(Z, progress=Spy(1, visible=False))
     return seen, torch.get_num_threads()
 
 

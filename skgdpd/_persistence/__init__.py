@@ -28,7 +28,7 @@ PLACES = ("memory", "checkpoint_dir")
 be a way to run code."""
 NEEDED = ("earliness",)
 """Parameters that no prediction can do without."""
-NEVER = ("distillation_", "_metadata_request")
+NEVER = ("distillation_", "_metadata_request", "_skl_callbacks", "_parent_callback_ctx")
 REGISTERED: set[type] = set()
 
 
@@ -37,7 +37,9 @@ class Saveable:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__module__.split(".")[0] == __name__.split(".")[0]:
+        # A search makes subclasses for its own use, of the same names.
+        new = cls.__name__ not in {known.__name__ for known in REGISTERED}
+        if new and cls.__module__.split(".")[0] == __name__.split(".")[0]:
             _register_estimator(cls)
 
     def save(

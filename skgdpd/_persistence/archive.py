@@ -56,7 +56,9 @@ def check_target(path: str | os.PathLike[str]) -> tuple[Path, bool]:
     target = Path(os.path.realpath(path))
     in_folder = target.is_dir() or os.fspath(path).endswith(("/", os.sep))
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} into")
+        raise FileNotFoundError(
+            f"there is no folder {target.parent} to write {target.name} into; make it first"
+        )
     if target.is_dir() and any(target.iterdir()) and not (target / HEADER).is_file():
         raise FileExistsError(f"{target} holds something else than a model; name a new folder")
     return target, in_folder
@@ -114,7 +116,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
             raise ValueError(f"{path} is no model of skgdpd: the folder has no {HEADER}")
         return _read(path, lambda name: (target / name).read_bytes())
     if not target.is_file():
-        raise FileNotFoundError(f"there is no model file {path}")
+        raise FileNotFoundError(f"there is no model file {path}; give the path that save wrote")
     content = target.read_bytes()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -176,10 +176,12 @@ class Reader:
             case "object":
                 kind = KINDS.get(data["class"])
                 if kind is None:
-                    raise ValueError(f"this version knows no class {data['class']!r}")
+                    raise ValueError(
+                        f"this version knows no class {data['class']!r}; update skgdpd"
+                    )
                 state = {key: self.decode(value) for key, value in data["state"].items()}
                 return kind.make(state, self)
-        raise ValueError(f"this version knows no type {data['type']!r}")
+        raise ValueError(f"this version knows no type {data['type']!r}; update skgdpd")
 
     def _tensor(self, data: dict[str, Any]) -> Tensor:
         tensor = self.tensors[data["name"]]

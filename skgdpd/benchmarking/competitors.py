@@ -77,7 +77,9 @@ class CompetitorModel:
     def predict_proba(self, X: Array) -> Array:
         views = self._prefixes(X)
         if hasattr(self.clf, "predict_proba"):
-            return np.asarray(self.clf.predict_proba(views), dtype=np.float64)
+            proba = np.asarray(self.clf.predict_proba(views), dtype=np.float64)
+            # Label spreading divides by zero where no label reaches a series.
+            return np.where(np.isfinite(proba), proba, 1 / len(self.classes))
         scores = np.asarray(self.clf.decision_function(views), dtype=np.float64)
         scores = np.stack([-scores, scores], 1) if scores.ndim == 1 else scores
         odds = np.exp(scores - scores.max(1, keepdims=True))

@@ -71,10 +71,11 @@ def add_timings(commands: Any) -> None:
     parts = ("step", "convolutions", "threads", "sharing", "search", "prediction", "scale")
     speed = commands.add_parser("speed", help="all of " + ", ".join(parts))
     speed.add_argument("parts", nargs="*", metavar="PART", help="some of them only")
-    speed.set_defaults(run=lambda o: _run_all(commands, o.parts or parts, parts))
+    speed.add_argument("--device", default="cpu", help="for the parts that can run on others")
+    speed.set_defaults(run=lambda o: _run_all(commands, o.parts or parts, parts, o.device))
 
 
-def _run_all(commands: Any, chosen: Sequence[str], allowed: Sequence[str]) -> None:
+def _run_all(commands: Any, chosen: Sequence[str], allowed: Sequence[str], device: str) -> None:
     unknown = sorted(set(chosen) - set(allowed))
     if unknown:
         raise ValueError(f"speed has no part {unknown}; allowed are {', '.join(allowed)}")
@@ -82,5 +83,7 @@ def _run_all(commands: Any, chosen: Sequence[str], allowed: Sequence[str]) -> No
         parser = commands.choices[name]
         print(f"## {name}\n")
         options = parser.parse_args([])
+        if hasattr(options, "device"):
+            options.device = device
         options.run(options)
         print(flush=True)

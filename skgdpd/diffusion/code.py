@@ -45,6 +45,10 @@ class AffineCode(nn.Module):
 
     def encode(self, z: Tensor) -> Tensor:
         """Features ``(n, dT)`` to codes ``(n, d)``."""
+        if z.shape[-1] != self.W.shape[1]:
+            raise ValueError(
+                f"features have width {z.shape[-1]}; this code is of width {self.W.shape[1]}"
+            )
         return z @ self.W.T + self.c
 
     def decode(self, u: Tensor) -> Tensor:
@@ -53,7 +57,17 @@ class AffineCode(nn.Module):
 
 
 def standardising_code(z: Tensor) -> AffineCode:
-    """Each feature to mean 0 and variance 1, all kept; constant features keep their scale."""
+    """Each feature to mean 0 and variance 1, all kept; constant features keep their scale.
+
+    Parameters
+    ----------
+    z : Tensor of shape (n, dT)
+        Features.
+
+    Returns
+    -------
+    AffineCode
+    """
     mean, scale = z.mean(0), z.std(0, correction=0)
     scale = torch.where(scale > 1e-6 * scale.max().clamp(min=1e-12), scale, 1.0)
     return AffineCode(torch.diag(1 / scale), -mean / scale, torch.diag(scale), mean)
@@ -71,6 +85,10 @@ def principal_code(z: Tensor, n_codes: int | None, kept_variance: float = 0.99) 
         ``kept_variance`` of the variance.
     kept_variance : float, default=0.99
         Share of the variance kept where ``n_codes`` is None.
+
+    Returns
+    -------
+    AffineCode
     """
     mean = z.mean(0)
     _, scale, axes = torch.linalg.svd((z - mean).double(), full_matrices=False)

@@ -13,6 +13,7 @@ Each maps student features ``z_short (n, dS)`` to ``n_draws`` plausible teacher 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 
 import numpy as np
 import torch
@@ -50,6 +51,10 @@ class Degradation(nn.Module):
 
     def calibrate(self, measurement: LinearGaussian) -> None:
         """Take over a measured degradation; constants for the gradient."""
+
+    def phase(self) -> Hashable:
+        """All that decides, besides tensors, how :meth:`draw` computes."""
+        return ()
 
     def draw(
         self,
@@ -122,15 +127,28 @@ class LearnedAlpha(Degradation):
 
 
 class MeasuredDegradation(Degradation):
-    """Base of the degradations that are measured, not learned."""
+    """Base of the degradations that are measured, not learned.
+
+    Attributes
+    ----------
+    measurement : LinearGaussian
+        What :meth:`calibrate` was told last.
+    """
 
     needs_measurement = True
+    measurement: LinearGaussian
+
+    def calibrate(self, measurement: LinearGaussian) -> None:
+        self.measurement = measurement
 
     def _constant(self, name: str, value: np.ndarray | Tensor) -> None:
         """Store a measured constant as a buffer of the prior's type, on its device."""
         tensor = torch.as_tensor(value).to(self.latent.mean)
-        if name in self._buffers:
-            self._buffers[name] = tensor
+        known = self._buffers.get(name)
+        alike = ("shape", "dtype", "device")
+        if known is not None and all(getattr(known, k) == getattr(tensor, k) for k in alike):
+            # Where it is: steps that were recorded look there.
+            known.copy_(tensor)
         else:
             self.register_buffer(name, tensor)
 
@@ -152,7 +170,11 @@ class MatchedNoise(MeasuredDegradation):
     offset: Tensor
     fill: Tensor
 
+    def phase(self) -> Hashable:
+        return tuple(self.sampler.steps)
+
     def calibrate(self, measurement: LinearGaussian) -> None:
+        super().calibrate(measurement)
         schedule = self.latent.schedule
         A, R = measurement.A, measurement.R
         precision_A = np.linalg.solve(R, A)
@@ -198,6 +220,7 @@ class LinearGaussianPosterior(MeasuredDegradation):
     start: Tensor
 
     def calibrate(self, measurement: LinearGaussian) -> None:
+        super().calibrate(measurement)
         self.sampler = Renoise(self.latent.schedule, self.n_steps)
         A, R = measurement.A, measurement.R
         spectrum, axes = np.linalg.eigh(self.latent.covariance.double().cpu().numpy())
@@ -245,6 +268,9 @@ class NoObservation(Degradation):
         d = posterior.latent.n_features
         posterior.calibrate(LinearGaussian(np.zeros((1, d)), np.zeros(1), np.eye(1)))
         self.posterior = posterior
+
+    def phase(self) -> Hashable:
+        return self.posterior.phase()
 
     def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
         return self.posterior._draw(z_short.new_zeros(len(z_short), 1), noise)

@@ -211,5 +211,19 @@ class MixtureDenoiser(nn.Module):
 def gaussian_denoiser(
     mean: Tensor, covariance: Tensor, schedule: NoiseSchedule
 ) -> MixtureDenoiser:
-    """Exact denoiser of Gaussian features with a mean ``(d,)`` and covariance ``(d, d)``."""
+    """Exact denoiser of Gaussian features.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (d,)
+        Their mean.
+    covariance : Tensor of shape (d, d)
+        Their covariance.
+    schedule : NoiseSchedule
+        Noise level of each time step.
+
+    Returns
+    -------
+    MixtureDenoiser
+    """
     return MixtureDenoiser(torch.ones_like(mean[:1]), mean[None], covariance[None], schedule)

@@ -49,7 +49,23 @@ def fit_mixture(u: Array, y: NDArray[np.int64] | None) -> tuple[Array, Array, Ar
 
 
 def mixture_log_density(u: Array, weights: Array, means: Array, covariances: Array) -> Array:
-    """Log-density ``(n,)`` of features ``(n, d)`` under a mixture."""
+    """Log-density of features under a Gaussian mixture, in nats.
+
+    Parameters
+    ----------
+    u : ndarray of shape (n, d)
+        Features.
+    weights : ndarray of shape (k,)
+        Of the components.
+    means : ndarray of shape (k, d)
+        Of the components.
+    covariances : ndarray of shape (k, d, d)
+        Of the components.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
     return logsumexp(_component_log_density(u, weights, means, covariances), axis=1)
 
 
@@ -87,6 +103,7 @@ class MixturePosterior(MeasuredDegradation):
     centres: Tensor
 
     def calibrate(self, measurement: LinearGaussian) -> None:
+        super().calibrate(measurement)
         assert isinstance(self.latent.denoiser, MixtureDenoiser)
         A, R = measurement.A, measurement.R
         gains, constants, spreads, whiteners, centres, log_weights = [], [], [], [], [], []

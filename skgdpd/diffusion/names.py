@@ -23,7 +23,26 @@ DenoiserName = Literal["film", "bottleneck", "gmm"]
 
 
 def make_denoiser(name: DenoiserName, n_features: int, schedule: NoiseSchedule) -> nn.Module:
-    """Make a learned denoiser, ``"film"`` or ``"bottleneck"``, of fresh weights."""
+    """Make a learned denoiser of fresh weights.
+
+    Parameters
+    ----------
+    name : {"film", "bottleneck"}
+        Which.
+    n_features : int
+        Width d of the features.
+    schedule : NoiseSchedule
+        Noise level of each time step.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
     kinds = {"film": FiLMDenoiser, "bottleneck": BottleneckDenoiser}
     if name not in kinds:
         raise ValueError(f"unknown learned denoiser {name!r}; the names are {', '.join(kinds)}")
@@ -45,6 +64,15 @@ def make_degradation(
         Evaluations of the denoiser for one draw.
     n_short : int
         Width dS of the student features.
+
+    Returns
+    -------
+    Degradation
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
     """
     if name == "learned-alpha":
         return LearnedAlpha(latent, n_steps, n_short)

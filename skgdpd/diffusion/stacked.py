@@ -81,7 +81,20 @@ class StackedDraws:
         return len(self.latents) - 1
 
     def arrange(self, n_active: int) -> None:
-        """Put the first members into slots, with what has been measured for them by now."""
+        """Put the first members into slots, with what has been measured for them by now.
+
+        While their number stays, so does the memory of what was measured.
+        """
+        if n_active != self._active:
+            self._assign_slots(n_active)
+            self.constants: dict[str, Tensor] = {}
+        for name, values in self._measured_constants(n_active).items():
+            if name in self.constants:
+                self.constants[name].copy_(values)
+            else:
+                self.constants[name] = values
+
+    def _assign_slots(self, n_active: int) -> None:
         self._active = n_active
         device = next(self.latents[0].buffers()).device
         priors = sorted(set(self.prior_of[:n_active]))
@@ -95,13 +108,17 @@ class StackedDraws:
         self._denoisers = [self.latents[p].denoiser for p in priors]
         self._stacked = stack_frozen(self._denoisers)
         self.sampler: Sampler = self.members[0].sampler
-        self.constants: dict[str, Tensor] = {}
-        if isinstance(self.members[0], LinearGaussianPosterior):
-            for name in ("A", "b", "gains", "spreads", "start"):
-                own = torch.stack([getattr(d, name) for d in self.members[:n_active]])
-                self.constants[name] = own.index_select(0, self.slots)
-            means = torch.stack([d.latent.mean for d in self.members[:n_active]])
-            self.constants["mean"] = means.index_select(0, self.slots).unsqueeze(1)
+
+    def _measured_constants(self, n_active: int) -> dict[str, Tensor]:
+        if not isinstance(self.members[0], LinearGaussianPosterior):
+            return {}
+        found = {}
+        for name in ("A", "b", "gains", "spreads", "start"):
+            own = torch.stack([getattr(d, name) for d in self.members[:n_active]])
+            found[name] = own.index_select(0, self.slots)
+        means = torch.stack([d.latent.mean for d in self.members[:n_active]])
+        found["mean"] = means.index_select(0, self.slots).unsqueeze(1)
+        return found
 
     def draw(
         self,

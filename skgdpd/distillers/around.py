@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from numbers import Integral, Real
 
 import torch
@@ -35,6 +36,9 @@ class AroundDistillation(Distillation):
 
     def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
         self.inner.start_epoch(student, rows, step)
+
+    def phase(self, step: Step) -> Hashable | None:
+        return self.inner.phase(step)
 
     def label_weight(self, step: Step) -> float:
         return self.inner.label_weight(step)

@@ -8,6 +8,7 @@ which then turns each batch into named, weighted loss terms.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from joblib import Memory
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from .._docs import LinksToDocs
 from ..nets.student import StudentNet, StudentOutput
 from ..training import (
     Batch,
@@ -75,6 +77,10 @@ class Distillation(nn.Module):
     def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
         """Prepare for an epoch; called before its first batch."""
 
+    def phase(self, step: Step) -> Hashable | None:
+        """As :meth:`~skgdpd.training.Objective.phase`; the labels' weight need not be told."""
+        return None
+
     def label_weight(self, step: Step) -> float:
         """Weight of the cross-entropy against the labels, ``ce``."""
         return 1.0
@@ -94,10 +100,17 @@ class Distillation(nn.Module):
         """Make anew what no tensor holds, when a training is continued after ``step.epoch``."""
 
 
-class Distiller(BaseEstimator):
+class Distiller(LinksToDocs, BaseEstimator):
     """Base of the distillers: parameters only."""
 
     _parameter_constraints: dict[str, list[Any]] = {}
+
+    def _validate_params(self) -> None:
+        """Refuse bad parameters, also those of the estimators among the parameters."""
+        super()._validate_params()
+        for value in self.get_params(deep=False).values():
+            if isinstance(value, BaseEstimator):
+                value._validate_params()
 
     def prepare(self, lesson: Lesson) -> Distillation:
         """Set up for one training."""
@@ -120,6 +133,12 @@ class StudentObjective(Objective):
     def start_epoch(self, module: StudentNet, rows: Rows, step: Step) -> None:  # type: ignore[override]
         if self.distillation is not None:
             self.distillation.start_epoch(module, rows, step)
+
+    def phase(self, step: Step) -> Hashable | None:
+        if self.distillation is None:
+            return ()
+        phase = self.distillation.phase(step)
+        return None if phase is None else (self.distillation.label_weight(step), phase)
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
         output = module.read(batch)  # type: ignore[operator]

@@ -40,7 +40,9 @@ from ..training.batched import (
     StackedState,
     bind,
     learning_rates,
+    stacked_numbers,
 )
+from ..training.graphs import replayed_steps
 from .batching import (
     NEVER,
     first_epoch,
@@ -98,6 +100,7 @@ class BatchedStudents:
             generator.manual_seed(run.noise_seed)
             for generator, run in zip(generators, self.runs, strict=True)
         ]
+        self._prepare_steps()
 
     def _stack_rows(self) -> None:
         unique = {id(run.rows): run.rows for run in self.runs}
@@ -177,8 +180,10 @@ class BatchedStudents:
             self.epoch = epoch
             self._run_epoch()
             if not self.runs:
-                return
+                break
         self._finish(range(len(self.runs)))
+        # They refer to this object, which would outlive its use.
+        del self._make_gradients, self._make_losses
 
     @property
     def n_active(self) -> int:
@@ -187,11 +192,9 @@ class BatchedStudents:
 
     def _run_epoch(self) -> None:
         self._start_epoch()
-        orders = zip(*[[b["row"] for b in batches] for batches in self.batches], strict=True)
         totals: dict[str, Tensor] = {}
         n_rows = len(self.runs[0].rows)
-        for order in orders:
-            rows = torch.stack(order).to(self.device)
+        for rows in stacked_numbers(self.batches, self.device):
             for name, values in self._step(rows).items():
                 share = values * (rows.shape[1] / n_rows)
                 totals[name] = totals[name] + share if name in totals else share
@@ -199,7 +202,7 @@ class BatchedStudents:
             for module in self.modules:
                 module.eval()
         if self.runs[0].valid_rows is not None:
-            totals["valid_loss"] = self._validate()
+            totals["valid_loss"] = self._make_losses()
         numbers = {name: total.tolist() for name, total in totals.items()}
         for i, run in enumerate(self.runs):
             for name, row in numbers.items():
@@ -212,29 +215,52 @@ class BatchedStudents:
             self._stop()
 
     def _start_epoch(self) -> None:
+        if self.n_active != self._n_active_before:
+            self._prepare_steps()
         if self.average is None:
             for module in self.modules:
                 module.train()
-        if self.starts[0] == NEVER or not self.needs_measurement:
+        if not self.n_active:
             return
-        for i in range(self.n_active):
+        for i in range(self.n_active if self.needs_measurement else 0):
             run, distillation = self.runs[i], gdpd_of(self.runs[i])
             assert self.seen is not None
             distillation.seen = self.seen[i]
             step = Step(self.epoch, self.noise[i])
             distillation.start_epoch(cast(StudentNet, run.module), run.rows, step)
-        if self.n_active:
-            self.draws.arrange(self.n_active)
+        self.draws.arrange(self.n_active)
+
+    def _prepare_steps(self) -> None:
+        """Begin anew with captures: what a step computes, or where, is no longer the same."""
+        self._n_active_before = self.n_active
+        self._offsets = torch.tensor(self.offsets, device=self.device)[:, None]
+        weights = [hinton_weight(run) for run in self.runs]
+        self._hinton_weights = torch.tensor(weights, device=self.device)
+        rows, batches = self.runs[0].rows, self.batches[0]
+        self._make_gradients, self._make_losses = replayed_steps(
+            self._gradients, self._validate, self.modules, rows, batches, self.noise
+        )
 
     def _step(self, rows: Tensor) -> dict[str, Tensor]:
-        offsets = torch.tensor(self.offsets, device=self.device)[:, None]
-        flat = (rows + offsets).flatten()
+        rate, beta1 = self.rates[self.n_steps]
+        self.n_steps += 1
+        terms, taught = self._make_gradients(rows)
+        lr = self.lr * rate
+        self.optimizer.step(self.state.parameters, self.gradient, lr, beta1)
+        if taught is not None:
+            parameters = self.taught_state.parameters[: len(taught)]
+            self.taught_optimizer.step(parameters, taught, lr[: len(taught)], beta1)
+        if self.average is not None:
+            self.average.update(self.state.values)
+        return terms
+
+    def _gradients(self, rows: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Terms of a batch, the students' gradients in place, and those of the distillations."""
+        flat = (rows + self._offsets).flatten()
         batch = {
             name: tensor.index_select(0, flat).unflatten(0, rows.shape)
             for name, tensor in self.data.items()
         }
-        rate, beta1 = self.rates[self.n_steps]
-        self.n_steps += 1
         features, head, leaf = self._features(batch["x"], batch.get("lengths"))
         logits = linear(features, head["head.weight"], head["head.bias"])
         terms = {"ce": _each(weighted_cross_entropy, logits, batch["y"], batch.get("weight"))}
@@ -253,19 +279,12 @@ class BatchedStudents:
         sum(values.sum() for values in terms.values()).backward()  # type: ignore[union-attr]
         assert leaf.grad is not None
         self.gradient[:, -leaf.shape[1] :] = leaf.grad
-        lr = self.lr * rate
-        self.optimizer.step(self.state.parameters, self.gradient, lr, beta1)
-        if taught is not None and taught.grad is not None:
-            parameters = self.taught_state.parameters[:active]
-            self.taught_optimizer.step(parameters, taught.grad, lr[:active], beta1)
-        if self.average is not None:
-            self.average.update(self.state.values)
         terms = {name: values.detach() for name, values in terms.items()}
         loss = terms["ce"].clone()
         for name, values in terms.items():
             if name != "ce":
                 loss[: len(values)] += values
-        return {**terms, "loss": loss}
+        return {**terms, "loss": loss}, None if taught is None else taught.grad
 
     def _features(
         self, x: Tensor, lengths: Tensor | None
@@ -336,14 +355,13 @@ class BatchedStudents:
         return normalised.view(n, a, d).transpose(0, 1)
 
     def _hinton(self, logits: Tensor, batch: Batch) -> Tensor:
-        weights = torch.tensor([hinton_weight(run) for run in self.runs], device=self.device)
         temperature = gdpd_of(self.runs[0]).distiller.hinton_temperature
 
         def loss(logits: Tensor, teacher_logits: Tensor, weight: Tensor | None) -> Tensor:
             return hinton_loss(logits, teacher_logits, temperature, weight)
 
         losses = _each(loss, logits, batch["teacher_logits"], batch.get("target_weight"))
-        return weights * losses
+        return self._hinton_weights * losses
 
     def _validate(self) -> Tensor:
         valid = [run.valid_rows.tensors for run in self.runs if run.valid_rows is not None]
@@ -394,6 +412,7 @@ class BatchedStudents:
                 self.seen = self.seen[members]
             self._bind_distillations()
             self.draws = StackedDraws([gdpd_of(run).degradation for run in self.runs])
+        self._prepare_steps()
 
     def _finish(self, members: Sequence[int]) -> None:
         """Give members their final weights, in memory of their own."""

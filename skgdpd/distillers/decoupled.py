@@ -53,13 +53,16 @@ def decoupled_loss(
     ----------
     B. Zhao et al., "Decoupled knowledge distillation", arXiv 2203.08679.
     """
-    right = torch.nn.functional.one_hot(y, student_logits.shape[1]).bool()
+    right = y[:, None]
+    # Numbers and not a mask, for whose size the program would have to wait.
+    wrong = torch.arange(student_logits.shape[1] - 1, device=y.device)
+    wrong = wrong + (wrong >= right)
 
     def parts(logits: Tensor) -> tuple[Tensor, Tensor]:
         log_p = torch.log_softmax(logits / temperature, -1)
-        others = log_p[~right].view(len(log_p), -1)
+        others = log_p.gather(1, wrong)
         log_rest = torch.logsumexp(others, -1, keepdim=True)
-        return torch.cat([log_p[right][:, None], log_rest], -1), others - log_rest
+        return torch.cat([log_p.gather(1, right), log_rest], -1), others - log_rest
 
     teacher_pair, teacher_others = parts(teacher_logits.detach())
     student_pair, student_others = parts(student_logits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from numbers import Integral, Real
 
 import torch
@@ -26,6 +27,9 @@ class FitNetsDistillation(Distillation):
         self.lambda_kd = lambda_kd
         self.warmup_epochs = first_stage_epochs
         self.regressor = nn.Linear(n_student, n_teacher, bias=False)
+
+    def phase(self, step: Step) -> Hashable:
+        return step.epoch < self.warmup_epochs
 
     def label_weight(self, step: Step) -> float:
         return 0.0 if step.epoch < self.warmup_epochs else 1.0
@@ -102,6 +106,9 @@ class VIDDistillation(Distillation):
         )
         inverse_softplus = initial_variance + math.log(-math.expm1(-initial_variance))
         self.raw_variance = nn.Parameter(torch.full((n_out,), inverse_softplus))
+
+    def phase(self, step: Step) -> Hashable:
+        return ()
 
     def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
         if not self.lambda_kd:

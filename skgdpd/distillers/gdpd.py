@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Hashable
 from numbers import Integral, Real
 from typing import Any, Literal
 
@@ -158,6 +159,10 @@ class GDPDDistillation(Distillation):
                 self.seen[:-1] = student.read(rows.select(self.calibration)).features
         self.calibrated.copy_(self.seen[:-1])
         self._calibrate()
+
+    def phase(self, step: Step) -> Hashable:
+        active = step.epoch >= self.warmup_epochs and bool(self.distiller.lambda_kd)
+        return (active, self.degradation.phase() if active else (), self.calibrating)
 
     def resume(self, step: Step) -> None:
         if self.degradation.needs_measurement and step.epoch >= self.warmup_epochs:

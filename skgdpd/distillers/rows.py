@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Hashable
 from typing import Literal
 
 import torch
@@ -45,8 +47,9 @@ def known_targets(batch: Batch) -> Tensor:
     if "target" in batch:
         return batch["target"]
     logits = batch["teacher_logits"]
-    one_hot = torch.nn.functional.one_hot(batch["y"].clamp(min=0), logits.shape[1]).to(logits)
-    return torch.where((batch["y"] >= 0)[:, None], one_hot, torch.softmax(logits.detach(), -1))
+    y = batch["y"][:, None]
+    one_hot = (y == torch.arange(logits.shape[1], device=y.device)).to(logits)
+    return torch.where(y >= 0, one_hot, torch.softmax(logits.detach(), -1))
 
 
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -71,7 +74,7 @@ def divergence(log_p: Tensor, log_q: Tensor, name: DivergenceName = "forward") -
         return kl_divergence(log_p, log_q)
     if name == "reverse":
         return kl_divergence(log_q, log_p)
-    middle = torch.logsumexp(torch.stack([log_p, log_q]), 0) - torch.log(log_p.new_tensor(2.0))
+    middle = torch.logsumexp(torch.stack([log_p, log_q]), 0) - math.log(2.0)
     return (kl_divergence(log_p, middle) + kl_divergence(log_q, middle)) / 2
 
 
@@ -106,6 +109,10 @@ class RowLoss(Distillation):
     def __init__(self, distiller: RowDistiller) -> None:
         super().__init__()
         self.distiller = distiller
+
+    def phase(self, step: Step) -> Hashable:
+        # A distiller is parameters only, so its loss depends on the batch alone.
+        return ()
 
     def label_weight(self, step: Step) -> float:
         return self.distiller.label_share

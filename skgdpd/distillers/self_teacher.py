@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from numbers import Real
 
 import torch
@@ -30,6 +31,9 @@ class SelfTeacherDistillation(Distillation):
         self.temperature = temperature
         self.warmup_epochs = first_stage_epochs
         self.register_buffer("own_logits", torch.zeros_like(rows.tensors["teacher_logits"]))
+
+    def phase(self, step: Step) -> Hashable:
+        return step.epoch >= self.warmup_epochs
 
     def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
         if step.epoch != self.warmup_epochs:

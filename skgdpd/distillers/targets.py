@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from numbers import Real
 from typing import Literal
 
@@ -194,6 +195,9 @@ class MixingDistillation(Distillation):
         initial = 0.5 if fixed_share is None else fixed_share
         self.register_buffer("share", torch.tensor(initial))
         self.register_buffer("seen", torch.zeros(n_rows if self.adapts else 0, n_student))
+
+    def phase(self, step: Step) -> Hashable:
+        return ()
 
     def label_weight(self, step: Step) -> float:
         return 0.0

@@ -39,28 +39,29 @@ class Span(NamedTuple):
     coordinates: Tensor
 
 
-def span(features: Tensor, max_rank: int = MAX_RANK, seed: int = 0) -> Span:
+def drawn_rows(n: int, max_rank: int, seed: int) -> Tensor | None:
+    """Which of n rows decide on the directions: all (None), or twice ``max_rank`` at random."""
+    if n <= 2 * max_rank:
+        return None
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: 2 * max_rank]
+
+
+def span(features: Tensor, max_rank: int = MAX_RANK) -> Span:
     """Standardise features and find the directions in which rows ``(n, n_features)`` differ.
 
-    Of more than twice ``max_rank`` rows, so many drawn at random decide on the directions.
+    The coordinates are those of the rows given.
     """
     mean = features.double().mean(0)
     scale = features.double().std(0, correction=0)
     scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale)) * features.shape[1] ** 0.5
-    rows = features
-    if len(features) > 2 * max_rank:
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randperm(len(features), generator=generator)[: 2 * max_rank]
-        rows = features[drawn.to(features.device)]
-    standard = (rows.double() - mean) / scale
+    standard = (features.double() - mean) / scale
     variance, directions = torch.linalg.eigh(standard @ standard.T)
     kept = (variance > variance[-1].clamp(min=1e-12) * 1e-9).nonzero()[:, 0].flip(0)[:max_rank]
     if not len(kept):  # equal rows, or one: a direction in which nothing differs
         kept = torch.zeros(1, dtype=torch.int64, device=features.device)
     lengths = variance[kept].clamp(min=1e-12).sqrt()
     basis = standard.T @ (directions[:, kept] / lengths) / scale[:, None]
-    coordinates = torch.cat([(part.double() - mean) @ basis for part in features.split(1024)])
-    return Span(mean, basis, coordinates)
+    return Span(mean, basis, (features.double() - mean) @ basis)
 
 
 class LinearStart(NamedTuple):

@@ -76,7 +76,9 @@ def register_backbone(name: str, factory: BackboneFactory) -> None:
     _BACKBONES[name] = factory
 
 
-def make_backbone(spec: BackboneSpec, n_channels: int, n_timepoints: int) -> nn.Module:
+def make_backbone(
+    spec: BackboneSpec, n_channels: int, n_timepoints: int, name: str | None = None
+) -> nn.Module:
     """Make a fresh backbone and find its feature width.
 
     Parameters
@@ -86,6 +88,8 @@ def make_backbone(spec: BackboneSpec, n_channels: int, n_timepoints: int) -> nn.
         is), or a callable ``(n_channels, n_timepoints) -> module``.
     n_channels, n_timepoints : int
         Shape of the series that it will see.
+    name : str, optional
+        The parameter that ``spec`` is a value of, for errors.
 
     Returns
     -------
@@ -98,26 +102,46 @@ def make_backbone(spec: BackboneSpec, n_channels: int, n_timepoints: int) -> nn.
     ValueError
         If the name is unknown, or the module doesn't map ``(n, c, t)`` to ``(n, n_features)``.
     """
+    whose = "" if name is None else f"{name}: "
     if isinstance(spec, str):
         if spec not in _BACKBONES:
             names = ", ".join(available_backbones())
-            raise ValueError(f"unknown backbone {spec!r}; the names are {names}")
+            raise ValueError(f"{whose}unknown backbone {spec!r}; the names are {names}")
         backbone = _BACKBONES[spec](n_channels, n_timepoints)
     elif isinstance(spec, nn.Module):
         backbone = copy.deepcopy(spec)
     else:
-        backbone = spec(n_channels, n_timepoints)
+        try:
+            backbone = spec(n_channels, n_timepoints)
+        except Exception as error:
+            raise ValueError(
+                f"{whose}{spec!r} can't make a network for {n_channels} channels and "
+                f"{n_timepoints} time points: {error}"
+            ) from error
         if not isinstance(backbone, nn.Module):
-            raise ValueError(f"{spec!r} returned {type(backbone).__name__}, not a torch module")
+            raise ValueError(
+                f"{whose}{spec!r} returned {type(backbone).__name__}, not a torch module"
+            )
     # Looked for even where there is an attribute of that name: in a user's module it may be the
     # width of the input.
-    backbone.n_features = _find_n_features(backbone, n_channels, n_timepoints)  # type: ignore[assignment]
+    n_features = _find_n_features(backbone, n_channels, n_timepoints, whose)
+    backbone.n_features = n_features  # type: ignore[assignment]
     backbone.registered_name = spec if isinstance(spec, str) else None  # type: ignore[assignment]
     return backbone
 
 
 def starts_fitted(spec: BackboneSpec) -> bool:
-    """Whether a backbone's training starts from a classifier that is fitted in closed form."""
+    """Whether a backbone's training starts from a classifier that is fitted in closed form.
+
+    Parameters
+    ----------
+    spec : str, torch.nn.Module or callable
+        As for :func:`make_backbone`.
+
+    Returns
+    -------
+    bool
+    """
     factory: object = _BACKBONES.get(spec) if isinstance(spec, str) else spec
     while isinstance(factory, functools.partial):
         factory = factory.func
@@ -125,11 +149,21 @@ def starts_fitted(spec: BackboneSpec) -> bool:
 
 
 def takes_lengths(backbone: nn.Module) -> bool:
-    """Whether the backbone's ``forward`` accepts the series' own lengths, so ragged input."""
+    """Whether the backbone's ``forward`` accepts the series' own lengths, so ragged input.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    bool
+    """
     return "lengths" in inspect.signature(backbone.forward).parameters
 
 
-def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int) -> int:
+def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int, whose: str) -> int:
     was_training = backbone.training
     backbone.eval()
     try:
@@ -137,7 +171,7 @@ def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int) ->
             features = backbone(torch.zeros(2, n_channels, n_timepoints))
     except Exception as error:
         raise ValueError(
-            f"{type(backbone).__name__} can't read series of {n_channels} channels and "
+            f"{whose}{type(backbone).__name__} can't read series of {n_channels} channels and "
             f"{n_timepoints} time points: {error}"
         ) from error
     finally:
@@ -145,7 +179,7 @@ def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int) ->
     if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != 2:
         shape = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)
         raise ValueError(
-            f"{type(backbone).__name__} must map (n, {n_channels}, {n_timepoints}) to "
+            f"{whose}{type(backbone).__name__} must map (n, {n_channels}, {n_timepoints}) to "
             f"(n, n_features); for n = 2 it gave {shape}"
         )
     return features.shape[1]

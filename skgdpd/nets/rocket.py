@@ -8,14 +8,18 @@ over.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .closed_form import MAX_RANK, LinearStart, ridge, span
+from .closed_form import MAX_RANK, LinearStart, drawn_rows, ridge, span
 from .inception import InceptionTime
 from .minirocket import Engine, MiniRocket
+
+AT_ONCE = 1024
+"""Series whose features are held at once."""
 
 
 class Head(NamedTuple):
@@ -96,12 +100,25 @@ class Rocket(nn.Module):
         Head
             The classifier on top to start from.
         """
-        features = self.transform.fit(x, lengths, seed)(x, lengths)
-        found = span(features, self.max_rank, seed)
+        self.transform.fit(x, lengths, seed)
+        drawn = drawn_rows(len(x), self.max_rank, seed)
+        if drawn is None:
+            found = span(self.transform(x, lengths), self.max_rank)
+            coordinates = found.coordinates
+        else:
+            drawn = drawn.to(x.device)
+            own = None if lengths is None else lengths[drawn]
+            found = span(self.transform(x[drawn], own), self.max_rank)
+            parts = self._features_by_part(x, lengths)
+            coordinates = torch.cat([(part - found.mean) @ found.basis for part in parts])
         self.mean.copy_(found.mean)
         self.basis = found.basis.float()
-        start = ridge(found.coordinates, target, weight)
-        return self._start_from(start, found.coordinates)
+        return self._start_from(ridge(coordinates, target, weight), coordinates)
+
+    def _features_by_part(self, x: Tensor, lengths: Tensor | None) -> Iterator[Tensor]:
+        # Features are a hundred times as large as series: those of all might not fit in memory.
+        for rows in torch.arange(len(x), device=x.device).split(AT_ONCE):
+            yield self.transform(x[rows], None if lengths is None else lengths[rows])
 
     def _start_from(self, start: LinearStart, coordinates: Tensor) -> Head:
         """Projection and head that give the start's logits, every feature of variance 1."""
@@ -128,8 +145,10 @@ class Rocket(nn.Module):
     @torch.no_grad()
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """What is fixed: during a training coordinates ``(n, r)``, else centred features."""
-        features = self.transform(x, lengths) - self.mean
-        return features if self.basis is None else features @ self.basis
+        if self.basis is None:
+            return self.transform(x, lengths) - self.mean
+        parts = self._features_by_part(x, lengths)
+        return torch.cat([(part - self.mean) @ self.basis for part in parts])
 
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, fixed: Tensor | None = None

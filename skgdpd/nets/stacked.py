@@ -124,8 +124,8 @@ class _LSTMLayer(torch.autograd.Function):
         h = weight.shape[1] // 4
         joint = x.new_empty(n_times + 1, m, h + c + 1, n)
         joint[:-1, :, h:-1] = x
-        joint[:, :, -1] = 1
-        joint[0, :, :h] = 0
+        joint[:, :, -1].fill_(1)
+        joint[0, :, :h].zero_()
         gates = x.new_empty(n_times, m, 4 * h, n)
         cells = x.new_empty(2, n_times, m, h, n)
         whole, sigmoids = gates.unbind(0), gates[:, :, : 3 * h].unbind(0)
@@ -206,7 +206,8 @@ def stacked_lstm(
     """
     h, n_layers = template.lstm.hidden_size, template.lstm.num_layers
     # torch's order is input, forget, candidate, output.
-    order = torch.arange(4 * h, device=x.device).view(4, h)[[0, 1, 3, 2]].flatten()
+    gates = torch.arange(4 * h, device=x.device).view(4, h)
+    order = torch.cat([gates[:2], gates[3:], gates[2:3]]).flatten()
     flow = x.permute(3, 0, 2, 1)
     for k in range(n_layers):
         w_in, w_state, b_in, b_state = (

@@ -2,6 +2,16 @@
 
 from .critical_difference import CriticalDifferenceDisplay
 from .earliness import EarlinessDisplay
+from .feature_space import FeatureSpaceDisplay
 from .history import HistoryDisplay
+from .posterior import PosteriorDisplay
+from .reliability import ReliabilityDisplay
 
-__all__ = ["CriticalDifferenceDisplay", "EarlinessDisplay", "HistoryDisplay"]
+__all__ = [
+    "CriticalDifferenceDisplay",
+    "EarlinessDisplay",
+    "FeatureSpaceDisplay",
+    "HistoryDisplay",
+    "PosteriorDisplay",
+    "ReliabilityDisplay",
+]

@@ -72,7 +72,20 @@ class CriticalDifferenceDisplay:
         n_problems: int = 0,
         ax: Any = None,
     ) -> CriticalDifferenceDisplay:
-        """Draw ranks that were computed; see the class for parameters."""
+        """Draw ranks that were computed.
+
+        Parameters
+        ----------
+        names, ranks, groups, n_problems
+            As for the class; ``n_problems`` of 0 isn't shown.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        CriticalDifferenceDisplay
+            Drawn.
+        """
         return cls(names, ranks, groups, n_problems).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> CriticalDifferenceDisplay:
@@ -104,7 +117,10 @@ class CriticalDifferenceDisplay:
                 [rank, rank, edge], [0, line, line], color="black", linewidth=0.8, clip_on=False
             )
             text = f"{self.names[i]}  {rank:.2f}" if left else f"{rank:.2f}  {self.names[i]}"
-            ax.text(edge, line, text, ha="right" if left else "left", va="center", fontsize=9)
+            gap = -0.04 if left else 0.04
+            ax.text(
+                edge + gap, line, text, ha="right" if left else "left", va="center", fontsize=9
+            )
         by_name = dict(zip(self.names, self.ranks, strict=True))
         for i, group in enumerate(bars):
             ends = [by_name[name] for name in group]
@@ -113,7 +129,7 @@ class CriticalDifferenceDisplay:
                 [min(ends) - 0.03, max(ends) + 0.03], [at, at], color="black", linewidth=3.5,
                 solid_capstyle="butt", clip_on=False,
             )  # fmt: skip
-        ax.set(xlim=(low, high), ylim=(depth + 0.7 * n_left, 0), yticks=[])
+        ax.set(xlim=(low, high), ylim=(depth + 0.7 * n_left - 0.3, 0), yticks=[])
         ax.set_xticks(range(1, k + 1))
         ax.xaxis.tick_top()
         ax.xaxis.set_label_position("top")

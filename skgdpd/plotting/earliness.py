@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.metrics import get_scorer
+from sklearn.utils.validation import check_is_fitted
 
 from .style import marked_style, new_axes
 
@@ -48,6 +50,14 @@ class EarlinessDisplay:
         score_name: str = "accuracy",
         reference: tuple[str, float] | None = None,
     ) -> None:
+        n = len(earliness)
+        for name, values in scores.items():
+            shape = np.shape(values)
+            if len(shape) not in (1, 2) or shape[0] != n:
+                raise ValueError(
+                    f"scores[{name!r}] has shape {shape}; with {n} values of earliness it must be "
+                    f"({n},) or ({n}, n_seeds)"
+                )
         self.earliness = earliness
         self.scores = scores
         self.score_name = score_name
@@ -63,8 +73,81 @@ class EarlinessDisplay:
         reference: tuple[str, float] | None = None,
         ax: Any = None,
     ) -> EarlinessDisplay:
-        """Draw scores; the parameters are the class's and those of :meth:`plot`."""
+        """Draw scores.
+
+        Parameters
+        ----------
+        earliness, scores, score_name, reference
+            As for the class.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        EarlinessDisplay
+            Drawn.
+        """
         return cls(earliness, scores, score_name, reference).plot(ax=ax)
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Sequence[Any]],
+        X: Any,
+        y: ArrayLike,
+        *,
+        scoring: str | Callable[..., float] = "accuracy",
+        reference: tuple[str, float] | None = None,
+        ax: Any = None,
+    ) -> EarlinessDisplay:
+        """Score fitted classifiers of prefixes, and draw that.
+
+        Parameters
+        ----------
+        estimators : mapping of str to sequence of PrefixClassifier or like
+            Fitted classifiers by method; of each method equally many (seeds) for each prefix
+            length, and the same lengths for all methods.
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series that they were not fitted on.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        scoring : str or callable, default="accuracy"
+            A score's name in scikit-learn, or a scorer.
+        reference : tuple of str and float, optional
+            Name and score of something that sees whole series.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        EarlinessDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If methods differ in prefix lengths, or a method's lengths in their number of seeds.
+        """
+        scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
+        scores: dict[str, list[list[float]]] = {}
+        parts: list[float] = []
+        for name, fitted in estimators.items():
+            by_part: dict[float, list[float]] = {}
+            for clf in fitted:
+                check_is_fitted(clf)
+                part = clf.prefix_length_ / clf.n_timepoints_in_
+                by_part.setdefault(part, []).append(float(scorer(clf, X, y)))
+            own = sorted(by_part)
+            parts = parts or own
+            if own != parts or len({len(seeds) for seeds in by_part.values()}) != 1:
+                counts = {f"{part:.3g}": len(seeds) for part, seeds in sorted(by_part.items())}
+                raise ValueError(
+                    f"estimators[{name!r}] are, by part seen, {counts}; there must be equally "
+                    f"many for each of the first method's {[f'{part:.3g}' for part in parts]}"
+                )
+            scores[name] = [by_part[part] for part in parts]
+        label = scoring.replace("_", " ") if isinstance(scoring, str) else "score"
+        return cls(parts, scores, label, reference).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> EarlinessDisplay:
         """Draw.
@@ -88,12 +171,15 @@ class EarlinessDisplay:
             ax.plot(percent[order], table.mean(1), label=name, **style)
             if table.shape[1] > 1:
                 low, high = table.min(1), table.max(1)
-                ax.fill_between(percent[order], low, high, color=style["color"], alpha=0.15)
+                ax.fill_between(percent[order], low, high, color=style["color"], alpha=0.12, lw=0)
+                # Edges, for in black and white bands that overlap are one.
+                edge = {"color": style["color"], "linestyle": style["linestyle"]}
+                ax.plot(percent[order], np.stack([low, high], 1), linewidth=0.6, **edge)
         if self.reference is not None:
             name, level = self.reference
             ax.axhline(level, color="0.4", linewidth=1, linestyle=(0, (1, 1)), label=name)
         ax.set(xlabel="part of the series seen (%)", ylabel=self.score_name)
         ax.grid(alpha=0.3)
-        ax.legend(frameon=False, fontsize="small")
+        ax.legend(fontsize="small", framealpha=1)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..training import History
-from .style import COLORS, line_style, new_axes
+from .style import COLORS, marked_style, new_axes
 
 NAMES = {
     "ce": "labels",
@@ -63,6 +63,11 @@ class HistoryDisplay:
             Anything fitted with a ``history_``.
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure by default.
+
+        Returns
+        -------
+        HistoryDisplay
+            Drawn.
         """
         check_is_fitted(estimator)
         return cls(estimator.history_).plot(ax=ax)
@@ -85,26 +90,30 @@ class HistoryDisplay:
         terms = [name for name in history if name != "loss"]
         if len([name for name in terms if not name.startswith("valid")]) > 1:
             terms.append("loss")
-        epochs = np.arange(1, history.n_epochs + 1)
+        n_epochs = history.n_epochs
+        epochs = np.arange(1, n_epochs + 1)
+        # Some markers tell lines apart in black and white; staggered, they don't hide each other.
+        every = max(n_epochs // 8, 1)
+        lowest = np.inf
         for i, name in enumerate(terms):
             # A term that is off is 0 in the record; drawn, it would look like a success.
             values = np.where(history[name] == 0, np.nan, history[name])
+            lowest = min(lowest, np.nanmin(values, initial=np.inf))
             label = f"{NAMES[name]} ({name})" if name in NAMES else name
-            ax.plot(epochs, values, label=label, **line_style(i))
+            first = i * every // len(terms)
+            ax.plot(epochs, values, label=label, markevery=(first, every), **marked_style(i))
         if history.warmup_epochs:
             ax.axvspan(
-                1,
-                history.warmup_epochs + 0.5,
-                facecolor="0.88",
-                edgecolor="0.6",
-                hatch="..",
-                zorder=0,
-                label="warm-up",
-            )
+                1, history.warmup_epochs + 0.5, facecolor="0.9", edgecolor="0.5",
+                linestyle=(0, (4, 3)), zorder=0, label="warm-up",
+            )  # fmt: skip
         if history.best_epoch is not None:
             kept = history.best_epoch + 1
-            ax.axvline(kept, color=COLORS[-1], linewidth=1, label=f"kept: epoch {kept}")
-        ax.set(xlabel="epoch", ylabel="loss", yscale="log", xlim=(1, max(history.n_epochs, 2)))
-        ax.legend(frameon=False, fontsize="small")
+            ax.axvline(kept, color=COLORS[-1], linewidth=1.5, label=f"kept: epoch {kept}")
+        # Most losses are positive and fall by powers of ten; some methods' can be below zero.
+        scale = "log" if 0 < lowest < np.inf else "linear"
+        ax.set(xlabel="epoch", ylabel="loss", yscale=scale, xlim=(1, max(n_epochs, 2)))
+        ax.locator_params(axis="x", integer=True)
+        ax.legend(fontsize="small", framealpha=1)
         self.ax_, self.figure_ = ax, ax.figure
         return self

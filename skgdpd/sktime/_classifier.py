@@ -163,7 +163,18 @@ class SktimeClassifier(BaseClassifier):
         return self
 
     def set_params(self, **params: Any) -> SktimeClassifier:
-        """Set parameters, of the wrapped classifier as ``estimator__...``, and forget the fit."""
+        """Set parameters, and forget the fit.
+
+        Parameters
+        ----------
+        **params
+            By name, those of the wrapped classifier as ``estimator__...``.
+
+        Returns
+        -------
+        SktimeClassifier
+            Itself.
+        """
         super().set_params(**params)
         # sktime sets those of components last, when the tags have been set already.
         self._set_own_tags()

@@ -63,6 +63,11 @@ class SortedSplitter(BaseCrossValidator):
         y, groups : array-like of shape (n_samples,), optional
             In place of those given to the constructor.
 
+        Yields
+        ------
+        train, test : ndarray of shape (n_train,), ndarray of shape (n_test,)
+            Indices of a fold.
+
         Raises
         ------
         ValueError

@@ -11,10 +11,11 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 from sktime.transformations.base import BaseTransformer
 
+from .._docs import LinksToDocs
 from .._panel import as_frames, own_lengths, read_panel
 
 
-class SklearnTransformer(TransformerMixin, BaseEstimator):
+class SklearnTransformer(LinksToDocs, TransformerMixin, BaseEstimator):
     """A sktime transformer of panels as a scikit-learn transformer.
 
     sktime's own fail in scikit-learn 1.9's pipelines and searches. This one keeps what goes

@@ -6,6 +6,8 @@ from .averaging import WeightAverage
 from .batches import Batch, RowBatches, Rows, StreamedRows
 from .checkpoint import Checkpoints
 from .fitting import TrainingConfig, isolated_random_state, resolve_batch_size, train
+from .fused import fused_adam
+from .graphs import cuda_graphs
 from .history import History
 from .net import sum_terms
 from .objective import (
@@ -34,7 +36,9 @@ __all__ = [
     "TrainingConfig",
     "Warmup",
     "WeightAverage",
+    "cuda_graphs",
     "data_parallel",
+    "fused_adam",
     "isolated_random_state",
     "keep_threads",
     "resolve_batch_size",

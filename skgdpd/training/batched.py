@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .batches import Rows
+from .batches import RowBatches, Rows, sent
 from .fitting import TrainingConfig, _scheduler
 from .history import History
 from .objective import Objective
@@ -170,14 +170,16 @@ class BatchedAdam:
         self.n_steps[:a] += 1
         corrected1 = 1 - beta1 ** self.n_steps[:a]
         corrected2 = (1 - self.beta2 ** self.n_steps[:a]).sqrt()
-        scale = (-lr / corrected1).to(parameters)
+        # Computed in double precision on the host, and sent in one piece.
+        numbers = torch.stack([-lr / corrected1, corrected2, 1 - lr * decay, decay])
+        scale, root, kept, decay = sent(numbers.to(parameters.dtype), parameters.device)
         if self.decoupled:
-            parameters.mul_((1 - lr * decay).to(parameters))
+            parameters.mul_(kept)
         else:
-            gradient = torch.addcmul(gradient, decay.to(parameters), parameters)
+            gradient = torch.addcmul(gradient, decay, parameters)
         mean.lerp_(gradient, 1 - beta1)
         square.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
-        denominator = square.sqrt().div_(corrected2.to(parameters)).add_(self.eps)
+        denominator = square.sqrt().div_(root).add_(self.eps)
         parameters.add_((mean / denominator).mul_(scale))
 
     def keep(self, members: Tensor) -> None:
@@ -200,6 +202,21 @@ def learning_rates(config: TrainingConfig, n_batches: int) -> list[tuple[float, 
         if scheduler is not None and (per == "batch" or (step + 1) % n_batches == 0):
             scheduler.step()
     return rates
+
+
+def stacked_numbers(batches: Sequence[RowBatches], device: torch.device) -> Sequence[Tensor]:
+    """Row numbers of an epoch's batches, ``(M, n)`` each.
+
+    Parameters
+    ----------
+    batches : sequence of RowBatches
+        Of each member; equally many, of equal sizes.
+    device : torch.device
+        Where the numbers are wanted.
+    """
+    parts = [list(own.numbers()) for own in batches]
+    orders = torch.stack([torch.cat(own) for own in parts])
+    return sent(orders, device).split([len(part) for part in parts[0]], 1)
 
 
 class BestRows:

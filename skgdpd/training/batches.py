@@ -45,6 +45,11 @@ class Rows:
         return self.tensors["index"].device
 
     @property
+    def numbers_on(self) -> torch.device:
+        """Where :meth:`select` wants the rows' numbers to be, so as to wait for no device."""
+        return self.device
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of one row's series, or of its first tensor where there is no ``x``."""
         row = self.select(self.tensors["index"][:1])
@@ -83,15 +88,26 @@ class StreamedRows(Rows):
         moved = {k: v.to(device) for k, v in self.tensors.items() if k != "index"}
         return StreamedRows(self.fetch, **moved)
 
+    @property
+    def numbers_on(self) -> torch.device:
+        return torch.device("cpu")
+
     def select(self, index: Tensor) -> Batch:
         made = self.fetch(index.cpu().numpy())
         return {
-            **super().select(index),
-            **{name: tensor.to(self.device) for name, tensor in made.items()},
+            **super().select(sent(index, self.device)),
+            **{name: sent(tensor, self.device) for name, tensor in made.items()},
         }
 
     def everything(self) -> Batch:
         return self.select(self.tensors["index"])
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device, to which it may still be on its way: nothing waits for that."""
+    if device.type == "cuda" and not tensor.is_cuda:
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 class RowBatches:
@@ -123,13 +139,21 @@ class RowBatches:
         return self.n_batches
 
     def __iter__(self) -> Iterator[Batch]:
-        shared = self.generator is not None and is_shared()
-        if self.n_batches == 1 and not shared:
+        if self.n_batches == 1 and not self._is_shared:
             yield self.rows.everything()
             return
-        if self.generator is None:
+        for part in self.numbers():
+            yield self.rows.select(part)
+
+    def numbers(self) -> Iterator[Tensor]:
+        """Row numbers of one epoch's batches."""
+        if self.generator is None or (self.n_batches == 1 and not self._is_shared):
             order = torch.arange(len(self.rows))
         else:
             order = torch.randperm(len(self.rows), generator=self.generator)
-        for part in order.to(self.rows.device).tensor_split(self.n_batches):
-            yield self.rows.select(own_part(part) if shared else part)
+        for part in sent(order, self.rows.numbers_on).tensor_split(self.n_batches):
+            yield own_part(part) if self._is_shared else part
+
+    @property
+    def _is_shared(self) -> bool:
+        return self.generator is not None and is_shared()

@@ -47,8 +47,8 @@ class BestWeights(Callback):
         if self.best_weights_ is None:
             self.best_weights_ = copy.deepcopy(weights)
         else:
-            for name, tensor in weights.items():
-                self.best_weights_[name].copy_(tensor)
+            kept = [self.best_weights_[name] for name in weights]
+            torch._foreach_copy_(kept, list(weights.values()))
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         weights = self.best_weights_ or net.evaluated_module.state_dict()
@@ -87,7 +87,7 @@ class Patience(Callback):
 
 
 class ShowProgress(Callback):
-    """Advances a progress bar once an epoch.
+    """Advances a progress bar once an epoch, and ends the training where that says so.
 
     Parameters
     ----------
@@ -95,16 +95,27 @@ class ShowProgress(Callback):
         The bar.
     units : float, default=1.0
         Units of an epoch.
+
+    Attributes
+    ----------
+    may_stop : bool
+        Whether the training may be ended here; not while others will go on from its state.
     """
 
     def __init__(self, progress: Progress, units: float = 1.0) -> None:
         self.progress = progress
         self.units = units
+        self.may_stop = True
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.progress.begin_epoch(net)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         row = net.history[-1]
         shown = {name: row[name] for name in net.term_names_ if name in row}
-        self.progress.advance(self.units, {"epoch": len(net.history), **shown})
+        values = {"epoch": len(net.history), **shown}
+        if self.progress.end_epoch(net, self.units, values) and self.may_stop:
+            raise StopTraining
 
     def skip(self, n_epochs: int) -> None:
         """Count epochs that were done before."""

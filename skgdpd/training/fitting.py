@@ -22,6 +22,7 @@ from .._thread_choice import chosen_threads
 from .batches import Batch, RowBatches, Rows, StreamedRows
 from .callbacks import BestWeights, Patience, ShowProgress
 from .checkpoint import Checkpoints
+from .fused import fused_setting
 from .history import History
 from .net import TermNet
 from .objective import Objective
@@ -83,6 +84,17 @@ def resolve_batch_size(batch_size: int | str, n_rows: int) -> int:
 
     Small sets need steps more than they need smooth gradients: on GunPoint's 40 training series,
     batches of 16 reach in 60 epochs what one batch of all does not reach in 150.
+
+    Parameters
+    ----------
+    batch_size : int or "auto"
+        As users give it.
+    n_rows : int
+        Number of series.
+
+    Returns
+    -------
+    int
     """
     return int(np.clip(n_rows // 10, 16, 64)) if isinstance(batch_size, str) else batch_size
 
@@ -157,7 +169,7 @@ def train(
         max_epochs=config.max_epochs,
         optimizer=config.optimizer_class,
         optimizer__weight_decay=config.weight_decay,
-        optimizer__fused=True,
+        optimizer__fused=fused_setting(),
         lr=config.lr,
         callbacks=callbacks,
         device=None,
@@ -248,6 +260,13 @@ def isolated_random_state(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's global generators within the block, and leave them as they were found.
 
     Threads take turns: there is one set of generators in a process.
+
+    Parameters
+    ----------
+    seed : int
+        Of the CPU's generator and, if it is a CUDA device, of the device's.
+    device : torch.device
+        Where the block's work is done.
     """
     cuda = [device] if device.type == "cuda" else []
     with _generators, torch.random.fork_rng(devices=cuda):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from .. import _workers
 from .averaging import WeightAverage
 from .batches import Batch, RowBatches, Rows
 from .callbacks import StopTraining
+from .graphs import StepGraphs, make_step_graphs
 from .objective import Objective, Step, Terms
 
 VALIDATION_BATCH = 2048
@@ -28,6 +30,7 @@ class TermNet(NeuralNet):
     - ``fit`` takes :class:`~skgdpd.training.batches.Rows`; iterators are given, not made;
     - callbacks hear of epochs, not of batches;
     - losses are summed on the device and fetched once an epoch;
+    - on CUDA, steps are captured and replayed where that is possible;
     - KeyboardInterrupt reaches the caller.
 
     Parameters
@@ -94,6 +97,7 @@ class TermNet(NeuralNet):
             self.fit_loop(X)
         except StopTraining:
             pass
+        self.close_graphs()
         self.notify("on_train_end", X=X, y=y)
         return self
 
@@ -120,6 +124,20 @@ class TermNet(NeuralNet):
         steps = self.averaging_steps
         self.average_ = WeightAverage(self.module_, steps) if steps else None
         self.epoch_ = 0
+        self.graphs_: StepGraphs | None = make_step_graphs(
+            self._make_gradients,
+            [self.module_, self.criterion_],
+            X,
+            self.train_batches,
+            self._parameters(),
+            [generator],
+        )
+
+    def close_graphs(self) -> None:
+        """Give back what captured steps hold."""
+        if self.graphs_ is not None:
+            self.graphs_.close()
+            self.graphs_ = None
 
     def next_epoch(self, X: Rows) -> None:
         """Run one epoch; ``epoch_`` counts those done."""
@@ -131,25 +149,33 @@ class TermNet(NeuralNet):
 
     def train_step(self, batch: Batch, **fit_params: Any) -> Terms:
         """One optimisation step; returns the loss terms, not waited for."""
+        terms = self._make_gradients(batch)
+        self._follow_gradients()
+        return terms
+
+    def _make_gradients(self, batch: Batch) -> Terms:
         self.optimizer_.zero_grad(set_to_none=True)
         terms = self.criterion_.terms(self.module_, batch, self.step_)
         loss = sum_terms(terms)
         self._backward(loss, len(batch["index"]))
+        return {**terms, "loss": loss}
+
+    def _follow_gradients(self) -> None:
         self.optimizer_.step()
         if self.average_ is not None:
             self.average_.update()
         if self.scheduler_ is not None and self.scheduler_steps == "batch":
             self.scheduler_.step()
-        return {**terms, "loss": loss}
+
+    def _parameters(self) -> list[Tensor]:
+        return [p for group in self.optimizer_.param_groups for p in group["params"]]
 
     def _backward(self, loss: Tensor, n_rows: int) -> None:
         if not _workers.is_shared():
             loss.backward()
             return
         (loss * _workers.share(n_rows, loss.device)).backward()
-        _workers.sum_gradients(
-            p for group in self.optimizer_.param_groups for p in group["params"]
-        )
+        _workers.sum_gradients(self._parameters())
 
     def validation_step(self, batch: Batch, **fit_params: Any) -> Terms:
         """Loss terms of the validation rows."""
@@ -159,14 +185,7 @@ class TermNet(NeuralNet):
     def _run_epoch(self, rows: Rows) -> None:
         self._set_training(True)
         self.criterion_.start_epoch(self.module_, rows, self.step_)
-        totals: Terms = {}
-        n_rows: int | Tensor = 0
-        for batch in self.train_batches:
-            size = len(batch["index"])
-            n_rows += size
-            for name, value in self.train_step(batch).items():
-                share = value.detach() * size
-                totals[name] = totals[name] + share if name in totals else share
+        totals, n_rows = self._run_steps()
         if self.scheduler_ is not None and self.scheduler_steps == "epoch":
             self.scheduler_.step()
         if _workers.is_shared():
@@ -184,10 +203,31 @@ class TermNet(NeuralNet):
             if name not in self.term_names_:
                 self.term_names_.append(name)
 
+    def _run_steps(self) -> tuple[Terms, int | Tensor]:
+        """An epoch's steps: sums of each term over its rows, and their number."""
+        graphs, batches = self.graphs_, self.train_batches
+        if graphs is not None and graphs.start_epoch(self.criterion_.phase(self.step_)):
+            assert isinstance(batches, RowBatches)
+            for index in batches.numbers():
+                graphs.step(index)
+                self._follow_gradients()
+            return graphs.totals(), len(batches.rows)
+        totals: Terms = {}
+        n_rows = 0
+        for batch in batches:
+            size = len(batch["index"])
+            n_rows += size
+            for name, value in self.train_step(batch).items():
+                share = value.detach() * size
+                totals[name] = totals[name] + share if name in totals else share
+        return totals, n_rows
+
     def _validate(self, rows: Rows) -> Terms:
         """Mean terms of the validation rows, as many at once as memory is sure to hold."""
         batches = RowBatches(rows, VALIDATION_BATCH)
         if len(batches) == 1:
+            if self.graphs_ is not None and self.graphs_.reason is None:
+                return self.graphs_.validate(partial(self.validation_step, rows.everything()))
             return self.validation_step(rows.everything())
         totals: Terms = {}
         for batch in batches:
@@ -198,7 +238,17 @@ class TermNet(NeuralNet):
 
 
 def sum_terms(terms: Terms) -> Tensor:
-    """The training loss: the sum of its terms."""
+    """The training loss: the sum of its terms.
+
+    Parameters
+    ----------
+    terms : dict of str to Tensor of shape ()
+        Weighted, by name.
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
     values = iter(terms.values())
     total = next(values)
     for value in values:

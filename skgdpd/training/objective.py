@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,15 @@ class Objective(nn.Module):
     def start_epoch(self, module: nn.Module, rows: Rows, step: Step) -> None:
         """Prepare for an epoch over ``rows``; called before its first batch."""
 
+    def phase(self, step: Step) -> Hashable | None:
+        """All that decides, besides tensors, which computation :meth:`terms` is in this epoch.
+
+        Steps of one phase may be recorded once and replayed, without Python, so tensors that they
+        look at must stay where they are, and numbers that change must be tensors. None, what is
+        said here, is an objective that can't promise that.
+        """
+        return None
+
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
         """Weighted loss terms of a batch by name; the training loss is their sum."""
         raise NotImplementedError
@@ -86,6 +96,10 @@ def weighted_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = No
     weight : Tensor of shape (n,), optional
         Weight of each row, 0 where there is no label; mean 1 over the labelled rows of the
         training set. None where all rows are labelled and count the same.
+
+    Returns
+    -------
+    Tensor of shape ()
     """
     if weight is None:
         return F.cross_entropy(logits, y)
@@ -95,6 +109,20 @@ def weighted_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = No
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy against probabilities ``(n, n_classes)``, rows weighted if given."""
+    """Mean cross-entropy against probabilities.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Unnormalised log-probabilities.
+    targets : Tensor of shape (n, n_classes)
+        Probabilities.
+    weight : Tensor of shape (n,), optional
+        Weight of each row.
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
     losses = -(targets * torch.log_softmax(logits, -1)).sum(-1)
     return losses.mean() if weight is None else (losses * weight).mean()

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Mapping
 from types import TracebackType
+from typing import Any
 
-from tqdm.auto import tqdm
+from skorch import NeuralNet
+
+LINE_SECONDS = 10.0
+"""Least time between two lines where there is no terminal."""
 
 
 class Progress:
@@ -16,7 +22,8 @@ class Progress:
     total : float
         Units in all.
     visible : bool
-        Whether to show a bar, on standard error.
+        Whether to show a bar, on standard error; where that is neither a terminal nor a
+        notebook's, a line every ten seconds, and one in the end.
 
     Attributes
     ----------
@@ -32,7 +39,7 @@ class Progress:
 
     def __init__(self, total: float, visible: bool) -> None:
         self.done = 0.0
-        self._bar = tqdm(total=total, bar_format=_FORMAT, dynamic_ncols=True) if visible else None
+        self._bar = _make_bar(total) if visible else None
 
     def __enter__(self) -> Progress:
         return self
@@ -51,6 +58,14 @@ class Progress:
         if self._bar is not None:
             self._bar.set_description(name, refresh=False)
 
+    def begin_epoch(self, net: NeuralNet) -> None:
+        """Hear that a net begins an epoch."""
+
+    def end_epoch(self, net: NeuralNet, units: float, values: Mapping[str, float]) -> bool:
+        """Count an epoch of a net, and show its numbers; whether the training should end."""
+        self.advance(units, values)
+        return False
+
     def advance(self, units: float, values: Mapping[str, float] | None = None) -> None:
         """Count work that was done, and show numbers of it."""
         self.done += units
@@ -63,6 +78,63 @@ class Progress:
                 self._bar.set_postfix_str(shown, refresh=False)
             # Shares of units don't add up exactly, and tqdm minds.
             self._bar.update(min(units, self._bar.total - self._bar.n))
+
+
+class _Lines:
+    """Stands for a bar where it can't be drawn over and over."""
+
+    def __init__(self, total: float) -> None:
+        self.total, self.n = total, 0.0
+        self._stage = self._values = self._shown = ""
+        self._start = self._last = time.monotonic()
+
+    def set_description(self, stage: str, refresh: bool) -> None:
+        self._stage = stage
+
+    def set_postfix_str(self, values: str, refresh: bool) -> None:
+        self._values = values
+
+    def update(self, units: float) -> None:
+        self.n += units
+        if time.monotonic() - self._last >= LINE_SECONDS:
+            self._write()
+
+    def close(self) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        self._last = time.monotonic()
+        passed = self._last - self._start
+        left = passed * (self.total - self.n) / self.n if self.n else float("inf")
+        share = 100 * self.n / self.total if self.total else 100
+        parts = (f"{self._stage} {share:.0f}%", f"{_clock(passed)}<{_clock(left)}", self._values)
+        line = ", ".join(part for part in parts if part)
+        if line != self._shown:
+            print(line, file=sys.stderr, flush=True)
+        self._shown = line
+
+
+def _make_bar(total: float) -> Any:
+    if not (sys.stderr.isatty() or _in_notebook()):
+        return _Lines(total)
+    # Here, for in a notebook without widgets the import warns.
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, bar_format=_FORMAT, dynamic_ncols=True)
+
+
+def _in_notebook() -> bool:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return "IPKernelApp" in getattr(shell, "config", ())
+
+
+def _clock(seconds: float) -> str:
+    """Minutes and seconds, with hours if there are any, as the bar has them."""
+    if seconds == float("inf"):
+        return "?"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
 
 
 class PartOfProgress(Progress):
@@ -83,6 +155,13 @@ class PartOfProgress(Progress):
 
     def stage(self, name: str) -> None:
         self._whole.stage(name)
+
+    def begin_epoch(self, net: NeuralNet) -> None:
+        self._whole.begin_epoch(net)
+
+    def end_epoch(self, net: NeuralNet, units: float, values: Mapping[str, float]) -> bool:
+        self.done += units
+        return self._whole.end_epoch(net, units * self._scale, values)
 
     def advance(self, units: float, values: Mapping[str, float] | None = None) -> None:
         self.done += units

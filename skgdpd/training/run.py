@@ -81,6 +81,7 @@ class TrainingRun:
 
     def finish(self) -> None:
         """End the training: the module gets the weights that are kept."""
+        self.net.close_graphs()
         self.net.notify("on_train_end", X=self.rows, y=None)
 
     def state(self, objective: Collection[str] | None = None) -> TrainingState:

@@ -53,5 +53,9 @@ def share_warmup(
 
 
 def _state_after(key: str, epoch: int, run: TrainingRun, leaves: Collection[str]) -> bytes:
-    run.advance(epoch)
+    run.show.may_stop = False
+    try:
+        run.advance(epoch)
+    finally:
+        run.show.may_stop = True
     return run.state(leaves).to_bytes()

@@ -1,6 +1,7 @@
 """Runs, reports and the methods in them."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -320,3 +321,11 @@ def test_a_competitor_leaves_torchs_threads_to_the_next(folder, monkeypatch):
         assert torch.get_num_threads() == before
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_competitor_without_a_word_on_a_series_says_nothing_of_it(folder):
+    model = make_competitor(Cell("Bumps", "label-spreading", 0.9))
+    parts = load_data("Bumps", folder)
+    model.fit(parts.X, parts.y, None)
+    model.clf = SimpleNamespace(predict_proba=lambda X: np.array([[np.nan, np.nan], [0.2, 0.8]]))
+    np.testing.assert_array_equal(model.predict_proba(parts.X_test[:2]), [[0.5, 0.5], [0.2, 0.8]])

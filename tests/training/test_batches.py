@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd.training import RowBatches, Rows, resolve_batch_size
+from skgdpd.training import RowBatches, Rows, StreamedRows, resolve_batch_size
 
 
 def make_rows(n, device="cpu"):
@@ -120,3 +120,29 @@ def test_an_automatic_batch_is_a_tenth_within_bounds_and_a_number_is_itself(n, b
     assert 16 <= auto <= 64
     assert auto == n // 10 or (n < 160 and auto == 16) or (n >= 640 and auto == 64)
     assert resolve_batch_size(batch_size, n) == batch_size
+
+
+@pytest.mark.parametrize(("n", "size"), [(11, 4), (11, 11), (12, 4)])
+def test_numbers_are_those_of_the_batches(n, size):
+    def batches():
+        return RowBatches(make_rows(n), size, torch.Generator().manual_seed(1))
+
+    by_batch = [batch["index"] for batch in batches()]
+    for ours, theirs in zip(batches().numbers(), by_batch, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_rows_that_are_read_want_their_numbers_on_the_host():
+    asked = []
+
+    def fetch(index):
+        asked.append(index)
+        return {"x": torch.from_numpy(index).float()}
+
+    rows = StreamedRows(fetch, y=torch.arange(5, device="meta"))
+    assert rows.device.type == "meta"
+    for numbers in RowBatches(rows, 2).numbers():
+        assert numbers.device.type == "cpu"
+        batch = rows.select(numbers)
+        assert {tensor.device.type for tensor in batch.values()} == {"meta"}
+    assert [len(index) for index in asked] == [2, 2, 1]

@@ -16,6 +16,7 @@ from skgdpd.training import (
     RowBatches,
     Rows,
     TrainingConfig,
+    fused_adam,
     isolated_random_state,
     soft_cross_entropy,
     train,
@@ -56,6 +57,13 @@ class Regression(Objective):
     def validation_terms(self, module, batch):
         error = module(batch["x"]) + self.offset - batch["target"]
         return {"loss": error.square().mean(), "bias": error.mean()}
+
+
+class Plain(Objective):
+    """Squared error."""
+
+    def terms(self, module, batch, step):
+        return {"mse": (module(batch["x"]) - batch["target"]).square().mean()}
 
 
 class Script(Regression):
@@ -401,6 +409,24 @@ def test_progress_counts_the_epoch_in_which_training_stopped():
 def test_training_prints_nothing(capfd):
     train(linear(), Regression(), make_rows(), CONSTANT, valid_rows=make_rows(6))
     assert capfd.readouterr() == ("", "")
+
+
+def test_fused_adam_can_be_turned_off():
+    rows, weights, plain = make_rows(), {}, linear()
+    for enabled in (False, True):
+        module = linear()
+        with fused_adam(enabled):
+            train(module, Plain(), rows, CONSTANT)
+        weights[enabled] = module.weight
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=0.05, weight_decay=1e-2)
+    shuffle = torch.Generator().manual_seed(0)
+    for _ in range(4):
+        for batch in RowBatches(rows, 5, shuffle):
+            optimizer.zero_grad()
+            (plain(batch["x"]) - batch["target"]).square().mean().backward()
+            optimizer.step()
+    assert torch.equal(weights[False], plain.weight)
+    torch.testing.assert_close(weights[True], weights[False])
 
 
 # Learning rates

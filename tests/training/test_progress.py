@@ -1,8 +1,40 @@
 """The progress bar: silent unless asked, on standard error, closed in the end."""
 
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from types import SimpleNamespace
+
 import pytest
 
 from skgdpd.training import SILENT, PartOfProgress, Progress
+from skgdpd.training import progress as module
+
+
+def on_a_terminal(monkeypatch, work):
+    """What work shows on a terminal."""
+    termios = pytest.importorskip("termios")
+    outer, inner = os.openpty()
+    termios.tcsetwinsize(inner, (24, 120))
+    with os.fdopen(inner, "w") as stderr, monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", stderr)
+        work()
+    shown = b""
+    with suppress(OSError):  # at the end, on Linux
+        while part := os.read(outer, 1 << 16):
+            shown += part
+    os.close(outer)
+    return shown.decode()
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
 
 
 def work(progress, n=3):
@@ -102,3 +134,68 @@ def test_a_part_shows_its_stage_and_numbers_on_the_whole(capfd):
 def test_a_part_of_a_silent_whole_is_silent(capfd):
     work(PartOfProgress(Progress(3, visible=False), 2.0))
     assert capfd.readouterr() == ("", "")
+
+
+def test_on_a_terminal_it_is_one_bar(monkeypatch):
+    def show():
+        with Progress(30, visible=True) as progress:
+            work(progress, 30)
+
+    shown = on_a_terminal(monkeypatch, show)
+    assert shown.count("\n") == 1
+    last = [part for part in shown.split("\r") if part.strip()][-1]
+    for part in ("student", "100%|", "<", "epoch 30", "loss 0.25"):
+        assert part in last
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then(capfd, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    with Progress(60, visible=True) as progress:
+        progress.stage("teacher")
+        for epoch in range(60):
+            clock.now += 1
+            progress.advance(1, {"epoch": epoch + 1, "loss": 0.5})
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "\r" not in err
+    assert err.splitlines() == [
+        f"teacher {100 * n / 60:.0f}%, {clock}, epoch {n}, loss 0.5"
+        for n, clock in [
+            (10, "00:10<00:50"),
+            (20, "00:20<00:40"),
+            (30, "00:30<00:30"),
+            (40, "00:40<00:20"),
+            (50, "00:50<00:10"),
+            (60, "01:00<00:00"),
+        ]
+    ]
+
+
+def test_hours_are_shown_and_what_is_not_known_is_not_guessed(capfd, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    with Progress(2, visible=True) as progress:
+        progress.stage("student")
+        clock.now = 3725
+        progress.advance(1)
+        progress.advance(0)
+    with Progress(2, visible=True) as progress:
+        progress.stage("student")
+    lines = capfd.readouterr().err.splitlines()
+    assert lines == ["student 50%, 1:02:05<1:02:05", "student 0%, 00:00<?"]
+
+
+def test_in_a_notebook_it_is_a_bar(capfd, monkeypatch):
+    pretended = SimpleNamespace(config={"IPKernelApp": {}})
+    ipython = SimpleNamespace(get_ipython=lambda: pretended)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    with Progress(3, visible=True) as progress:
+        work(progress)
+    assert "100%|" in capfd.readouterr().err
+
+
+def test_importing_the_package_asks_for_no_widgets():
+    code = "import sys, skgdpd; print('tqdm.auto' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr

@@ -1,0 +1,277 @@
+"""What a prior thinks that a series' feature may be, as more of the series is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.decomposition import PCA
+from sklearn.utils.validation import check_is_fitted
+
+from .restoration import restore
+from .style import COLORS, new_axes
+
+Floats = NDArray[np.float64]
+
+
+class PosteriorDisplay:
+    """Posterior draws for one series, one column for each part seen.
+
+    Heights are along the first principal component of the teacher's features, in their standard
+    deviations from their mean; a diamond is the teacher's own feature of the whole series, a box
+    holds the middle half of the draws, its line is their median. Below each part stands the
+    spread in all directions: the draws' distance from their mean, as a root mean square, against
+    that of the features from theirs. 1 is what the prior knows without looking, 0 is certainty.
+
+    Parameters
+    ----------
+    parts : sequence of float of length n_parts
+        Parts seen, in (0, 1].
+    draws : sequence of array-like of shape (n_draws, d)
+        Draws for the series, for each part.
+    features : sequence of array-like of shape (n, d)
+        Teacher features of many series, for each part, in the same coordinates as the draws.
+    own : sequence of array-like of shape (d,)
+        Teacher feature of the series, for each part.
+
+    Attributes
+    ----------
+    heights_ : list of ndarray of shape (n_draws,)
+        Places of the draws, from the smallest part to the largest.
+    own_ : ndarray of shape (n_parts,)
+        Those of the teacher's feature.
+    spreads_ : ndarray of shape (n_parts,)
+        The spreads.
+    ax_ : matplotlib.axes.Axes
+        Where it is drawn.
+    figure_ : matplotlib.figure.Figure
+        The figure that holds it.
+
+    Notes
+    -----
+    A spread can be read as one where draws come from a posterior: with a prior's degradation
+    ``"linear-gaussian"``, above all. ``"learned-alpha"``, the paper's, learns how much noise helps
+    its student, and need not narrow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgdpd.plotting import PosteriorDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> features = rng.normal(size=(200, 3))
+    >>> draws = [features[0] + s * rng.normal(size=(50, 3)) for s in (1.0, 0.1)]
+    >>> display = PosteriorDisplay.from_draws([0.2, 0.8], draws, features, features[0])
+    >>> bool(display.spreads_[0] > display.spreads_[1])
+    True
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[float],
+        draws: Sequence[ArrayLike],
+        features: Sequence[ArrayLike],
+        own: Sequence[ArrayLike],
+    ) -> None:
+        counts = {"draws": len(draws), "features": len(features), "own": len(own)}
+        for name, count in counts.items():
+            if count != len(parts) or not count:
+                raise ValueError(
+                    f"parts has {len(parts)} values and {name} {count}; there must be one at "
+                    f"least, and as many of the one as of the other"
+                )
+        order = np.argsort(np.asarray(parts, dtype=np.float64), kind="stable")
+        self.parts = [float(parts[i]) for i in order]
+        self.draws = [np.asarray(draws[i], dtype=np.float64) for i in order]
+        self.features = [np.asarray(features[i], dtype=np.float64) for i in order]
+        self.own = [np.asarray(own[i], dtype=np.float64) for i in order]
+        for draw, known, point in zip(self.draws, self.features, self.own, strict=True):
+            width = known.shape[-1:]
+            if draw.ndim != 2 or known.ndim != 2 or not draw.shape[-1:] == point.shape == width:
+                raise ValueError(
+                    f"draws of shape {draw.shape}, features of shape {known.shape} and an own "
+                    f"feature of shape {point.shape}; they must be (n_draws, d), (n, d) and (d,)"
+                )
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators: Sequence[Any],
+        X: Any,
+        index: int = 0,
+        *,
+        X_full: Any = None,
+        n_draws: int = 200,
+        random_state: int = 0,
+        ax: Any = None,
+    ) -> PosteriorDisplay:
+        """Draw what classifiers of several parts make of one series.
+
+        Parameters
+        ----------
+        estimators : sequence of GDPDClassifier or DistilledPrefixClassifier
+            Fitted, each with a diffusion prior, for different ``earliness``. Columns are easiest
+            to compare where all have the same teacher: give them the same int as
+            ``random_state``, or the same ``FrozenEstimator`` as ``teacher``.
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series, from which the teacher's features get their mean and spread.
+        index : int, default=0
+            Which of them is shown.
+        X_full : array-like of shape (n_samples, n_channels_full, n_timepoints_full), optional
+            The series whole, if the classifiers were fitted with ``X_full``.
+        n_draws : int, default=200
+            Draws for each part.
+        random_state : int, default=0
+            Seeds the draws.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        PosteriorDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If a classifier has no diffusion prior.
+        IndexError
+            If there is no series of that number.
+        """
+        if not isinstance(estimators, (list, tuple)):
+            estimators = [estimators]
+        if not -len(X) <= index < len(X):
+            raise IndexError(f"index={index}; X has the series 0 to {len(X) - 1}")
+        index = range(len(X))[index]
+        parts, draws, features, own = [], [], [], []
+        for estimator in estimators:
+            check_is_fitted(estimator)
+            seen = restore(
+                estimator, X, X_full, n_draws=n_draws, random_state=random_state, index=index
+            )
+            best = getattr(estimator, "best_estimator_", estimator)
+            parts.append(best.prefix_length_ / best.n_timepoints_in_)
+            draws.append(seen.draws[0])
+            features.append(seen.teacher)
+            own.append(seen.teacher[index])
+        return cls(parts, draws, features, own).plot(ax=ax)
+
+    @classmethod
+    def from_draws(
+        cls,
+        parts: Sequence[float],
+        draws: Sequence[ArrayLike],
+        features: ArrayLike,
+        own: ArrayLike,
+        *,
+        ax: Any = None,
+    ) -> PosteriorDisplay:
+        """Draw what was drawn, from a :class:`~skgdpd.DiffusionFeaturePrior` for instance.
+
+        Parameters
+        ----------
+        parts : sequence of float of length n_parts
+            Parts seen, in (0, 1].
+        draws : sequence of array-like of shape (n_draws, d)
+            Draws for the series, for each part.
+        features : array-like of shape (n, d)
+            Features of many series, the same for all parts.
+        own : array-like of shape (d,)
+            The series' own feature.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        PosteriorDisplay
+            Drawn.
+        """
+        n = len(parts)
+        return cls(parts, draws, [features] * n, [own] * n).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> PosteriorDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        PosteriorDisplay
+            Itself.
+        """
+        ax = new_axes(ax)
+        columns = [
+            along_component(*column)
+            for column in zip(self.draws, self.features, self.own, strict=True)
+        ]
+        self.heights_ = [heights for heights, _, _ in columns]
+        self.own_ = np.array([own for _, own, _ in columns])
+        self.spreads_ = np.array([spread for _, _, spread in columns])
+        places = np.arange(len(columns))
+        jitter = np.random.default_rng(0)
+        for place, heights in zip(places, self.heights_, strict=True):
+            across = place + jitter.uniform(-0.3, 0.3, len(heights))
+            ax.plot(
+                across, heights, ".", color=COLORS[4], markersize=3, zorder=1,
+                label="draws" if place == 0 else None,
+            )  # fmt: skip
+        black = {"color": "black", "linewidth": 1.2}
+        ax.boxplot(
+            self.heights_, positions=places, widths=0.35, showfliers=False, manage_ticks=False,
+            boxprops=black, medianprops={**black, "linewidth": 2}, whiskerprops=black,
+            capprops=black, zorder=2,
+        )  # fmt: skip
+        ax.plot(
+            places, self.own_, "D", color=COLORS[1], markeredgecolor="black", markersize=8,
+            zorder=3, label="teacher, whole series",
+        )  # fmt: skip
+        ax.axhline(0, color="0.5", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+        names = [
+            f"{100 * part:.0f} %\nspread {spread:.2f}"
+            for part, spread in zip(self.parts, self.spreads_, strict=True)
+        ]
+        ax.set_xticks(places, names)
+        ax.set(
+            xlabel="part of the series seen",
+            ylabel="first component of the features\n(standard deviations)",
+            xlim=(-0.6, len(columns) - 0.4),
+        )
+        ax.legend(fontsize="small", framealpha=1)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def along_component(draws: Floats, features: Floats, own: Floats) -> tuple[Floats, float, float]:
+    """Draws on the first principal component of features, and how far they spread.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (n_draws, d)
+        Draws for one series.
+    features : ndarray of shape (n, d)
+        Features of many.
+    own : ndarray of shape (d,)
+        Feature of the one.
+
+    Returns
+    -------
+    heights : ndarray of shape (n_draws,)
+        In standard deviations of the features from their mean; turned so that the own feature is
+        not below it, since a component has no sign of its own.
+    own_height : float
+        The own feature's.
+    spread : float
+        Root mean square distance of the draws from their mean, over that of the features.
+    """
+    pca = PCA(1, svd_solver="full").fit(features)
+    scale = np.sqrt(max(pca.transform(features).var(), 1e-24))
+    own_height = float(pca.transform(own[None])[0, 0] / scale)
+    heights = pca.transform(draws)[:, 0] / scale
+    spread = np.sqrt(draws.var(0).sum() / max(features.var(0).sum(), 1e-24))
+    if own_height < 0:
+        own_height, heights = -own_height, -heights
+    return heights, own_height, float(spread)

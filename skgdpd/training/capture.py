@@ -1,0 +1,255 @@
+"""Functions recorded as CUDA graphs: all of a function's kernels are started by one call.
+
+Networks here are small. Their kernels take microseconds, as long as it takes to start one from
+Python; a recorded function starts hundreds at the price of one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+WARM_UP = 3
+"""Calls before the recording, in which libraries choose algorithms and make room; torch's number
+for its own graphs."""
+
+WAITED = "called a synchronizing CUDA operation"
+"""What torch warns of where a program waits for the device."""
+
+
+class NotCapturable(RuntimeError):
+    """A function could not be recorded."""
+
+
+class Recorder(Protocol):
+    """What records functions on a device."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Where calls before the recording run."""
+
+    def watching(self) -> AbstractContextManager[list[str]]:
+        """Find where the block waits for the device, which nothing recorded can."""
+
+    def record(
+        self, function: Callable[[], None], generators: Sequence[torch.Generator]
+    ) -> Callable[[], None]:
+        """Record what a function does, without doing it; the result does it.
+
+        Raises
+        ------
+        NotCapturable
+            If the function can't be recorded; nothing has changed then.
+        """
+
+
+class CudaRecorder:
+    """Records functions as CUDA graphs.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where they run.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.stream = torch.cuda.Stream(device)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """The stream of the recording: autograd remembers on which its nodes were made."""
+        main = torch.cuda.current_stream(self.device)
+        self.stream.wait_stream(main)
+        try:
+            with torch.cuda.stream(self.stream):
+                yield
+        finally:
+            main.wait_stream(self.stream)
+
+    @contextmanager
+    def watching(self) -> Iterator[list[str]]:
+        """Lines of Python that wait for the device, as far as torch notices."""
+        found: list[str] = []
+        before = torch.cuda.get_sync_debug_mode()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                yield found
+            finally:
+                torch.cuda.set_sync_debug_mode(before)
+        for warning in caught:
+            if WAITED in str(warning.message):
+                found.append(f"{warning.filename}:{warning.lineno}")
+            elif "prototype feature" not in str(warning.message):
+                warnings.warn_explicit(
+                    warning.message, warning.category, warning.filename, warning.lineno
+                )
+
+    def record(
+        self, function: Callable[[], None], generators: Sequence[torch.Generator]
+    ) -> Callable[[], None]:
+        """See :class:`Recorder`."""
+        with torch.cuda.device(self.device):
+            own = torch.cuda.default_generators[torch.cuda.current_device()]
+            known = [own, *generators]
+            # A recording that breaks off leaves generators in it, of no use outside.
+            spares = [generator.clone_state() for generator in known]
+            graph = torch.cuda.CUDAGraph()
+            cause: BaseException | None = None
+            for generator in generators:
+                graph.register_generator_state(generator)
+            try:
+                # Around torch's own context, which leaves its stream set when it fails.
+                with (
+                    torch.cuda.stream(self.stream),
+                    torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"),
+                ):
+                    try:
+                        function()
+                    except BaseException as error:
+                        cause = error
+                        raise
+            except BaseException as error:
+                for generator, spare in zip(known, spares, strict=True):
+                    generator.graphsafe_set_state(spare)
+                # The end of a broken recording raises an error of its own, which says less.
+                cause = cause or error
+                if not isinstance(cause, Exception):
+                    raise cause from None
+                reason = f"{type(cause).__name__}: {str(cause).partition(chr(10))[0]}"
+                # Else this frame and its error keep each other, and the tensors of both, alive.
+                cause = None
+                raise NotCapturable(reason) from error
+        return graph.replay
+
+
+class Replayed(Generic[T]):
+    """A function that runs as it is at first, is then recorded, and replayed from then on.
+
+    The calls before the recording count: nothing is done twice, and nothing has to be undone.
+
+    Parameters
+    ----------
+    function : callable
+        Reads and writes tensors that stay where they are; what else it looks at must not change.
+        Its result is written anew by each replay.
+    recorder : Recorder
+        Records it.
+    generators : sequence of torch.Generator
+        From which it draws, the device's own aside.
+
+    Attributes
+    ----------
+    reason : str or None
+        Why it is not recorded and never will be.
+    recorded : bool
+        Whether it is.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[], T],
+        recorder: Recorder,
+        generators: Sequence[torch.Generator] = (),
+    ) -> None:
+        self.function = function
+        self.recorder = recorder
+        self.generators = generators
+        self.reason: str | None = None
+        self._n_calls = 0
+        self._replay: Callable[[], None] | None = None
+        self._result: T
+
+    @property
+    def recorded(self) -> bool:
+        return self._replay is not None
+
+    def __call__(self) -> T:
+        if self._replay is None and self.reason is None and self._n_calls == WARM_UP:
+            self._record()
+        if self._replay is not None:
+            self._replay()
+            return self._result
+        if self.reason is not None:
+            return self.function()
+        self._n_calls += 1
+        with self.recorder.aside():
+            if self._n_calls < WARM_UP:
+                return self.function()
+            with self.recorder.watching() as waits:
+                result = self.function()
+        if waits:
+            self.reason = f"it waits for the device at {', '.join(dict.fromkeys(waits))}"
+        return result
+
+    def _record(self) -> None:
+        def call() -> None:
+            self._result = self.function()
+
+        try:
+            self._replay = self.recorder.record(call, self.generators)
+        except NotCapturable as error:
+            self.reason = str(error)
+
+
+class ReplayedByShape(Generic[T]):
+    """A function of numbers of rows that is recorded once for each shape of these.
+
+    Parameters
+    ----------
+    function : callable
+        Of a tensor of integers; else as for :class:`Replayed`.
+    device : torch.device
+        Where it runs.
+    recorder : Recorder
+        Records it.
+    generators : sequence of torch.Generator
+        From which it draws, the device's own aside.
+    report : callable
+        Is told why no more is recorded.
+
+    Attributes
+    ----------
+    reason : str or None
+        Why no more is recorded.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], T],
+        device: torch.device,
+        recorder: Recorder,
+        generators: Sequence[torch.Generator],
+        report: Callable[[str], None],
+    ) -> None:
+        self.function, self.device = function, device
+        self.recorder, self.generators = recorder, generators
+        self.report = report
+        self.reason: str | None = None
+        self._known: dict[torch.Size, tuple[Tensor, Replayed[T]]] = {}
+
+    def __call__(self, numbers: Tensor) -> T:
+        if self.reason is not None:
+            return self.function(numbers)
+        if numbers.shape not in self._known:
+            own = torch.zeros_like(numbers, device=self.device).contiguous()
+            replayed = Replayed(partial(self.function, own), self.recorder, self.generators)
+            self._known[numbers.shape] = own, replayed
+        own, replayed = self._known[numbers.shape]
+        own.copy_(numbers)
+        result = replayed()
+        if replayed.reason is not None:
+            # The other recordings too: generators may have been replaced, which they still hold.
+            self.reason = replayed.reason
+            self._known.clear()
+            self.report(self.reason)
+        return result

@@ -1,0 +1,121 @@
+"""Mistakes that users make, and what they are told: the name, the value, what to do."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
+
+import skgdpd
+from skgdpd import (
+    DiffusionFeaturePrior,
+    GDPDClassifier,
+    GDPDSearchCV,
+    PrefixClassifier,
+    PrefixTruncator,
+)
+from skgdpd.metrics import expected_calibration_error, predictive_kl, top1_agreement
+
+SMALL = {"student": "fcn", "max_epochs": 1, "random_state": 0}
+
+
+def no_network(n_channels, n_timepoints):
+    raise TypeError("one argument too few")
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        (
+            {"class_weight": {"no": -1.0}},
+            r"class_weight={'no': -1.0} has the weight -1.0; .* must not be negative",
+        ),
+        ({"class_weight": {"no": float("nan")}}, "has the weight nan; weights must be finite"),
+        (
+            {"class_weight": {"maybe": 2.0}},
+            r"class_weight={'maybe': 2.0} names \['maybe'\], .* the classes are \['no', 'yes'\]",
+        ),
+        ({"class_weight": {"no": 0, "yes": 0}}, "class_weight leave every series .* without"),
+        (
+            {"early_stopping": 2, "validation_fraction": 0},
+            "early_stopping=2 needs a validation part.* set it above 0, or early_stopping=None",
+        ),
+        (
+            {"student": no_network},
+            r"student: <function no_network .* can't make a network for 1 channels and 12 time "
+            r"points: one argument too few",
+        ),
+    ],
+)
+def test_parameters(bumps, params, words):
+    with pytest.raises(ValueError, match=words):
+        PrefixClassifier(**{**SMALL, **params}).fit(*bumps)
+
+
+def test_a_search_may_try_what_another_parameter_forbids(bumps):
+    """A candidate that can't be is an error of that candidate."""
+    grid = {"validation_fraction": [0.2, 0]}
+    estimator = PrefixClassifier(**SMALL, early_stopping=2)
+    with pytest.warns(FitFailedWarning, match="early_stopping=2 needs a validation part"):
+        search = GDPDSearchCV(estimator, grid, cv=2, error_score=0.0).fit(*bumps)
+    assert search.best_params_ == {"validation_fraction": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda X: None, "X is None; allowed are a 3-D array"),
+        (lambda X: "GunPoint.ts", "X='GunPoint.ts' is a name; open files with skgdpd.datasets"),
+        (
+            lambda X: X.transpose(0, 2, 1),
+            r"X has series of 1 time point.* 40 channels; .*\(n_samples, n_channels, n_timepoints",
+        ),
+    ],
+)
+def test_series(bumps, change, words):
+    X, y = bumps
+    with pytest.raises(ValueError, match=words):
+        PrefixClassifier(**SMALL).fit(change(X), y)
+
+
+def test_labels(bumps):
+    X, y = bumps
+    with pytest.raises(ValueError, match="holds values such as 'no'; it must be a value"):
+        GDPDClassifier(**SMALL, unlabeled=-1).fit(X, y)
+    with pytest.raises(ValueError, match="such as 0; it must be a value that y can hold"):
+        GDPDClassifier(**SMALL, unlabeled="?").fit(X, (y == "yes").astype(int))
+    clf = PrefixClassifier(**SMALL)
+    with pytest.raises(ValueError, match=r"\['yes'\], .*name all labels that will ever come in"):
+        clf.partial_fit(X, y, classes=["no"])
+    frozen = LogisticRegression().fit(X[:, 0], y)
+    frozen.classes_ = np.array(["no", "maybe"])
+    from sklearn.frozen import FrozenEstimator
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    flat = FunctionTransformer(np.reshape, kw_args={"shape": (-1, 40)})
+    teacher = FrozenEstimator(make_pipeline(flat, frozen))
+    with pytest.raises(ValueError, match=r"classes \['yes'\].* give one that knows all of y's"):
+        GDPDClassifier(teacher, **SMALL).fit(X, y)
+
+
+def test_metrics():
+    with pytest.raises(ValueError, match=r"aren't in classes: \[2\]; .* are \[0, 1\]. Give"):
+        expected_calibration_error([0, 2], [[1, 0]] * 2, classes=[0, 1])
+    with pytest.raises(ValueError, match="n_bins == 0, must be >= 1"):
+        expected_calibration_error([0, 1], [[1, 0]] * 2, n_bins=0)
+    with pytest.raises(ValueError, match=r"teacher has shape \(1, 2\) and student \(1, 3\)"):
+        predictive_kl([[1, 0]], [[1, 0, 0]])
+    with pytest.raises(ValueError, match=r"proba has shape \(2,\) and other \(2,\); both must"):
+        top1_agreement([1, 0], [1, 0])
+
+
+def test_others(bumps, tmp_path):
+    X, _ = bumps
+    with pytest.raises(ValueError, match=r"length=99 is more than the 40 .* give 40 at most"):
+        PrefixTruncator(length=99).fit_transform(X)
+    with pytest.raises(FileNotFoundError, match=r"there is no model file .*; give the path that"):
+        skgdpd.load(tmp_path / "none")
+    Z = np.random.default_rng(0).normal(size=(20, 3))
+    prior = DiffusionFeaturePrior("gmm", random_state=0).fit(Z)
+    with pytest.raises(ValueError, match="features have width 2; this code is of width 3"):
+        prior.encode(Z[:, :2])

@@ -1,0 +1,136 @@
+"""Small trainings for the tests of what happens to their steps."""
+
+import numpy as np
+import torch
+from joblib import Memory
+from torch import nn
+
+from skgdpd import DiffusionFeaturePrior, GDPDClassifier, GDPDSearchCV
+from skgdpd._network import add_fixed_part, fit_fixed_part
+from skgdpd.benchmarking.methods import available_distillers
+from skgdpd.datasets import make_bumps
+from skgdpd.distillers import Lesson, StudentObjective
+from skgdpd.nets import make_backbone
+from skgdpd.nets.student import StudentNet
+from skgdpd.training import (
+    Progress,
+    Rows,
+    TrainingConfig,
+    cuda_graphs,
+    isolated_random_state,
+    train,
+)
+
+CPU = torch.device("cpu")
+N_CLASSES = 3
+
+
+def make_rows(n=22, n_timepoints=12, seed=0, n_teacher=6, lengths=False):
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(shape, generator=generator)
+
+    more = {}
+    if lengths:
+        more["lengths"] = torch.randint(3, n_timepoints + 1, (n,), generator=generator)
+    return Rows(
+        x=normal(n, 1, n_timepoints),
+        y=torch.arange(n) % N_CLASSES,
+        teacher_features=normal(n, n_teacher),
+        teacher_logits=2 * normal(n, N_CLASSES),
+        **more,
+    )
+
+
+def make_student(backbone, rows, **settings):
+    with isolated_random_state(0, CPU):
+        net = StudentNet(make_backbone(backbone, 1, rows.shape[-1]), N_CLASSES, **settings)
+        return net
+
+
+def linear(*more):
+    with isolated_random_state(0, CPU):
+        backbone = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.BatchNorm1d(8), *more)
+        return StudentNet(make_backbone(backbone, 1, 12), N_CLASSES)
+
+
+def prior(degradation="learned-alpha", **settings):
+    return DiffusionFeaturePrior(
+        encoder="pca",
+        n_latent=4,
+        degradation=degradation,
+        max_epochs=1,
+        random_state=0,
+        **settings,
+    )
+
+
+DISTILLERS = {
+    name: cls(prior(), warmup_epochs=2) if name in ("gdpd", "diffkd") else cls()
+    for name, cls in available_distillers().items()
+}
+
+
+def make_objective(distiller, student, rows, max_epochs):
+    if distiller is None:
+        return StudentObjective().to(rows.device)
+    n_student = student.head.in_features
+    progress = Progress(1, visible=False)
+    lesson = Lesson(rows, n_student, N_CLASSES, max_epochs, 0, Memory(None), progress)
+    with isolated_random_state(0, rows.device):
+        return StudentObjective(distiller.prepare(lesson)).to(rows.device)
+
+
+def outcome(
+    setting,
+    backbone="fcn",
+    distiller=None,
+    n=22,
+    lengths=False,
+    student=None,
+    device=CPU,
+    **changes,
+):
+    """Weights, the objective's tensors, and losses of a training."""
+    rows = make_rows(n, lengths=lengths).to(device)
+    valid = make_rows(9, seed=1, lengths=lengths).to(device)
+    settings = {"max_epochs": 6, "batch_size": 8, "averaging_epochs": 0.5, "lr": 0.01, **changes}
+    config = TrainingConfig(**settings)
+    net = (make_student(backbone, rows) if student is None else student()).to(device)
+    with isolated_random_state(0, device):
+        rows, valid = fit_fixed_part(net, rows, 0), add_fixed_part(net, valid)
+    objective = make_objective(distiller, net, rows, config.max_epochs)
+    with cuda_graphs(setting), isolated_random_state(1, device):
+        history = train(net, objective, rows, config, valid_rows=valid, shuffle_seed=2)
+    tensors = {**net.state_dict(), **objective.state_dict()}
+    return tensors, {**history, "best": np.array(history.best_epoch)}
+
+
+def assert_same(a, b):
+    assert a[0].keys() == b[0].keys()
+    for name in a[0]:
+        assert torch.equal(a[0][name], b[0][name]), name
+    assert a[1].keys() == b[1].keys()
+    for name in a[1]:
+        np.testing.assert_array_equal(a[1][name], b[1][name], err_msg=name)
+
+
+def searched(setting, student, grid, **settings):
+    X, y = make_bumps(50, 20, noise=0.3, random_state=0)
+    classifier = GDPDClassifier(
+        "lstm1-8",
+        student=student,
+        **{
+            "prior": DiffusionFeaturePrior(degradation="learned-alpha", max_epochs=2),
+            "max_epochs": 8,
+            "batch_size": 20,
+            "random_state": 0,
+            **settings,
+        },
+    )
+    search = GDPDSearchCV(classifier, grid, cv=2, refit=False, together=True)
+    with cuda_graphs(setting):
+        search.fit(X, y)
+    assert search.n_together_ > 0
+    return search
