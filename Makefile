@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+DOCS_READY = $(VENV)/.ready-docs
 WORKERS ?= auto
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint docs dist clean
 
 demo: $(READY)
 	$(BIN)/python -m skgdpd demo
@@ -21,10 +22,25 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Pages, reference and gallery, in docs/_build/html; warnings are errors.
+docs: $(DOCS_READY)
+	$(BIN)/python -m sphinx -W --keep-going --quiet --jobs 2 docs docs/_build/html
+	$(BIN)/python docs/check_pages.py docs/_build/html
+
+# Wheel and source archive, and what is in them.
+dist: $(READY)
+	rm -rf dist build
+	$(BIN)/python -m build --quiet --outdir dist .
+	$(BIN)/python .ci/check_dist.py dist
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,dev]"
 	touch $@
 
+$(DOCS_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) demo-output dist build docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst

@@ -278,7 +278,7 @@ class DiffusionFeaturePrior(
 
         Returns
         -------
-        ndarray of shape (n, n_latent_)
+        ndarray of shape (n, d)
         """
         check_is_fitted(self)
         return self.code_.encode(torch.tensor(np.asarray(Z, dtype=np.float64))).numpy()

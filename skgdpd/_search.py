@@ -110,7 +110,7 @@ class GDPDSearchCV(LinksToDocs, GridSearchCV):
     be shared; GridSearchCV would draw one for each.
 
     Students trained together agree with those trained alone but for rounding; see
-    ``docs/search.md`` for how far that goes. Students trained alone agree to the bit.
+    ``docs/grid-search.md`` for how far that goes. Students trained alone agree to the bit.
 
     Examples
     --------

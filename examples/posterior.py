@@ -1,0 +1,65 @@
+"""
+Looking into the posterior
+==========================
+
+What may the whole series look like, given its first part? In the space of a teacher's features a
+diffusion prior answers with many draws. They are spread wide when little has been seen, and
+gather when more has.
+"""
+
+# %%
+# A teacher of whole series, three students of first parts, and their features.
+import matplotlib.pyplot as plt
+
+from skgdpd import DiffusionFeaturePrior, PrefixClassifier
+from skgdpd.datasets import make_bumps
+
+X, y = make_bumps(400, 60, noise=0.7, random_state=0)
+X_new, y_new = make_bumps(100, 60, noise=0.7, random_state=1)
+teacher = PrefixClassifier("lstm1-8", earliness=1.0, max_epochs=40, random_state=0).fit(X, y)
+levels = [0.4, 0.75, 0.9]
+students = [
+    PrefixClassifier("lstm1-8", earliness=part, max_epochs=40, random_state=0).fit(X, y)
+    for part in levels
+]
+print("teacher:", teacher.score(X_new, y_new))
+for part, student in zip(levels, students, strict=True):
+    print(f"student of the first {part:.0%}: {student.score(X_new, y_new):.2f}")
+
+# %%
+# A prior for each student: it learns how the teacher's features are distributed, and from pairs
+# how a student's depend on them. Two principal components make it a picture.
+priors = [
+    DiffusionFeaturePrior(encoder="pca", n_latent=2, max_epochs=150, random_state=0).fit(
+        teacher.embed(X), y, student.embed(X)
+    )
+    for student in students
+]
+
+# %%
+# One new series; what the prior makes of its first 40, 75 and 90 %.
+one = X_new[:1]
+fig, axes = plt.subplots(1, 3, figsize=(9, 3.4), sharex=True, sharey=True, layout="constrained")
+for ax, part, student, prior in zip(axes, levels, students, priors, strict=True):
+    cloud = prior.encode(teacher.embed(X))
+    draws = prior.posterior_sample(student.embed(one), n_samples=200)[0]
+    truth = prior.encode(teacher.embed(one))[0]
+    for label, marker in [(0, "o"), (1, "^")]:
+        ax.plot(*cloud[y == label].T, marker, color="0.8", markersize=4)
+    ax.plot(*draws.T, ".", color="#0072B2", markersize=4, label="draws")
+    ax.plot(*truth, "*", color="#D55E00", markersize=14, label="what it really was")
+    ax.set(title=f"{part:.0%} seen", xlabel="first component")
+    print(f"{part:.0%} seen: deviation of the draws {draws.std(0).mean():.2f}")
+axes[0].set_ylabel("second component")
+axes[0].legend(frameon=False)
+
+# %%
+# Grey are the teacher's features of the training series, a marker for each class. Over all new
+# series the deviation shrinks likewise, and averaging a classifier over the draws gives
+# probabilities that know how little has been seen.
+for part, student, prior in zip(levels, students, priors, strict=True):
+    draws = prior.posterior_sample(student.embed(X_new))
+    sure = prior.predict_proba(student.embed(X_new)).max(1)
+    print(
+        f"{part:.0%} seen: deviation {draws.std(1).mean():.2f}, mean certainty {sure.mean():.2f}"
+    )

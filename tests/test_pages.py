@@ -1,0 +1,179 @@
+"""Pages and stories: linked, complete, and their code is code."""
+
+import ast
+import doctest
+import importlib
+import importlib.util
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import skgdpd
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    [*DOCS.glob("*.md"), *DOCS.glob("results/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
+)
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+REFERENCE = sorted((DOCS / "api").glob("*.rst"))
+PACKAGES = [
+    "skgdpd", "skgdpd.datasets", "skgdpd.metrics", "skgdpd.distillers", "skgdpd.diffusion",
+    "skgdpd.nets", "skgdpd.training", "skgdpd.plotting", "skgdpd.testing", "skgdpd.sktime",
+]  # fmt: skip
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def blocks(page, language="python"):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def anchors(page):
+    """Anchors of a page's headings, as they are on the web."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def public_names(package):
+    module = importlib.import_module(package)
+    own = [
+        name
+        for name, member in vars(module).items()
+        if getattr(member, "__module__", None) == package and not name.startswith("_")
+        if callable(member)
+    ]
+    names = getattr(module, "__all__", own)
+    return {f"{package}.{name}" for name in names} - {"skgdpd.__version__"}
+
+
+def names_in_reference():
+    found = []
+    for page in REFERENCE:
+        module = None
+        for line in page.read_text().splitlines():
+            if line.startswith(".. currentmodule::"):
+                module = line.split()[-1]
+            elif match := re.fullmatch(r"   (\w+)|\.\. py:data:: (\w+)", line):
+                if page.name != "index.rst":
+                    found.append(f"{module}.{match[1] or match[2]}")
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_between_pages_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        if "://" in target or path.startswith("auto_examples/"):
+            name = Path(path).stem
+            assert "://" in target or name == "index" or name in {e.stem for e in EXAMPLES}
+            continue
+        place = (page.parent / path).resolve() if path else page
+        assert place.is_file(), target
+        assert not anchor or anchor in anchors(place), target
+
+
+def test_every_page_is_in_the_index():
+    toctrees = "\n".join(blocks(DOCS / "index.md", r"\{toctree\}"))
+    listed = {f"{line}.md" for line in toctrees.splitlines() if line and line[0] != ":"}
+    pages = {str(p.relative_to(DOCS)) for p in PAGES if p.is_relative_to(DOCS)} - {"index.md"}
+    assert pages <= listed, "add the page to a toctree of docs/index.md"
+    # Sphinx makes these itself, and would write over a page of that name.
+    assert not pages & {"search.md", "genindex.md", "modindex.md"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_code_on_pages_is_python(page):
+    for block in blocks(page):
+        if ">>> " not in block:
+            ast.parse(block)
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if any(">>> " in b for b in blocks(p))], ids=name_of
+)
+def test_examples_on_pages_give_what_they_say(page):
+    text = "\n".join(block for block in blocks(page) if ">>> " in block)
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
+    results = doctest.DocTestRunner(optionflags=flags).run(test)
+    assert results.attempted
+    assert not results.failed
+
+
+def test_the_reference_has_every_public_name_once():
+    listed = names_in_reference()
+    assert len(listed) == len(set(listed))
+    public = set().union(*map(public_names, PACKAGES))
+    assert set(listed) == public
+    assert len(public) > 100
+
+
+def test_every_public_package_is_one_that_the_reference_covers():
+    root = Path(skgdpd.__file__).parent
+    packages = {f"skgdpd.{p.parent.name}" for p in root.glob("[!_]*/__init__.py")}
+    modules = {f"skgdpd.{p.stem}" for p in root.glob("[!_]*.py")}
+    assert packages | modules == set(PACKAGES) - {"skgdpd"} | {"skgdpd.benchmarking"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
+def test_a_story_compiles_and_begins_with_its_title(example):
+    text = example.read_text()
+    tree = ast.parse(text)
+    compile(tree, str(example), "exec")
+    title = (ast.get_docstring(tree) or "").splitlines()
+    if "data_parallel" not in example.name:
+        assert set(title[1]) == {"="}
+        assert len(title[1]) == len(title[0])
+
+
+def test_a_story_uses_what_there_is():
+    for example in EXAMPLES:
+        for node in ast.walk(ast.parse(example.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("skgdpd"):
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names), example.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
+def test_a_story_runs(example, monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    runpy.run_path(str(example))
+    drawn = pyplot.get_fignums()
+    pyplot.close("all")
+    assert drawn or "data_parallel" in example.name
+
+
+@pytest.fixture(scope="module")
+def check_links():
+    spec = importlib.util.spec_from_file_location("check_pages", DOCS / "check_pages.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.check_links
+
+
+def test_the_checker_of_built_pages_finds_what_is_broken(check_links, tmp_path):
+    (tmp_path / "b.html").write_text('<h1 id="there">B</h1>')
+    (tmp_path / "p.png").write_bytes(b"")
+    good = '<a href="b.html#there">b</a><a href="https://x.org/y">x</a><img src="p.png" alt="P">'
+    (tmp_path / "a.html").write_text(good)
+    assert check_links(tmp_path) == []
+    bad = '<a href="c.html">c</a><a href="b.html#gone">b</a><img src="q.png" alt="Q">'
+    (tmp_path / "a.html").write_text(bad + '<img src="p.png">')
+    faults = check_links(tmp_path)
+    assert len(faults) == 4
+    for part in ("c.html", "#gone", "q.png", "no words"):
+        assert any(part in fault for fault in faults)
+
+
+def test_no_pages_are_a_fault(check_links, tmp_path):
+    assert check_links(tmp_path)
