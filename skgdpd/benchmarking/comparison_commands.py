@@ -48,14 +48,15 @@ def add_comparisons(commands: Any) -> None:
     report.add_argument("--store", required=True, metavar="FOLDER")
     report.add_argument("--out", required=True, metavar="FOLDER")
     report.add_argument("--methods", nargs="+", metavar="METHOD")
+    report.add_argument("--settings", nargs="+", metavar="SETTING")
     report.add_argument("--reference", metavar="METHOD", help="whose wins are counted")
     report.add_argument("--metric", default="auc_prc", choices=METRICS)
     report.add_argument("--selection", default="validation", choices=["validation", "test"])
     report.set_defaults(
         run=lambda o: print(
             write_report(
-                Store(o.store), o.out, methods=o.methods, reference=o.reference,
-                metric=o.metric, selection=o.selection,
+                Store(o.store), o.out, methods=o.methods, settings=o.settings,
+                reference=o.reference, metric=o.metric, selection=o.selection,
             )
         )
     )  # fmt: skip

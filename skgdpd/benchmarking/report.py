@@ -26,6 +26,7 @@ def write_report(
     out: str,
     *,
     methods: Sequence[str] | None = None,
+    settings: Sequence[str] | None = None,
     reference: str | None = None,
     metric: str = "auc_prc",
     selection: str = "validation",
@@ -41,6 +42,8 @@ def write_report(
     methods : sequence of str, optional
         Which, by their names in the report; all by default. Problems that one of them lacks are
         left out of every comparison.
+    settings : sequence of str, optional
+        Which, see :class:`~skgdpd.benchmarking.cells.Cell`; all by default.
     reference : str, optional
         What the others' wins and losses are counted against; the first method by default.
     metric : str, default="auc_prc"
@@ -58,7 +61,7 @@ def write_report(
     ValueError
         If the store has no such method, or no record that didn't fail.
     """
-    records = list(store)
+    records = [r for r in store if settings is None or r.cell.setting in settings]
     results = Results.from_records(records, selection)
     if not results.methods:
         raise ValueError(f"{store.folder} has no finished record ({len(records)} in all)")
@@ -67,6 +70,8 @@ def write_report(
         raise ValueError(
             f"no record of {sorted(unknown)}; the methods are {', '.join(results.methods)}"
         )
+    if methods:
+        records = [record for record in records if label(record.cell) in methods]
     methods = list(methods or results.methods)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)

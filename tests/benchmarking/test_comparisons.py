@@ -15,6 +15,7 @@ from skgdpd.benchmarking.competitors import make_competitor
 from skgdpd.benchmarking.evaluation import run_cell, score
 from skgdpd.benchmarking.methods import available_distillers, make_method
 from skgdpd.benchmarking.paper import PUBLISHED, paper_table
+from skgdpd.benchmarking.report import write_report
 from skgdpd.benchmarking.run import run
 from skgdpd.benchmarking.scenario import load_data, make_scenario
 from skgdpd.benchmarking.store import Record, Store
@@ -246,8 +247,13 @@ def test_a_report_has_tables_pictures_and_every_row(tmp_path, capsys):
     for name in ("critical-difference-auc_prc.png", "auc_prc-train-labels.png"):
         assert (out / name).stat().st_size > 5000
         assert name in text
+    arguments = ["report", "--store", str(store.folder), "--out", str(out)]
+    main([*arguments, "--methods", "good", "bad"])
+    assert "broken" not in (out / "report.md").read_text()
+    with pytest.raises(ValueError, match="no finished record"):
+        write_report(store, str(out), settings=["recordings"])
     capsys.readouterr()
-    arguments = ["report", "--store", str(store.folder), "--out", str(out), "--methods", "goood"]
+    arguments += ["--methods", "goood"]
     assert main(arguments) == 2
     assert "no record of ['goood']; the methods are" in capsys.readouterr().err
     assert main(["report", "--store", str(tmp_path / "no"), "--out", str(out)]) == 2
