@@ -163,6 +163,8 @@ def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, dev
         "random_state": cell.seed,
         "device": device,
     }
+    if cell.search:
+        params["validation_fraction"] = 0.2  # on which candidates are compared
     if kind == "base":
         return _make(PrefixClassifier, params)
     params |= {"memory": memory, "teacher": teacher} if teacher else {"memory": memory}

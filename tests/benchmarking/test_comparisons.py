@@ -1,6 +1,7 @@
 """Runs, reports and the methods in them."""
 
 import csv
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -337,3 +338,11 @@ def test_a_competitor_without_a_word_on_a_series_says_nothing_of_it(folder):
     model.fit(parts.X, parts.y, None)
     model.clf = SimpleNamespace(predict_proba=lambda X: np.array([[np.nan, np.nan], [0.2, 0.8]]))
     np.testing.assert_array_equal(model.predict_proba(parts.X_test[:2]), [[0.5, 0.5], [0.2, 0.8]])
+
+
+def test_searched_candidates_have_validation_losses_whatever_the_student(folder):
+    cell = Cell("Bumps", "base:rocket", 0.9, search=True)
+    for _, model in make_method(cell, None, "cpu"):
+        assert model.clf.validation_fraction == 0.2
+    _, model = next(make_method(replace(cell, search=False), None, "cpu"))
+    assert model.clf.validation_fraction == "auto"
