@@ -297,10 +297,12 @@ def test_distillation_from_a_pipeline_takes_the_steps_before_the_last(bumps):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("earliness", "least"),
+    ("student", "earliness", "least"),
     [
-        (0.3, 0.94),
+        ("rocket", 0.3, 0.94),
+        ("inception", 0.3, 0.94),
         pytest.param(
+            "inception",
             0.2,
             0.84,
             marks=pytest.mark.xfail(
@@ -309,12 +311,21 @@ def test_distillation_from_a_pipeline_takes_the_steps_before_the_last(bumps):
                 "bound lies within the spread; see docs/results/main-job.md",
             ),
         ),
+        pytest.param(
+            "rocket",
+            0.2,
+            0.84,
+            marks=pytest.mark.xfail(
+                strict=False,
+                reason="0.816, with a larger AUC-PRC than inception's; see docs/results/main-job.md",
+            ),
+        ),
     ],
 )
-def test_gunpoint_by_default(gunpoint, earliness, least):
+def test_gunpoint(gunpoint, student, earliness, least):
     scores = []
     for seed in range(3):
-        clf = GDPDClassifier(teacher="inception", earliness=earliness, random_state=seed)
+        clf = GDPDClassifier(student=student, earliness=earliness, random_state=seed)
         clf.fit(gunpoint.X, gunpoint.y)
         scores.append(clf.score(gunpoint.X_test, gunpoint.y_test))
         assert sum(clf.fit_seconds_.values()) < 60
@@ -337,18 +348,20 @@ def test_no_special_settings_are_needed_to_match_a_logistic_regression(request, 
 
 
 @pytest.mark.slow
-def test_recordings_without_a_label_are_worth_four_points_on_italy_power_demand(italy):
+@pytest.mark.parametrize(("student", "least"), [("inception", 0.04), ("rocket", 0.01)])
+def test_recordings_without_a_label_are_worth_points_on_italy_power_demand(italy, student, least):
     numbers = np.unique(italy.y_test, return_inverse=True)[1]
     gains = []
     for seed in range(3):
         scored, recorded = stratified_split(numbers, 0.5, seed)
         X_test, y_test = italy.X_test[scored], italy.y_test[scored]
-        labels_only = PrefixClassifier(earliness=0.4, random_state=seed).fit(italy.X, italy.y)
+        labels_only = PrefixClassifier(student, earliness=0.4, random_state=seed)
+        labels_only.fit(italy.X, italy.y)
         alone = labels_only.predict_proba(X_test)
-        clf = GDPDClassifier(earliness=0.4, random_state=seed)
+        clf = GDPDClassifier(student=student, earliness=0.4, random_state=seed)
         more = clf.fit(italy.X, italy.y, X_unlabeled=italy.X_test[recorded]).predict_proba(X_test)
         gains.append(macro_auc_prc(y_test, more) - macro_auc_prc(y_test, alone))
-    assert np.mean(gains) >= 0.04, gains
+    assert np.mean(gains) >= least, gains
 
 
 def test_prefix_classifier_takes_a_sktime_transformer_as_earliness(gunpoint):
