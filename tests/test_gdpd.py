@@ -317,7 +317,7 @@ def test_distillation_from_a_pipeline_takes_the_steps_before_the_last(bumps):
             0.84,
             marks=pytest.mark.xfail(
                 strict=False,
-                reason="0.816, with a larger AUC-PRC than inception's; see docs/results/main-job.md",
+                reason="0.816, though its AUC-PRC is larger; see docs/results/main-job.md",
             ),
         ),
     ],
