@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,6 +135,9 @@ class GeneratorObjective(Objective):
         super().__init__()
         self.settings = distillation.distiller.get_params()
         self._distillation = [distillation]  # in a list: its parameters are the module's
+
+    def phase(self, step: Step) -> Hashable | None:
+        return self._distillation[0].phase(step)
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
         (distillation,) = self._distillation

@@ -9,6 +9,7 @@ contracted towards the centre of its class,
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from numbers import Integral, Real
 from typing import Literal
 
@@ -65,6 +66,10 @@ class GenDDDistillation(Distillation):
         self.code = code
         self.register_buffer("centroids", centroids)
         self.head = head
+
+    def phase(self, step: Step) -> Hashable | None:
+        # A random order is drawn by way of the processor, which a captured step can't wait for.
+        return None if self.distiller.mixup else ()
 
     def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
         weight = self.distiller.lambda_kd
