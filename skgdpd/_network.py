@@ -185,16 +185,21 @@ def fit_fixed_part(module: StudentNet, rows: Rows, seed: int) -> Rows:
     if target is None:
         target = torch.nn.functional.one_hot(known["y"], module.head.out_features).float()
         weight = known.get("weight")
-    module.fit_fixed(known["x"], known.get("lengths"), target, weight, seed)
-    return add_fixed_part(module, rows)
+    fixed = module.fit_fixed(known["x"], known.get("lengths"), target, weight, seed)
+    return _with_fixed(rows, fixed)
 
 
 def add_fixed_part(module: StudentNet, rows: Rows) -> Rows:
     """Compute once what is fixed of each row, for a network that has such a part."""
     if not module.has_fixed_part:
         return rows
-    known = {name: tensor for name, tensor in rows.tensors.items() if name != "index"}
+    known = rows.tensors
     fixed = module.backbone.featurize(known["x"], known.get("lengths"))  # type: ignore[operator]
+    return _with_fixed(rows, fixed)
+
+
+def _with_fixed(rows: Rows, fixed: torch.Tensor) -> Rows:
+    known = {name: tensor for name, tensor in rows.tensors.items() if name != "index"}
     return Rows(**known, fixed=fixed)
 
 

@@ -1,14 +1,14 @@
 """Backbones with a part that is fitted once, before the training, and then stays as it is.
 
 Such a backbone has ``fit_fixed``, which fits that part on the training rows and returns a linear
-classifier to start from; ``featurize``, which computes what is fixed, once for each series; a
-``forward`` that takes this as ``fixed`` to go on from; and ``fold``, called when the training is
-over.
+classifier to start from, with what is fixed of these rows; ``featurize``, which computes that for
+others; a ``forward`` that takes this as ``fixed`` to go on from; and ``fold``, called when the
+training is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -23,10 +23,21 @@ AT_ONCE = 1024
 
 
 class Head(NamedTuple):
-    """Weight ``(n_classes, n_features)`` and bias ``(n_classes,)`` of a linear classifier."""
+    """A linear classifier to start from, and what is fixed of the rows that it was fitted on.
+
+    Attributes
+    ----------
+    weight : Tensor of shape (n_classes, n_features)
+        Of the classifier.
+    bias : Tensor of shape (n_classes,)
+        Of the classifier.
+    fixed : Tensor of shape (n, r)
+        What ``featurize`` gives for these rows.
+    """
 
     weight: Tensor
     bias: Tensor
+    fixed: Tensor
 
 
 class Rocket(nn.Module):
@@ -98,30 +109,35 @@ class Rocket(nn.Module):
         Returns
         -------
         Head
-            The classifier on top to start from.
+            The classifier on top to start from, and these series' coordinates.
         """
         self.transform.fit(x, lengths, seed)
         drawn = drawn_rows(len(x), self.max_rank, seed)
+        parts: Iterable[Tensor] = self._features_by_part(x, lengths)
         if drawn is None:
-            found = span(self.transform(x, lengths), self.max_rank)
-            coordinates = found.coordinates
+            parts = list(parts)
+            found = span(torch.cat(parts), self.max_rank)
         else:
             drawn = drawn.to(x.device)
             own = None if lengths is None else lengths[drawn]
             found = span(self.transform(x[drawn], own), self.max_rank)
-            parts = self._features_by_part(x, lengths)
-            coordinates = torch.cat([(part - found.mean) @ found.basis for part in parts])
         self.mean.copy_(found.mean)
         self.basis = found.basis.float()
-        return self._start_from(ridge(coordinates, target, weight), coordinates)
+        exact, fixed = [], []
+        for part in parts:
+            exact.append((part - found.mean) @ found.basis)
+            fixed.append((part - self.mean) @ self.basis)
+        coordinates = torch.cat(exact)
+        own_weight, bias = self._start_from(ridge(coordinates, target, weight), coordinates)
+        return Head(own_weight, bias, torch.cat(fixed))
 
     def _features_by_part(self, x: Tensor, lengths: Tensor | None) -> Iterator[Tensor]:
         # Features are a hundred times as large as series: those of all might not fit in memory.
         for rows in torch.arange(len(x), device=x.device).split(AT_ONCE):
             yield self.transform(x[rows], None if lengths is None else lengths[rows])
 
-    def _start_from(self, start: LinearStart, coordinates: Tensor) -> Head:
-        """Projection and head that give the start's logits, every feature of variance 1."""
+    def _start_from(self, start: LinearStart, coordinates: Tensor) -> tuple[Tensor, Tensor]:
+        """Set a projection to features of variance 1; the head that makes the start's logits."""
         rank = coordinates.shape[1]
         weight, bias = start.weight, start.bias
         self.projection = nn.Linear(rank, self.n_features).to(self.mean.device)
@@ -140,7 +156,7 @@ class Rocket(nn.Module):
             rows = torch.arange(n_components, device=own.device)
             own[n_scores + rows, rows] = (1 / second_scale).to(own)
             self.projection.bias.zero_()
-        return Head(head, start.scale * bias)
+        return head, start.scale * bias
 
     @torch.no_grad()
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -207,7 +223,7 @@ class Hybrid(nn.Module):
         """See :meth:`Rocket.fit_fixed`."""
         head = self.rocket.fit_fixed(x, lengths, target, weight, seed)
         nothing = head.weight.new_zeros(len(head.weight), self.inception.n_features)
-        return Head(torch.cat([head.weight, nothing], 1), head.bias)
+        return Head(torch.cat([head.weight, nothing], 1), head.bias, head.fixed)
 
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """See :meth:`Rocket.featurize`."""

@@ -78,12 +78,16 @@ class StudentNet(nn.Module):
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
-    ) -> None:
-        """Fit the backbone's fixed part, and start from the classifier that it proposes."""
+    ) -> Tensor:
+        """Fit the backbone's fixed part, and start from the classifier that it proposes.
+
+        Returns what is fixed of each row.
+        """
         head = self.backbone.fit_fixed(x, lengths, target, weight, seed)  # type: ignore[operator]
         with torch.no_grad():
             self.head.weight.copy_(head.weight)
             self.head.bias.copy_(head.bias)
+        return head.fixed
 
     def fold(self) -> None:
         """End the training of a backbone with a fixed part."""
