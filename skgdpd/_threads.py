@@ -31,6 +31,19 @@ def in_worker() -> bool:
 
 
 @contextmanager
+def same_threads() -> Iterator[None]:
+    """Let torch use as many threads after the block as before it, whatever happens within.
+
+    Numba sets OpenMP's number of threads, which is torch's too, when it starts its own.
+    """
+    found = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(found)
+
+
+@contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
     """Let torch use so many threads within the block, and as many as before after it.
 
@@ -39,15 +52,12 @@ def torch_threads(count: int | None) -> Iterator[None]:
     count : int or None
         None changes nothing.
     """
-    found = torch.get_num_threads()
-    if count is None or count == found:
+    if count is None or count == torch.get_num_threads():
         yield
         return
-    torch.set_num_threads(count)
-    try:
+    with same_threads():
+        torch.set_num_threads(count)
         yield
-    finally:
-        torch.set_num_threads(found)
 
 
 @contextmanager

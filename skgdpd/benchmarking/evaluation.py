@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from .._threads import same_threads
 from .._version import __version__
 from ..metrics import (
     expected_calibration_error,
@@ -35,6 +36,7 @@ VERSIONS = {
 }
 
 
+@same_threads()
 def run_cell(cell: Cell, folder: str | None, memory: str | None, device: str) -> Record:
     """Fit a method's candidates and score each.
 
@@ -55,8 +57,6 @@ def run_cell(cell: Cell, folder: str | None, memory: str | None, device: str) ->
         With the traceback if an exception was raised; KeyboardInterrupt is passed on.
     """
     record = Record(cell, versions=VERSIONS)
-    # Some classifiers start numba's threads and with them OpenMP's, which torch uses, too.
-    n_threads = torch.get_num_threads()
     try:
         scenario = make_scenario(load_data(cell.data, folder), cell)
         for params, model in make_method(cell, memory, device):
@@ -74,8 +74,6 @@ def run_cell(cell: Cell, folder: str | None, memory: str | None, device: str) ->
     except Exception:
         record.error = traceback.format_exc()
         record.candidates = []
-    finally:
-        torch.set_num_threads(n_threads)
     return record
 
 

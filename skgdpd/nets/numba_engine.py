@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from .._extras import require
+from .._threads import same_threads
 
 HOMES = ("sktime.transformations.rocket", "sktime.transformations.panel.rocket")
 """Where sktime's versions keep it, the newest first."""
 
 
+@same_threads()
 def transform(x: NDArray[np.float32], parameters: tuple[Any, ...]) -> NDArray[np.float32]:
     """Features ``(n, n_features)`` of series ``(n, c, t)``.
 
@@ -33,21 +35,18 @@ def transform(x: NDArray[np.float32], parameters: tuple[Any, ...]) -> NDArray[np
     ImportError
         If sktime or numba is not installed.
     """
-    # Numba starts its threads, when asked about them even, by setting OpenMP's number, which is
-    # torch's too.
-    torch_threads = torch.get_num_threads()
+    n_threads = torch.get_num_threads()
     numba = require("numba", "sktime", "for engine='numba'")
     require("sktime", "sktime", "for engine='numba'")
     name = "MiniRocket" if len(parameters) == 3 else "MiniRocketMultivariate"
     transformer = getattr(_home(), name)(n_jobs=1)
-    transformer.n_jobs = min(torch_threads, numba.config.NUMBA_NUM_THREADS)
+    transformer.n_jobs = min(n_threads, numba.config.NUMBA_NUM_THREADS)
     transformer.parameters = parameters
     threads = numba.get_num_threads()
     try:
         return transformer._transform(x).to_numpy(dtype=np.float32, copy=True)
     finally:
         numba.set_num_threads(threads)
-        torch.set_num_threads(torch_threads)
 
 
 def _home() -> Any:
