@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ..metrics import reliability_bins
+from ..metrics import expected_calibration_error, reliability_bins
 from .style import HATCHES, marked_style, new_axes
 
 Floats = NDArray[np.float64]
@@ -225,5 +225,5 @@ def reliability(
     counts = np.bincount(bins, minlength=n_bins)
     with np.errstate(invalid="ignore"):
         means = [np.bincount(bins, weights=w, minlength=n_bins) / counts for w in (sure, right)]
-    gaps = np.bincount(bins, weights=right - sure, minlength=n_bins)
-    return Reliability(means[0], means[1], counts, float(np.abs(gaps).sum() / len(sure)))
+    error = expected_calibration_error(y_true, proba, classes, n_bins=n_bins)
+    return Reliability(means[0], means[1], counts, error)
