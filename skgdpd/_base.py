@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import time
 import warnings
@@ -27,7 +26,7 @@ from sklearn.utils.validation import (
 from ._callbacks import CallbackSupportMixin, FitProgress
 from ._device import resolve_device
 from ._docs import LinksToDocs
-from ._network import SeriesNetwork, add_fixed_part, make_rows
+from ._network import SeriesNetwork, add_fixed_part, fit_fixed_part, folded_copy, make_rows
 from ._onnx import export_onnx
 from ._panel import Panel, check_panel, read_panel
 from ._persistence import Saveable
@@ -89,6 +88,7 @@ class BasePrefixClassifier(
     _parameter_constraints = NETWORK_CONSTRAINTS
 
     _train = staticmethod(train)
+    _fit_fixed = staticmethod(fit_fixed_part)
     _needs_student = False  # whether _after_training does
 
     def __sklearn_tags__(self) -> Tags:
@@ -281,7 +281,7 @@ class BasePrefixClassifier(
             valid_rows = add_fixed_part(module, valid_rows.to(task.device))
         progress.stage("student")
         progress.reconstruct = lambda trained: self._attributes_in_training(
-            SeriesNetwork(view, copy.deepcopy(trained), task.device, self.predict_batch_size)
+            SeriesNetwork(view, folded_copy(trained), task.device, self.predict_batch_size)
         )
         warmup = 0 if distillation is None else distillation.warmup_epochs
         with self._timed("student"):
@@ -318,7 +318,8 @@ class BasePrefixClassifier(
         distillation: Distillation | None,
         progress: FitProgress,
     ) -> None:
-        """Fit what needs the trained student."""
+        """Fit what needs the trained student and its rows; then it needs series alone."""
+        module.fold()
 
     def _measure(self, panel: Panel, X: Any) -> Panel:
         """Take the shape of what is fitted; checked series."""

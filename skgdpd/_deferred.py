@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import joblib
 import torch
 
 from ._base import BasePrefixClassifier
+from ._network import fit_fixed_part, with_fixed
+from .nets.rocket import Rocket, copy_trained
+from .nets.student import StudentNet
 from .training import History, Rows, train
 from .training.batched import Run
+
+FITTED_ON = {"x", "lengths", "y", "weight", "target", "target_weight"}
+"""Of the training rows, what the fixed part of a network depends on."""
 
 
 class OnceInMemory:
@@ -43,13 +49,13 @@ class PutOff:
 
     run_: Run | None
     _needs_student: bool
+    _memory: OnceInMemory
     random_states_: list[torch.Tensor]
 
     def _train(
         self, module: Any, objective: Any, rows: Rows, config: Any, **settings: Any
     ) -> History:
-        if module.has_fixed_part or self._needs_student:
-            # Of the first, the start is fitted on all rows and folded right after.
+        if self._needs_student:
             self.run_, self.random_states_ = None, []
             return super()._train(module, objective, rows, config, **settings)  # type: ignore[misc]
         # Members share warm-ups by being trained together, and are done at once or not at all.
@@ -61,11 +67,35 @@ class PutOff:
         self.run_ = run
         return run.history
 
+    def _after_training(self, *args: Any) -> None:
+        if self.run_ is None:
+            super()._after_training(*args)  # type: ignore[misc]
 
-def put_off(estimator: BasePrefixClassifier) -> Any:
+    def _fit_fixed(self, module: StudentNet, rows: Rows, seed: int) -> Rows:
+        if type(module.backbone) is not Rocket:
+            return fit_fixed_part(module, rows, seed)
+        known = {n: t.cpu().numpy() for n, t in rows.tensors.items() if n in FITTED_ON}
+        settings = (*module.backbone.settings, module.head.out_features)
+        start = self._memory.cache(_fit_rocket, ignore=["module", "rows"])
+        fitted, fixed = start(settings, known, seed, module, rows)
+        # Candidates differ in how they go on from here, not in where they start.
+        own = copy_trained(fitted)
+        module.backbone, module.head = own.backbone, own.head
+        return with_fixed(rows, fixed)
+
+
+def _fit_rocket(
+    settings: Any, known: Any, seed: int, module: StudentNet, rows: Rows
+) -> tuple[StudentNet, torch.Tensor]:
+    fixed = fit_fixed_part(module, rows, seed).tensors["fixed"]
+    return copy_trained(module), fixed
+
+
+def put_off(estimator: BasePrefixClassifier, memory: OnceInMemory) -> Any:
     """A classifier with the same parameters whose ``fit`` leaves the student's training out."""
     kind = type(estimator)
-    return type(kind.__name__, (PutOff, kind), {})(**estimator.get_params(deep=False))
+    late = type(kind.__name__, (PutOff, kind), {"_memory": memory})
+    return late(**estimator.get_params(deep=False))
 
 
 def train_alone(estimator: Any) -> None:
@@ -88,6 +118,7 @@ def train_alone(estimator: Any) -> None:
         )
     run.history.terms, run.history.best_epoch = history.terms, history.best_epoch
     run.history.n_validation = history.n_validation
+    cast(StudentNet, run.module).fold()
     run.module.requires_grad_(False)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import Task
+from ._callbacks import FitProgress
 from ._docs import describe
 from ._generator import FeatureGenerator, finish_generator
 from ._network import SeriesNetwork
@@ -377,12 +378,22 @@ class GenDDClassifier(BaseDistilledClassifier):
         module: StudentNet,
         rows: Rows,
         distillation: Distillation | None,
-        progress: Progress,
+        progress: FitProgress,
     ) -> None:
         for name in ("generator_", "generator_history_"):
             self.__dict__.pop(name, None)
-        if self.deploy == "student_head":
-            return
+        if self.deploy != "student_head":
+            self._fit_generator(task, module, rows, distillation, progress)
+        super()._after_training(task, module, rows, distillation, progress)
+
+    def _fit_generator(
+        self,
+        task: Task,
+        module: StudentNet,
+        rows: Rows,
+        distillation: Distillation | None,
+        progress: Progress,
+    ) -> None:
         assert isinstance(distillation, GenDDDistillation)
         assert distillation.head is not None
         progress.stage("generator")

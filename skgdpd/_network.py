@@ -46,7 +46,6 @@ class SeriesNetwork:
     def __init__(
         self, view: View, module: StudentNet, device: torch.device, batch_size: int
     ) -> None:
-        module.fold()
         self.view = view
         self.module = module.requires_grad_(False).eval()
         self.device = device
@@ -156,6 +155,13 @@ def _as_tensor(array: NDArray[Any]) -> torch.Tensor:
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
+def folded_copy(module: StudentNet) -> StudentNet:
+    """A copy that predicts, of a network that is still being trained."""
+    copied = copy.deepcopy(module)
+    copied.fold()
+    return copied
+
+
 def fit_fixed_part(module: StudentNet, rows: Rows, seed: int) -> Rows:
     """Fit what a network fits once, and compute once what is fixed of each training row.
 
@@ -186,7 +192,7 @@ def fit_fixed_part(module: StudentNet, rows: Rows, seed: int) -> Rows:
         target = torch.nn.functional.one_hot(known["y"], module.head.out_features).float()
         weight = known.get("weight")
     fixed = module.fit_fixed(known["x"], known.get("lengths"), target, weight, seed)
-    return _with_fixed(rows, fixed)
+    return with_fixed(rows, fixed)
 
 
 def add_fixed_part(module: StudentNet, rows: Rows) -> Rows:
@@ -195,10 +201,11 @@ def add_fixed_part(module: StudentNet, rows: Rows) -> Rows:
         return rows
     known = rows.tensors
     fixed = module.backbone.featurize(known["x"], known.get("lengths"))  # type: ignore[operator]
-    return _with_fixed(rows, fixed)
+    return with_fixed(rows, fixed)
 
 
-def _with_fixed(rows: Rows, fixed: torch.Tensor) -> Rows:
+def with_fixed(rows: Rows, fixed: torch.Tensor) -> Rows:
+    """Rows with what is fixed of each."""
     known = {name: tensor for name, tensor in rows.tensors.items() if name != "index"}
     return Rows(**known, fixed=fixed)
 

@@ -21,7 +21,7 @@ from ._base import NETWORK_CONSTRAINTS, Task
 from ._callbacks import FitProgress, with_callbacks
 from ._docs import describe
 from ._linear_head import linear_head
-from ._network import fit_fixed_part, make_rows, softmax
+from ._network import make_rows, softmax
 from ._panel import join
 from ._random import RandomState
 from ._storage import features_folder
@@ -146,7 +146,7 @@ class PrefixClassifier(StreamMixin):
             view, module = self._make_student(task)
             seen = task.panel.take(task.train)
             rows = make_rows(view, seen, y=task.y[task.train], weight=task.train_weight)
-            rows = fit_fixed_part(module, rows.to(task.device), task.seeds("fixed"))
+            rows = self._fit_fixed(module, rows.to(task.device), task.seeds("fixed"))
             self._train_student(task, view, module, rows, None, progress)
         return self
 
@@ -235,7 +235,7 @@ class BaseDistilledClassifier(TaughtStreamMixin):
                 knowledge = self._learn_from_teacher(task, memory, progress, folder)
             with isolated_random_state(task.seeds("fixed"), task.device):
                 rows = self._taught_rows(task, view, knowledge).to(task.device)
-                rows = fit_fixed_part(module, rows, task.seeds("fixed"))
+                rows = self._fit_fixed(module, rows, task.seeds("fixed"))
             with isolated_random_state(task.seeds("distiller"), task.device):
                 lesson = Lesson(
                     rows=rows,

@@ -268,7 +268,7 @@ class GDPDSearchCV(LinksToDocs, GridSearchCV):
                 own_memory = getattr(estimator, "memory", memory)
                 if own_memory is None:
                     estimator.set_params(memory=memory)
-                fold.append(self._put_off(estimator, X_train, y_train, split))
+                fold.append(self._put_off(estimator, memory, X_train, y_train, split))
                 if own_memory is None:
                     fold[-1].estimator.memory = None
                 if fold[-1].error is None and fold[-1].estimator.run_ is not None:
@@ -276,8 +276,10 @@ class GDPDSearchCV(LinksToDocs, GridSearchCV):
                     run.rows = _known_rows(run.rows, known)
             yield fold
 
-    def _put_off(self, estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Fit:
-        late = put_off(estimator)
+    def _put_off(
+        self, estimator: Any, memory: OnceInMemory, X: Any, y: Any, params: dict[str, Any]
+    ) -> Fit:
+        late = put_off(estimator, memory)
         fit, start = Fit(late), time.perf_counter()
         try:
             late.fit(X, y, **params)

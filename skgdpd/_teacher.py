@@ -143,8 +143,7 @@ class NetworkTeacher:
         nothing of the series on which its student is validated.
         """
         plan, seeds = self.plan, Seeds(seed)
-        self.classes_ = classes
-        device = torch.device(plan.device)
+        self.classes_, device = classes, torch.device(plan.device)
         panel = Panel(values)
         view = View(
             1.0,
@@ -173,6 +172,7 @@ class NetworkTeacher:
                 progress=progress,
                 checkpoints=checkpoints,
             )
+            module.fold()
         self.history_.n_labeled = len(values)
         self.network_ = SeriesNetwork(view, module, device, plan.predict_batch_size)
         return self

@@ -15,6 +15,7 @@ from skgdpd import (
 )
 from skgdpd.datasets import make_bumps
 from skgdpd.nets.lstm import LSTM
+from skgdpd.nets.rocket import Rocket
 
 CV = StratifiedKFold(2, shuffle=True, random_state=0)
 GRID = {
@@ -134,6 +135,78 @@ def test_students_of_labels_alone_train_together(data):
     assert gap < 1e-4
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"degradation": "linear-gaussian", "encoder": "pca"},
+        {"validation_fraction": 0.2, "early_stopping": 1, "lr": 0.03},
+        {"weight_averaging": 0.0, "hinton_weight": 1.0},
+    ],
+    ids=lambda s: "-".join(map(str, s.values())) or "default",
+)
+def test_rockets_train_together(data, settings):
+    grid = {"lambda_kd": [0.3, 1.0], "warmup_epochs": [0, 3], "random_state": [0, 1]}
+    gap, search = largest_gap(gdpd(**{"student": "rocket", **settings}), grid, *data)
+    assert search.n_together_ == 16
+    assert gap < 1e-4
+
+
+def test_rockets_of_labels_alone_train_together(data):
+    estimator = PrefixClassifier("rocket", max_epochs=4, random_state=0, device="cpu")
+    gap, search = largest_gap(estimator, {"lr": [1e-3, 1e-2], "weight_decay": [0, 1]}, *data)
+    assert search.n_together_ == 8
+    assert gap < 1e-4
+
+
+def test_rockets_of_unequal_length_agree(data):
+    X, y = data
+    ragged = X.astype(float).copy()
+    ragged[::3, :, 20:] = np.nan
+    grid = {"lambda_kd": [0.3, 1.0, 3.0]}
+    gap, search = largest_gap(gdpd(student="rocket", earliness=0.8), grid, ragged, y)
+    assert search.n_together_ == 6
+    assert gap < 1e-4
+
+
+def test_rocket_beside_inception_agrees(data):
+    estimator = gdpd(student="hybrid", max_epochs=2, lr=1e-4)
+    gap, search = largest_gap(estimator, {"lambda_kd": [0.3, 1.0]}, *data)
+    assert search.n_together_ == 4
+    assert gap < 1e-4
+
+
+def test_rockets_trained_together_predict_as_those_trained_alone(data):
+    X, y = data
+    grid = {"lambda_kd": [0.3, 3.0], "warmup_epochs": [1, 2]}
+    scores = [
+        GDPDSearchCV(
+            gdpd(student="rocket"), grid, cv=CV, together=together, scoring="neg_log_loss"
+        )
+        .fit(X, y)
+        .cv_results_["mean_test_score"]
+        for together in (True, False)
+    ]
+    np.testing.assert_allclose(*scores, atol=1e-5)
+
+
+def test_a_fold_s_fixed_features_are_computed_once(data, monkeypatch):
+    computed = []
+    fit_fixed = Rocket.fit_fixed
+
+    def counted(self, x, *args):
+        computed.append(len(x))
+        return fit_fixed(self, x, *args)
+
+    monkeypatch.setattr(Rocket, "fit_fixed", counted)
+    grid = {"lambda_kd": [0.3, 1.0], "warmup_epochs": [0, 3]}
+    GDPDSearchCV(gdpd(student="rocket"), grid, cv=CV, refit=False).fit(*data)
+    assert len(computed) == 2
+    del computed[:]
+    GDPDSearchCV(gdpd(student="rocket"), {"random_state": [0, 1]}, cv=CV, refit=False).fit(*data)
+    assert len(computed) == 4
+
+
 def test_convolutions_agree_too_in_short_trainings(data):
     estimator = gdpd(student="fcn", max_epochs=2, lr=1e-4)
     gap, search = largest_gap(estimator, {"lambda_kd": [0.3, 1.0]}, *data)
@@ -166,9 +239,9 @@ class Dropping(LSTM):
         {"degradation": "matched-noise", "encoder": "pca"},
         {"prior_trainable": True},
         {"student": lambda n_channels, n_timepoints: Dropping(n_channels, 4, 1)},
-        {"student": "rocket"},
+        {"precision": "bf16"},
     ],
-    ids=["matched-noise", "trainable", "dropout", "rocket"],
+    ids=["matched-noise", "trainable", "dropout", "bf16"],
 )
 def test_what_cannot_be_batched_is_trained_alone_bit_for_bit(data, settings):
     gap, search = largest_gap(gdpd(**settings), {"lambda_kd": [0.3, 1.0]}, *data)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .cells import PROTOCOLS, Cell, make_cells
+from .controls import CONTROLS
 from .main_job import main_job_table
 from .paper import METHODS, PUBLISHED, paper_table
 from .report import write_report
@@ -28,6 +29,7 @@ def add_comparisons(commands: Any) -> None:
     cells.add_argument("--methods", nargs="+", required=True, metavar="METHOD",
                        help="base, gdpd, gendd, gendd-head, a distiller, each with "
                        ":STUDENT:TEACHER if wanted; "
+                       f"controls ({', '.join(CONTROLS)}); "
                        "minirocket, logistic, extra-trees, self-training, label-spreading; "
                        "a dotted name")  # fmt: skip
     cells.add_argument("--earliness", nargs="+", type=float, default=[0.2], metavar="F")

@@ -19,6 +19,7 @@ from .._extras import require
 from .._truncation import prefix_length
 from .._views import interpolate, resample
 from .cells import Cell
+from .controls import CONTROLS
 
 Array = NDArray[Any]
 
@@ -174,7 +175,7 @@ def make_competitor(cell: Cell) -> CompetitorModel:
     else:
         raise ValueError(
             f"method={name!r} is none; allowed are base, gdpd, gendd, gendd-head, a distiller's "
-            f"name, {', '.join(named)}, or a classifier's dotted name"
+            f"name, {', '.join([*CONTROLS, *named])}, or a classifier's dotted name"
         )
     return CompetitorModel(clf, cell.earliness, cell.normalize, min_length, semi_supervised)
 

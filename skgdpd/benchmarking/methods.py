@@ -18,6 +18,7 @@ from .._prior import DiffusionFeaturePrior
 from ..distillers import Distiller, RowDistiller
 from .cells import Cell
 from .competitors import make_competitor
+from .controls import CONTROLS
 
 Array = NDArray[Any]
 
@@ -31,8 +32,9 @@ CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gdpd": (GDPDClassifier, {}),
     "gendd": (GenDDClassifier, {}),
     "gendd-head": (GenDDClassifier, {"deploy": "student_head"}),
+    **CONTROLS,
 }
-"""Methods that are classifiers of their own."""
+"""Methods that are classifiers of their own, with the settings that make them."""
 
 
 class Model(Protocol):
@@ -106,8 +108,9 @@ def make_method(
     cell : Cell
         Its ``method`` is ``KIND[:STUDENT[:TEACHER]]``, where KIND is ``base`` (no teacher),
         ``gdpd``, ``gendd`` (predicting from generated features) or ``gendd-head`` (by the
-        student's own classifier), or a distiller's name in lower case, and STUDENT and TEACHER
-        are backbones (the protocol's by default); or the name of a competitor, see
+        student's own classifier), one of :data:`~.controls.CONTROLS`, or a distiller's name in
+        lower case, and STUDENT and TEACHER are backbones (the protocol's by default); or the
+        name of a competitor, see
         :func:`~skgdpd.benchmarking.competitors.make_competitor`.
     memory : str or None
         Where teachers and priors are kept.

@@ -21,7 +21,7 @@ from ..distillers.batched import train_batched
 from ..distillers.batching import is_faster
 
 LENGTH, N_BATCHES = 100, 3
-N_EPOCHS = {"cpu": 4, "cuda": 40}
+N_EPOCHS = {"cpu": 12, "cuda": 40}
 """On CUDA a graph has to be captured first, as in any training."""
 
 
@@ -100,7 +100,9 @@ def _students(
 ) -> list[Any]:
     X, y = make_bumps(N_BATCHES * batch_size * 5 // 4, LENGTH, random_state=0)
     prior = DiffusionFeaturePrior(encoder="autoencoder", degradation="learned-alpha", max_epochs=1)
-    grid = [(lambda_kd, warmup) for lambda_kd in (0.1, 1.0, 10.0) for warmup in (2, 3)]
+    n_epochs = N_EPOCHS[torch.device(device).type]
+    warmups = (n_epochs // 2 - 1, n_epochs // 2 + 1)
+    grid = [(lambda_kd, warmup) for lambda_kd in (0.1, 1.0, 10.0) for warmup in warmups]
     ready = []
     for i in range(n_members):
         lambda_kd, warmup = grid[i % len(grid)]
@@ -110,13 +112,13 @@ def _students(
             prior=prior,
             lambda_kd=lambda_kd,
             warmup_epochs=warmup,
-            max_epochs=N_EPOCHS[torch.device(device).type],
+            max_epochs=n_epochs,
             batch_size=batch_size,
             memory=memory,
             random_state=i // len(grid),
             device=device,
         )
-        ready.append(put_off(classifier).fit(X, y))
+        ready.append(put_off(classifier, memory).fit(X, y))
     return ready
 
 

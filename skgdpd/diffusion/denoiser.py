@@ -49,7 +49,8 @@ class FiLMBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         scale, shift = self.modulation(condition).chunk(2, -1)
-        return x + self.outer(F.silu(self.inner(self.norm(x) * (1 + scale) + shift)))
+        modulated = torch.addcmul(shift, self.norm(x), 1 + scale)
+        return x + self.outer(F.silu(self.inner(modulated)))
 
 
 class FiLMDenoiser(nn.Module):
@@ -96,7 +97,7 @@ class FiLMDenoiser(nn.Module):
         h = self.enter(x_t)
         for block in self.blocks:
             h = block(h, condition)
-        return noise.sqrt() * x_t + signal.sqrt() * self.leave(h)
+        return torch.addcmul(noise.sqrt() * x_t, signal.sqrt(), self.leave(h))
 
 
 class BottleneckDenoiser(nn.Module):

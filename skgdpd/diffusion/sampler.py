@@ -103,7 +103,7 @@ class Sampler:
             signal = self.schedule.level(t)
             # One step for all rows: what depends on it alone is computed once.
             eps = denoiser(x, torch.full((1,), t, device=x.device))
-            x_0 = (x - math.sqrt(1 - signal) * eps) / math.sqrt(signal)
+            x_0 = torch.sub(x / math.sqrt(signal), eps, alpha=math.sqrt(1 / signal - 1))
             if restore is not None:
                 x_0 = restore(x_0, i)
             s = self.steps[i + 1] if i + 1 < len(self.steps) else -1
@@ -123,9 +123,10 @@ class DDIM(Sampler):
 
     def step(self, x_t: Tensor, x_0: Tensor, t: int, s: int, noise: NoiseSource) -> Tensor:
         high, low = self.schedule.level(t), self.schedule.level(s)
-        eps = (x_t - math.sqrt(high) * x_0) / math.sqrt(1 - high)
         sigma = self.eta * math.sqrt((1 - low) / (1 - high) * (1 - high / low))
-        x_s = math.sqrt(low) * x_0 + math.sqrt(max(1 - low - sigma**2, 0.0)) * eps
+        # Of the noise found, (x_t - sqrt(high) x_0) / sqrt(1 - high), what is put back.
+        kept = math.sqrt(max(1 - low - sigma**2, 0.0) / (1 - high))
+        x_s = torch.add((math.sqrt(low) - kept * math.sqrt(high)) * x_0, x_t, alpha=kept)
         return x_s + sigma * noise.normal(x_s) if sigma else x_s
 
 

@@ -9,7 +9,6 @@ heads, losses, draws from the prior, optimizer, averages.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
@@ -22,6 +21,7 @@ from torch.func import vmap
 
 from ..diffusion.stacked import StackedDraws, linear
 from ..nets.lstm import LSTM
+from ..nets.rocket import Rocket, copy_trained
 from ..nets.stacked import stacked_lstm
 from ..nets.student import StudentNet
 from ..training import (
@@ -56,6 +56,7 @@ from .gdpd import expected_cross_entropy
 from .logits import hinton_loss
 
 HEAD = ["head.weight", "head.bias"]
+SERIES = ("x", "lengths", "fixed")
 
 
 def train_batched(runs: Sequence[Run]) -> None:
@@ -106,9 +107,11 @@ class BatchedStudents:
         unique = {id(run.rows): run.rows for run in self.runs}
         starts = {key: i * len(rows) for i, (key, rows) in enumerate(unique.items())}
         self.offsets = [starts[id(run.rows)] for run in self.runs]
-        names = ["x", "lengths", "y", "weight", "target", "target_weight"]
+        names = [*SERIES, "y", "weight", "target", "target_weight"]
         if any(hinton_weight(run) for run in self.runs):
             names.append("teacher_logits")
+        if isinstance(cast(StudentNet, self.runs[0].module).backbone, Rocket):
+            names.remove("x")  # of which all that is needed is fixed
         self.data = {
             name: torch.cat([rows.tensors[name] for rows in unique.values()])
             for name in names
@@ -135,7 +138,7 @@ class BatchedStudents:
         self.average = RowAverages(self.state.values, steps) if steps else None
         self.evaluated = modules
         if self.average is not None:
-            self.evaluated = [copy.deepcopy(m).requires_grad_(False).eval() for m in modules]
+            self.evaluated = [copy_trained(m).requires_grad_(False).eval() for m in modules]
         self._bind_students()
         self.fused = is_fused(self.runs)
         decay = torch.tensor([[r.config.weight_decay] for r in self.runs], dtype=torch.float64)
@@ -261,7 +264,7 @@ class BatchedStudents:
             name: tensor.index_select(0, flat).unflatten(0, rows.shape)
             for name, tensor in self.data.items()
         }
-        features, head, leaf = self._features(batch["x"], batch.get("lengths"))
+        features, head, leaf = self._features(batch)
         logits = linear(features, head["head.weight"], head["head.bias"])
         terms = {"ce": _each(weighted_cross_entropy, logits, batch["y"], batch.get("weight"))}
         if self.starts[0] < NEVER and self.seen is not None:
@@ -286,34 +289,31 @@ class BatchedStudents:
                 loss[: len(values)] += values
         return {**terms, "loss": loss}, None if taught is None else taught.grad
 
-    def _features(
-        self, x: Tensor, lengths: Tensor | None
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def _features(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Features ``(M, n, dS)``, the heads' parameters, and the leaf that these are part of.
 
         The gradients of parameters outside the leaf are added to ``gradient`` directly.
         """
         if self.fused:
             leaf = self.state.parameters.detach().requires_grad_()
-            return *self._fused_features(leaf, x, lengths), leaf
+            return *self._fused_features(leaf, batch), leaf
         self.gradient.zero_()
-        each: Sequence[Tensor | None] = [None] * len(x)
-        if lengths is not None:
-            each = lengths.unbind(0)
+        unbound = {name: batch[name].unbind(0) for name in SERIES if name in batch}
         features = [
-            module.backbone(rows) if own is None else module.backbone(rows, own)
-            for module, rows, own in zip(self.modules, x.unbind(0), each, strict=True)
+            module.features(**{name: tensors[i] for name, tensors in unbound.items()})
+            for i, module in enumerate(self.modules)
         ]
         leaf = self.state.values[:, self.state.columns(HEAD)].detach().requires_grad_()
         return torch.stack(features), self.state.split(leaf, HEAD), leaf
 
-    def _fused_features(
-        self, weights: Tensor, x: Tensor, lengths: Tensor | None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _fused_features(self, weights: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         views = self.state.split(weights, self.state.parameter_names)
+        if isinstance(self.modules[0].backbone, Rocket):
+            weight, bias = views["backbone.projection.weight"], views["backbone.projection.bias"]
+            return linear(batch["fixed"], weight, bias), views
         own = {name.removeprefix("backbone."): value for name, value in views.items()}
         backbone = cast(LSTM, self.modules[0].backbone)
-        return stacked_lstm(backbone, own, x, lengths), views
+        return stacked_lstm(backbone, own, batch["x"], batch.get("lengths")), views
 
     def _restored_loss(
         self, features: Tensor, head: dict[str, Tensor], taught: Tensor, batch: Batch
@@ -370,7 +370,7 @@ class BatchedStudents:
                 batch = {k: torch.stack([v[k] for v in valid]) for k in valid[0]}
                 now = self.state if self.average is None else self.average
                 weights = now.values[:, : self.state.n_parameters]
-                features, head = self._fused_features(weights, batch["x"], batch.get("lengths"))
+                features, head = self._fused_features(weights, batch)
                 logits = linear(features, head["head.weight"], head["head.bias"])
                 return _each(weighted_cross_entropy, logits, batch["y"], batch.get("weight"))
             losses = [
@@ -429,6 +429,7 @@ class BatchedStudents:
                 row = self.best.values[i]
             run.history.n_validation = 0 if run.valid_rows is None else len(run.valid_rows)
             bind(run.module, self.state, row.clone(), None)
+            cast(StudentNet, run.module).fold()
             run.module.eval().requires_grad_(False)
             for parameter in run.module.parameters():
                 parameter.grad = None

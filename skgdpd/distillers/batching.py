@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..diffusion.stacked import is_stackable
 from ..nets.lstm import LSTM
+from ..nets.rocket import Rocket, copy_trained, fixed_buffers
 from ..nets.student import StudentNet
 from ..training import resolve_batch_size
 from ..training.batched import Run
@@ -27,7 +27,9 @@ def batch_key(run: Run) -> Hashable | None:
     objective = run.objective
     if type(objective) is not StudentObjective or not isinstance(run.module, StudentNet):
         return None
-    if run.rows.tensors["x"].dtype != torch.float32 or not _is_deterministic(run):
+    if run.module.precision != "float32" or run.rows.tensors["x"].dtype != torch.float32:
+        return None
+    if not _is_deterministic(run):
         return None
     distillation = objective.distillation
     taught: Hashable = None
@@ -67,19 +69,23 @@ def is_faster(runs: Sequence[Run]) -> bool:
     operations. Wider ones and convolutions take as long in a batch as alone, or longer, for the
     memory of all members no longer fits the caches.
     """
-    if runs[0].rows.device.type != "cpu":
+    if runs[0].rows.device.type != "cpu" or type(_backbone(runs[0])) is Rocket:
         return len(runs) > 1
     return len(runs) >= MIN_MEMBERS and _is_narrow(runs[0])
 
 
 def _is_narrow(run: Run) -> bool:
     """Whether an LSTM's own operations are too small to be worth their calls."""
-    backbone = cast(StudentNet, run.module).backbone
+    backbone = _backbone(run)
     if type(backbone) is not LSTM:
         return False
     units = backbone.lstm.hidden_size
     rows = resolve_batch_size(run.config.batch_size, len(run.rows))
     return units <= 32 and units * min(rows, len(run.rows)) <= 1024
+
+
+def _backbone(run: Run) -> nn.Module:
+    return cast(StudentNet, run.module).backbone
 
 
 def _shapes(module: nn.Module) -> Hashable:
@@ -89,24 +95,28 @@ def _shapes(module: nn.Module) -> Hashable:
 def _is_deterministic(run: Run) -> bool:
     """Whether a student's forward is the same twice, in training mode too: no dropout."""
     outputs = []
-    x = run.rows.tensors["x"][:2]
-    lengths = run.rows.tensors.get("lengths")
-    own = None if lengths is None else lengths[:2]
+    batch = _two_rows(run)
+    device = run.rows.device
     for seed in (0, 1):
-        module = copy.deepcopy(run.module).train()
-        with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []), torch.no_grad():
+        module = copy_trained(cast(StudentNet, run.module)).train()
+        cuda = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda), torch.no_grad():
             torch.manual_seed(seed)
-            outputs.append(module(x, own).logits)
-    return torch.equal(*outputs) if not outputs[0].is_cuda else torch.allclose(*outputs)
+            outputs.append(module.read(batch).logits)
+    first, second = outputs
+    return torch.allclose(first, second) if first.is_cuda else torch.equal(first, second)
 
 
 def is_fused(runs: Sequence[Run]) -> bool:
-    """Whether one pass over time for all members beats each LSTM's own kernel.
+    """Whether one pass for all members beats each member's own.
 
-    CUDA starts kernels one after the other, so there it always does.
+    CUDA starts kernels one after the other, so for LSTMs it always does there.
     """
+    backbone = _backbone(runs[0])
+    if type(backbone) is Rocket:
+        return True
     if runs[0].rows.device.type != "cpu":
-        return type(cast(StudentNet, runs[0].module).backbone) is LSTM
+        return type(backbone) is LSTM
     return len(runs) >= MIN_FUSED_MEMBERS and _is_narrow(runs[0])
 
 
@@ -131,13 +141,20 @@ def first_epoch(run: Run) -> int:
 
 def statistics(module: nn.Module) -> list[str]:
     """Names of the floating-point buffers, which training may change."""
-    return [name for name, value in module.named_buffers() if value.is_floating_point()]
+    fixed = {id(buffer) for buffer in fixed_buffers(module)}
+    return [
+        name
+        for name, value in module.named_buffers()
+        if value.is_floating_point() and id(value) not in fixed
+    ]
 
 
 def reached(run: Run) -> list[str]:
     """Trainable parameters that the loss depends on; an optimizer leaves the others alone."""
-    module = copy.deepcopy(run.module).train()
-    lengths = run.rows.tensors.get("lengths")
-    x = run.rows.tensors["x"][:2]
-    module(x, None if lengths is None else lengths[:2]).logits.sum().backward()
+    module = copy_trained(cast(StudentNet, run.module)).train()
+    module.read(_two_rows(run)).logits.sum().backward()
     return [name for name, p in module.named_parameters() if p.grad is not None]
+
+
+def _two_rows(run: Run) -> dict[str, Tensor]:
+    return {name: tensor[:2] for name, tensor in run.rows.tensors.items()}

@@ -8,8 +8,9 @@ training is over.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from .closed_form import MAX_RANK, LinearStart, drawn_rows, ridge, span
 from .inception import InceptionTime
 from .minirocket import Engine, MiniRocket
+
+M = TypeVar("M", bound=nn.Module)
 
 AT_ONCE = 1024
 """Series whose features are held at once."""
@@ -87,6 +90,12 @@ class Rocket(nn.Module):
         self.register_buffer("mean", torch.zeros(n_fixed))
         self.register_buffer("basis", None, persistent=False)
         self.projection = nn.Linear(n_fixed, n_features)
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """On which, beside the rows and the seed, the result of :meth:`fit_fixed` depends."""
+        own = self.transform
+        return (self.n_features, self.max_rank, own.n_features, own.dilations, own.engine)
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
@@ -177,11 +186,24 @@ class Rocket(nn.Module):
         if self.basis is None:
             return
         trained = self.projection
-        self.projection = nn.Linear(self.basis.shape[0], self.n_features).to(self.mean.device)
+        self.projection = nn.utils.skip_init(
+            nn.Linear, self.basis.shape[0], self.n_features, device=self.mean.device
+        )
         with torch.no_grad():
-            self.projection.weight.copy_(trained.weight.double() @ self.basis.double().T)
+            self.projection.weight.copy_(trained.weight @ self.basis.T)
             self.projection.bias.copy_(trained.bias)
         self.basis = None
+
+
+def fixed_buffers(module: nn.Module) -> list[Tensor]:
+    """What no training changes: the buffers of all Rockets in a network."""
+    rockets = [part for part in module.modules() if isinstance(part, Rocket)]
+    return [buffer for rocket in rockets for buffer in rocket.buffers()]
+
+
+def copy_trained(module: M) -> M:
+    """A copy that has parameters of its own, and what is fixed in common with the module."""
+    return copy.deepcopy(module, {id(buffer): buffer for buffer in fixed_buffers(module)})
 
 
 def _spread(coordinates: Tensor) -> Tensor:

@@ -66,11 +66,16 @@ class StudentNet(nn.Module):
         return StudentOutput(output.features.float(), output.logits.float())
 
     def _output(self, x: Tensor, lengths: Tensor | None, fixed: Tensor | None) -> StudentOutput:
-        if fixed is not None:
-            features = self.backbone(x, lengths, fixed)
-        else:
-            features = self.backbone(x) if lengths is None else self.backbone(x, lengths)
+        features = self.features(x, lengths, fixed)
         return StudentOutput(features, self.head(features))
+
+    def features(
+        self, x: Tensor, lengths: Tensor | None = None, fixed: Tensor | None = None
+    ) -> Tensor:
+        """The backbone's output."""
+        if fixed is not None:
+            return self.backbone(x, lengths, fixed)
+        return self.backbone(x) if lengths is None else self.backbone(x, lengths)
 
     def read(self, batch: dict[str, Tensor]) -> StudentOutput:
         """Features and logits of a batch's series."""

@@ -346,3 +346,33 @@ def test_searched_candidates_have_validation_losses_whatever_the_student(folder)
         assert model.clf.validation_fraction == 0.2
     _, model = next(make_method(replace(cell, search=False), None, "cpu"))
     assert model.clf.validation_fraction == "auto"
+
+
+def control(name, folder):
+    """A control's classifier, fitted on a small set."""
+    ((_, model),) = make_method(Cell("Bumps", f"{name}:lstm1-8:lstm1-8", 0.5), None, "cpu")
+    model.clf.set_params(max_epochs=4)
+    parts = load_data("Bumps", folder)
+    model.fit(parts.X, parts.y, parts.X_test)
+    assert model.predict_proba(parts.X_test).shape == (len(parts.X_test), 2)
+    return model.clf
+
+
+def test_a_control_lacks_what_its_name_says(folder):
+    assert "hinton" not in control("gdpd-alone", folder).history_
+    assert control("gdpd-gmm", folder).distillation_.prior.denoiser == "gmm"
+    drawn = control("gdpd-unconditional", folder).distillation_.degradation
+    a, b = (drawn.draw(z, 1, torch.Generator().manual_seed(0)) for z in torch.randn(2, 3, 8))
+    torch.testing.assert_close(a, b)
+    untrained = control("gdpd-untrained", folder).distillation_.prior.latent_.denoiser
+    assert untrained.leave.weight.abs().max() < 1e-10, "the prior has learned"
+    learned = control("gdpd-mlp", folder).distillation_.degradation.latent.denoiser
+    assert learned.leave.weight.abs().max() > 1e-6, "the network hasn't learned"
+
+
+def test_hinton_s_control_has_more_epochs():
+    ((_, long),) = make_method(Cell("a", "hinton-long", 0.5), None, "cpu")
+    ((_, plain),) = make_method(Cell("a", "hinton", 0.5), None, "cpu")
+    assert long.clf.max_epochs == 4 * plain.clf.max_epochs
+    with pytest.raises(ValueError, match="gdpd-unconditional"):
+        next(make_method(Cell("a", "nothing", 0.5), None, "cpu"))

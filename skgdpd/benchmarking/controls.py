@@ -1,0 +1,46 @@
+"""Controls: what is left of a method's gain without the part that is said to make it.
+
+``docs/results/controls.md`` says what they showed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._gdpd import GDPDClassifier
+from .._prefix import DistilledPrefixClassifier
+from .._prior import DiffusionFeaturePrior
+from ..distillers import Hinton
+
+LONG = 4
+"""How many times as many epochs of Hinton's distillation take about as long as GDPD."""
+
+
+def _prior(**settings: Any) -> DiffusionFeaturePrior:
+    """GDPDClassifier's own, but for some settings."""
+    return DiffusionFeaturePrior(
+        **{"encoder": "autoencoder", "degradation": "learned-alpha", **settings}
+    )
+
+
+# One epoch at a rate that moves nothing: as initialised, for a prior is made by fitting it.
+_UNTRAINED = {"max_epochs": 1, "lr": 1e-12}
+
+CONTROLS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "gdpd-alone": (GDPDClassifier, {"hinton_weight": 0.0}),
+    "gdpd-gmm": (GDPDClassifier, {"prior": _prior(denoiser="gmm")}),
+    "gdpd-unconditional": (GDPDClassifier, {"prior": _prior(degradation="none")}),
+    "gdpd-untrained": (GDPDClassifier, {"prior": _prior(**_UNTRAINED)}),
+    "gdpd-mlp": (
+        GDPDClassifier,
+        {"prior": _prior(**_UNTRAINED, n_sampling_steps=1), "prior_trainable": True},
+    ),
+    "hinton-long": (
+        DistilledPrefixClassifier,
+        {"distiller": Hinton(), "max_epochs": LONG * GDPDClassifier().max_epochs},
+    ),
+}
+"""By name: GDPD without Hinton's term; with a Gaussian mixture for its prior; with draws that
+don't look at the student's features; with a prior that knows nothing of the teacher; with a
+network of the denoiser's size that learns from the student's loss in one pass; and Hinton's
+distillation given GDPD's time."""
