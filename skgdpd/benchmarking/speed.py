@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .._network import fit_fixed_part
 from .._prior import DiffusionFeaturePrior
 from ..distillers import GDPD, Lesson, StudentObjective
 from ..distillers.base import Distillation
@@ -124,12 +125,15 @@ def _setting(
     y = np.arange(N_ROWS) % N_CLASSES
     with isolated_random_state(0, device):
         student = StudentNet(make_backbone(backbone, 1, LENGTH), N_CLASSES).to(device)
-        rows = Rows(
-            x=torch.from_numpy(rng.normal(size=(N_ROWS, 1, LENGTH)).astype(np.float32)),
-            y=torch.from_numpy(y),
-            teacher_features=torch.from_numpy(rng.normal(size=(N_ROWS, 128)).astype(np.float32)),
-            teacher_logits=torch.zeros(N_ROWS, N_CLASSES),
-        ).to(device)
+        known = {
+            "x": torch.from_numpy(rng.normal(size=(N_ROWS, 1, LENGTH)).astype(np.float32)),
+            "y": torch.from_numpy(y),
+        }
+        if taught:
+            features = rng.normal(size=(N_ROWS, 128)).astype(np.float32)
+            known["teacher_features"] = torch.from_numpy(features)
+            known["teacher_logits"] = torch.zeros(N_ROWS, N_CLASSES)
+        rows = fit_fixed_part(student, Rows(**known).to(device), 0)
         if not taught:
             return rows, student, None
         prior = DiffusionFeaturePrior(
@@ -154,7 +158,7 @@ def _plain_program(backbone: str, taught: bool, device: torch.device) -> Callabl
     if distillation is not None:
         parameters += distillation.parameters()
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-2, fused=True)
-    x, y = rows.tensors["x"], rows.tensors["y"]
+    x, y, fixed = rows.tensors["x"], rows.tensors["y"], rows.tensors.get("fixed")
     noise = torch.Generator(device).manual_seed(0)
     shuffle = torch.Generator().manual_seed(0)
 
@@ -165,7 +169,8 @@ def _plain_program(backbone: str, taught: bool, device: torch.device) -> Callabl
             total = torch.zeros((), device=device)
             for index in order.split(BATCH_SIZE):
                 optimizer.zero_grad()
-                features = student.backbone(x[index])
+                known = None if fixed is None else fixed[index]
+                features = student.features(x[index], None, known)
                 labels = y[index]
                 loss = F.cross_entropy(student.head(features), labels)
                 if distillation is not None:

@@ -251,11 +251,11 @@ class StepGraphs:
 
     def add(self, terms: Terms, n_rows: int) -> None:
         """Add a batch's terms to the sums, on the device."""
-        values = torch.stack([value.detach() for value in terms.values()]) * n_rows
+        values = torch.stack([value.detach() for value in terms.values()])
         if self.sums is None:
             self.names = list(terms)
             self.sums = torch.zeros_like(values)
-        self.sums.add_(values)
+        self.sums.add_(values, alpha=n_rows)
 
 
 class _Kind:

@@ -218,8 +218,10 @@ class TermNet(NeuralNet):
             size = len(batch["index"])
             n_rows += size
             for name, value in self.train_step(batch).items():
-                share = value.detach() * size
-                totals[name] = totals[name] + share if name in totals else share
+                if name in totals:
+                    totals[name].add_(value.detach(), alpha=size)
+                else:
+                    totals[name] = value.detach() * size
         return totals, n_rows
 
     def _validate(self, rows: Rows) -> Terms:
