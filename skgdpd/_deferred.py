@@ -81,7 +81,7 @@ class PutOff:
         # Candidates differ in how they go on from here, not in where they start.
         own = copy_trained(fitted)
         module.backbone, module.head = own.backbone, own.head
-        return with_fixed(rows, fixed)
+        return with_fixed(module, rows, fixed)
 
 
 def _fit_rocket(

@@ -192,7 +192,7 @@ def fit_fixed_part(module: StudentNet, rows: Rows, seed: int) -> Rows:
         target = torch.nn.functional.one_hot(known["y"], module.head.out_features).float()
         weight = known.get("weight")
     fixed = module.fit_fixed(known["x"], known.get("lengths"), target, weight, seed)
-    return with_fixed(rows, fixed)
+    return with_fixed(module, rows, fixed)
 
 
 def add_fixed_part(module: StudentNet, rows: Rows) -> Rows:
@@ -201,13 +201,16 @@ def add_fixed_part(module: StudentNet, rows: Rows) -> Rows:
         return rows
     known = rows.tensors
     fixed = module.backbone.featurize(known["x"], known.get("lengths"))  # type: ignore[operator]
-    return with_fixed(rows, fixed)
+    return with_fixed(module, rows, fixed)
 
 
-def with_fixed(rows: Rows, fixed: torch.Tensor) -> Rows:
-    """Rows with what is fixed of each."""
-    known = {name: tensor for name, tensor in rows.tensors.items() if name != "index"}
-    return Rows(**known, fixed=fixed)
+def with_fixed(module: StudentNet, rows: Rows, fixed: torch.Tensor) -> Rows:
+    """Rows with what is fixed of each, and without what is then of no use."""
+    useless = {"index"}
+    if module.backbone.fixed_is_all:
+        useless |= {"x", "lengths"}
+    known = {name: tensor for name, tensor in rows.tensors.items() if name not in useless}
+    return Rows(fixed=fixed, **known)
 
 
 def _as_tensors(seen: Seen) -> dict[str, torch.Tensor]:

@@ -24,6 +24,9 @@ SHARED_AT_ONCE = 5_000_000
 SHARED_A_STEP = 500_000
 """The same of one time step of a recurrent network, whose steps can't be run at once."""
 
+SHARED_VECTORS = 30_000_000
+"""The same where rows are vectors: a perceptron on features is many small pieces for its size."""
+
 _chosen: ContextVar[bool] = ContextVar("threads_chosen", default=True)
 _sizes: WeakKeyDictionary[nn.Module, tuple[int, bool]] = WeakKeyDictionary()
 
@@ -79,5 +82,6 @@ def shared(module: nn.Module, shape: Sequence[int]) -> bool:
     n_parameters, recurrent = _sizes[module]
     if recurrent:
         return shape[0] * n_parameters >= SHARED_A_STEP
-    n_timepoints = shape[2] if len(shape) == 3 else 1
-    return shape[0] * n_parameters * n_timepoints >= SHARED_AT_ONCE
+    if len(shape) == 2:
+        return shape[0] * n_parameters >= SHARED_VECTORS
+    return shape[0] * n_parameters * shape[2] >= SHARED_AT_ONCE

@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from skgdpd import PrefixClassifier
-from skgdpd._thread_choice import SHARED_A_STEP, SHARED_AT_ONCE, chosen_threads, shared
+from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier
+from skgdpd._thread_choice import (
+    SHARED_A_STEP,
+    SHARED_AT_ONCE,
+    SHARED_VECTORS,
+    chosen_threads,
+    shared,
+)
+from skgdpd.datasets import make_bumps
 from skgdpd.nets import make_backbone
 from skgdpd.training import keep_threads
+from skgdpd.training.net import TermNet
 
 CPU = torch.device("cpu")
 
@@ -35,8 +43,8 @@ def test_small_recurrent_networks_keep_to_one_thread_and_large_batches_are_share
 
 def test_work_is_counted_as_weights_times_rows_times_points():
     linear = torch.nn.Linear(10, 10, bias=False)
-    assert shared(linear, (SHARED_AT_ONCE // 100, 10))
-    assert not shared(linear, (SHARED_AT_ONCE // 100 - 1, 10))
+    assert shared(linear, (SHARED_VECTORS // 100, 10))
+    assert not shared(linear, (SHARED_VECTORS // 100 - 1, 10))
     assert shared(linear, (SHARED_AT_ONCE // 1000, 1, 10))
     recurrent = torch.nn.RNN(5, 5, bias=False)
     assert shared(recurrent, (SHARED_A_STEP // 50, 5, 7))
@@ -107,3 +115,22 @@ def test_the_choice_is_part_of_no_model(bumps):
     np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), first)
     with keep_threads():
         np.testing.assert_allclose(clf.fit(X, y).predict_proba(X), first, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("n", [40, 300])
+def test_a_default_fit_on_a_small_set_trains_on_one_thread(n, monkeypatch):
+    """Two threads gain nothing there, and beside other programs they cost minutes."""
+    counts = []
+    make_gradients = TermNet._make_gradients
+
+    def counted(self, batch):
+        counts.append(torch.get_num_threads())
+        return make_gradients(self, batch)
+
+    monkeypatch.setattr(TermNet, "_make_gradients", counted)
+    X, y = make_bumps(n, 60, random_state=0)
+    prior = DiffusionFeaturePrior(encoder="autoencoder", degradation="learned-alpha", max_epochs=1)
+    GDPDClassifier(prior=prior, max_epochs=2, random_state=0).fit(X, y)
+    assert set(counts) == {1}
+    assert torch.get_num_threads() == 2

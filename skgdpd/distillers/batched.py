@@ -110,8 +110,6 @@ class BatchedStudents:
         names = [*SERIES, "y", "weight", "target", "target_weight"]
         if any(hinton_weight(run) for run in self.runs):
             names.append("teacher_logits")
-        if isinstance(cast(StudentNet, self.runs[0].module).backbone, Rocket):
-            names.remove("x")  # of which all that is needed is fixed
         self.data = {
             name: torch.cat([rows.tensors[name] for rows in unique.values()])
             for name in names
@@ -366,7 +364,7 @@ class BatchedStudents:
     def _validate(self) -> Tensor:
         valid = [run.valid_rows.tensors for run in self.runs if run.valid_rows is not None]
         with torch.no_grad():
-            if self.fused and len({len(tensors["x"]) for tensors in valid}) == 1:
+            if self.fused and len({len(tensors["y"]) for tensors in valid}) == 1:
                 batch = {k: torch.stack([v[k] for v in valid]) for k in valid[0]}
                 now = self.state if self.average is None else self.average
                 weights = now.values[:, : self.state.n_parameters]

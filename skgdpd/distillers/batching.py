@@ -27,7 +27,8 @@ def batch_key(run: Run) -> Hashable | None:
     objective = run.objective
     if type(objective) is not StudentObjective or not isinstance(run.module, StudentNet):
         return None
-    if run.module.precision != "float32" or run.rows.tensors["x"].dtype != torch.float32:
+    series = run.rows.tensors.get("x", run.rows.tensors.get("fixed"))
+    if run.module.precision != "float32" or series is None or series.dtype != torch.float32:
         return None
     if not _is_deterministic(run):
         return None

@@ -71,6 +71,9 @@ class Rocket(nn.Module):
     transform for time series classification", KDD 2021, arXiv 2012.08791.
     """
 
+    fixed_is_all = True
+    """Whether nothing but what is fixed of a series is looked at."""
+
     def __init__(
         self,
         n_channels: int,
@@ -226,6 +229,8 @@ class Hybrid(nn.Module):
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.minirocket.MiniRocket`.
     """
+
+    fixed_is_all = False
 
     def __init__(
         self,

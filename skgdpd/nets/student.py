@@ -79,7 +79,9 @@ class StudentNet(nn.Module):
 
     def read(self, batch: dict[str, Tensor]) -> StudentOutput:
         """Features and logits of a batch's series."""
-        return self(batch["x"], batch.get("lengths"), batch.get("fixed"))
+        # Series of which all is known that the backbone looks at are not there.
+        x = batch["x"] if "x" in batch else batch["fixed"]
+        return self(x, batch.get("lengths"), batch.get("fixed"))
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int

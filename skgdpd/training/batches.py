@@ -51,7 +51,7 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one row's series, or of its first tensor where there is no ``x``."""
+        """Of one row's series, or, without ``x``, of its first tensor: what is fixed of it."""
         row = self.select(self.tensors["index"][:1])
         return tuple(row.get("x", next(iter(row.values()))).shape[1:])
 
