@@ -30,7 +30,8 @@ class Cell:
     setting : str
         ``"labels"``: the training part teaches, the test part is scored. ``"recordings"``: half
         of the test part teaches, too, as whole series without labels, and the other half is
-        scored. ``"ceiling"``: that half comes with its labels. ``"share:0.2"``: only 20 % of the
+        scored. ``"ceiling"``: that half comes with its labels. ``"recordings:100"``,
+        ``"ceiling:100"``: only 100 series of that half. ``"share:0.2"``: only 20 % of the
         training part has labels, the rest are recordings.
     seed : int
         Of everything that is drawn: the validation part, weights, batches, noise, halves.
@@ -57,11 +58,17 @@ class Cell:
             raise ValueError(f"normalize={self.normalize!r}; allowed are train, prefix and none")
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"protocol={self.protocol!r}; allowed are {', '.join(PROTOCOLS)}")
-        if self.setting not in SETTINGS and not 0 < self.labeled_share < 1:
+        if not (self.setting in SETTINGS or self.n_recordings or 0 < self.labeled_share < 1):
             raise ValueError(
-                f"setting={self.setting!r}; allowed are {', '.join(SETTINGS)} and share:F with F "
-                f"between 0 and 1"
+                f"setting={self.setting!r}; allowed are {', '.join(SETTINGS)}, recordings:N and "
+                f"ceiling:N with N series, and share:F with F between 0 and 1"
             )
+
+    @property
+    def n_recordings(self) -> int | None:
+        """How many recordings; None for as many as there are, or none."""
+        match = re.fullmatch(r"(?:recordings|ceiling):([1-9]\d*)", self.setting)
+        return int(match[1]) if match else None
 
     @property
     def labeled_share(self) -> float:

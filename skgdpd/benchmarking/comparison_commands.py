@@ -36,7 +36,7 @@ def add_comparisons(commands: Any) -> None:
     cells.add_argument("--normalize", nargs="+", default=["train"],
                        choices=["train", "prefix", "none"])  # fmt: skip
     cells.add_argument("--settings", nargs="+", default=["labels"], metavar="SETTING",
-                       help="labels, recordings, ceiling, share:F")  # fmt: skip
+                       help="labels, recordings[:N], ceiling[:N], share:F")  # fmt: skip
     cells.add_argument("--protocol", default="default", choices=PROTOCOLS)
     cells.add_argument(
         "--search",

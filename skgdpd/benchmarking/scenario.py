@@ -72,14 +72,29 @@ def make_scenario(parts: TrainTest, cell: Cell) -> Scenario:
     X, y, X_test, y_test = parts
     if cell.setting == "labels":
         return Scenario(X, y, None, X_test, y_test)
-    if cell.setting in ("recordings", "ceiling"):
+    kind = cell.setting.split(":")[0]
+    if kind in ("recordings", "ceiling"):
         scored, recorded = stratified_split(_numbers(y_test), 0.5, cell.seed)
-        if cell.setting == "recordings":
+        recorded = _some(recorded, cell)
+        if kind == "recordings":
             return Scenario(X, y, X_test[recorded], X_test[scored], y_test[scored])
         X, y = np.concatenate([X, X_test[recorded]]), np.concatenate([y, y_test[recorded]])
         return Scenario(X, y, None, X_test[scored], y_test[scored])
     labeled, recorded = stratified_split(_numbers(y), 1 - cell.labeled_share, cell.seed)
     return Scenario(X[labeled], y[labeled], X[recorded], X_test, y_test)
+
+
+def _some(recorded: NDArray[np.int64], cell: Cell) -> NDArray[np.int64]:
+    """As many as the cell asks for; fewer are a part of more."""
+    n = cell.n_recordings
+    if n is None:
+        return recorded
+    if n > len(recorded):
+        raise ValueError(
+            f"setting={cell.setting!r}: half of the test part of {cell.data} are {len(recorded)} "
+            f"series; ask for no more"
+        )
+    return np.random.default_rng(cell.seed).permutation(recorded)[:n]
 
 
 def _numbers(y: Array) -> NDArray[np.int64]:

@@ -358,6 +358,25 @@ def control(name, folder):
     return model.clf
 
 
+def test_some_recordings_are_a_part_of_more(folder):
+    parts = load_data("Bumps", folder)
+
+    def made(setting):
+        return make_scenario(parts, Cell("Bumps", "base", 0.5, setting=setting))
+
+    everything, many, few = (made(f"recordings{n}") for n in ("", ":9", ":4"))
+    assert (len(many.X_unlabeled), len(few.X_unlabeled)) == (9, 4)
+    np.testing.assert_array_equal(few.X_unlabeled, many.X_unlabeled[:4])
+    for series in many.X_unlabeled:
+        assert (everything.X_unlabeled == series).all((1, 2)).sum() == 1
+    np.testing.assert_array_equal(few.X_test, everything.X_test)
+    assert len(made("ceiling:4").X) == len(parts.X) + 4
+    with pytest.raises(ValueError, match="ask for no more"):
+        made("recordings:100000")
+    with pytest.raises(ValueError, match="recordings:N"):
+        Cell("Bumps", "base", 0.5, setting="recordings:0")
+
+
 def test_a_control_lacks_what_its_name_says(folder):
     assert "hinton" not in control("gdpd-alone", folder).history_
     assert control("gdpd-gmm", folder).distillation_.prior.denoiser == "gmm"
