@@ -9,8 +9,6 @@ Choosing the weight of the distillation without looking at the test part, and th
 # %%
 # ``GDPDSearchCV`` is scikit-learn's ``GridSearchCV`` with the same results, but it fits each
 # teacher and prior once and trains small students of one fold side by side.
-import matplotlib.pyplot as plt
-import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
@@ -19,6 +17,7 @@ from sklearn.model_selection import train_test_split
 from skgdpd import GDPDClassifier, GDPDSearchCV
 from skgdpd.datasets import load_italy_power_demand
 from skgdpd.metrics import expected_calibration_error
+from skgdpd.plotting import ReliabilityDisplay
 
 X, y, rest, y_rest = load_italy_power_demand()
 X_held, X_test, y_held, y_test = train_test_split(
@@ -48,21 +47,13 @@ print(
 calibrated = CalibratedClassifierCV(FrozenEstimator(search.best_estimator_), method="sigmoid")
 calibrated.fit(X_held, y_held)
 
-
-def reliability(ax, model, name, **style):
+# %%
+# Each point stands for the test series of which the classifier was about equally sure, as many as
+# the bar above it says. On the diagonal it was right as often as it thought, below less often.
+models = {"as trained": search, "calibrated": calibrated}
+ReliabilityDisplay.from_estimators(models, X_test, y_test)
+for name, model in models.items():
     proba = model.predict_proba(X_test)
-    sure, right = proba.max(1), model.classes_[proba.argmax(1)] == y_test
-    bins = np.digitize(sure, np.linspace(0.5, 1, 6)[1:-1])
-    points = [(sure[bins == b].mean(), right[bins == b].mean()) for b in np.unique(bins)]
-    error = expected_calibration_error(y_test, proba)
-    loss = log_loss(y_test, proba)
-    ax.plot(*np.transpose(points), label=f"{name}, error {error:.3f}", **style)
-    print(f"{name}: accuracy {right.mean():.3f}, error {error:.3f}, log loss {loss:.3f}")
-
-
-fig, ax = plt.subplots(figsize=(5, 4.2), layout="constrained")
-ax.plot([0.5, 1], [0.5, 1], ":", color="0.4", label="ideal")
-reliability(ax, search, "as trained", color="#0072B2", marker="o")
-reliability(ax, calibrated, "calibrated", color="#D55E00", marker="s", linestyle="--")
-ax.set(xlabel="how sure it was", ylabel="how often it was right")
-ax.legend(frameon=False)
+    error, loss = expected_calibration_error(y_test, proba), log_loss(y_test, proba)
+    accuracy = (model.classes_[proba.argmax(1)] == y_test).mean()
+    print(f"{name}: accuracy {accuracy:.3f}, error {error:.3f}, log loss {loss:.3f}")

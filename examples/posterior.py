@@ -11,8 +11,9 @@ gather when more has.
 # A teacher of whole series, three students of first parts, and their features.
 import matplotlib.pyplot as plt
 
-from skgdpd import DiffusionFeaturePrior, PrefixClassifier
+from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier
 from skgdpd.datasets import make_bumps
+from skgdpd.plotting import FeatureSpaceDisplay, PosteriorDisplay
 
 X, y = make_bumps(400, 60, noise=0.7, random_state=0)
 X_new, y_new = make_bumps(100, 60, noise=0.7, random_state=1)
@@ -63,3 +64,25 @@ for part, student, prior in zip(levels, students, priors, strict=True):
     print(
         f"{part:.0%} seen: deviation {draws.std(1).mean():.2f}, mean certainty {sure.mean():.2f}"
     )
+
+# %%
+# A ``GDPDClassifier`` has teacher, prior and student in one. Two displays look into it. The draws
+# for one series, along the first component of the teacher's features: their spread falls.
+taught = [
+    GDPDClassifier(
+        "lstm1-8",
+        student="lstm1-8",
+        prior=DiffusionFeaturePrior(encoder="pca", n_latent=3, max_epochs=150),
+        earliness=part,
+        max_epochs=40,
+        random_state=0,
+    ).fit(X, y)
+    for part in levels
+]
+PosteriorDisplay.from_estimators(taught, X_new)
+
+# %%
+# The features of many, in one plane: the teacher's of whole series, the student's of first parts,
+# and the draws that restoration makes of these. An arrow leads from a student's feature to the mean
+# of its draws.
+FeatureSpaceDisplay.from_estimator(taught[1], X_new[:40], y_new[:40])
