@@ -83,6 +83,6 @@ PosteriorDisplay.from_estimators(taught, X_new)
 
 # %%
 # The features of many, in one plane: the teacher's of whole series, the student's of first parts,
-# and the draws that restoration makes of these. An arrow leads from a student's feature to the mean
-# of its draws.
+# and the draws that restoration makes of these. Arrows lead from student's features to the means
+# of their draws.
 FeatureSpaceDisplay.from_estimator(taught[1], X_new[:40], y_new[:40])

@@ -94,7 +94,7 @@ class DiffusionFeaturePrior(
     n_posterior_samples : int, default=16
         Draws J that ``transform`` and ``predict_proba`` average over.
     max_epochs : int or "auto", default="auto"
-        Passes over the features. ``"auto"``: as many as make 2000 steps, 20 at least.
+        Passes over the features. ``"auto"``: 20, or 2000 steps (``"learned-alpha"``: 500) if more.
     batch_size : int, default=64
         Features a step.
     n_noise_levels : int, default=4

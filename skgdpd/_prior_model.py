@@ -21,6 +21,7 @@ from .diffusion import (
     AffineCode,
     AutoEncoder,
     CodeName,
+    DegradationName,
     DenoiserName,
     LatentDiffusion,
     LinearGaussian,
@@ -46,7 +47,8 @@ from .training import (
     train,
 )
 
-AUTO_STEPS = 2000
+AUTO_STEPS, AUTO_STEPS_TO_TEACH = 2000, 500
+"""Of a prior that samples, and of one that only teaches; see ``docs/prior.md``."""
 AUTO_MIN_EPOCHS = 20
 
 PRIOR_CONSTRAINTS: dict[str, list[Any]] = {
@@ -128,6 +130,7 @@ class PriorSettings:
     batch_size: int
     n_noise_levels: int
     lr: float
+    degradation: DegradationName
 
 
 def fit_prior_model(
@@ -207,7 +210,9 @@ def _train(
     max_epochs = settings.max_epochs
     if isinstance(max_epochs, str):
         n_batches = -(-len(rows) // settings.batch_size)
-        max_epochs = max(math.ceil(AUTO_STEPS / n_batches), AUTO_MIN_EPOCHS)
+        teaches = settings.degradation == "learned-alpha"
+        n_steps = AUTO_STEPS_TO_TEACH if teaches else AUTO_STEPS
+        max_epochs = max(math.ceil(n_steps / n_batches), AUTO_MIN_EPOCHS)
     config = TrainingConfig(
         max_epochs=max_epochs,
         batch_size=settings.batch_size,

@@ -20,7 +20,7 @@ TINY = ["--student", "lstm1-8", "--epochs", "2", "--quiet"]
 
 @pytest.fixture(autouse=True)
 def quick_prior(monkeypatch):
-    monkeypatch.setattr(skgdpd._prior_model, "AUTO_STEPS", 2)
+    monkeypatch.setattr(skgdpd._prior_model, "AUTO_STEPS_TO_TEACH", 2)
     monkeypatch.setattr(skgdpd._prior_model, "AUTO_MIN_EPOCHS", 1)
 
 
