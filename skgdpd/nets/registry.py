@@ -22,6 +22,7 @@ _BACKBONES: dict[str, BackboneFactory] = {
     "inception": lambda n_channels, n_timepoints: InceptionTime(n_channels),
     "resnet": lambda n_channels, n_timepoints: ResNet(n_channels),
     "fcn": lambda n_channels, n_timepoints: FCN(n_channels),
+    "fcn24": lambda n_channels, n_timepoints: FCN(n_channels, (24, 48, 24)),
     "lstm": lambda n_channels, n_timepoints: LSTM(n_channels),
     "lstm3-100": lambda n_channels, n_timepoints: LSTM(n_channels, 100, 3, remember=False),
     "lstm2-32": lambda n_channels, n_timepoints: LSTM(n_channels, 32, 2, remember=False),
