@@ -13,6 +13,7 @@ from skgdpd.nets.student import StudentNet
 # Not available_backbones(): a doctest registers one more, which is no network for series.
 NAMES = [
     "fcn",
+    "fcn24",
     "inception",
     "inception55-32",
     "lstm",
@@ -95,6 +96,7 @@ def test_fcn_and_resnet_have_the_parameters_of_their_paper():
         )
 
     assert count(FCN(3)) == stack(3, (128, 256, 128))
+    assert count(backbone_of("fcn24", 3)) == stack(3, (24, 48, 24)) < 13_000
     blocks = stack(3, (64,) * 3) + stack(64, (128,) * 3) + stack(128, (128,) * 3)
     shortcuts = convolution(3, 64, 1) + convolution(64, 128, 1) + 2 * (64 + 128 + 128)
     assert count(ResNet(3)) == blocks + shortcuts
