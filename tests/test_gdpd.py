@@ -328,7 +328,6 @@ def test_gunpoint(gunpoint, student, earliness, least):
         clf = GDPDClassifier(student=student, earliness=earliness, random_state=seed)
         clf.fit(gunpoint.X, gunpoint.y)
         scores.append(clf.score(gunpoint.X_test, gunpoint.y_test))
-        assert sum(clf.fit_seconds_.values()) < 60
     assert np.mean(scores) >= least, scores
 
 

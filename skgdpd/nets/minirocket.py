@@ -39,6 +39,8 @@ NUMBA_PAYS = 4e9
 1.5 s to load it."""
 CHUNK = {"cpu": 1 << 19, "cuda": 1 << 26}
 """Numbers of a convolution held at once: on a CPU those that fit its cache."""
+AT_ONCE = 1 << 17
+"""Comparisons made in one operation; more are made bias by bias, which needs less memory."""
 
 
 def fit_dilations(
@@ -203,12 +205,7 @@ class MiniRocket(nn.Module):
                 # A series too short for any output without padding is padded after all.
                 if not whole and x.shape[2] > 2 * margin:
                     output = output[:, :, margin:-margin].contiguous()
-                above = torch.empty_like(output)
-                ones = output.new_ones(output.shape[2])
-                for q in range(biases.shape[1]):
-                    torch.gt(output, biases[kernels, q][:, None], out=above)
-                    out[:, kernels, q] = (above.view(-1, len(ones)) @ ones).view(len(x), -1)
-                out[:, kernels] /= len(ones)
+                out[:, kernels] = _counts_above(output, biases[kernels]) / output.shape[2]
             parts.append(out.flatten(1))
         return torch.cat(parts, 1)
 
@@ -263,6 +260,21 @@ class MiniRocket(nn.Module):
         per_kernel = used.sum(1).to(torch.int32).numpy()
         channels = self.channels.flatten(0, 1)[used].to(torch.int32).numpy()
         return transform(x, (per_kernel, channels, dilations, n_biases, biases))
+
+
+def _counts_above(output: Tensor, biases: Tensor) -> Tensor:
+    """How many values of each output ``(n, k, t)`` exceed each of its biases ``(k, q)``."""
+    n, k, n_timepoints = output.shape
+    ones = output.new_ones(n_timepoints)
+    if output.numel() * biases.shape[1] <= AT_ONCE:
+        above = (output[:, :, None] > biases[:, :, None]).to(output.dtype)
+        return above @ ones
+    counts = output.new_empty(n, k, biases.shape[1])
+    above = torch.empty_like(output)
+    for q, bias in enumerate(biases.unbind(1)):
+        torch.gt(output, bias[:, None], out=above)
+        counts[:, :, q] = above @ ones
+    return counts
 
 
 def _paddings(i: int) -> tuple[tuple[NDArray[Any], bool], ...]:
