@@ -149,9 +149,7 @@ class RocketQuant(Rocket):
 
 def _log_odds(proba: Tensor) -> Tensor:
     """Log-probabilities ``(n, n_classes)``, centred in each row."""
-    logs = (proba + SHARES = (0.5, 0.375, 0.625, 0.25, 0.75, 0.125, 0.875, 0.0, 1.0)
-"""Of the forest in the logits; where two are as good, the first."""
-LEAST_PROBABILITY).log()
+    logs = (proba + LEAST_PROBABILITY).log()
     return logs - logs.mean(1, keepdim=True)
 
 
@@ -167,11 +165,16 @@ def _weighed(
         scale, loss = likeliest_scale(left_out, target, weight)
         found.append((loss, scale, rocket, forest, left_out))
     _, scale, rocket, forest, left_out = min(found, key=lambda one: one[0])
-    eye = torch.eye(odds.shape[1], dtype=odds.dtype, device=odds.device)
+    # Of centred log-probabilities the same; with the identity, a direction in which none differ.
+    centring = torch.eye(odds.shape[1]).to(odds) - 1 / odds.shape[1]
     return LinearStart(
-        torch.cat([rocket * start.weight, forest * eye]),
+        torch.cat([rocket * start.weight, forest * centring]),
         rocket * start.bias,
         scale,
         start.penalty,
         left_out,
     )
+
+
+PROJECTIONS = (Rocket, RocketQuant)
+"""Backbones of which the trained part is one linear map of what is fixed."""
