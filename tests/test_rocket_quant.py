@@ -238,3 +238,20 @@ def test_streams_are_refused_and_no_series_is_kept_for_validation(bumps):
     with pytest.raises(AttributeError, match="partial_fit"):
         clf.partial_fit(X, y)
     assert clf._resolved_fraction() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [{"earliness": 0.6}, {"earliness": 3, "normalize": "prefix"}])
+def test_an_exported_graph_says_the_same_of_training_series_too(how, tmp_path):
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(5, 1, (40, 3, 30)), np.arange(40) % 3
+    X[:, 1, 4] += y
+    clf = PrefixClassifier(**{**SMALL, **how}).fit(X, y)
+    clf.export_onnx(tmp_path / "model.onnx")
+    graph = runtime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    for n in (1, 40):
+        some = X[:n, :, : clf.prefix_length_].astype(np.float32)
+        (found,) = graph.run(["probabilities"], {"prefix": some})
+        np.testing.assert_allclose(found, clf.predict_proba(some), rtol=0, atol=1e-5)

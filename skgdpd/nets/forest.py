@@ -142,7 +142,7 @@ class Forest(nn.Module):
 
     def _leaves(self, x: Tensor) -> Tensor:
         """Rows of ``value``, ``(n, n_trees)``."""
-        nodes = self.root.long().expand(len(x), -1)
+        nodes = self.root.long().expand(x.shape[0], -1)
         for _ in range(self.n_levels):
             seen = x.gather(1, self.feature[nodes].long())
             nodes = torch.where(seen <= self.threshold[nodes], nodes + 1, self.right[nodes].long())

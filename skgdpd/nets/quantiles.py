@@ -97,8 +97,8 @@ def quantiles_by_length(n: int, points_per_quantile: int = POINTS_PER_QUANTILE) 
 def representations(x: Tensor) -> list[Tensor]:
     """Series ``(n, c, t)``, smoothed first differences, second differences, spectrum's magnitudes."""
     first = x.diff(dim=2)
-    margin = SMOOTHED // 2
-    smooth = F.avg_pool1d(F.pad(first, (margin, margin), "replicate"), SMOOTHED, 1)
+    padded = F.pad(first, (SMOOTHED // 2, SMOOTHED // 2), "replicate")
+    smooth = sum(padded[:, :, i : i + first.shape[2]] for i in range(SMOOTHED)) / SMOOTHED
     return [x, smooth, first.diff(dim=2), torch.fft.rfft(x, dim=2).abs()]
 
 
