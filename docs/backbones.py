@@ -7,7 +7,17 @@ import numpy as np
 from skgdpd import PrefixClassifier
 from skgdpd.datasets import load_gunpoint, load_italy_power_demand
 
-STUDENTS = ["inception", "rocket", "hybrid", "fcn", "resnet", "lstm", "lstm2-32", "lstm1-8"]
+STUDENTS = [
+    "inception",
+    "rocket",
+    "rocket-quant",
+    "hybrid",
+    "fcn",
+    "resnet",
+    "lstm",
+    "lstm2-32",
+    "lstm1-8",
+]
 PROBLEMS = [(load_gunpoint(), 0.3), (load_italy_power_demand(), 0.4)]
 
 for student in STUDENTS:

@@ -9,6 +9,9 @@ series classification", Data Mining and Knowledge Discovery, 2024, arXiv 2308.00
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,9 +39,9 @@ def dyadic_intervals(n: int, depth: int = DEPTH) -> list[tuple[int, int]]:
     found = []
     for level in range(depth):
         edges = [i * n >> level for i in range((1 << level) + 1)]
-        middles = [(a + b) // 2 for a, b in zip(edges, edges[1:], strict=False)]
+        middles = [(a + b) // 2 for a, b in pairwise(edges)]
         for bounds in (edges, middles):
-            found += [(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+            found += [(a, b) for a, b in pairwise(bounds) if b > a]
     return list(dict.fromkeys(found))
 
 
@@ -83,19 +86,19 @@ class Quantiles(nn.Module):
         return torch.cat([found[:, :, :, ::2], shifted], 3).flatten(2)
 
 
-def quantiles_by_length(n: int, points_per_quantile: int = POINTS_PER_QUANTILE) -> nn.ModuleList:
+def quantiles_by_length(n: int, points_per_quantile: int = POINTS_PER_QUANTILE) -> list[Quantiles]:
     """Those of ``n`` points' intervals, by their length, the longest first."""
     by_length: dict[int, list[int]] = {}
     for start, stop in dyadic_intervals(n):
         by_length.setdefault(stop - start, []).append(start)
-    return nn.ModuleList(
+    return [
         Quantiles(by_length[length], length, points_per_quantile)
         for length in sorted(by_length, reverse=True)
-    )
+    ]
 
 
 def representations(x: Tensor) -> list[Tensor]:
-    """Series ``(n, c, t)``, smoothed first differences, second differences, spectrum's magnitudes."""
+    """Series ``(n, c, t)``, smoothed first differences, second ones, spectrum's magnitudes."""
     first = x.diff(dim=2)
     padded = F.pad(first, (SMOOTHED // 2, SMOOTHED // 2), "replicate")
     smooth = sum(padded[:, :, i : i + first.shape[2]] for i in range(SMOOTHED)) / SMOOTHED
@@ -130,7 +133,7 @@ class IntervalQuantiles(nn.Module):
             if self.n_features <= MAX_FEATURES or points >= t:
                 break
             points *= 2
-        self.parts = nn.ModuleList(parts)
+        self.parts = nn.ModuleList(nn.ModuleList(part) for part in parts)
 
     @torch.no_grad()
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -149,7 +152,7 @@ class IntervalQuantiles(nn.Module):
         found = [
             own(series)
             for series, part in zip(seen, self.parts, strict=True)
-            for own in part  # type: ignore[attr-defined]
+            for own in cast(nn.ModuleList, part)
         ]
         return torch.cat(found, 2).flatten(1).to(x.dtype)
 

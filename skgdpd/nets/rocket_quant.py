@@ -19,6 +19,8 @@ from .rocket import AT_ONCE, Head, Rocket
 
 MAX_ROWS = 4096
 """Rows that the trees are grown on."""
+SORTED_AT_ONCE = 1 << 21
+"""Numbers of series whose intervals are sorted at once."""
 NOISE = 1e-5
 """Of the largest value of a channel: features that differ by less differ by rounding."""
 SHARES = (0.5, 0.375, 0.625, 0.25, 0.75, 0.125, 0.875, 0.0, 1.0)
@@ -92,8 +94,7 @@ class RocketQuant(Rocket):
         drawn = drawn_rows(len(x), MAX_ROWS // 2, seed)
         rows = torch.arange(len(x)) if drawn is None else drawn
         rows = rows.to(x.device)
-        own_lengths = None if lengths is None else lengths[rows]
-        features = self.quantiles(x[rows], own_lengths)
+        features = self._quantiles(x[rows], None if lengths is None else lengths[rows])
         by_channel = features.unflatten(1, (x.shape[1], -1))
         spread = by_channel.amax(0) - by_channel.amin(0)
         by_channel[:, spread <= NOISE * x.abs().amax((0, 2))[:, None]] = 0
@@ -105,13 +106,20 @@ class RocketQuant(Rocket):
         odds[rows] = own
         return odds
 
+    def _quantiles(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        if torch.compiler.is_compiling():  # a graph of any number of series has no parts
+            return self.quantiles(x, lengths)
+        size = max(SORTED_AT_ONCE // (x.shape[1] * x.shape[2]), 1)
+        own = [None] * len(x.split(size)) if lengths is None else lengths.split(size)
+        return torch.cat([self.quantiles(*part) for part in zip(x.split(size), own, strict=True)])
+
     def _odds(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         if self.basis is None:
-            return _log_odds(self.forest(self.quantiles(x, lengths)))
+            return _log_odds(self.forest(self._quantiles(x, lengths)))
         parts = []
         for rows in torch.arange(len(x), device=x.device).split(AT_ONCE):
             own = None if lengths is None else lengths[rows]
-            parts.append(_log_odds(self.forest(self.quantiles(x[rows], own))))
+            parts.append(_log_odds(self.forest(self._quantiles(x[rows], own))))
         return torch.cat(parts)
 
     @torch.no_grad()
