@@ -10,6 +10,7 @@ from skgdpd.datasets import load_gunpoint, load_italy_power_demand
 STUDENTS = [
     "inception",
     "rocket",
+    "rocket-quant",
     "hybrid",
     "fcn",
     "fcn24",

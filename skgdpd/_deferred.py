@@ -11,6 +11,7 @@ import torch
 from ._base import BasePrefixClassifier
 from ._network import fit_fixed_part, with_fixed
 from .nets.rocket import Rocket, copy_trained
+from .nets.rocket_quant import PROJECTIONS
 from .nets.student import StudentNet
 from .training import History, Rows, train
 from .training.batched import Run
@@ -72,10 +73,10 @@ class PutOff:
             super()._after_training(*args)  # type: ignore[misc]
 
     def _fit_fixed(self, module: StudentNet, rows: Rows, seed: int) -> Rows:
-        if type(module.backbone) is not Rocket:
+        if type(module.backbone) not in PROJECTIONS:
             return fit_fixed_part(module, rows, seed)
         known = {n: t.cpu().numpy() for n, t in rows.tensors.items() if n in FITTED_ON}
-        settings = (*module.backbone.settings, module.head.out_features)
+        settings = (*cast(Rocket, module.backbone).settings, module.head.out_features)
         start = self._memory.cache(_fit_rocket, ignore=["module", "rows"])
         fitted, fixed = start(settings, known, seed, module, rows)
         # Candidates differ in how they go on from here, not in where they start.

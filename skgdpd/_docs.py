@@ -41,10 +41,10 @@ default="one-cycle"
         Validate and keep weights averaged over about so many epochs; 0 keeps them as they are.
     validation_fraction : float or "auto", default="auto"
         Part of each class on which the best epoch is chosen, among those of the second half (and
-        after a warm-up); 0 keeps the last epoch. "auto" is 0 for ``"rocket"`` and ``"hybrid"``
-        without ``early_stopping``, else 0.2: rocket's start is good and needs no choice of an
-        epoch, but all series. On held-out thirds of 17 sets' training parts, AUC-PRC was 0.864
-        with 0 and 0.840 with 0.2.
+        after a warm-up); 0 keeps the last epoch. "auto" is 0 for ``"rocket"``, ``"rocket-quant"``
+        and ``"hybrid"`` without ``early_stopping``, else 0.2: rocket's start is good and needs no
+        choice of an epoch, but all series. On held-out thirds of 17 sets' training parts, AUC-PRC
+        was 0.864 with 0 and 0.840 with 0.2.
     early_stopping : int, default=None
         Stop after so many epochs without a better validation loss.
     class_weight : dict, "balanced" or None, default=None

@@ -72,12 +72,13 @@ def test_what_the_view_does_is_in_the_graph(how, tmp_path):
 
 
 @pytest.mark.slow
-def test_series_used_for_the_biases_of_rocket_stay_on_their_side(tmp_path):
+@pytest.mark.parametrize("student", ["rocket", "rocket-quant"])
+def test_series_used_for_the_biases_of_rocket_stay_on_their_side(student, tmp_path):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(12, 3, 40)), np.arange(12) % 2
-    clf = PrefixClassifier("rocket", earliness=0.6, max_epochs=1, random_state=0).fit(X, y)
+    clf = PrefixClassifier(student, earliness=0.6, max_epochs=1, random_state=0).fit(X, y)
     assert_same(clf, X[:, :, : clf.prefix_length_], tmp_path / "model.onnx")
-    short = PrefixClassifier("rocket", earliness=0.1, max_epochs=1, random_state=0).fit(X, y)
+    short = PrefixClassifier(student, earliness=0.1, max_epochs=1, random_state=0).fit(X, y)
     assert_same(short, X[:, :, : short.prefix_length_], tmp_path / "model.onnx")
 
 

@@ -159,6 +159,13 @@ def test_rockets_of_labels_alone_train_together(data):
     assert gap < 1e-4
 
 
+def test_rockets_beside_forests_train_together(data):
+    grid = {"lambda_kd": [0.3, 1.0], "warmup_epochs": [0, 3]}
+    gap, search = largest_gap(gdpd(student="rocket-quant"), grid, *data)
+    assert search.n_together_ == 8
+    assert gap < 1e-4
+
+
 def test_rockets_of_unequal_length_agree(data):
     X, y = data
     ragged = X.astype(float).copy()

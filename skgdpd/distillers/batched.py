@@ -21,7 +21,8 @@ from torch.func import vmap
 
 from ..diffusion.stacked import StackedDraws, linear
 from ..nets.lstm import LSTM
-from ..nets.rocket import Rocket, copy_trained
+from ..nets.rocket import copy_trained
+from ..nets.rocket_quant import PROJECTIONS
 from ..nets.stacked import stacked_lstm
 from ..nets.student import StudentNet
 from ..training import (
@@ -306,7 +307,7 @@ class BatchedStudents:
 
     def _fused_features(self, weights: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         views = self.state.split(weights, self.state.parameter_names)
-        if isinstance(self.modules[0].backbone, Rocket):
+        if type(self.modules[0].backbone) in PROJECTIONS:
             weight, bias = views["backbone.projection.weight"], views["backbone.projection.bias"]
             return linear(batch["fixed"], weight, bias), views
         own = {name.removeprefix("backbone."): value for name, value in views.items()}

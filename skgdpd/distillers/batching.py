@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ..diffusion.stacked import is_stackable
 from ..nets.lstm import LSTM
-from ..nets.rocket import Rocket, copy_trained, fixed_buffers
+from ..nets.rocket import copy_trained, fixed_buffers
+from ..nets.rocket_quant import PROJECTIONS
 from ..nets.student import StudentNet
 from ..training import resolve_batch_size
 from ..training.batched import Run
@@ -70,7 +71,7 @@ def is_faster(runs: Sequence[Run]) -> bool:
     operations. Wider ones and convolutions take as long in a batch as alone, or longer, for the
     memory of all members no longer fits the caches.
     """
-    if runs[0].rows.device.type != "cpu" or type(_backbone(runs[0])) is Rocket:
+    if runs[0].rows.device.type != "cpu" or type(_backbone(runs[0])) in PROJECTIONS:
         return len(runs) > 1
     return len(runs) >= MIN_MEMBERS and _is_narrow(runs[0])
 
@@ -114,7 +115,7 @@ def is_fused(runs: Sequence[Run]) -> bool:
     CUDA starts kernels one after the other, so for LSTMs it always does there.
     """
     backbone = _backbone(runs[0])
-    if type(backbone) is Rocket:
+    if type(backbone) in PROJECTIONS:
         return True
     if runs[0].rows.device.type != "cpu":
         return type(backbone) is LSTM

@@ -10,11 +10,13 @@ from .registry import (
     takes_lengths,
 )
 from .rocket import Hybrid, Rocket
+from .rocket_quant import RocketQuant
 
 __all__ = [
     "Backbone",
     "Hybrid",
     "Rocket",
+    "RocketQuant",
     "available_backbones",
     "convolution_method",
     "make_backbone",

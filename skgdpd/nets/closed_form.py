@@ -77,12 +77,15 @@ class LinearStart(NamedTuple):
         Turns scores into logits.
     penalty : float
         That was chosen.
+    left_out : Tensor of shape (n, n_classes)
+        What the scores of each row would be had it been left out.
     """
 
     weight: Tensor
     bias: Tensor
     scale: float
     penalty: float
+    left_out: Tensor
 
 
 def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> LinearStart:
@@ -99,9 +102,7 @@ def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> 
 
     Notes
     -----
-    Scores become logits by the scale that makes the leave-one-out predictions likeliest, for
-    targets drawn in by what one more row of each class would do: with 20 series that are all
-    right, no scale would otherwise be large enough.
+    Scores become logits by the scale that makes the leave-one-out predictions likeliest.
     """
     target = target.to(coordinates)
     w = torch.ones_like(target[:, 0]) if weight is None else weight.to(coordinates)
@@ -126,9 +127,22 @@ def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> 
             best_error, chosen = error, penalty
             left_out = signs - residual / root.clamp(min=1e-9)
     slope = directions @ ((squares.sqrt() / (squares + chosen))[:, None] * along)
+    scale, _ = likeliest_scale(left_out, target, weight)
+    return LinearStart(slope, mean - centre @ slope, scale, float(chosen), left_out)
+
+
+def likeliest_scale(
+    scores: Tensor, target: Tensor, weight: Tensor | None = None
+) -> tuple[float, float]:
+    """By which scores ``(n, n_classes)`` of rows they were not fitted on make the best logits.
+
+    Returns it with the log loss that remains. Targets are drawn in by what one more row of each
+    class would do: with 20 series that are all right, no scale would otherwise be large enough.
+    """
+    target = target.to(scores)
+    w = torch.ones_like(target[:, 0]) if weight is None else weight.to(scores)
+    w = w / w.sum()
     smoothed = (target * len(w) + 1) / (len(w) + target.shape[1])
-    losses = [
-        -((smoothed * torch.log_softmax(s * left_out, -1)).sum(-1) * w).sum() for s in SCALES
-    ]
-    scale = float(SCALES[int(torch.stack(losses).argmin())])
-    return LinearStart(slope, mean - centre @ slope, scale, float(chosen))
+    losses = [-((smoothed * torch.log_softmax(s * scores, -1)).sum(-1) * w).sum() for s in SCALES]
+    loss, best = torch.stack(losses).min(0)
+    return float(SCALES[int(best)]), float(loss)

@@ -14,6 +14,7 @@ from .inception import InceptionTime, SerialInception
 from .lstm import LSTM
 from .resnet import FCN, PaperResNet, ResNet
 from .rocket import Hybrid, Rocket
+from .rocket_quant import RocketQuant
 
 BackboneFactory = Callable[[int, int], nn.Module]
 BackboneSpec = str | nn.Module | BackboneFactory
@@ -28,6 +29,7 @@ _BACKBONES: dict[str, BackboneFactory] = {
     "lstm2-32": lambda n_channels, n_timepoints: LSTM(n_channels, 32, 2, remember=False),
     "lstm1-8": lambda n_channels, n_timepoints: LSTM(n_channels, 8, 1, remember=False),
     "rocket": Rocket,
+    "rocket-quant": RocketQuant,
     "hybrid": Hybrid,
     "inception55-32": lambda n_channels, n_timepoints: SerialInception(n_channels),
     "resnet32-64": lambda n_channels, n_timepoints: PaperResNet(n_channels),

@@ -123,6 +123,14 @@ class Rocket(nn.Module):
         Head
             The classifier on top to start from, and these series' coordinates.
         """
+        exact, fixed = self._fit_coordinates(x, lengths, seed)
+        start = ridge(exact, target, weight)
+        return Head(*self._start_from(start, exact), fixed)
+
+    def _fit_coordinates(
+        self, x: Tensor, lengths: Tensor | None, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Fit biases and statistics; these rows' coordinates in double precision and in single."""
         self.transform.fit(x, lengths, seed)
         drawn = drawn_rows(len(x), self.max_rank, seed)
         parts: Iterable[Tensor] = self._features_by_part(x, lengths)
@@ -139,9 +147,7 @@ class Rocket(nn.Module):
         for part in parts:
             exact.append((part - found.mean) @ found.basis)
             fixed.append((part - self.mean) @ self.basis)
-        coordinates = torch.cat(exact)
-        own_weight, bias = self._start_from(ridge(coordinates, target, weight), coordinates)
-        return Head(own_weight, bias, torch.cat(fixed))
+        return torch.cat(exact), torch.cat(fixed)
 
     def _features_by_part(self, x: Tensor, lengths: Tensor | None) -> Iterator[Tensor]:
         # Features are a hundred times as large as series: those of all might not fit in memory.

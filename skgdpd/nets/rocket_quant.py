@@ -1,0 +1,188 @@
+"""A rocket beside a forest: what each is sure of, the other often is not.
+
+The forest reads quantiles of intervals. On training rows it is represented by what trees say that
+have not seen them, and the rocket by leave-one-out predictions where the two are weighed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .closed_form import MAX_RANK, LinearStart, drawn_rows, likeliest_scale, ridge
+from .forest import Forest
+from .minirocket import Engine
+from .quantiles import IntervalQuantiles
+from .rocket import AT_ONCE, Head, Rocket
+
+MAX_ROWS = 4096
+"""Rows that the trees are grown on."""
+SORTED_AT_ONCE = 1 << 21
+"""Numbers of series whose intervals are sorted at once."""
+NOISE = 1e-5
+"""Of the largest value of a channel: features that differ by less differ by rounding."""
+SHARES = (0.5, 0.375, 0.625, 0.25, 0.75, 0.125, 0.875, 0.0, 1.0)
+"""Of the forest in the logits; where two are as good, the first."""
+LEAST_PROBABILITY = 0.005
+"""What is added to a forest's probabilities, one vote of 200, before their logarithm."""
+
+
+class RocketQuant(Rocket):
+    """MiniRocket features and what a forest makes of QUANT's, with a trained projection.
+
+    The training starts from a weighted mean of two classifiers' logits: ridge regression of the
+    MiniRocket features, and the log-probabilities of extremely randomised trees on interval
+    quantiles. The latter stand beside the rocket's coordinates, and both are projected.
+
+    Parameters
+    ----------
+    n_channels, n_timepoints : int
+        Shape of the series.
+    n_features : int, default=128
+        Width of the output.
+    n_fixed : int, default=9996
+        Number of MiniRocket features; rounded down to a multiple of 84.
+    max_rank : int, default=1024
+        Upper limit of the MiniRocket features' coordinates.
+    engine : {"auto", "torch", "numba"}, default="auto"
+        See :class:`~skgdpd.nets.minirocket.MiniRocket`.
+    n_trees : int, default=200
+        Trees.
+
+    References
+    ----------
+    A. Dempster, D. F. Schmidt, G. I. Webb, "MiniRocket: a very fast (almost) deterministic
+    transform for time series classification", KDD 2021, arXiv 2012.08791; the same, "QUANT: a
+    minimalist interval method for time series classification", 2023, arXiv 2308.00928.
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        n_timepoints: int,
+        n_features: int = 128,
+        n_fixed: int = 9996,
+        max_rank: int = MAX_RANK,
+        engine: Engine = "auto",
+        n_trees: int = 200,
+    ) -> None:
+        super().__init__(n_channels, n_timepoints, n_features, n_fixed, max_rank, engine)
+        self.quantiles = IntervalQuantiles(n_channels, n_timepoints)
+        self.forest = Forest(n_trees)
+        self.projection = nn.Linear(len(self.mean) + self.forest.n_classes, n_features)
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """See :attr:`Rocket.settings`."""
+        return (*super().settings, self.quantiles.n_features, self.forest.n_trees)
+
+    def fit_fixed(
+        self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
+    ) -> Head:
+        """See :meth:`Rocket.fit_fixed`."""
+        coordinates, fixed = self._fit_coordinates(x, lengths, seed)
+        odds = self._fit_forest(x, lengths, target, weight, seed)
+        start = _weighed(ridge(coordinates, target, weight), odds.double(), target, weight)
+        joint = torch.cat([coordinates, odds.double()], 1)
+        return Head(*self._start_from(start, joint), torch.cat([fixed, odds], 1))
+
+    def _fit_forest(
+        self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
+    ) -> Tensor:
+        drawn = drawn_rows(len(x), MAX_ROWS // 2, seed)
+        rows = torch.arange(len(x)) if drawn is None else drawn
+        rows = rows.to(x.device)
+        features = self._quantiles(x[rows], None if lengths is None else lengths[rows])
+        by_channel = features.unflatten(1, (x.shape[1], -1))
+        spread = by_channel.amax(0) - by_channel.amin(0)
+        by_channel[:, spread <= NOISE * x.abs().amax((0, 2))[:, None]] = 0
+        own_weight = None if weight is None else weight[rows]
+        own = _log_odds(self.forest.fit(features, target[rows], own_weight, seed))
+        if drawn is None:
+            return own
+        odds = self._odds(x, lengths)
+        odds[rows] = own
+        return odds
+
+    def _quantiles(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        if torch.compiler.is_compiling():  # a graph of any number of series has no parts
+            return self.quantiles(x, lengths)
+        size = max(SORTED_AT_ONCE // (x.shape[1] * x.shape[2]), 1)
+        own = [None] * len(x.split(size)) if lengths is None else lengths.split(size)
+        return torch.cat([self.quantiles(*part) for part in zip(x.split(size), own, strict=True)])
+
+    def _odds(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        if self.basis is None:
+            return _log_odds(self.forest(self._quantiles(x, lengths)))
+        parts = []
+        for rows in torch.arange(len(x), device=x.device).split(AT_ONCE):
+            own = None if lengths is None else lengths[rows]
+            parts.append(_log_odds(self.forest(self._quantiles(x[rows], own))))
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """See :meth:`Rocket.featurize`; the forest's log-probabilities come last."""
+        return torch.cat([super().featurize(x, lengths), self._odds(x, lengths)], 1)
+
+    def fold(self) -> None:
+        """See :meth:`Rocket.fold`."""
+        if self.basis is None:
+            return
+        trained, basis = self.projection, self.basis
+        rank = basis.shape[1]
+        self.projection = nn.utils.skip_init(
+            nn.Linear,
+            len(basis) + self.forest.n_classes,
+            self.n_features,
+            device=self.mean.device,
+        )
+        with torch.no_grad():
+            own, forests = trained.weight[:, :rank], trained.weight[:, rank:]
+            self.projection.weight.copy_(torch.cat([own @ basis.T, forests], 1))
+            self.projection.bias.copy_(trained.bias)
+        self.basis = None
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        # As many columns as there are classes are the forest's.
+        weight = state_dict.get(prefix + "projection.weight")
+        if weight is not None and weight.shape != self.projection.weight.shape:
+            self.projection = nn.utils.skip_init(
+                nn.Linear, weight.shape[1], self.n_features, device=self.mean.device
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _log_odds(proba: Tensor) -> Tensor:
+    """Log-probabilities ``(n, n_classes)``, centred in each row."""
+    logs = (proba + LEAST_PROBABILITY).log()
+    return logs - logs.mean(1, keepdim=True)
+
+
+def _weighed(
+    start: LinearStart, odds: Tensor, target: Tensor, weight: Tensor | None
+) -> LinearStart:
+    """A linear classifier of joint coordinates, of both logits; honest predictions weigh them."""
+    own_scale, _ = likeliest_scale(odds, target, weight)
+    found = []
+    for share in SHARES:
+        rocket, forest = (1 - share) * start.scale, share * own_scale
+        left_out = rocket * start.left_out + forest * odds
+        scale, loss = likeliest_scale(left_out, target, weight)
+        found.append((loss, scale, rocket, forest, left_out))
+    _, scale, rocket, forest, left_out = min(found, key=lambda one: one[0])
+    # Of centred log-probabilities the same; with the identity, a direction in which none differ.
+    centring = torch.eye(odds.shape[1]).to(odds) - 1 / odds.shape[1]
+    return LinearStart(
+        torch.cat([rocket * start.weight, forest * centring]),
+        rocket * start.bias,
+        scale,
+        start.penalty,
+        left_out,
+    )
+
+
+PROJECTIONS = (Rocket, RocketQuant)
+"""Backbones of which the trained part is one linear map of what is fixed."""
