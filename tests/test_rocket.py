@@ -559,3 +559,13 @@ def test_backbones_that_start_fitted_are_known_by_name_class_and_part():
         )
     )
     assert not any(map(starts_fitted, ["fcn", "no such name", torch.nn.Linear(2, 2), len]))
+
+
+def test_a_series_alone_gets_what_it_gets_in_company(gunpoint):
+    clf = PrefixClassifier("rocket", earliness=0.3, max_epochs=1, random_state=0)
+    clf.fit(gunpoint.X, gunpoint.y)
+    together = clf.predict_proba(gunpoint.X_test[:40])
+    for n in (1, 2, 7, 15):
+        np.testing.assert_allclose(
+            clf.predict_proba(gunpoint.X_test[:n]), together[:n], rtol=0, atol=1e-7
+        )

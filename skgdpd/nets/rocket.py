@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .closed_form import MAX_RANK, LinearStart, drawn_rows, ridge, span
@@ -23,6 +24,8 @@ M = TypeVar("M", bound=nn.Module)
 
 AT_ONCE = 1024
 """Series whose features are held at once."""
+SAME_FROM = 16
+"""Rows from which matrix products add up in one order; below, in others that suit fewer."""
 
 
 class Head(NamedTuple):
@@ -188,7 +191,16 @@ class Rocket(nn.Module):
         self, x: Tensor, lengths: Tensor | None = None, fixed: Tensor | None = None
     ) -> Tensor:
         """Features ``(n, n_features)`` of series ``(n, c, t)``, or of what is fixed of them."""
-        return self.projection(self.featurize(x, lengths) if fixed is None else fixed)
+        if fixed is not None:
+            return self.projection(fixed)
+        return self._projected(self.featurize(x, lengths))
+
+    def _projected(self, fixed: Tensor) -> Tensor:
+        """Projection of new series, in which no row's last bits depend on how many there are."""
+        missing = SAME_FROM - fixed.shape[0] if not torch.compiler.is_exporting() else 0
+        if missing <= 0:
+            return self.projection(fixed)
+        return self.projection(F.pad(fixed, (0, 0, 0, missing)))[: fixed.shape[0]]
 
     def fold(self) -> None:
         """Make one projection, from the features themselves, of the two; ends the training."""
