@@ -10,6 +10,7 @@ import torch
 from sklearn.base import clone
 
 from skgdpd import GDPDClassifier, PrefixClassifier, load
+from skgdpd.datasets import make_bumps
 from skgdpd.nets import Rocket, RocketQuant, make_backbone, starts_fitted
 from skgdpd.nets.closed_form import likeliest_scale, ridge
 from skgdpd.nets.rocket_quant import _log_odds, _weighed
@@ -249,3 +250,10 @@ def test_an_exported_graph_says_the_same_of_training_series_too(how, tmp_path):
         some = X[:n, :, : clf.prefix_length_].astype(np.float32)
         (found,) = graph.run(["probabilities"], {"prefix": some})
         np.testing.assert_allclose(found, clf.predict_proba(some), rtol=0, atol=1e-5)
+
+
+def test_averaging_leaves_the_forest_as_it_was():
+    X, y = make_bumps(40, 30, random_state=0)
+    clf = PrefixClassifier("rocket-quant", max_epochs=3, weight_averaging=2.0, random_state=0)
+    state = clf.fit(X, y).module_.state_dict()
+    assert all(tensor.isfinite().all() for tensor in state.values() if tensor.is_floating_point())

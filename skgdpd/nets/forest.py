@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 LEAVES_AT_ONCE = 1 << 22
 """Numbers of leaves' values held at once."""
+LOWEST = float(np.finfo(np.float32).min)
+"""A leaf's threshold. Not infinity, of which an average of weights makes NaN."""
 
 
 class Forest(nn.Module):
@@ -56,7 +58,7 @@ class Forest(nn.Module):
         self.n_trees = n_trees
         self.max_features = max_features
         self.register_buffer("feature", torch.zeros(1, dtype=torch.int32))
-        self.register_buffer("threshold", torch.full((1,), -torch.inf))
+        self.register_buffer("threshold", torch.full((1,), LOWEST))
         self.register_buffer("right", torch.zeros(1, dtype=torch.int32))
         self.register_buffer("leaf", torch.zeros(1, dtype=torch.int32))
         self.register_buffer("root", torch.zeros(1, dtype=torch.int32))
@@ -114,7 +116,7 @@ class Forest(nn.Module):
         value = np.concatenate([tree.value.reshape(-1, n_classes) for tree in trees])
         found = {
             "feature": np.where(is_leaf, 0, feature).astype(np.int32),
-            "threshold": np.where(is_leaf, -np.inf, threshold).astype(np.float32),
+            "threshold": np.where(is_leaf, LOWEST, threshold).astype(np.float32),
             "right": np.where(is_leaf, own, right).astype(np.int32),
             "leaf": np.where(is_leaf, np.cumsum(is_leaf) - 1, 0).astype(np.int32),
             "root": root.astype(np.int32),
