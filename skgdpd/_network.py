@@ -15,6 +15,7 @@ from ._panel import Panel
 from ._storage import is_large
 from ._thread_choice import chosen_threads
 from ._views import Seen, Series, View
+from .nets.rocket import copy_trained
 from .nets.student import StudentNet, StudentOutput
 from .training import Rows, StreamedRows
 from .training.batches import sent
@@ -157,7 +158,7 @@ def _as_tensor(array: NDArray[Any]) -> torch.Tensor:
 
 def folded_copy(module: StudentNet) -> StudentNet:
     """A copy that predicts, of a network that is still being trained."""
-    copied = copy.deepcopy(module)
+    copied = copy_trained(module)
     copied.fold()
     return copied
 

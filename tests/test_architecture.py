@@ -13,7 +13,7 @@ ROOT = Path(skgdpd.__file__).parent
 LAYERS = [
     {
         "_version", "_random", "_device", "_extras", "_split", "_docs", "_files", "_threads",
-        "_fingerprint", "_thread_choice", "_storage", "_workers", "_atomic",
+        "_fingerprint", "_thread_choice", "_denormals", "_storage", "_workers", "_atomic",
     },
     {"nets", "diffusion"},
     {"training"},

@@ -19,9 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import vmap
 
+from .._denormals import flushed_denormals
 from ..diffusion.stacked import StackedDraws, linear
 from ..nets.lstm import LSTM
-from ..nets.rocket import copy_trained
+from ..nets.rocket import copy_trained, statistics
 from ..nets.rocket_quant import PROJECTIONS
 from ..nets.stacked import stacked_lstm
 from ..nets.student import StudentNet
@@ -51,7 +52,6 @@ from .batching import (
     hinton_weight,
     is_fused,
     reached,
-    statistics,
 )
 from .gdpd import expected_cross_entropy
 from .logits import hinton_loss
@@ -69,7 +69,8 @@ def train_batched(runs: Sequence[Run]) -> None:
         Their modules end as :func:`~skgdpd.training.train` would leave them, and their histories
         are filled.
     """
-    BatchedStudents(runs).train()
+    with flushed_denormals():
+        BatchedStudents(runs).train()
 
 
 class BatchedStudents:
@@ -131,7 +132,7 @@ class BatchedStudents:
                 parameter.requires_grad_(name in run.trainable)
             run.module.train()
         self.modules = modules
-        self.state = StackedState(modules, reached(self.runs[0]), statistics(modules[0]))
+        self.state = StackedState(modules, reached(self.runs[0]), list(statistics(modules[0])))
         self.gradient = torch.zeros_like(self.state.parameters)
         steps = self.config.averaging_epochs * len(self.batches[0])
         self.average = RowAverages(self.state.values, steps) if steps else None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..diffusion.stacked import is_stackable
 from ..nets.lstm import LSTM
-from ..nets.rocket import copy_trained, fixed_buffers
+from ..nets.rocket import copy_trained
 from ..nets.rocket_quant import PROJECTIONS
 from ..nets.student import StudentNet
 from ..training import resolve_batch_size
@@ -139,16 +139,6 @@ def first_epoch(run: Run) -> int:
         return NEVER
     distillation = gdpd_of(run)
     return distillation.warmup_epochs if distillation.distiller.lambda_kd else NEVER
-
-
-def statistics(module: nn.Module) -> list[str]:
-    """Names of the floating-point buffers, which training may change."""
-    fixed = {id(buffer) for buffer in fixed_buffers(module)}
-    return [
-        name
-        for name, value in module.named_buffers()
-        if value.is_floating_point() and id(value) not in fixed
-    ]
 
 
 def reached(run: Run) -> list[str]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 LEAVES_AT_ONCE = 1 << 22
 """Numbers of leaves' values held at once."""
 LOWEST = float(np.finfo(np.float32).min)
-"""A leaf's threshold. Not infinity, of which an average of weights makes NaN."""
+"""A leaf's threshold. Not infinity: numbers in a state are finite."""
 
 
 class Forest(nn.Module):

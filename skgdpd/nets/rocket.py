@@ -222,6 +222,16 @@ def fixed_buffers(module: nn.Module) -> list[Tensor]:
     return [buffer for rocket in rockets for buffer in rocket.buffers()]
 
 
+def statistics(module: nn.Module) -> dict[str, Tensor]:
+    """The floating-point buffers that training may change, by name."""
+    fixed = {id(buffer) for buffer in fixed_buffers(module)}
+    return {
+        name: value
+        for name, value in module.named_buffers()
+        if value.is_floating_point() and id(value) not in fixed
+    }
+
+
 def copy_trained(module: M) -> M:
     """A copy that has parameters of its own, and what is fixed in common with the module."""
     return copy.deepcopy(module, {id(buffer): buffer for buffer in fixed_buffers(module)})

@@ -15,6 +15,8 @@ import numpy as np
 import sklearn
 import torch
 
+from .._denormals import flushes_denormals
+
 State = dict[str, Any]
 
 
@@ -59,6 +61,7 @@ def _torch_flags() -> State:
     return {
         "torch.get_num_threads": torch.get_num_threads(),
         "torch.get_default_dtype": torch.get_default_dtype(),
+        "torch.set_flush_denormal": flushes_denormals(),
         "torch.is_grad_enabled": torch.is_grad_enabled(),
         "torch.are_deterministic_algorithms_enabled": (
             torch.are_deterministic_algorithms_enabled()
@@ -73,6 +76,7 @@ def _torch_flags() -> State:
 def _restore_torch_flags(state: State) -> None:
     torch.set_num_threads(state["torch.get_num_threads"])
     torch.set_default_dtype(state["torch.get_default_dtype"])
+    torch.set_flush_denormal(state["torch.set_flush_denormal"])
     torch.set_grad_enabled(state["torch.is_grad_enabled"])
     torch.use_deterministic_algorithms(state["torch.are_deterministic_algorithms_enabled"])
     torch.autograd.set_detect_anomaly(state["torch.is_anomaly_enabled"])

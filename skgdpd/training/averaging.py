@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from ..nets.rocket import copy_trained, statistics
 
 
 class WeightAverage:
@@ -22,7 +22,7 @@ class WeightAverage:
     Attributes
     ----------
     module : torch.nn.Module
-        A copy with averaged weights, in evaluation mode.
+        A copy with averaged weights, in evaluation mode. What no training changes is shared.
 
     References
     ----------
@@ -31,13 +31,10 @@ class WeightAverage:
     """
 
     def __init__(self, module: nn.Module, n_steps: float) -> None:
-        self.module = copy.deepcopy(module).requires_grad_(False).eval()
+        self.module = copy_trained(module).requires_grad_(False).eval()
         self.n_steps = max(n_steps, 1.0)
         self.n_updates = 0
-        pairs = zip(self.module.state_dict().values(), module.state_dict().values(), strict=True)
-        floating = [(mean, live) for mean, live in pairs if mean.is_floating_point()]
-        self._means = [mean for mean, _ in floating]
-        self._live = [live for _, live in floating]
+        self._means, self._live = _changing(self.module), _changing(module)
 
     def update(self) -> None:
         """Take the module's present weights into the average."""
@@ -45,3 +42,7 @@ class WeightAverage:
         share = max(1 / self.n_steps, 1 / self.n_updates)
         with torch.no_grad():
             torch._foreach_lerp_(self._means, self._live, share)
+
+
+def _changing(module: nn.Module) -> list[Tensor]:
+    return [*(p.detach() for p in module.parameters()), *statistics(module).values()]

@@ -17,6 +17,7 @@ from joblib import Memory
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR, OneCycleLR
 
+from .._denormals import flushed_denormals
 from .._fingerprint import fingerprint
 from .._thread_choice import chosen_threads
 from .batches import Batch, RowBatches, Rows, StreamedRows
@@ -190,7 +191,8 @@ def train(
         parts = (_tensors(rows), _tensors(valid_rows))
         settings = (objective, config, first_selected_epoch)
         checkpoints.follow(run, None if streamed else _key(start, *settings, *parts))
-    with chosen_threads(module, (min(batch_size, len(rows)), *rows.shape), rows.device):
+    shape = (min(batch_size, len(rows)), *rows.shape)
+    with chosen_threads(module, shape, rows.device), flushed_denormals():
         if memory is not None and warmup is not None and warmup_key is not None:
             share_warmup(
                 run,

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from skgdpd.nets import make_backbone
 from skgdpd.training.averaging import WeightAverage
 
 
@@ -46,3 +47,22 @@ def test_the_copy_has_no_gradient_and_evaluates():
     module = averaged(weights_over_time(2), 5)
     assert not module.weight.requires_grad
     assert not module.training
+
+
+def test_what_no_training_changes_is_shared_and_not_averaged():
+    torch.manual_seed(0)
+    backbone = make_backbone("rocket", 1, 20)
+    x = torch.randn(12, 1, 20)
+    backbone.fit_fixed(x, None, torch.eye(3).repeat(4, 1), None, 0)
+    module = nn.ModuleDict({"backbone": backbone, "norm": nn.BatchNorm1d(2)})
+    average = WeightAverage(module, 3)
+    found = dict(average.module.named_buffers())
+    own = {name for name, value in module.named_buffers() if found[name] is not value}
+    assert own == {f"norm.{n}" for n in ("running_mean", "running_var", "num_batches_tracked")}
+    with torch.no_grad():
+        for changed in (backbone.projection.bias, module["norm"].running_mean):
+            changed.fill_(5.0)
+    average.update()
+    assert (average.module["backbone"].projection.bias == 5).all()
+    assert (average.module["norm"].running_mean == 5).all()
+    assert average.module["backbone"].basis is backbone.basis
