@@ -11,7 +11,7 @@ from skgdpd import PrefixClassifier
 PENALTIES = (1e-5, 1e-2, 1e-1)
 
 
-def seconds(weight_decay, flushed):
+def seconds(weight_decay: float, flushed: bool) -> float:
     """Of a fit to GunPoint's first half."""
     X, y = load_gunpoint("train", return_type="numpy3d")
     clf = PrefixClassifier(

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from skgdpd import DiffusionFeaturePrior, DistilledPrefixClassifier, GDPDClassifier
+from skgdpd import DistilledPrefixClassifier, GDPDClassifier
+from skgdpd._gdpd import default_prior
 from skgdpd._split import stratified_split
 from skgdpd.benchmarking.evaluation import score
 from skgdpd.datasets import TrainTest, load_file
@@ -62,9 +63,7 @@ def compare(parts: TrainTest, kind: str | int, earliness: float, seed: int) -> l
         clf: Any = DistilledPrefixClassifier(Hinton(), **settings)
     else:
         epochs = max(20, kind // -(-len(train) // BATCH_SIZE))
-        prior = DiffusionFeaturePrior(
-            encoder="autoencoder", degradation="learned-alpha", max_epochs=epochs
-        )
+        prior = default_prior(max_epochs=epochs)
         clf = GDPDClassifier(prior=prior, **settings)
     start = time.process_time()
     clf.fit(parts.X[labelled], parts.y[labelled], X_unlabeled=parts.X[recorded])

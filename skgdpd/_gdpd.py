@@ -23,6 +23,13 @@ from .nets.registry import BackboneSpec
 from .nets.student import Precision
 
 
+def default_prior(**settings: Any) -> DiffusionFeaturePrior:
+    """The prior of a :class:`GDPDClassifier` that is given none, but for some settings."""
+    return DiffusionFeaturePrior(
+        **{"encoder": "autoencoder", "degradation": "learned-alpha", **settings}
+    )
+
+
 @describe
 class GDPDClassifier(BaseDistilledClassifier):
     """Classifies series from their first part, taught through a diffusion prior (GDPD).
@@ -208,11 +215,8 @@ class GDPDClassifier(BaseDistilledClassifier):
         hinton_weight = self.hinton_weight
         if isinstance(hinton_weight, str):
             hinton_weight = 0.0 if task.pool is None else 1.0
-        prior = self.prior
-        if prior is None:
-            prior = DiffusionFeaturePrior(encoder="autoencoder", degradation="learned-alpha")
         return GDPD(
-            prior,
+            default_prior() if self.prior is None else self.prior,
             lambda_kd=self.lambda_kd,
             warmup_epochs=self.warmup_epochs,
             objective=self.objective,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -27,6 +26,7 @@ from .training import (
     Terms,
     TrainingConfig,
     resolve_batch_size,
+    resolve_epochs,
     train,
 )
 
@@ -181,8 +181,9 @@ def finish_generator(
     """
     n = len(rows)
     batch_size = max(resolve_batch_size("auto", n), min(n // 2, MAX_BATCH), 1)
-    if isinstance(max_epochs, str):
-        max_epochs = max(math.ceil(AUTO_STEPS / -(-n // batch_size)), AUTO_MIN_EPOCHS)
+    max_epochs = resolve_epochs(
+        max_epochs, n, batch_size, n_steps=AUTO_STEPS, at_least=AUTO_MIN_EPOCHS
+    )
     kept = {
         k: rows.tensors[k] for k in ("teacher_features", "y", "target_weight") if k in rows.tensors
     }

@@ -208,7 +208,7 @@ def add_fixed_part(module: StudentNet, rows: Rows) -> Rows:
 def with_fixed(module: StudentNet, rows: Rows, fixed: torch.Tensor) -> Rows:
     """Rows with what is fixed of each, and without what is then of no use."""
     useless = {"index"}
-    if module.backbone.fixed_is_all:
+    if getattr(module.backbone, "fixed_is_all", False):
         useless |= {"x", "lengths"}
     known = {name: tensor for name, tensor in rows.tensors.items() if name not in useless}
     return Rows(fixed=fixed, **known)

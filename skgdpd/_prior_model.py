@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -44,6 +43,7 @@ from .training import (
     Terms,
     TrainingConfig,
     isolated_random_state,
+    resolve_epochs,
     train,
 )
 
@@ -207,12 +207,14 @@ def fit_prior_model(
 def _train(
     model: PriorModel, rows: Rows, settings: PriorSettings, seeds: Seeds, progress: Progress
 ) -> History:
-    max_epochs = settings.max_epochs
-    if isinstance(max_epochs, str):
-        n_batches = -(-len(rows) // settings.batch_size)
-        teaches = settings.degradation == "learned-alpha"
-        n_steps = AUTO_STEPS_TO_TEACH if teaches else AUTO_STEPS
-        max_epochs = max(math.ceil(n_steps / n_batches), AUTO_MIN_EPOCHS)
+    teaches = settings.degradation == "learned-alpha"
+    max_epochs = resolve_epochs(
+        settings.max_epochs,
+        len(rows),
+        settings.batch_size,
+        n_steps=AUTO_STEPS_TO_TEACH if teaches else AUTO_STEPS,
+        at_least=AUTO_MIN_EPOCHS,
+    )
     config = TrainingConfig(
         max_epochs=max_epochs,
         batch_size=settings.batch_size,

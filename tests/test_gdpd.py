@@ -1,5 +1,7 @@
 """GDPD: its terms, its prior, its pool, its cache."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -326,7 +328,9 @@ def test_gunpoint(gunpoint, student, earliness, least):
     scores = []
     for seed in range(3):
         clf = GDPDClassifier(student=student, earliness=earliness, random_state=seed)
+        start = time.process_time()
         clf.fit(gunpoint.X, gunpoint.y)
+        assert time.process_time() - start < 60
         scores.append(clf.score(gunpoint.X_test, gunpoint.y_test))
     assert np.mean(scores) >= least, scores
 

@@ -27,6 +27,7 @@ from skgdpd._split import stratified_split
 from skgdpd.nets import Hybrid, Rocket, make_backbone, starts_fitted
 from skgdpd.nets.closed_form import PENALTIES, ridge, span
 from skgdpd.nets.minirocket import HEAVY_TAPS, N_KERNELS, MiniRocket, fit_dilations
+from skgdpd.nets.rocket import Head
 
 TINY = partial(Rocket, n_features=12, n_fixed=420)
 SMALL = {"student": TINY, "max_epochs": 4, "random_state": 0, "earliness": 0.5}
@@ -387,6 +388,38 @@ def test_what_is_fixed_is_fitted_on_the_training_part_only(bumps):
     other[train] = other[train] * 3 + 1
     c = clf.fit(other, y).module_.backbone
     assert not np.array_equal(a.transform.biases, c.transform.biases)
+
+
+class Levels(torch.nn.Module):
+    """A user's backbone: fixed features by the contract, and no word on whether they are all."""
+
+    n_features = 2
+
+    def __init__(self, n_channels, n_timepoints):
+        super().__init__()
+        self.projection = torch.nn.Linear(2 * n_channels, 2)
+        self.folded = False
+
+    def fit_fixed(self, x, lengths, target, weight, seed):
+        return Head(torch.eye(2), torch.zeros(2), self.featurize(x, lengths))
+
+    def featurize(self, x, lengths=None):
+        return torch.cat([x.mean(2), x.std(2)], 1)
+
+    def forward(self, x, lengths=None, fixed=None):
+        return self.projection(self.featurize(x) if fixed is None else fixed)
+
+    def fold(self):
+        self.folded = True
+
+
+def test_a_users_backbone_with_a_fixed_part_needs_no_more_than_the_contract(bumps):
+    X, y = bumps
+    clf = PrefixClassifier(Levels, max_epochs=4, random_state=0).fit(X, y)
+    assert clf.module_.backbone.folded
+    assert clf.predict_proba(X).shape == (len(X), 2)
+    taught = GDPDClassifier(student=Levels, teacher="lstm1-8", max_epochs=4, random_state=0)
+    assert taught.fit(X, y).predict(X).shape == y.shape
 
 
 @pytest.mark.parametrize("student", [TINY, Hybrid], ids=["rocket", "hybrid"])

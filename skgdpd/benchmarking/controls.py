@@ -7,20 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._gdpd import GDPDClassifier
+from .._gdpd import GDPDClassifier, default_prior
 from .._prefix import DistilledPrefixClassifier
-from .._prior import DiffusionFeaturePrior
 from ..distillers import Hinton
 
 LONG = 4
 """How many times as many epochs of Hinton's distillation take about as long as GDPD."""
-
-
-def _prior(**settings: Any) -> DiffusionFeaturePrior:
-    """GDPDClassifier's own, but for some settings."""
-    return DiffusionFeaturePrior(
-        **{"encoder": "autoencoder", "degradation": "learned-alpha", **settings}
-    )
 
 
 # One epoch at a rate that moves nothing: as initialised, for a prior is made by fitting it.
@@ -28,12 +20,12 @@ _UNTRAINED = {"max_epochs": 1, "lr": 1e-12}
 
 CONTROLS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gdpd-alone": (GDPDClassifier, {"hinton_weight": 0.0}),
-    "gdpd-gmm": (GDPDClassifier, {"prior": _prior(denoiser="gmm")}),
-    "gdpd-unconditional": (GDPDClassifier, {"prior": _prior(degradation="none")}),
-    "gdpd-untrained": (GDPDClassifier, {"prior": _prior(**_UNTRAINED)}),
+    "gdpd-gmm": (GDPDClassifier, {"prior": default_prior(denoiser="gmm")}),
+    "gdpd-unconditional": (GDPDClassifier, {"prior": default_prior(degradation="none")}),
+    "gdpd-untrained": (GDPDClassifier, {"prior": default_prior(**_UNTRAINED)}),
     "gdpd-mlp": (
         GDPDClassifier,
-        {"prior": _prior(**_UNTRAINED, n_sampling_steps=1), "prior_trainable": True},
+        {"prior": default_prior(**_UNTRAINED, n_sampling_steps=1), "prior_trainable": True},
     ),
     "hinton-long": (
         DistilledPrefixClassifier,

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import distillers
-from .._gdpd import GDPDClassifier
+from .._gdpd import GDPDClassifier, default_prior
 from .._gendd import GenDDClassifier
 from .._paper import paper_parameters
 from .._prefix import DistilledPrefixClassifier, PrefixClassifier
-from .._prior import DiffusionFeaturePrior
 from ..distillers import Distiller, RowDistiller
 from .cells import Cell
 from .competitors import make_competitor
@@ -24,6 +23,12 @@ Array = NDArray[Any]
 
 WEIGHT_DECAYS = (1e-3, 1e-2, 1e-1)
 """What the undistilled student chooses from, so that it has as many tries as the others."""
+
+PAPER_WEIGHT_DECAYS = (1e-6, 1e-5, 1e-4)
+"""The same by the paper's protocol, whose Adam takes them as an L2 penalty and has 1e-5.
+
+Under Adam's penalty the values above drive the weights to zero.
+"""
 
 LAMBDAS = (0.1, 1.0, 10.0)
 """What a distiller chooses from: the paper's values of lambda_KD."""
@@ -135,9 +140,8 @@ def make_method(
         return
     if len(names) > 2:
         raise ValueError(f"method={cell.method!r}; it must be KIND[:STUDENT[:TEACHER]]")
-    searched, values = (
-        ("weight_decay", WEIGHT_DECAYS) if kind == "base" else ("lambda_kd", LAMBDAS)
-    )
+    decays = WEIGHT_DECAYS if cell.protocol == "default" else PAPER_WEIGHT_DECAYS
+    searched, values = ("weight_decay", decays) if kind == "base" else ("lambda_kd", LAMBDAS)
     clf = _classifier(cell, kind, names, memory, device)
     if not cell.search:
         yield {}, PrefixModel(clf)
@@ -181,10 +185,7 @@ def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, dev
 
 def _distiller(kind: str) -> Distiller:
     cls = available_distillers()[kind]
-    if "prior" not in inspect.signature(cls).parameters:
-        return cls()
-    # GDPDClassifier's own.
-    return cls(DiffusionFeaturePrior(encoder="autoencoder", degradation="learned-alpha"))
+    return cls(default_prior()) if "prior" in inspect.signature(cls).parameters else cls()
 
 
 def _make(cls: Any, params: dict[str, Any]) -> Any:

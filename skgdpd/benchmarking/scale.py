@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from .._gdpd import GDPDClassifier
+from .._gdpd import GDPDClassifier, default_prior
 from .._prefix import PrefixClassifier
-from .._prior import DiffusionFeaturePrior
 
 N_TIMEPOINTS, N_CLASSES, CHUNK = 100, 4, 10_000
 STUDENT, BATCH_SIZE, EARLINESS = "lstm1-8", 256, 0.3
@@ -97,9 +96,7 @@ def measure_fit(method: str, path: str, n_epochs: int) -> dict[str, Any]:
     }
     clf: Any = PrefixClassifier(STUDENT, **common)
     if method == "gdpd":
-        prior = DiffusionFeaturePrior(
-            encoder="autoencoder", degradation="learned-alpha", max_epochs=1, batch_size=BATCH_SIZE
-        )
+        prior = default_prior(max_epochs=1, batch_size=BATCH_SIZE)
         clf = GDPDClassifier(student=STUDENT, prior=prior, warmup_epochs=0, **common)
     few = clf.__class__(**{**clf.get_params(deep=False), "max_epochs": 1})
     few.fit(np.array(X[:64]), y[:64])  # what only the first fit of a process costs

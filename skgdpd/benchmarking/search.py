@@ -14,8 +14,7 @@ from typing import Any
 import torch
 
 from .._deferred import OnceInMemory, put_off, train_alone
-from .._gdpd import GDPDClassifier
-from .._prior import DiffusionFeaturePrior
+from .._gdpd import GDPDClassifier, default_prior
 from ..datasets import make_bumps
 from ..distillers.batched import train_batched
 from ..distillers.batching import is_faster
@@ -99,7 +98,7 @@ def _students(
     backbone: str, batch_size: int, n_members: int, device: str, memory: OnceInMemory
 ) -> list[Any]:
     X, y = make_bumps(N_BATCHES * batch_size * 5 // 4, LENGTH, random_state=0)
-    prior = DiffusionFeaturePrior(encoder="autoencoder", degradation="learned-alpha", max_epochs=1)
+    prior = default_prior(max_epochs=1)
     n_epochs = N_EPOCHS[torch.device(device).type]
     warmups = (n_epochs // 2 - 1, n_epochs // 2 + 1)
     grid = [(lambda_kd, warmup) for lambda_kd in (0.1, 1.0, 10.0) for warmup in warmups]

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .._gdpd import default_prior
 from .._network import fit_fixed_part
-from .._prior import DiffusionFeaturePrior
 from ..distillers import GDPD, Lesson, StudentObjective
 from ..distillers.base import Distillation
 from ..distillers.gdpd import GDPDDistillation
@@ -136,9 +136,7 @@ def _setting(
         rows = fit_fixed_part(student, Rows(**known).to(device), 0)
         if not taught:
             return rows, student, None
-        prior = DiffusionFeaturePrior(
-            encoder="autoencoder", degradation="learned-alpha", max_epochs=1, random_state=0
-        )
+        prior = default_prior(max_epochs=1, random_state=0)
         lesson = Lesson(
             rows, student.head.in_features, N_CLASSES, N_EPOCHS, 0, _NoMemory(), SILENT
         )

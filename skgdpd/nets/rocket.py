@@ -3,7 +3,8 @@
 Such a backbone has ``fit_fixed``, which fits that part on the training rows and returns a linear
 classifier to start from, with what is fixed of these rows; ``featurize``, which computes that for
 others; a ``forward`` that takes this as ``fixed`` to go on from; and ``fold``, called when the
-training is over.
+training is over. It may have ``fixed_is_all``, which says whether ``forward`` looks at nothing
+else, so that series need not be kept; False if it hasn't.
 """
 
 from __future__ import annotations
@@ -154,8 +155,8 @@ class Rocket(nn.Module):
 
     def _features_by_part(self, x: Tensor, lengths: Tensor | None) -> Iterator[Tensor]:
         # Features are a hundred times as large as series: those of all might not fit in memory.
-        for rows in torch.arange(len(x), device=x.device).split(AT_ONCE):
-            yield self.transform(x[rows], None if lengths is None else lengths[rows])
+        for part in in_parts(x, lengths, AT_ONCE):
+            yield self.transform(*part)
 
     def _start_from(self, start: LinearStart, coordinates: Tensor) -> tuple[Tensor, Tensor]:
         """Set a projection to features of variance 1; the head that makes the start's logits."""
@@ -207,13 +208,25 @@ class Rocket(nn.Module):
         if self.basis is None:
             return
         trained = self.projection
-        self.projection = nn.utils.skip_init(
-            nn.Linear, self.basis.shape[0], self.n_features, device=self.mean.device
-        )
+        on_coordinates = trained.weight[:, : self.basis.shape[1]]
+        on_others = trained.weight[:, self.basis.shape[1] :]
         with torch.no_grad():
-            self.projection.weight.copy_(trained.weight @ self.basis.T)
+            weight = torch.cat([on_coordinates @ self.basis.T, on_others], 1)
+            self.projection = nn.utils.skip_init(
+                nn.Linear, weight.shape[1], self.n_features, device=self.mean.device
+            )
+            self.projection.weight.copy_(weight)
             self.projection.bias.copy_(trained.bias)
         self.basis = None
+
+
+def in_parts(
+    x: Tensor, lengths: Tensor | None, size: int
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Series and their lengths, so many at a time."""
+    parts = x.split(size)
+    own = [None] * len(parts) if lengths is None else lengths.split(size)
+    return zip(parts, own, strict=True)
 
 
 def fixed_buffers(module: nn.Module) -> list[Tensor]:

@@ -15,7 +15,7 @@ from .closed_form import MAX_RANK, LinearStart, drawn_rows, likeliest_scale, rid
 from .forest import Forest
 from .minirocket import Engine
 from .quantiles import IntervalQuantiles
-from .rocket import AT_ONCE, Head, Rocket
+from .rocket import AT_ONCE, Head, Rocket, in_parts
 
 MAX_ROWS = 4096
 """Rows that the trees are grown on."""
@@ -107,43 +107,21 @@ class RocketQuant(Rocket):
         return odds
 
     def _quantiles(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        if torch.compiler.is_compiling():  # a graph of any number of series has no parts
+        if torch.compiler.is_exporting():  # a graph of any number of series has no parts
             return self.quantiles(x, lengths)
         size = max(SORTED_AT_ONCE // (x.shape[1] * x.shape[2]), 1)
-        own = [None] * len(x.split(size)) if lengths is None else lengths.split(size)
-        return torch.cat([self.quantiles(*part) for part in zip(x.split(size), own, strict=True)])
+        return torch.cat([self.quantiles(*part) for part in in_parts(x, lengths, size)])
 
     def _odds(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         if self.basis is None:
             return _log_odds(self.forest(self._quantiles(x, lengths)))
-        parts = []
-        for rows in torch.arange(len(x), device=x.device).split(AT_ONCE):
-            own = None if lengths is None else lengths[rows]
-            parts.append(_log_odds(self.forest(self._quantiles(x[rows], own))))
-        return torch.cat(parts)
+        parts = in_parts(x, lengths, AT_ONCE)
+        return torch.cat([_log_odds(self.forest(self._quantiles(*part))) for part in parts])
 
     @torch.no_grad()
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """See :meth:`Rocket.featurize`; the forest's log-probabilities come last."""
         return torch.cat([super().featurize(x, lengths), self._odds(x, lengths)], 1)
-
-    def fold(self) -> None:
-        """See :meth:`Rocket.fold`."""
-        if self.basis is None:
-            return
-        trained, basis = self.projection, self.basis
-        rank = basis.shape[1]
-        self.projection = nn.utils.skip_init(
-            nn.Linear,
-            len(basis) + self.forest.n_classes,
-            self.n_features,
-            device=self.mean.device,
-        )
-        with torch.no_grad():
-            own, forests = trained.weight[:, :rank], trained.weight[:, rank:]
-            self.projection.weight.copy_(torch.cat([own @ basis.T, forests], 1))
-            self.projection.bias.copy_(trained.bias)
-        self.basis = None
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # As many columns as there are classes are the forest's.

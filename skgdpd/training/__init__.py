@@ -5,7 +5,13 @@ from .._workers import data_parallel
 from .averaging import WeightAverage
 from .batches import Batch, RowBatches, Rows, StreamedRows
 from .checkpoint import Checkpoints
-from .fitting import TrainingConfig, isolated_random_state, resolve_batch_size, train
+from .fitting import (
+    TrainingConfig,
+    isolated_random_state,
+    resolve_batch_size,
+    resolve_epochs,
+    train,
+)
 from .fused import fused_adam
 from .graphs import cuda_graphs
 from .history import History
@@ -42,6 +48,7 @@ __all__ = [
     "isolated_random_state",
     "keep_threads",
     "resolve_batch_size",
+    "resolve_epochs",
     "soft_cross_entropy",
     "sum_terms",
     "train",

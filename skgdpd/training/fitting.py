@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import threading
@@ -98,6 +99,33 @@ def resolve_batch_size(batch_size: int | str, n_rows: int) -> int:
     int
     """
     return int(np.clip(n_rows // 10, 16, 64)) if isinstance(batch_size, str) else batch_size
+
+
+def resolve_epochs(
+    max_epochs: int | str, n_rows: int, batch_size: int, *, n_steps: int, at_least: int
+) -> int:
+    """A number for ``"auto"``: as many as take so many steps.
+
+    Parameters
+    ----------
+    max_epochs : int or "auto"
+        As users give it.
+    n_rows : int
+        Number of rows.
+    batch_size : int
+        Rows a step.
+    n_steps : int
+        Steps wanted.
+    at_least : int
+        Epochs, however many steps they take.
+
+    Returns
+    -------
+    int
+    """
+    if not isinstance(max_epochs, str):
+        return max_epochs
+    return max(math.ceil(n_steps / math.ceil(n_rows / batch_size)), at_least)
 
 
 def train(

@@ -136,6 +136,14 @@ def test_every_method_has_the_same_number_of_tries():
     assert {"hinton", "fitnets"} <= set(available_distillers())
 
 
+@pytest.mark.parametrize("protocol", ["paper", "reference"])
+def test_by_the_papers_protocol_the_papers_penalty_is_one_of_the_tries(protocol):
+    cell = Cell("a", "base", 0.2, protocol=protocol, search=True)
+    tries = [model.clf.weight_decay for _, model in make_method(cell, None, "cpu")]
+    assert len(tries) == 3
+    assert 1e-5 in tries
+
+
 def test_backbones_and_protocol_reach_the_classifier():
     def made(*args, **kwargs):
         return next(iter(make_method(Cell("a", *args, **kwargs), None, "cpu")))[1].clf
