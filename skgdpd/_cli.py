@@ -125,7 +125,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
         metavar="PART",
         help="part of the series seen, in (0, 1], or number of time points from 2",
     )
-    fit.add_argument("--student", default="rocket", metavar="NAME", help=f"one of {names}")
+    fit.add_argument("--student", default="rocket-quant", metavar="NAME", help=f"one of {names}")
     fit.add_argument(
         "--teacher",
         nargs="+",

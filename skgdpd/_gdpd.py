@@ -108,7 +108,7 @@ class GDPDClassifier(BaseDistilledClassifier):
         self,
         teacher: Any = None,
         *,
-        student: BackboneSpec = "rocket",
+        student: BackboneSpec = "rocket-quant",
         prior: DiffusionFeaturePrior | None = None,
         lambda_kd: float = 1.0,
         warmup_epochs: float = 0.5,

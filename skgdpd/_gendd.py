@@ -159,7 +159,7 @@ class GenDDClassifier(BaseDistilledClassifier):
         self,
         teacher: Any = None,
         *,
-        student: BackboneSpec = "rocket",
+        student: BackboneSpec = "rocket-quant",
         lambda_kd: float = 1.0,
         contraction: float = 0.9,
         centroid: CentroidName = "class_mean",

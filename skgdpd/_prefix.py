@@ -67,7 +67,7 @@ class PrefixClassifier(StreamMixin):
 
     def __init__(
         self,
-        student: BackboneSpec = "rocket",
+        student: BackboneSpec = "rocket-quant",
         *,
         earliness: Any = 0.3,
         max_epochs: int = 60,
@@ -363,7 +363,7 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         distiller: Distiller | None = None,
         *,
         teacher: Any = None,
-        student: BackboneSpec = "rocket",
+        student: BackboneSpec = "rocket-quant",
         unlabeled: Any = None,
         memory: str | os.PathLike[str] | Memory | None = None,
         earliness: Any = 0.3,

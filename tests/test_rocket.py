@@ -24,7 +24,7 @@ from skgdpd import (
 )
 from skgdpd._random import Seeds
 from skgdpd._split import stratified_split
-from skgdpd.nets import Hybrid, Rocket, make_backbone, starts_fitted
+from skgdpd.nets import Hybrid, Rocket, RocketQuant, make_backbone, starts_fitted
 from skgdpd.nets.closed_form import PENALTIES, ridge, span
 from skgdpd.nets.minirocket import HEAVY_TAPS, N_KERNELS, MiniRocket, fit_dilations
 from skgdpd.nets.rocket import Head
@@ -556,7 +556,10 @@ strict = {"xfail_strict": True} if "xfail_strict" in inspect.signature(
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [PrefixClassifier(TINY, earliness=1.0, max_epochs=12, batch_size=8)],
+    [
+        PrefixClassifier(student, earliness=1.0, max_epochs=12, batch_size=8)
+        for student in (TINY, partial(RocketQuant, n_features=12, n_fixed=420, n_trees=20))
+    ],
     expected_failed_checks=lambda estimator: {
         "check_sample_weight_equivalence_on_dense_data": "training in mini-batches"
     },
