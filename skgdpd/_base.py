@@ -38,6 +38,7 @@ from ._unlabeled import Mask, split_marked
 from ._views import Normalizer, View
 from .distillers.base import Distillation, StudentObjective
 from .nets import make_backbone, starts_fitted, takes_lengths
+from .nets.heads import HeadMaker, LinearHead
 from .nets.student import StudentNet
 from .training import Checkpoints, Rows, TrainingConfig, train
 
@@ -244,7 +245,7 @@ class BasePrefixClassifier(
             precision=self.precision,
         )
 
-    def _make_student(self, task: Task) -> tuple[View, StudentNet]:
+    def _make_student(self, task: Task, head: HeadMaker = LinearHead) -> tuple[View, StudentNet]:
         """The student's view, and a fresh network for it; needs torch to be seeded."""
         view = View(
             1.0 if task.cut else self.earliness,
@@ -260,7 +261,8 @@ class BasePrefixClassifier(
                 f"student={self.student!r} can't learn from series of unequal length: its forward "
                 f"has no parameter lengths. Set resample_length, or choose another student"
             )
-        return view, StudentNet(backbone, len(self.classes_), self.precision).to(task.device)
+        module = StudentNet(backbone, len(self.classes_), self.precision, head)
+        return view, module.to(task.device)
 
     def _train_student(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,8 @@ def linear_head(knowledge: Knowledge) -> nn.Linear:
     """
     teacher = knowledge.teacher
     if isinstance(teacher, NetworkTeacher):
-        return copy.deepcopy(teacher.network_.module.head).cpu().double().requires_grad_(False)
+        own = teacher.network_.module.head.state_dict()
+        return _layer(own["weight"].cpu(), own["bias"].cpu())
     rows = np.linspace(0, len(knowledge.logits) - 1, min(len(knowledge.logits), MAX_ROWS))
     index = rows.astype(int)
     features, logits = (
@@ -52,8 +52,13 @@ def _nearest(features: NDArray[Any], logits: NDArray[Any]) -> nn.Linear:
     scale = np.where(scale > 1e-6 * max(scale.max(), 1e-12), scale, 1.0)
     fit = RidgeCV(PENALTIES).fit((features - mean) / scale, logits)
     weight = fit.coef_ / scale
-    layer = nn.Linear(features.shape[1], logits.shape[1], dtype=torch.float64)
+    return _layer(torch.from_numpy(weight), torch.from_numpy(fit.intercept_ - weight @ mean))
+
+
+def _layer(weight: torch.Tensor, bias: torch.Tensor) -> nn.Linear:
+    n_classes, n_features = weight.shape
+    layer = nn.utils.skip_init(nn.Linear, n_features, n_classes, dtype=torch.float64)
     with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(weight))
-        layer.bias.copy_(torch.from_numpy(fit.intercept_ - weight @ mean))
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
     return layer.requires_grad_(False)

@@ -230,7 +230,7 @@ class BaseDistilledClassifier(TaughtStreamMixin):
         ):
             # Before the teacher, which may take hours: a student that can't be made is refused.
             with isolated_random_state(task.seeds("student"), task.device):
-                view, module = self._make_student(task)
+                view, module = self._make_student(task, distiller.make_head)
             with self._timed("teacher"):
                 knowledge = self._learn_from_teacher(task, memory, progress, folder)
             with isolated_random_state(task.seeds("fixed"), task.device):

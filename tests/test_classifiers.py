@@ -17,7 +17,7 @@ from skgdpd import (
     GenDDClassifier,
     PrefixClassifier,
 )
-from skgdpd.distillers import FitNets
+from skgdpd.distillers import FitNets, Hinton
 
 SMALL = {"student": "fcn", "max_epochs": 4, "random_state": 0}
 PRIOR = DiffusionFeaturePrior(encoder="pca", max_epochs=5)
@@ -279,3 +279,19 @@ def test_prediction_in_chunks_is_prediction_at_once(bumps):
     whole = clf.predict_proba(X)
     clf.network_.batch_size = 7
     np.testing.assert_allclose(clf.predict_proba(X), whole, atol=1e-6)
+
+
+def test_a_teacher_may_see_more_but_not_all(bumps):
+    X, y = bumps
+    teacher = PrefixClassifier("lstm1-8", earliness=0.6, max_epochs=2, random_state=0)
+    clf = DistilledPrefixClassifier(
+        Hinton(), teacher=teacher, student="lstm1-8", earliness=0.2, max_epochs=2, random_state=0
+    ).set_params(teacher__earliness=0.5)
+    clf.fit(X, y)
+    changed = X.copy()
+    changed[:, :, X.shape[2] // 2 :] = 7.0
+    np.testing.assert_array_equal(
+        clf.teacher_.predict_proba(X), clf.teacher_.predict_proba(changed)
+    )
+    found = clf.predict_proba(X)
+    np.testing.assert_array_equal(clf.fit(changed, y).predict_proba(X), found)

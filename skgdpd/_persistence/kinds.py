@@ -25,6 +25,7 @@ from ..diffusion import (
     make_denoiser,
 )
 from ..nets import make_backbone
+from ..nets.heads import NAMES, head_maker
 from ..nets.student import StudentNet
 from ..training import History, TrainingConfig, isolated_random_state
 from .codec import Reader, register
@@ -44,6 +45,7 @@ def _take_network(network: SeriesNetwork) -> dict[str, Any]:
         "n_channels": view.n_channels_,
         "n_timepoints": view.n_out_,
         "n_classes": module.head.out_features,
+        "head": {"name": NAMES[type(module.head)], **module.head.settings},
         "module": dict(module.state_dict()),
     }
 
@@ -59,7 +61,9 @@ def _make_network(state: dict[str, Any], reader: Reader) -> SeriesNetwork:
             )
     with isolated_random_state(0, CPU):
         backbone = make_backbone(spec, state["n_channels"], state["n_timepoints"])
-        module = StudentNet(backbone, state["n_classes"])
+        # Files of before there were several heads don't name any.
+        head = head_maker(**state.get("head", {"name": "linear"}))
+        module = StudentNet(backbone, state["n_classes"], make_head=head)
     module.load_state_dict(state["module"])
     try:
         device = resolve_device(state["device"])

@@ -3,10 +3,12 @@
 from .around import PACED, TeKAP
 from .base import Distillation, Distiller, Lesson, StudentObjective
 from .decoupled import DIST, DKD
+from .dho import DHO
 from .diffkd import DiffKD
 from .features import VID, FitNets
 from .gdpd import GDPD
 from .gendd import GenDD
+from .lelp import LELP
 from .logits import TTM, WTTM, Hinton
 from .relations import PKT, RKD
 from .rows import RowDistiller
@@ -14,9 +16,11 @@ from .self_teacher import SelfTeacher
 from .targets import PLD, GeneralisedDistillation, GroundTruthMixing
 
 __all__ = [
+    "DHO",
     "DIST",
     "DKD",
     "GDPD",
+    "LELP",
     "PACED",
     "PKT",
     "PLD",

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
+from ..nets.heads import Head
 from ..nets.student import StudentNet, StudentOutput
 from ..training import Batch, Rows, Step, Terms
 from .base import Distillation, Distiller, Lesson
@@ -43,8 +44,14 @@ class AroundDistillation(Distillation):
     def label_weight(self, step: Step) -> float:
         return self.inner.label_weight(step)
 
+    def label_logits(self, student: StudentNet, output: StudentOutput) -> Tensor:
+        return self.inner.label_logits(student, output)
+
     def resume(self, step: Step) -> None:
         self.inner.resume(step)
+
+    def finish(self, student: StudentNet, valid_rows: Rows | None) -> None:
+        self.inner.finish(student, valid_rows)
 
     def inner_sum(
         self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step
@@ -60,11 +67,17 @@ class AroundDistiller(Distiller):
     distiller: Distiller | None
     lambda_kd: float
 
+    def make_head(self, n_features: int, n_classes: int) -> Head:
+        return self._inner().make_head(n_features, n_classes)
+
     def prepare_inner(self, lesson: Lesson) -> Distillation:
         """The other distillation; of a copy of the distiller, or Hinton's if there is none."""
-        inner = Hinton() if self.distiller is None else clone(self.distiller)
+        inner = self._inner()
         inner._validate_params()
         return inner.prepare(lesson)
+
+    def _inner(self) -> Distiller:
+        return Hinton() if self.distiller is None else clone(self.distiller)
 
 
 class TeKAPDistillation(AroundDistillation):

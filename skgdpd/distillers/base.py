@@ -14,9 +14,10 @@ from typing import Any
 
 from joblib import Memory
 from sklearn.base import BaseEstimator
-from torch import nn
+from torch import Tensor, nn
 
 from .._docs import LinksToDocs
+from ..nets.heads import Head, LinearHead
 from ..nets.student import StudentNet, StudentOutput
 from ..training import (
     Batch,
@@ -88,6 +89,10 @@ class Distillation(nn.Module):
         """Weight of the cross-entropy against the labels, ``ce``."""
         return 1.0
 
+    def label_logits(self, student: StudentNet, output: StudentOutput) -> Tensor:
+        """What the labels are compared with."""
+        return output.logits
+
     def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
         """Weighted loss terms by name; a term whose weight is zero is left out."""
         raise NotImplementedError
@@ -102,6 +107,9 @@ class Distillation(nn.Module):
     def resume(self, step: Step) -> None:
         """Make anew what no tensor holds, when a training is continued after ``step.epoch``."""
 
+    def finish(self, student: StudentNet, valid_rows: Rows | None) -> None:
+        """Choose what is chosen when the training is over; without rows nothing is."""
+
 
 class Distiller(LinksToDocs, BaseEstimator):
     """Base of the distillers: parameters only."""
@@ -114,6 +122,10 @@ class Distiller(LinksToDocs, BaseEstimator):
         for value in self.get_params(deep=False).values():
             if isinstance(value, BaseEstimator):
                 value._validate_params()
+
+    def make_head(self, n_features: int, n_classes: int) -> Head:
+        """The classifier on top of the student."""
+        return LinearHead(n_features, n_classes)
 
     def prepare(self, lesson: Lesson) -> Distillation:
         """Set up for one training."""
@@ -148,7 +160,10 @@ class StudentObjective(Objective):
         label_weight = 1.0 if self.distillation is None else self.distillation.label_weight(step)
         terms: Terms = {}
         if label_weight:
-            ce = weighted_cross_entropy(output.logits, batch["y"], batch.get("weight"))
+            logits = output.logits
+            if self.distillation is not None:
+                logits = self.distillation.label_logits(module, output)  # type: ignore[arg-type]
+            ce = weighted_cross_entropy(logits, batch["y"], batch.get("weight"))
             terms["ce"] = ce if label_weight == 1.0 else label_weight * ce
         if self.distillation is not None:
             terms.update(self.distillation.terms(module, output, batch, step))  # type: ignore[arg-type]
@@ -171,3 +186,7 @@ class StudentObjective(Objective):
     def resume(self, step: Step) -> None:
         if self.distillation is not None:
             self.distillation.resume(step)
+
+    def finish(self, module: StudentNet, valid_rows: Rows | None) -> None:  # type: ignore[override]
+        if self.distillation is not None:
+            self.distillation.finish(module, valid_rows)

@@ -1,4 +1,4 @@
-"""A backbone with a linear classifier on top: what is trained and what predicts."""
+"""A backbone with a classifier on top: what is trained and what predicts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from .heads import HeadMaker, LinearHead
 
 Precision = Literal["float32", "bf16"]
 
@@ -26,7 +28,7 @@ class StudentOutput(NamedTuple):
 
 
 class StudentNet(nn.Module):
-    """Backbone and linear head.
+    """Backbone and head.
 
     Parameters
     ----------
@@ -37,15 +39,21 @@ class StudentNet(nn.Module):
     precision : {"float32", "bf16"}, default="float32"
         ``"bf16"`` computes in bfloat16 in training, with weights, features and logits in single
         precision. Evaluation is in single precision always.
+    make_head : callable, default=LinearHead
+        Makes the classifier on top from the numbers of features and of classes.
     """
 
     def __init__(
-        self, backbone: nn.Module, n_classes: int, precision: Precision = "float32"
+        self,
+        backbone: nn.Module,
+        n_classes: int,
+        precision: Precision = "float32",
+        make_head: HeadMaker = LinearHead,
     ) -> None:
         super().__init__()
         self.precision = precision
         self.backbone = backbone
-        self.head = nn.Linear(backbone.n_features, n_classes)  # type: ignore[arg-type]
+        self.head = make_head(backbone.n_features, n_classes)  # type: ignore[arg-type]
 
     @property
     def has_fixed_part(self) -> bool:
@@ -91,9 +99,7 @@ class StudentNet(nn.Module):
         Returns what is fixed of each row.
         """
         head = self.backbone.fit_fixed(x, lengths, target, weight, seed)  # type: ignore[operator]
-        with torch.no_grad():
-            self.head.weight.copy_(head.weight)
-            self.head.bias.copy_(head.bias)
+        self.head.start_from(head.weight, head.bias)
         return head.fixed
 
     def fold(self) -> None:

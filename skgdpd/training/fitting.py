@@ -233,6 +233,7 @@ def train(
         run.advance(config.max_epochs)
         run.finish()
     module.eval()
+    objective.finish(module, valid_rows)
     return History(
         terms={
             name: np.array([row.get(name, 0.0) for row in net.history]) for name in net.term_names_

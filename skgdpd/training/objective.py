@@ -80,6 +80,9 @@ class Objective(nn.Module):
         """The first epochs if other trainings may have the same, else None."""
         return None
 
+    def finish(self, module: nn.Module, valid_rows: Rows | None) -> None:
+        """Choose what is chosen when the training is over, with the network that predicts."""
+
     def resume(self, step: Step) -> None:
         """Make anew what no tensor holds, when a training is continued after ``step.epoch``."""
 

@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from lessons import make_output, make_rows, make_step, make_student, prepared
+from lessons import make_output, make_rows, make_step, prepared, student_of
 from sklearn.base import clone
 
-from skgdpd import DiffusionFeaturePrior, DistilledPrefixClassifier, distillers
+from skgdpd import DiffusionFeaturePrior, DistilledPrefixClassifier, distillers, load
 from skgdpd.benchmarking.methods import available_distillers
 from skgdpd.distillers import StudentObjective
 from skgdpd.nets.student import StudentOutput
@@ -36,7 +36,7 @@ def with_batch(rows, **changes):
 
 def loss_of(distillation, output, batch, step=None):
     step = make_step() if step is None else step
-    student = make_student(output.logits.shape[1])
+    student = student_of(distillation, output.logits.shape[1])
     terms = distillation.terms(student, output, batch, step)
     assert terms
     return sum(terms.values())
@@ -171,7 +171,7 @@ def test_rows_without_a_label_teach_too(name):
     assert all(torch.isfinite(g).all() for g in found)
     assert any((g[4:].abs() > 1e-9).any() for g in found)
     # And the labels' term skips them.
-    student = make_student()
+    student = student_of(distillation)
     terms = StudentObjective(distillation).terms(student, batch, make_step(epoch=9))
     if "ce" in terms:
         part = {key: value[:4] for key, value in batch.items()}
@@ -186,7 +186,9 @@ def test_the_term_bears_the_methods_name_and_is_proportional_to_lambda(name):
     losses = []
     for lambda_kd in (0.5, 1.5):
         distillation = prepared(clone(DISTILLERS[name]).set_params(lambda_kd=lambda_kd), rows)
-        terms = distillation.terms(make_student(), make_output(), rows.tensors, make_step())
+        terms = distillation.terms(
+            student_of(distillation), make_output(), rows.tensors, make_step()
+        )
         assert set(terms) == {name}
         losses.append(terms[name])
     torch.testing.assert_close(3 * losses[0], losses[1])
@@ -241,7 +243,7 @@ def test_every_distiller_is_exported():
 
 
 @pytest.mark.parametrize("name", sorted(DISTILLERS))
-def test_a_classifier_learns_with_it_from_labels_and_without(name, bumps):
+def test_a_classifier_learns_with_it_from_labels_and_without_and_is_saved(name, bumps, tmp_path):
     X, y = bumps
     clf = DistilledPrefixClassifier(
         clone(DISTILLERS[name]), student="lstm1-8", max_epochs=2, random_state=0, device="cpu"
@@ -252,3 +254,7 @@ def test_a_classifier_learns_with_it_from_labels_and_without(name, bumps):
     assert np.isfinite(clf.predict_proba(X)).all()
     assert name in clf.history_.terms
     assert np.isfinite(clf.history_[name]).all()
+    clf.save(tmp_path / "model.zip")
+    opened = load(tmp_path / "model.zip")
+    assert repr(opened.distiller) == repr(clf.distiller)
+    np.testing.assert_array_equal(opened.predict_proba(X), clf.predict_proba(X))

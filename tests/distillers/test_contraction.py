@@ -224,7 +224,7 @@ def test_the_term_is_proportional_to_lambda_and_gone_without():
 )
 def test_what_can_not_be_is_named(params, words):
     with pytest.raises(ValueError, match=words):
-        clone(SMALL).set_params(**params).prepare(make_lesson(make_rows()))
+        clone(SMALL).set_params(**params).prepare(make_lesson(make_rows(), known_head=False))
 
 
 @pytest.mark.parametrize(
