@@ -10,7 +10,8 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from skgdpd import GDPDClassifier, PrefixClassifier
+from skgdpd import DistilledPrefixClassifier, GDPDClassifier, PrefixClassifier
+from skgdpd.distillers import DHO, LELP
 from skgdpd.nets import available_backbones
 
 pytest.importorskip("onnx")
@@ -85,6 +86,14 @@ def test_series_used_for_the_biases_of_rocket_stay_on_their_side(student, tmp_pa
 def test_the_students_of_teachers_are_exported(bumps, tmp_path):
     X, y = bumps
     clf = GDPDClassifier(student=QUICK, max_epochs=2, random_state=0).fit(X, y)
+    assert_same(clf, X[:, :, : clf.prefix_length_], tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("distiller", [DHO(), LELP()], ids=repr)
+def test_so_are_students_with_other_heads(distiller, bumps, tmp_path):
+    X, y = bumps
+    clf = DistilledPrefixClassifier(distiller, student=QUICK, max_epochs=2, random_state=0)
+    clf.fit(X, y)
     assert_same(clf, X[:, :, : clf.prefix_length_], tmp_path / "model.onnx")
 
 
