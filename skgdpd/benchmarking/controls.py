@@ -16,7 +16,7 @@ LONG = 4
 
 
 # One epoch at a rate that moves nothing: as initialised, for a prior is made by fitting it.
-_UNTRAINED = {"max_epochs": 1, "lr": 1e-12}
+_UNTRAINED: dict[str, Any] = {"max_epochs": 1, "lr": 1e-12}
 
 CONTROLS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gdpd-alone": (GDPDClassifier, {"hinton_weight": 0.0}),
@@ -27,6 +27,7 @@ CONTROLS: dict[str, tuple[Any, dict[str, Any]]] = {
         GDPDClassifier,
         {"prior": default_prior(**_UNTRAINED, n_sampling_steps=1), "prior_trainable": True},
     ),
+    "start": (DistilledPrefixClassifier, {"distiller": Hinton(), **_UNTRAINED}),
     "hinton-long": (
         DistilledPrefixClassifier,
         {"distiller": Hinton(), "max_epochs": LONG * GDPDClassifier().max_epochs},
@@ -34,5 +35,6 @@ CONTROLS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 """By name: GDPD without Hinton's term; with a Gaussian mixture for its prior; with draws that
 don't look at the student's features; with a prior that knows nothing of the teacher; with a
-network of the denoiser's size that learns from the student's loss in one pass; and Hinton's
-distillation given GDPD's time."""
+network of the denoiser's size that learns from the student's loss in one pass; the classifier
+that a ``rocket`` starts from, fitted to labels and to what the teacher says of recordings, and no
+training; and Hinton's distillation given GDPD's time."""

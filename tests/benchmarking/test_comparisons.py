@@ -397,6 +397,17 @@ def test_a_control_lacks_what_its_name_says(folder):
     assert learned.leave.weight.abs().max() > 1e-6, "the network hasn't learned"
 
 
+def test_the_start_is_not_trained():
+    X, y = make_bumps(40, 20, random_state=0)
+    found = []
+    for lr in (None, 1e-12):
+        ((_, model),) = make_method(Cell("a", "start:rocket", 0.5), None, "cpu")
+        model.clf.set_params(**({} if lr is None else {"max_epochs": 5, "lr": lr}))
+        model.fit(X, y, X[:10])
+        found.append(model.predict_proba(X))
+    np.testing.assert_allclose(*found, atol=1e-6)
+
+
 def test_hinton_s_control_has_more_epochs():
     ((_, long),) = make_method(Cell("a", "hinton-long", 0.5), None, "cpu")
     ((_, plain),) = make_method(Cell("a", "hinton", 0.5), None, "cpu")
