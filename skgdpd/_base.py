@@ -51,7 +51,7 @@ NETWORK_CONSTRAINTS: dict[str, Any] = {
     ],
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-    "lr": [Interval(Real, 0, None, closed="neither")],
+    "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "optimizer": [StrOptions({"adamw", "adam"})],
     "weight_averaging": [Interval(Real, 0, None, closed="left")],

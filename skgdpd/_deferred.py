@@ -63,6 +63,7 @@ class PutOff:
         for name in ("progress", "memory", "checkpoints"):
             settings.pop(name, None)
         trainable = {name for name, p in module.named_parameters() if p.requires_grad}
+        config = config.for_network(module)
         run = Run(module, objective, rows, config, trainable=trainable, **settings)
         self.random_states_ = _random_states(rows.device)
         self.run_ = run

@@ -27,8 +27,11 @@ student : str, torch.nn.Module or callable, default="rocket-quant"
         sets: GunPoint's first 20 % went from 0.844 accuracy at 60 epochs to 0.811 at 200.
     batch_size : int or "auto", default="auto"
         Series a step; "auto" is a tenth of them, but from 16 to 64.
-    lr : float, default=1e-3
-        Learning rate, the peak of the schedule.
+    lr : float or "auto", default="auto"
+        Learning rate, the peak of the schedule. "auto" is 3e-4 for ``"rocket-quant"``, else 1e-3
+        (for a teacher's network, too, by its own kind). ``"rocket-quant"`` starts from classifiers
+        in closed form: on thirds of 17 sets' training parts the lower rate had the better log
+        loss (0.75 against 0.77, with recordings 0.65 against 0.74).
     weight_decay : float, default=1e-2
         Decoupled weight decay (``"adamw"``) or L2 penalty (``"adam"``).
     optimizer : {"adamw", "adam"}, default="adamw"

@@ -121,7 +121,7 @@ class GDPDClassifier(BaseDistilledClassifier):
         earliness: Any = 0.3,
         max_epochs: int = 60,
         batch_size: int | str = "auto",
-        lr: float = 1e-3,
+        lr: float | str = "auto",
         weight_decay: float = 1e-2,
         optimizer: str = "adamw",
         lr_schedule: str = "one-cycle",

@@ -321,7 +321,8 @@ def _make_optimizer(
     config: TrainingConfig, module: nn.Module, objective: nn.Module
 ) -> torch.optim.Optimizer:
     parameters = [p for part in (module, objective) for p in part.parameters() if p.requires_grad]
-    settings: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
+    config = config.for_network(module)
+    settings: dict[str, Any] = {"lr": config.rate, "weight_decay": config.weight_decay}
     return config.optimizer_class(parameters, fused=fused_setting(), **settings)
 
 

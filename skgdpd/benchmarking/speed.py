@@ -198,7 +198,7 @@ def _package_program(
         optimizer=torch.optim.AdamW,
         optimizer__fused=True,
         optimizer__weight_decay=config.weight_decay,
-        lr=config.lr,
+        lr=config.rate,
         device=None,
         verbose=0,
     ).initialize()

@@ -97,7 +97,7 @@ class BatchedStudents:
             self._stack_distillations()
         for run in self.runs:
             run.history.terms = {}
-        self.lr = torch.tensor([[run.config.lr] for run in self.runs], dtype=torch.float64)
+        self.lr = torch.tensor([[run.config.rate] for run in self.runs], dtype=torch.float64)
         generators = [torch.Generator(self.device) for _ in self.runs]
         self.noise = [
             generator.manual_seed(run.noise_seed)

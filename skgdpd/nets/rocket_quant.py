@@ -58,6 +58,9 @@ class RocketQuant(Rocket):
     minimalist interval method for time series classification", 2023, arXiv 2308.00928.
     """
 
+    suitable_lr = 3e-4
+    """For a training that starts near its end; see docs/choosing.md."""
+
     def __init__(
         self,
         n_channels: int,

@@ -10,6 +10,7 @@ from .fitting import (
     isolated_random_state,
     resolve_batch_size,
     resolve_epochs,
+    resolve_lr,
     train,
 )
 from .fused import fused_adam
@@ -49,6 +50,7 @@ __all__ = [
     "keep_threads",
     "resolve_batch_size",
     "resolve_epochs",
+    "resolve_lr",
     "soft_cross_entropy",
     "sum_terms",
     "train",

@@ -192,13 +192,13 @@ class BatchedAdam:
 def learning_rates(config: TrainingConfig, n_batches: int) -> list[tuple[float, float]]:
     """Each step's learning rate, as a share of ``config.lr``, and Adam's first beta."""
     dummy = torch.zeros((), requires_grad=True)
-    optimizer = torch.optim.Adam([dummy], lr=config.lr)
+    optimizer = torch.optim.Adam([dummy], lr=config.rate)
     make, per = _scheduler(config, n_batches)
     scheduler: Any = make(optimizer) if make is not None else None
     optimizer.step()  # without gradients: schedulers warn where none came before them
     group, rates = optimizer.param_groups[0], []
     for step in range(config.max_epochs * n_batches):
-        rates.append((float(group["lr"]) / config.lr, float(group["betas"][0])))
+        rates.append((float(group["lr"]) / config.rate, float(group["betas"][0])))
         if scheduler is not None and (per == "batch" or (step + 1) % n_batches == 0):
             scheduler.step()
     return rates

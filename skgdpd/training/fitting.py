@@ -38,6 +38,10 @@ MILESTONES = (25, 30, 35)
 """Where the paper halves its learning rate."""
 
 
+LR = 1e-3
+"""Learning rate of networks that start from nothing."""
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """How a network is trained; part of what a cached fit is recognised by.
@@ -48,8 +52,8 @@ class TrainingConfig:
         Passes over the training part.
     batch_size : int or "auto"
         Series a step; see :func:`resolve_batch_size`.
-    lr : float
-        Learning rate; the peak of a schedule that has one.
+    lr : float or "auto"
+        Learning rate; the peak of a schedule that has one. See :func:`resolve_lr`.
     weight_decay : float
         Decoupled with ``"adamw"``, an L2 penalty with ``"adam"``.
     optimizer : {"adamw", "adam"}
@@ -67,7 +71,7 @@ class TrainingConfig:
 
     max_epochs: int
     batch_size: int | str = "auto"
-    lr: float = 1e-3
+    lr: float | str = 1e-3
     weight_decay: float = 1e-2
     optimizer: Literal["adamw", "adam"] = "adamw"
     lr_schedule: LearningRateSchedule = "one-cycle"
@@ -79,6 +83,15 @@ class TrainingConfig:
     def optimizer_class(self) -> type[torch.optim.AdamW] | type[torch.optim.Adam]:
         """Torch's."""
         return torch.optim.AdamW if self.optimizer == "adamw" else torch.optim.Adam
+
+    @property
+    def rate(self) -> float:
+        """The learning rate in numbers."""
+        return LR if isinstance(self.lr, str) else self.lr
+
+    def for_network(self, module: nn.Module) -> TrainingConfig:
+        """The same with the rate that suits a network, if it was to be found."""
+        return replace(self, lr=resolve_lr(self.lr, getattr(module, "backbone", module)))
 
 
 def resolve_batch_size(batch_size: int | str, n_rows: int) -> int:
@@ -99,6 +112,23 @@ def resolve_batch_size(batch_size: int | str, n_rows: int) -> int:
     int
     """
     return int(np.clip(n_rows // 10, 16, 64)) if isinstance(batch_size, str) else batch_size
+
+
+def resolve_lr(lr: float | str, backbone: nn.Module) -> float:
+    """A number for ``"auto"``: the backbone's ``suitable_lr`` if it has one, else 1e-3.
+
+    Parameters
+    ----------
+    lr : float or "auto"
+        As users give it.
+    backbone : torch.nn.Module
+        What is trained.
+
+    Returns
+    -------
+    float
+    """
+    return getattr(backbone, "suitable_lr", LR) if isinstance(lr, str) else lr
 
 
 def resolve_epochs(
@@ -176,6 +206,7 @@ def train(
     History
     """
     shuffle = torch.Generator().manual_seed(shuffle_seed)
+    config = config.for_network(module)
     batch_size = resolve_batch_size(config.batch_size, len(rows))
     batches = RowBatches(rows, batch_size, shuffle)
     best = BestWeights(first_selected_epoch)
@@ -199,7 +230,7 @@ def train(
         optimizer=config.optimizer_class,
         optimizer__weight_decay=config.weight_decay,
         optimizer__fused=fused_setting(),
-        lr=config.lr,
+        lr=config.rate,
         callbacks=callbacks,
         device=None,
         verbose=0,
@@ -262,7 +293,7 @@ def _scheduler(
     n_steps = config.max_epochs * n_batches
     match config.lr_schedule:
         case "one-cycle":
-            return partial(OneCycleLR, max_lr=config.lr, total_steps=max(n_steps, 2)), "batch"
+            return partial(OneCycleLR, max_lr=config.rate, total_steps=max(n_steps, 2)), "batch"
         case "cosine":
             return partial(CosineAnnealingLR, T_max=n_steps), "batch"
         case "halving":

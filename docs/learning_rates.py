@@ -1,0 +1,86 @@
+"""Which learning rate suits a student, on thirds of training parts: no test part is read.
+
+    python docs/learning_rates.py FOLDER CBF Coffee ... --rates 1e-3 3e-4 1e-4
+
+A third of each training part is labelled, a third are recordings, and a third is scored. Prints
+macro AUC-PRC, accuracy and log loss of students of labels only, of those taught by Hinton's
+distillation with the recordings, and of those given the recordings' labels.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skgdpd import DistilledPrefixClassifier, PrefixClassifier
+from skgdpd._split import stratified_split
+from skgdpd.benchmarking.evaluation import score
+from skgdpd.datasets import TrainTest, load_file
+from skgdpd.distillers import Hinton
+
+SHOWN = ("auc_prc", "accuracy", "log_loss")
+
+
+def main() -> None:
+    """Compare on each set."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("sets", nargs="+")
+    parser.add_argument("--student", default="rocket-quant")
+    parser.add_argument("--rates", nargs="+", type=float, default=[1e-3, 3e-4, 1e-4])
+    parser.add_argument("--earliness", type=float, default=0.2)
+    parser.add_argument("--seeds", type=int, default=2)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    found: dict[tuple[str, float], list[Any]] = {}
+    for name in options.sets:
+        parts = load_file(options.folder / f"{name}.npz")
+        for seed in range(options.seeds):
+            for normalize in ("train", "prefix"):
+                own = {
+                    "student": options.student,
+                    "earliness": options.earliness,
+                    "normalize": normalize,
+                    "missing": "interpolate",
+                    "random_state": seed,
+                }
+                for rate in options.rates:
+                    for kind, scores in compare(parts, seed, own | {"lr": rate}).items():
+                        found.setdefault((kind, rate), []).append(scores)
+        print(name, flush=True)
+    print(f"\n| student | rate | {' | '.join(SHOWN)} |\n|{'---|' * (2 + len(SHOWN))}")
+    for (kind, rate), scores in sorted(found.items()):
+        print(f"| {kind} | {rate:g} | {' | '.join(f'{v:.3f}' for v in np.mean(scores, 0))} |")
+
+
+def compare(parts: TrainTest, seed: int, settings: dict[str, Any]) -> dict[str, list[float]]:
+    """Scores of the three students."""
+    codes = np.unique(parts.y, return_inverse=True)[1]
+    rest, held = stratified_split(codes, 1 / 3, seed + 200)
+    labelled, recorded = (rest[rows] for rows in stratified_split(codes[rest], 1 / 2, seed + 300))
+    known = np.concatenate([labelled, recorded])
+    alone, ceiling = PrefixClassifier(**settings), PrefixClassifier(**settings)
+    taught = DistilledPrefixClassifier(Hinton(), **settings)
+    alone.fit(parts.X[labelled], parts.y[labelled])
+    taught.fit(parts.X[labelled], parts.y[labelled], X_unlabeled=parts.X[recorded])
+    ceiling.fit(parts.X[known], parts.y[known])
+    rows = {"labels only": alone, "taught, with recordings": taught, "true labels": ceiling}
+    return {
+        kind: [
+            score(
+                np.searchsorted(clf.classes_, parts.y[held]),
+                clf.predict_proba(parts.X[held]),
+                np.arange(len(clf.classes_)),
+            )[name]
+            for name in SHOWN
+        ]
+        for kind, clf in rows.items()
+    }
+
+
+if __name__ == "__main__":
+    main()
