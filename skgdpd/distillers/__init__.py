@@ -8,12 +8,15 @@ from .features import VID, FitNets
 from .gdpd import GDPD
 from .gendd import GenDD
 from .logits import TTM, WTTM, Hinton
+from .maps import AT, SoftDTW
 from .relations import PKT, RKD
 from .rows import RowDistiller
 from .self_teacher import SelfTeacher
 from .targets import PLD, GeneralisedDistillation, GroundTruthMixing
+from .time_steps import MapShapes, TeacherMaps
 
 __all__ = [
+    "AT",
     "DIST",
     "DKD",
     "GDPD",
@@ -33,8 +36,11 @@ __all__ = [
     "GroundTruthMixing",
     "Hinton",
     "Lesson",
+    "MapShapes",
     "RowDistiller",
     "SelfTeacher",
+    "SoftDTW",
     "StudentObjective",
     "TeKAP",
+    "TeacherMaps",
 ]
