@@ -12,9 +12,9 @@ import sklearn
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from .. import distillers
 from .._truncation import PrefixTruncator
 from .._version import __version__
-from ..distillers import GDPD, FitNets, GenDD, Hinton
 from . import kinds  # noqa: F401  registers what estimators are made of
 from .archive import check_target, read_model, write_model
 from .codec import KINDS, CannotSaveError, Reader, Writer, register
@@ -200,5 +200,7 @@ def _register_estimator(cls: type) -> None:
     register(cls, _parts, make)
 
 
-for own in (FitNets, GDPD, GenDD, Hinton, PrefixTruncator):
-    _register_estimator(own)
+_register_estimator(PrefixTruncator)
+for own in map(vars(distillers).get, distillers.__all__):
+    if isinstance(own, type) and issubclass(own, distillers.Distiller):
+        _register_estimator(own)
