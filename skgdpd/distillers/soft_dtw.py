@@ -35,7 +35,7 @@ class _SoftDTW(torch.autograd.Function):
         skewed = skewed.masked_fill(((j < 0) | (j >= q))[:, None], FAR)
         # Two diagonals before the first, and one cell before each: there paths begin.
         table = cost.new_full((n_diagonals + 2, n, p + 1), FAR)
-        table[0, :, 0] = 0
+        table[0, :, 0].zero_()
         for d in range(n_diagonals):
             two, one = table[d], table[d + 1]
             behind = torch.stack([two[:, :-1], one[:, :-1], one[:, 1:]])
