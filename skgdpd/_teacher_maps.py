@@ -73,7 +73,7 @@ def _without_maps(
         for other in available_backbones():
             try:
                 backbone = make_backbone(other, n_channels, n_timepoints)
-            except ValueError:
+            except Exception:
                 continue  # one of the user's own, for other series
             known += [repr(other)] if has_maps(backbone) else []
     same = "None (the student's architecture), " if name == "teacher" else ""

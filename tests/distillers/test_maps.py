@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
+import skgdpd._storage as storage
 from skgdpd import DistilledPrefixClassifier, load
 from skgdpd._panel import Panel
 from skgdpd._teacher_maps import taught_maps
@@ -251,6 +252,21 @@ def test_batches_hold_their_own_rows_labelled_and_not(bumps):
         np.testing.assert_allclose(kept, constants["teacher_attention"][rows], rtol=1e-4)
         met |= set(rows)
     assert met >= set(range(24, len(X)))
+
+
+@pytest.mark.parametrize("distiller", [AT(), SoftDTW()], ids=repr)
+def test_series_that_stay_in_their_file_give_the_same(bumps, distiller, tmp_path, monkeypatch):
+    X, y = bumps
+    X = X.astype(np.float32)
+    params = QUICK | {"normalize": None, "distiller": distiller}
+    plain = DistilledPrefixClassifier(**params).fit(X[:30], y[:30], X_unlabeled=X[30:])
+    np.save(tmp_path / "X.npy", X)
+    stored = np.load(tmp_path / "X.npy", mmap_mode="r")
+    monkeypatch.setattr(storage, "RESIDENT_BYTES", 0)
+    monkeypatch.setattr(storage, "CHUNK_BYTES", 7 * 40 * 4)
+    clf = DistilledPrefixClassifier(**params, predict_batch_size=9)
+    clf.fit(stored[:30], y[:30], X_unlabeled=stored[30:])
+    np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), atol=1e-5)
 
 
 def test_whole_series_may_come_apart(bumps):
