@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FAR = 1e10
-"""Cost of what is outside of the table; infinity would make NaN of differences."""
+"""Cost of what is outside of the table, in units of gamma; infinity makes NaN of differences."""
 
 
 class _SoftDTW(torch.autograd.Function):
@@ -32,37 +32,36 @@ class _SoftDTW(torch.autograd.Function):
         j = torch.arange(n_diagonals, device=cost.device)[:, None] - i
         place = (i * q + j.clamp(0, q - 1)).flatten()
         skewed = cost.flatten(1).index_select(1, place).view(n, n_diagonals, p).transpose(0, 1)
-        skewed = skewed.masked_fill(((j < 0) | (j >= q))[:, None], FAR)
+        # In units of -gamma, soft minima are sums of exponentials.
+        steps = skewed.div(-gamma).masked_fill_(((j < 0) | (j >= q))[:, None], -FAR)
         # Two diagonals before the first, and one cell before each: there paths begin.
-        table = cost.new_full((n_diagonals + 2, n, p + 1), FAR)
+        table = cost.new_full((n_diagonals + 2, n, p + 1), -FAR)
         table[0, :, 0].zero_()
-        for d in range(n_diagonals):
-            two, one = table[d], table[d + 1]
-            behind = torch.stack([two[:, :-1], one[:, :-1], one[:, 1:]])
-            soft_min = behind.div_(-gamma).logsumexp(0).mul_(-gamma)
-            torch.add(skewed[d], soft_min, out=table[d + 2, :, 1:])
-        ctx.save_for_backward(skewed, table)
-        ctx.gamma = gamma
-        return _straight(table[2:, :, 1:], q)
+        before, after = table[:, :, :-1].unbind(0), table[:, :, 1:].unbind(0)
+        for d, step in enumerate(steps.unbind(0)):
+            ways = torch.logaddexp(before[d], before[d + 1]).logaddexp(after[d + 1])
+            torch.add(step, ways, out=after[d + 2])
+        ctx.save_for_backward(steps, table)
+        return _straight(table[2:, :, 1:], q).mul_(-gamma)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        skewed, table = ctx.saved_tensors
-        n_diagonals, n, p = skewed.shape
-        q = n_diagonals - p + 1
-        inside = (skewed < FAR / 2).to(grad.dtype)
-        behind = torch.stack([table[:-2, :, :-1], table[1:-1, :, :-1], table[1:-1, :, 1:]])
+        steps, table = ctx.saved_tensors
+        n_diagonals, n, p = steps.shape
+        inside = steps > -FAR / 2
+        ways = torch.stack([table[:-2, :, :-1], table[1:-1, :, :-1], table[1:-1, :, 1:]])
         # Shares of a cell's soft minimum; as they sum to 1, no path is lost to rounding.
-        by_both, by_i, by_j = behind.div_(-ctx.gamma).softmax(0).mul_(inside)
-        found = grad.new_zeros(n_diagonals + 2, n, p + 1)
-        found[:-2, :, :-1] = _skewed(grad)
+        shares = F.pad(ways.softmax(0).mul_(inside), (0, 1))
+        by_both, by_i = (share[:, :, 1:].unbind(0) for share in shares[:2])
+        by_j = shares[2, :, :, :-1].unbind(0)
+        found = grad.new_zeros(n_diagonals, n, p + 1)
+        found[:, :, :-1] = _skewed(grad)
+        own, next_own = found[:, :, :-1].unbind(0), found[:, :, 1:].unbind(0)
         for d in range(n_diagonals - 2, -1, -1):
-            own = found[d, :, :-1]
-            own.addcmul_(found[d + 1, :, :-1], by_j[d + 1])
-            own[:, :-1].addcmul_(found[d + 1, :, 1:-1], by_i[d + 1, :, 1:])
+            own[d].addcmul_(own[d + 1], by_j[d + 1]).addcmul_(next_own[d + 1], by_i[d + 1])
             if d + 2 < n_diagonals:
-                own[:, :-1].addcmul_(found[d + 2, :, 1:-1], by_both[d + 2, :, 1:])
-        return _straight(found[:-2, :, :-1], q), None
+                own[d].addcmul_(next_own[d + 2], by_both[d + 2])
+        return _straight(found[:, :, :-1], n_diagonals - p + 1), None
 
 
 def _straight(diagonals: Tensor, q: int) -> Tensor:
