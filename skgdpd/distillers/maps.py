@@ -45,10 +45,12 @@ class AT(RowDistiller):
 
     Parameters
     ----------
-    lambda_kd : float, default=10.0
-        Weight of the term. The authors' program weighs the mean over positions by 1000; that is
-        16 times the sum, as it is here, for the 8 x 8 last maps of its networks, and 4 times for
-        those before.
+    lambda_kd : float, default=0.1
+        Weight of the term. The authors' program weighs the mean over positions by 1000, which for
+        the 8 x 8 last maps of its networks is 16 times the sum, as it is here. That is too much
+        for short series and networks with one vector of features: over six sets, mean accuracy of
+        ``"fcn24"`` was 0.80 with 0.1 and 0.3, 0.78 with 1, 0.75 with 3; of ``"lstm2-32"`` 0.68,
+        0.68, 0.61, 0.55.
 
     References
     ----------
@@ -59,7 +61,7 @@ class AT(RowDistiller):
 
     compares_maps = True
 
-    def __init__(self, lambda_kd: float = 10.0) -> None:
+    def __init__(self, lambda_kd: float = 0.1) -> None:
         self.lambda_kd = lambda_kd
 
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
@@ -144,8 +146,8 @@ class SoftDTW(Distiller):
 
     Parameters
     ----------
-    lambda_kd : float, default=1.0
-        Weight of the term.
+    lambda_kd : float, default=0.1
+        Weight of the term; 1 was too much for small LSTMs.
     gamma : float, default=1.2
         Softness of the minimum over paths. A pair of steps costs its mean squared difference over
         channels; the teacher's are brought to variance 1, whatever its width and scale.
@@ -169,7 +171,7 @@ class SoftDTW(Distiller):
 
     compares_maps = True
 
-    def __init__(self, lambda_kd: float = 1.0, gamma: float = 1.2, n_steps: int = 32) -> None:
+    def __init__(self, lambda_kd: float = 0.1, gamma: float = 1.2, n_steps: int = 32) -> None:
         self.lambda_kd = lambda_kd
         self.gamma = gamma
         self.n_steps = n_steps
