@@ -91,7 +91,7 @@ class SeriesNetwork:
         """Batches that the device has begun with: where they start, which rows, their outputs."""
         for start in range(0, len(panel), self.batch_size):
             seen = self.view(panel.part(start, start + self.batch_size), name, start)
-            for rows, values in _alike(seen):
+            for rows, values in alike(seen):
                 yield start, rows, self._start(values, fields)
 
     def _start(self, values: Series, fields: tuple[str, ...]) -> list[torch.Tensor]:
@@ -235,7 +235,7 @@ def behind(items: Iterable[T], n: int) -> Iterator[T]:
     yield from made
 
 
-def _alike(seen: Seen) -> Iterator[tuple[slice | NDArray[np.int64], Series]]:
+def alike(seen: Seen) -> Iterator[tuple[slice | NDArray[np.int64], Series]]:
     """Rows of one length at a time, without padding: none can then change another's result."""
     if seen.lengths is None:
         yield slice(len(seen.values)), seen.values

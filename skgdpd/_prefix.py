@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from joblib import Memory
 from numpy.typing import ArrayLike
@@ -21,11 +20,11 @@ from ._base import NETWORK_CONSTRAINTS, Task
 from ._callbacks import FitProgress, with_callbacks
 from ._docs import describe
 from ._linear_head import linear_head
-from ._network import make_rows, softmax
-from ._panel import join
+from ._network import make_rows
 from ._random import RandomState
 from ._storage import features_folder
 from ._stream import StreamMixin, TaughtStreamMixin, can_stream
+from ._taught_rows import taught_rows, taught_series
 from ._teacher import (
     Knowledge,
     TeacherPlan,
@@ -33,12 +32,13 @@ from ._teacher import (
     learn_from_teacher,
     n_networks,
 )
+from ._teacher_maps import check_maps, taught_maps
 from ._threads import one_thread_in_workers
-from ._views import EarlinessOf, Missing, Normalization, View
+from ._views import EarlinessOf, Missing, Normalization
 from .distillers import Distiller, Hinton, Lesson
 from .nets.registry import BackboneSpec
 from .nets.student import Precision
-from .training import PartOfProgress, Progress, Rows, isolated_random_state
+from .training import PartOfProgress, Progress, isolated_random_state
 
 PREPARATION_SHARE = 0.2
 """What fitting a prior counts on the progress bar, in student's trainings."""
@@ -231,10 +231,15 @@ class BaseDistilledClassifier(TaughtStreamMixin):
             # Before the teacher, which may take hours: a student that can't be made is refused.
             with isolated_random_state(task.seeds("student"), task.device):
                 view, module = self._make_student(task, distiller.make_head)
+            check_maps(distiller, self.student, module, self.teacher, view, task.whole)
             with self._timed("teacher"):
                 knowledge = self._learn_from_teacher(task, memory, progress, folder)
             with isolated_random_state(task.seeds("fixed"), task.device):
-                rows = self._taught_rows(task, view, knowledge).to(task.device)
+                shapes, constants = taught_maps(
+                    distiller, module, view, knowledge.teacher, partial(taught_series, task)
+                )
+                rows = taught_rows(task, view, knowledge, len(self.classes_), constants)
+                rows = rows.to(task.device)
                 rows = self._fit_fixed(module, rows, task.seeds("fixed"))
             with isolated_random_state(task.seeds("distiller"), task.device):
                 lesson = Lesson(
@@ -246,6 +251,7 @@ class BaseDistilledClassifier(TaughtStreamMixin):
                     memory=memory,
                     progress=PartOfProgress(progress, preparation),
                     teacher_head=partial(linear_head, knowledge),
+                    map_shapes=shapes,
                 )
                 with self._timed("preparation"):
                     distillation = distiller.prepare(lesson)
@@ -296,31 +302,6 @@ class BaseDistilledClassifier(TaughtStreamMixin):
         if isinstance(teacher, (list, tuple)):
             return [self._teacher_or_own(member) for member in teacher]
         return self.student if teacher is None else teacher
-
-    def _taught_rows(self, task: Task, view: View, knowledge: Knowledge) -> Rows:
-        """Training rows: the labelled ones, then those that only the teacher knows."""
-        taught, y = task.panel.take(task.train), task.y[task.train]
-        weight = target_weight = task.train_weight
-        target = None
-        if task.pool is not None:
-            guesses = softmax(knowledge.logits[len(y) :]).astype(np.float32)
-            target = np.concatenate([np.eye(len(self.classes_), dtype="f4")[y], guesses])
-            if weight is not None and task.class_weight is not None:
-                target_weight = np.concatenate([weight, guesses @ task.class_weight])
-            labelled = np.ones(len(y), dtype=np.float32) if weight is None else weight
-            weight = np.concatenate([labelled, np.zeros(len(guesses), dtype=np.float32)])
-            taught = join(taught, task.pool)
-            y = np.concatenate([y, np.full(len(guesses), -1)])
-        return make_rows(
-            view,
-            taught,
-            y=y,
-            weight=weight,
-            target=target,
-            target_weight=target_weight,
-            teacher_features=knowledge.features,
-            teacher_logits=knowledge.logits,
-        )
 
 
 @describe

@@ -22,6 +22,7 @@ from ._network import SeriesNetwork, make_rows
 from ._panel import Panel, read_panel
 from ._random import Seeds
 from ._teacher import EstimatorTeacher, NetworkTeacher, in_order
+from ._teacher_maps import taught_maps
 from .distillers.base import Distillation, StudentObjective
 from .nets import starts_fitted
 from .training import (
@@ -232,6 +233,13 @@ class TaughtStreamMixin(StreamMixin):
             )
         self._start_stream(panel, labels)
         features, logits = self.teacher_.run(np.asarray(panel.values))
+        _, constants = taught_maps(
+            self.distillation_,
+            self.network_.module,
+            view,
+            self.teacher_,
+            lambda: (panel, panel),
+        )
         rows = make_rows(
             view,
             panel,
@@ -240,6 +248,7 @@ class TaughtStreamMixin(StreamMixin):
             target_weight=weight,
             teacher_features=features,
             teacher_logits=in_order(logits, self.teacher_.classes_, self.classes_),
+            **constants,
         )
         self.distillation_.calibrating = False
         self._train_on(rows, self.distillation_)

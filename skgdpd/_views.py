@@ -238,6 +238,12 @@ class View:
             take = self.normalizer.update
         return self
 
+    def seen_lengths(self, panel: Panel) -> Lengths:
+        """Time points ``(n,)`` of each series of a panel that are seen, before resampling."""
+        if not self.ragged_:
+            return np.full(len(panel), self.n_seen_)
+        return own_lengths(np.isnan(self._cut(panel, "X")))
+
     def learn_statistics(self, panel: Panel) -> None:
         """Take further series into the statistics of ``normalize="train"``."""
         for _, part in panel.chunks():

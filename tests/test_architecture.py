@@ -20,8 +20,8 @@ LAYERS = [
     {"distillers"},
     {
         "_panel", "_truncation", "_unlabeled", "_ensemble", "_views", "_network", "_onnx",
-        "_teacher", "_linear_head", "_generator", "_prior_model", "_task", "_persistence", "_base",
-        "_stream", "_callbacks",
+        "_teacher", "_linear_head", "_teacher_maps", "_taught_rows", "_generator", "_prior_model",
+        "_task", "_persistence", "_base", "_stream", "_callbacks",
         "datasets", "metrics",
     },
     {"_prefix", "_prior", "_gdpd", "_gendd", "_paper"},

@@ -16,7 +16,7 @@ from skgdpd import (
     PrefixClassifier,
 )
 from skgdpd.datasets import make_bumps
-from skgdpd.distillers import FitNets
+from skgdpd.distillers import AT, FitNets, SoftDTW
 
 QUICK = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0, "earliness": 0.5}
 PRIOR = DiffusionFeaturePrior(degradation="linear-gaussian", max_epochs=2)
@@ -25,6 +25,8 @@ TAUGHT = [
     GDPDClassifier(prior=PRIOR, warmup_epochs=0, **QUICK),
     DistilledPrefixClassifier(**QUICK),
     DistilledPrefixClassifier(FitNets(), **QUICK),
+    DistilledPrefixClassifier(AT(), **QUICK),
+    DistilledPrefixClassifier(SoftDTW(), **QUICK),
     GenDDClassifier(generator_epochs=2, n_sampling_steps=4, **QUICK),
 ]
 CLASSIFIERS = [PrefixClassifier(**QUICK), *TAUGHT]

@@ -200,6 +200,7 @@ def _register_estimator(cls: type) -> None:
     register(cls, _parts, make)
 
 
-for own in (PrefixTruncator, *vars(distillers).values()):
-    if isinstance(own, type) and issubclass(own, (PrefixTruncator, distillers.Distiller)):
+_register_estimator(PrefixTruncator)
+for own in map(vars(distillers).get, distillers.__all__):
+    if isinstance(own, type) and issubclass(own, distillers.Distiller):
         _register_estimator(own)

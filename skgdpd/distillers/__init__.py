@@ -10,12 +10,15 @@ from .gdpd import GDPD
 from .gendd import GenDD
 from .lelp import LELP
 from .logits import TTM, WTTM, Hinton
+from .maps import AT, SoftDTW
 from .relations import PKT, RKD
 from .rows import RowDistiller
 from .self_teacher import SelfTeacher
 from .targets import PLD, GeneralisedDistillation, GroundTruthMixing
+from .time_steps import MapShapes, TeacherMaps
 
 __all__ = [
+    "AT",
     "DHO",
     "DIST",
     "DKD",
@@ -37,8 +40,11 @@ __all__ = [
     "GroundTruthMixing",
     "Hinton",
     "Lesson",
+    "MapShapes",
     "RowDistiller",
     "SelfTeacher",
+    "SoftDTW",
     "StudentObjective",
     "TeKAP",
+    "TeacherMaps",
 ]

@@ -16,6 +16,10 @@ from ..training import Batch, Rows, Step, Terms
 from .base import Distillation, Distiller, Lesson
 from .logits import Hinton
 from .rows import known_classes
+from .time_steps import TeacherMaps
+
+TAUGHT = ("teacher_features", "teacher_logits", "teacher_attention", "teacher_steps")
+"""What batches hold of a teacher."""
 
 
 class AroundDistillation(Distillation):
@@ -34,6 +38,10 @@ class AroundDistillation(Distillation):
         self.inner = inner
         self.lambda_kd = lambda_kd
         self.warmup_epochs = inner.warmup_epochs
+        self.compares_maps = inner.compares_maps
+
+    def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
+        return self.inner.constants_of_maps(maps)
 
     def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
         self.inner.start_epoch(student, rows, step)
@@ -70,6 +78,13 @@ class AroundDistiller(Distiller):
     def make_head(self, n_features: int, n_classes: int) -> Head:
         return self._inner().make_head(n_features, n_classes)
 
+    @property
+    def compares_maps(self) -> bool:  # type: ignore[override]
+        return self.distiller is not None and self.distiller.compares_maps
+
+    def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
+        return {} if self.distiller is None else self.distiller.constants_of_maps(maps)
+
     def prepare_inner(self, lesson: Lesson) -> Distillation:
         """The other distillation; of a copy of the distiller, or Hinton's if there is none."""
         inner = self._inner()
@@ -89,7 +104,8 @@ class TeKAPDistillation(AroundDistillation):
         super().__init__(inner, lambda_kd)
         self.n_teachers = n_teachers
         self.noise = noise
-        for name in ("teacher_features", "teacher_logits"):
+        self.known = [name for name in TAUGHT if name in rows.tensors]
+        for name in self.known:
             self.register_buffer(f"{name}_scale", rows.tensors[name].std(0, correction=0))
 
     def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
@@ -103,7 +119,7 @@ class TeKAPDistillation(AroundDistillation):
     def _perturbed(self, batch: Batch, step: Step) -> Batch:
         """The batch with another teacher."""
         changed = dict(batch)
-        for name in ("teacher_features", "teacher_logits"):
+        for name in self.known:
             known = batch[name]
             noise = torch.randn(
                 known.shape, dtype=known.dtype, device=known.device, generator=step.generator
@@ -127,9 +143,9 @@ class TeKAP(AroundDistiller):
     n_teachers : int, default=3
         Noisy copies; the paper's value.
     noise : float, default=0.1
-        Share of the noise in a copy's logits and features, the paper's value; noise has the
-        standard deviation of each of them over the training series, so that a teacher's scale
-        does not matter.
+        Share of the noise in a copy's logits, features and activations over time, the paper's
+        value; noise has the standard deviation of each of them over the training series, so that
+        a teacher's scale does not matter.
 
     References
     ----------

@@ -29,6 +29,7 @@ from ..training import (
     Warmup,
     weighted_cross_entropy,
 )
+from .time_steps import MapShapes, TeacherMaps
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class Lesson:
         Advanced by one unit for whatever is fitted before the training.
     teacher_head : callable, optional
         Makes the linear layer by which the teacher classifies its features.
+    map_shapes : MapShapes, optional
+        Of activations over time, for distillers that compare them; ``rows`` then hold what their
+        ``constants_of_maps`` made of the teacher's.
     """
 
     rows: Rows
@@ -67,6 +71,7 @@ class Lesson:
     memory: Memory
     progress: Progress
     teacher_head: Callable[[], nn.Linear] | None = None
+    map_shapes: MapShapes | None = None
 
 
 class Distillation(nn.Module):
@@ -77,6 +82,13 @@ class Distillation(nn.Module):
 
     calibrating = True
     """Whether batches are of the lesson's rows; those of a later stream are not."""
+
+    compares_maps = False
+    """Whether ``terms`` looks at the student's activations over time, ``output.maps``."""
+
+    def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
+        """As :meth:`Distiller.constants_of_maps`, for the rows of a later stream."""
+        return {}
 
     def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
         """Prepare for an epoch; called before its first batch."""
@@ -115,6 +127,17 @@ class Distiller(LinksToDocs, BaseEstimator):
     """Base of the distillers: parameters only."""
 
     _parameter_constraints: dict[str, list[Any]] = {}
+
+    compares_maps = False
+    """Whether activations over time are compared, which student and teacher then must have."""
+
+    def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
+        """What is kept of a teacher's activations over time: tensors ``(n, ...)`` by name.
+
+        Batches hold their rows of them. The teacher runs once, before the training. Of series of
+        other lengths the second dimension may be another; the shorter ones get zeros.
+        """
+        return {}
 
     def _validate_params(self) -> None:
         """Refuse bad parameters, also those of the estimators among the parameters."""
@@ -156,7 +179,8 @@ class StudentObjective(Objective):
         return None if phase is None else (self.distillation.label_weight(step), phase)
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
-        output = module.read(batch)  # type: ignore[operator]
+        with_maps = self.distillation is not None and self.distillation.compares_maps
+        output = module.read(batch, with_maps)  # type: ignore[operator]
         label_weight = 1.0 if self.distillation is None else self.distillation.label_weight(step)
         terms: Terms = {}
         if label_weight:

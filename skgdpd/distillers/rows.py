@@ -12,6 +12,7 @@ from torch import Tensor
 from ..nets.student import StudentNet, StudentOutput
 from ..training import Batch, Step, Terms
 from .base import Distillation, Distiller, Lesson
+from .time_steps import TeacherMaps
 
 DivergenceName = Literal["forward", "reverse", "js"]
 
@@ -109,6 +110,10 @@ class RowLoss(Distillation):
     def __init__(self, distiller: RowDistiller) -> None:
         super().__init__()
         self.distiller = distiller
+        self.compares_maps = distiller.compares_maps
+
+    def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
+        return self.distiller.constants_of_maps(maps)
 
     def phase(self, step: Step) -> Hashable:
         # A distiller is parameters only, so its loss depends on the batch alone.

@@ -4,6 +4,7 @@ from .convolution import convolution_method
 from .layers import Backbone
 from .registry import (
     available_backbones,
+    has_maps,
     make_backbone,
     register_backbone,
     starts_fitted,
@@ -19,6 +20,7 @@ __all__ = [
     "RocketQuant",
     "available_backbones",
     "convolution_method",
+    "has_maps",
     "make_backbone",
     "register_backbone",
     "starts_fitted",

@@ -127,8 +127,29 @@ class Backbone(nn.Module):
         lengths : Tensor of shape (n_samples,), optional
             Own length of each series; None where all are ``n_timepoints`` long.
         """
-        mask = time_mask(lengths, x.shape[-1])
-        return average_over_time(self.feature_maps(x, mask), mask)
+        return self.features_from_maps(self.maps(x, lengths), lengths)
+
+    def maps(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Map ``(n, c, t)`` series to ``(n, n_features, t)`` activations over time.
+
+        Parameters
+        ----------
+        x, lengths
+            As for :meth:`forward`.
+        """
+        return self.feature_maps(x, time_mask(lengths, x.shape[-1])).squeeze(2)
+
+    def features_from_maps(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Average ``(n, n_features, t)`` activations over each series' own time.
+
+        Parameters
+        ----------
+        maps : Tensor of shape (n_samples, n_features, n_timepoints)
+            What :meth:`maps` made.
+        lengths : Tensor of shape (n_samples,), optional
+            As for :meth:`forward`.
+        """
+        return average_over_time(maps.unsqueeze(2), time_mask(lengths, maps.shape[-1]))
 
 
 class FeatureBatchNorm(nn.BatchNorm1d):

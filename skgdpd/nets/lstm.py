@@ -55,7 +55,31 @@ class LSTM(nn.Module):
         lengths : Tensor of shape (n_samples,), optional
             Own length of each series; None where all are ``n_timepoints`` long.
         """
-        outputs = self.lstm(x.transpose(1, 2))[0]
+        return self.features_from_maps(self.maps(x), lengths)
+
+    def maps(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Map ``(n, c, t)`` series to ``(n, n_features, t)``: the output at each point.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_channels, n_timepoints)
+            Series; what stands beyond a series' own length has no influence on what is before.
+        lengths : Tensor of shape (n_samples,), optional
+            Ignored.
+        """
+        return self.lstm(x.transpose(1, 2))[0].transpose(1, 2)
+
+    def features_from_maps(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The output at each series' last point, ``(n, n_features)``.
+
+        Parameters
+        ----------
+        maps : Tensor of shape (n_samples, n_features, n_timepoints)
+            What :meth:`maps` made.
+        lengths : Tensor of shape (n_samples,), optional
+            As for :meth:`forward`.
+        """
+        outputs = maps.transpose(1, 2)
         if lengths is None:
             return outputs[:, -1]
-        return outputs[torch.arange(len(x), device=x.device), lengths - 1]
+        return outputs[torch.arange(len(maps), device=maps.device), lengths - 1]

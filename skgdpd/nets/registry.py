@@ -166,6 +166,28 @@ def takes_lengths(backbone: nn.Module) -> bool:
     return "lengths" in inspect.signature(backbone.forward).parameters
 
 
+def has_maps(backbone: nn.Module) -> bool:
+    """Whether the backbone shows its activations over time.
+
+    It then has two methods: ``maps(x, lengths=None)``, from ``(n, n_channels, n_timepoints)`` to
+    ``(n, n_maps, n_steps)``, and ``features_from_maps(maps, lengths=None)`` from there to ``(n,
+    n_features)``. Steps are equally long, as many as divide the series' time. Its ``forward`` is
+    one after the other. Only a backbone whose ``forward`` takes ``lengths`` gets them here.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    bool
+        False for those with a part that is fitted once, too.
+    """
+    methods = (getattr(backbone, name, None) for name in ("maps", "features_from_maps"))
+    return all(map(callable, methods)) and not hasattr(backbone, "fit_fixed")
+
+
 def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int, whose: str) -> int:
     was_training = backbone.training
     backbone.eval()

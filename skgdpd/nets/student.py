@@ -21,10 +21,13 @@ class StudentOutput(NamedTuple):
         The backbone's output, z_short.
     logits : Tensor of shape (n, n_classes)
         The head's output.
+    maps : Tensor of shape (n, n_maps, n_steps) or None
+        The backbone's activations over time, if they were asked for.
     """
 
     features: Tensor
     logits: Tensor
+    maps: Tensor | None = None
 
 
 class StudentNet(nn.Module):
@@ -61,21 +64,33 @@ class StudentNet(nn.Module):
         return hasattr(self.backbone, "fit_fixed")
 
     def forward(
-        self, x: Tensor, lengths: Tensor | None = None, fixed: Tensor | None = None
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        fixed: Tensor | None = None,
+        with_maps: bool = False,
     ) -> StudentOutput:
         """Features and logits of series ``(n, c, t)``, zero beyond their ``lengths`` if given.
 
         ``fixed`` is what the backbone's ``featurize`` made of them, where it is known already.
+        ``with_maps`` keeps the backbone's activations over time; it must have such.
         """
         if self.precision == "float32" or not self.training:
-            return self._output(x, lengths, fixed)
+            return self._output(x, lengths, fixed, with_maps)
         with torch.autocast(x.device.type, torch.bfloat16):
-            output = self._output(x, lengths, fixed)
-        return StudentOutput(output.features.float(), output.logits.float())
+            output = self._output(x, lengths, fixed, with_maps)
+        return StudentOutput(*(None if part is None else part.float() for part in output))  # type: ignore[arg-type]
 
-    def _output(self, x: Tensor, lengths: Tensor | None, fixed: Tensor | None) -> StudentOutput:
-        features = self.features(x, lengths, fixed)
-        return StudentOutput(features, self.head(features))
+    def _output(
+        self, x: Tensor, lengths: Tensor | None, fixed: Tensor | None, with_maps: bool
+    ) -> StudentOutput:
+        if not with_maps:
+            features = self.features(x, lengths, fixed)
+            return StudentOutput(features, self.head(features))
+        own = () if lengths is None else (lengths,)
+        maps = self.backbone.maps(x, *own)  # type: ignore[operator]
+        features = self.backbone.features_from_maps(maps, *own)  # type: ignore[operator]
+        return StudentOutput(features, self.head(features), maps)
 
     def features(
         self, x: Tensor, lengths: Tensor | None = None, fixed: Tensor | None = None
@@ -85,11 +100,11 @@ class StudentNet(nn.Module):
             return self.backbone(x, lengths, fixed)
         return self.backbone(x) if lengths is None else self.backbone(x, lengths)
 
-    def read(self, batch: dict[str, Tensor]) -> StudentOutput:
-        """Features and logits of a batch's series."""
+    def read(self, batch: dict[str, Tensor], with_maps: bool = False) -> StudentOutput:
+        """Features and logits of a batch's series, and their activations over time if asked."""
         # Series of which all is known that the backbone looks at are not there.
         x = batch["x"] if "x" in batch else batch["fixed"]
-        return self(x, batch.get("lengths"), batch.get("fixed"))
+        return self(x, batch.get("lengths"), batch.get("fixed"), with_maps)
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int

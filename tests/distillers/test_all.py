@@ -70,8 +70,8 @@ def test_gradients_are_those_of_finite_differences(name):
     rows = make_rows(4)
     distillation = prepared(DISTILLERS[name], rows)
 
-    def loss(features, logits):
-        return loss_of(distillation, StudentOutput(features, logits), rows.tensors)
+    def loss(*parts):
+        return loss_of(distillation, StudentOutput(*parts), rows.tensors)
 
     assert torch.autograd.gradcheck(loss, tuple(make_output(4)))
 
@@ -80,17 +80,17 @@ def test_the_teacher_gets_no_gradient(name):
     rows = make_rows()
     distillation = prepared(DISTILLERS[name], rows)
     batch = dict(rows.tensors)
-    for key in ("teacher_features", "teacher_logits"):
+    known = ("teacher_features", "teacher_logits", "teacher_attention", "teacher_steps")
+    for key in known:
         batch[key] = batch[key].clone().requires_grad_()
     loss_of(distillation, make_output(), batch).backward()
-    assert batch["teacher_features"].grad is None
-    assert batch["teacher_logits"].grad is None
+    assert all(batch[key].grad is None for key in known)
 
 
 def test_identical_rows_have_finite_gradients(name):
     rows = make_rows()
     output = make_output()
-    same = StudentOutput(*(x.detach()[:1].repeat(8, 1).requires_grad_() for x in output))
+    same = StudentOutput(*(x.detach()[[0] * 8].requires_grad_() for x in output))
     for batch in (
         dict(rows.tensors),
         {k: v[:1].expand(v.shape).clone() for k, v in rows.tensors.items() if k != "index"}
@@ -122,7 +122,7 @@ def test_the_order_of_rows_does_not_matter(name):
     weight = torch.rand(8, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) + 0.5
     rows = make_rows(target_weight=weight)
     output, order = make_output(), torch.randperm(8, generator=torch.Generator().manual_seed(3))
-    shuffled = StudentOutput(output.features[order], output.logits[order])
+    shuffled = StudentOutput(*(part[order] for part in output))
     torch.testing.assert_close(
         loss_of(prepared(DISTILLERS[name], rows), shuffled, rows.select(order)),
         loss_of(prepared(DISTILLERS[name], rows), output, rows.tensors),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skgdpd.nets import make_backbone, takes_lengths
+from skgdpd.nets import has_maps, make_backbone, takes_lengths
 from skgdpd.nets.inception import InceptionTime
 from skgdpd.nets.lstm import LSTM
 from skgdpd.nets.resnet import FCN, ResNet
@@ -49,6 +49,32 @@ def trained_a_little(name, n_channels=2, n_timepoints=12, seed=0):
         for _ in range(3):
             backbone.train()(torch.randn(8, n_channels, n_timepoints, generator=generator) - 1)
     return backbone
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("lengths", [None, [12, 5, 2]])
+@pytest.mark.parametrize("name", NAMES)
+def test_features_are_made_of_activations_over_time(name, lengths, training):
+    x = torch.randn(3, 2, 12)
+    own = () if lengths is None else (torch.tensor(lengths),)
+    backbone = trained_a_little(name).train(training)
+    assert has_maps(backbone)
+    maps = backbone.maps(x, *own)
+    assert maps.shape == (3, backbone.n_features, 12)
+    assert torch.equal(backbone.features_from_maps(maps, *own), backbone(x, *own))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_student_that_shows_its_activations_says_the_same(name, precision):
+    net = StudentNet(backbone_of(name), 3, precision)
+    x, lengths = torch.randn(4, 2, 12), torch.tensor([12, 9, 4, 2])
+    plain, shown = net(x, lengths), net(x, lengths, with_maps=True)
+    assert plain.maps is None
+    assert torch.equal(plain.logits, shown.logits)
+    assert torch.equal(plain.features, shown.features)
+    assert shown.maps.dtype == torch.float32
+    assert shown.maps.shape[::2] == (4, 12)
 
 
 def count(module):

@@ -1,5 +1,7 @@
 """Small trainings for the tests of what happens to their steps."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from joblib import Memory
@@ -9,7 +11,7 @@ from skgdpd import DiffusionFeaturePrior, GDPDClassifier, GDPDSearchCV
 from skgdpd._network import add_fixed_part, fit_fixed_part
 from skgdpd.benchmarking.methods import available_distillers
 from skgdpd.datasets import make_bumps
-from skgdpd.distillers import Lesson, StudentObjective
+from skgdpd.distillers import Lesson, MapShapes, StudentObjective
 from skgdpd.nets import make_backbone
 from skgdpd.nets.student import StudentNet
 from skgdpd.training import (
@@ -23,6 +25,7 @@ from skgdpd.training import (
 
 CPU = torch.device("cpu")
 N_CLASSES = 3
+MAPS = MapShapes(n_student_maps=4, n_student_steps=12, n_teacher_steps=20, share=0.6)
 
 
 def make_rows(n=22, n_timepoints=12, seed=0, n_teacher=6, lengths=False):
@@ -39,6 +42,9 @@ def make_rows(n=22, n_timepoints=12, seed=0, n_teacher=6, lengths=False):
         y=torch.arange(n) % N_CLASSES,
         teacher_features=normal(n, n_teacher),
         teacher_logits=2 * normal(n, N_CLASSES),
+        teacher_attention=normal(n, n_timepoints).square(),
+        teacher_steps=normal(n, MAPS.n_teacher_steps, 5),
+        teacher_n_steps=torch.arange(n) % MAPS.n_teacher_steps + 1,
         **more,
     )
 
@@ -49,9 +55,20 @@ def make_student(backbone, rows, **settings):
         return net
 
 
+def products(layer, x):
+    return x * layer.weight[: MAPS.n_student_maps]
+
+
+def features_of_products(backbone, maps):
+    return backbone((maps / backbone[1].weight[: MAPS.n_student_maps])[:, :1])
+
+
 def linear(*more):
     with isolated_random_state(0, CPU):
         backbone = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.BatchNorm1d(8), *more)
+        # Not methods: graphs take layers of torch without a promise, but none of one's own.
+        backbone.maps = partial(products, backbone[1])
+        backbone.features_from_maps = partial(features_of_products, backbone)
         return StudentNet(make_backbone(backbone, 1, 12), N_CLASSES)
 
 
@@ -77,7 +94,9 @@ def make_objective(distiller, student, rows, max_epochs):
         return StudentObjective().to(rows.device)
     n_student = student.head.in_features
     progress = Progress(1, visible=False)
-    lesson = Lesson(rows, n_student, N_CLASSES, max_epochs, 0, Memory(None), progress)
+    lesson = Lesson(
+        rows, n_student, N_CLASSES, max_epochs, 0, Memory(None), progress, map_shapes=MAPS
+    )
     with isolated_random_state(0, rows.device):
         return StudentObjective(distiller.prepare(lesson)).to(rows.device)
 
