@@ -45,12 +45,12 @@ class AT(RowDistiller):
 
     Parameters
     ----------
-    lambda_kd : float, default=0.1
+    lambda_kd : float, default=0.03
         Weight of the term. The authors' program weighs the mean over positions by 1000, which for
         the 8 x 8 last maps of its networks is 16 times the sum, as it is here. That is too much
-        for short series and networks with one vector of features: over six sets, mean accuracy of
-        ``"fcn24"`` was 0.80 with 0.1 and 0.3, 0.78 with 1, 0.75 with 3; of ``"lstm2-32"`` 0.68,
-        0.68, 0.61, 0.55.
+        for short series and networks with one vector of features: on thirds of six sets' training
+        parts, mean AUC-PRC of ``"fcn24"`` was 0.900, 0.888, 0.892, 0.873 with 0.03, 0.1, 0.3, 1; of
+        ``"lstm2-32"`` 0.801, 0.789, 0.756, 0.744.
 
     References
     ----------
@@ -61,7 +61,7 @@ class AT(RowDistiller):
 
     compares_maps = True
 
-    def __init__(self, lambda_kd: float = 0.1) -> None:
+    def __init__(self, lambda_kd: float = 0.03) -> None:
         self.lambda_kd = lambda_kd
 
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
@@ -147,7 +147,8 @@ class SoftDTW(Distiller):
     Parameters
     ----------
     lambda_kd : float, default=0.1
-        Weight of the term; 1 was too much for small LSTMs.
+        Weight of the term. On thirds of six sets' training parts 0.03 and 0.1 were as good, 1 too
+        much for small LSTMs.
     gamma : float, default=1.2
         Softness of the minimum over paths. A pair of steps costs its mean squared difference over
         channels; the teacher's are brought to variance 1, whatever its width and scale.

@@ -94,8 +94,10 @@ def make_objective(distiller, student, rows, max_epochs):
         return StudentObjective().to(rows.device)
     n_student = student.head.in_features
     progress = Progress(1, visible=False)
+    n_teacher = rows.tensors["teacher_features"].shape[1]
+    head = partial(nn.Linear, n_teacher, N_CLASSES)
     lesson = Lesson(
-        rows, n_student, N_CLASSES, max_epochs, 0, Memory(None), progress, map_shapes=MAPS
+        rows, n_student, N_CLASSES, max_epochs, 0, Memory(None), progress, head, map_shapes=MAPS
     )
     with isolated_random_state(0, rows.device):
         return StudentObjective(distiller.prepare(lesson)).to(rows.device)
@@ -116,7 +118,11 @@ def outcome(
     valid = make_rows(9, seed=1, lengths=lengths).to(device)
     settings = {"max_epochs": 6, "batch_size": 8, "averaging_epochs": 0.5, "lr": 0.01, **changes}
     config = TrainingConfig(**settings)
-    net = (make_student(backbone, rows) if student is None else student()).to(device)
+    net = make_student(backbone, rows) if student is None else student()
+    if distiller is not None:
+        with isolated_random_state(0, CPU):
+            net.head = distiller.make_head(net.head.in_features, N_CLASSES)
+    net = net.to(device)
     with isolated_random_state(0, device):
         rows, valid = fit_fixed_part(net, rows, 0), add_fixed_part(net, valid)
     objective = make_objective(distiller, net, rows, config.max_epochs)
