@@ -49,8 +49,8 @@ class AT(RowDistiller):
         Weight of the term. The authors' program weighs the mean over positions by 1000, which for
         the 8 x 8 last maps of its networks is 16 times the sum, as it is here. That is too much
         for short series and networks with one vector of features: on thirds of six sets' training
-        parts, mean AUC-PRC of ``"fcn24"`` was 0.900, 0.888, 0.892, 0.873 with 0.03, 0.1, 0.3, 1; of
-        ``"lstm2-32"`` 0.801, 0.789, 0.756, 0.744.
+        parts, mean AUC-PRC with 0.03, 0.1, 0.3, 1 was 0.900, 0.888, 0.892, 0.873 of ``"fcn24"``,
+        and 0.801, 0.789, 0.756, 0.744 of ``"lstm2-32"``.
 
     References
     ----------
