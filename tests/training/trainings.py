@@ -90,8 +90,11 @@ DISTILLERS = {
 
 
 def make_objective(distiller, student, rows, max_epochs):
+    """What the student, which is given the head for it, is trained for."""
     if distiller is None:
         return StudentObjective().to(rows.device)
+    with isolated_random_state(0, CPU):
+        student.head = distiller.make_head(student.head.in_features, N_CLASSES).to(rows.device)
     n_student = student.head.in_features
     progress = Progress(1, visible=False)
     n_teacher = rows.tensors["teacher_features"].shape[1]
@@ -119,9 +122,6 @@ def outcome(
     settings = {"max_epochs": 6, "batch_size": 8, "averaging_epochs": 0.5, "lr": 0.01, **changes}
     config = TrainingConfig(**settings)
     net = make_student(backbone, rows) if student is None else student()
-    if distiller is not None:
-        with isolated_random_state(0, CPU):
-            net.head = distiller.make_head(net.head.in_features, N_CLASSES)
     net = net.to(device)
     with isolated_random_state(0, device):
         rows, valid = fit_fixed_part(net, rows, 0), add_fixed_part(net, valid)
