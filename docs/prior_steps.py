@@ -55,6 +55,7 @@ def compare(parts: TrainTest, kind: str | int, earliness: float, seed: int) -> l
     train = train[:MOST]
     labelled, recorded = (train[rows] for rows in stratified_split(codes[train], 0.5, seed))
     settings: dict[str, Any] = {
+        "student": "rocket",
         "earliness": earliness,
         "missing": "interpolate",
         "random_state": seed,
