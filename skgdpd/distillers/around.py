@@ -75,24 +75,26 @@ class AroundDistiller(Distiller):
     distiller: Distiller | None
     lambda_kd: float
 
+    @property
+    def inner(self) -> Distiller:
+        """The other one: the distiller, or Hinton's if there is none."""
+        return Hinton() if self.distiller is None else self.distiller
+
     def make_head(self, n_features: int, n_classes: int) -> Head:
-        return self._inner().make_head(n_features, n_classes)
+        return self.inner.make_head(n_features, n_classes)
 
     @property
     def compares_maps(self) -> bool:  # type: ignore[override]
-        return self.distiller is not None and self.distiller.compares_maps
+        return self.inner.compares_maps
 
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
-        return {} if self.distiller is None else self.distiller.constants_of_maps(maps)
+        return self.inner.constants_of_maps(maps)
 
     def prepare_inner(self, lesson: Lesson) -> Distillation:
-        """The other distillation; of a copy of the distiller, or Hinton's if there is none."""
-        inner = self._inner()
+        """The other distillation, of a copy of its distiller."""
+        inner = clone(self.inner)
         inner._validate_params()
         return inner.prepare(lesson)
-
-    def _inner(self) -> Distiller:
-        return Hinton() if self.distiller is None else clone(self.distiller)
 
 
 class TeKAPDistillation(AroundDistillation):

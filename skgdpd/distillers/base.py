@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from joblib import Memory
 from sklearn.base import BaseEstimator
@@ -179,18 +179,17 @@ class StudentObjective(Objective):
         return None if phase is None else (self.distillation.label_weight(step), phase)
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
-        with_maps = self.distillation is not None and self.distillation.compares_maps
-        output = module.read(batch, with_maps)  # type: ignore[operator]
-        label_weight = 1.0 if self.distillation is None else self.distillation.label_weight(step)
+        student, distillation = cast(StudentNet, module), self.distillation
+        y, weight = batch["y"], batch.get("weight")
+        if distillation is None:
+            return {"ce": weighted_cross_entropy(student.read(batch).logits, y, weight)}
+        output = student.read(batch, distillation.compares_maps)
+        label_weight = distillation.label_weight(step)
         terms: Terms = {}
         if label_weight:
-            logits = output.logits
-            if self.distillation is not None:
-                logits = self.distillation.label_logits(module, output)  # type: ignore[arg-type]
-            ce = weighted_cross_entropy(logits, batch["y"], batch.get("weight"))
+            ce = weighted_cross_entropy(distillation.label_logits(student, output), y, weight)
             terms["ce"] = ce if label_weight == 1.0 else label_weight * ce
-        if self.distillation is not None:
-            terms.update(self.distillation.terms(module, output, batch, step))  # type: ignore[arg-type]
+        terms.update(distillation.terms(student, output, batch, step))
         return terms
 
     def validation_terms(self, module: nn.Module, batch: Batch) -> Terms:

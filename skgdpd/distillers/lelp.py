@@ -58,7 +58,9 @@ def subclass_directions(
         if len(own) < 2:
             continue
         mean[number] = own.mean(0)
-        _, lengths, directions = torch.linalg.svd((own - mean[number]) @ hidden)
+        _, lengths, directions = torch.linalg.svd(
+            (own - mean[number]) @ hidden, full_matrices=False
+        )
         deviations = lengths[:n_subclasses] / len(own) ** 0.5
         there = int((deviations > FLAT * spread).sum())
         # A direction's sign is arbitrary: by this rule it is the same on every machine.
@@ -72,16 +74,13 @@ class LELPDistillation(Distillation):
     """See :class:`LELP`."""
 
     weight: Tensor
-    mean: Tensor
+    offset: Tensor
 
     def __init__(self, distiller: LELP, weight: Tensor, mean: Tensor) -> None:
         super().__init__()
-        self.lambda_kd = distiller.lambda_kd
-        self.temperature = distiller.temperature
-        self.contrast = distiller.contrast
+        self.distiller = distiller
         self.register_buffer("weight", weight.flatten(0, 1).float())
         self.register_buffer("offset", torch.einsum("csd,cd->cs", weight, mean).flatten().float())
-        self.n_subclasses = weight.shape[1]
 
     def phase(self, step: Step) -> Hashable:
         return ()
@@ -89,19 +88,22 @@ class LELPDistillation(Distillation):
     def subclass_logits(self, batch: Batch) -> Tensor:
         """The teacher's logits of all subclasses, ``(n, n_classes * n_subclasses)``."""
         logits = batch["teacher_logits"].detach()
-        seen = batch["teacher_features"].detach() @ self.weight.T - self.get_buffer("offset")
-        within = self.contrast * seen.unflatten(1, (logits.shape[1], self.n_subclasses))
+        seen = batch["teacher_features"].detach() @ self.weight.T - self.offset
+        within = self.distiller.contrast * seen.unflatten(1, (logits.shape[1], -1))
         return (logits[:, :, None] + torch.log_softmax(within, -1)).flatten(1)
 
     def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
-        if not self.lambda_kd:
+        distiller = self.distiller
+        if not distiller.lambda_kd:
             return {}
         assert isinstance(student.head, SubclassHead)
-        scores = student.head.scores(output.features).flatten(1)
         loss = hinton_loss(
-            scores, self.subclass_logits(batch), self.temperature, batch.get("target_weight")
+            student.head.scores(output.features).flatten(1),
+            self.subclass_logits(batch),
+            distiller.temperature,
+            batch.get("target_weight"),
         )
-        return {"lelp": self.lambda_kd * loss}
+        return {"lelp": distiller.lambda_kd * loss}
 
 
 class LELP(Distiller):

@@ -46,7 +46,7 @@ class SubclassHead(nn.Module):
         self.in_features = in_features
         self.out_features = out_features
         self.n_subclasses = n_subclasses
-        self.linear = nn.Linear(in_features, out_features * n_subclasses)
+        self.linear = LinearHead(in_features, out_features * n_subclasses)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -61,12 +61,10 @@ class SubclassHead(nn.Module):
         """Logits: softmax of these is the sum of the subclasses' probabilities."""
         return torch.logsumexp(self.scores(features), -1)
 
-    @torch.no_grad()
     def start_from(self, weight: Tensor, bias: Tensor) -> None:
         """Give each of a class's subclasses an equal part of it."""
-        self.linear.weight.copy_(weight.repeat_interleave(self.n_subclasses, 0))
-        shared = bias - math.log(self.n_subclasses)
-        self.linear.bias.copy_(shared.repeat_interleave(self.n_subclasses))
+        n, shared = self.n_subclasses, bias - math.log(self.n_subclasses)
+        self.linear.start_from(weight.repeat_interleave(n, 0), shared.repeat_interleave(n))
 
 
 class DualHead(nn.Module):
@@ -92,8 +90,8 @@ class DualHead(nn.Module):
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
-        self.for_labels = nn.Linear(in_features, out_features)
-        self.for_teacher = nn.Linear(in_features, out_features)
+        self.for_labels = LinearHead(in_features, out_features)
+        self.for_teacher = LinearHead(in_features, out_features)
         self.register_buffer("share", torch.tensor(0.5))
         self.register_buffer("temperature", torch.tensor(1.0))
 
@@ -108,12 +106,10 @@ class DualHead(nn.Module):
             self.for_labels(features), self.for_teacher(features), self.share, self.temperature
         )
 
-    @torch.no_grad()
     def start_from(self, weight: Tensor, bias: Tensor) -> None:
         """Let both be that classifier."""
-        for linear in (self.for_labels, self.for_teacher):
-            linear.weight.copy_(weight)
-            linear.bias.copy_(bias)
+        self.for_labels.start_from(weight, bias)
+        self.for_teacher.start_from(weight, bias)
 
 
 def mixed(labels: Tensor, teacher: Tensor, share: Tensor, temperature: Tensor) -> Tensor:
@@ -125,7 +121,7 @@ def mixed(labels: Tensor, teacher: Tensor, share: Tensor, temperature: Tensor) -
 
 Head = LinearHead | SubclassHead | DualHead
 HeadMaker = Callable[[int, int], Head]
-HEADS: dict[str, type[LinearHead] | type[SubclassHead] | type[DualHead]] = {
+HEADS: dict[str, type[Head]] = {
     "linear": LinearHead,
     "subclasses": SubclassHead,
     "dual": DualHead,

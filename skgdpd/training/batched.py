@@ -190,7 +190,7 @@ class BatchedAdam:
 
 
 def learning_rates(config: TrainingConfig, n_batches: int) -> list[tuple[float, float]]:
-    """Each step's learning rate, as a share of ``config.lr``, and Adam's first beta."""
+    """Each step's learning rate, as a share of ``config.rate``, and Adam's first beta."""
     dummy = torch.zeros((), requires_grad=True)
     optimizer = torch.optim.Adam([dummy], lr=config.rate)
     make, per = _scheduler(config, n_batches)

@@ -71,7 +71,7 @@ class TrainingConfig:
 
     max_epochs: int
     batch_size: int | str = "auto"
-    lr: float | str = 1e-3
+    lr: float | str = LR
     weight_decay: float = 1e-2
     optimizer: Literal["adamw", "adam"] = "adamw"
     lr_schedule: LearningRateSchedule = "one-cycle"
