@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor
 from torch import Tensor, nn
@@ -146,9 +147,10 @@ class Forest(nn.Module):
         """Rows of ``value``, ``(n, n_trees)``."""
         nodes = self.root.long().expand(x.shape[0], -1)
         for _ in range(self.n_levels):
-            seen = x.gather(1, self.feature[nodes].long())
-            nodes = torch.where(seen <= self.threshold[nodes], nodes + 1, self.right[nodes].long())
-        return self.leaf[nodes].long()
+            seen = x.gather(1, _at(self.feature, nodes).long())
+            goes_left = seen <= _at(self.threshold, nodes)
+            nodes = torch.where(goes_left, nodes + 1, _at(self.right, nodes).long())
+        return _at(self.leaf, nodes).long()
 
     def _means(self, x: Tensor, counted: Tensor) -> Tensor:
         """Of the trees that count, ``(n, n_trees)``, for each row."""
@@ -166,6 +168,11 @@ class Forest(nn.Module):
                 setattr(self, name, own.new_empty(given.shape))
         super()._load_from_state_dict(state_dict, prefix, *args)
         self.n_levels = self._count_levels()
+
+
+def _at(table: Tensor, nodes: Tensor) -> Tensor:
+    """``table[nodes]``, as an operation that graphs of other runtimes have too."""
+    return F.embedding(nodes, table[:, None])[:, :, 0]
 
 
 def _rounded_down(numbers: NDArray[np.float64]) -> NDArray[np.float32]:

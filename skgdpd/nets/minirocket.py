@@ -287,12 +287,14 @@ def _taps(x: Tensor, dilation: int) -> tuple[Tensor, Tensor]:
     """Of series ``(n, c, t)`` minus the sum of the nine taps, and three times each of them."""
     n_timepoints = x.shape[2]
     padded = F.pad(x, (4 * dilation, 4 * dilation))
-    taps = [padded[:, :, j * dilation :][:, :, :n_timepoints] for j in range(N_TAPS)]
+    starts = torch.arange(N_TAPS, device=x.device) * dilation
+    index = starts[:, None] + torch.arange(n_timepoints, device=x.device)
+    taps = padded.index_select(2, index.flatten()).unflatten(2, (N_TAPS, n_timepoints))
     # Sums in the order of sktime's engine, so that both round alike.
     base = -x
     for j in (0, 1, 2, 3, 5, 6, 7, 8):
-        base = base - taps[j]
-    return base, torch.stack([tap + tap + tap for tap in taps], 2)
+        base = base - taps[:, :, j]
+    return base, taps + taps + taps
 
 
 def _long_enough(x: Tensor) -> Tensor:

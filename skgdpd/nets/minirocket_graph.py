@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .minirocket import HEAVY_TAPS, N_KERNELS, MiniRocket, _long_enough, _paddings, _taps
+from .minirocket import HEAVY_TAPS, N_KERNELS, N_TAPS, MiniRocket, _long_enough, _paddings, _taps
 
 AT_ONCE = 8
 """Biases compared in one operation: few enough for the memory, enough for a small graph."""
@@ -27,7 +27,8 @@ class MiniRocketGraph(nn.Module):
         super().__init__()
         self.dilations = transform.dilations
         self.n_channels = transform.n_channels
-        self.channels = [[slot.tolist() for slot in own.T] for own in transform.channels.cpu()]
+        self.channels = transform.channels.cpu().transpose(1, 2)
+        self.heavy = torch.from_numpy(HEAVY_TAPS).T
         biases = transform.biases.split([N_KERNELS * count for count in transform.n_biases])
         self.biases = [part.view(N_KERNELS, -1) for part in biases]
         self.whole = [[False] * N_KERNELS for _ in self.dilations]
@@ -48,11 +49,12 @@ class MiniRocketGraph(nn.Module):
     def _convolve(self, x: Tensor, i: int, dilation: int) -> Tensor:
         # The channel after the last is what a kernel with fewer channels than others adds.
         base, tripled = _taps(torch.cat([x, torch.zeros_like(x[:, :1])], 1), dilation)
+        tripled = tripled.flatten(1, 2)
         total: Tensor | None = None
         for slot in self.channels[i]:
-            output = base[:, slot]
-            for j in range(3):
-                output = output + tripled[:, slot, HEAVY_TAPS[:, j].tolist()]
+            output = base.index_select(1, slot)
+            for heavy in self.heavy:
+                output = output + tripled.index_select(1, slot * N_TAPS + heavy)
             total = output if total is None else total + output
         assert total is not None
         return total
@@ -61,11 +63,13 @@ class MiniRocketGraph(nn.Module):
         n_timepoints = output.shape[2]
         inner = slice(margin, -margin) if n_timepoints > 2 * margin else slice(None)
         whole = torch.tensor(self.whole[i])[:, None]
-        shares = []
+        everywhere, inside = [], []
         for biases in self.biases[i].split(AT_ONCE, 1):
             above = (output[:, :, None] > biases[:, :, None]).to(output.dtype)
-            inside = above[:, :, :, inner]
-            shares.append(
-                torch.where(whole, above.sum(3) / n_timepoints, inside.sum(3) / inside.shape[3])
-            )
-        return torch.cat(shares, 2).flatten(1)
+            everywhere.append(above.sum(3))
+            inside.append(above[:, :, :, inner].sum(3))
+        n_inside = len(range(n_timepoints)[inner])
+        shares = torch.where(
+            whole, torch.cat(everywhere, 2) / n_timepoints, torch.cat(inside, 2) / n_inside
+        )
+        return shares.flatten(1)

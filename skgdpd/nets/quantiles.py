@@ -10,7 +10,7 @@ series classification", Data Mining and Knowledge Discovery, 2024, arXiv 2308.00
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,8 @@ SMOOTHED = 5
 """First differences over which a moving mean is taken."""
 MIN_POINTS = 3
 """For second differences."""
+LEAST_FILLED = 0.9
+"""Share of points that an interval has at least, among those that are sorted together."""
 MAX_FEATURES = 20_000
 """Above, fewer quantiles of each interval are taken: a forest draws a tenth of them anyway."""
 
@@ -45,56 +47,122 @@ def dyadic_intervals(n: int, depth: int = DEPTH) -> list[tuple[int, int]]:
     return list(dict.fromkeys(found))
 
 
+def n_quantiles(length: int, points_per_quantile: int) -> int:
+    """Of an interval: the extremes and what lies evenly between them, or the median alone."""
+    return 1 + (length - 1) // points_per_quantile
+
+
+class Interval(NamedTuple):
+    """A part of a representation, and where its features are.
+
+    Attributes
+    ----------
+    start, stop : int
+        In the representations laid end to end.
+    first : int
+        Number of the first of its features.
+    """
+
+    start: int
+    stop: int
+    first: int
+
+    @property
+    def length(self) -> int:
+        """Points."""
+        return self.stop - self.start
+
+
 class Quantiles(nn.Module):
-    """Those of intervals of one length, minus the interval's mean every second one.
+    """Those of intervals of about one length, minus the interval's mean every second one.
 
     Parameters
     ----------
-    starts : list of int
-        Of the intervals.
-    length : int
-        Of each.
+    intervals : list of Interval
+        Whose.
     points_per_quantile : int
-        Of ``1 + (length - 1) // points_per_quantile`` quantiles, the extremes and what lies evenly
-        between them, or the median alone.
+        See :func:`n_quantiles`. First come an interval's that are as they are, then those less
+        the mean.
+    beyond : int
+        Number of the point that stands for none, infinite.
     """
 
     index: Tensor
+    there: Tensor
+    length: Tensor
+    own: Tensor
     below: Tensor
+    above: Tensor
     share: Tensor
+    shifted: Tensor
 
-    def __init__(self, starts: list[int], length: int, points_per_quantile: int) -> None:
+    def __init__(self, intervals: list[Interval], points_per_quantile: int, beyond: int) -> None:
         super().__init__()
-        count = 1 + (length - 1) // points_per_quantile
-        steps = torch.arange(count, dtype=torch.float64)
-        position = steps * (length - 1) / (count - 1) if count > 1 else steps + (length - 1) / 2
-        below = position.long().clamp(max=max(length - 2, 0))
-        index = torch.tensor(starts)[:, None] + torch.arange(length)
-        self.register_buffer("index", index, persistent=False)
-        self.register_buffer("below", below, persistent=False)
-        self.register_buffer("share", position - below, persistent=False)
-        self.n_features = len(starts) * count
+        longest = max(own.length for own in intervals)
+        length = torch.tensor([own.length for own in intervals])
+        there = torch.arange(longest) < length[:, None]
+        index = torch.tensor([own.start for own in intervals])[:, None] + torch.arange(longest)
+        features = [
+            _features_of(own, number, number * longest, points_per_quantile)
+            for number, own in enumerate(intervals)
+        ]
+        buffers = {name: torch.cat([own[name] for own in features]) for name in features[0]}
+        self.places = buffers.pop("places")
+        """Numbers of the features."""
+        buffers["index"] = torch.where(there, index, beyond).flatten()
+        buffers |= {"there": there, "length": length.double()}
+        for name, value in buffers.items():
+            self.register_buffer(name, value, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features ``(n, c, n_features)`` of series ``(n, c, t)``."""
-        values = x[:, :, self.index]
-        ordered = values.sort(3).values
-        low = ordered[:, :, :, self.below]
-        high = ordered[:, :, :, (self.below + 1).clamp(max=values.shape[3] - 1)]
-        found = low + (high - low) * self.share
-        shifted = found[:, :, :, 1::2] - values.mean(3, keepdim=True)
-        return torch.cat([found[:, :, :, ::2], shifted], 3).flatten(2)
+        """Features ``(n, c, n_features)`` of all that there is, ``(n, c, t)``."""
+        values = x.index_select(2, self.index).unflatten(2, self.there.shape)
+        ordered = values.sort(3).values.flatten(2)
+        low, high = (ordered.index_select(2, place) for place in (self.below, self.above))
+        mean = torch.where(self.there, values, torch.zeros_like(values)).sum(3) / self.length
+        return low + (high - low) * self.share - mean.index_select(2, self.own) * self.shifted
 
 
-def quantiles_by_length(n: int, points_per_quantile: int = POINTS_PER_QUANTILE) -> list[Quantiles]:
-    """Those of ``n`` points' intervals, by their length, the longest first."""
-    by_length: dict[int, list[int]] = {}
-    for start, stop in dyadic_intervals(n):
-        by_length.setdefault(stop - start, []).append(start)
-    return [
-        Quantiles(by_length[length], length, points_per_quantile)
-        for length in sorted(by_length, reverse=True)
-    ]
+def _features_of(
+    interval: Interval, number: int, offset: int, points_per_quantile: int
+) -> dict[str, Tensor]:
+    """Which ordered points, and which mean, an interval's features are made of."""
+    n = interval.length
+    count = n_quantiles(n, points_per_quantile)
+    steps = torch.arange(count, dtype=torch.float64)
+    position = steps * (n - 1) / (count - 1) if count > 1 else steps + (n - 1) / 2
+    below = position.long().clamp(max=max(n - 2, 0))
+    is_shifted = torch.arange(count) % 2
+    return {
+        "own": torch.full((count,), number),
+        "below": offset + below,
+        "above": offset + (below + 1).clamp(max=n - 1),
+        "share": position - below,
+        "shifted": is_shifted.double(),
+        "places": interval.first + is_shifted.argsort(stable=True).argsort(),
+    }
+
+
+def placed_intervals(sizes: list[int], points_per_quantile: int) -> list[Interval]:
+    """Those of representations of some sizes, one after the other, of each the longest first."""
+    found = []
+    start = first = 0
+    for size in sizes:
+        for a, b in sorted(dyadic_intervals(size), key=lambda bounds: bounds[0] - bounds[1]):
+            found.append(Interval(start + a, start + b, first))
+            first += n_quantiles(b - a, points_per_quantile)
+        start += size
+    return found
+
+
+def by_length(intervals: list[Interval]) -> list[list[Interval]]:
+    """Groups in which none is much shorter than the longest: they are sorted together, padded."""
+    groups: list[list[Interval]] = []
+    for own in sorted(intervals, key=lambda interval: -interval.length):
+        if not groups or own.length < LEAST_FILLED * groups[-1][0].length:
+            groups.append([])
+        groups[-1].append(own)
+    return groups
 
 
 def representations(x: Tensor) -> list[Tensor]:
@@ -122,18 +190,25 @@ class IntervalQuantiles(nn.Module):
         Number of features, those of the first channel first.
     """
 
+    order: Tensor
+
     def __init__(self, n_channels: int, n_timepoints: int) -> None:
         super().__init__()
         self.n_channels = n_channels
         self.n_timepoints = t = max(n_timepoints, MIN_POINTS)
+        sizes = [t, t - 1, t - 2, t // 2 + 1]
         points = POINTS_PER_QUANTILE
         while True:
-            parts = [quantiles_by_length(n, points) for n in (t, t - 1, t - 2, t // 2 + 1)]
-            self.n_features = n_channels * sum(own.n_features for part in parts for own in part)
+            intervals = placed_intervals(sizes, points)
+            last = intervals[-1]
+            self.n_features = n_channels * (last.first + n_quantiles(last.length, points))
             if self.n_features <= MAX_FEATURES or points >= t:
                 break
             points *= 2
-        self.parts = nn.ModuleList(nn.ModuleList(part) for part in parts)
+        groups = by_length(intervals)
+        self.groups = nn.ModuleList(Quantiles(group, points, sum(sizes)) for group in groups)
+        places = torch.cat([cast(Quantiles, group).places for group in self.groups])
+        self.register_buffer("order", places.argsort(), persistent=False)
 
     @torch.no_grad()
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -149,12 +224,9 @@ class IntervalQuantiles(nn.Module):
     def _features(self, x: Tensor) -> Tensor:
         # In double precision, so that in every batch and runtime trees see the same single one.
         seen = representations(_stretched(x.double(), self.n_timepoints))
-        found = [
-            own(series)
-            for series, part in zip(seen, self.parts, strict=True)
-            for own in cast(nn.ModuleList, part)
-        ]
-        return torch.cat(found, 2).flatten(1).to(x.dtype)
+        everything = F.pad(torch.cat(seen, 2), (0, 1), value=torch.inf)
+        found = torch.cat([group(everything) for group in self.groups], 2)
+        return found.index_select(2, self.order).flatten(1).to(x.dtype)
 
 
 def _stretched(x: Tensor, n_timepoints: int) -> Tensor:

@@ -19,7 +19,7 @@ from .rocket import AT_ONCE, Head, Rocket, in_parts
 
 MAX_ROWS = 4096
 """Rows that the trees are grown on."""
-SORTED_AT_ONCE = 1 << 21
+SORTED_AT_ONCE = 1 << 18
 """Numbers of series whose intervals are sorted at once."""
 NOISE = 1e-5
 """Of the largest value of a channel: features that differ by less differ by rounding."""

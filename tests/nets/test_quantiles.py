@@ -7,11 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skgdpd.nets.quantiles import (
+    LEAST_FILLED,
     MAX_FEATURES,
+    POINTS_PER_QUANTILE,
+    Interval,
     IntervalQuantiles,
     Quantiles,
+    by_length,
     dyadic_intervals,
-    representations,
+    n_quantiles,
+    placed_intervals,
 )
 
 
@@ -19,13 +24,18 @@ def series(n=4, c=1, t=40, seed=0):
     return torch.randn(n, c, t, generator=torch.Generator().manual_seed(seed))
 
 
+def count_of(interval):
+    return n_quantiles(interval.length, POINTS_PER_QUANTILE)
+
+
 def parts(transform, x):
     """Features of the series, its first and second differences and its spectrum."""
-    seen = representations(x.double())
-    return [
-        torch.cat([own(values) for own in part], 2)
-        for values, part in zip(seen, transform.parts, strict=True)
+    t = transform.n_timepoints
+    sizes = [
+        sum(map(count_of, placed_intervals([size], POINTS_PER_QUANTILE)))
+        for size in (t, t - 1, t - 2, t // 2 + 1)
     ]
+    return transform(x).split(sizes, 1)
 
 
 @settings(max_examples=40, deadline=None)
@@ -47,22 +57,46 @@ def test_six_levels_have_63_intervals_and_57_between():
 @pytest.mark.parametrize("length", [1, 2, 4, 5, 9, 16, 17, 100])
 def test_quantiles_are_numpys_and_every_second_is_less_the_mean(length):
     x = series(3, 2, length + 3)
-    found = Quantiles([0, 2], length, 4)(x).unflatten(2, (2, -1))
-    count = 1 + (length - 1) // 4
-    at = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
-    order = [*range(0, count, 2), *range(1, count, 2)]
-    for i, start in enumerate((0, 2)):
-        own = x[:, :, start : start + length].double().numpy()
+    first = 0
+    intervals = []
+    for start, own_length in ((0, length), (2, max(length - 1, 1)), (3, length)):
+        intervals.append(Interval(start, start + own_length, first))
+        first += count_of(intervals[-1])
+    part = Quantiles(intervals, POINTS_PER_QUANTILE, beyond=length + 3)
+    found = part(torch.nn.functional.pad(x.double(), (0, 1), value=torch.inf))
+    found = found[:, :, part.places.argsort()]
+    assert found.shape[2] == first
+    for interval in intervals:
+        count = count_of(interval)
+        at = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
+        order = [*range(0, count, 2), *range(1, count, 2)]
+        own = x[:, :, interval.start : interval.stop].double().numpy()
         expected = np.moveaxis(np.quantile(own, at, axis=2), 0, 2)
         expected[:, :, 1::2] -= own.mean(2, keepdims=True)
-        np.testing.assert_allclose(found[:, :, i], expected[:, :, order], atol=1e-6)
+        place = slice(interval.first, interval.first + count)
+        np.testing.assert_allclose(found[:, :, place], expected[:, :, order], atol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=4), st.sampled_from([4, 8]))
+def test_all_intervals_are_in_one_group_and_their_features_in_one_place(sizes, points):
+    intervals = placed_intervals(sizes, points)
+    groups = by_length(intervals)
+    assert sorted(own for group in groups for own in group) == sorted(intervals)
+    for group in groups:
+        assert min(own.length for own in group) >= LEAST_FILLED * group[0].length
+    places = torch.cat([Quantiles(group, points, sum(sizes)).places for group in groups])
+    assert sorted(places.tolist()) == list(range(len(places)))
+    assert len(dyadic_intervals(sizes[-1])) == sum(
+        own.start >= sum(sizes[:-1]) for own in intervals
+    )
 
 
 def test_of_a_line_all_is_known():
     line = torch.arange(33.0)[None, None]
     transform = IntervalQuantiles(1, 33)
     values, first, second, spectrum = parts(transform, line)
-    np.testing.assert_allclose(values[0, 0, :9], [0, 8, 16, 24, 32, -12, -4, 4, 12])
+    np.testing.assert_allclose(values[0, :9], [0, 8, 16, 24, 32, -12, -4, 4, 12])
     slopes = {round(float(value), 6) for value in first.flatten()}
     assert slopes == {0.0, 1.0}
     assert (second == 0).all()
@@ -75,11 +109,12 @@ def test_a_level_is_seen_by_the_values_and_the_spectrums_origin_only():
     plain, raised = parts(transform, x), parts(transform, x + 3)
     for i in (1, 2):
         np.testing.assert_allclose(plain[i], raised[i], atol=1e-5)
-    for own in transform.parts[0]:
-        a, b = (own(values).unflatten(2, (len(own.index), -1)) for values in (x, x + 3))
-        n_plain = (a.shape[3] + 1) // 2
-        np.testing.assert_allclose(b[..., :n_plain] - a[..., :n_plain], 3, atol=1e-5)
-        np.testing.assert_allclose(b[..., n_plain:], a[..., n_plain:], atol=1e-5)
+    for own in placed_intervals([40], POINTS_PER_QUANTILE):
+        change = raised[0] - plain[0]
+        count = count_of(own)
+        middle = own.first + (count + 1) // 2
+        np.testing.assert_allclose(change[:, own.first : middle], 3, atol=1e-5)
+        np.testing.assert_allclose(change[:, middle : own.first + count], 0, atol=1e-5)
 
 
 @settings(max_examples=20, deadline=None)
