@@ -39,7 +39,7 @@ NUMBA_PAYS = 4e9
 1.5 s to load it."""
 CHUNK = {"cpu": 1 << 19, "cuda": 1 << 26}
 """Numbers of a convolution held at once: on a CPU those that fit its cache."""
-AT_ONCE = 1 << 17
+AT_ONCE = 1 << 18
 """Comparisons made in one operation; more are made bias by bias, which needs less memory."""
 
 
@@ -113,8 +113,10 @@ class MiniRocket(nn.Module):
         shape = (len(self.dilations), N_KERNELS, slots)
         self.biases: Tensor
         self.channels: Tensor
+        self.heavy: Tensor
         self.register_buffer("biases", torch.zeros(self.n_features))
         self.register_buffer("channels", torch.zeros(shape, dtype=torch.int64))
+        self.register_buffer("heavy", torch.from_numpy(HEAVY_TAPS.T.copy()), persistent=False)
 
     def fit(self, x: Tensor, lengths: Tensor | None, seed: int) -> MiniRocket:
         """Draw channels, and biases from training series.
@@ -198,9 +200,10 @@ class MiniRocket(nn.Module):
     def _in_torch(self, x: Tensor) -> Tensor:
         parts = []
         for biases, i, dilation in self._biases_by_dilation():
+            taps = _taps(x, dilation)
             out = x.new_empty(len(x), *biases.shape)
             for kernels, whole in _paddings(i):
-                output = self._convolve(x, i, dilation, kernels)
+                output = self._convolve(taps, i, kernels)
                 margin = 4 * dilation
                 # A series too short for any output without padding is padded after all.
                 if not whole and x.shape[2] > 2 * margin:
@@ -214,15 +217,17 @@ class MiniRocket(nn.Module):
         for i, (part, dilation) in enumerate(zip(parts, self.dilations, strict=True)):
             yield part.view(N_KERNELS, -1), i, dilation
 
-    def _convolve(self, x: Tensor, i: int, dilation: int, kernels: NDArray[Any]) -> Tensor:
-        """Outputs ``(n, len(kernels), t)`` of some kernels at the i-th dilation, zero-padded."""
-        base, tripled = _taps(x, dilation)
-        heavy = HEAVY_TAPS[kernels]
+    def _convolve(self, taps: tuple[Tensor, Tensor], i: int, kernels: slice) -> Tensor:
+        """Outputs ``(n, n_kernels, t)`` of some kernels at the i-th dilation, zero-padded."""
+        base, tripled = taps
         if self.n_channels == 1:
             terms = tripled[:, 0]
-            return base + terms[:, heavy[:, 0]] + terms[:, heavy[:, 1]] + terms[:, heavy[:, 2]]
-        total = x.new_zeros(len(x), len(kernels), x.shape[2])
-        for used, own in self._slots(i, kernels):
+            first, second, third = (terms.index_select(1, tap) for tap in self.heavy[:, kernels])
+            return base + first + second + third
+        numbers = np.arange(N_KERNELS)[kernels]
+        heavy = HEAVY_TAPS[numbers]
+        total = base.new_zeros(len(base), len(numbers), base.shape[2])
+        for used, own in self._slots(i, numbers):
             output = base[:, own]
             for j in range(3):
                 output = output + tripled[:, own, heavy[used, j]]
@@ -267,8 +272,8 @@ def _counts_above(output: Tensor, biases: Tensor) -> Tensor:
     n, k, n_timepoints = output.shape
     ones = output.new_ones(n_timepoints)
     if output.numel() * biases.shape[1] <= AT_ONCE:
-        above = (output[:, :, None] > biases[:, :, None]).to(output.dtype)
-        return above @ ones
+        above = output.new_empty(n, k, biases.shape[1], n_timepoints)
+        return torch.gt(output[:, :, None], biases[:, :, None], out=above) @ ones
     counts = output.new_empty(n, k, biases.shape[1])
     above = torch.empty_like(output)
     for q, bias in enumerate(biases.unbind(1)):
@@ -277,10 +282,9 @@ def _counts_above(output: Tensor, biases: Tensor) -> Tensor:
     return counts
 
 
-def _paddings(i: int) -> tuple[tuple[NDArray[Any], bool], ...]:
+def _paddings(i: int) -> tuple[tuple[slice, bool], ...]:
     """Kernels whose whole padded output counts at the i-th dilation, and the others."""
-    kernels = np.arange(N_KERNELS)
-    return (kernels[i % 2 :: 2], True), (kernels[1 - i % 2 :: 2], False)
+    return (slice(i % 2, None, 2), True), (slice(1 - i % 2, None, 2), False)
 
 
 def _taps(x: Tensor, dilation: int) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .minirocket import HEAVY_TAPS, N_KERNELS, N_TAPS, MiniRocket, _long_enough, _paddings, _taps
+from .minirocket import N_KERNELS, N_TAPS, MiniRocket, _long_enough, _paddings, _taps
 
 AT_ONCE = 8
 """Biases compared in one operation: few enough for the memory, enough for a small graph."""
@@ -28,14 +28,13 @@ class MiniRocketGraph(nn.Module):
         self.dilations = transform.dilations
         self.n_channels = transform.n_channels
         self.channels = transform.channels.cpu().transpose(1, 2)
-        self.heavy = torch.from_numpy(HEAVY_TAPS).T
+        self.heavy = transform.heavy.cpu()
         biases = transform.biases.split([N_KERNELS * count for count in transform.n_biases])
         self.biases = [part.view(N_KERNELS, -1) for part in biases]
-        self.whole = [[False] * N_KERNELS for _ in self.dilations]
-        for i, kinds in enumerate(self.whole):
+        self.whole = torch.zeros(len(self.dilations), N_KERNELS, 1, dtype=torch.bool)
+        for i, own in enumerate(self.whole):
             for kernels, whole in _paddings(i):
-                for kernel in kernels:
-                    kinds[kernel] = whole
+                own[kernels] = whole
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Features ``(n, n_features)`` of series ``(n, n_channels, n_timepoints)``."""
@@ -62,7 +61,6 @@ class MiniRocketGraph(nn.Module):
     def _shares(self, output: Tensor, i: int, margin: int) -> Tensor:
         n_timepoints = output.shape[2]
         inner = slice(margin, -margin) if n_timepoints > 2 * margin else slice(None)
-        whole = torch.tensor(self.whole[i])[:, None]
         everywhere, inside = [], []
         for biases in self.biases[i].split(AT_ONCE, 1):
             above = (output[:, :, None] > biases[:, :, None]).to(output.dtype)
@@ -70,6 +68,6 @@ class MiniRocketGraph(nn.Module):
             inside.append(above[:, :, :, inner].sum(3))
         n_inside = len(range(n_timepoints)[inner])
         shares = torch.where(
-            whole, torch.cat(everywhere, 2) / n_timepoints, torch.cat(inside, 2) / n_inside
+            self.whole[i], torch.cat(everywhere, 2) / n_timepoints, torch.cat(inside, 2) / n_inside
         )
         return shares.flatten(1)
