@@ -14,7 +14,16 @@ from .._extras import require
 from ..plotting import CriticalDifferenceDisplay, EarlinessDisplay
 from .statistics import compare, wins_draws_losses
 from .store import Record, Store
-from .tables import LESS_IS_BETTER, METRICS, Results, by_problem, label, markdown, overview
+from .tables import (
+    LESS_IS_BETTER,
+    METRICS,
+    Results,
+    by_problem,
+    drawn_names,
+    label,
+    markdown,
+    overview,
+)
 
 OVERVIEW = (
     "accuracy", "auc_prc", "log_loss", "calibration_error", "agreement", "kl", "fit", "predict",
@@ -136,8 +145,12 @@ def _comparison(
         gap = float((scores[reference] - scores[name]).mean())
         rows.append([name, *map(str, counts), f"{gap:+.3f}", f"{p:.3g}"])
     text = [f"## {reference} against the others, {METRICS[metric]}", "", markdown(rows)]
+    drawn = drawn_names(found.names)
     display = CriticalDifferenceDisplay.from_results(
-        found.names, found.ranks.tolist(), groups=found.groups, n_problems=found.n_problems
+        [drawn[name] for name in found.names],
+        found.ranks.tolist(),
+        groups=[[drawn[name] for name in group] for group in found.groups],
+        n_problems=found.n_problems,
     )
     name = f"critical-difference-{metric}.png"
     _save(display, folder / name)
@@ -155,13 +168,13 @@ def _curves(results: Results, methods: Sequence[str], metric: str, folder: Path)
         if len(levels) < 2 or not shared:
             continue
         scores = {
-            method: [
+            name: [
                 results.means(
                     method, [(data, level, normalize, setting) for data in shared], metric
                 ).mean()
                 for level in levels
             ]
-            for method in methods
+            for method, name in drawn_names(methods).items()
         }
         display = EarlinessDisplay.from_results(levels, scores, score_name=METRICS[metric])
         display.ax_.set_title(

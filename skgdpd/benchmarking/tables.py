@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,13 @@ def label(cell: Cell) -> str:
     """How a cell's method is called in tables."""
     protocol = "" if cell.protocol == "default" else f" ({cell.protocol})"
     return f"{cell.method}{', searched' if cell.search else ''}{protocol}"
+
+
+def drawn_names(methods: Sequence[str]) -> dict[str, str]:
+    """What methods are called in pictures: classes without their modules, if that is clear."""
+    short = {name: re.sub(r"^(\w+\.)+", "", name) for name in methods}
+    counts = Counter(short.values())
+    return {name: own if counts[own] == 1 else name for name, own in short.items()}
 
 
 @dataclass

@@ -20,7 +20,7 @@ from skgdpd.benchmarking.report import write_report
 from skgdpd.benchmarking.run import run
 from skgdpd.benchmarking.scenario import load_data, make_scenario
 from skgdpd.benchmarking.store import Record, Store
-from skgdpd.benchmarking.tables import Results, by_problem, markdown, overview
+from skgdpd.benchmarking.tables import Results, by_problem, drawn_names, markdown, overview
 from skgdpd.datasets import make_bumps
 
 
@@ -234,6 +234,15 @@ def test_tables_compare_on_shared_problems_only():
     losses = by_problem(results, ["a", "b"], "log_loss")
     assert losses[1][-1].startswith("**0.15")
     assert markdown(table).splitlines()[1] == "|---|---|---|---|---|---|"
+
+
+def test_pictures_name_classes_without_their_modules_unless_two_are_alike():
+    assert drawn_names(["base:rocket", "aeon.x.QUANT", "a.C, searched", "b.C, searched"]) == {
+        "base:rocket": "base:rocket",
+        "aeon.x.QUANT": "QUANT",
+        "a.C, searched": "a.C, searched",
+        "b.C, searched": "b.C, searched",
+    }
 
 
 def test_a_report_has_tables_pictures_and_every_row(tmp_path, capsys):
