@@ -33,6 +33,7 @@ OF_TEACHERS = (*OF_COUNTS, "FaceFour", "GunPoint", "Plane")
 OF_STUDENTS = (*OF_TEACHERS, "ECG200", "PowerCons", "RacketSports", "Trace")
 STUDENTS = {
     "lstm1-8": ("base:lstm1-8", "hinton:lstm1-8:rocket"),
+    "lstm2-32": ("base:lstm2-32", "hinton:lstm2-32:rocket"),
     "fcn24": ("base:fcn24", "hinton:fcn24:rocket"),
     "fcn": ("base:fcn", "hinton:fcn:rocket"),
     "rocket": ("base:rocket", "hinton:rocket"),
