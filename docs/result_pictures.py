@@ -207,9 +207,10 @@ def small_students(scores: Scores, folder: Path) -> Any:
     ax.annotate(
         "MiniRocket + ridge",
         (milliseconds, value),
-        (8, -4),
+        (-8, -4),
         textcoords="offset points",
         fontsize="small",
+        ha="right",
     )
     print(f"| MiniRocket + ridge | | {milliseconds:.2f} | | {value:.3f} | | |")
     ax.plot([], [], "o", color="0.4", markerfacecolor="white", label="labels only")

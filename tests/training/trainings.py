@@ -121,8 +121,7 @@ def outcome(
     valid = make_rows(9, seed=1, lengths=lengths).to(device)
     settings = {"max_epochs": 6, "batch_size": 8, "averaging_epochs": 0.5, "lr": 0.01, **changes}
     config = TrainingConfig(**settings)
-    net = make_student(backbone, rows) if student is None else student()
-    net = net.to(device)
+    net = (make_student(backbone, rows) if student is None else student()).to(device)
     with isolated_random_state(0, device):
         rows, valid = fit_fixed_part(net, rows, 0), add_fixed_part(net, valid)
     objective = make_objective(distiller, net, rows, config.max_epochs)
