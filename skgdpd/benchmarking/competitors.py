@@ -17,7 +17,7 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from .._extras import require
 from .._truncation import prefix_length
-from .._views import interpolate, resample
+from .._views import Normalizer, interpolate, resample
 from .cells import Cell
 from .controls import CONTROLS
 
@@ -93,8 +93,7 @@ class CompetitorModel:
         views = interpolate(X[:, :, : self.length].astype(np.float32), None)
         views = np.nan_to_num(views)  # a channel with no value at all
         if self.normalize == "prefix":
-            deviation = views.std(2, keepdims=True)
-            views = (views - views.mean(2, keepdims=True)) / np.where(deviation, deviation, 1)
+            views = Normalizer("prefix")(views)
         return resample(views, self.min_length) if self.length < self.min_length else views
 
 

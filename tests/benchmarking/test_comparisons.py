@@ -105,6 +105,20 @@ def test_competitors_see_no_future(folder, method, normalize):
         assert not np.allclose(moved, expected, atol=1e-4)
 
 
+def test_rounding_tells_competitors_nothing_of_the_level_that_normalisation_takes_away():
+    # Sums in single precision leave a mean of some 1e-6, the larger the higher the level was: a
+    # forest on spectra finds it.
+    X = np.random.default_rng(0).integers(-999, 999, (40, 1, 28)) / 1024
+    seen = []
+    for level in (0, 64):
+        model = make_competitor(Cell("Levels", "logistic", 1.0, "prefix"))
+        model.clf = SimpleNamespace(fit=lambda views, numbers: seen.append(views.astype(float)))
+        model.fit(X + level, np.arange(40) % 2, None)
+    low, high = seen
+    np.testing.assert_allclose(high.mean(2), 0, atol=1e-7)
+    np.testing.assert_allclose(low, high, rtol=0, atol=3e-7)
+
+
 def test_a_dotted_name_is_a_competitor(folder):
     cell = Cell("Bumps", "sklearn.neighbors.KNeighborsClassifier", 0.9)
     record = run_cell(cell, folder, None, "cpu")
