@@ -16,8 +16,10 @@ Floats = NDArray[np.float64]
 def macro_auc_prc(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None = None) -> float:
     """Area under the precision-recall curve by the trapezoid rule, mean over classes.
 
-    The measure of the GDPD paper. Linear interpolation between points of the curve is a little
-    optimistic; :func:`macro_average_precision` is not.
+    The measure of the GDPD paper. Linear interpolation between points of the curve is optimistic
+    where scores are tied: a share p of a class, and one score for all, give (1 + p) / 2.
+    :func:`macro_average_precision` gives p. So compare both where a classifier answers with
+    certainties or in few steps.
 
     Parameters
     ----------

@@ -81,6 +81,16 @@ def ece_by_loop(y, proba, n_bins):
 
 
 @settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(2, 30), min_size=2, max_size=5))
+def test_one_answer_for_all_is_worth_more_by_trapezoids(sizes):
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    same = np.full((len(y), len(sizes)), 1 / len(sizes))
+    share = np.bincount(y) / len(y)
+    assert macro_average_precision(y, same) == pytest.approx(share.mean())
+    assert macro_auc_prc(y, same) == pytest.approx((1 + share).mean() / 2)
+
+
+@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10**6), st.integers(2, 5), st.sampled_from([None, 1]))
 def test_auc_prc_is_the_area_by_trapezoids_over_all_thresholds(seed, n_classes, decimals):
     y, proba = random_case(seed, 40, n_classes, decimals)

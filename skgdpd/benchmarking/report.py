@@ -26,7 +26,8 @@ from .tables import (
 )
 
 OVERVIEW = (
-    "accuracy", "auc_prc", "log_loss", "calibration_error", "agreement", "kl", "fit", "predict",
+    "accuracy", "auc_prc", "average_precision", "log_loss", "calibration_error", "agreement", "kl",
+    "fit", "predict",
 )  # fmt: skip
 
 
