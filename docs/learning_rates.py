@@ -2,6 +2,7 @@
 
     python docs/learning_rates.py FOLDER CBF Coffee ... --rates 1e-3 3e-4 1e-4
     python docs/learning_rates.py FOLDER Crop Wafer ... --rates 1e-3 3e-4 1e-4 --labelled 8
+    python docs/learning_rates.py FOLDER Wafer ... --student fcn24 --teacher rocket --epochs 60 200
 
 A third of each training part is labelled, a third are recordings, and a third is scored; with
 ``--labelled``, so many series of each class are labelled, and the rest of two thirds, up to 500,
@@ -12,6 +13,7 @@ the recordings' labels.
 
 import argparse
 import warnings
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,18 +48,21 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("sets", nargs="+")
     parser.add_argument("--student", default="rocket-quant")
+    parser.add_argument("--teacher", help="the student's own architecture by default")
+    parser.add_argument("--epochs", nargs="+", type=int, default=[60])
     parser.add_argument("--rates", nargs="+", type=float, default=[1e-3, 3e-4, 1e-4])
     parser.add_argument("--earliness", type=float, default=0.2)
+    parser.add_argument("--normalize", nargs="+", default=["train", "prefix"])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--labelled", type=int, help="of each class; a third by default")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    found: dict[tuple[str, float], list[Any]] = {}
+    found: dict[tuple[str, float, int], list[Any]] = {}
     for name in options.sets:
         parts = load_file(options.folder / f"{name}.npz")
         for seed in range(options.seeds):
             rows = divide(parts.y, seed, options.labelled)
-            for normalize in ("train", "prefix"):
+            for normalize in options.normalize:
                 own = {
                     "student": options.student,
                     "earliness": options.earliness,
@@ -65,13 +70,15 @@ def main() -> None:
                     "missing": "interpolate",
                     "random_state": seed,
                 }
-                for rate in options.rates:
-                    for kind, scores in compare(parts, rows, own | {"lr": rate}).items():
-                        found.setdefault((kind, rate), []).append(scores)
+                for rate, epochs in product(options.rates, options.epochs):
+                    tried = own | {"lr": rate, "max_epochs": epochs}
+                    for kind, scores in compare(parts, rows, tried, options.teacher).items():
+                        found.setdefault((kind, rate, epochs), []).append(scores)
         print(name, flush=True)
-    print(f"\n| student | rate | {' | '.join(SHOWN)} |\n|{'---|' * (2 + len(SHOWN))}")
-    for (kind, rate), scores in sorted(found.items()):
-        print(f"| {kind} | {rate:g} | {' | '.join(f'{v:.3f}' for v in np.mean(scores, 0))} |")
+    print(f"\n| student | rate | epochs | {' | '.join(SHOWN)} |\n|{'---|' * (3 + len(SHOWN))}")
+    for (kind, rate, epochs), scores in sorted(found.items()):
+        means = " | ".join(f"{v:.3f}" for v in np.mean(scores, 0))
+        print(f"| {kind} | {rate:g} | {epochs} | {means} |")
 
 
 def divide(y: Numbers, seed: int, n_labelled: int | None) -> Division:
@@ -90,12 +97,14 @@ def divide(y: Numbers, seed: int, n_labelled: int | None) -> Division:
     return Division(rest[is_labelled], rest[~is_labelled][:MOST_RECORDED], scored)
 
 
-def compare(parts: TrainTest, rows: Division, settings: dict[str, Any]) -> dict[str, list[float]]:
+def compare(
+    parts: TrainTest, rows: Division, settings: dict[str, Any], teacher: str | None
+) -> dict[str, list[float]]:
     """Scores of the three students."""
     labelled, recorded, held = rows
     known = np.concatenate([labelled, recorded])
     alone, ceiling = PrefixClassifier(**settings), PrefixClassifier(**settings)
-    taught = DistilledPrefixClassifier(Hinton(), **settings)
+    taught = DistilledPrefixClassifier(Hinton(), teacher=teacher, **settings)
     alone.fit(parts.X[labelled], parts.y[labelled])
     taught.fit(parts.X[labelled], parts.y[labelled], X_unlabeled=parts.X[recorded])
     ceiling.fit(parts.X[known], parts.y[known])
