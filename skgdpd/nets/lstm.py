@@ -5,6 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+RATES = {16: 0.03, 32: 0.01}
+"""Learning rates by the most units that want them; more units, trained so fast, gain on first
+parts and lose on long series."""
+USUAL_RATE = 1e-3
+
 
 class LSTM(nn.Module):
     """Stacked LSTM; its feature is the last output.
@@ -25,6 +30,9 @@ class LSTM(nn.Module):
     ----------
     n_features : int
         Width of the feature vector, ``hidden_size``.
+    suitable_lr : float
+        Learning rate, the higher the fewer units: 0.03 up to 16, 0.01 up to 32, else 1e-3. See
+        docs/choosing.md for what was measured.
     """
 
     def __init__(
@@ -32,6 +40,9 @@ class LSTM(nn.Module):
     ) -> None:
         super().__init__()
         self.n_features = hidden_size
+        self.suitable_lr = next(
+            (rate for most, rate in RATES.items() if hidden_size <= most), 1e-3
+        )
         self.lstm = nn.LSTM(n_channels, hidden_size, n_layers, batch_first=True)
         if remember:
             self._start_remembering(hidden_size)

@@ -119,6 +119,10 @@ class PaperResNet(Backbone):
         return x
 
 
+NARROW = 64
+"""Filters of a layer, at most, of a network that is trained faster."""
+
+
 class FCN(Backbone):
     """Fully convolutional network: three convolutions, then the average over time.
 
@@ -130,6 +134,11 @@ class FCN(Backbone):
         Filters of each layer; the last is the feature width.
     kernel_sizes : tuple of int, default=(8, 5, 3)
         Width of each layer's kernels.
+
+    Attributes
+    ----------
+    suitable_lr : float
+        Learning rate: 3e-3 for at most 64 filters a layer, else 1e-3. See docs/choosing.md.
 
     References
     ----------
@@ -145,6 +154,7 @@ class FCN(Backbone):
     ) -> None:
         super().__init__()
         self.n_features = widths[-1]
+        self.suitable_lr = 3e-3 if max(widths) <= NARROW else 1e-3
         self.stack = ConvolutionStack(n_channels, widths, kernel_sizes)
 
     def feature_maps(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

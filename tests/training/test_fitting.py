@@ -24,6 +24,11 @@ class WithRate(torch.nn.Module):
         ("auto", WithRate(), 0.25),
         ("auto", StudentNet(make_backbone("rocket-quant", 1, 12), 2), 3e-4),
         ("auto", StudentNet(make_backbone("rocket", 1, 12), 2), 1e-3),
+        ("auto", StudentNet(make_backbone("lstm1-8", 1, 12), 2), 0.03),
+        ("auto", StudentNet(make_backbone("lstm2-32", 1, 12), 2), 0.01),
+        ("auto", StudentNet(make_backbone("lstm", 1, 12), 2), 1e-3),
+        ("auto", StudentNet(make_backbone("fcn24", 1, 12), 2), 3e-3),
+        ("auto", StudentNet(make_backbone("fcn", 1, 12), 2), 1e-3),
         (0.5, WithRate(), 0.5),
     ],
 )
@@ -31,7 +36,9 @@ def test_the_automatic_rate_suits_the_backbone(lr, module, expected):
     assert TrainingConfig(max_epochs=1, lr=lr).for_network(module).rate == expected
 
 
-@pytest.mark.parametrize(("student", "lr"), [("rocket-quant", 3e-4), ("lstm1-8", 1e-3)])
+@pytest.mark.parametrize(
+    ("student", "lr"), [("rocket-quant", 3e-4), ("lstm1-8", 0.03), ("fcn24", 3e-3)]
+)
 def test_classifiers_take_the_automatic_rate(student, lr, bumps):
     X, y = bumps
     found, expected = (
@@ -57,7 +64,7 @@ def test_a_teacher_has_the_rate_that_suits_itself(bumps):
 def test_what_is_trained_after_the_student_has_the_usual_rate(bumps):
     X, y = bumps
     found, expected = (
-        GenDDClassifier(student="lstm1-8", **more, **SMALL).fit(X, y).predict_proba(X)
+        GenDDClassifier(student="lstm", **more, **SMALL).fit(X, y).predict_proba(X)
         for more in ({}, {"lr": 1e-3})
     )
     np.testing.assert_array_equal(found, expected)
