@@ -7,6 +7,7 @@ from ._paper import paper_parameters
 from ._persistence import load
 from ._prefix import DistilledPrefixClassifier, PrefixClassifier
 from ._prior import DiffusionFeaturePrior
+from ._recordings import RecordingsCheck, check_recordings
 from ._search import GDPDSearchCV
 from ._truncation import PrefixTruncator
 from ._unlabeled import LabeledFolds
@@ -22,7 +23,9 @@ __all__ = [
     "PrefixClassifier",
     "PrefixTruncator",
     "Recordings",
+    "RecordingsCheck",
     "__version__",
+    "check_recordings",
     "load",
     "paper_parameters",
 ]

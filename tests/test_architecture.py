@@ -25,7 +25,7 @@ LAYERS = [
         "datasets", "metrics",
     },
     {"_prefix", "_prior", "_gdpd", "_gendd", "_paper"},
-    {"_deferred", "_search"},
+    {"_deferred", "_search", "_recordings"},
     {"plotting", "testing", "sktime"},
     {"benchmarking", "_demo", "_commands"},
     {"_cli", "__main__", "__init__"},

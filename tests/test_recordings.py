@@ -1,0 +1,172 @@
+"""Whether recordings will help, asked before they are given."""
+
+import numpy as np
+import pytest
+from scipy.stats import hypergeom
+from sklearn.base import clone
+from sklearn.model_selection import KFold
+from sklearn.preprocessing import FunctionTransformer
+
+from skgdpd import (
+    DiffusionFeaturePrior,
+    DistilledPrefixClassifier,
+    GDPDClassifier,
+    GenDDClassifier,
+    PrefixClassifier,
+    Recordings,
+    check_recordings,
+)
+from skgdpd.distillers import FitNets
+
+FAST = {"student": "rocket", "earliness": 0.5, "random_state": 0, "max_epochs": 2}
+
+
+def two_halves(n, seed, *, late_agrees=1.0, early_noise=0.5):
+    """Series whose first half says the class, noisily; the second says it, or the other."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    X = rng.normal(0, 0.3, (n, 1, 24))
+    X[:, 0, 4:8] += 2 * y[:, None] + rng.normal(0, early_noise, (n, 1))
+    late = np.where(rng.random(n) < late_agrees, y, 1 - y)
+    X[:, 0, 16:20] += 2 * late[:, None]
+    return X, y
+
+
+class Fixed:
+    """A teacher that reads its answer from the last time point."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def get_params(self, deep=True):
+        return {}
+
+    def predict_proba(self, X):
+        return np.eye(2)[(np.asarray(X)[:, 0, -1] > 0.5).astype(int)]
+
+
+class Unsure(Fixed):
+    """The same, but of a two it is less sure."""
+
+    def predict_proba(self, X):
+        sure = np.where(np.asarray(X)[:, :1, -1] > 1.5, 0.6, 0.9)
+        return np.where(super().predict_proba(X), sure, 1 - sure)
+
+
+def test_recordings_of_the_same_kind_are_advised():
+    X, y = two_halves(160, 0, early_noise=1.5)
+    found = check_recordings(GDPDClassifier(**FAST), X[:40], y[:40], X[40:])
+    assert found.advisable
+    assert found.teacher_accuracy > found.student_accuracy
+    assert str(found).endswith("give them")
+
+
+def test_recordings_on_which_the_teacher_is_lost_are_not():
+    X, y = two_halves(40, 0)
+    other, _ = two_halves(120, 1, late_agrees=0.0)
+    found = check_recordings(DistilledPrefixClassifier(**FAST), X, y, other)
+    assert not found.familiar
+    assert not found.advisable
+    assert found.disagreement_on_recordings > 0.5 > found.disagreement
+    assert found.certainty_on_recordings < found.certainty
+    assert "of another kind" in str(found)
+
+
+def test_disagreement_by_the_students_errors_alone_is_no_reason():
+    X, y = two_halves(40, 0, early_noise=0.1)
+    other, _ = two_halves(120, 1)
+    other[:, 0, 4:8] *= -1
+    clf = DistilledPrefixClassifier(teacher=Fixed(), **FAST)
+    X[:, 0, -1], other[:, 0, -1] = y, np.arange(120) % 2
+    found = check_recordings(clf, X, y, other)
+    assert found.disagreement_on_recordings > found.disagreement + 0.2
+    assert found.certainty == found.certainty_on_recordings == 1
+    assert found.advisable
+
+
+def test_a_teacher_that_knows_less_is_not_trusted():
+    X, y = two_halves(80, 0, early_noise=0.1)
+    X[:, 0, -1] = np.arange(80) // 2 % 2  # chance
+    clf = DistilledPrefixClassifier(teacher=Fixed(), **FAST)
+    found = check_recordings(clf, X[:40], y[:40], X[40:])
+    assert found.teacher_accuracy == 0.5
+    assert not found.teacher_knows_enough
+    assert "knows less" in str(found)
+
+
+def test_every_figure_is_what_it_is_called():
+    X, y = two_halves(60, 0)
+    X[:, 0, -1] = y
+    X[::7, 0, -1] = 1 - y[::7]
+    clf = DistilledPrefixClassifier(teacher=Fixed(), **FAST)
+    found = check_recordings(clf, X[:40], y[:40], X[40:], cv=KFold(4))
+    teacher = (X[:, 0, -1] > 0.5).astype(int)
+    student = np.empty(40, dtype=int)
+    for train, aside in KFold(4).split(X[:40]):
+        student[aside] = clone(clf).fit(X[train], y[train]).predict(X[aside])
+    there = clone(clf).fit(X[:40], y[:40]).predict(X[40:])
+    assert found.teacher_accuracy == (teacher == y)[:40].mean()
+    assert found.student_accuracy == (student == y[:40]).mean()
+    assert found.disagreement == (student != teacher[:40]).mean()
+    assert found.disagreement_on_recordings == (there != teacher[40:]).mean()
+    assert found.p_value > 0.4  # always as sure
+
+
+def test_either_sign_alone_may_be_chance():
+    X, y = two_halves(60, 0)
+    X[40:, 0, -1] = 2
+    clf = DistilledPrefixClassifier(teacher=Unsure(), **FAST)
+    found = check_recordings(clf, X[:40], y[:40], X[40:])
+    there = round(20 * found.disagreement_on_recordings)
+    here = round(40 * found.disagreement)
+    assert found.certainty_on_recordings == pytest.approx(0.6)
+    assert found.p_value == pytest.approx(hypergeom.sf(there - 1, 60, there + here, 20))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        GDPDClassifier(prior=DiffusionFeaturePrior(max_epochs=2), unlabeled=-1, **FAST),
+        DistilledPrefixClassifier(FitNets(), teacher="lstm1-8", **FAST),
+        GenDDClassifier(**FAST),
+    ],
+    ids=["gdpd", "fitnets", "gendd"],
+)
+def test_methods_of_one_teacher_and_student_are_checked_alike(estimator):
+    X, y = two_halves(30, 0)
+    before = estimator.get_params()
+    found = check_recordings(estimator, X[:20], y[:20], X[20:], cv=2)
+    again = check_recordings(estimator, X[:20], y[:20], Recordings(X[20:]), cv=2)
+    plain = DistilledPrefixClassifier(teacher=estimator.teacher, **FAST)
+    assert found == again == check_recordings(plain, X[:20], y[:20], X[20:], cv=2)
+    assert estimator.get_params() == before
+    assert not hasattr(estimator, "classes_")
+
+
+def test_series_of_unequal_length_and_strings_as_labels():
+    X, y = two_halves(30, 0)
+    series = [row[:, : 20 + i % 5] for i, row in enumerate(X)]
+    labels = np.array(["no", "yes"])[y]
+    found = check_recordings(
+        DistilledPrefixClassifier(**FAST), series[:20], labels[:20], series[20:], cv=2
+    )
+    assert 0 < found.student_accuracy <= 1
+
+
+def test_no_more_folds_than_series_of_the_rarest_class():
+    X, y = two_halves(20, 0)
+    few = np.r_[0:10:2, 1, 3]  # five and two
+    assert check_recordings(DistilledPrefixClassifier(**FAST), X[few], y[few], X[10:]).p_value <= 1
+
+
+def test_what_cannot_be_checked_is_refused_by_name():
+    X, y = two_halves(20, 0)
+    for other in (PrefixClassifier(**FAST), FunctionTransformer()):
+        with pytest.raises(TypeError, match=r"estimator=.* has no teacher"):
+            check_recordings(other, X, y, X)
+    clf = DistilledPrefixClassifier(**FAST)
+    with pytest.raises(ValueError, match="class 1 has one labelled series"):
+        check_recordings(clf, X[:3], y[:3], X)
+    with pytest.raises(ValueError, match="0 sample"):
+        check_recordings(clf, X, y, np.zeros((0, 1, 24)))
