@@ -40,8 +40,8 @@ def main() -> None:
             scores.setdefault((cell.data, cell.method), []).append(
                 record.chosen()["metrics"]["auc_prc"]
             )
-    print("| set | teacher | student | disagree | the teacher is sure | p | advised | gain |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| set | teacher | student | p | disagree | certainty | p | advice | gain |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name in options.sets:
         given = make_scenario(
             load_data(name, options.folder), Cell(name, "base", EARLINESS, setting="recordings")
@@ -51,9 +51,10 @@ def main() -> None:
         gain = 100 * (np.mean(scores[name, TAUGHT]) - np.mean(scores[name, ALONE]))
         print(
             f"| {name} | {found.teacher_accuracy:.3f} | {found.student_accuracy:.3f} "
+            f"| {found.p_student:.1g} "
             f"| {found.disagreement:.3f}, {found.disagreement_on_recordings:.3f} "
             f"| {found.certainty:.3f}, {found.certainty_on_recordings:.3f} "
-            f"| {found.p_value:.1g} | {'yes' if found.advisable else 'no'} | {gain:+.1f} |",
+            f"| {found.p_shift:.1g} | {found.advice} | {gain:+.1f} |",
             flush=True,
         )
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import fisher_exact, ttest_ind
+from scipy.stats import binom, fisher_exact, ttest_ind
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, indexable
 
@@ -17,9 +17,10 @@ from ._prefix import BaseDistilledClassifier, DistilledPrefixClassifier
 from .distillers import Hinton
 
 DOUBT = 0.01
-"""Below, what differs on recordings is not laid to chance."""
+"""Below, what was found is not laid to chance."""
 
 Labels = NDArray[Any]
+Advice = Literal["give", "label some", "leave"]
 
 
 @dataclass(frozen=True)
@@ -30,60 +31,60 @@ class RecordingsCheck:
     ----------
     student_accuracy, teacher_accuracy : float
         On labelled series that neither was fitted on: of first parts, of whole series.
+    p_student : float
+        How often chance would make the student so much better (sign test of the series that one
+        of them has right, one-sided).
     disagreement : float
         Share of these series of which they name different classes.
     disagreement_on_recordings : float
         The same of the recordings, by a teacher and a student of all labelled series.
     certainty, certainty_on_recordings : float
         Mean probability of the class that the teacher names.
-    p_value : float
+    p_shift : float
         How often chance would make the disagreement on recordings so much larger, or the certainty
         so much less: the greater of the p-values of Fisher's exact test and of Welch's, both
         one-sided.
+    disputed : ndarray of int
+        Numbers of the recordings that teacher and student disagree on.
     """
 
     student_accuracy: float
     teacher_accuracy: float
+    p_student: float
     disagreement: float
     disagreement_on_recordings: float
     certainty: float
     certainty_on_recordings: float
-    p_value: float
+    p_shift: float
+    disputed: Labels = field(compare=False, repr=False)
 
     @property
-    def teacher_knows_enough(self) -> bool:
-        """Whether the teacher is right on whole series as often as the student on first parts."""
-        return self.teacher_accuracy >= self.student_accuracy
+    def advice(self) -> Advice:
+        """What to do with the recordings.
 
-    @property
-    def familiar(self) -> bool:
-        """Whether the teacher seems to know recordings as it knows labelled series.
-
-        It doesn't if, both beyond chance, it is less sure of them and disagrees with the student
-        more often. Disagreement alone may be the student's errors, which recordings mend.
+        ``"leave"`` if the student is better than the teacher, beyond chance. ``"label some"`` if
+        recordings are of another kind than the labelled series: the teacher is less sure, and the
+        two disagree more often. One of them errs there, and labels of a few that are
+        ``disputed`` tell which. Else ``"give"``.
         """
-        return self.p_value >= DOUBT
-
-    @property
-    def advisable(self) -> bool:
-        """Whether there is nothing against the recordings."""
-        return self.teacher_knows_enough and self.familiar
+        if self.p_student < DOUBT:
+            return "leave"
+        return "label some" if self.p_shift < DOUBT else "give"
 
     def __str__(self) -> str:
-        reasons = []
-        if not self.teacher_knows_enough:
-            reasons.append(
-                "the teacher knows less from whole series than the student from first parts"
-            )
-        if not self.familiar:
-            reasons.append("the recordings are of another kind than the labelled series")
-        verdict = f"leave them: {' and '.join(reasons)}" if reasons else "give them"
+        verdict = {
+            "give": "give them",
+            "leave": "leave them, the teacher knows less of whole series than the student of "
+            "first parts",
+            "label some": "label some that are disputed, to see who is right: recordings are of "
+            "another kind than the labelled series",
+        }[self.advice]
         return (
             f"accuracy {self.teacher_accuracy:.3f} of the teacher, {self.student_accuracy:.3f} of "
             f"the student; they disagree on {self.disagreement:.1%} of labelled series and "
             f"{self.disagreement_on_recordings:.1%} of recordings, the teacher is sure to "
             f"{self.certainty:.3f} and {self.certainty_on_recordings:.3f} "
-            f"(p = {self.p_value:.2g}): {verdict}"
+            f"(p = {self.p_shift:.2g}): {verdict}"
         )
 
 
@@ -95,8 +96,9 @@ def check_recordings(
     Recordings do harm where the teacher knows less of whole series than the student of first
     parts, and where they are of another kind than the labelled series: then the teacher is wrong
     on them, and the student, which is right more often, has to learn its errors. The first shows
-    in accuracies. The second shows without labels: the two disagree more often than on labelled
-    series, and the teacher is less sure. How often that is right: docs/results/recordings.md.
+    in accuracies. Of the second there is a sign without labels: the two disagree more often than
+    on labelled series, and the teacher is less sure. It may as well be the student that errs, and
+    then recordings help; what was found on 24 sets stands in docs/results/recordings.md.
 
     Parameters
     ----------
@@ -136,8 +138,8 @@ def check_recordings(
     >>> from skgdpd.datasets import make_bumps
     >>> X, y = make_bumps(90, 20, noise=0.5, random_state=0)
     >>> clf = GDPDClassifier(student="rocket", earliness=0.4, random_state=0)
-    >>> check_recordings(clf, X[:40], y[:40], X[40:], cv=3).advisable
-    True
+    >>> check_recordings(clf, X[:40], y[:40], X[40:], cv=3).advice
+    'give'
     """
     if not isinstance(estimator, BaseDistilledClassifier):
         raise TypeError(
@@ -163,17 +165,22 @@ def check_recordings(
     sure_here = np.concatenate(sure)
     apart, apart_there = here[0] != here[1], there[0] != there[1]
     table = [[own.sum(), (~own).sum()] for own in (apart_there, apart)]
+    is_right = here == right
+    only_student = int((is_right[1] & ~is_right[0]).sum())
+    either = int((is_right[0] != is_right[1]).sum())
     return RecordingsCheck(
-        student_accuracy=float((here[1] == right).mean()),
-        teacher_accuracy=float((here[0] == right).mean()),
+        student_accuracy=float(is_right[1].mean()),
+        teacher_accuracy=float(is_right[0].mean()),
+        p_student=float(binom.sf(only_student - 1, either, 0.5)),
         disagreement=float(apart.mean()),
         disagreement_on_recordings=float(apart_there.mean()),
         certainty=float(sure_here.mean()),
         certainty_on_recordings=float(sure_there.mean()),
-        p_value=max(
+        p_shift=max(
             float(fisher_exact(table, alternative="greater").pvalue),
             _p_less(sure_there, sure_here),
         ),
+        disputed=np.flatnonzero(apart_there),
     )
 
 

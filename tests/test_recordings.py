@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import hypergeom
+from scipy.stats import binomtest, hypergeom
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import FunctionTransformer
@@ -57,17 +57,16 @@ class Unsure(Fixed):
 def test_recordings_of_the_same_kind_are_advised():
     X, y = two_halves(160, 0, early_noise=1.5)
     found = check_recordings(GDPDClassifier(**FAST), X[:40], y[:40], X[40:])
-    assert found.advisable
+    assert found.advice == "give"
     assert found.teacher_accuracy > found.student_accuracy
     assert str(found).endswith("give them")
 
 
-def test_recordings_on_which_the_teacher_is_lost_are_not():
+def test_of_recordings_on_which_the_teacher_is_lost_some_are_to_be_labelled():
     X, y = two_halves(40, 0)
     other, _ = two_halves(120, 1, late_agrees=0.0)
     found = check_recordings(DistilledPrefixClassifier(**FAST), X, y, other)
-    assert not found.familiar
-    assert not found.advisable
+    assert found.advice == "label some"
     assert found.disagreement_on_recordings > 0.5 > found.disagreement
     assert found.certainty_on_recordings < found.certainty
     assert "of another kind" in str(found)
@@ -82,7 +81,7 @@ def test_disagreement_by_the_students_errors_alone_is_no_reason():
     found = check_recordings(clf, X, y, other)
     assert found.disagreement_on_recordings > found.disagreement + 0.2
     assert found.certainty == found.certainty_on_recordings == 1
-    assert found.advisable
+    assert found.advice == "give"
 
 
 def test_a_teacher_that_knows_less_is_not_trusted():
@@ -91,7 +90,7 @@ def test_a_teacher_that_knows_less_is_not_trusted():
     clf = DistilledPrefixClassifier(teacher=Fixed(), **FAST)
     found = check_recordings(clf, X[:40], y[:40], X[40:])
     assert found.teacher_accuracy == 0.5
-    assert not found.teacher_knows_enough
+    assert found.advice == "leave"
     assert "knows less" in str(found)
 
 
@@ -110,7 +109,11 @@ def test_every_figure_is_what_it_is_called():
     assert found.student_accuracy == (student == y[:40]).mean()
     assert found.disagreement == (student != teacher[:40]).mean()
     assert found.disagreement_on_recordings == (there != teacher[40:]).mean()
-    assert found.p_value == 1  # always as sure
+    only = ((student == y[:40]) & (teacher[:40] != y[:40])).sum()
+    either = ((student == y[:40]) != (teacher[:40] == y[:40])).sum()
+    assert found.p_student == pytest.approx(binomtest(only, either, alternative="greater").pvalue)
+    assert found.p_shift == 1  # always as sure
+    np.testing.assert_array_equal(found.disputed, np.flatnonzero(there != teacher[40:]))
 
 
 def test_either_sign_alone_may_be_chance():
@@ -121,7 +124,7 @@ def test_either_sign_alone_may_be_chance():
     there = round(20 * found.disagreement_on_recordings)
     here = round(40 * found.disagreement)
     assert found.certainty_on_recordings == pytest.approx(0.6)
-    assert found.p_value == pytest.approx(hypergeom.sf(there - 1, 60, there + here, 20))
+    assert found.p_shift == pytest.approx(hypergeom.sf(there - 1, 60, there + here, 20))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,8 @@ def test_series_of_unequal_length_and_strings_as_labels():
 def test_no_more_folds_than_series_of_the_rarest_class():
     X, y = two_halves(20, 0)
     few = np.r_[0:10:2, 1, 3]  # five and two
-    assert check_recordings(DistilledPrefixClassifier(**FAST), X[few], y[few], X[10:]).p_value <= 1
+    found = check_recordings(DistilledPrefixClassifier(**FAST), X[few], y[few], X[10:])
+    assert found.student_accuracy in np.arange(8) / 7
 
 
 def test_what_cannot_be_checked_is_refused_by_name():
