@@ -218,6 +218,8 @@ def small_students(scores: Scores, folder: Path) -> Any:
     ax.set(
         xscale="log", xlabel="milliseconds for one series, one thread", ylabel="AUC-PRC, 20 % seen"
     )
+    for set_formatter in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
+        set_formatter("{x:g}")
     ax.legend(fontsize="small")
     ax.grid(alpha=0.3)
     return ax
