@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing, indexable
 
 from ._panel import Recordings, read_panel
 from ._prefix import BaseDistilledClassifier, DistilledPrefixClassifier
+from ._unlabeled import split_marked
 from .distillers import Hinton
 
 DOUBT = 0.01
@@ -89,7 +90,7 @@ class RecordingsCheck:
 
 
 def check_recordings(
-    estimator: BaseDistilledClassifier, X: Any, y: Any, X_unlabeled: Any, *, cv: Any = 5
+    estimator: BaseDistilledClassifier, X: Any, y: Any, X_unlabeled: Any = None, *, cv: Any = 5
 ) -> RecordingsCheck:
     """Compare teacher and student on labelled series kept aside, and on the recordings.
 
@@ -108,9 +109,9 @@ def check_recordings(
     X : array-like of shape (n, n_channels, n_timepoints)
         Labelled whole series.
     y : array-like of shape (n,)
-        Their labels.
-    X_unlabeled : array-like of shape (m, n_channels, n_timepoints)
-        The recordings.
+        Their labels, and the estimator's ``unlabeled`` where there is none.
+    X_unlabeled : array-like of shape (m, n_channels, n_timepoints), optional
+        The recordings; by default the series of X without a label.
     cv : int or splitter, default=5
         Folds of the labelled series, each kept aside once. Of an int, no more than series of the
         rarest class. The fits are one more than the folds.
@@ -125,7 +126,8 @@ def check_recordings(
     TypeError
         If ``estimator`` has no teacher.
     ValueError
-        If ``cv`` is an int and some class has a single labelled series.
+        If there are no recordings, or if ``cv`` is an int and some class has a single labelled
+        series.
 
     Notes
     -----
@@ -146,10 +148,21 @@ def check_recordings(
             f"estimator={estimator!r} has no teacher; recordings are given to a GDPDClassifier, a "
             f"GenDDClassifier or a DistilledPrefixClassifier"
         )
-    X, y = indexable(X, np.asarray(y))
-    recordings = X_unlabeled.X if isinstance(X_unlabeled, Recordings) else X_unlabeled
-    read_panel(recordings, "X_unlabeled")
     known = estimator.get_params(deep=False)
+    X, y = indexable(X, y)
+    recordings = X_unlabeled.X if isinstance(X_unlabeled, Recordings) else X_unlabeled
+    if known["unlabeled"] is None:
+        y = np.asarray(y)
+    else:
+        y, unlabeled = split_marked(y, known["unlabeled"])
+        if recordings is None and unlabeled.any():
+            recordings = _safe_indexing(X, np.flatnonzero(unlabeled))
+        X = _safe_indexing(X, np.flatnonzero(~unlabeled))
+    if recordings is None:
+        raise ValueError(
+            "X_unlabeled=None, and no series of X is marked as unlabelled; give the recordings"
+        )
+    read_panel(recordings, "X_unlabeled")
     shared = set(DistilledPrefixClassifier().get_params(deep=False)) & set(known) - {"distiller"}
     settings = {name: known[name] for name in shared} | {"unlabeled": None}
     truth, said, sure = [], [], []

@@ -147,6 +147,16 @@ def test_methods_of_one_teacher_and_student_are_checked_alike(estimator):
     assert not hasattr(estimator, "classes_")
 
 
+def test_recordings_among_the_labelled_series():
+    X, y = two_halves(30, 0)
+    marked = np.where(np.arange(30) % 3, y, -1)
+    clf = DistilledPrefixClassifier(unlabeled=-1, **FAST)
+    known = marked >= 0
+    expected = check_recordings(clf, X[known], y[known], X[~known], cv=2)
+    assert check_recordings(clf, X, marked, cv=2) == expected
+    assert check_recordings(clf, X, marked, X[~known], cv=2) == expected
+
+
 def test_series_of_unequal_length_and_strings_as_labels():
     X, y = two_halves(30, 0)
     series = [row[:, : 20 + i % 5] for i, row in enumerate(X)]
@@ -172,5 +182,7 @@ def test_what_cannot_be_checked_is_refused_by_name():
     clf = DistilledPrefixClassifier(**FAST)
     with pytest.raises(ValueError, match="class 1 has one labelled series"):
         check_recordings(clf, X[:3], y[:3], X)
+    with pytest.raises(ValueError, match="give the recordings"):
+        check_recordings(clf, X, y)
     with pytest.raises(ValueError, match="0 sample"):
         check_recordings(clf, X, y, np.zeros((0, 1, 24)))
