@@ -21,6 +21,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m numpydoc lint $$(find skgdpd benchmarks -name "*.py")
 
 # Pages, reference and gallery, in docs/_build/html; warnings are errors.
 docs: $(DOCS_READY)

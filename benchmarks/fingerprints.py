@@ -43,7 +43,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
@@ -57,7 +57,7 @@ Array = NDArray[np.float64]
 Params = Mapping[str, Any]
 
 N_HEAD, N_NUMBERS = 12, 32
-"""How many numbers of a result are written: the first ones, and ones evenly spread."""
+"""Numbers of values that are written of a result: the first ones, and evenly spread ones."""
 
 
 # What names the package's interface
@@ -78,12 +78,40 @@ def translate(kind: str, params: Params) -> dict[str, Any]:
     dict
         The same values by the names that ``set_params`` of the estimator takes.
     """
-    return dict(params)
+    return {_today(kind, name): value for name, value in params.items()}
+
+
+def _today(kind: str, name: str) -> str:
+    if name == "n_draws" or kind in ("prior", "search"):
+        return name
+    path, _, last = name.rpartition("__")
+    if path in ("", "estimator"):
+        last = TODAY.get(last, last)
+    return f"{path}__{last}" if path else last
+
+
+GROUPS = {
+    "training": (
+        "weight_decay", "optimizer", "lr_schedule", "weight_averaging", "validation_fraction",
+        "early_stopping", "precision", "checkpoint_dir",
+    ),
+    "series": ("resample_length", "earliness_of", "predict_batch_size"),
+    "generator": (
+        "contraction", "centroid", "encoder", "token_width", "joint", "hidden", "n_noise_levels",
+        "condition_dropout", "mixup", "prediction",
+    ),
+}  # fmt: skip
+TODAY = {
+    **{name: f"{group}__{name}" for group, names in GROUPS.items() for name in names},
+    "missing": "series__missing_values",
+    "generator_epochs": "generator__max_epochs",
+}
+"""Present names of the parameters of version 0.1."""
 
 
 def translate_data(data: Params) -> dict[str, Any]:
     """Today's names of the arguments of ``fit`` and ``partial_fit``."""
-    return dict(data)
+    return {"X_teacher" if name == "X_full" else name: value for name, value in data.items()}
 
 
 SMALL = {
@@ -134,7 +162,7 @@ def prior(**params: Any) -> Any:
 
 def search(estimator: Any, kind: str, grid: Params, **params: Any) -> Any:
     """The package's own grid search over an estimator of a kind."""
-    found = skgdpd.GDPDSearchCV(estimator, translate(kind, grid))
+    found = skgdpd.SharedGridSearchCV(estimator, translate(kind, grid))
     return found.set_params(**translate("search", {"cv": 2, "error_score": "raise", **params}))
 
 
@@ -264,7 +292,7 @@ def with_gaps(data: Labelled) -> Labelled:
         gaps[:, -1] = False
         return np.where(gaps, np.float32(np.nan), x)
 
-    parts = [[drop(x) for x in part] for part in (data.X, data.new, data.unlabelled)]
+    parts: list[Any] = [[drop(x) for x in part] for part in (data.X, data.new, data.unlabelled)]
     if not isinstance(data.X, list):
         parts = [np.stack(part) for part in parts]
     return Labelled(parts[0], data.y, parts[1], parts[2])
@@ -294,7 +322,7 @@ def make_network(n_channels: int, n_timepoints: int) -> nn.Module:
 # The list
 
 CONFIGURATIONS: dict[str, Callable[[], ArrayLike]] = {}
-"""What returns the numbers, by name."""
+"""Functions that return the numbers, by the name of the configuration."""
 
 
 def add(name: str, function: Callable[..., ArrayLike], *args: Any, **kwargs: Any) -> None:
@@ -508,14 +536,15 @@ def distil(name: str, recordings: bool, **params: Any) -> Array:
 for _name in distiller_names():
     add(f"distiller {_name}", distil, _name, False)
     add(f"distiller {_name}, recordings", distil, _name, True)
-for _name, _params in {
+OTHER_SETTINGS: dict[str, Params] = {
     "Hinton": {"divergence": "js", "temperature": 2.0, "lambda_kd": 3.0},
     "DHO": {"share": 0.3},
     "GroundTruthMixing": {"share": 0.3},
     "GDPD": {"warmup_epochs": 1, "hinton_weight": 0.5, "recalibrate_every": 1},
     "DiffKD": {"warmup_epochs": 1, "n_posterior_samples": 2},
     "VID": {"n_hidden": 16},
-}.items():
+}
+for _name, _params in OTHER_SETTINGS.items():
     add(f"distiller {_name} of other settings", distil, _name, False, **_params)
 
 
@@ -633,13 +662,19 @@ def fitted_marked(make: Callable[..., Any]) -> Array:
     return answers(fit(make(unlabeled="?"), *marked()), regular().new)
 
 
+def appended(X: Any, y: Any, unlabelled: Any) -> tuple[Any, NDArray[Any]]:
+    """Labelled series and others, whose labels are missing."""
+    labels = np.empty(len(X) + len(unlabelled), dtype=object)
+    labels[: len(X)] = y
+    return np.concatenate([X, unlabelled]), labels
+
+
 def fitted_beside(make: Callable[[], Any], recordings: bool) -> Array:
     """Answers after series that were cut, with whole series beside for the teacher."""
     X, y, new, more = regular()
-    data = {"X_full": X}
     if recordings:
-        data |= {"X_unlabeled": more[:, :, :13], "X_unlabeled_full": more}
-    return answers(fit(make(), X[:, :, :13], y, **data), new[:, :, :13], new)
+        X, y = appended(X, y, more)
+    return answers(fit(make(), X[:, :, :13], y, X_full=X), new[:, :, :13], new)
 
 
 def fitted_beside_marked(make: Callable[..., Any]) -> Array:
@@ -662,9 +697,12 @@ for _name, _make in {"distilled": distilled, "gdpd": gdpd, "gendd": gendd}.items
 @configuration("recordings in cross-validation")
 def recordings_in_folds() -> Array:
     """Answers for series kept aside, with recordings that every fold has."""
-    X, y, _, unlabelled = regular()
-    params = translate_data({"X_unlabeled": skgdpd.Recordings(unlabelled)})
-    return cross_val_predict(gdpd(), X, y, cv=2, method="predict_proba", params=params)
+    known, labels, _, unlabelled = regular()
+    X, y = appended(known, labels, unlabelled)
+    found = np.empty((len(known), 3))
+    for train, test in skgdpd.LabeledFolds(2).split(X, y):
+        found[test] = fit(gdpd(), X[train], y[train]).predict_proba(X[test])
+    return found
 
 
 @configuration("marked series in cross-validation")
@@ -677,11 +715,11 @@ def marked_in_folds() -> Array:
 
 @configuration("check_recordings")
 def recordings_checked() -> Array:
-    """What is said about recordings before they are given."""
+    """Return the check of unlabelled series before they are used."""
     X, y, _, unlabelled = regular()
-    found = skgdpd.check_recordings(gdpd(student="fcn24", max_epochs=8), X, y, unlabelled, cv=2)
+    found = skgdpd.check_unlabeled(gdpd(student="fcn24", max_epochs=8), X, y, unlabelled, cv=2)
     names = ("student_accuracy", "teacher_accuracy", "p_student", "p_shift", "disagreement")
-    more = ("disagreement_on_recordings", "certainty", "certainty_on_recordings")
+    more = ("disagreement_on_unlabeled", "certainty", "certainty_on_unlabeled")
     return np.array([getattr(found, name) for name in (*names, *more)] + [*found.disputed])
 
 
@@ -758,8 +796,11 @@ for _together in (True, False, "auto"):
 def search_with_recordings() -> Array:
     """A search whose folds all have the recordings."""
     grid = {"hinton_weight": [0.0, 1.0], "random_state": [0, 1]}
-    found = search(gdpd(max_epochs=4), "gdpd", grid, together=True)
-    return searched(found, X_unlabeled=regular().unlabelled)
+    folds = skgdpd.LabeledFolds(2)
+    found = search(gdpd(max_epochs=4), "gdpd", grid, together=True, cv=folds)
+    X, y, new, unlabelled = regular()
+    fit(found, *appended(X, y, unlabelled))
+    return np.concatenate([scores(found), answers(found.best_estimator_, new).ravel()])
 
 
 @configuration("search, together, rocket")
@@ -828,7 +869,7 @@ add("memory, gendd", with_memory, gendd, "gendd", lambda_kd=0.2)
 
 
 class InterruptedFitError(Exception):
-    """What ends a fit in the middle."""
+    """Error that ends a fit in the middle."""
 
 
 class Counter:
@@ -1001,11 +1042,11 @@ def calibrated() -> Array:
 
 @configuration("sktime classifier")
 def sktime_classifier() -> Array:
-    """A classifier as sktime's, with recordings in its configuration."""
+    """A classifier as sktime's, with unlabelled series."""
     from skgdpd.sktime import SktimeClassifier
 
     X, y, new, unlabelled = regular()
-    clf = SktimeClassifier(gdpd()).set_config(X_unlabeled=unlabelled).fit(X, y)
+    clf = SktimeClassifier(gdpd()).fit(*appended(X, y, unlabelled))
     return clf.predict_proba(new)
 
 
@@ -1026,14 +1067,14 @@ def sktime_transformer() -> Array:
 @configuration("make_bumps")
 def bumps() -> Array:
     """The series for demonstrations."""
-    return datasets.make_bumps(40, 30, 2, random_state=0)[0]
+    return np.asarray(datasets.make_bumps(40, 30, 2, random_state=0)[0], dtype=np.float64)
 
 
 # Recording
 
 
 def fingerprint(values: ArrayLike) -> dict[str, Any]:
-    """What is written of a result: its checksum, shape, mean and some of its numbers."""
+    """Return the record of a result: checksum, shape, mean and some of its numbers."""
     array = np.ascontiguousarray(values, dtype=np.float64)
     flat = array.ravel()
     spread = np.unique(np.linspace(0, len(flat) - 1, N_NUMBERS).round().astype(int))
@@ -1094,7 +1135,7 @@ def numbers(entry: Params) -> Array:
 
 
 def difference(before: Params | None, after: Params | None) -> tuple[str, str]:
-    """What became of a configuration, in a word and in more.
+    """Return what has become of a configuration, in a word and in detail.
 
     Parameters
     ----------

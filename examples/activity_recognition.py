@@ -7,7 +7,7 @@ rates, ten seconds of standing, walking, running or playing badminton. How soon 
 """
 
 # %%
-# Forty labelled recordings of 100 points, and forty to predict.
+# Forty labelled series of 100 points, and forty to predict.
 import matplotlib.pyplot as plt
 from sklearn.metrics import ConfusionMatrixDisplay
 
@@ -18,16 +18,16 @@ from skgdpd.plotting import EarlinessDisplay
 X, y, X_test, y_test = load_basic_motions()
 fig, axes = plt.subplots(2, 2, sharex=True, layout="constrained")
 for ax, activity in zip(axes.flat, sorted(set(y)), strict=True):
-    recording = X[y == activity][0]
-    ax.plot(recording[:3].T, color="#0072B2", linewidth=1)
-    ax.plot(recording[3:].T, color="#D55E00", linewidth=1, linestyle="--")
+    series = X[y == activity][0]
+    ax.plot(series[:3].T, color="#0072B2", linewidth=1)
+    ax.plot(series[3:].T, color="#D55E00", linewidth=1, linestyle="--")
     ax.set_title(activity, fontsize="medium")
     ax.axvspan(0, 10, color="0.92")
 fig.suptitle("accelerations (lines) and rotation rates (dashes); the first second in grey")
 fig.supxlabel("time point, tenths of a second")
 
 # %%
-# Nothing is said about channels: arrays of shape ``(n_samples, n_channels, n_timepoints)`` go in.
+# Channels need no setting: arrays of shape ``(n_samples, n_channels, n_timepoints)`` go in.
 levels = [0.04, 0.06, 0.1, 0.15, 0.2, 0.3]
 students = ["rocket", "lstm"]
 models = {
@@ -42,9 +42,9 @@ scores = {
 EarlinessDisplay.from_results(levels, scores)
 
 # %%
-# Two seconds are enough for ``rocket``; the small LSTM, trained on forty recordings, needs far
-# more. One test recording is 2.5 points. Which activities are taken for each other after half a
-# second, and after two?
+# Two seconds are enough for ``rocket``; the small LSTM, trained on forty series, needs far more.
+# One test series is 2.5 points. Which activities are taken for each other after half a second,
+# and after two?
 fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 for ax, part in zip(axes, [0.06, 0.2], strict=True):
     ConfusionMatrixDisplay.from_estimator(

@@ -8,9 +8,8 @@ import os
 import numpy as np
 import torch.distributed as dist
 
-from skgdpd import PrefixClassifier
+from skgdpd import PrefixClassifier, config_context
 from skgdpd.datasets import make_bumps
-from skgdpd.training import data_parallel
 
 X, y = make_bumps(200, 60, noise=0.5, random_state=0)
 clf = PrefixClassifier("fcn", earliness=0.5, max_epochs=5, batch_size=32, random_state=0)
@@ -18,7 +17,7 @@ rank = int(os.environ.get("RANK", 0))
 
 if "RANK" in os.environ:
     dist.init_process_group("gloo")  # "nccl" with a GPU for each process
-    with data_parallel():
+    with config_context(data_parallel=True):
         clf.fit(X, y)
     dist.destroy_process_group()
 else:

@@ -7,14 +7,14 @@ Choosing the weight of the distillation without looking at the test part, and th
 """
 
 # %%
-# ``GDPDSearchCV`` is scikit-learn's ``GridSearchCV`` with the same results, but it fits each
+# ``SharedGridSearchCV`` is scikit-learn's ``GridSearchCV`` with the same results, but it fits each
 # teacher and prior once and trains small students of one fold side by side.
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
-from skgdpd import GDPDClassifier, GDPDSearchCV
+from skgdpd import GDPDClassifier, SharedGridSearchCV
 from skgdpd.datasets import load_italy_power_demand
 from skgdpd.metrics import expected_calibration_error
 from skgdpd.plotting import ReliabilityDisplay
@@ -23,7 +23,7 @@ X, y, rest, y_rest = load_italy_power_demand()
 X_held, X_test, y_held, y_test = train_test_split(
     rest, y_rest, train_size=100, stratify=y_rest, random_state=0
 )
-search = GDPDSearchCV(
+search = SharedGridSearchCV(
     GDPDClassifier(student="lstm1-8", earliness=0.5, lr=1e-2, random_state=0),
     {"lambda_kd": [0.1, 1, 10], "warmup_epochs": [0.4, 0.6]},
     cv=2,

@@ -60,7 +60,7 @@ print(f"normalised over the whole: {early_accuracy(z_normalise(X), y):.3f}")
 # beginning lies low.
 #
 # Real series that come as measured can be put to the same test. BasicMotions is a watch's six
-# sensors during four activities, 80 recordings in all; cross-validated accuracy by the number of
+# sensors during four activities, 80 series in all; cross-validated accuracy by the number of
 # points seen:
 X, y, X_more, y_more = load_basic_motions()
 X, y = np.concatenate([X, X_more]), np.concatenate([y, y_more])
@@ -73,8 +73,8 @@ for points in [5, 10, 20]:
     print(f"{points:2} points: as measured {accuracy[0]:.3f}, normalised {accuracy[1]:.3f}")
 
 # %%
-# After half a second the sensors have said little, and the division by what will come says a lot:
-# how strongly the wearer is going to move. Later the true level is worth more, and normalising
+# After half a second the sensors tell little, and the division by what will come tells a lot: how
+# strongly the wearer is going to move. Later the true level is worth more, and normalising
 # takes it away. Either way the figure on normalised series is not what a live system would see.
 #
 # So: keep values as they were measured, and let ``normalize="train"`` scale them by statistics of

@@ -2,13 +2,14 @@
 What the teacher adds
 =====================
 
-A teacher that sees whole series knows more than its student. What of that reaches the student?
-With labels alone, little. With recordings that nobody labelled, a lot: the teacher labels them.
+A teacher that sees whole series can learn more than its student. How much of that reaches the
+student? With labels alone, little. With unlabelled series, a lot, because the teacher predicts
+their labels.
 """
 
 # %%
 # Is it a winter or a summer day, from its first ten hours of power demand? There are 67 labelled
-# days; of the 1029 others, one half serves as recordings without a label, the other to score.
+# days. Of the 1029 others, one half is given without labels, and the other half is scored.
 import tempfile
 
 import matplotlib.pyplot as plt
@@ -24,7 +25,7 @@ from skgdpd.datasets import load_italy_power_demand
 from skgdpd.distillers import Hinton
 
 X, y, rest, y_rest = load_italy_power_demand()
-recordings, X_test, y_test = rest[::2], rest[1::2], y_rest[1::2]
+X_unlabeled, X_test, y_test = rest[::2], rest[1::2], y_rest[1::2]
 
 # %%
 # The student is the smallest of the networks, an LSTM of eight units. The teacher is a far better
@@ -38,11 +39,11 @@ contest = {
     "no teacher": (PrefixClassifier(**settings), {}),
     "Hinton": (DistilledPrefixClassifier(Hinton(), **taught), {}),
     "GDPD": (GDPDClassifier(prior=prior, **taught), {}),
-    "Hinton + recordings": (
+    "Hinton + unlabelled": (
         DistilledPrefixClassifier(Hinton(), **taught),
-        {"X_unlabeled": recordings},
+        {"X_unlabeled": X_unlabeled},
     ),
-    "GDPD + recordings": (GDPDClassifier(prior=prior, **taught), {"X_unlabeled": recordings}),
+    "GDPD + unlabelled": (GDPDClassifier(prior=prior, **taught), {"X_unlabeled": X_unlabeled}),
 }
 scores = {
     name: [

@@ -1,31 +1,39 @@
 """Early classification of time series, taught by a whole-series teacher (GDPD)."""
 
-from ._gdpd import GDPDClassifier
-from ._gendd import GenDDClassifier
-from ._panel import Recordings
-from ._paper import paper_parameters
+from ._estimators.distilled import DistilledPrefixClassifier
+from ._estimators.gdpd import GDPDClassifier
+from ._estimators.gendd import GenDDClassifier
+from ._estimators.options import SeriesOptions, TrainingOptions
+from ._estimators.paper import paper_parameters
+from ._estimators.prefix import PrefixClassifier
+from ._estimators.prior import DiffusionFeaturePrior
+from ._model_selection.folds import LabeledFolds
+from ._model_selection.grid import SharedGridSearchCV
+from ._model_selection.unlabeled_check import UnlabeledCheck, check_unlabeled
 from ._persistence import load
-from ._prefix import DistilledPrefixClassifier, PrefixClassifier
-from ._prior import DiffusionFeaturePrior
-from ._recordings import RecordingsCheck, check_recordings
-from ._search import GDPDSearchCV
-from ._truncation import PrefixTruncator
-from ._unlabeled import LabeledFolds
+from ._runtime.config import config_context, get_config, set_config
+from ._series.truncation import PrefixTruncator
 from ._version import __version__
+from .distillers import GeneratorOptions
 
 __all__ = [
     "DiffusionFeaturePrior",
     "DistilledPrefixClassifier",
     "GDPDClassifier",
-    "GDPDSearchCV",
     "GenDDClassifier",
+    "GeneratorOptions",
     "LabeledFolds",
     "PrefixClassifier",
     "PrefixTruncator",
-    "Recordings",
-    "RecordingsCheck",
+    "SeriesOptions",
+    "SharedGridSearchCV",
+    "TrainingOptions",
+    "UnlabeledCheck",
     "__version__",
-    "check_recordings",
+    "check_unlabeled",
+    "config_context",
+    "get_config",
     "load",
     "paper_parameters",
+    "set_config",
 ]

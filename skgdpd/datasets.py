@@ -1,6 +1,6 @@
-"""Data for demonstrations, and series from files.
+"""Example data sets, and a reader of data files.
 
-The sets that come with sktime are read from its installation; nothing is downloaded.
+The data sets that come with sktime are read from its installation; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from ._extras import require
-from ._files import read_file
-from ._panel import read_panel
-from ._random import RandomState
-from ._split import stratified_split
+from ._runtime.extras import require
+from ._runtime.random import RandomState
+from ._series.files import read_file
+from ._series.panel import read_panel
+from ._series.split import stratified_split
 
 Series = NDArray[np.float32]
 
 
 class TrainTest(NamedTuple):
-    """A training part and a test part.
+    """Data set with a training part and a test part.
 
     Attributes
     ----------
     X, X_test : ndarray of shape (n, n_channels, n_timepoints)
-        Series.
+        Series of the two parts.
     y, y_test : ndarray of shape (n,)
-        Labels.
+        Labels of the two parts.
     """
 
     X: Series
@@ -40,7 +40,13 @@ class TrainTest(NamedTuple):
 
 
 def load_gunpoint() -> TrainTest:
-    """GunPoint: does the hand hold a gun, or point? 50 + 150 series of 150 points, 2 classes.
+    """Load GunPoint, movements of a hand that draws a gun or points with a finger.
+
+    It has 50 training and 150 test series of one channel and 150 time points, and two classes.
+
+    Returns
+    -------
+    TrainTest
 
     References
     ----------
@@ -50,7 +56,13 @@ def load_gunpoint() -> TrainTest:
 
 
 def load_italy_power_demand() -> TrainTest:
-    """ItalyPowerDemand: winter or summer? 67 + 1029 days of 24 hours, 2 classes.
+    """Load ItalyPowerDemand, a day's hourly power demand in winter or in summer.
+
+    It has 67 training and 1029 test series of one channel and 24 time points, and two classes.
+
+    Returns
+    -------
+    TrainTest
 
     References
     ----------
@@ -60,7 +72,13 @@ def load_italy_power_demand() -> TrainTest:
 
 
 def load_basic_motions() -> TrainTest:
-    """BasicMotions: a watch's six sensors, 40 + 40 series of 100 points, 4 activities.
+    """Load BasicMotions, recordings of a smart watch during four activities.
+
+    It has 40 training and 40 test series of six channels and 100 time points, and four classes.
+
+    Returns
+    -------
+    TrainTest
 
     References
     ----------
@@ -77,30 +95,31 @@ def make_bumps(
     noise: float = 0.5,
     random_state: RandomState = None,
 ) -> tuple[Series, NDArray[np.int64]]:
-    """Noisy series of two classes that differ a little early and a lot late.
+    """Make noisy series of two classes that differ little at first and much at the end.
 
-    Both classes have a small bump in the first third, of slightly different width, and a large
-    one, upward or downward, in the last: a teacher of whole series has an easy task.
+    Both classes have a small bump in the first third, whose width differs slightly between the
+    classes. The large bump in the last third is upward in one class and downward in the other. A
+    classifier of whole series therefore has an easy task, and one of prefixes a hard one.
 
     Parameters
     ----------
     n_samples : int, default=100
         Number of series, half of each class.
     n_timepoints : int, default=60
-        Their length.
+        Length of the series.
     n_channels : int, default=1
-        Their channels, alike up to noise.
+        Number of channels, which differ in their noise only.
     noise : float, default=0.5
-        Standard deviation of the noise; the small bump is 1 high.
+        Standard deviation of the noise; the height of the small bump is 1.
     random_state : int, RandomState instance or None, default=None
-        Seeds the noise and the places of the bumps.
+        Seed of the noise and of the positions of the bumps.
 
     Returns
     -------
     X : ndarray of shape (n_samples, n_channels, n_timepoints)
         Series.
     y : ndarray of shape (n_samples,)
-        0 or 1.
+        Labels, 0 or 1.
     """
     rng = check_random_state(random_state)
     y = np.arange(n_samples) % 2
@@ -115,28 +134,29 @@ def make_bumps(
 
 
 def load_file(path: str | os.PathLike[str], random_state: RandomState = 0) -> TrainTest:
-    """Read a data set of the UCR or UEA archive's formats.
+    """Read a data set from a file in a format of the UCR or UEA archive.
 
     Parameters
     ----------
     path : str or path
-        ``.ts``, ``.tsv`` (label first, a series a line) or ``.npz`` (arrays ``X_train, y_train,
-        X_test, y_test``, or ``X, y``). For a ``..._TRAIN`` file the ``..._TEST`` file beside it
-        is read too; a single file is split in halves, each class by itself.
+        File that ends in ``.ts``, ``.tsv`` (one series per line, the label first) or ``.npz``
+        (arrays ``X_train, y_train, X_test, y_test``, or ``X, y``). With a ``..._TRAIN`` file, the
+        ``..._TEST`` file of the same folder is the test part. A file without test part is split
+        in halves, stratified by class.
     random_state : int, RandomState instance or None, default=0
-        Seeds that split.
+        Seed of the split.
 
     Returns
     -------
     TrainTest
-        Series of unequal length end in NaN.
+        Both parts; series shorter than the longest end in NaN.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file doesn't exist.
     ValueError
-        If it is empty, of another format, or malformed.
+        If the file is empty, malformed or of another format.
     """
     path = Path(path)
     X, y, *test = read_file(path)
@@ -149,7 +169,7 @@ def load_file(path: str | os.PathLike[str], random_state: RandomState = 0) -> Tr
     if test[0].shape[1] != X.shape[1]:
         raise ValueError(
             f"{path}: training series have {X.shape[1]} channels and test series "
-            f"{test[0].shape[1]}; they must be alike"
+            f"{test[0].shape[1]}; the numbers must be equal"
         )
     return TrainTest(*_alike(X, y, *test))
 
@@ -160,18 +180,18 @@ def load_bundled(name: str) -> TrainTest:
     Parameters
     ----------
     name : str
-        ``"gunpoint"``, ``"italy_power_demand"``, ``"arrow_head"``, ``"osuleaf"``,
-        ``"basic_motions"``, ``"japanese_vowels"``, ``"acsf1"`` or ``"plaid"``.
+        Name of the data set: ``"gunpoint"``, ``"italy_power_demand"``, ``"arrow_head"``,
+        ``"osuleaf"``, ``"basic_motions"``, ``"japanese_vowels"``, ``"acsf1"`` or ``"plaid"``.
 
     Returns
     -------
     TrainTest
-        Series of unequal length end in NaN.
+        Both parts; series shorter than the longest end in NaN.
 
     Raises
     ------
     ValueError
-        If it is none of these.
+        If the name is unknown.
     """
     if name not in BUNDLED:
         raise ValueError(f"name={name!r}; allowed are {', '.join(BUNDLED)}")
@@ -192,7 +212,7 @@ BUNDLED = (
 
 
 def _alike(X: Series, y: NDArray[Any], X_test: Series, y_test: NDArray[Any]) -> tuple[Any, ...]:
-    """Pad both parts to one length."""
+    """Pad the series of both parts with NaN to the same length."""
     length = max(X.shape[2], X_test.shape[2])
     padded = [
         np.pad(part, ((0, 0), (0, 0), (0, length - part.shape[2])), constant_values=np.nan)
@@ -207,7 +227,7 @@ def _halves(X: Series, y: NDArray[Any], random_state: RandomState) -> TrainTest:
     train, test = stratified_split(labels, 0.5, seed)
     if len(test) == 0:
         raise ValueError(
-            f"{len(X)} series of {labels.max() + 1} classes are too few to split; give a file "
-            f"with both parts, or more series"
+            f"{len(X)} series of {labels.max() + 1} classes are too few for a training and a test "
+            f"part; give a file with both parts, or more series"
         )
     return TrainTest(X[train], y[train], X[test], y[test])

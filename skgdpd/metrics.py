@@ -1,4 +1,4 @@
-"""Measures of a prefix classifier: how right, how sure, how close to its teacher."""
+"""Metrics of early classifiers: ranking, calibration and agreement with the teacher."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Floats = NDArray[np.float64]
 
 
 def macro_auc_prc(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None = None) -> float:
-    """Area under the precision-recall curve by the trapezoid rule, mean over classes.
+    """Return the area under the precision-recall curve (AUC-PRC), averaged over classes.
 
-    The measure of the GDPD paper. Linear interpolation between points of the curve is optimistic
-    where scores are tied: a share p of a class, and one score for all, give (1 + p) / 2.
-    :func:`macro_average_precision` gives p. So compare both where a classifier answers with
-    certainties or in few steps.
+    The area is computed by the trapezoid rule, as in the GDPD paper. Linear interpolation between
+    the points of the curve is optimistic if scores are tied: for a class with share p of the
+    series and one score for all, it gives (1 + p) / 2, whereas :func:`macro_average_precision`
+    gives p. Therefore compare both for classifiers with few distinct probabilities.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def macro_auc_prc(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None
     Returns
     -------
     float
-        In [0, 1]; classes that don't occur in ``y_true`` are left out.
+        Mean area, in [0, 1]; 1 is best. Classes that don't occur in ``y_true`` are left out.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def macro_auc_prc(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None
 def macro_average_precision(
     y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None = None
 ) -> float:
-    """Average precision, mean over classes.
+    """Return the average precision, averaged over classes.
 
     Parameters
     ----------
@@ -64,24 +64,25 @@ def macro_average_precision(
     Returns
     -------
     float
-        In [0, 1]; classes that don't occur in ``y_true`` are left out.
+        Mean average precision, in [0, 1]; 1 is best. Classes that don't occur in ``y_true`` are
+        left out.
     """
     pairs = _one_against_rest(y_true, proba, classes)
     return float(np.mean([average_precision_score(truth, score) for truth, score in pairs]))
 
 
 def top1_agreement(proba: ArrayLike, other: ArrayLike) -> float:
-    """Share of series for which two models name the same class.
+    """Return the share of series for which two models predict the same class.
 
     Parameters
     ----------
     proba, other : array-like of shape (n, n_classes)
-        Class probabilities, or logits.
+        Class probabilities, or logits, of the two models.
 
     Returns
     -------
     float
-        In [0, 1].
+        Share in [0, 1].
 
     References
     ----------
@@ -92,19 +93,20 @@ def top1_agreement(proba: ArrayLike, other: ArrayLike) -> float:
 
 
 def predictive_kl(teacher: ArrayLike, student: ArrayLike, eps: float = 1e-12) -> float:
-    """Mean Kullback-Leibler divergence KL(teacher || student) of predictions, in nats.
+    """Return the mean Kullback-Leibler divergence KL(teacher || student) of predictions.
 
     Parameters
     ----------
     teacher, student : array-like of shape (n, n_classes)
         Class probabilities.
     eps : float, default=1e-12
-        The student's probabilities are at least this; else one zero would be an infinite mean.
+        Lower bound to which probabilities are clipped, because a single zero would make the mean
+        infinite.
 
     Returns
     -------
     float
-        Not negative; 0 if both always agree.
+        Mean divergence in nats; 0 if the probabilities are equal, else positive.
 
     References
     ----------
@@ -121,9 +123,10 @@ def expected_calibration_error(
     classes: ArrayLike | None = None,
     n_bins: int = 15,
 ) -> float:
-    """Gap between how sure a model is and how often it is right, mean over series.
+    """Return the expected calibration error of predicted probabilities.
 
-    Series are put into bins of equal width by the probability of the class they are given.
+    Series are put into bins of equal width by the probability of their predicted class. The error
+    is the difference between mean probability and accuracy in a bin, averaged over series.
 
     Parameters
     ----------
@@ -134,12 +137,12 @@ def expected_calibration_error(
     classes : array-like of shape (n_classes,), optional
         Label of each column; by default the sorted labels of ``y_true``.
     n_bins : int, default=15
-        Number of bins, as is usual.
+        Number of bins; 15 is the usual choice.
 
     Returns
     -------
     float
-        In [0, 1].
+        Error in [0, 1]; 0 is best.
 
     References
     ----------
@@ -153,7 +156,7 @@ def expected_calibration_error(
 def reliability_bins(
     y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None, n_bins: int
 ) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
-    """How sure each prediction is, whether it is right, and the number of its bin.
+    """Return each prediction's probability, whether it is correct, and its bin.
 
     Parameters
     ----------
@@ -171,9 +174,10 @@ def reliability_bins(
     sure : ndarray of shape (n,)
         Probability of the predicted class.
     right : ndarray of shape (n,)
-        Whether that is the label.
+        Whether the predicted class is the label.
     bins : ndarray of shape (n,)
-        Bins of ``sure``, from 0; an edge belongs to the bin above it, and 1 to the last.
+        Index of the bin of ``sure``, from 0. An edge belongs to the bin above it, and 1 to the
+        last bin.
     """
     check_scalar(n_bins, "n_bins", Integral, min_val=1)
     y_true, proba, classes = _check(y_true, proba, classes)
@@ -191,13 +195,13 @@ def _check(
         raise ValueError(
             f"proba has shape {proba.shape}; with {len(y_true)} labels and {len(classes)} classes "
             f"({classes.tolist()}) it must be {(len(y_true), len(classes))}. Give classes= if "
-            f"y_true lacks some"
+            f"some classes don't occur in y_true"
         )
     unknown = sorted(set(np.unique(y_true).tolist()) - set(classes.tolist()))
     if unknown:
         raise ValueError(
-            f"y_true has labels that aren't in classes: {unknown}; these are {classes.tolist()}. "
-            f"Give classes= the label of each column of proba"
+            f"y_true has labels that aren't in classes: {unknown}; classes is "
+            f"{classes.tolist()}. It must hold the label of each column of proba"
         )
     return y_true, proba, classes
 
@@ -218,7 +222,7 @@ def _same_shape(**probas: ArrayLike) -> tuple[Floats, Floats]:
     if a.shape != b.shape or a.ndim != 2:
         first, second = probas
         raise ValueError(
-            f"{first} has shape {a.shape} and {second} {b.shape}; both must have the same, "
+            f"{first} has shape {a.shape} and {second} {b.shape}; both must have the same shape, "
             f"(n, n_classes)"
         )
     return a, b

@@ -115,9 +115,9 @@ def test_distillation_in_pipelines(bumps, gdpd):
     X, y = bumps
     made = ClassifierPipeline([Normalizer()], gdpd).fit(X, y)
     assert made.predict_proba(X).shape == (60, 2)
-    # aeon's own pipeline has no way for X_full; scikit-learn's has.
+    # aeon's own pipeline has no way for X_teacher; scikit-learn's has.
     pipe = make_pipeline(Truncator(truncated_length=12), clone(gdpd))
-    pipe.fit(X, y, gdpdclassifier__X_full=X)
+    pipe.fit(X, y, gdpdclassifier__X_teacher=X)
     whole = clone(gdpd).set_params(earliness=12).fit(X, y)
     np.testing.assert_array_equal(pipe.predict_proba(X), whole.predict_proba(X))
 

@@ -19,9 +19,11 @@ from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
     GDPDClassifier,
-    GDPDSearchCV,
     GenDDClassifier,
+    GeneratorOptions,
     PrefixClassifier,
+    SharedGridSearchCV,
+    TrainingOptions,
 )
 from skgdpd.distillers import Hinton
 
@@ -35,7 +37,7 @@ CLASSIFIERS = [
     PrefixClassifier(**SMALL),
     DistilledPrefixClassifier(Hinton(), **SMALL),
     GDPDClassifier(**SMALL, prior=PRIOR),
-    GenDDClassifier(**SMALL, generator_epochs=2),
+    GenDDClassifier(**SMALL, generator=GeneratorOptions(max_epochs=2)),
 ]
 
 
@@ -107,7 +109,8 @@ def test_tasks_begin_and_end_in_order_and_change_nothing(bumps, clf):
 def test_an_epoch_s_classifier_is_that_of_a_fit_that_ended_there(bumps):
     X, y = bumps
     # Without a schedule and validation the first epochs don't know how many will follow.
-    params = {**SMALL, "lr_schedule": "constant", "validation_fraction": 0}
+    training = TrainingOptions(lr_schedule="constant", validation_fraction=0)
+    params = {**SMALL, "training": training}
 
     class Kept(Recorder):
         def on_fit_task_end(self, estimator, context, *, fitted_estimator):
@@ -167,9 +170,10 @@ def test_a_teacher_that_is_no_network_is_one_task(bumps):
 
 
 @needs_callbacks
-def test_callbacks_are_given_the_labelled_series_and_their_weights(bumps):
+@pytest.mark.parametrize("marker", ["?", None])
+def test_callbacks_are_given_the_labelled_series_and_their_weights(bumps, marker):
     X, y = bumps
-    marked = np.where(np.arange(60) % 3 == 0, "?", y)
+    marked = np.where(np.arange(60) % 3 == 0, marker, y.astype(object))
     weight = np.arange(60.0)
     seen = []
 
@@ -177,9 +181,10 @@ def test_callbacks_are_given_the_labelled_series_and_their_weights(bumps):
         def on_fit_task_end(self, estimator, context, *, X, y, metadata):
             seen.append((X, y, metadata["sample_weight"]))
 
-    clf = DistilledPrefixClassifier(Hinton(), **SMALL, unlabeled="?").set_callbacks(Data())
+    clf = DistilledPrefixClassifier(Hinton(), **SMALL, unlabeled=marker).set_callbacks(Data())
     clf.fit(X, marked, sample_weight=weight)
-    labelled = marked != "?"
+    assert seen
+    labelled = np.arange(60) % 3 > 0
     for found in seen:
         for got, given in zip(found, (X, y, weight), strict=True):
             np.testing.assert_array_equal(got, given[labelled])
@@ -226,7 +231,7 @@ def test_the_score_of_each_epoch_through_searches_and_pipelines(bumps):
 @needs_callbacks
 def test_the_tasks_of_a_search_of_ours(bumps):
     heard = Recorder()
-    search = GDPDSearchCV(PrefixClassifier(**SMALL), {"lr": [1e-3, 1e-2]}, cv=2)
+    search = SharedGridSearchCV(PrefixClassifier(**SMALL), {"lr": [1e-3, 1e-2]}, cv=2)
     search.set_callbacks(heard).fit(*bumps)
     assert [task for what, task, _ in heard.events if what == "end"] == [
         *["prepare-fold"] * 2,

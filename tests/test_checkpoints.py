@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from torch import nn
 
@@ -16,7 +17,10 @@ from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
     GDPDClassifier,
+    GenDDClassifier,
+    GeneratorOptions,
     PrefixClassifier,
+    TrainingOptions,
 )
 from skgdpd.distillers import GDPD, PACED, VID, GroundTruthMixing, SelfTeacher, TeKAP
 from skgdpd.training import checkpoint
@@ -34,7 +38,7 @@ SMALL = {
 PROGRAM = """
 import sys
 import numpy as np
-from skgdpd import DiffusionFeaturePrior, GDPDClassifier
+from skgdpd import DiffusionFeaturePrior, GDPDClassifier, TrainingOptions
 from skgdpd.datasets import make_bumps
 from skgdpd.training import checkpoint
 
@@ -43,7 +47,7 @@ X, y = make_bumps(60, 40, noise=0.3, random_state=0)
 clf = GDPDClassifier(
     student="fcn", max_epochs=12, random_state=0, batch_size=16,
     prior=DiffusionFeaturePrior(max_epochs=3, degradation="linear-gaussian"),
-    checkpoint_dir=sys.argv[1] or None,
+    training=TrainingOptions(checkpoint_dir=sys.argv[1] or None),
 )
 print("start", flush=True)
 clf.fit(X, y)
@@ -106,15 +110,19 @@ def same_fit(one, two, X):
         {},
         {"prior": clone(PRIOR).set_params(degradation="matched-noise")},
         {"prior": clone(PRIOR).set_params(degradation="linear-gaussian"), "warmup_epochs": 0},
-        {"prior_trainable": True, "early_stopping": 2, "weight_averaging": 0.0},
+        {
+            "prior_trainable": True,
+            "training__early_stopping": 2,
+            "training__weight_averaging": 0.0,
+        },
     ],
     ids=lambda p: "-".join(p) or "plain",
 )
 def test_a_fit_that_dies_again_and_again_is_the_fit(bumps, tmp_path, kill, params):
     X, y = bumps
-    clf = GDPDClassifier(**{**SMALL, **params})
+    clf = GDPDClassifier().set_params(**{**SMALL, **params})
     own = clone(clf).fit(X, y)
-    fit = clone(clf).set_params(checkpoint_dir=tmp_path)
+    fit = clone(clf).set_params(training__checkpoint_dir=tmp_path)
     assert deaths_of(fit, X, y, kill) > 2
     same_fit(own, fit, X)
     assert files(tmp_path) == []
@@ -136,14 +144,40 @@ def test_what_a_distiller_has_seen_is_not_forgotten(bumps, tmp_path, kill, disti
     small = {name: SMALL[name] for name in ("student", "random_state", "batch_size")}
     clf = DistilledPrefixClassifier(distiller, max_epochs=6, **small)
     own = clone(clf).fit(X, y)
-    fit = clone(clf).set_params(checkpoint_dir=tmp_path)
+    fit = clone(clf).set_params(training__checkpoint_dir=tmp_path)
     assert deaths_of(fit, X, y, kill) > 2
     same_fit(fit, own, X)
 
 
+def test_a_generator_s_training_goes_on_whatever_the_user_has_drawn(bumps, tmp_path, kill):
+    X, y = bumps
+    small = {name: SMALL[name] for name in ("student", "max_epochs", "random_state")}
+    clf = GenDDClassifier(
+        **small, generator=GeneratorOptions(max_epochs=9, hidden=16), n_sampling_steps=4
+    )
+    own = clone(clf).fit(X, y)
+    fit = clone(clf).set_params(training__checkpoint_dir=tmp_path)
+    n_before = 10 * 3 + 10 * 3  # batches of the teacher and of the student
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        kill((n_before if seed == 1 else 0) + 6)
+        with pytest.raises(Killed):
+            fit.fit(X, y)
+        assert torch.equal(before, torch.get_rng_state())
+        assert len(files(tmp_path)) == 3, "teacher, student and generator"
+    kill(2 * 9)
+    before = torch.get_rng_state()
+    same_fit(own, fit.fit(X, y), X)
+    assert torch.equal(before, torch.get_rng_state())
+    assert files(tmp_path) == []
+
+
 def test_the_teacher_is_not_trained_twice(bumps, tmp_path, kill):
     X, y = bumps
-    fit = GDPDClassifier(**SMALL, checkpoint_dir=str(tmp_path / "new" / "folder"))
+    fit = GDPDClassifier(
+        **SMALL, training=TrainingOptions(checkpoint_dir=str(tmp_path / "new" / "folder"))
+    )
     n_steps = 10 * 2  # two batches an epoch
     kill(n_steps + 3 * 1 + 5)  # the prior has one
     with pytest.raises(Killed):
@@ -152,13 +186,17 @@ def test_the_teacher_is_not_trained_twice(bumps, tmp_path, kill):
     kill(n_steps + 3 * 1 - 2 * 2)  # two of the student's epochs were written
     fit.fit(X, y)
     kill(None)
-    same_fit(clone(fit).set_params(checkpoint_dir=None).fit(X, y), fit, X)
+    same_fit(clone(fit).set_params(training__checkpoint_dir=None).fit(X, y), fit, X)
 
 
 def test_checkpoints_of_others_are_neither_used_nor_removed(bumps, tmp_path, kill):
     X, y = bumps
     clf = PrefixClassifier(
-        "lstm1-8", max_epochs=6, batch_size=16, random_state=0, checkpoint_dir=tmp_path
+        "lstm1-8",
+        max_epochs=6,
+        batch_size=16,
+        random_state=0,
+        training=TrainingOptions(checkpoint_dir=tmp_path),
     )
     kill(12)
     with pytest.raises(Killed):
@@ -169,12 +207,12 @@ def test_checkpoints_of_others_are_neither_used_nor_removed(bumps, tmp_path, kil
         ({"lr": 0.01}, (X, y)),
         ({"random_state": 1}, (X, y)),
         ({"max_epochs": 7}, (X, y)),
-        ({"early_stopping": 1}, (X, y)),
+        ({"training__early_stopping": 1}, (X, y)),
         ({}, (X * 1.001, y)),
         ({}, (X, y[::-1])),
     ]:
         other = clone(clf).set_params(**params)
-        own = clone(other).set_params(checkpoint_dir=None).fit(*data)
+        own = clone(other).set_params(training__checkpoint_dir=None).fit(*data)
         same_fit(own, other.fit(*data), X)
         assert files(tmp_path) == [left]
     clf.fit(X, y)
@@ -185,9 +223,13 @@ def test_checkpoints_of_others_are_neither_used_nor_removed(bumps, tmp_path, kil
 def test_a_damaged_checkpoint_is_said_and_not_used(bumps, tmp_path, kill, damage):
     X, y = bumps
     clf = PrefixClassifier(
-        "lstm1-8", max_epochs=6, batch_size=16, random_state=0, checkpoint_dir=tmp_path
+        "lstm1-8",
+        max_epochs=6,
+        batch_size=16,
+        random_state=0,
+        training=TrainingOptions(checkpoint_dir=tmp_path),
     )
-    own = clone(clf).set_params(checkpoint_dir=None).fit(X, y)
+    own = clone(clf).set_params(training__checkpoint_dir=None).fit(X, y)
     kill(12)
     with pytest.raises(Killed):
         clf.fit(X, y)
@@ -213,7 +255,7 @@ def test_checkpoints_and_cache_together(bumps, tmp_path, kill):
     X, y = bumps
     clf = GDPDClassifier(**SMALL)
     both = clone(clf).set_params(
-        checkpoint_dir=tmp_path / "checkpoints", memory=str(tmp_path / "memory")
+        training__checkpoint_dir=tmp_path / "checkpoints", memory=str(tmp_path / "memory")
     )
     for warmup, n_steps in [(3, 30), (6, 9), (5, 6), (5, 2)]:
         own = clone(clf).set_params(warmup_epochs=warmup)
@@ -235,13 +277,15 @@ def test_nothing_is_written_without_a_folder_and_little_with_one(bumps, tmp_path
     monkeypatch.setattr(checkpoint, "_write", lambda *a: (written.append(a), original(*a)))
     clf = GDPDClassifier(**SMALL).fit(X, y)
     assert not written
-    clf.set_params(checkpoint_dir=tmp_path).fit(X, y)
+    clf.set_params(training__checkpoint_dir=tmp_path).fit(X, y)
     assert len(written) == 2  # the ends of both trainings, for they took less than ten seconds
 
 
 def test_a_folder_without_a_seed_is_warned_of(bumps, tmp_path):
     X, y = bumps
-    clf = PrefixClassifier("lstm1-8", max_epochs=1, checkpoint_dir=tmp_path)
+    clf = PrefixClassifier(
+        "lstm1-8", max_epochs=1, training=TrainingOptions(checkpoint_dir=tmp_path)
+    )
     with pytest.warns(UserWarning, match="checkpoint_dir is of no use with random_state=None"):
         clf.fit(X, y)
     assert files(tmp_path) == []
@@ -251,9 +295,11 @@ def test_a_folder_that_cannot_be_made_is_refused_before_training(bumps, tmp_path
     X, y = bumps
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"checkpoint_dir=.*file.* can't be used as a folder"):
-        PrefixClassifier(checkpoint_dir=tmp_path / "file", random_state=0).fit(X, y)
+        PrefixClassifier(
+            training=TrainingOptions(checkpoint_dir=tmp_path / "file"), random_state=0
+        ).fit(X, y)
     with pytest.raises(ValueError, match="checkpoint_dir"):
-        PrefixClassifier(checkpoint_dir=3).fit(X, y)
+        PrefixClassifier(training=TrainingOptions(checkpoint_dir=3)).fit(X, y)
 
 
 def test_a_folder_that_vanishes_does_not_end_the_training(bumps, tmp_path, monkeypatch):
@@ -270,14 +316,16 @@ def test_a_folder_that_vanishes_does_not_end_the_training(bumps, tmp_path, monke
 
     monkeypatch.setattr(TermNet, "next_epoch", next_epoch)
     with pytest.warns(UserWarning, match="no checkpoint could be written .* the training goes on"):
-        clf.set_params(checkpoint_dir=folder).fit(X, y)
+        clf.set_params(training__checkpoint_dir=folder).fit(X, y)
     same_fit(own, clf, X)
 
 
 def test_two_processes_at_one_training_do_not_hurt_each_other(bumps, tmp_path, monkeypatch):
     X, y = bumps
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
-    clf = PrefixClassifier("lstm1-8", max_epochs=4, random_state=0, checkpoint_dir=tmp_path)
+    clf = PrefixClassifier(
+        "lstm1-8", max_epochs=4, random_state=0, training=TrainingOptions(checkpoint_dir=tmp_path)
+    )
     original = TermNet.next_epoch
     inner = []
 
@@ -305,7 +353,10 @@ def test_a_network_that_cannot_be_recognised_is_warned_of(bumps, tmp_path):
             return self.squash(super().forward(x.flatten(1)))
 
     clf = PrefixClassifier(
-        lambda c, t: WithLambda(t), max_epochs=2, random_state=0, checkpoint_dir=tmp_path
+        lambda c, t: WithLambda(t),
+        max_epochs=2,
+        random_state=0,
+        training=TrainingOptions(checkpoint_dir=tmp_path),
     )
     with pytest.warns(UserWarning, match="checkpoint_dir is of no use here"):
         clf.fit(X, y)

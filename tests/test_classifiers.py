@@ -15,7 +15,9 @@ from skgdpd import (
     DistilledPrefixClassifier,
     GDPDClassifier,
     GenDDClassifier,
+    GeneratorOptions,
     PrefixClassifier,
+    TrainingOptions,
 )
 from skgdpd.distillers import FitNets, Hinton
 
@@ -28,7 +30,7 @@ CLASSIFIERS = [
     DistilledPrefixClassifier(FitNets(), **SMALL),
     GDPDClassifier(**SMALL, prior=PRIOR),
     GDPDClassifier(**SMALL, prior=clone(PRIOR).set_params(degradation="learned-alpha")),
-    GenDDClassifier(**SMALL, generator_epochs=5, n_sampling_steps=4),
+    GenDDClassifier(**SMALL, generator=GeneratorOptions(max_epochs=5), n_sampling_steps=4),
 ]
 
 
@@ -155,7 +157,10 @@ def test_unfitted_classifiers_say_so(gunpoint):
         ({"student": "transformer"}, "unknown backbone 'transformer'; the names are fcn"),
         ({"max_epochs": 0}, "max_epochs"),
         ({"lr": -1.0}, "'lr' parameter"),
-        ({"validation_fraction": 1.0}, "validation_fraction"),
+        (
+            {"training__validation_fraction": 1.0},
+            "'validation_fraction' parameter of TrainingOptions",
+        ),
         ({"normalize": "test"}, "normalize"),
         ({"device": "toaster"}, "device='toaster'"),
         ({"batch_size": "big"}, "batch_size"),
@@ -164,7 +169,7 @@ def test_unfitted_classifiers_say_so(gunpoint):
 )
 def test_bad_parameters_are_named_before_training(params, words, gunpoint):
     with pytest.raises(ValueError, match=words):
-        PrefixClassifier(**{**SMALL, **params}).fit(gunpoint.X, gunpoint.y)
+        PrefixClassifier().set_params(**{**SMALL, **params}).fit(gunpoint.X, gunpoint.y)
 
 
 def test_bad_data_is_named_before_training(gunpoint):
@@ -248,7 +253,9 @@ def test_doubling_all_sample_weights_changes_nothing(bumps):
 
 def test_early_stopping_ends_after_its_patience(bumps):
     X, y = bumps
-    clf = PrefixClassifier("fcn", max_epochs=100, early_stopping=3, lr=0.1, random_state=0)
+    clf = PrefixClassifier(
+        "fcn", max_epochs=100, training=TrainingOptions(early_stopping=3), lr=0.1, random_state=0
+    )
     history = clf.fit(X, y).history_
     assert history.n_epochs < 100
     assert history.n_epochs - 1 - history.best_epoch == 3
@@ -256,7 +263,7 @@ def test_early_stopping_ends_after_its_patience(bumps):
 
 def test_without_a_validation_part_the_last_weights_are_kept(bumps):
     X, y = bumps
-    clf = PrefixClassifier(**SMALL, validation_fraction=0.0).fit(X, y)
+    clf = PrefixClassifier(**SMALL, training=TrainingOptions(validation_fraction=0.0)).fit(X, y)
     assert clf.history_.best_epoch is None
     assert "valid_loss" not in clf.history_
     assert clf.history_.n_labeled == len(X)
@@ -277,7 +284,7 @@ def test_prediction_in_chunks_is_prediction_at_once(bumps):
     X, y = bumps
     clf = PrefixClassifier(**SMALL).fit(X, y)
     whole = clf.predict_proba(X)
-    clf.network_.batch_size = 7
+    clf.set_params(series__predict_batch_size=7)
     np.testing.assert_allclose(clf.predict_proba(X), whole, atol=1e-6)
 
 

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-import skgdpd._demo
+import skgdpd._cli.demo
 from skgdpd import GDPDClassifier, PrefixClassifier
-from skgdpd._cli import main
+from skgdpd._cli.main import main
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def quick(monkeypatch):
         return make
 
     for cls in (GDPDClassifier, PrefixClassifier):
-        monkeypatch.setattr(skgdpd._demo, cls.__name__, shortened(cls))
-    monkeypatch.setattr(skgdpd._demo, "CURVE", (0.5,))
+        monkeypatch.setattr(skgdpd._cli.demo, cls.__name__, shortened(cls))
+    monkeypatch.setattr(skgdpd._cli.demo, "CURVE", (0.5,))
 
 
 def write_npz(path, X, y, **more):
@@ -35,7 +35,7 @@ def test_the_demonstration_prints_tables_and_writes_pictures(quick, tmp_path, ca
     assert main(["demo", "--out", str(tmp_path / "out"), "--quiet"]) == 0
     text = capsys.readouterr().out
     assert "GunPoint: 50 labelled series, 150 to predict" in text
-    assert "514 recordings without a label, 515 to predict" in text
+    assert "514 without a label, 515 to predict" in text
     lines = [line.split() for line in text.splitlines()]
     seen = [line[0] for line in lines if line and line[0].endswith("%")]
     assert seen == ["100%", "20%", "20%", "30%", "30%", "100%", "40%", "40%", "40%"]
@@ -94,14 +94,14 @@ def test_bad_options_are_explained(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["demo", "--earliness", "1.5"])
     assert stop.value.code == 2
-    assert "'1.5' is not a part of a series, in (0, 1]" in capsys.readouterr().err
+    assert "'1.5' is not a fraction of a series, in (0, 1]" in capsys.readouterr().err
 
 
 def test_an_interrupt_ends_quietly(monkeypatch, capsys):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skgdpd._cli.run_demo", interrupt)
+    monkeypatch.setattr("skgdpd._cli.main.run_demo", interrupt)
     assert main(["demo"]) == 130
     assert "interrupted" in capsys.readouterr().err
 

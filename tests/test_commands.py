@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-import skgdpd._commands
-import skgdpd._prior_model
+import skgdpd._cli.commands
+import skgdpd._fitting.prior_model
 from skgdpd import DiffusionFeaturePrior, GDPDClassifier, GenDDClassifier, PrefixClassifier, load
-from skgdpd._cli import main
+from skgdpd._cli.main import main
 from skgdpd.metrics import expected_calibration_error, macro_auc_prc
 
 TINY = ["--student", "lstm1-8", "--epochs", "2", "--quiet"]
@@ -20,8 +20,8 @@ TINY = ["--student", "lstm1-8", "--epochs", "2", "--quiet"]
 
 @pytest.fixture(autouse=True)
 def quick_prior(monkeypatch):
-    monkeypatch.setattr(skgdpd._prior_model, "AUTO_STEPS_TO_TEACH", 2)
-    monkeypatch.setattr(skgdpd._prior_model, "AUTO_MIN_EPOCHS", 1)
+    monkeypatch.setattr(skgdpd._fitting.prior_model, "AUTO_STEPS_TO_TEACH", 2)
+    monkeypatch.setattr(skgdpd._fitting.prior_model, "AUTO_MIN_EPOCHS", 1)
 
 
 @pytest.fixture
@@ -181,14 +181,14 @@ def test_an_exported_network_predicts_the_same(tmp_path, bumps, model):
         (["fit", "DATA", "--out", "m", "--device", "abacus"], "device='abacus'"),
         (
             ["fit", "DATA", "--out", "m", "--method", "prefix", "--teacher", "fcn"],
-            "--teacher goes with --method gdpd",
+            "--teacher needs --method gdpd",
         ),
         (["predict", "none", "DATA"], "there is no model file none"),
         (["predict", "DATA", "DATA"], "is no model of skgdpd"),
         (["predict", "MODEL", "none.npz"], "there is no file none.npz"),
         (["predict", "MODEL", "SHORT"], "X has series of 7 time points"),
         (["evaluate", "MODEL", "STRANGE"], "labels that aren't in classes: ['maybe']"),
-        (["evaluate", "PRIOR", "DATA"], "DiffusionFeaturePrior, which is no classifier of series"),
+        (["evaluate", "PRIOR", "DATA"], "DiffusionFeaturePrior, not a classifier of series"),
         (["benchmark", "report", "--store", "none", "--out", "r"], "error:"),
     ],
 )
@@ -228,7 +228,7 @@ def test_an_interrupt_exits_with_130(monkeypatch, capsys, command):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(skgdpd._commands, command, interrupt)
+    monkeypatch.setattr(skgdpd._cli.commands, command, interrupt)
     more = {"fit": ["--out", "m"], "evaluate": ["d"], "predict": ["d"], "export": ["o"]}[command]
     assert main([command, "x", *more]) == 130
     assert "interrupted" in capsys.readouterr().err

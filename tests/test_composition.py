@@ -27,9 +27,11 @@ from sktime.transformations.truncation import TruncationTransformer
 from skgdpd import (
     DiffusionFeaturePrior,
     GDPDClassifier,
+    LabeledFolds,
     PrefixClassifier,
     PrefixTruncator,
-    Recordings,
+    SeriesOptions,
+    TrainingOptions,
 )
 
 SMALL = {"student": "fcn", "max_epochs": 3, "random_state": 0}
@@ -62,7 +64,7 @@ def test_scaling_and_truncation_in_a_pipeline(gunpoint):
 def test_a_pipeline_that_truncates_can_still_teach_from_whole_series(gunpoint):
     X, y = gunpoint.X, gunpoint.y
     pipe = Pipeline([("cut", PrefixTruncator(0.3)), ("clf", GDPDClassifier(**SMALL, prior=PRIOR))])
-    pipe.fit(X, y, clf__X_full=X)
+    pipe.fit(X, y, clf__X_teacher=X)
     alone = GDPDClassifier(**SMALL, prior=PRIOR, earliness=0.3).fit(X, y)
     np.testing.assert_array_equal(
         pipe.predict_proba(gunpoint.X_test), alone.predict_proba(gunpoint.X_test)
@@ -77,6 +79,11 @@ def test_a_pipeline_that_truncates_can_still_teach_from_whole_series(gunpoint):
         {"student": ["lstm1-8", "fcn"], "earliness": [0.2, 12]},
         {"teacher": ["lstm1-8", None], "hinton_weight": [0.0, 1.0]},
         {"prior": [DiffusionFeaturePrior("gmm"), PRIOR], "class_weight": [None, "balanced"]},
+        {"training__lr_schedule": ["cosine", "constant"], "series__resample_length": [None, 20]},
+        {
+            "training": [None, TrainingOptions(weight_averaging=0)],
+            "series": [None, SeriesOptions(resample_length=20)],
+        },
     ],
     ids=lambda grid: "-".join(grid),
 )
@@ -106,7 +113,7 @@ def test_a_grid_through_a_pipeline(gunpoint, gdpd):
     pipe = Pipeline([("cut", PrefixTruncator()), ("clf", gdpd.set_params(earliness=1.0))])
     grid = {"cut__fraction": [0.2, 0.3], "clf__lambda_kd": [0.1, 1]}
     search = GridSearchCV(pipe, grid, cv=2, error_score="raise")
-    search.fit(gunpoint.X, gunpoint.y, clf__X_full=gunpoint.X)  # sliced with the folds
+    search.fit(gunpoint.X, gunpoint.y, clf__X_teacher=gunpoint.X)  # sliced with the folds
     assert search.best_params_["cut__fraction"] in (0.2, 0.3)
 
 
@@ -120,20 +127,26 @@ def test_cross_validation(bumps, base):
     np.testing.assert_allclose(scores.mean(), (labels == y).mean())
 
 
-@pytest.mark.parametrize(
-    ("n_unlabeled", "wrap", "n_seen"),
-    [(29, Recordings, 29), (29, lambda X: X, 29), (30, Recordings, 30), (30, lambda X: X, 15)],
-)
-def test_recordings_without_a_label_are_in_every_fold(bumps, gdpd, n_unlabeled, wrap, n_seen):
+def test_series_without_a_label_are_in_every_fold(bumps, gdpd):
+    X, y = bumps
+    marked = np.where(np.arange(60) < 30, y, "?")
+    gdpd.set_params(unlabeled="?")
+    cv = LabeledFolds(2, unlabeled="?")
+    found = cross_validate(gdpd, X, marked, cv=cv, return_estimator=True, error_score="raise")
+    for fitted in found["estimator"]:
+        assert fitted.history_.n_unlabeled == 30
+        assert fitted.history_.n_labeled + fitted.history_.n_validation == 15
+
+
+def test_series_to_append_are_in_every_fold_unless_they_are_as_many_as_x(bumps, gdpd):
     """The last case is scikit-learn's trap: as many rows as X, so cut into folds like it."""
     X, y = bumps
-    recordings = wrap(X[30 : 30 + n_unlabeled])
-    found = cross_validate(
-        gdpd, X[:30], y[:30], cv=2, params={"X_unlabeled": recordings}, return_estimator=True
-    )
-    for fitted in found["estimator"]:
-        assert fitted.history_.n_unlabeled == n_seen
-        assert fitted.history_.n_labeled + fitted.history_.n_validation == 15
+    for n_unlabeled, n_seen in ((29, 29), (30, 15)):
+        more = X[30 : 30 + n_unlabeled]
+        found = cross_validate(
+            gdpd, X[:30], y[:30], cv=2, params={"X_unlabeled": more}, return_estimator=True
+        )
+        assert [fitted.history_.n_unlabeled for fitted in found["estimator"]] == [n_seen] * 2
 
 
 def test_calibration(bumps, base, gdpd):
@@ -218,17 +231,17 @@ def test_searches_in_parallel_processes_give_the_same(bumps, gdpd):
 def test_metadata_routing(bumps, gdpd):
     X, y = bumps
     with sklearn.config_context(enable_metadata_routing=True):
-        gdpd.set_fit_request(X_full=True, sample_weight=True, X_unlabeled=True)
+        gdpd.set_fit_request(X_teacher=True, sample_weight=True, X_unlabeled=True)
         gdpd.set_score_request(sample_weight=True)
         pipe = make_pipeline(PrefixTruncator(0.3), gdpd)
         weight = np.where(y == "yes", 2.0, 1.0)
-        pipe.fit(X, y, X_full=X, sample_weight=weight)
+        pipe.fit(X, y, X_teacher=X, sample_weight=weight)
         # A pipeline's own score takes no weights in scikit-learn 1.6.
         scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
         search = GridSearchCV(
             pipe, {"prefixtruncator__fraction": [0.2, 0.3]}, cv=2, scoring=scorer
         )
-        search.fit(X, y, X_full=X, sample_weight=weight)
+        search.fit(X, y, X_teacher=X, sample_weight=weight)
     alone = clone(gdpd).set_params(earliness=0.3).fit(X, y, sample_weight=weight)
     np.testing.assert_array_equal(pipe.predict_proba(X), alone.predict_proba(X))
     assert search.best_estimator_.predict(X).shape == (60,)

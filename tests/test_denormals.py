@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skgdpd import PrefixClassifier
-from skgdpd._denormals import flushed_denormals, flushes_denormals
+from skgdpd._runtime.denormals import flushed_denormals, flushes_denormals
 from skgdpd.nets import make_backbone
 
 TINY = torch.finfo(torch.float32).tiny

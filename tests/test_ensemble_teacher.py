@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skgdpd import DistilledPrefixClassifier, PrefixClassifier
-from skgdpd._ensemble import EnsembleTeacher, is_ensemble, members_of
+from skgdpd._teachers.ensemble import EnsembleTeacher, is_ensemble, members_of
 
 SMALL = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0, "earliness": 0.5}
 
@@ -73,7 +73,7 @@ def test_members_may_know_classes_in_another_order(bumps):
 def test_features_are_the_members_side_by_side_each_standardised(bumps):
     X, y = bumps
     clf = DistilledPrefixClassifier(teacher=["lstm1-8", logistic()], **SMALL)
-    clf.set_params(validation_fraction=0).fit(X, y)
+    clf.set_params(training__validation_fraction=0).fit(X, y)
     features = clf.teacher_.embed(X)
     assert features.shape == (60, 8 + 40)
     np.testing.assert_allclose(features.mean(0), 0, atol=1e-4)

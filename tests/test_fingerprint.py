@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from skgdpd import DiffusionFeaturePrior
-from skgdpd._fingerprint import fingerprint
+from skgdpd._runtime.fingerprint import fingerprint
 from skgdpd.nets import available_backbones, make_backbone
 
 PROGRAM = """
 import torch
 from skgdpd import DiffusionFeaturePrior
-from skgdpd._fingerprint import fingerprint
+from skgdpd._runtime.fingerprint import fingerprint
 from skgdpd.nets import make_backbone
 torch.manual_seed(0)
 net = make_backbone("inception", 1, 20)

@@ -17,9 +17,10 @@ from skgdpd import (
     DistilledPrefixClassifier,
     GDPDClassifier,
     PrefixClassifier,
+    TrainingOptions,
     paper_parameters,
 )
-from skgdpd._split import stratified_split
+from skgdpd._series.split import stratified_split
 from skgdpd.distillers.gdpd import expected_cross_entropy
 from skgdpd.metrics import macro_auc_prc
 from skgdpd.training import Step
@@ -93,10 +94,10 @@ def test_the_warmup_is_the_plain_student_and_no_lambda_is_no_distillation(bumps)
 
 def test_lambda_scales_the_term(bumps):
     X, y = bumps
-    small = {**SMALL, "warmup_epochs": 0, "max_epochs": 1, "validation_fraction": 0.0}
+    small = {**SMALL, "warmup_epochs": 0, "max_epochs": 1, "batch_size": 100}
+    clf = GDPDClassifier(**small, training=TrainingOptions(validation_fraction=0.0))
     one, ten = (
-        GDPDClassifier(**small, lambda_kd=value, batch_size=100).fit(X, y).history_["gdpd"][0]
-        for value in (1, 10)
+        clone(clf).set_params(lambda_kd=value).fit(X, y).history_["gdpd"][0] for value in (1, 10)
     )
     np.testing.assert_allclose(ten, 10 * one, rtol=1e-5)
 
@@ -247,7 +248,7 @@ def test_network_teachers_are_cached_too_and_shared_by_levels(bumps, tmp_path, t
         clf = GDPDClassifier(teacher, **SMALL, earliness=earliness, memory=str(tmp_path))
         fits.append(clf.fit(X, y))
     np.testing.assert_array_equal(*(clf.teacher_.embed(X) for clf in fits))
-    assert len(list(tmp_path.glob("joblib/skgdpd/_teacher/*/*/output.pkl"))) == 1
+    assert len(list(tmp_path.glob("joblib/skgdpd/_teachers/*/*/*/output.pkl"))) == 1
     assert len(list(tmp_path.glob("joblib/skgdpd/distillers/gdpd/fit_prior/*/output.pkl"))) == 1
 
 

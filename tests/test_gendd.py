@@ -13,15 +13,16 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skgdpd import (
     DistilledPrefixClassifier,
-    GDPDSearchCV,
     GenDDClassifier,
+    GeneratorOptions,
     PrefixClassifier,
+    SharedGridSearchCV,
     load,
 )
-from skgdpd._linear_head import linear_head
-from skgdpd._teacher import Knowledge
+from skgdpd._teachers.linear_head import linear_head
+from skgdpd._teachers.teacher import TeacherOutputs
 from skgdpd.distillers import GenDD
-from skgdpd.nets.student import StudentNet
+from skgdpd.nets.student import SeriesNet
 from skgdpd.training import checkpoint
 from skgdpd.training.net import TermNet
 
@@ -29,10 +30,13 @@ SMALL = {
     "student": "lstm1-8",
     "max_epochs": 6,
     "random_state": 0,
-    "hidden": 16,
-    "generator_epochs": 10,
+    "generator": GeneratorOptions(hidden=16, max_epochs=10),
     "n_sampling_steps": 4,
 }
+
+
+def small(teacher=None, **params):
+    return GenDDClassifier(teacher, **SMALL).set_params(**params)
 
 
 def flat(classifier):
@@ -41,7 +45,7 @@ def flat(classifier):
 
 @pytest.fixture(scope="module")
 def fitted(bumps):
-    return GenDDClassifier(**SMALL).fit(*bumps)
+    return small().fit(*bumps)
 
 
 # Learning
@@ -49,19 +53,19 @@ def fitted(bumps):
 
 def test_it_learns(bumps):
     X, y = bumps
-    settings = {"generator_epochs": 100, "n_sampling_steps": 16, "earliness": 0.7, "hidden": 32}
-    clf = GenDDClassifier(**{**SMALL, "student": "fcn", "max_epochs": 12, **settings}).fit(X, y)
+    clf = small(student="fcn", max_epochs=12, n_sampling_steps=16, earliness=0.7)
+    clf.set_params(generator=GeneratorOptions(hidden=32, max_epochs=100)).fit(X, y)
     assert clf.score(X, y) > 0.9
     assert clf.set_params(deploy="student_head").score(X, y) > 0.9
     assert clf.history_["gendd"][0] > 0.9  # it starts at 1
-    assert clf.generator_history_["gendd"][-1] < 0.6
+    assert clf.predictor_.history["gendd"][-1] < 0.6
     assert set(clf.fit_seconds_) == {"teacher", "preparation", "student", "generator"}
 
 
 def test_draws_of_full_contraction_are_centres(bumps):
     X, y = bumps
-    settings = {"contraction": 1.0, "generator_epochs": 300, "n_sampling_steps": 16}
-    clf = GenDDClassifier(**{**SMALL, **settings, "hidden": 32}).fit(X, y)
+    generator = GeneratorOptions(contraction=1.0, hidden=32, max_epochs=300)
+    clf = small(generator=generator, n_sampling_steps=16).fit(X, y)
     draws = clf.sample_features(X).reshape(-1, 8)
     centres = clf.distillation_.centroids.numpy()
     gap = np.linalg.norm(centres[0] - centres[1])
@@ -71,8 +75,9 @@ def test_draws_of_full_contraction_are_centres(bumps):
 
 def test_the_student_learns_from_the_generator(bumps):
     X, y = bumps
-    head = {**SMALL, "deploy": "student_head"}
-    taught, alone = (GenDDClassifier(**head, lambda_kd=value).fit(X, y) for value in (1.0, 0.0))
+    taught, alone = (
+        small(deploy="student_head", lambda_kd=value).fit(X, y) for value in (1.0, 0.0)
+    )
     assert "gendd" not in alone.history_
     assert not np.array_equal(taught.embed(X), alone.embed(X))
     # Without it, the student is the one that has no teacher.
@@ -87,11 +92,20 @@ def test_the_student_is_the_same_however_it_is_deployed(bumps, fitted):
     np.testing.assert_array_equal(head.embed(X), fitted.embed(X))
     both = [head, clone(fitted).fit(X, y).set_params(deploy="student_head")]
     np.testing.assert_array_equal(*(clf.predict_proba(X) for clf in both))
-    same = DistilledPrefixClassifier(
-        GenDD(hidden=16), student="lstm1-8", max_epochs=6, random_state=0
-    ).fit(X, y)
-    np.testing.assert_array_equal(head.predict_proba(X), same.predict_proba(X))
-    assert not hasattr(head, "generator_")
+    assert head.predictor_ is None
+
+
+@pytest.mark.parametrize("deploy", ["sampled", "student_head"])
+def test_the_distiller_in_another_classifier_predicts_the_same(bumps, fitted, deploy):
+    X, y = bumps
+    distiller = GenDD(generator=SMALL["generator"], n_sampling_steps=4, deploy=deploy)
+    few = {name: SMALL[name] for name in ("student", "max_epochs", "random_state")}
+    same = DistilledPrefixClassifier(distiller, **few).fit(X, y)
+    clf = clone_fitted(fitted, deploy=deploy)
+    np.testing.assert_array_equal(same.predict_proba(X), clf.predict_proba(X))
+    np.testing.assert_array_equal(same.predict(X), clf.predict(X))
+    np.testing.assert_array_equal(same.embed(X), clf.embed(X))
+    assert (same.predictor_ is None) == (deploy == "student_head")
 
 
 def test_what_was_fitted_for_its_head_has_no_generator(bumps, fitted):
@@ -102,8 +116,7 @@ def test_what_was_fitted_for_its_head_has_no_generator(bumps, fitted):
             method(X)
     # And a second fit leaves none of the first.
     again = clone(fitted).fit(X, y).set_params(deploy="student_head").fit(X, y)
-    assert not hasattr(again, "generator_")
-    assert not hasattr(again, "generator_history_")
+    assert again.predictor_ is None
 
 
 # Predicting
@@ -125,7 +138,7 @@ def test_a_series_gets_the_same_probabilities_in_every_company(bumps, fitted):
     np.testing.assert_array_equal(together, fitted.predict_proba(X))
     alone = np.concatenate([fitted.predict_proba(X[i : i + 1]) for i in range(10)])
     np.testing.assert_allclose(alone, together[:10], rtol=0, atol=1e-6)
-    small = clone_fitted(fitted, predict_batch_size=7)
+    small = clone_fitted(fitted, series__predict_batch_size=7)
     np.testing.assert_allclose(small.predict_proba(X), together, rtol=0, atol=1e-6)
 
 
@@ -138,7 +151,7 @@ def clone_fitted(clf, **params):
 def test_drawing_in_parts_changes_nothing(bumps, fitted, monkeypatch):
     X, _ = bumps
     whole = fitted.predict_proba(X)
-    monkeypatch.setattr("skgdpd._generator.MAX_NUMBERS", 500)
+    monkeypatch.setattr("skgdpd.distillers.generator.MAX_NUMBERS", 500)
     np.testing.assert_allclose(fitted.predict_proba(X), whole, rtol=0, atol=1e-12)
 
 
@@ -194,9 +207,9 @@ def test_the_same_seed_gives_the_same_bits(bumps, fitted):
 )  # fmt: skip
 def test_every_kind_of_teacher_has_a_classifier_of_its_features(bumps, teacher):
     X, y = bumps
-    clf = GenDDClassifier(teacher, **SMALL).fit(X, y)
+    clf = small(teacher).fit(X, y)
     features = torch.from_numpy(np.asarray(clf.teacher_.embed(X), dtype=np.float64))
-    guess = clf.classes_[clf.generator_.head(features).argmax(1).numpy()]
+    guess = clf.classes_[clf.predictor_.head(features).argmax(1).numpy()]
     own = clf.teacher_.classes_[clf.teacher_.predict_proba(X).argmax(1)]
     assert (guess == own).mean() > 0.9
     np.testing.assert_allclose(clf.predict_proba(X).sum(1), 1)
@@ -209,7 +222,7 @@ def test_the_classifier_of_linear_teachers_is_recovered():
     logits = features @ weight.T + [0.3, -0.2, 0.0]
     log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     for known, wanted in [(features, logits), (log_p.astype(np.float32), log_p)]:
-        head = linear_head(Knowledge(None, known, log_p))
+        head = linear_head(TeacherOutputs(None, known, log_p))
         found = torch.softmax(head(torch.from_numpy(known).double()), 1).numpy()
         expected = np.exp(wanted) / np.exp(wanted).sum(1, keepdims=True)
         np.testing.assert_allclose(found, expected, atol=1e-4)
@@ -218,29 +231,29 @@ def test_the_classifier_of_linear_teachers_is_recovered():
 def test_a_classifier_of_ours_as_frozen_teacher(bumps):
     X, y = bumps
     teacher = PrefixClassifier("lstm1-8", earliness=1.0, max_epochs=8, random_state=0).fit(X, y)
-    clf = GenDDClassifier(FrozenEstimator(teacher), **SMALL).fit(X, y)
+    clf = small(FrozenEstimator(teacher)).fit(X, y)
     assert clf.sample_features(X[:2]).shape == (2, 5, 8)
 
 
 @pytest.mark.parametrize(
     "params",
     [
-        {"centroid": "classifier_weight"},
-        {"mixup": True},
-        {"prediction": "eps"},
-        {"joint": True},
-        {"token_width": 2},
-        {"encoder": "pca"},
-        {"contraction": 0.0},
+        {"generator__centroid": "classifier_weight"},
+        {"generator__mixup": True},
+        {"generator__prediction": "eps"},
+        {"generator__joint": True},
+        {"generator__token_width": 2},
+        {"generator__encoder": "pca"},
+        {"generator__contraction": 0.0},
         {"class_weight": "balanced"},
-        {"validation_fraction": 0.0},
+        {"training__validation_fraction": 0.0},
         {"student": "rocket", "teacher": "lstm1-8"},
     ],
     ids=lambda p: "-".join(p),
 )
 def test_every_setting_trains_and_predicts(bumps, params):
     X, y = bumps
-    clf = GenDDClassifier(**{**SMALL, **params}).fit(X, y)
+    clf = small(**params).fit(X, y)
     assert np.isfinite(clf.history_["loss"]).all()
     np.testing.assert_allclose(clf.predict_proba(X).sum(1), 1)
 
@@ -251,13 +264,13 @@ def test_every_setting_trains_and_predicts(bumps, params):
 def test_recordings_without_a_label_teach(bumps):
     X, y = bumps
     few, pool = slice(0, 20), slice(20, 60)
-    clf = GenDDClassifier(**SMALL).fit(X[few], y[few], X_unlabeled=X[pool])
+    clf = small().fit(X[few], y[few], X_unlabeled=X[pool])
     assert (clf.history_.n_labeled, clf.history_.n_unlabeled) == (16, 40)
-    alone = GenDDClassifier(**SMALL).fit(X[few], y[few])
+    alone = small().fit(X[few], y[few])
     assert not np.array_equal(alone.predict_proba(X), clf.predict_proba(X))
     marked = y.astype(object)
     marked[pool] = "?"
-    same = GenDDClassifier(**SMALL, unlabeled="?").fit(X, marked)
+    same = small(unlabeled="?").fit(X, marked)
     np.testing.assert_array_equal(same.predict_proba(X), clf.predict_proba(X))
 
 
@@ -267,19 +280,34 @@ def test_recordings_without_a_label_teach(bumps):
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"contraction": 1.1}, "'contraction' parameter.*1.1"),
-        ({"centroid": "median"}, "'centroid' parameter"),
+        ({"generator__contraction": 1.1}, "'contraction' parameter.*1.1"),
+        ({"generator__centroid": "median"}, "'centroid' parameter"),
         ({"deploy": "both"}, "'deploy' parameter"),
-        ({"prediction": "x"}, "'prediction' parameter"),
+        ({"generator__prediction": "x"}, "'prediction' parameter"),
         ({"n_sampling_steps": 0}, "'n_sampling_steps' parameter"),
-        ({"generator_epochs": "long"}, "'generator_epochs' parameter"),
-        ({"token_width": 3}, "token_width=3 doesn't divide the 8 features"),
-        ({"token_width": 4, "joint": True}, "token_width=4 with joint=True"),
+        ({"generator__max_epochs": "long"}, "'max_epochs' parameter of GeneratorOptions"),
+        ({"generator__token_width": 3}, "token_width=3 doesn't divide the 8 features"),
+        ({"generator__token_width": 4, "generator__joint": True}, "token_width=4 with joint=True"),
     ],
 )
 def test_bad_parameters_are_named_before_the_student_is_trained(bumps, params, words):
     with pytest.raises(ValueError, match=words):
-        GenDDClassifier(**{**SMALL, **params}).fit(*bumps)
+        small(**params).fit(*bumps)
+
+
+def test_options_of_the_generator_are_reached_by_their_nested_names(bumps):
+    distiller = GenDD()
+    assert distiller.get_params()["generator__contraction"] == 0.9
+    given = GeneratorOptions(hidden=16)
+    one, two = (GenDD(generator=given) for _ in range(2))
+    assert one.set_params(generator__hidden=8) is one
+    assert (one.options.hidden, two.options.hidden) == (8, 16)
+    assert distiller.set_params(generator__depth=1).options.depth == 1
+    clf = DistilledPrefixClassifier(GenDD(), student="lstm1-8")
+    assert clf.get_params()["distiller__generator__contraction"] == 0.9
+    clf.set_params(distiller__generator__contraction=1.5)
+    with pytest.raises(ValueError, match=r"'contraction' parameter.*1\.5"):
+        clf.fit(*bumps)
 
 
 def test_a_graph_makes_no_draws(fitted, tmp_path):
@@ -306,18 +334,23 @@ def test_a_graph_of_the_students_own_classifier(bumps, fitted, tmp_path):
 
 def test_in_a_pipeline_and_a_grid(bumps, tmp_path):
     X, y = bumps
-    clf = GenDDClassifier(**{**SMALL, "memory": str(tmp_path)})
+    clf = small(memory=str(tmp_path))
     pipeline = make_pipeline(FunctionTransformer(np.negative), clf)
-    grid = {"genddclassifier__lambda_kd": [0.1, 1.0], "genddclassifier__contraction": [0.7, 0.9]}
+    grid = {
+        "genddclassifier__lambda_kd": [0.1, 1.0],
+        "genddclassifier__generator__contraction": [0.7, 0.9],
+    }
     search = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
     assert search.predict_proba(X).shape == (60, 2)
     assert np.isfinite(cross_val_score(clf, X, y, cv=2)).all()
-    assert len(list(tmp_path.glob("joblib/skgdpd/_teacher/*/*/output.pkl"))) == 5
+    assert (
+        len(list(tmp_path.glob("joblib/skgdpd/_teachers/teacher/_fit_and_ask/*/output.pkl"))) == 5
+    )
 
 
 def test_in_our_own_search(bumps, tmp_path):
     X, y = bumps
-    search = GDPDSearchCV(GenDDClassifier(**SMALL), {"lambda_kd": [0.1, 1.0]}, cv=2, together=True)
+    search = SharedGridSearchCV(small(), {"lambda_kd": [0.1, 1.0]}, cv=2, together=True)
     search.fit(X, y)
     assert search.n_together_ == 0
     best = clone(search.best_estimator_).fit(X, y)
@@ -330,7 +363,7 @@ def test_in_our_own_search(bumps, tmp_path):
 @pytest.mark.parametrize("encoder", ["identity", "pca"])
 def test_there_and_back(bumps, tmp_path, include, encoder):
     X, y = bumps
-    clf = GenDDClassifier(**SMALL, encoder=encoder).fit(X, y)
+    clf = small(generator__encoder=encoder).fit(X, y)
     clf.save(tmp_path / "model.zip", include=include)
     opened = load(tmp_path / "model.zip")
     np.testing.assert_array_equal(opened.predict_proba(X), clf.predict_proba(X))
@@ -366,7 +399,7 @@ def test_a_fit_killed_while_the_generator_is_finished_goes_on_there(
     trained = []
 
     def step(net, batch, **kwargs):
-        own = not isinstance(net.module_, StudentNet)
+        own = not isinstance(net.module_, SeriesNet)
         if own and trained.count(True) == 15 and "dead" not in trained:
             trained.append("dead")
             raise Killed
@@ -374,7 +407,7 @@ def test_a_fit_killed_while_the_generator_is_finished_goes_on_there(
         return original(net, batch, **kwargs)
 
     monkeypatch.setattr(TermNet, "train_step", step)
-    clf = clone(fitted).set_params(checkpoint_dir=tmp_path)
+    clf = clone(fitted).set_params(training__checkpoint_dir=tmp_path)
     with pytest.raises(Killed):
         clf.fit(X, y)
     before = len(trained)

@@ -6,7 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import estimator_html_repr
 
 import skgdpd
-from skgdpd import _docs, distillers
+from skgdpd import distillers
+from skgdpd._runtime import doc_links as _docs
 from skgdpd.sktime import SklearnTransformer
 
 OWN = {
@@ -15,7 +16,7 @@ OWN = {
     "skgdpd.GDPDClassifier": skgdpd.GDPDClassifier(),
     "skgdpd.DiffusionFeaturePrior": skgdpd.DiffusionFeaturePrior(),
     "skgdpd.PrefixTruncator": skgdpd.PrefixTruncator(),
-    "skgdpd.GDPDSearchCV": skgdpd.GDPDSearchCV(skgdpd.PrefixClassifier(), {"lr": [1]}),
+    "skgdpd.SharedGridSearchCV": skgdpd.SharedGridSearchCV(skgdpd.PrefixClassifier(), {"lr": [1]}),
     "skgdpd.distillers.GDPD": distillers.GDPD(None),
     "skgdpd.distillers.Hinton": distillers.Hinton(),
     "skgdpd.sktime.SklearnTransformer": SklearnTransformer(None),

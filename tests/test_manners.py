@@ -10,9 +10,18 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier
+from skgdpd import (
+    DiffusionFeaturePrior,
+    GDPDClassifier,
+    GenDDClassifier,
+    GeneratorOptions,
+    PrefixClassifier,
+    SharedGridSearchCV,
+    TrainingOptions,
+)
 
 SMALL = {"student": "fcn", "max_epochs": 3, "random_state": 0}
 
@@ -43,6 +52,15 @@ def test_global_state_is_left_as_found(bumps, tmp_path, monkeypatch):
     clf.embed(X)
     clf.prior_.sample(3)
     clf.prior_.posterior_sample(clf.teacher_.embed(X))
+    generating = GenDDClassifier(
+        **SMALL,
+        generator=GeneratorOptions(max_epochs=2),
+        n_sampling_steps=4,
+        training=TrainingOptions(checkpoint_dir=tmp_path),
+    ).fit(X, y)
+    generating.predict(X)
+    generating.sample_features(X)
+    SharedGridSearchCV(clf, {"lambda_kd": [0.1, 1.0]}, cv=2).fit(X, y)
     assert global_state() == before
     assert list(tmp_path.iterdir()) == []
 
@@ -115,6 +133,35 @@ def test_a_fit_can_be_repeated_on_the_same_object(bumps):
     X, y = bumps
     clf = PrefixClassifier(**SMALL).fit(X, y)
     first = clf.predict_proba(X)
+    np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), first)
+
+
+def failing(n_channels, n_timepoints):
+    raise RuntimeError("no network")
+
+
+@pytest.mark.parametrize(
+    "clf",
+    [
+        PrefixClassifier(**SMALL),
+        GDPDClassifier(**SMALL, prior=DiffusionFeaturePrior(encoder="pca", max_epochs=3)),
+    ],
+    ids=lambda clf: type(clf).__name__,
+)
+def test_a_fit_that_fails_leaves_nothing_to_predict_with(bumps, clf):
+    X, y = bumps
+    clf = clone(clf).set_params(max_epochs=2)
+    first = clf.fit(X, y).predict_proba(X)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no network"):
+            clf.set_params(student=failing).fit(X[:, :, ::2], np.where(y == "yes", "c", "b"))
+        for ask in (clf.predict, clf.predict_proba, clf.embed):
+            with pytest.raises(NotFittedError):
+                ask(X)
+    clf.set_params(student="fcn")
+    streamed = clone(clf).partial_fit(X, y, classes=["no", "yes"])
+    clf.partial_fit(X, y, classes=["no", "yes"])  # begins anew
+    np.testing.assert_array_equal(clf.predict_proba(X), streamed.predict_proba(X))
     np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), first)
 
 

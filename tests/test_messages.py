@@ -9,9 +9,10 @@ import skgdpd
 from skgdpd import (
     DiffusionFeaturePrior,
     GDPDClassifier,
-    GDPDSearchCV,
     PrefixClassifier,
     PrefixTruncator,
+    SharedGridSearchCV,
+    TrainingOptions,
 )
 from skgdpd.metrics import expected_calibration_error, predictive_kl, top1_agreement
 
@@ -36,7 +37,7 @@ def no_network(n_channels, n_timepoints):
         ),
         ({"class_weight": {"no": 0, "yes": 0}}, "class_weight leave every series .* without"),
         (
-            {"early_stopping": 2, "validation_fraction": 0},
+            {"training__early_stopping": 2, "training__validation_fraction": 0},
             "early_stopping=2 needs a validation part.* set it above 0, or early_stopping=None",
         ),
         (
@@ -48,16 +49,16 @@ def no_network(n_channels, n_timepoints):
 )
 def test_parameters(bumps, params, words):
     with pytest.raises(ValueError, match=words):
-        PrefixClassifier(**{**SMALL, **params}).fit(*bumps)
+        PrefixClassifier().set_params(**{**SMALL, **params}).fit(*bumps)
 
 
 def test_a_search_may_try_what_another_parameter_forbids(bumps):
     """A candidate that can't be is an error of that candidate."""
-    grid = {"validation_fraction": [0.2, 0]}
-    estimator = PrefixClassifier(**SMALL, early_stopping=2)
+    grid = {"training__validation_fraction": [0.2, 0]}
+    estimator = PrefixClassifier(**SMALL, training=TrainingOptions(early_stopping=2))
     with pytest.warns(FitFailedWarning, match="early_stopping=2 needs a validation part"):
-        search = GDPDSearchCV(estimator, grid, cv=2, error_score=0.0).fit(*bumps)
-    assert search.best_params_ == {"validation_fraction": 0.2}
+        search = SharedGridSearchCV(estimator, grid, cv=2, error_score=0.0).fit(*bumps)
+    assert search.best_params_ == {"training__validation_fraction": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_labels(bumps):
 
 
 def test_metrics():
-    with pytest.raises(ValueError, match=r"aren't in classes: \[2\]; .* are \[0, 1\]. Give"):
+    with pytest.raises(ValueError, match=r"aren't in classes: \[2\]; classes is \[0, 1\]"):
         expected_calibration_error([0, 2], [[1, 0]] * 2, classes=[0, 1])
     with pytest.raises(ValueError, match="n_bins == 0, must be >= 1"):
         expected_calibration_error([0, 1], [[1, 0]] * 2, n_bins=0)
@@ -117,5 +118,5 @@ def test_others(bumps, tmp_path):
         skgdpd.load(tmp_path / "none")
     Z = np.random.default_rng(0).normal(size=(20, 3))
     prior = DiffusionFeaturePrior("gmm", random_state=0).fit(Z)
-    with pytest.raises(ValueError, match="features have width 2; this code is of width 3"):
+    with pytest.raises(ValueError, match="features have width 2; the encoder expects width 3"):
         prior.encode(Z[:, :2])

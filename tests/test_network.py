@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skgdpd import PrefixClassifier, _network
-from skgdpd._network import behind
+from skgdpd import PrefixClassifier, SeriesOptions
+from skgdpd._fitting import network as _network
+from skgdpd._fitting.network import behind
 
 
 @given(n=st.integers(0, 9), lag=st.integers(0, 4))
@@ -32,7 +33,11 @@ def test_results_fetched_later_are_the_same(monkeypatch, bumps, lag, ragged):
     if ragged:
         X = [x[:, : 20 + i % 21] for i, x in enumerate(X)]
     clf = PrefixClassifier(
-        "fcn", max_epochs=2, predict_batch_size=7, random_state=0, device="cpu"
+        "fcn",
+        max_epochs=2,
+        series=SeriesOptions(predict_batch_size=7),
+        random_state=0,
+        device="cpu",
     ).fit(X, y)
     expected = clf.predict_proba(X)
     monkeypatch.setattr(_network, "behind", lambda items, n: behind(items, lag))

@@ -57,8 +57,8 @@ def test_a_graph_equals_its_classifier(backbone, bumps, tmp_path):
     "how",
     [
         {"normalize": "prefix"},
-        {"normalize": None, "resample_length": 17},
-        {"missing": "mask", "normalize": "prefix"},
+        {"normalize": None, "series__resample_length": 17},
+        {"series__missing_values": "mask", "normalize": "prefix"},
     ],
     ids=str,
 )
@@ -66,9 +66,10 @@ def test_what_the_view_does_is_in_the_graph(how, tmp_path):
     rng = np.random.default_rng(0)
     X = rng.normal(1000, 1, (30, 2, 20))
     y = rng.integers(0, 3, 30)
-    if how.get("missing"):
+    if "series__missing_values" in how:
         X[::3, 0, 2:4] = np.nan
-    clf = PrefixClassifier(QUICK, earliness=0.5, max_epochs=1, random_state=0, **how).fit(X, y)
+    clf = PrefixClassifier(QUICK, earliness=0.5, max_epochs=1, random_state=0)
+    clf.set_params(**how).fit(X, y)
     assert_same(clf, X[:, :, :10], tmp_path / "model.onnx")
 
 
@@ -143,10 +144,10 @@ def test_what_cannot_be_exported_is_refused(bumps, tmp_path):
     clf.fit(X, y)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         clf.export_onnx(tmp_path / "nowhere" / "model.onnx")
-    filling = clone(clf).set_params(missing="interpolate").fit(X, y)
-    with pytest.raises(ValueError, match="missing='interpolate' can't be exported"):
+    filling = clone(clf).set_params(series__missing_values="interpolate").fit(X, y)
+    with pytest.raises(ValueError, match="missing_values='interpolate' can't be exported"):
         filling.export_onnx(tmp_path / "model.onnx")
     ragged = [x[:, : 20 + i % 20] for i, x in enumerate(X)]
-    own = clone(clf).set_params(earliness_of="own").fit(ragged, y)
+    own = clone(clf).set_params(series__earliness_of="own").fit(ragged, y)
     with pytest.raises(ValueError, match="earliness_of='own'"):
         own.export_onnx(tmp_path / "model.onnx")

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from sktime.datatypes import convert_to
 
-from skgdpd._panel import FORMS, Panel, _stack, as_list, check_values, join, read_panel
+from skgdpd._series.panel import (
+    FORMS,
+    Panel,
+    _stack,
+    as_list,
+    check_panel,
+    check_values,
+    join,
+    read_panel,
+)
 
 
 @pytest.fixture
@@ -156,6 +165,14 @@ def test_take_and_first_keep_the_form(values):
         some = panel.take(np.array([3, 1])).first(2)
         np.testing.assert_array_equal(some.values, panel.values[[3, 1], :, :2])
         assert some.flat == panel.flat
+
+
+def test_neighbours_are_taken_without_a_copy(values):
+    panel = check_panel(read_panel(values), "X")
+    some = panel.take(np.array([1, 2]))
+    np.testing.assert_array_equal(some.values, panel.values[1:3])
+    assert np.shares_memory(some.values, panel.values)
+    assert len(panel.take(np.array([], dtype=int))) == 0
 
 
 def test_checked_values_are_contiguous_single_precision(values):

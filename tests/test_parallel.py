@@ -19,10 +19,11 @@ from killers import KilledInFit, KilledInWriting, LoggingTeacher, fits
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_validate
+from test_config import OTHERS, Noting, note
 
 import skgdpd
-from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier
-from skgdpd._threads import in_worker, one_thread_in_workers
+from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier, config_context
+from skgdpd._runtime.threads import in_worker, one_thread_in_workers
 
 # What dask and ray warn of when they start and stop is not ours to mend.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -127,6 +128,16 @@ def test_workers_train_with_one_thread_and_leave_it_as_found(bumps, parallel):
     for pid, *answers in found:
         assert pid != os.getpid()
         assert answers == [True, 1, 2]
+
+
+def test_workers_have_the_settings_of_the_block_around_a_search(bumps, parallel):
+    X, y = bumps
+    clf = PrefixClassifier(Noting(), max_epochs=1, random_state=0)
+    search = GridSearchCV(clf, {"lr": [1e-3] * 4}, cv=2, scoring=note, error_score="raise")
+    for settings, mean in ((OTHERS, 1.0), ({}, 0.0)):
+        with config_context(**settings), parallel(X, y):
+            search.fit(X, y)
+        np.testing.assert_array_equal(search.cv_results_["mean_test_score"], mean)
 
 
 def test_workers_share_one_cache(bumps, parallel, tmp_path):

@@ -86,12 +86,12 @@ def test_draws_from_a_learned_prior_have_the_features_moments():
 def test_draws_from_a_mixture_prior_have_the_moments_of_its_closed_form():
     prior = prior_of_pairs("gmm")
     _, means, covariances = prior.latent_.denoiser.parts()
-    V = prior.code_.V.numpy()
+    V = prior.encoder_.V.numpy()
     draws = prior.sample(50_000)
     # 4 standard errors of a variance are 2.5 %
     spread, expected = np.cov(draws.T), V @ covariances[0] @ V.T
     np.testing.assert_allclose(
-        draws.mean(0), prior.code_.decode(torch.tensor(means))[0], atol=0.03
+        draws.mean(0), prior.encoder_.decode(torch.tensor(means))[0], atol=0.03
     )
     np.testing.assert_allclose(np.diag(spread), np.diag(expected), rtol=0.03)
 
@@ -143,7 +143,7 @@ def test_score_of_a_mixture_is_the_density_of_the_features_themselves(labelled):
     Z = Z * [0.01, 1.0, 50.0] + 7
     prior = DiffusionFeaturePrior("gmm", **QUICK).fit(Z, y if labelled else None)
     weights, means, covariances = prior.latent_.denoiser.parts()
-    V, m = prior.code_.V.numpy(), prior.code_.m.numpy()
+    V, m = prior.encoder_.V.numpy(), prior.encoder_.m.numpy()
     assert len(weights) == 1 + labelled
     terms = [
         np.log(weight) + multivariate_normal(V @ mean + m, V @ covariance @ V.T).logpdf(Z)
@@ -365,7 +365,7 @@ def test_the_autoencoder_learns_to_reconstruct():
     Z = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 6)) + 10
     settings = {**TRAINED, "max_epochs": 60, "lr": 1e-2}
     prior = DiffusionFeaturePrior("gmm", encoder="autoencoder", n_latent=2, **settings).fit(Z)
-    lost = Z - prior.code_.decode(torch.tensor(prior.encode(Z))).numpy()
+    lost = Z - prior.encoder_.decode(torch.tensor(prior.encode(Z))).numpy()
     assert np.square(lost).sum() < 0.1 * np.square(Z - Z.mean(0)).sum()
 
 
@@ -536,10 +536,10 @@ def test_learned_alpha_is_refused_outside_distillation_and_says_what_to_use():
         lambda prior, Z: prior.predict(Z),
         lambda prior, Z: prior.score_samples(Z),
         lambda prior, Z: prior.encode(Z),
-        lambda prior, Z: prior.make_degradation(3),
+        lambda prior, Z: prior.make_posterior_sampler(3),
     ],
     ids=["sample", "transform", "posterior_sample", "predict_proba", "predict",
-         "score_samples", "encode", "make_degradation"],
+         "score_samples", "encode", "make_posterior_sampler"],
 )  # fmt: skip
 def test_nothing_comes_before_the_fit(call):
     Z, _ = two_classes()
@@ -574,7 +574,7 @@ def test_missing_values_are_refused(what):
 def test_without_labels_there_are_no_probabilities():
     Z, _ = two_classes()
     prior = DiffusionFeaturePrior("gmm", **QUICK).fit(Z)
-    with pytest.raises(AttributeError, match="no labels"):
+    with pytest.raises(AttributeError, match="without labels"):
         prior.predict_proba(Z)
 
 
@@ -582,7 +582,7 @@ def test_a_fit_without_labels_forgets_those_of_the_fit_before():
     Z, y = two_classes()
     prior = DiffusionFeaturePrior("gmm", **QUICK).fit(Z, y).fit(Z)
     assert not hasattr(prior, "classes_")
-    with pytest.raises(AttributeError, match="no labels"):
+    with pytest.raises(AttributeError, match="without labels"):
         prior.predict_proba(Z)
 
 

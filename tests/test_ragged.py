@@ -16,9 +16,10 @@ from skgdpd import (
     DistilledPrefixClassifier,
     GDPDClassifier,
     PrefixClassifier,
+    SeriesOptions,
 )
-from skgdpd._panel import as_list, read_panel
-from skgdpd._views import Normalizer, View, interpolate
+from skgdpd._series.panel import as_list, read_panel
+from skgdpd._series.views import Normalizer, PrefixView, interpolate
 
 SMALL = {"student": "fcn", "max_epochs": 3, "random_state": 0}
 PRIOR = DiffusionFeaturePrior(encoder="pca", max_epochs=3)
@@ -87,9 +88,9 @@ def test_a_fraction_is_of_the_longest_or_of_each_series_own_length(ragged_bumps)
     panel = read_panel(X)
     longest = max(x.shape[1] for x in X)
     k = int(0.6 * longest + 1e-9)
-    seen = View(0.6, Normalizer(None), None).fit(panel)(panel)
+    seen = PrefixView(0.6, Normalizer(None), None).fit(panel)(panel)
     assert seen.lengths.tolist() == [min(k, x.shape[1]) for x in X]
-    own = View(0.6, Normalizer(None), None, earliness_of="own").fit(panel)(panel)
+    own = PrefixView(0.6, Normalizer(None), None, earliness_of="own").fit(panel)(panel)
     assert own.lengths.tolist() == [int(0.6 * x.shape[1] + 1e-9) for x in X]
     for x, values, n in zip(X, own.values, own.lengths, strict=True):
         np.testing.assert_array_equal(values[:, :n], x[:, :n].astype(np.float32))
@@ -100,7 +101,11 @@ def test_a_fraction_is_of_the_longest_or_of_each_series_own_length(ragged_bumps)
 def test_japanese_vowels(vowels, earliness_of):
     X, y = vowels
     clf = GDPDClassifier(
-        "lstm", **{**SMALL, "max_epochs": 8}, prior=PRIOR, earliness=0.6, earliness_of=earliness_of
+        "lstm",
+        **{**SMALL, "max_epochs": 8},
+        prior=PRIOR,
+        earliness=0.6,
+        series=SeriesOptions(earliness_of=earliness_of),
     ).fit(X, y)
     assert clf.n_features_in_ == 12
     proba = clf.predict_proba(X)
@@ -128,7 +133,7 @@ def test_resampling_makes_ragged_series_regular(ragged_bumps):
     clf = PrefixClassifier(student, max_epochs=2, random_state=0)
     with pytest.raises(ValueError, match=r"unequal length: its forward has no parameter lengths"):
         clf.fit(X, y)
-    clf.set_params(resample_length=10).fit(X, y)
+    clf.set_params(series__resample_length=10).fit(X, y)
     assert clf.embed(X).shape == (40, 4)
     with pytest.raises(ValueError, match=r"teacher=Sequential[\s\S]* unequal length"):
         GDPDClassifier(student, **SMALL, prior=PRIOR).fit(X, y)
@@ -199,9 +204,9 @@ def test_missing_values_are_taken_if_asked(bumps, missing, backbone):
     X, y = bumps
     X = holes(X)
     clf = GDPDClassifier(**{**SMALL, "student": backbone}, prior=PRIOR, earliness=0.5)
-    with pytest.raises(ValueError, match="set missing='interpolate' or 'mask'"):
+    with pytest.raises(ValueError, match="set series__missing_values='interpolate' or 'mask'"):
         clf.fit(X, y)
-    clf.set_params(missing=missing).fit(X, y)
+    clf.set_params(series__missing_values=missing).fit(X, y)
     proba = clf.predict_proba(X)
     assert np.isfinite(proba).all()
     other = X.copy()
@@ -216,7 +221,7 @@ def test_interpolated_gaps_of_straight_lines_change_nothing(bumps):
     X = np.arange(40.0) * np.linspace(0.5, 2, 60)[:, None, None]
     gappy = X.copy()
     gappy[3, 0, 5:8] = np.nan
-    clf = PrefixClassifier(**SMALL, missing="interpolate")
+    clf = PrefixClassifier(**SMALL, series=SeriesOptions(missing_values="interpolate"))
     fits = [clone(clf).fit(form, y) for form in (X, gappy)]
     np.testing.assert_allclose(*(f.predict_proba(X) for f in fits), atol=1e-5)
 
@@ -225,7 +230,7 @@ def test_a_channel_without_any_value_is_taken_as_average(basic_motions):
     X, y = basic_motions.X.astype(float), basic_motions.y
     X[0, 2] = np.nan
     for missing in ("interpolate", "mask"):
-        clf = PrefixClassifier(**SMALL, missing=missing).fit(X, y)
+        clf = PrefixClassifier(**SMALL, series=SeriesOptions(missing_values=missing)).fit(X, y)
         assert np.isfinite(clf.predict_proba(X)).all()
 
 
@@ -234,7 +239,7 @@ def test_missing_and_ragged_together(ragged_bumps):
     X = [x.copy() for x in X]
     X[0][0, 2], X[1][1, 0] = np.nan, np.nan
     for missing in ("interpolate", "mask"):
-        clf = PrefixClassifier(**SMALL, missing=missing).fit(X, y)
+        clf = PrefixClassifier(**SMALL, series=SeriesOptions(missing_values=missing)).fit(X, y)
         np.testing.assert_array_equal(clf.predict_proba(padded(X, 4)), clf.predict_proba(X))
 
 
@@ -242,17 +247,19 @@ def test_missing_and_ragged_together(ragged_bumps):
 def test_dodger_loop_game(archive, missing):
     parts = archive("DodgerLoopGame")
     assert np.isnan(parts.X).any()
-    clf = PrefixClassifier(**SMALL, earliness=0.8, missing=missing).fit(parts.X, parts.y)
+    clf = PrefixClassifier(
+        **SMALL, earliness=0.8, series=SeriesOptions(missing_values=missing)
+    ).fit(parts.X, parts.y)
     proba = clf.predict_proba(parts.X_test)
     assert np.isfinite(proba).all()
     with pytest.raises(ValueError, match="X contains NaN"):
-        clone(clf).set_params(missing="error").fit(parts.X, parts.y)
+        clone(clf).set_params(series__missing_values="error").fit(parts.X, parts.y)
 
 
 @pytest.mark.slow
 def test_dodger_loop_game_is_learned(archive):
     parts = archive("DodgerLoopGame")
-    clf = PrefixClassifier(earliness=1.0, missing="mask")
+    clf = PrefixClassifier(earliness=1.0, series=SeriesOptions(missing_values="mask"))
     scores = [
         clf.set_params(random_state=seed).fit(parts.X, parts.y).score(parts.X_test, parts.y_test)
         for seed in range(2)
@@ -268,7 +275,7 @@ def test_prefixes_with_whole_series_beside_are_earliness(gunpoint, normalize):
     X, y = gunpoint.X, gunpoint.y
     clf = GDPDClassifier(**SMALL, prior=PRIOR, normalize=normalize, earliness=0.3)
     cut = clone(clf).fit(X, y)
-    given = clone(clf).fit(X[:, :, :45], y, X_full=X)
+    given = clone(clf).fit(X[:, :, :45], y, X_teacher=X)
     prefixes = gunpoint.X_test[:, :, :45]
     np.testing.assert_array_equal(given.predict_proba(prefixes), cut.predict_proba(prefixes))
     np.testing.assert_array_equal(given.embed(prefixes), cut.embed(prefixes))
@@ -278,43 +285,39 @@ def test_prefixes_with_whole_series_beside_are_earliness(gunpoint, normalize):
 def test_dropped_channels_and_lower_rates_are_views_too(basic_motions):
     X, y = basic_motions.X, basic_motions.y
     for view in (X[:, :2], X[:, :, ::4], np.where(np.arange(100) < 30, 0, X)):
-        clf = GDPDClassifier(**SMALL, prior=PRIOR).fit(view, y, X_full=X)
+        clf = GDPDClassifier(**SMALL, prior=PRIOR).fit(view, y, X_teacher=X)
         assert clf.predict_proba(view).shape == (40, 4)
         assert clf.n_channels_in_ == view.shape[1]
         assert clf.teacher_.predict_proba(X).shape == (40, 4)
 
 
 def test_the_teacher_sees_what_the_student_does_not(basic_motions):
-    """With noise as the student's view, a teacher of X_full still knows the classes."""
+    """With noise as the student's view, a teacher of X_teacher still knows the classes."""
     X, y = basic_motions.X, basic_motions.y
     noise = np.random.default_rng(0).normal(size=(40, 1, 20))
-    clf = GDPDClassifier(**{**SMALL, "max_epochs": 20}, prior=PRIOR).fit(noise, y, X_full=X)
+    clf = GDPDClassifier(**{**SMALL, "max_epochs": 20}, prior=PRIOR).fit(noise, y, X_teacher=X)
     teacher = clf.classes_[clf.teacher_.predict_proba(basic_motions.X_test).argmax(1)]
     assert (teacher == basic_motions.y_test).mean() > 0.8
 
 
-def test_unlabelled_series_beside_whole_ones_come_as_pairs(bumps):
+def test_unlabelled_series_of_which_the_teacher_has_more_are_marked(bumps):
     X, y = bumps
     few, rest = slice(0, 30), slice(30, 60)
     clf = GDPDClassifier(**SMALL, prior=PRIOR, earliness=0.3)
-    given = clone(clf).fit(
-        X[few, :, :12],
-        y[few],
-        X_unlabeled=X[rest, :, :12],
-        X_full=X[few],
-        X_unlabeled_full=X[rest],
-    )
+    marked = y.astype(object)
+    marked[rest] = None
+    given = clone(clf).fit(X[:, :, :12], marked, X_teacher=X)
+    assert (given.history_.n_labeled, given.history_.n_unlabeled) == (24, 30)
     cut = clone(clf).fit(X[few], y[few], X_unlabeled=X[rest])
     np.testing.assert_array_equal(
         given.predict_proba(X[:, :, :12]), cut.predict_proba(X[:, :, :12])
     )
     for wrong, words in [
-        ({"X_full": X[:5]}, "X has 30 series and X_full 5; they are pairs"),
+        ({"X_teacher": X[:5]}, "X has 30 series and X_teacher 5; they are pairs"),
         (
-            {"X_full": X[few], "X_unlabeled": X[rest, :, :12]},
-            "30 series and X_unlabeled_full none",
+            {"X_teacher": X[few], "X_unlabeled": X[rest, :, :12]},
+            "append the unlabelled series to both, and mark their rows in y",
         ),
-        ({"X_unlabeled_full": X[rest]}, "X_unlabeled_full goes with X_full"),
     ]:
         with pytest.raises(ValueError, match=words):
             clone(clf).fit(X[few, :, :12], y[few], **wrong)

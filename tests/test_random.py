@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd import _random
-from skgdpd._random import Seeds
+from skgdpd._runtime import random as _random
+from skgdpd._runtime.random import Seeds
 
 ROOTS = st.integers(0, 2**32 - 1)
 NAMES = st.text(max_size=20)

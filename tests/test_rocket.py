@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.linear_model import Ridge, RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -21,13 +22,14 @@ from skgdpd import (
     DistilledPrefixClassifier,
     GDPDClassifier,
     PrefixClassifier,
+    SeriesOptions,
+    TrainingOptions,
 )
-from skgdpd._random import Seeds
-from skgdpd._split import stratified_split
-from skgdpd.nets import Hybrid, Rocket, RocketQuant, make_backbone, starts_fitted
+from skgdpd._runtime.random import Seeds
+from skgdpd._series.split import stratified_split
+from skgdpd.nets import ClosedFormStart, Hybrid, Rocket, RocketQuant, make_backbone, starts_fitted
 from skgdpd.nets.closed_form import PENALTIES, ridge, span
 from skgdpd.nets.minirocket import HEAVY_TAPS, N_KERNELS, MiniRocket, _taps, fit_dilations
-from skgdpd.nets.rocket import Head
 
 TINY = partial(Rocket, n_features=12, n_fixed=420)
 SMALL = {"student": TINY, "max_epochs": 4, "random_state": 0, "earliness": 0.5}
@@ -368,7 +370,7 @@ def test_fixed_features_are_computed_once(bumps, monkeypatch):
         return original(self, x, lengths)
 
     monkeypatch.setattr(MiniRocket, "forward", counting)
-    PrefixClassifier(**SMALL, validation_fraction=0.2).fit(X, y)
+    PrefixClassifier(**SMALL, training=TrainingOptions(validation_fraction=0.2)).fit(X, y)
     probe, *fit = rows
     assert probe == 2
     assert fit == [48, 12]  # the training part, and the validation part
@@ -376,7 +378,9 @@ def test_fixed_features_are_computed_once(bumps, monkeypatch):
 
 def test_what_is_fixed_is_fitted_on_the_training_part_only(bumps):
     X, y = bumps
-    clf = PrefixClassifier(**{**SMALL, "normalize": None}, validation_fraction=0.2)
+    clf = PrefixClassifier(
+        **{**SMALL, "normalize": None}, training=TrainingOptions(validation_fraction=0.2)
+    )
     codes = np.unique(y, return_inverse=True)[1]
     train, valid = stratified_split(codes, 0.2, Seeds(0)("split"))
     other = X.copy()
@@ -401,7 +405,7 @@ class Levels(torch.nn.Module):
         self.folded = False
 
     def fit_fixed(self, x, lengths, target, weight, seed):
-        return Head(torch.eye(2), torch.zeros(2), self.featurize(x, lengths))
+        return ClosedFormStart(torch.eye(2), torch.zeros(2), self.featurize(x, lengths))
 
     def featurize(self, x, lengths=None):
         return torch.cat([x.mean(2), x.std(2)], 1)
@@ -441,7 +445,7 @@ def test_predictions_are_the_same_for_some_as_for_all(bumps):
     whole = clf.predict_proba(X)
     np.testing.assert_allclose(clf.predict_proba(X[5:9]), whole[5:9], atol=1e-6)
     np.testing.assert_array_equal(clf.predict_proba(X), whole)
-    small = clf.set_params(predict_batch_size=7).fit(X, y)
+    small = clf.set_params(series__predict_batch_size=7).fit(X, y)
     np.testing.assert_allclose(small.predict_proba(X), whole, atol=1e-6)
 
 
@@ -483,7 +487,8 @@ def test_the_start_learns_from_what_the_teacher_says_of_unlabelled_series():
     X = rng.normal(size=(240, 1, 40))
     X[:, 0, 5] += 3 * y
     X[:, 0, 30:] += 4 * y[:, None]
-    params = {**SMALL, "max_epochs": 1, "lr": 1e-9, "validation_fraction": 0}
+    params = {**SMALL, "max_epochs": 1, "lr": 1e-9}
+    params |= {"training": TrainingOptions(validation_fraction=0.0)}
     few, pool, test = slice(0, 10), slice(10, 140), slice(140, None)
     alone = DistilledPrefixClassifier(**params).fit(X[few], y[few])
     taught = DistilledPrefixClassifier(**params).fit(X[few], y[few], X_unlabeled=X[pool])
@@ -497,7 +502,13 @@ def test_ragged_series_with_gaps_and_short_prefixes(basic_motions, student, miss
     for i, row in enumerate(X):
         row[:, 60 - i :] = np.nan
     X[3, 2, 4] = np.nan
-    clf = PrefixClassifier(student, earliness=0.5, max_epochs=2, missing=missing, random_state=0)
+    clf = PrefixClassifier(
+        student,
+        earliness=0.5,
+        max_epochs=2,
+        series=SeriesOptions(missing_values=missing),
+        random_state=0,
+    )
     proba = clf.fit(X, y).predict_proba(X)
     assert np.isfinite(proba).all()
     assert clf.score(X, y) > 0.7
@@ -526,7 +537,7 @@ def test_as_good_as_ridge_on_the_same_features(gunpoint, normalize):
     view = clf.network_.view
     codes = np.unique(d.y, return_inverse=True)[1]
     train, _ = stratified_split(codes, 0.2, Seeds(0)("split"))
-    from skgdpd._panel import Panel
+    from skgdpd._series.panel import Panel
 
     transform = clf.module_.backbone.transform
     a, b = (
@@ -573,16 +584,16 @@ def test_scikit_learn_check(estimator, check):
     ("student", "more", "fraction"),
     [
         (TINY, {}, 0.0),
-        (TINY, {"early_stopping": 2}, 0.2),
+        (TINY, {"training__early_stopping": 2}, 0.2),
         ("lstm1-8", {}, 0.2),
     ],
     ids=["closed form", "it stops early", "from nothing"],
 )
 def test_validation_series_are_set_apart_where_an_epoch_is_chosen(student, more, fraction, bumps):
     X, y = bumps
-    params = {**SMALL, "student": student, **more}
-    found = PrefixClassifier(**params).fit(X, y)
-    expected = PrefixClassifier(**params, validation_fraction=fraction).fit(X, y)
+    clf = PrefixClassifier(**{**SMALL, "student": student}).set_params(**more)
+    found = clone(clf).fit(X, y)
+    expected = clf.set_params(training__validation_fraction=fraction).fit(X, y)
     np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
     assert (found.history_.best_epoch is None) == (fraction == 0)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from skgdpd import GDPDClassifier, PrefixClassifier, load
+from skgdpd import GDPDClassifier, PrefixClassifier, SeriesOptions, TrainingOptions, load
 from skgdpd.datasets import make_bumps
 from skgdpd.nets import Rocket, RocketQuant, make_backbone, starts_fitted
 from skgdpd.nets.closed_form import likeliest_scale, ridge
@@ -202,7 +202,7 @@ def test_ragged_series_with_gaps_and_short_prefixes(basic_motions, missing):
     for i, row in enumerate(X):
         row[:, 60 - i :] = np.nan
     X[3, 2, 4] = np.nan
-    clf = PrefixClassifier(**SMALL, missing=missing).fit(X, y)
+    clf = PrefixClassifier(**SMALL, series=SeriesOptions(missing_values=missing)).fit(X, y)
     proba = clf.predict_proba(X)
     assert np.isfinite(proba).all()
     assert clf.score(X, y) > 0.7
@@ -232,7 +232,7 @@ def test_streams_are_refused_and_no_series_is_kept_for_validation(bumps):
     clf = PrefixClassifier("rocket-quant", max_epochs=1, random_state=0)
     with pytest.raises(AttributeError, match="partial_fit"):
         clf.partial_fit(X, y)
-    assert clf._resolved_fraction() == 0
+    assert clf.fit(X, y).history_.n_validation == 0
 
 
 @pytest.mark.slow
@@ -254,6 +254,11 @@ def test_an_exported_graph_says_the_same_of_training_series_too(how, tmp_path):
 
 def test_averaging_leaves_the_forest_as_it_was():
     X, y = make_bumps(40, 30, random_state=0)
-    clf = PrefixClassifier("rocket-quant", max_epochs=3, weight_averaging=2.0, random_state=0)
+    clf = PrefixClassifier(
+        "rocket-quant",
+        max_epochs=3,
+        training=TrainingOptions(weight_averaging=2.0),
+        random_state=0,
+    )
     state = clf.fit(X, y).module_.state_dict()
     assert all(tensor.isfinite().all() for tensor in state.values() if tensor.is_floating_point())

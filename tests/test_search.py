@@ -10,8 +10,10 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedKFold
 from skgdpd import (
     DiffusionFeaturePrior,
     GDPDClassifier,
-    GDPDSearchCV,
+    LabeledFolds,
     PrefixClassifier,
+    SharedGridSearchCV,
+    TrainingOptions,
 )
 from skgdpd.datasets import make_bumps
 from skgdpd.nets.lstm import LSTM
@@ -22,7 +24,7 @@ GRID = {
     "lambda_kd": [0.0, 0.3, 3.0],
     "warmup_epochs": [0, 2],
     "lr": [3e-3],
-    "weight_decay": [0.0, 0.1],
+    "training__weight_decay": [0.0, 0.1],
 }
 
 
@@ -44,12 +46,12 @@ def gdpd(degradation="learned-alpha", encoder="autoencoder", **settings):
         "random_state": 0,
         "device": "cpu",
     }
-    return GDPDClassifier(**{**defaults, **settings})
+    return GDPDClassifier().set_params(**{**defaults, **settings})
 
 
 def largest_gap(estimator, grid, X, y, **settings):
     """Largest difference of any number of any history from separate fits."""
-    search = GDPDSearchCV(estimator, grid, cv=CV, refit=False, together=True, **settings)
+    search = SharedGridSearchCV(estimator, grid, cv=CV, refit=False, together=True, **settings)
     search.fit(X, y)
     gap = 0.0
     for candidate, histories in zip(ParameterGrid(grid), search.histories_, strict=True):
@@ -76,10 +78,18 @@ def test_members_learn_what_they_learn_alone(data):
         {"degradation": "linear-gaussian", "encoder": "pca"},
         {"degradation": "none", "encoder": "identity"},
         {"n_posterior_samples": 3, "objective": "logmeanexp"},
-        {"optimizer": "adam", "lr_schedule": "halving-per-batch", "weight_averaging": 0.0},
-        {"class_weight": "balanced", "hinton_weight": 1.0, "lr_schedule": "cosine"},
-        {"batch_size": 100, "validation_fraction": 0.0, "lr_schedule": "constant"},
-        {"student": "lstm2-32", "early_stopping": 1, "lr": 0.03},
+        {
+            "training__optimizer": "adam",
+            "training__lr_schedule": "halving-per-batch",
+            "training__weight_averaging": 0.0,
+        },
+        {"class_weight": "balanced", "hinton_weight": 1.0, "training__lr_schedule": "cosine"},
+        {
+            "batch_size": 100,
+            "training__validation_fraction": 0.0,
+            "training__lr_schedule": "constant",
+        },
+        {"student": "lstm2-32", "training__early_stopping": 1, "lr": 0.03},
     ],
     ids=lambda s: "-".join(map(str, s.values())),
 )
@@ -111,7 +121,11 @@ def test_a_mixture_prior_agrees(data):
 
 def test_early_stopping_is_each_member_s_own(data):
     grid = {"lr": [1e-5, 3e-3], "lambda_kd": [0.1, 1.0]}
-    estimator = gdpd(max_epochs=16, early_stopping=1, lr_schedule="constant", warmup_epochs=2)
+    estimator = gdpd(
+        max_epochs=16,
+        training=TrainingOptions(early_stopping=1, lr_schedule="constant"),
+        warmup_epochs=2,
+    )
     gap, search = largest_gap(estimator, grid, *data)
     lengths = {history.n_epochs for fold in search.histories_ for history in fold}
     assert len(lengths) > 1, "all stopped at once: nothing was tested"
@@ -121,7 +135,9 @@ def test_early_stopping_is_each_member_s_own(data):
 def test_a_warm_up_that_ends_later_does_not_touch_the_others(data):
     X, y = data
     few, many = (
-        GDPDSearchCV(gdpd(), {"warmup_epochs": n}, cv=CV, refit=False, together=True).fit(X, y)
+        SharedGridSearchCV(gdpd(), {"warmup_epochs": n}, cv=CV, refit=False, together=True).fit(
+            X, y
+        )
         for n in ([1], [1, 3, 5])
     )
     for one, other in zip(few.histories_[0], many.histories_[0], strict=True):
@@ -130,7 +146,9 @@ def test_a_warm_up_that_ends_later_does_not_touch_the_others(data):
 
 def test_students_of_labels_alone_train_together(data):
     estimator = PrefixClassifier("lstm1-8", max_epochs=4, random_state=0, device="cpu")
-    gap, search = largest_gap(estimator, {"lr": [1e-3, 1e-2], "weight_decay": [0, 1]}, *data)
+    gap, search = largest_gap(
+        estimator, {"lr": [1e-3, 1e-2], "training__weight_decay": [0, 1]}, *data
+    )
     assert search.n_together_ == 8
     assert gap < 1e-4
 
@@ -140,8 +158,8 @@ def test_students_of_labels_alone_train_together(data):
     [
         {},
         {"degradation": "linear-gaussian", "encoder": "pca"},
-        {"validation_fraction": 0.2, "early_stopping": 1, "lr": 0.03},
-        {"weight_averaging": 0.0, "hinton_weight": 1.0},
+        {"training__validation_fraction": 0.2, "training__early_stopping": 1, "lr": 0.03},
+        {"training__weight_averaging": 0.0, "hinton_weight": 1.0},
     ],
     ids=lambda s: "-".join(map(str, s.values())) or "default",
 )
@@ -154,7 +172,9 @@ def test_rockets_train_together(data, settings):
 
 def test_rockets_of_labels_alone_train_together(data):
     estimator = PrefixClassifier("rocket", max_epochs=4, random_state=0, device="cpu")
-    gap, search = largest_gap(estimator, {"lr": [1e-3, 1e-2], "weight_decay": [0, 1]}, *data)
+    gap, search = largest_gap(
+        estimator, {"lr": [1e-3, 1e-2], "training__weight_decay": [0, 1]}, *data
+    )
     assert search.n_together_ == 8
     assert gap < 1e-4
 
@@ -187,7 +207,7 @@ def test_rockets_trained_together_predict_as_those_trained_alone(data):
     X, y = data
     grid = {"lambda_kd": [0.3, 3.0], "warmup_epochs": [1, 2]}
     scores = [
-        GDPDSearchCV(
+        SharedGridSearchCV(
             gdpd(student="rocket"), grid, cv=CV, together=together, scoring="neg_log_loss"
         )
         .fit(X, y)
@@ -207,10 +227,12 @@ def test_a_fold_s_fixed_features_are_computed_once(data, monkeypatch):
 
     monkeypatch.setattr(Rocket, "fit_fixed", counted)
     grid = {"lambda_kd": [0.3, 1.0], "warmup_epochs": [0, 3]}
-    GDPDSearchCV(gdpd(student="rocket"), grid, cv=CV, refit=False).fit(*data)
+    SharedGridSearchCV(gdpd(student="rocket"), grid, cv=CV, refit=False).fit(*data)
     assert len(computed) == 2
     del computed[:]
-    GDPDSearchCV(gdpd(student="rocket"), {"random_state": [0, 1]}, cv=CV, refit=False).fit(*data)
+    SharedGridSearchCV(gdpd(student="rocket"), {"random_state": [0, 1]}, cv=CV, refit=False).fit(
+        *data
+    )
     assert len(computed) == 4
 
 
@@ -221,18 +243,30 @@ def test_convolutions_agree_too_in_short_trainings(data):
     assert gap < 1e-4
 
 
-def test_unlabelled_series_are_given_to_every_fold(data):
+def test_unlabelled_series_are_in_every_fold(data):
     X, y = data
-    pool = X[:20] + 0.1
+    X, y = np.concatenate([X, X[:20] + 0.1]), np.concatenate([y, np.full(20, "?")])
+    cv = LabeledFolds(CV, unlabeled="?")
     grid = {"lambda_kd": [0.3, 1.0]}
-    search = GDPDSearchCV(gdpd(), grid, cv=CV, refit=False).fit(X, y, X_unlabeled=pool)
+    estimator = gdpd(unlabeled="?")
+    search = SharedGridSearchCV(estimator, grid, cv=cv, refit=False, together=True).fit(X, y)
     assert search.n_together_ == 4
-    train, _ = next(iter(CV.split(X, y)))
-    alone = gdpd(lambda_kd=1.0).fit(X[train], y[train], pool).history_
+    train, _ = next(cv.split(X, y))
+    alone = clone(estimator).set_params(lambda_kd=1.0).fit(X[train], y[train]).history_
     ours = search.histories_[1][0]
     assert ours.n_unlabeled == 20
     for name in alone:
         np.testing.assert_allclose(ours[name], alone[name], atol=1e-4)
+
+
+def test_a_fold_that_would_score_unlabelled_series_is_refused(data):
+    X, y = data
+    marked = np.where(np.arange(len(y)) % 3 == 0, "?", y)
+    search = SharedGridSearchCV(gdpd(unlabeled="?"), {"lambda_kd": [1.0]}, cv=2)
+    with pytest.raises(ValueError, match=r"y has missing labels .*: \d+ of 30, .*LabeledFolds"):
+        search.fit(X, marked)
+    with pytest.raises(ValueError, match="X_unlabeled can't be given to a search"):
+        SharedGridSearchCV(gdpd(), {"lambda_kd": [1.0]}, cv=2).fit(X, y, X_unlabeled=X[:20])
 
 
 class Dropping(LSTM):
@@ -246,7 +280,7 @@ class Dropping(LSTM):
         {"degradation": "matched-noise", "encoder": "pca"},
         {"prior_trainable": True},
         {"student": lambda n_channels, n_timepoints: Dropping(n_channels, 4, 1)},
-        {"precision": "bf16"},
+        {"training__precision": "bf16"},
     ],
     ids=["matched-noise", "trainable", "dropout", "bf16"],
 )
@@ -259,7 +293,7 @@ def test_what_cannot_be_batched_is_trained_alone_bit_for_bit(data, settings):
 def test_other_parameters_make_groups(data):
     X, y = data
     grid = {"student": ["lstm1-8", "lstm2-32"], "earliness": [0.3, 0.5], "lambda_kd": [0.1, 1.0]}
-    search = GDPDSearchCV(gdpd(), grid, cv=CV, refit=False).fit(X, y)
+    search = SharedGridSearchCV(gdpd(), grid, cv=CV, refit=False).fit(X, y)
     assert search.n_together_ == 16
 
 
@@ -271,7 +305,7 @@ def both(data):
     estimator = gdpd(max_epochs=5)
     return [
         kind(estimator, grid, return_train_score=True, **settings).fit(X, y)
-        for kind in (GridSearchCV, GDPDSearchCV)
+        for kind in (GridSearchCV, SharedGridSearchCV)
     ]
 
 
@@ -313,16 +347,16 @@ def test_the_best_one_is_refitted_on_everything(both, data):
 
 
 def test_clones_and_representations_work():
-    search = GDPDSearchCV(gdpd(), {"lr": [1e-3]}, together=False, max_together=3)
+    search = SharedGridSearchCV(gdpd(), {"lr": [1e-3]}, together=False, max_together=3)
     again = clone(search)
     assert again.together is False
     assert again.max_together == 3
-    assert "GDPDSearchCV" in repr(again)
+    assert "SharedGridSearchCV" in repr(again)
 
 
 def test_the_parameters_of_the_estimator_stay(data):
     estimator = gdpd(random_state=None, max_epochs=2)
-    search = GDPDSearchCV(estimator, {"lr": [1e-3, 1e-2]}, cv=CV).fit(*data)
+    search = SharedGridSearchCV(estimator, {"lr": [1e-3, 1e-2]}, cv=CV).fit(*data)
     assert estimator.random_state is None
     assert estimator.memory is None
     assert search.estimator is estimator
@@ -333,7 +367,7 @@ def test_random_states_and_threads_are_left_as_found(data):
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), torch.get_num_threads()  # noqa: NPY002
-    GDPDSearchCV(gdpd(max_epochs=2), {"lr": [1e-3, 1e-2]}, cv=CV, refit=False).fit(*data)
+    SharedGridSearchCV(gdpd(max_epochs=2), {"lr": [1e-3, 1e-2]}, cv=CV, refit=False).fit(*data)
     assert torch.equal(before[0], torch.get_rng_state())
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
     assert before[2] == torch.get_num_threads()
@@ -342,7 +376,8 @@ def test_random_states_and_threads_are_left_as_found(data):
 def test_the_same_seed_gives_the_same_bits(data):
     X, y = data
     one, other = (
-        GDPDSearchCV(gdpd(max_epochs=3), {"lr": [1e-3, 1e-2]}, cv=CV).fit(X, y) for _ in range(2)
+        SharedGridSearchCV(gdpd(max_epochs=3), {"lr": [1e-3, 1e-2]}, cv=CV).fit(X, y)
+        for _ in range(2)
     )
     for a, b in zip(one.histories_, other.histories_, strict=True):
         for left, right in zip(a, b, strict=True):
@@ -352,14 +387,14 @@ def test_the_same_seed_gives_the_same_bits(data):
 def test_a_failing_candidate_gets_the_error_score(data):
     X, y = data
     grid = {"warmup_epochs": [1, 99]}
-    search = GDPDSearchCV(gdpd(max_epochs=3), grid, cv=CV, refit=False)
+    search = SharedGridSearchCV(gdpd(max_epochs=3), grid, cv=CV, refit=False)
     with pytest.warns(Warning, match=r"fits failed|non-finite"):
         search.fit(X, y)
     scores = search.cv_results_["mean_test_score"]
     assert np.isnan(scores[1])
     assert not np.isnan(scores[0])
     with pytest.raises(ValueError, match="warmup_epochs=99"):
-        GDPDSearchCV(gdpd(max_epochs=3), grid, cv=CV, error_score="raise").fit(X, y)
+        SharedGridSearchCV(gdpd(max_epochs=3), grid, cv=CV, error_score="raise").fit(X, y)
 
 
 def test_scorers_see_the_classifier_and_the_series(data):
@@ -370,28 +405,28 @@ def test_scorers_see_the_classifier_and_the_series(data):
         return float((estimator.predict(X) == y).mean())
 
     X, y = data
-    GDPDSearchCV(gdpd(max_epochs=2), {"lr": [1e-3]}, cv=CV, scoring=scorer).fit(X, y)
+    SharedGridSearchCV(gdpd(max_epochs=2), {"lr": [1e-3]}, cv=CV, scoring=scorer).fit(X, y)
     assert set(seen) == {(GDPDClassifier, X.shape[1:])}
 
 
 def test_wrong_arguments_are_named(data):
     with pytest.raises(TypeError, match=r"estimator=.*GridSearchCV"):
-        GDPDSearchCV(LogisticRegression(), {"C": [1]}).fit(*data)
+        SharedGridSearchCV(LogisticRegression(), {"C": [1]}).fit(*data)
     with pytest.raises(ValueError, match="'together'"):
-        GDPDSearchCV(gdpd(), {"lr": [1]}, together="perhaps").fit(*data)
+        SharedGridSearchCV(gdpd(), {"lr": [1]}, together="perhaps").fit(*data)
     with pytest.raises(ValueError, match="'max_together'"):
-        GDPDSearchCV(gdpd(), {"lr": [1]}, max_together=0).fit(*data)
+        SharedGridSearchCV(gdpd(), {"lr": [1]}, max_together=0).fit(*data)
 
 
 def test_teacher_and_prior_are_fitted_once_a_fold(data, monkeypatch):
-    from skgdpd import _teacher
+    from skgdpd._teachers import teacher as _teacher
 
     fits = []
-    original = _teacher.NetworkTeacher.fit
+    original = _teacher.fit_network_teacher
     monkeypatch.setattr(
-        _teacher.NetworkTeacher, "fit", lambda *args: fits.append(1) or original(*args)
+        _teacher, "fit_network_teacher", lambda *args: fits.append(1) or original(*args)
     )
-    GDPDSearchCV(gdpd(max_epochs=2), {"lambda_kd": [0, 1]}, cv=CV, refit=False).fit(*data)
+    SharedGridSearchCV(gdpd(max_epochs=2), {"lambda_kd": [0, 1]}, cv=CV, refit=False).fit(*data)
     assert len(fits) == 2
 
 
@@ -399,7 +434,9 @@ def test_small_parts_are_as_good_as_one(data):
     X, y = data
     grid = {"lambda_kd": [0.1, 1.0, 3.0]}
     whole, parts = (
-        GDPDSearchCV(gdpd(), grid, cv=CV, refit=False, together=True, max_together=n).fit(X, y)
+        SharedGridSearchCV(gdpd(), grid, cv=CV, refit=False, together=True, max_together=n).fit(
+            X, y
+        )
         for n in (64, 2)
     )
     assert whole.n_together_ == parts.n_together_ == 6
@@ -417,7 +454,7 @@ def test_networks_of_a_search_are_ready_to_predict_and_to_be_kept(data, tmp_path
         kept.append(estimator)
         return 0.0
 
-    GDPDSearchCV(gdpd(max_epochs=2), {"lr": [1e-3, 1e-2]}, cv=CV, scoring=scorer).fit(X, y)
+    SharedGridSearchCV(gdpd(max_epochs=2), {"lr": [1e-3, 1e-2]}, cv=CV, scoring=scorer).fit(X, y)
     for estimator in kept:
         again = pickle.loads(pickle.dumps(estimator))
         np.testing.assert_array_equal(again.predict_proba(X), estimator.predict_proba(X))

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from skgdpd import DiffusionFeaturePrior, DistilledPrefixClassifier, GDPDClassifier
-from skgdpd._prior_model import PriorObjective
+from skgdpd._fitting.prior_model import PriorObjective
 from skgdpd.distillers import GDPD, FitNets
 from skgdpd.training.net import TermNet
 
@@ -87,9 +87,17 @@ def test_a_grid_trains_each_thing_once_a_fold(bumps, tmp_path, trained, warmups)
         {"prior": clone(PRIOR).set_params(degradation="matched-noise")},
         {"prior": clone(PRIOR).set_params(denoiser="gmm")},
         {"hinton_weight": 1.0},
-        {"early_stopping": 1, "lr": 0.05},
-        {"weight_averaging": 0.0, "lr_schedule": "cosine", "class_weight": "balanced"},
-        {"lr_schedule": "halving-per-batch", "optimizer": "adam", "validation_fraction": 0.0},
+        {"training__early_stopping": 1, "lr": 0.05},
+        {
+            "training__weight_averaging": 0.0,
+            "training__lr_schedule": "cosine",
+            "class_weight": "balanced",
+        },
+        {
+            "training__lr_schedule": "halving-per-batch",
+            "training__optimizer": "adam",
+            "training__validation_fraction": 0.0,
+        },
         {"student": "fcn", "prior_trainable": True},
         {"prior": clone(PRIOR).set_params(degradation="learned-alpha", encoder="autoencoder")},
     ],
@@ -97,7 +105,7 @@ def test_a_grid_trains_each_thing_once_a_fold(bumps, tmp_path, trained, warmups)
 )
 def test_a_shared_warmup_changes_no_bit(bumps, tmp_path, trained, params):
     X, y = bumps
-    clf = GDPDClassifier(**{**SMALL, **params})
+    clf = GDPDClassifier().set_params(**{**SMALL, **params})
     for warmup, lambda_kd, new in [(4, 1.0, 4), (0.7, 3.0, 3), (5, 0.1, 0), (0, 1.0, 0)]:
         own = clf.set_params(warmup_epochs=warmup, lambda_kd=lambda_kd)
         shared = clone(own).set_params(memory=str(tmp_path))
@@ -133,7 +141,7 @@ def test_what_changes_the_warmup_is_not_shared(bumps, tmp_path, trained):
         {"hinton_weight": 2.0},
         {"class_weight": {"no": 2, "yes": 1}},
         {"student": "lstm2-32"},
-        {"weight_averaging": 1.0},
+        {"training__weight_averaging": 1.0},
     ]
     for params in others:
         trained.clear()
@@ -144,7 +152,10 @@ def test_what_changes_the_warmup_is_not_shared(bumps, tmp_path, trained):
         clone(clf).fit(*data)
         assert trained.count("warm-up") == 2
     same = [{"lambda_kd": 5.0}, {"n_posterior_samples": 2}, {"objective": "logmeanexp"}]
-    same += [{"prior": clone(PRIOR).set_params(n_sampling_steps=2)}, {"early_stopping": 3}]
+    same += [
+        {"prior": clone(PRIOR).set_params(n_sampling_steps=2)},
+        {"training__early_stopping": 3},
+    ]
     for params in same:
         trained.clear()
         clone(clf).set_params(**params).fit(X, y)
@@ -210,6 +221,19 @@ def test_a_network_that_cannot_be_recognised_trains_by_itself(bumps, tmp_path, t
     assert trained.count("teacher") == 0
 
 
+def test_a_teacher_that_cannot_be_recognised_is_fitted_each_time(bumps, tmp_path, trained):
+    X, y = bumps
+    clf = GDPDClassifier(**{**SMALL, "teacher": lambda c, t: dropout_student(c, t)})
+    own = clone(clf).fit(X, y)
+    for _ in range(2):
+        trained.clear()
+        with pytest.warns(UserWarning, match="memory is of no use with teacher=<function") as got:
+            shared = clone(clf).set_params(memory=str(tmp_path)).fit(X, y)
+        assert [warning.filename for warning in got] == [__file__]
+        same_fit(own, shared, X)
+        assert trained.count("teacher") == N_EPOCHS
+
+
 @pytest.mark.parametrize("distiller", [GDPD(PRIOR, warmup_epochs=4), FitNets()])
 def test_other_distillers_share_if_their_warmup_is_labels_alone(
     bumps, tmp_path, trained, distiller
@@ -238,7 +262,7 @@ def test_a_damaged_or_mapped_cache_is_no_harm(bumps, tmp_path, trained):
         same_fit(own, clone(clf).fit(X, y), X)
 
 
-def test_the_pool_is_part_of_the_warmup(bumps, tmp_path, trained):
+def test_unlabelled_series_are_part_of_the_warmup(bumps, tmp_path, trained):
     X, y = bumps
     clf = GDPDClassifier(**SMALL, memory=str(tmp_path))
     own = clone(clf).set_params(memory=None).fit(X[:40], y[:40], X_unlabeled=X[40:])

@@ -17,6 +17,7 @@ from skgdpd import (
     DistilledPrefixClassifier,
     GDPDClassifier,
     GenDDClassifier,
+    GeneratorOptions,
     PrefixClassifier,
     PrefixTruncator,
 )
@@ -33,7 +34,9 @@ ESTIMATORS = [
     PrefixClassifier(**SMALL),
     DistilledPrefixClassifier(**SMALL),
     GDPDClassifier(**SMALL, prior=DiffusionFeaturePrior(encoder="pca", max_epochs=5)),
-    GenDDClassifier(**SMALL, hidden=16, generator_epochs=10, n_sampling_steps=3),
+    GenDDClassifier(
+        **SMALL, generator=GeneratorOptions(hidden=16, max_epochs=10), n_sampling_steps=3
+    ),
     DiffusionFeaturePrior(max_epochs=20),
     PrefixTruncator(),
 ]

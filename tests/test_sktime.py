@@ -51,11 +51,12 @@ from skgdpd import (
     DistilledPrefixClassifier,
     GDPDClassifier,
     GenDDClassifier,
+    GeneratorOptions,
+    LabeledFolds,
     PrefixClassifier,
     PrefixTruncator,
-    Recordings,
 )
-from skgdpd._panel import as_frames
+from skgdpd._series.panel import as_frames
 from skgdpd.sktime import SklearnTransformer, SktimeClassifier, SortedSplitter
 
 GUIDE = Path(__file__).parents[1] / "docs" / "sktime.md"
@@ -179,7 +180,7 @@ def test_a_classifier_of_sktimes_as_teacher(bumps, gdpd, freeze):
     np.testing.assert_allclose(taught.teacher_.embed(X), np.log(proba.clip(1e-6)), atol=1e-5)
 
 
-# What the adapter says is what the wrapped classifier says
+# The adapter predicts what the wrapped classifier predicts
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_a_classifier_of_sktimes_as_teacher(bumps, gdpd, freeze):
         PrefixClassifier(**SMALL),
         DistilledPrefixClassifier(**SMALL),
         GDPDClassifier(**SMALL, prior=PRIOR),
-        GenDDClassifier(**SMALL, generator_epochs=2, n_sampling_steps=4),
+        GenDDClassifier(**SMALL, generator=GeneratorOptions(max_epochs=2), n_sampling_steps=4),
     ],
     ids=lambda e: type(e).__name__,
 )
@@ -259,7 +260,7 @@ def both_ways(X, y, clf, tag, claimed):
 )
 def test_missing_values(bumps, gdpd, missing, claimed):
     X, y = bumps
-    clf = SktimeClassifier(gdpd.set_params(missing=missing))
+    clf = SktimeClassifier(gdpd.set_params(series__missing_values=missing))
     both_ways(gap(X), y, clf, "capability:missing_values", claimed)
 
 
@@ -267,10 +268,11 @@ def test_tags_follow_the_parameters(bumps):
     X, y = bumps
     clf = SktimeClassifier(PrefixClassifier(**SMALL))
     assert not clf.get_tag("capability:missing_values")
-    clf.set_params(estimator__missing="mask")
+    clf.set_params(estimator__series__missing_values="mask")
     assert clf.get_tag("capability:missing_values")
     assert clf.clone().get_tag("capability:missing_values")
-    clf.estimator.missing = "error"  # behind the adapter's back, until the next fit
+    # Behind the adapter's back, until the next fit.
+    clf.estimator.set_params(series__missing_values="error")
     both_ways(X, y, clf.fit(X, y), "capability:multivariate", True)
     both_ways(gap(X), y, clf, "capability:missing_values", False)
     clf.set_params(estimator__random_state=None)
@@ -287,7 +289,7 @@ FLAT = TimeSeriesForestClassifier(n_estimators=2, random_state=0)
         ({"student": "lstm1-8"}, True),
         ({"earliness": TruncationTransformer(upper=6)}, True),
         ({"earliness": PrefixTruncator(0.3)}, True),
-        ({"earliness_of": "own"}, True),
+        ({"series__earliness_of": "own"}, True),
         ({"teacher": "lstm1-8"}, True),
         ({"teacher": FLAT}, False),
         ({"teacher": LogisticRegression()}, False),
@@ -327,7 +329,7 @@ def test_unequal_length_of_modules(bumps):
     assert not clf.get_tag("capability:unequal_length")
     with pytest.raises(ValueError, match="cannot handle unequal length series"):
         clf.fit(frames, y)
-    clf.set_params(estimator__resample_length=10)
+    clf.set_params(estimator__series__resample_length=10)
     assert clf.get_tag("capability:unequal_length")
     assert clf.fit(frames, y).predict(frames).shape == (60,)
     # What a callable makes is known only then.
@@ -571,7 +573,7 @@ def test_truncation_in_a_pipeline_of_scikit_learns(gunpoint, base):
 
 def test_a_pipeline_of_both_can_still_teach_from_whole_series(gunpoint, gdpd):
     X, y = gunpoint.X, gunpoint.y
-    pipe = truncated_pipe(gdpd).fit(X, y, gdpdclassifier__X_full=X)
+    pipe = truncated_pipe(gdpd).fit(X, y, gdpdclassifier__X_teacher=X)
     alone = clone(gdpd).set_params(earliness=45).fit(X, y)
     np.testing.assert_array_equal(
         pipe.predict_proba(gunpoint.X_test), alone.predict_proba(gunpoint.X_test)
@@ -623,7 +625,7 @@ def test_gaps_pass_through_to_a_classifier_that_takes_them(bumps, base):
     X, y = gap(bumps[0]), bumps[1]
     pipe = make_pipeline(
         SklearnTransformer(TruncationTransformer(upper=12)),
-        base.set_params(earliness=1.0, missing="mask"),
+        base.set_params(earliness=1.0, series__missing_values="mask"),
     ).fit(X, y)
     alone = clone(base).set_params(earliness=12).fit(X, y)
     np.testing.assert_array_equal(pipe.predict_proba(X), alone.predict_proba(X))
@@ -683,66 +685,104 @@ def test_a_transformer_that_needs_labels_gets_them(bumps):
         wrapped.fit(X)
 
 
-# Series without a label
+# Unlabelled series, marked in y
+
+HIDDEN = np.arange(60) % 3 > 0
 
 
-def test_series_without_a_label_are_a_setting(bumps, gdpd):
-    X, y = bumps
-    few, more = X[:20], X[20:]
-    alone = clone(gdpd).fit(few, y[:20], X_unlabeled=more)
-    without = clone(gdpd).fit(few, y[:20])
-    clf = SktimeClassifier(gdpd).set_config(X_unlabeled=more)
+def as_objects(y, marker):
+    y = np.array(y, dtype=object)
+    y[HIDDEN] = marker
+    return y
+
+
+def numbers(y):
+    return (y == "yes") + 0
+
+
+MARKS = {
+    "None": (None, lambda y: as_objects(y, None)),
+    "Series of objects": (None, lambda y: pd.Series(as_objects(y, None))),
+    "Series of strings": (None, lambda y: pd.Series(as_objects(y, None)).astype("string")),
+    "NaN": (None, lambda y: np.where(HIDDEN, np.nan, numbers(y))),
+    "string": ("?", lambda y: np.where(HIDDEN, "?", y)),
+    "number": (-1, lambda y: np.where(HIDDEN, -1, numbers(y))),
+}
+
+
+@pytest.mark.parametrize("marker, mark", MARKS.values(), ids=MARKS)  # noqa: PT006
+def test_marked_series_reach_the_wrapped_classifier(bumps, gdpd, marker, mark):
+    X, y = bumps[0], mark(bumps[1])
+    gdpd.set_params(unlabeled=marker)
+    alone = clone(gdpd).fit(X, y)
+    clf = SktimeClassifier(gdpd)
     for given in (clf, clf.clone(), clone(clf), clf.reset()):
-        assert given.fit(few, y[:20]).estimator_.history_.n_unlabeled == 40
+        given.fit(X, y)
+        assert given.estimator_.history_.n_unlabeled == 40
         np.testing.assert_array_equal(given.predict_proba(X), alone.predict_proba(X))
-    clf.set_config(X_unlabeled=None).fit(few, y[:20])
-    np.testing.assert_array_equal(clf.predict_proba(X), without.predict_proba(X))
-    assert not np.allclose(alone.predict_proba(X), without.predict_proba(X))
+        np.testing.assert_array_equal(given.predict(X), alone.predict(X))
+        np.testing.assert_array_equal(given.classes_, alone.classes_)
+        assert given.n_classes_ == 2
+        assert given._class_dictionary == {label: i for i, label in enumerate(alone.classes_)}
+        assert "_marked__y" not in vars(given)
+    frames = SktimeClassifier(gdpd).fit(convert_to(X, "pd-multiindex"), y)
+    np.testing.assert_array_equal(frames.predict_proba(X), alone.predict_proba(X))
+    clf.set_params(estimator__unlabeled=None).fit(X, bumps[1])
+    assert clf.estimator_.history_.n_unlabeled == 0
 
 
-def test_settings_survive_new_parameters_and_any_form_will_do(bumps, gdpd):
+@pytest.mark.parametrize("kind", ["NaN", "string", "number"])
+def test_marked_series_in_sktimes_tools(bumps, gdpd, kind):
+    marker, mark = MARKS[kind]
+    X, y = bumps[0], mark(bumps[1])
+    gdpd.set_params(unlabeled=marker)
+    folds = LabeledFolds(2, unlabeled=marker)
+    expected = cross_val_score(gdpd, X, y, cv=folds, error_score="raise")
+    clf, cv = SktimeClassifier(gdpd), SortedSplitter(folds, y)
+    result = evaluate(clf, cv=cv, X=X, y=y, error_score="raise")
+    np.testing.assert_array_equal(result["test_accuracy_score"], expected)
+    search = TSCGridSearchCV(clf, {"lambda_kd": [1.0]}, cv=cv, error_score="raise").fit(X, y)
+    assert search.best_score_ == pytest.approx(expected.mean())
+    assert set(search.predict(X)) <= set(clone(gdpd).fit(X, y).classes_)
+    benchmark = ClassificationBenchmark()
+    benchmark.add_estimator(clf, "gdpd")
+    benchmark.add_task((X, y), cv, [accuracy_score], task_id="bumps")
+    means = benchmark.run(None).filter(like="accuracy_score_mean").to_numpy()
+    assert means == pytest.approx(expected.mean())
+    inside = (ExponentTransformer(power=1) * clf).fit(X, y)
+    assert inside.classifier_.estimator_.history_.n_unlabeled == 40
+    assert inside.predict_proba(X).shape == (60, 2)
+
+
+@pytest.mark.parametrize("kind", ["None", "string"])
+def test_marked_series_through_searches_inside_and_outside(bumps, gdpd, kind):
+    marker, mark = MARKS[kind]
+    X, y = bumps[0], mark(bumps[1])
+    gdpd.set_params(unlabeled=marker)
+    how = {"cv": LabeledFolds(2, unlabeled=marker), "error_score": "raise"}
+    inside = SktimeClassifier(GridSearchCV(gdpd, {"lambda_kd": [1.0]}, **how)).fit(X, y)
+    assert inside.estimator_.best_estimator_.history_.n_unlabeled == 40
+    outside = GridSearchCV(SktimeClassifier(gdpd), {"lambda_kd": [1.0]}, **how).fit(X, y)
+    assert outside.best_score_ == inside.estimator_.best_score_
+    for clf in (inside, outside):
+        assert clf.classes_.tolist() == ["no", "yes"]
+        with pytest.raises(ValueError, match=r"y has missing labels.* 40 of 60.*LabeledFolds"):
+            clf.score(X, y)
+        assert 0 <= clf.score(X, bumps[1]) <= 1
+
+
+def test_without_a_teacher_marked_series_are_refused(bumps, base):
     X, y = bumps
-    for form in (Recordings(X[20:]), convert_to(X[20:], "pd-multiindex"), as_frames(X[20:])):
-        clf = SktimeClassifier(clone(gdpd)).set_config(X_unlabeled=form)
-        clf.set_params(estimator__max_epochs=2).fit(X[:20], y[:20])
-        assert clf.estimator_.history_.n_unlabeled == 40
+    with pytest.raises(ValueError, match="PrefixClassifier learns from labelled series only"):
+        SktimeClassifier(base).fit(X, as_objects(y, None))
 
 
-def test_every_fold_has_all_series_without_a_label(bumps, gdpd):
+def test_one_class_among_the_labels_is_sktimes_affair(bumps, gdpd):
     X, y = bumps
-    seen = []
-
-    class Spy(SktimeClassifier):
-        def _fit(self, X, y):
-            super()._fit(X, y)
-            seen.append((len(y), self.estimator_.history_.n_unlabeled))
-            return self
-
-    clf = Spy(gdpd).set_config(X_unlabeled=X[20:])
-    cv = SortedSplitter(2, y[:20])
-    evaluate(clf, cv=cv, X=X[:20], y=y[:20], error_score="raise")
-    cross_val_score(clf, X[:20], y[:20], cv=2, error_score="raise")
-    TSCGridSearchCV(clf, {"lambda_kd": [1.0]}, cv=cv, error_score="raise").fit(X[:20], y[:20])
-    inside = ExponentTransformer(power=1) * clf
-    inside.fit(X[:20], y[:20])
-    assert seen == [(10, 40)] * 6 + [(20, 40)] * 2
-
-
-def test_a_search_inside_the_adapter_hands_them_on(bumps, gdpd):
-    X, y = bumps
-    search = GridSearchCV(gdpd, {"lambda_kd": [1.0]}, cv=2, error_score="raise")
-    clf = SktimeClassifier(search).set_config(X_unlabeled=X[20:]).fit(X[:20], y[:20])
-    assert clf.estimator_.best_estimator_.history_.n_unlabeled == 40
-
-
-def test_without_a_teacher_there_is_no_use_for_them(bumps, base):
-    X, y = bumps
-    clf = SktimeClassifier(base).set_config(X_unlabeled=X)
-    with pytest.raises(ValueError, match="X_unlabeled is set, but PrefixClassifier"):
-        clf.fit(X, y)
-    clf = SktimeClassifier(DistilledPrefixClassifier(**SMALL)).set_config(X_unlabeled=X[:, :, 1:])
-    with pytest.raises(ValueError, match="X_unlabeled has series of 1 channels and 39"):
-        clf.fit(X, y)
+    clf = SktimeClassifier(gdpd)
+    with pytest.warns(UserWarning, match="only single label seen in y"):
+        clf.fit(X[y == "yes"], np.array(["yes", None] * 15, dtype=object))
+    assert set(clf.predict(X)) == {"yes"}
 
 
 # Order
@@ -844,4 +884,4 @@ def test_the_guides_recipes_run(tmp_path, monkeypatch):
         small = small.replace("max_epochs=20", 'student="lstm1-8", max_epochs=2')
         small = small.replace('PrefixClassifier("fcn"', "PrefixClassifier(")
         exec(compile(small.replace("(, ", "("), str(GUIDE), "exec"), names)
-    assert names["clf"].estimator_.history_.n_unlabeled == 40
+    assert names["clf"].estimator_.history_.n_unlabeled == 20

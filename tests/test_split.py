@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd._split import stratified_split
+from skgdpd._series.split import stratified_split
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
 FRACTIONS = st.floats(0, 1, exclude_max=True)

@@ -3,6 +3,7 @@
 import os
 import pickle
 import tempfile
+import tracemalloc
 
 import joblib
 import numpy as np
@@ -10,12 +11,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-import skgdpd._storage as storage
-from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier
-from skgdpd._panel import Panel, check_panel
-from skgdpd._storage import StoredSeries
-from skgdpd._views import Normalizer, View
+import skgdpd._series.storage as storage
+from skgdpd import (
+    DiffusionFeaturePrior,
+    DistilledPrefixClassifier,
+    GDPDClassifier,
+    PrefixClassifier,
+    SeriesOptions,
+)
+from skgdpd._series.panel import Panel, check_panel, join
+from skgdpd._series.storage import StoredSeries
+from skgdpd._series.views import Normalizer, PrefixView
+from skgdpd._teachers import teacher
 
 QUICK = {"student": "lstm1-8", "max_epochs": 3, "random_state": 0}
 
@@ -41,27 +50,36 @@ def series(n, c=2, t=9):
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=3), st.data())
 def test_stored_series_read_as_the_array_that_they_stand_for(sizes, data):
     arrays = [series(n, t=5 + i) for i, n in enumerate(sizes)]
-    rows = [
-        np.sort(data.draw(st.permutations(range(n)))[: data.draw(st.integers(1, n))])
-        for n in sizes
-    ]
     width = data.draw(st.integers(2, 7))
-    stored = StoredSeries(*zip(arrays, rows, strict=True))[:, :, :width]
+    stored = StoredSeries(*arrays)[:, :, :width]
     ends = [((0, 0), (0, 0), (0, 9 - a.shape[2])) for a in arrays]
-    wide = [np.pad(a, end, constant_values=np.nan) for a, end in zip(arrays, ends, strict=True)]
-    whole = np.concatenate([a[r] for a, r in zip(wide, rows, strict=True)])
+    whole = np.concatenate(
+        [np.pad(a, end, constant_values=np.nan) for a, end in zip(arrays, ends, strict=True)]
+    )
     whole = whole[:, :, : min(width, 4 + len(sizes))]
     assert stored.shape == whole.shape
     np.testing.assert_array_equal(np.asarray(stored), whole)
-    index = np.array(data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=9)), dtype=int)
+    rows = st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=9)
+    index = np.array(data.draw(rows), dtype=int)
     np.testing.assert_array_equal(stored[index], whole[index])
-    np.testing.assert_array_equal(np.asarray(stored.take(np.sort(index))), whole[np.sort(index)])
     np.testing.assert_array_equal(stored[1:4], whole[1:4])
+    taken = stored.take(index)
+    np.testing.assert_array_equal(np.asarray(taken), whole[index])
+    np.testing.assert_array_equal(np.asarray(taken[:, :, :3]), whole[index, :, :3])
+    again = np.array(data.draw(st.lists(st.integers(0, len(index) - 1), max_size=9)), dtype=int)
+    np.testing.assert_array_equal(np.asarray(taken.take(again)), whole[index][again])
     assert np.concatenate([c for _, c in stored.chunks()]).shape == whole.shape
+    # Stored series may be sources of others, and stay cut.
+    both = StoredSeries(taken, series(3, t=9))
+    assert both.shape == (len(index) + 3, 2, 9)
+    np.testing.assert_array_equal(both[: len(index)][:, :, : whole.shape[2]], whole[index])
+    assert np.isnan(both[: len(index)][:, :, whole.shape[2] :]).all()
+    order = np.array(data.draw(st.permutations(range(len(both)))))
+    np.testing.assert_array_equal(np.asarray(both.take(order)), np.asarray(both)[order])
 
 
 def test_two_dimensions_are_one_channel_and_only_the_end_can_be_cut():
-    stored = StoredSeries((series(4)[:, 0], None))
+    stored = StoredSeries(series(4)[:, 0])
     assert stored.shape == (4, 1, 9)
     assert stored[np.array([3, 1])].shape == (2, 1, 9)
     assert stored.size == 36
@@ -76,12 +94,17 @@ def test_hashes_depend_on_content_alone(tmp_path):
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     hashes = [
-        joblib.hash(StoredSeries(part))
-        for part in [(X, None), (mapped, None), (mapped, np.arange(20)), (X + 1, None)]
+        joblib.hash(stored)
+        for stored in [
+            StoredSeries(X),
+            StoredSeries(mapped),
+            StoredSeries(mapped, order=np.arange(20)),
+            StoredSeries(X + 1),
+        ]
     ]
     assert len(set(hashes[:3])) == 1
     assert hashes[3] != hashes[0]
-    assert isinstance(pickle.loads(pickle.dumps(StoredSeries((X, None)))), bytes)
+    assert isinstance(pickle.loads(pickle.dumps(StoredSeries(X))), bytes)
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.floats(-1e4, 1e4))
@@ -110,7 +133,7 @@ def test_what_is_wrong_is_found_wherever_it_is():
     checked = check_panel(Panel(X), "X")
     assert checked.stored
     assert checked.ragged
-    assert View(1.0, Normalizer("train"), None).fit(checked).ragged_
+    assert PrefixView(1.0, Normalizer("train"), None).fit(checked).ragged_
     X[:, :, 5:] = np.nan
     assert check_panel(Panel(X), "X").n_timepoints == 5
 
@@ -156,15 +179,49 @@ def test_a_teacher_of_stored_series(stored_bumps, tmp_path, monkeypatch, degrada
 def test_a_cache_knows_stored_series_again(stored_bumps, tmp_path):
     clf = GDPDClassifier(memory=tmp_path / "cache", **QUICK)
     first = clf.fit(*stored_bumps).predict_proba(stored_bumps[0])
-    from skgdpd._teacher import NetworkTeacher
 
     def fail(*args):
         raise AssertionError("the teacher was to come from the cache")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(NetworkTeacher, "fit", fail)
+        patch.setattr(teacher, "fit_network_teacher", fail)
         assert (clf.fit(*stored_bumps).predict_proba(stored_bumps[0]) == first).all()
     assert not list((tmp_path / "cache").glob("skgdpd-*"))
+
+
+def test_what_is_large_together_is_not_copied(bumps, monkeypatch):
+    X, y = bumps
+    X = X.astype(np.float32)
+    marked = y.astype(object)
+    marked[40:] = None
+    monkeypatch.setattr(storage, "RESIDENT_BYTES", 50 * 40 * 4)
+    joined = join(Panel(X[:40]), Panel(X[40:]))
+    assert joined.stored
+    np.testing.assert_array_equal(joined.values[:], X)
+    clfs = [
+        GDPDClassifier(**QUICK).fit(X[:40], y[:40], X[40:]),
+        GDPDClassifier(**QUICK).fit(X, marked),
+    ]
+    np.testing.assert_array_equal(*(clf.predict_proba(X) for clf in clfs))
+
+
+def test_a_fit_holds_series_without_a_label_twice_at_most():
+    """Joined with the others, and in the teacher's order; its features and views are small."""
+
+    def small(n_channels, n_timepoints):
+        return nn.Sequential(nn.AdaptiveAvgPool1d(2), nn.Flatten())
+
+    X, y, pool = series(200, 1, 10_000), np.arange(200) % 2, series(600, 1, 10_000)
+    params = {"student": small, "earliness": 0.05, "max_epochs": 1, "device": "cpu"}
+    clf = DistilledPrefixClassifier(random_state=0, **params)
+    clf.set_params(series__predict_batch_size=20).fit(X[:20], y[:20])
+    tracemalloc.start()
+    try:
+        clf.fit(X, y, X_unlabeled=pool)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.8 * (X.nbytes + pool.nbytes)
 
 
 @pytest.mark.usefixtures("large")
@@ -221,7 +278,7 @@ def test_arrays_that_read_what_is_indexed(is_large, bumps, monkeypatch):
     if is_large:
         monkeypatch.setattr(storage, "RESIDENT_BYTES", 0)
         monkeypatch.setattr(storage, "CHUNK_BYTES", 20 * 160)
-    clf = PrefixClassifier(**QUICK, predict_batch_size=7).fit(lazy, y)
+    clf = PrefixClassifier(**QUICK, series=SeriesOptions(predict_batch_size=7)).fit(lazy, y)
     if is_large:
         assert lazy.n_read <= 20
     other = PrefixClassifier(**QUICK).fit(X.astype(np.float32), y)
@@ -237,7 +294,7 @@ def test_prediction_is_bounded_by_its_batch(bumps):
     whole = clf.predict_proba(X), clf.embed(X)
     sizes = []
     clf.module_.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
-    clf.set_params(predict_batch_size=25)
+    clf.set_params(series__predict_batch_size=25)
     np.testing.assert_allclose(clf.predict_proba(X), whole[0], atol=1e-6)
     assert sizes == [25, 25, 10]
     np.testing.assert_allclose(clf.embed(X), whole[1], atol=1e-6)

@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
+import skgdpd
 from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
     GDPDClassifier,
     GenDDClassifier,
+    GeneratorOptions,
     PrefixClassifier,
+    TrainingOptions,
 )
 from skgdpd.datasets import make_bumps
 from skgdpd.distillers import AT, FitNets, SoftDTW
@@ -27,7 +31,7 @@ TAUGHT = [
     DistilledPrefixClassifier(FitNets(), **QUICK),
     DistilledPrefixClassifier(AT(), **QUICK),
     DistilledPrefixClassifier(SoftDTW(), **QUICK),
-    GenDDClassifier(generator_epochs=2, n_sampling_steps=4, **QUICK),
+    GenDDClassifier(generator=GeneratorOptions(max_epochs=2), n_sampling_steps=4, **QUICK),
 ]
 CLASSIFIERS = [PrefixClassifier(**QUICK), *TAUGHT]
 
@@ -124,9 +128,61 @@ def test_what_is_wrong_with_a_chunk_is_said():
         clf.partial_fit(np.repeat(X, 2, 1), y)
     with pytest.raises(ValueError, match="class_weight='balanced' can't be known"):
         clf.set_params(class_weight="balanced").partial_fit(X, y)
-    taught = GDPDClassifier(**QUICK).fit(X, y)
+    taught = GDPDClassifier(prior=PRIOR, **QUICK)
+    with pytest.raises(ValueError, match=r"y has the labels \['perhaps'\]"):
+        taught.partial_fit(X, np.where(np.arange(60) < 9, "perhaps", y), classes=["no", "yes"])
+    with pytest.raises(ValueError, match="class_weight='balanced' can't be known"):
+        clone(taught).set_params(class_weight="balanced").partial_fit(X, y, ["no", "yes"])
+    taught.fit(X, y)
     with pytest.raises(ValueError, match="the teacher needs whole ones, of 40"):
         taught.partial_fit(X[:, :, :20], y)
+    taught.fit(X[:, :, :20], y, X_teacher=X)
+    with pytest.raises(ValueError, match="fit was given X_teacher, which partial_fit can't take"):
+        taught.partial_fit(X[:, :, :20], y)
+
+
+@pytest.mark.parametrize("kind", [PrefixClassifier, GDPDClassifier])
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_series_without_a_label_are_no_chunk(kind, missing):
+    X, y = next(chunks(1))
+    marked = np.where(np.arange(60) < 9, missing, y.astype(object))
+    clf = kind(**QUICK)
+    with pytest.raises(ValueError, match="y has missing labels: 9 of 60"):
+        clf.partial_fit(X, marked, classes=["no", "yes"])
+
+
+def test_a_first_chunk_that_fails_is_no_first_chunk(monkeypatch):
+    X, y = next(chunks(1))
+    clf = PrefixClassifier(**QUICK)
+    with pytest.raises(ValueError, match="equally many"):
+        clf.partial_fit(X, y[:3], classes=["no", "yes"])
+    with monkeypatch.context() as patch:
+        patch.setattr("skgdpd._estimators.incremental.train_on_chunk", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            clf.partial_fit(X, y, classes=["no", "yes"])
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        clf.partial_fit(X, y)
+    clf.partial_fit(X, y, classes=["maybe", "no", "yes"])
+    other = PrefixClassifier(**QUICK).partial_fit(X, y, classes=["maybe", "no", "yes"])
+    assert (clf.predict_proba(X) == other.predict_proba(X)).all()
+
+
+def interrupt(*args):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("include", [(), ("teacher",)])
+def test_what_files_do_not_hold_is_said(tmp_path, include):
+    (X, y), (other, labels) = chunks(2)
+    clf = GDPDClassifier(prior=PRIOR, **QUICK).fit(X, y)
+    clf.save(tmp_path / "model", include=include)
+    opened = skgdpd.load(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"GDPDClassifier was opened from a file.*fit it anew"):
+        opened.partial_fit(other, labels)
+    assert (opened.predict_proba(X) == clf.predict_proba(X)).all()
+    assert opened.fit(X, y).partial_fit(other, labels) is opened
 
 
 def test_fit_starts_anew():
@@ -142,10 +198,16 @@ def test_fit_starts_anew():
 @pytest.mark.parametrize("kind", [PrefixClassifier, GDPDClassifier])
 def test_half_precision_trains_like_single(kind):
     X, y = next(chunks(1))
-    clf = kind(student="fcn", earliness=0.8, max_epochs=10, precision="bf16", random_state=0)
+    clf = kind(
+        student="fcn",
+        earliness=0.8,
+        max_epochs=10,
+        training=TrainingOptions(precision="bf16"),
+        random_state=0,
+    )
     clf.fit(X, y)
     assert all(p.dtype == torch.float32 for p in clf.module_.parameters())
-    single = clone(clf).set_params(precision="float32").fit(X, y)
+    single = clone(clf).set_params(training__precision="float32").fit(X, y)
     assert not np.array_equal(clf.predict_proba(X), single.predict_proba(X))
     np.testing.assert_allclose(clf.history_["ce"], single.history_["ce"], rtol=0.2, atol=0.02)
     again = clf.module_.precision, clf.predict_proba(X)
@@ -153,7 +215,7 @@ def test_half_precision_trains_like_single(kind):
     clf.module_.precision = "float32"
     assert (clf.predict_proba(X) == again[1]).all()
     with pytest.raises(ValueError, match="precision"):
-        clone(clf).set_params(precision="fp8").fit(X, y)
+        clone(clf).set_params(training__precision="fp8").fit(X, y)
 
 
 @pytest.mark.parametrize("clf", [PrefixClassifier(), GDPDClassifier(student="hybrid")], ids=repr)

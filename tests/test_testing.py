@@ -23,8 +23,10 @@ from skgdpd import (
     DistilledPrefixClassifier,
     GDPDClassifier,
     GenDDClassifier,
+    GeneratorOptions,
     PrefixClassifier,
     PrefixTruncator,
+    SeriesOptions,
 )
 from skgdpd.testing import (
     check_names,
@@ -64,7 +66,9 @@ def test_there_are_many_checks_and_each_says_what_it_is_for():
         PrefixClassifier(**SMALL),
         DistilledPrefixClassifier(**SMALL),
         GDPDClassifier(**SMALL, prior=PRIOR),
-        GenDDClassifier(**SMALL, hidden=16, generator_epochs=2, n_sampling_steps=4),
+        GenDDClassifier(
+            **SMALL, generator=GeneratorOptions(hidden=16, max_epochs=2), n_sampling_steps=4
+        ),
     ]
 )
 def test_our_classifiers(estimator, check):
@@ -135,7 +139,7 @@ def test_unknown_names_of_checks_are_refused(run):
     ("options", "words"),
     [
         ({"on_fail": "ignore"}, "on_fail='ignore' must be"),
-        ({"X": np.zeros((4, 1, 9))}, "X and y go together"),
+        ({"X": np.zeros((4, 1, 9))}, "give both X and y"),
         ({"X": np.zeros((4, 1, 9)), "y": [0, 1, 0]}, "4 series and y 3 labels"),
         ({"X": np.zeros(4), "y": [0, 1, 0, 1]}, "1 dimensions"),
         ({"prefix_length": 41}, "prefix_length=41 must be between 1 and the 40"),
@@ -244,14 +248,14 @@ def test_every_check_runs_on_a_sktime_classifier():
 
 def test_the_tag_of_missing_values_tells_what_is_taken():
     for missing, taken in (("error", False), ("mask", True), ("interpolate", True)):
-        clf = PrefixClassifier(**SMALL, missing=missing)
+        clf = PrefixClassifier(**SMALL, series=SeriesOptions(missing_values=missing))
         assert get_tags(clf).input_tags.allow_nan is taken
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("missing", ["mask", "interpolate"])
 def test_missing_values_that_are_taken_need_not_be_refused(missing):
-    found = statuses(PrefixClassifier(**SMALL, missing=missing))
+    found = statuses(PrefixClassifier(**SMALL, series=SeriesOptions(missing_values=missing)))
     assert names_with("failed", found) == []
     assert names_with("skipped", found) == [
         "check_unequal_prefixes_refused",
@@ -267,16 +271,16 @@ def test_missing_values_that_are_taken_need_not_be_refused(missing):
         {"student": "inception"},
         {"student": "resnet"},
         {"student": "fcn", "normalize": "prefix"},
-        {"resample_length": 20},
+        {"series__resample_length": 20},
         {"earliness": 10},
-        {"validation_fraction": 0.0, "class_weight": "balanced"},
-        {"max_epochs": 4, "early_stopping": 1},
+        {"training__validation_fraction": 0.0, "class_weight": "balanced"},
+        {"max_epochs": 4, "training__early_stopping": 1},
         {"earliness": PrefixTruncator(0.3)},
     ],
     ids=str,
 )
 def test_other_settings_of_ours(params):
-    found = statuses(PrefixClassifier(**{**SMALL, **params}))
+    found = statuses(PrefixClassifier().set_params(**{**SMALL, **params}))
     assert names_with("passed", found) == NAMES
 
 

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sktime.datatypes import convert_to
 
 from skgdpd import PrefixTruncator
-from skgdpd._truncation import MIN_LENGTH, as_numpy, prefix_length
+from skgdpd._series.truncation import MIN_LENGTH, as_numpy, prefix_length
 
 FRACTIONS = st.floats(0, 1, exclude_min=True)
 LENGTHS = st.integers(2, 5000)

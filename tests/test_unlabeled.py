@@ -1,12 +1,23 @@
-"""Series without a label, marked in y."""
+"""Unlabelled series, marked in y."""
+
+import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import config_context
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    StratifiedKFold,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -15,9 +26,12 @@ from skgdpd import (
     DistilledPrefixClassifier,
     GDPDClassifier,
     LabeledFolds,
+    PrefixClassifier,
     PrefixTruncator,
 )
-from skgdpd._unlabeled import split_marked
+from skgdpd._series import storage
+from skgdpd._series.panel import check_panel, join, read_panel
+from skgdpd._series.unlabeled import refuse_marked, split_marked
 
 SMALL = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0, "earliness": 0.5}
 HIDDEN = np.arange(60) % 3 == 0
@@ -29,14 +43,27 @@ def hide(y, marker):
     return hidden
 
 
+def yes(y):
+    return (y == "yes") + 0
+
+
 MARKS = {
+    "None": (None, lambda y: hide(y, None)),
+    "None in a list": (None, lambda y: hide(y, None).tolist()),
+    "None beside numbers": (None, lambda y: hide(yes(y), None)),
+    "NaN": (None, lambda y: np.where(HIDDEN, np.nan, y == "yes")),
+    "NaN beside strings": (None, lambda y: hide(y, np.nan)),
+    "Series with NA": (None, lambda y: pd.Series(hide(y, pd.NA))),
+    "Series of strings": (None, lambda y: pd.Series(hide(y, None)).astype("string")),
+    "Series of integers": (None, lambda y: pd.Series(hide(yes(y), pd.NA)).astype("Int64")),
+    "Series of booleans": (None, lambda y: pd.Series(hide(y == "yes", pd.NA)).astype("boolean")),
+    "categorical": (None, lambda y: pd.Series(hide(y, None)).astype("category")),
     "string": ("?", lambda y: np.where(HIDDEN, "?", y)),
-    "number": (-1, lambda y: np.where(HIDDEN, -1, (y == "yes") + 0)),
-    "NaN": (np.nan, lambda y: np.where(HIDDEN, np.nan, y == "yes")),
-    "None": (np.nan, lambda y: hide(y, None)),
+    "number": (-1, lambda y: np.where(HIDDEN, -1, yes(y))),
     "objects": ("?", lambda y: hide(y, "?")),
     "number among strings": (-1, lambda y: hide(y, -1).tolist()),
-    "pandas": (np.nan, lambda y: pd.Series(hide(y, pd.NA))),
+    "named NaN": (np.nan, lambda y: hide(y, None)),
+    "named and missing": ("?", lambda y: np.where(np.arange(60) % 6, hide(y, "?"), None)),
 }
 
 
@@ -60,20 +87,15 @@ def test_both_ways_add_up(bumps):
     assert clf.history_.n_unlabeled == 27
 
 
-def test_beside_whole_series_the_unlabelled_are_pairs(bumps):
+def test_whole_series_for_the_teacher_pair_with_marked_rows_too(bumps):
     X, y = bumps
-    prior = DiffusionFeaturePrior(max_epochs=2)
-    marked = GDPDClassifier(unlabeled="?", prior=prior, **SMALL)
-    marked.fit(X[:, :, :20], np.where(HIDDEN, "?", y), X_full=X)
-    apart = GDPDClassifier(prior=prior, **SMALL).fit(
-        X[~HIDDEN][:, :, :20],
-        y[~HIDDEN],
-        X_unlabeled=X[HIDDEN][:, :, :20],
-        X_full=X[~HIDDEN],
-        X_unlabeled_full=X[HIDDEN],
-    )
+    y = np.where(HIDDEN, "?", y)
+    clf = GDPDClassifier(unlabeled="?", prior=DiffusionFeaturePrior(max_epochs=2), **SMALL)
     prefixes = X[:, :, :20]
-    np.testing.assert_array_equal(marked.predict_proba(prefixes), apart.predict_proba(prefixes))
+    given = clone(clf).fit(prefixes, y, X_teacher=X)
+    cut = clone(clf).set_params(earliness=20).fit(X, y)
+    np.testing.assert_array_equal(given.predict_proba(prefixes), cut.predict_proba(prefixes))
+    assert given.history_.n_unlabeled == 20
 
 
 def test_weights_of_marked_series_have_no_effect(bumps):
@@ -107,8 +129,12 @@ def test_marked_series_may_be_longer_than_the_others(bumps):
     ragged = [x if hidden else x[:, :30] for x, hidden in zip(X, HIDDEN, strict=True)]
     clf = DistilledPrefixClassifier(unlabeled="?", **SMALL)
     clf.fit(ragged, np.where(HIDDEN, "?", y))
-    assert clf.prefix_length_ == 15
+    assert (clf.n_timepoints_in_, clf.prefix_length_) == (40, 20)
     assert np.isfinite(clf.predict_proba(X)).all()
+    apart = DistilledPrefixClassifier(**SMALL)
+    known = [x[:, : 30 - i % 2] for i, x in enumerate(X[~HIDDEN])]
+    apart.fit(known, y[~HIDDEN], X_unlabeled=X[HIDDEN])
+    assert (apart.n_timepoints_in_, apart.prefix_length_) == (40, 20)
 
 
 @pytest.mark.parametrize(
@@ -116,11 +142,13 @@ def test_marked_series_may_be_longer_than_the_others(bumps):
     [
         (-1, ["a"] * 60, r"unlabeled=-1 is a int, but y holds values such as 'a'"),
         ("?", [0, 1] * 30, r"unlabeled='\?' is a str, but y holds values such as 0"),
-        ("?", ["?"] * 60, r"all 60 values of y are unlabeled='\?'"),
+        ("?", ["?"] * 60, r"all 60 values of y are missing labels \(.*unlabeled='\?'\)"),
+        (None, [None, np.nan] * 30, "all 60 values of y are missing labels;"),
         ([0, 1], [0, 1] * 30, "must be one value of y"),
         ("?", ["?"] * 59 + ["a"], "y has 1 class"),
+        (None, [None] * 59 + ["a"], "y has 1 class"),
         ("?", ["a", "b"] * 20, "X has 60 series and y 40 labels"),
-        (None, [None, "a"] * 30, "None|NaN|type"),
+        (None, ["a", 1] * 30, r"y holds labels of several types, 'a' and 1 among them"),
     ],
     ids=str,
 )
@@ -184,3 +212,245 @@ def test_groups_of_labelled_rows_stay_together():
 def test_folds_need_labels():
     with pytest.raises(ValueError, match="needs y"):
         next(LabeledFolds(2, unlabeled=-1).split(np.zeros((4, 1)), None))
+
+
+# Labels and missing ones
+
+VALUES = {
+    "f": st.floats(-5, 5),
+    "i": st.integers(-5, 5),
+    "U": st.sampled_from(["no", "yes", "perhaps"]),
+    "b": st.booleans(),
+}
+MISSING = [None, np.nan, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")]
+
+
+@given(st.data())
+def test_labels_keep_order_value_and_type(data):
+    kind = data.draw(st.sampled_from(sorted(VALUES)))
+    labels = data.draw(st.lists(VALUES[kind], min_size=1, max_size=9))
+    values = list(labels)
+    for _ in range(data.draw(st.integers(0, 4))):
+        values.insert(data.draw(st.integers(0, len(values))), data.draw(st.sampled_from(MISSING)))
+    as_array = np.empty(len(values), dtype=object)
+    as_array[:] = values
+    for y in (values, as_array, pd.Series(as_array)):
+        found, mask = split_marked(y)
+        assert found.tolist() == labels
+        assert found.dtype.kind == kind
+        assert mask.sum() == len(values) - len(labels)
+        assert [v for v, m in zip(values, mask, strict=True) if not m] == labels
+        if mask.any():
+            with pytest.raises(ValueError, match=f"{mask.sum()} of {len(values)}, the first in"):
+                refuse_marked(y)
+        else:
+            assert refuse_marked(y).tolist() == labels
+
+
+def test_dates_may_be_missing():
+    y = np.array(["2020-01-01", "NaT", "2021-01-01"], dtype="datetime64[D]")
+    labels, mask = split_marked(y)
+    assert mask.tolist() == [False, True, False]
+    assert labels.tolist() == y[[0, 2]].tolist()
+
+
+def test_no_label_is_taken_for_a_missing_one():
+    for y in (["", "nan", "None"], [0, -1, np.inf], [False, True, False]):
+        assert not split_marked(y)[1].any()
+
+
+# Classifiers without a teacher
+
+
+@pytest.mark.parametrize("kind", ["None", "NaN", "Series with NA", "Series of integers"])
+def test_a_classifier_without_a_teacher_refuses_them(bumps, kind):
+    X, y = bumps[0], MARKS[kind][1](bumps[1])
+    words = r"y has missing labels: 20 of 60, the first in row 0; .*labelled series only"
+    with pytest.raises(ValueError, match=f"{words}.*choose a classifier with a teacher"):
+        PrefixClassifier(**SMALL).fit(X, y)
+    for clf in (PrefixClassifier(**SMALL), DistilledPrefixClassifier(**SMALL)):
+        with pytest.raises(ValueError, match=words):
+            clf.partial_fit(X, y, classes=["no", "yes"])
+
+
+# Scores
+
+
+class Fixed(DistilledPrefixClassifier):
+    """A classifier that trains nothing, and refuses and scores as the others do."""
+
+    def fit(self, X, y):
+        labels, mask = split_marked(y, self.unlabeled)
+        self.classes_ = np.unique(labels)
+        self.n_unlabeled_ = int(mask.sum())
+        return self
+
+    def predict(self, X):
+        return self.classes_[(np.asarray(X)[:, 0, 5] > 0).astype(int)]
+
+    def predict_proba(self, X):
+        return np.eye(2)[(np.asarray(X)[:, 0, 5] > 0).astype(int)]
+
+
+SCORINGS = [None, "accuracy", "balanced_accuracy", "roc_auc", "neg_log_loss"]
+OBJECTS_OF_NUMBERS = ["None beside numbers"]
+
+
+@pytest.mark.parametrize("kind", MARKS)
+@pytest.mark.parametrize("scoring", SCORINGS)
+def test_labelled_rows_are_scored_alone(bumps, kind, scoring):
+    X, y = bumps
+    marker, mark = MARKS[kind]
+    given, clf = mark(y), Fixed(unlabeled=marker)
+    plain = split_marked(given, marker)[0]
+    how = {"scoring": scoring, "error_score": "raise"}
+    folds = LabeledFolds(3, unlabeled=marker)
+    if kind in OBJECTS_OF_NUMBERS and scoring is not None:
+        with pytest.raises(ValueError, match=r"unknown|Unknown"):
+            cross_validate(clf, X, given, cv=folds, **how)
+        return
+    found = cross_validate(clf, X, given, cv=folds, return_estimator=True, **how)
+    expected = cross_val_score(Fixed(), X[~HIDDEN], plain, cv=3, **how)
+    np.testing.assert_array_equal(found["test_score"], expected)
+    assert [fitted.n_unlabeled_ for fitted in found["estimator"]] == [20] * 3
+    search = GridSearchCV(clf, {"lr": [1e-3]}, cv=folds, **how).fit(X, given)
+    assert search.best_score_ == pytest.approx(expected.mean())
+
+
+CAST = pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+"""scikit-learn casts labels to integers before it finds NaN among them."""
+
+
+@CAST
+@pytest.mark.parametrize("kind", MARKS)
+def test_marked_rows_are_never_scored(bumps, kind):
+    X, y = bumps
+    marker, mark = MARKS[kind]
+    y = mark(y)
+    clf = Fixed(unlabeled=marker).fit(X, y)
+    with pytest.raises(ValueError, match=r"y has missing labels.*: 20 of 60.*LabeledFolds\("):
+        clf.score(X, y)
+    for cv in (KFold(3), StratifiedKFold(3), 3):
+        with pytest.raises((ValueError, TypeError)):
+            cross_val_score(clf, X, y, cv=cv, error_score="raise")
+    labelled = np.flatnonzero(~HIDDEN)
+    only = y.iloc[labelled] if hasattr(y, "iloc") else [y[i] for i in labelled]
+    assert 0 <= clf.score(X[labelled], only) <= 1
+
+
+@CAST
+@pytest.mark.parametrize("kind", [kind for kind, (marker, _) in MARKS.items() if marker is None])
+def test_scikit_learns_own_scorers_refuse_missing_labels(bumps, kind):
+    X, y = bumps[0], MARKS[kind][1](bumps[1])
+    with pytest.raises((ValueError, TypeError)):
+        cross_val_score(Fixed(), X, y, cv=KFold(3), scoring="accuracy", error_score="raise")
+
+
+def test_the_error_names_the_folds_to_use(bumps):
+    X, y = bumps
+    clf = Fixed(unlabeled="?").fit(X, y)
+    with pytest.raises(ValueError, match=r"by cv=LabeledFolds\(unlabeled='\?'\)"):
+        clf.score(X, np.where(HIDDEN, "?", y))
+    with pytest.raises(ValueError, match=r"by cv=LabeledFolds\(\)"):
+        Fixed().fit(X, y).score(X, hide(y, None))
+
+
+def test_out_of_fold_predictions_need_labelled_series(bumps):
+    X, y = bumps
+    with pytest.raises(ValueError, match="only works for partitions"):
+        cross_val_predict(Fixed(), X, hide(y, None), cv=LabeledFolds(3))
+
+
+def test_folds_take_pairs_of_indices_that_can_be_read_once(bumps):
+    X, y = bumps
+    pairs = ((np.arange(20, 40), np.arange(20)) for _ in range(1))
+    folds = LabeledFolds(pairs)
+    for _ in range(2):
+        (train, test), *more = folds.split(X, hide(y, None))
+        assert not more
+        assert test.tolist() == np.flatnonzero(~HIDDEN)[:20].tolist()
+        assert len(train) == 40
+    assert folds.get_n_splits() == 1
+    assert repr(LabeledFolds(3, unlabeled="?")) == "LabeledFolds(cv=3, unlabeled='?')"
+
+
+def test_groups_are_routed_to_the_folds(bumps):
+    X, y = bumps
+    groups = np.arange(60) // 15
+    with config_context(enable_metadata_routing=True):
+        cross_validate(
+            Fixed(),
+            X,
+            hide(y, None),
+            cv=LabeledFolds(GroupKFold(4)),
+            params={"groups": groups},
+            error_score="raise",
+        )
+
+
+# Series in a file
+
+
+@pytest.fixture
+def small_memory(monkeypatch):
+    monkeypatch.setattr(storage, "RESIDENT_BYTES", 2**16)
+    monkeypatch.setattr(storage, "CHUNK_BYTES", 2**16)
+
+
+def mapped(path, n, n_timepoints=500):
+    shape = (n, 1, n_timepoints)
+    X = np.lib.format.open_memmap(path / f"{n}.npy", mode="w+", dtype="f4", shape=shape)
+    X[:] = np.random.default_rng(0).normal(size=shape)
+    X.flush()
+    return np.load(path / f"{n}.npy", mmap_mode="r")
+
+
+def peak_of(function):
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_marked_rows_of_a_file_are_not_copied(tmp_path):
+    def rearrange(X, more):
+        panel = check_panel(read_panel(X))
+        y = np.where(np.arange(len(X)) % 3, 1.0, np.nan)
+        _, mask = split_marked(y)
+        labelled, others = panel.take(np.flatnonzero(~mask)), panel.take(np.flatnonzero(mask))
+        everything = join(others, check_panel(read_panel(more)))
+        again = join(labelled, everything).take(np.random.default_rng(0).permutation(len(X)))
+        return sum(len(part) for _, part in again.chunks())
+
+    few, many = mapped(tmp_path, 250), mapped(tmp_path, 2000)
+    assert rearrange(few, few[:50]) == 250
+    peaks = [peak_of(lambda X=X: rearrange(X, X[:50])) for X in (few, many)]
+    assert peaks[1] < peaks[0] + 0.1 * many.nbytes
+
+
+def test_rows_of_a_memory_mapped_array_are_not_read(tmp_path):
+    X = mapped(tmp_path, 2000)
+    index = np.random.default_rng(0).permutation(2000)
+    assert peak_of(lambda: read_panel(X).take(index)) < 0.02 * X.nbytes
+    taken = read_panel(X).take(index).take(np.arange(7)[::-1])
+    np.testing.assert_array_equal(np.asarray(taken.values), X[index[:7][::-1]])
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_a_fit_on_a_file_with_marked_rows_copies_no_series(tmp_path):
+    clf = DistilledPrefixClassifier(**{**SMALL, "earliness": 10, "max_epochs": 1}, unlabeled=-1)
+
+    def fit(X):
+        y = np.arange(len(X)) % 3 - 1
+        return clone(clf).fit(X, y)
+
+    few, many = mapped(tmp_path, 60, 400), mapped(tmp_path, 480, 400)
+    in_memory = fit(np.array(few))
+    np.testing.assert_allclose(
+        fit(few).predict_proba(few), in_memory.predict_proba(few), atol=1e-4
+    )
+    peaks = [peak_of(lambda X=X: fit(X)) for X in (few, many)]
+    assert peaks[1] < peaks[0] + 0.2 * many.nbytes

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 from sktime.transformations.truncation import TruncationTransformer
 
 from skgdpd import PrefixTruncator
-from skgdpd._panel import Panel
-from skgdpd._views import Normalizer, View, resample
+from skgdpd._series.panel import Panel
+from skgdpd._series.views import Normalizer, PrefixView, resample
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def whole():
 
 def make_view(whole, earliness=0.5, normalize=None, resample_length=None):
     normalizer = Normalizer(normalize).fit(whole)
-    return View(earliness, normalizer, resample_length).fit(Panel(whole))
+    return PrefixView(earliness, normalizer, resample_length).fit(Panel(whole))
 
 
 # Normalisation

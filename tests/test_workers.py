@@ -16,9 +16,9 @@ from skgdpd import (
     DistilledPrefixClassifier,
     GDPDClassifier,
     PrefixClassifier,
+    config_context,
 )
 from skgdpd.datasets import make_bumps
-from skgdpd.training import data_parallel
 
 COMMON = {"max_epochs": 4, "batch_size": 16, "earliness": 0.5, "random_state": 0, "device": "cpu"}
 PRIOR = DiffusionFeaturePrior(degradation="linear-gaussian", max_epochs=2)
@@ -53,7 +53,7 @@ def work(rank, folder):
 
     meeting = f"file://{folder}/meeting"
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
-    with data_parallel():
+    with config_context(data_parallel=True):
         found = {name: outcome(clf) for name, clf in CLASSIFIERS.items()}
     Path(folder, f"{rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()
@@ -83,19 +83,22 @@ def test_two_processes_have_the_losses_of_one(tmp_path):
 
 
 def test_without_processes_it_says_what_to_do():
-    with pytest.raises(RuntimeError, match="start them with torchrun"), data_parallel():
+    with (
+        pytest.raises(RuntimeError, match="start them with torchrun"),
+        config_context(data_parallel=True),
+    ):
         pass
 
 
 def test_batches_too_small_to_share_are_refused(tmp_path):
     import torch.distributed as dist
 
-    from skgdpd._workers import is_shared, own_part
+    from skgdpd._runtime.workers import is_shared, own_part
 
     store = dist.HashStore()
     dist.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
-        with data_parallel():
+        with config_context(data_parallel=True):
             assert is_shared()
             assert len(own_part(torch.arange(3))) == 3
             with pytest.raises(ValueError, match="a batch of 0 series can't be shared by 1"):

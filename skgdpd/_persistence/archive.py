@@ -1,9 +1,9 @@
 """Model files: JSON and safetensors, in one zip file or in a folder.
 
-Nothing in either can run code. ``model.json`` says what the model is and holds a checksum of
-itself; the other member holds the tensors, whose checksum stands in ``model.json``. In a folder
-the tensors' file is named after its checksum, so that replacing ``model.json`` alone, which the
-operating system does at once, makes one model of another.
+Nothing in either can run code. ``model.json`` describes the model and holds a checksum of itself
+and one of the tensors, which are in the other file. In a folder the tensors' file is named after
+its checksum. A new model is therefore complete as soon as ``model.json`` is replaced, which the
+operating system does in one step.
 """
 
 from __future__ import annotations
@@ -24,34 +24,42 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from .._atomic import replace_file
+from .._runtime.atomic import replace_file
 
 FORMAT = "skgdpd model"
 FORMAT_VERSION = 1
-"""To be raised when files change in a way that older versions of this package can't read."""
+"""Version of the format, raised when older versions of the package can't read new files."""
 
 HEADER = "model.json"
 TENSORS = re.compile(r"tensors(-[0-9a-f]{16})?\.safetensors")
-# Of no moment: the same model is to give the same bytes.
+# A constant, so that the same model gives the same bytes.
 TIME = (1980, 1, 1, 0, 0, 0)
 
 Read = Callable[[str], bytes]
 
 
 def check_target(path: str | os.PathLike[str]) -> tuple[Path, bool]:
-    """Where a model is to be written, and whether into a folder of its own.
+    """Return the place of a new model, and whether that is a folder.
 
     Parameters
     ----------
     path : str or path
-        A folder if there is one of this name or it ends in a separator, else a zip file.
+        Name of the model. It is a folder if there is a folder of this name or the name ends in a
+        separator, else a zip file.
+
+    Returns
+    -------
+    target : Path
+        File or folder, with links resolved.
+    is_folder : bool
+        True for a folder.
 
     Raises
     ------
     FileNotFoundError
-        If the folder to write into isn't there.
+        If the folder to write into does not exist.
     FileExistsError
-        If the folder holds something else than a model.
+        If the folder has files that belong to no model.
     """
     target = Path(os.path.realpath(path))
     in_folder = target.is_dir() or os.fspath(path).endswith(("/", os.sep))
@@ -70,16 +78,16 @@ def write_model(path: str | os.PathLike[str], header: dict[str, Any], tensors: A
     Parameters
     ----------
     path : str or path
-        See :func:`check_target`.
+        File or folder; see :func:`check_target`.
     header : dict
-        For ``model.json``: numbers, strings, lists and dicts of these.
+        Content of ``model.json``: numbers, strings, lists and dicts of these.
     tensors : dict of str to Tensor
-        On the CPU.
+        Tensors by name.
 
     Raises
     ------
     FileNotFoundError, FileExistsError
-        See :func:`check_target`.
+        If :func:`check_target` raises it.
     """
     target, in_folder = check_target(path)
     content = save_tensors({name: _compact(tensor) for name, tensor in tensors.items()})
@@ -101,12 +109,24 @@ def write_model(path: str | os.PathLike[str], header: dict[str, Any], tensors: A
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what :func:`write_model` wrote.
+    """Read a model file that :func:`write_model` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+        File or folder.
+
+    Returns
+    -------
+    header : dict
+        Content of ``model.json``.
+    tensors : dict of str to Tensor
+        Tensors by name, on the CPU.
 
     Raises
     ------
     FileNotFoundError
-        If there is nothing.
+        If there is no such file or folder.
     ValueError
         If it is no model file, of a newer format, cut off, or altered.
     """
@@ -139,7 +159,7 @@ def _read(path: Any, read: Read) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{damaged}: {HEADER} can't be read") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError(f"{path} is no model of skgdpd: its {HEADER} is something else's")
+        raise ValueError(f"{path} is no model of skgdpd: its {HEADER} is of another program")
     version = header.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         versions = header.get("versions")
@@ -150,7 +170,7 @@ def _read(path: Any, read: Read) -> tuple[dict[str, Any], dict[str, Tensor]]:
         )
     checksum = header.pop("checksum", None)
     if checksum != _checksum(header):
-        raise ValueError(f"{damaged}: the checksum of {HEADER} is another")
+        raise ValueError(f"{damaged}: the checksum of {HEADER} does not match")
     try:
         name, digest = header["tensors"]["file"], header["tensors"]["sha256"]
         if not TENSORS.fullmatch(name):
@@ -159,7 +179,7 @@ def _read(path: Any, read: Read) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except (KeyError, TypeError, FileNotFoundError) as error:
         raise ValueError(f"{damaged}: the tensors are missing") from error
     if _digest(content) != digest:
-        raise ValueError(f"{damaged}: the checksum of the tensors is another")
+        raise ValueError(f"{damaged}: the checksum of the tensors does not match")
     try:
         return header, load_tensors(content)
     except SafetensorError as error:
@@ -167,7 +187,7 @@ def _read(path: Any, read: Read) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _what_else(path: Any, content: bytes) -> str:
-    """What a file is that is no whole zip file."""
+    """Return a message that describes a file that is no complete zip file."""
     if content.startswith(b"PK\x03\x04"):
         return f"{path} is cut off or damaged"
     message = f"{path} is no model of skgdpd"
@@ -198,7 +218,7 @@ def _zipped(members: dict[str, bytes]) -> bytes:
 
 
 def _compact(tensor: Tensor) -> Tensor:
-    """Contiguous, and sharing no memory with another, as the format demands."""
+    """Return a contiguous copy on the CPU: the format has no shared or strided memory."""
     return tensor.detach().cpu().contiguous().clone()
 
 

@@ -1,67 +1,31 @@
-"""Values as JSON and tensors, and back.
+"""Conversion of values to JSON and tensors, and back.
 
-JSON's own scalars and lists stand for themselves; every dict has a ``type``. Of objects only
-those whose class is registered here are written, and only such classes are made again.
+Scalars and lists of JSON stand for themselves, and every dict has a ``type``. An object is written
+as the name of its kind, its parameters if it is an estimator, and its declared state. Only objects
+whose kind is in the registry are written and made again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, from_numpy
 
-Made = Callable[[Any, "Reader"], Any]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How objects of a class are taken apart and put together.
-
-    Attributes
-    ----------
-    cls : type
-        The class.
-    take : callable
-        From an object, to a dict of values by name.
-    make : callable
-        From a dict of decoded values, and the reader, to an object.
-    """
-
-    cls: type
-    take: Callable[[Any], dict[str, Any]]
-    make: Made
-
-
-KINDS: dict[str, Kind] = {}
-
-
-def register(
-    cls: type,
-    take: Callable[[Any], dict[str, Any]] | None = None,
-    make: Made | None = None,
-) -> None:
-    """Let objects of a class be written; by default by their attributes."""
-
-    def from_attributes(state: dict[str, Any], reader: Reader) -> Any:
-        made: Any = object.__new__(cls)
-        made.__dict__.update(state)
-        return made
-
-    KINDS[cls.__name__] = Kind(cls, take or (lambda obj: dict(vars(obj))), make or from_attributes)
+from .registry import Kind, Opening, kind_named, kind_of
 
 
 class CannotSaveError(ValueError):
-    """A value has no form in a model file.
+    """Error for a value that has no form in a model file.
 
-    Attributes
+    Parameters
     ----------
     name : str
-        Where it stands, with dots.
+        Path of the value in the model, with dots.
     value : object
         The value.
     """
@@ -73,35 +37,54 @@ class CannotSaveError(ValueError):
 
 @dataclass
 class Writer:
-    """Turns values into what JSON has, and gathers tensors.
+    """Writer that turns values into JSON and collects their tensors.
 
     Attributes
     ----------
     tensors : dict of str to Tensor
-        By where they stand.
+        Tensors by their path in the model.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
-    def encode(self, value: Any, name: str) -> Any:
-        """The JSON form of a value that stands at ``name``."""
+    def encode(self, value: Any, name: str, *, fitted: bool = True) -> Any:
+        """Return the JSON form of a value.
+
+        Parameters
+        ----------
+        value : object
+            The value.
+        name : str
+            Path of the value in the model, with dots.
+        fitted : bool, default=True
+            Whether estimators are written with their fitted state. False is meant for parameters:
+            an estimator that is a parameter is cloned before each fit, so its state has no effect.
+
+        Returns
+        -------
+        object
+            Value of JSON: a scalar, a list or a dict.
+
+        Raises
+        ------
+        CannotSaveError
+            If the value, or a part of it, has no form in a model file.
+        """
         if isinstance(value, np.generic) and value.dtype.kind in "biufU":
             value = value.item()
         if isinstance(value, float) and not math.isfinite(value):
             return {"type": "float", "value": repr(float(value))}
         if value is None or type(value) in (bool, int, float, str):
             return value
-        if isinstance(value, torch.device):
-            return str(value)
         if type(value) is list:
-            return self._items(value, name)
+            return self._items(value, name, fitted)
         if type(value) is tuple:
-            return {"type": "tuple", "items": self._items(value, name)}
+            return {"type": "tuple", "items": self._items(value, name, fitted)}
         if type(value) is dict:
             return {
                 "type": "dict",
                 "items": [
-                    [self.encode(key, name), self.encode(item, _join(name, key))]
+                    [self.encode(key, name), self.encode(item, _join(name, key), fitted=fitted)]
                     for key, item in value.items()
                 ],
             }
@@ -109,28 +92,76 @@ class Writer:
             return {"type": "tensor", **self._tensor(value, name)}
         if type(value) is np.ndarray:
             return self._array(value, name)
-        kind = KINDS.get(type(value).__name__)
-        if kind is None or kind.cls is not type(value):
+        kind = kind_of(value)
+        if kind is None:
             raise CannotSaveError(name, value)
-        state = {key: self.encode(v, _join(name, key)) for key, v in kind.take(value).items()}
-        return {"type": "object", "class": type(value).__name__, "state": state}
+        return self.encode_object(value, kind, name, fitted=fitted)
 
-    def _items(self, values: Any, name: str) -> list[Any]:
-        return [self.encode(item, _join(name, i)) for i, item in enumerate(values)]
+    def encode_object(
+        self,
+        value: Any,
+        kind: Kind,
+        name: str = "",
+        *,
+        fitted: bool = True,
+        include: Collection[str] = (),
+        omit: Collection[str] = (),
+    ) -> dict[str, Any]:
+        """Return the JSON form of an object.
 
-    def _array(self, array: np.ndarray[Any, Any], name: str) -> dict[str, Any]:
+        Parameters
+        ----------
+        value : object
+            The object.
+        kind : Kind
+            Kind of the object.
+        name : str, default=""
+            Path of the object in the model, with dots.
+        fitted : bool, default=True
+            Whether an estimator is written with its fitted state.
+        include : collection of str, default=()
+            Parts to save that are saved on request only; see :class:`~.registry.Kind`.
+        omit : collection of str, default=()
+            Names of parameters to leave out.
+
+        Returns
+        -------
+        dict
+            The JSON form.
+        """
+        data: dict[str, Any] = {"type": "object", "kind": kind.name}
+        if kind.parameters is not None:
+            data["parameters"] = {
+                key: self.encode(part, _join(name, key), fitted=False)
+                for key, part in kind.parameters_of(value, omit).items()
+            }
+        if (fitted or kind.parameters is None) and kind.has_state(value):
+            data["state"] = {
+                key: self.encode(part, _join(name, key))
+                for key, part in kind.state_of(value, include).items()
+            }
+        return data
+
+    def _items(self, values: Any, name: str, fitted: bool) -> list[Any]:
+        return [self.encode(item, _join(name, i), fitted=fitted) for i, item in enumerate(values)]
+
+    def _array(self, array: NDArray[Any], name: str) -> dict[str, Any]:
         kind = array.dtype.kind
         if kind in "biuf" and array.dtype.itemsize <= 8:
-            # Copied: torch has no read-only tensors.
-            plain = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=True))
+            # Copied, since torch has no read-only tensors.
+            plain = from_numpy(array.astype(array.dtype.newbyteorder("="), copy=True))
             return {"type": "array", **self._tensor(plain, name)}
         if kind in "UO" and array.ndim == 1:
             dtype = array.dtype.str if kind == "U" else "object"
-            return {"type": "labels", "dtype": dtype, "items": self._items(array.tolist(), name)}
+            items = self._items(array.tolist(), name, True)
+            return {"type": "labels", "dtype": dtype, "items": items}
         raise CannotSaveError(name, array)
 
     def _tensor(self, tensor: Tensor, name: str) -> dict[str, Any]:
-        # Sums run in another order over a matrix stored by columns; last bits would differ.
+        # Two keys of a dict, 1 and "1" for example, may give the same name.
+        while name in self.tensors:
+            name += "'"
+        # The order of storage is kept: with another one, sums would differ in their last bits.
         by_columns = tensor.ndim == 2 and not tensor.is_contiguous() and tensor.T.is_contiguous()
         self.tensors[name] = tensor.T if by_columns else tensor
         return {"name": name, "by_columns": True} if by_columns else {"name": name}
@@ -138,24 +169,38 @@ class Writer:
 
 @dataclass
 class Reader:
-    """Turns what :class:`Writer` wrote into values again.
+    """Reader that turns the output of a :class:`Writer` into values again.
 
     Attributes
     ----------
     tensors : dict of str to Tensor
-        By where they stand.
-    student : object
-        In place of a student network that the file doesn't describe.
-    used_student : bool
-        Whether there was such a network.
+        Tensors by their path in the model.
+    opening : Opening
+        Arguments of ``load`` other than the file.
     """
 
     tensors: dict[str, Tensor]
-    student: Any = None
-    used_student: bool = False
+    opening: Opening
 
     def decode(self, data: Any) -> Any:
-        """The value that JSON stands for."""
+        """Return the value of a JSON form.
+
+        Parameters
+        ----------
+        data : object
+            Value of JSON that :meth:`Writer.encode` returned.
+
+        Returns
+        -------
+        object
+            The value.
+
+        Raises
+        ------
+        ValueError
+            If a type or kind is unknown, or an object's names are not those that its kind
+            declares.
+        """
         if isinstance(data, list):
             return [self.decode(item) for item in data]
         if not isinstance(data, dict):
@@ -174,24 +219,30 @@ class Reader:
             case "labels":
                 return _labels(data["dtype"], [self.decode(item) for item in data["items"]])
             case "object":
-                kind = KINDS.get(data["class"])
-                if kind is None:
-                    raise ValueError(
-                        f"this version knows no class {data['class']!r}; update skgdpd"
-                    )
-                state = {key: self.decode(value) for key, value in data["state"].items()}
-                return kind.make(state, self)
-        raise ValueError(f"this version knows no type {data['type']!r}; update skgdpd")
+                return self._object(data)
+        raise ValueError(f"this version has no type {data['type']!r}; update skgdpd")
+
+    def _object(self, data: dict[str, Any]) -> Any:
+        kind = kind_named(data["kind"])
+        parameters, state = data.get("parameters", {}), data.get("state")
+        kind.check_parameters(parameters)
+        if state is not None or kind.parameters is None:
+            kind.check_state(state or {})
+        return kind.restore(
+            {key: self.decode(value) for key, value in parameters.items()},
+            None if state is None else {key: self.decode(value) for key, value in state.items()},
+            self.opening,
+        )
 
     def _tensor(self, data: dict[str, Any]) -> Tensor:
         tensor = self.tensors[data["name"]]
         return tensor.T if data.get("by_columns") else tensor
 
 
-def _labels(dtype: str, items: list[Any]) -> np.ndarray[Any, Any]:
+def _labels(dtype: str, items: list[Any]) -> NDArray[Any]:
     if dtype != "object":
         return np.array(items, dtype=np.dtype(dtype))
-    # Item by item: numpy would make a table of tuples.
+    # Item by item, since numpy would make a 2-D array of tuples.
     labels = np.empty(len(items), dtype=object)
     for i, item in enumerate(items):
         labels[i] = item

@@ -1,20 +1,21 @@
-"""The classes that model files may hold, but for estimators, which register themselves."""
+"""The kinds of distillers, and of the objects of which estimators are made.
+
+The kinds of the estimators themselves are registered in ``skgdpd/_estimators/kinds.py``.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from .._device import resolve_device
-from .._ensemble import EnsembleTeacher
-from .._generator import FeatureGenerator
-from .._network import SeriesNetwork
-from .._prior_model import FeatureHead
-from .._teacher import NetworkTeacher, TeacherPlan
-from .._views import Normalizer, View
+from .. import distillers
+from .._fitting.network import SeriesNetwork
+from .._fitting.prior_model import FeatureHead
+from .._series.truncation import PrefixTruncator
+from .._series.views import Normalizer, PrefixView
+from .._teachers.ensemble import EnsembleTeacher
+from .._teachers.teacher import NetworkTeacher
 from ..diffusion import (
-    AffineCode,
+    AffineEncoder,
     BottleneckDenoiser,
     ConditionalDiffusion,
     FiLMDenoiser,
@@ -24,68 +25,99 @@ from ..diffusion import (
     NoiseSchedule,
     make_denoiser,
 )
+from ..distillers.generator import FeatureGenerator
 from ..nets import make_backbone
 from ..nets.heads import NAMES, head_maker
-from ..nets.student import StudentNet
-from ..training import History, TrainingConfig, isolated_random_state
-from .codec import Reader, register
+from ..nets.student import SeriesNet
+from ..training import History
+from ..training.fitting import isolated_random_state
+from ..training.state import TrainingState
+from .registry import Opening, State, register, register_estimator
 
 CPU = torch.device("cpu")
 DENOISERS = {FiLMDenoiser: "film", BottleneckDenoiser: "bottleneck", MixtureDenoiser: "gmm"}
-HEAD = ("coef_", "intercept_", "classes_", "n_features_in_", "n_iter_")
+GENERATOR_SETTINGS = (
+    "n_features",
+    "n_condition",
+    "token_width",
+    "hidden",
+    "depth",
+    "schedule",
+    "n_diffusion_steps",
+    "prediction",
+)
+DISTILLERS = {
+    "at-distiller": distillers.AT,
+    "dho-distiller": distillers.DHO,
+    "diffkd-distiller": distillers.DiffKD,
+    "dist-distiller": distillers.DIST,
+    "dkd-distiller": distillers.DKD,
+    "fitnets-distiller": distillers.FitNets,
+    "gdpd-distiller": distillers.GDPD,
+    "gendd-distiller": distillers.GenDD,
+    "generalised-distiller": distillers.GeneralisedDistillation,
+    "ground-truth-mixing-distiller": distillers.GroundTruthMixing,
+    "hinton-distiller": distillers.Hinton,
+    "lelp-distiller": distillers.LELP,
+    "paced-distiller": distillers.PACED,
+    "pkt-distiller": distillers.PKT,
+    "pld-distiller": distillers.PLD,
+    "rkd-distiller": distillers.RKD,
+    "self-teacher-distiller": distillers.SelfTeacher,
+    "soft-dtw-distiller": distillers.SoftDTW,
+    "tekap-distiller": distillers.TeKAP,
+    "ttm-distiller": distillers.TTM,
+    "vid-distiller": distillers.VID,
+    "wttm-distiller": distillers.WTTM,
+}
 
 
-def _take_network(network: SeriesNetwork) -> dict[str, Any]:
-    module, view = network.module, network.view
+def _take_network(network: SeriesNetwork) -> State:
+    module = network.module
     return {
-        "view": view,
+        "view": network.view,
         "batch_size": network.batch_size,
-        "device": network.device,
         "backbone": module.backbone.registered_name,
-        "n_channels": view.n_channels_,
-        "n_timepoints": view.n_out_,
         "n_classes": module.head.out_features,
-        "head": {"name": NAMES[type(module.head)], **module.head.settings},
-        "module": dict(module.state_dict()),
+        "head": NAMES[type(module.head)],
+        "head_settings": module.head.settings,
+        "precision": module.precision,
+        "weights": dict(module.state_dict()),
     }
 
 
-def _make_network(state: dict[str, Any], reader: Reader) -> SeriesNetwork:
-    spec = state["backbone"]
+def _make_network(state: State, opening: Opening) -> SeriesNetwork:
+    view, spec = state["view"], state["backbone"]
     if spec is None:
-        spec, reader.used_student = reader.student, True
+        spec, opening.used_student = opening.student, True
         if spec is None:
             raise ValueError(
                 "its network is one of your own, of which it holds the weights only; give "
                 "load(path, student=...) what the classifier had as student"
             )
     with isolated_random_state(0, CPU):
-        backbone = make_backbone(spec, state["n_channels"], state["n_timepoints"])
-        # Files of before there were several heads don't name any.
-        head = head_maker(**state.get("head", {"name": "linear"}))
-        module = StudentNet(backbone, state["n_classes"], make_head=head)
-    module.load_state_dict(state["module"])
-    try:
-        device = resolve_device(state["device"])
-    except ValueError:
-        device = CPU
-    return SeriesNetwork(state["view"], module.to(device), device, state["batch_size"])
+        backbone = make_backbone(spec, view.n_channels_, view.n_out_)
+        head = head_maker(state["head"], **state["head_settings"])
+        module = SeriesNet(backbone, state["n_classes"], state["precision"], head)
+    module.load_state_dict(state["weights"])
+    device = opening.device
+    return SeriesNetwork(view, module.to(device), device, state["batch_size"])
 
 
-def _take_latent(latent: LatentDiffusion) -> dict[str, Any]:
+def _take_latent(latent: LatentDiffusion) -> State:
     schedule = latent.schedule
     return {
         "denoiser": DENOISERS[type(latent.denoiser)],
         "schedule": schedule.name,
         "n_steps": schedule.n_steps,
         "n_features": latent.n_features,
-        "module": dict(latent.state_dict()),
+        "weights": dict(latent.state_dict()),
     }
 
 
-def _make_latent(state: dict[str, Any], reader: Reader) -> LatentDiffusion:
+def _make_latent(state: State, opening: Opening) -> LatentDiffusion:
     schedule = NoiseSchedule(state["schedule"], state["n_steps"])
-    width, weights = state["n_features"], state["module"]
+    width, weights = state["n_features"], state["weights"]
     denoiser: torch.nn.Module
     with isolated_random_state(0, CPU):
         if state["denoiser"] == "gmm":
@@ -99,26 +131,23 @@ def _make_latent(state: dict[str, Any], reader: Reader) -> LatentDiffusion:
     return latent.requires_grad_(False)
 
 
-def _make_code(state: dict[str, Any], reader: Reader) -> AffineCode:
-    return AffineCode(**state).eval()
+def _take_diffusion(diffusion: ConditionalDiffusion) -> State:
+    settings = {name: diffusion.settings[name] for name in GENERATOR_SETTINGS}
+    return {**settings, "weights": dict(diffusion.state_dict())}
 
 
-def _take_diffusion(diffusion: ConditionalDiffusion) -> dict[str, Any]:
-    return {"settings": diffusion.settings, "module": dict(diffusion.state_dict())}
-
-
-def _make_diffusion(state: dict[str, Any], reader: Reader) -> ConditionalDiffusion:
+def _make_diffusion(state: State, opening: Opening) -> ConditionalDiffusion:
     with isolated_random_state(0, CPU):
-        diffusion = ConditionalDiffusion(**state["settings"])
-    diffusion.load_state_dict(state["module"])
+        diffusion = ConditionalDiffusion(**{name: state[name] for name in GENERATOR_SETTINGS})
+    diffusion.load_state_dict(state["weights"])
     return diffusion.eval().requires_grad_(False)
 
 
-def _take_linear(linear: torch.nn.Linear) -> dict[str, Any]:
-    return dict(linear.state_dict())
+def _make_encoder(state: State, opening: Opening) -> AffineEncoder:
+    return AffineEncoder(**state).eval()
 
 
-def _make_linear(state: dict[str, Any], reader: Reader) -> torch.nn.Linear:
+def _make_linear(state: State, opening: Opening) -> torch.nn.Linear:
     weight = state["weight"]
     with isolated_random_state(0, CPU):
         linear = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=weight.dtype)
@@ -126,25 +155,125 @@ def _make_linear(state: dict[str, Any], reader: Reader) -> torch.nn.Linear:
     return linear.requires_grad_(False)
 
 
-def _take_head(head: FeatureHead) -> dict[str, Any]:
-    return {name: getattr(head, name) for name in HEAD}
+# Views of series, and records of a fit.
+register(
+    "prefix-view",
+    PrefixView,
+    required=(
+        "earliness",
+        "normalizer",
+        "resample_length",
+        "earliness_of",
+        "missing_values",
+        "ragged",
+        "ragged_",
+        "n_whole_",
+        "n_seen_",
+        "n_out_",
+        "n_channels_",
+        "transformer_",
+    ),
+)
+register(
+    "normalizer",
+    Normalizer,
+    required=("how", "count", "running_mean", "sum_of_squares"),
+    optional=("mean_", "scale_"),
+    attributes={"count": "_count", "running_mean": "_mean", "sum_of_squares": "_square"},
+)
+register_estimator(
+    "prefix-truncator", PrefixTruncator, optional=("n_features_in_", "feature_names_in_")
+)
+register(
+    "history",
+    History,
+    required=(
+        "terms",
+        "warmup_epochs",
+        "best_epoch",
+        "n_labeled",
+        "n_unlabeled",
+        "n_validation",
+    ),
+)
 
+# Networks.
+register(
+    "series-network",
+    SeriesNetwork,
+    required=(
+        "view",
+        "batch_size",
+        "backbone",
+        "n_classes",
+        "head",
+        "head_settings",
+        "precision",
+        "weights",
+    ),
+    take=_take_network,
+    make=_make_network,
+)
+register(
+    "linear-layer",
+    torch.nn.Linear,
+    required=("weight", "bias"),
+    take=lambda linear: dict(linear.state_dict()),
+    make=_make_linear,
+)
 
-def _make_head(state: dict[str, Any], reader: Reader) -> FeatureHead:
-    head = FeatureHead()
-    for name in HEAD:
-        setattr(head, name, state[name])
-    return head
+# Teachers.
+register("network-teacher", NetworkTeacher, required=("classes_", "network_", "history_"))
+register(
+    "ensemble-teacher",
+    EnsembleTeacher,
+    required=("members_", "weights_", "classes_", "means_", "scales_"),
+)
 
+# Priors and generators of features.
+register(
+    "affine-encoder",
+    AffineEncoder,
+    required=("W", "c", "V", "m"),
+    take=lambda encoder: dict(encoder.state_dict()),
+    make=_make_encoder,
+)
+register(
+    "latent-diffusion",
+    LatentDiffusion,
+    required=("denoiser", "schedule", "n_steps", "n_features", "weights"),
+    take=_take_latent,
+    make=_make_latent,
+)
+register("linear-gaussian", LinearGaussian, required=("A", "b", "R"))
+register_estimator(
+    "feature-head",
+    FeatureHead,
+    required=("coef_", "intercept_", "classes_", "n_features_in_", "n_iter_"),
+)
+register(
+    "conditional-diffusion",
+    ConditionalDiffusion,
+    required=(*GENERATOR_SETTINGS, "weights"),
+    take=_take_diffusion,
+    make=_make_diffusion,
+)
+register(
+    "feature-generator",
+    FeatureGenerator,
+    required=(
+        "diffusion",
+        "encoder",
+        "head",
+        "seed",
+        "n_draws",
+        "n_steps",
+        "guidance",
+        "history",
+    ),
+)
+register("training-state", TrainingState, required=("tensors", "facts"))
+register_estimator("generator-options", distillers.GeneratorOptions)
 
-for cls in (
-    EnsembleTeacher, FeatureGenerator, History, LinearGaussian, NetworkTeacher, Normalizer,
-    TeacherPlan, TrainingConfig, View,
-):  # fmt: skip
-    register(cls)
-register(SeriesNetwork, _take_network, _make_network)
-register(LatentDiffusion, _take_latent, _make_latent)
-register(ConditionalDiffusion, _take_diffusion, _make_diffusion)
-register(torch.nn.Linear, _take_linear, _make_linear)
-register(AffineCode, lambda code: dict(code.state_dict()), _make_code)
-register(FeatureHead, _take_head, _make_head)
+for name, distiller in DISTILLERS.items():
+    register_estimator(name, distiller)

@@ -1,4 +1,4 @@
-"""What a benchmark is made of: one method on one data set in one setting."""
+"""Cells of a benchmark: one method on one data set in one setting."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ SETTINGS = ("labels", "recordings", "ceiling")
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One cell of a benchmark.
+    """One method on one data set, in one setting and with one seed.
 
     Attributes
     ----------
     data : str
         Name of the data set.
     method : str
-        See :func:`~skgdpd.benchmarking.methods.make_method`.
+        Name of the method; see :func:`~skgdpd.benchmarking.methods.make_method`.
     earliness : float
-        Part seen.
+        The part of each series that is seen, in (0, 1].
     normalize : {"train", "prefix", "none"}
-        By statistics of the training part, of each prefix itself, or not at all.
+        Whether series are normalised by the training part, by the prefix itself, or not at all.
     setting : str
-        ``"labels"``: the training part teaches, the test part is scored. ``"recordings"``: half
-        of the test part teaches, too, as whole series without labels, and the other half is
-        scored. ``"ceiling"``: that half comes with its labels. ``"recordings:100"``,
-        ``"ceiling:100"``: only 100 series of that half. ``"share:0.2"``: only 20 % of the
-        training part has labels, the rest are recordings.
+        The series that teach and those that are scored. ``"labels"``: the training part teaches,
+        the test part is scored. ``"recordings"``: half of the test part teaches too, as whole
+        unlabelled series, and the other half is scored. ``"ceiling"``: the same, but that half
+        has its labels. ``"recordings:100"``, ``"ceiling:100"``: only 100 series of that half
+        teach. ``"share:0.2"``: 20 % of the training part have labels, the rest are unlabelled.
     seed : int
-        Of everything that is drawn: the validation part, weights, batches, noise, halves.
+        Seed of everything that is drawn: validation part, weights, batches, noise, halves.
     protocol : {"default", "paper", "reference"}
-        The package's parameters, the GDPD paper's, or those of its authors' program.
+        The parameters: the package's, those of the GDPD paper, or those of its authors' program.
     search : bool
-        Whether the method's parameter is chosen among three values on the validation part, or
-        has its default.
+        Whether the method's parameter is chosen among three values on the validation part. If
+        not, it has its default.
     """
 
     data: str
@@ -66,25 +66,25 @@ class Cell:
 
     @property
     def n_recordings(self) -> int | None:
-        """How many recordings; None for as many as there are, or none."""
+        """Number of unlabelled series; None where the setting has none or gives no number."""
         match = re.fullmatch(r"(?:recordings|ceiling):([1-9]\d*)", self.setting)
         return int(match[1]) if match else None
 
     @property
     def labeled_share(self) -> float:
-        """Part of the training series that keep their labels; 0 if that makes no sense."""
+        """Share of the training series that keep their labels; 0 for an unknown setting."""
         match = re.fullmatch(r"share:(0?\.\d+)", self.setting)
         return float(match[1]) if match else float(self.setting in SETTINGS)
 
     @property
     def key(self) -> str:
-        """A name fit for a file, and of this cell only."""
+        """File name of the cell's record, which no other cell has."""
         text = "--".join(str(value) for value in asdict(self).values())
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
         return f"{re.sub(r'[^A-Za-z0-9.-]+', '_', text)[:120]}--{digest}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Its fields."""
+        """Return the fields by name."""
         return asdict(self)
 
 
@@ -98,7 +98,22 @@ def make_cells(
     protocol: str = "default",
     search: bool = False,
 ) -> list[Cell]:
-    """All combinations, ordered so that cells of one teacher follow each other.
+    """Combine all values, ordered so that cells of one teacher follow each other.
+
+    Parameters
+    ----------
+    data, methods, earliness, normalize, settings : sequence
+        The values of the fields of :class:`Cell`.
+    seeds : int
+        Number of seeds: 0, 1, and so on.
+    protocol : {"default", "paper", "reference"}, default="default"
+        The parameters of all cells.
+    search : bool, default=False
+        Whether all cells choose their method's parameter.
+
+    Returns
+    -------
+    list of Cell
 
     Raises
     ------

@@ -15,37 +15,37 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
-from .._extras import require
-from .._truncation import prefix_length
-from .._views import Normalizer, interpolate, resample
+from .._runtime.extras import require
+from .._series.truncation import prefix_length
+from .._series.views import Normalizer, interpolate, resample
 from .cells import Cell
 from .controls import CONTROLS
 
 Array = NDArray[Any]
 
 MIN_LENGTH = 9
-"""MiniRocket's kernels are that long; shorter prefixes are stretched."""
+"""Length of MiniRocket's kernels, to which shorter prefixes are stretched."""
 
 MIN_LENGTH_ELSEWHERE = 10
-"""For classifiers of other packages, some of which apply such kernels to differences."""
+"""Shortest prefix for dotted names, since some classifiers apply such kernels to differences."""
 
 
 class CompetitorModel:
-    """A classifier of arrays, given prefixes of equal length without gaps.
+    """A classifier of arrays that is given prefixes of equal length without gaps.
 
     Parameters
     ----------
     clf : classifier
-        With ``predict_proba`` or ``decision_function``.
+        A classifier with ``predict_proba`` or ``decision_function``.
     earliness : float
-        Part of the longest series that it sees.
+        The part of the longest series that is seen.
     normalize : {"train", "prefix", "none"}
         ``"prefix"`` gives each prefix, channel by channel, mean 0 and deviation 1. Otherwise
-        values are as they are; scaling by training statistics is the classifier's own affair.
+        values stay as they are, and scaling by training statistics is left to the classifier.
     min_length : int, default=9
-        Shorter prefixes are stretched to it.
+        The length to which shorter prefixes are stretched.
     semi_supervised : bool, default=False
-        Whether it takes series without labels, marked by -1.
+        Whether the classifier takes unlabelled series, marked by -1.
     """
 
     valid_loss: float | None = None
@@ -98,7 +98,7 @@ class CompetitorModel:
 
 
 class _Rocket(TransformerMixin, BaseEstimator):
-    """sktime's MiniRocket, univariate or not, as a transformer of arrays."""
+    """Transformer of arrays by sktime's MiniRocket, for one channel or more."""
 
     def __init__(self, random_state: int = 0) -> None:
         self.random_state = random_state
@@ -133,15 +133,19 @@ def make_competitor(cell: Cell) -> CompetitorModel:
     Parameters
     ----------
     cell : Cell
-        Its ``method`` is ``minirocket`` (with a ridge classifier whose penalty leave-one-out
-        chooses), ``logistic``, ``extra-trees``, ``self-training`` (of a logistic regression) or
-        ``label-spreading`` (both on prefixes, with the recordings), or the dotted name of a
-        classifier of scikit-learn, sktime or aeon, made with its defaults.
+        The cell, whose ``method`` is ``minirocket`` (with a ridge classifier whose penalty
+        leave-one-out chooses), ``logistic``, ``extra-trees``, ``self-training`` (of a logistic
+        regression) or ``label-spreading`` (both on prefixes, with the unlabelled series), or the
+        dotted name of a classifier of scikit-learn, sktime or aeon, which has its defaults.
+
+    Returns
+    -------
+    CompetitorModel
 
     Raises
     ------
     ValueError
-        If it is none of these.
+        If the method has another name, or can't be imported.
     """
     name, seed = cell.method, cell.seed
     logistic = make_pipeline(_flat(), StandardScaler(), LogisticRegression(max_iter=2000))

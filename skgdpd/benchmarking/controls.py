@@ -1,21 +1,21 @@
-"""Controls: what is left of a method's gain without the part that is said to make it.
+"""Controls: methods without the part that is said to make their gain.
 
-``docs/results/controls.md`` says what they showed.
+Their results are in ``docs/results/controls.md``.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from .._gdpd import GDPDClassifier, default_prior
-from .._prefix import DistilledPrefixClassifier
+from .._estimators.distilled import DistilledPrefixClassifier
+from .._estimators.gdpd import GDPDClassifier, default_prior
 from ..distillers import Hinton
 
 LONG = 4
-"""How many times as many epochs of Hinton's distillation take about as long as GDPD."""
+"""Factor of the epochs with which Hinton's distillation takes about as long as GDPD."""
 
 
-# One epoch at a rate that moves nothing: as initialised, for a prior is made by fitting it.
+# Only a fit makes a prior. One epoch at this rate leaves it as it was initialised.
 _UNTRAINED: dict[str, Any] = {"max_epochs": 1, "lr": 1e-12}
 
 CONTROLS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -33,8 +33,15 @@ CONTROLS: dict[str, tuple[Any, dict[str, Any]]] = {
         {"distiller": Hinton(), "max_epochs": LONG * GDPDClassifier().max_epochs},
     ),
 }
-"""By name: GDPD without Hinton's term; with a Gaussian mixture for its prior; with draws that
-don't look at the student's features; with a prior that knows nothing of the teacher; with a
-network of the denoiser's size that learns from the student's loss in one pass; the classifier
-that a ``rocket`` starts from, fitted to labels and to what the teacher says of recordings, and no
-training; and Hinton's distillation given GDPD's time."""
+"""Classifiers and their settings by name.
+
+- ``gdpd-alone``: GDPD without Hinton's term.
+- ``gdpd-gmm``: GDPD with a Gaussian mixture as its prior.
+- ``gdpd-unconditional``: GDPD with draws that do not depend on the student's features.
+- ``gdpd-untrained``: GDPD with a prior that was not fitted to the teacher's features.
+- ``gdpd-mlp``: GDPD with an untrained network of the denoiser's size in one pass, which learns
+  from the student's loss.
+- ``start``: the classifier that a ``rocket`` starts from, fitted in closed form to the labels and
+  to the teacher's outputs for unlabelled series, and not trained.
+- ``hinton-long``: Hinton's distillation with GDPD's time.
+"""

@@ -1,4 +1,4 @@
-"""Runs one cell."""
+"""Run of one cell: its method is fitted and scored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from .._threads import same_threads
+from .._runtime.threads import same_threads
 from .._version import __version__
 from ..metrics import (
     expected_calibration_error,
@@ -43,18 +43,18 @@ def run_cell(cell: Cell, folder: str | None, memory: str | None, device: str) ->
     Parameters
     ----------
     cell : Cell
-        What to run.
+        The cell to run.
     folder : str or None
-        Where data sets are.
+        The folder of the data sets.
     memory : str or None
-        Where teachers and priors are kept, so that all methods of a seed share them.
+        The folder of a cache of teachers and priors, which all methods of a seed share.
     device : str
-        Where networks run.
+        The device of the networks.
 
     Returns
     -------
     Record
-        With the traceback if an exception was raised; KeyboardInterrupt is passed on.
+        The scores, or the traceback of an exception. KeyboardInterrupt is passed on.
     """
     record = Record(cell, versions=VERSIONS)
     try:
@@ -92,7 +92,23 @@ def _scored(model: Any, scenario: Scenario, seconds: dict[str, float]) -> dict[s
 
 
 def score(y: NDArray[Any], proba: NDArray[Any], classes: NDArray[Any]) -> dict[str, float]:
-    """Accuracy and its kin, by name."""
+    """Score class probabilities.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        The labels.
+    proba : ndarray of shape (n, n_classes)
+        The probabilities.
+    classes : ndarray of shape (n_classes,)
+        The sorted classes, of which some may not occur in ``y``.
+
+    Returns
+    -------
+    dict of str to float
+        ``accuracy``, ``auc_prc``, ``average_precision``, ``roc_auc``, ``log_loss`` and
+        ``calibration_error``.
+    """
     seen = np.isin(classes, y)
     truth = np.searchsorted(classes, y)
     one_hot = np.eye(len(classes))[truth]

@@ -1,4 +1,4 @@
-"""The methods that a benchmark compares, by name, each with the same budget for its choices."""
+"""Methods of a benchmark by name, each with the same number of candidates in a search."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import distillers
-from .._gdpd import GDPDClassifier, default_prior
-from .._gendd import GenDDClassifier
-from .._paper import paper_parameters
-from .._prefix import DistilledPrefixClassifier, PrefixClassifier
+from .._estimators.distilled import DistilledPrefixClassifier
+from .._estimators.gdpd import GDPDClassifier, default_prior
+from .._estimators.gendd import GenDDClassifier
+from .._estimators.paper import paper_parameters
+from .._estimators.prefix import PrefixClassifier
 from ..distillers import Distiller, RowDistiller
 from .cells import Cell
 from .competitors import make_competitor
@@ -22,16 +23,16 @@ from .controls import CONTROLS
 Array = NDArray[Any]
 
 WEIGHT_DECAYS = (1e-3, 1e-2, 1e-1)
-"""What the undistilled student chooses from, so that it has as many tries as the others."""
+"""Candidates of a student without a teacher, as many as the other methods have."""
 
 PAPER_WEIGHT_DECAYS = (1e-6, 1e-5, 1e-4)
-"""The same by the paper's protocol, whose Adam takes them as an L2 penalty and has 1e-5.
+"""Candidates in the paper's protocol, whose Adam has an L2 penalty, of 1e-5 in the paper.
 
-Under Adam's penalty the values above drive the weights to zero.
+As L2 penalties, the candidates above drive the weights to zero.
 """
 
 LAMBDAS = (0.1, 1.0, 10.0)
-"""What a distiller chooses from: the paper's values of lambda_KD."""
+"""Candidates of a distiller: the paper's values of lambda_KD."""
 
 CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gdpd": (GDPDClassifier, {}),
@@ -39,11 +40,11 @@ CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gendd-head": (GenDDClassifier, {"deploy": "student_head"}),
     **CONTROLS,
 }
-"""Methods that are classifiers of their own, with the settings that make them."""
+"""Methods that are classifiers, with their settings."""
 
 
 class Model(Protocol):
-    """A method at work on one cell."""
+    """A method as :func:`~skgdpd.benchmarking.evaluation.run_cell` uses it."""
 
     classes: Array
     valid_loss: float | None
@@ -51,22 +52,22 @@ class Model(Protocol):
     seconds: dict[str, float]
 
     def fit(self, X: Array, y: Array, X_unlabeled: Array | None) -> None:
-        """Learn from whole series."""
+        """Fit to whole series."""
 
     def predict_proba(self, X: Array) -> Array:
-        """Class probabilities of whole series, of which the first part is seen."""
+        """Return class probabilities of series, of which the first part is seen."""
 
     def teacher_proba(self, X: Array) -> Array | None:
-        """What the method's teacher says of the whole series, if it has one."""
+        """Return the teacher's probabilities of whole series; None without a teacher."""
 
 
 class PrefixModel:
-    """One of the package's classifiers.
+    """Method that is one of the package's classifiers.
 
     Parameters
     ----------
     clf : classifier
-        To be fitted.
+        The classifier, not fitted.
     """
 
     def __init__(self, clf: Any) -> None:
@@ -93,7 +94,7 @@ class PrefixModel:
 
 
 def available_distillers() -> dict[str, type[Distiller]]:
-    """Distillers by the name that a benchmark knows them by: their class's in lower case."""
+    """Return the distillers by name, which is their class's in lower case."""
     return {
         name.lower(): value
         for name, value in vars(distillers).items()
@@ -106,28 +107,27 @@ def available_distillers() -> dict[str, type[Distiller]]:
 def make_method(
     cell: Cell, memory: str | None, device: str
 ) -> Iterator[tuple[dict[str, Any], Model]]:
-    """The candidates of a cell's method, one after the other.
+    """Make the candidates of a cell's method, one after the other.
 
     Parameters
     ----------
     cell : Cell
-        Its ``method`` is ``KIND[:STUDENT[:TEACHER]]``, where KIND is ``base`` (no teacher),
-        ``gdpd``, ``gendd`` (predicting from generated features) or ``gendd-head`` (by the
-        student's own classifier), one of :data:`~.controls.CONTROLS`, or a distiller's name in
-        lower case, and STUDENT and TEACHER are backbones (the protocol's by default); or the
-        name of a competitor, see
-        :func:`~skgdpd.benchmarking.competitors.make_competitor`.
+        The cell, whose ``method`` is ``KIND[:STUDENT[:TEACHER]]`` or the name of a competitor, see
+        :func:`~skgdpd.benchmarking.competitors.make_competitor`. KIND is ``base`` (no teacher),
+        ``gdpd``, ``gendd`` (predicting from generated features), ``gendd-head`` (predicting by
+        the student's own classifier), one of :data:`~.controls.CONTROLS`, or a distiller's name
+        in lower case. STUDENT and TEACHER are backbones, by default the protocol's.
     memory : str or None
-        Where teachers and priors are kept.
+        The folder of a cache of teachers and priors.
     device : str
-        Where networks run.
+        The device of the networks.
 
     Yields
     ------
     params : dict
-        What distinguishes the candidate; empty if the method has its defaults.
+        The parameters of the candidate; empty if the method has its defaults.
     model : Model
-        To be fitted.
+        The candidate, not fitted.
 
     Raises
     ------
@@ -141,7 +141,9 @@ def make_method(
     if len(names) > 2:
         raise ValueError(f"method={cell.method!r}; it must be KIND[:STUDENT[:TEACHER]]")
     decays = WEIGHT_DECAYS if cell.protocol == "default" else PAPER_WEIGHT_DECAYS
-    searched, values = ("weight_decay", decays) if kind == "base" else ("lambda_kd", LAMBDAS)
+    searched, values = (
+        ("training__weight_decay", decays) if kind == "base" else ("lambda_kd", LAMBDAS)
+    )
     clf = _classifier(cell, kind, names, memory, device)
     if not cell.search:
         yield {}, PrefixModel(clf)
@@ -166,12 +168,12 @@ def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, dev
     params |= {
         "earliness": cell.earliness,
         "normalize": None if cell.normalize == "none" else cell.normalize,
-        "missing": "interpolate",
+        "series__missing_values": "interpolate",
         "random_state": cell.seed,
         "device": device,
     }
     if cell.search:
-        params["validation_fraction"] = 0.2  # on which candidates are compared
+        params["training__validation_fraction"] = 0.2  # on which candidates are compared
     if kind == "base":
         return _make(PrefixClassifier, params)
     params |= {"memory": memory, "teacher": teacher} if teacher else {"memory": memory}
@@ -189,6 +191,8 @@ def _distiller(kind: str) -> Distiller:
 
 
 def _make(cls: Any, params: dict[str, Any]) -> Any:
-    """Of the protocol's parameters, those that this classifier has."""
+    """Make a classifier of those of the protocol's parameters that it has."""
     taken = inspect.signature(cls).parameters
-    return cls(**{name: value for name, value in params.items() if name in taken})
+    flat = {name: value for name, value in params.items() if name in taken}
+    nested = {name: value for name, value in params.items() if "__" in name}
+    return cls(**flat).set_params(**nested)

@@ -21,7 +21,7 @@ Source: GDPD, arXiv 2605.11414, Table 20.
 
 
 def paper_table(store: Store, protocol: str, selection: str) -> str:
-    """Our AUC-PRC by the paper's protocol, and the published one.
+    """Make a table of AUC-PRC by the paper's protocol, beside the published figures.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def paper_table(store: Store, protocol: str, selection: str) -> str:
     protocol : {"paper", "reference"}
         The paper's parameters, or those of its authors' program.
     selection : {"validation", "test"}
-        Where lambda_KD was chosen. The published figures were chosen on the test part.
+        The part on which lambda_KD is chosen. The published figures were chosen on the test part.
 
     Returns
     -------

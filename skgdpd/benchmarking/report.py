@@ -1,4 +1,4 @@
-"""Tables and pictures of a store's records."""
+"""Report of a store's records: tables and pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._extras import require
+from .._runtime.extras import require
 from ..plotting import CriticalDifferenceDisplay, EarlinessDisplay
 from .statistics import compare, wins_draws_losses
 from .store import Record, Store
@@ -48,28 +48,28 @@ def write_report(
     store : Store
         Records of a benchmark.
     out : str
-        Folder; made if it isn't there.
+        The folder of the report, made if it is not there.
     methods : sequence of str, optional
-        Which, by their names in the report; all by default. Problems that one of them lacks are
-        left out of every comparison.
+        The methods to compare, by their names in the report; all by default. Problems that one
+        of them lacks are left out of every comparison.
     settings : sequence of str, optional
-        Which, see :class:`~skgdpd.benchmarking.cells.Cell`; all by default.
+        The settings to report, see :class:`~skgdpd.benchmarking.cells.Cell`; all by default.
     reference : str, optional
-        What the others' wins and losses are counted against; the first method by default.
+        The method against which wins and losses are counted; by default the first.
     metric : str, default="auc_prc"
-        What is compared.
+        The metric of the comparison.
     selection : {"validation", "test"}, default="validation"
-        Where the candidates of a search were chosen.
+        The part on which the candidates of a search are chosen.
 
     Returns
     -------
     Path
-        Of ``report.md``.
+        The path of ``report.md``.
 
     Raises
     ------
     ValueError
-        If the store has no such method, or no record that didn't fail.
+        If the store has no such method, or all its records failed.
     """
     records = [r for r in store if settings is None or r.cell.setting in settings]
     results = Results.from_records(records, selection)

@@ -1,4 +1,4 @@
-"""Runs the cells that a store doesn't have yet."""
+"""Run of all cells that a store does not have yet."""
 
 from __future__ import annotations
 
@@ -23,32 +23,33 @@ def run(
     retry: bool = False,
     verbose: bool = True,
 ) -> tuple[int, int]:
-    """Fill a store; a run that was killed goes on where it was.
+    """Run the cells that a store does not have, so that a killed run can go on.
 
     Parameters
     ----------
     cells : sequence of Cell
-        What the store shall hold.
+        The cells that the store is to hold.
     store : Store
-        Each result is in it as soon as it is there.
-    folder : str or None
-        Where data sets are.
-    memory : str or None
-        Where teachers and priors are kept, so that each is fitted once for all methods.
+        The store, which gets each record as soon as its cell is done.
+    folder : str or None, default=None
+        The folder of the data sets.
+    memory : str or None, default=None
+        The folder of a cache of teachers and priors, each of which is then fitted once for all
+        methods.
     device : str, default="auto"
-        Where networks run.
+        The device of the networks.
     n_jobs : int or None, default=None
-        Cells at once, in processes of the current joblib backend (loky, dask, ray). None is 1
-        unless :func:`joblib.parallel_config` says otherwise.
+        Number of cells at once, in processes of the current joblib backend (loky, dask, ray).
+        None stands for 1, or for the number of :func:`joblib.parallel_config`.
     retry : bool, default=False
-        Whether to run cells again that failed.
+        Whether cells that failed are run again.
     verbose : bool, default=True
         Whether to show a bar with the time left.
 
     Returns
     -------
     n_run, n_failed : int
-        Cells run now, and those of them that failed; their tracebacks are in the store.
+        The number of cells run now, and of those that failed; their tracebacks are in the store.
     """
     there = {record.cell for record in store if not (retry and record.error)}
     missing = [cell for cell in cells if cell not in there]

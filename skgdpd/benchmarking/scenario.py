@@ -1,4 +1,4 @@
-"""What a cell lets a method learn from, and what it is scored on."""
+"""Division of a data set into the series that teach and those that are scored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._split import stratified_split
+from .._series.split import stratified_split
 from ..datasets import TrainTest, load_bundled, load_file
 from .cells import Cell
 
@@ -18,16 +18,16 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Scenario:
-    """Series for one cell, all of them whole.
+    """Whole series of one cell.
 
     Attributes
     ----------
     X, y : ndarray
-        Labelled.
+        The labelled series that teach, and their labels.
     X_unlabeled : ndarray or None
-        Recordings without a label.
+        The unlabelled series that teach.
     X_test, y_test : ndarray
-        To be scored.
+        The series that are scored, and their labels.
     """
 
     X: Array
@@ -38,20 +38,24 @@ class Scenario:
 
 
 def load_data(name: str, folder: str | None) -> TrainTest:
-    """Find a data set by name.
+    """Load a data set by name.
 
     Parameters
     ----------
     name : str
-        Stem of a ``.npz``, ``.ts`` or ``.tsv`` file in the folder, of which the first may be
-        followed by ``_TRAIN``; or ``sktime:NAME`` for a set that comes with sktime.
+        The stem of a ``.npz``, ``.ts`` or ``.tsv`` file in the folder, without a ``_TRAIN`` at its
+        end; or ``sktime:NAME`` for a data set that comes with sktime.
     folder : str or None
-        Where files are.
+        The folder of the files; None for the current one.
+
+    Returns
+    -------
+    TrainTest
 
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If there is no such file.
     """
     if name.startswith("sktime:"):
         return load_bundled(name.removeprefix("sktime:"))
@@ -68,7 +72,7 @@ def load_data(name: str, folder: str | None) -> TrainTest:
 
 
 def make_scenario(parts: TrainTest, cell: Cell) -> Scenario:
-    """Divide a data set as a cell's ``setting`` says."""
+    """Divide a data set by a cell's ``setting``."""
     X, y, X_test, y_test = parts
     if cell.setting == "labels":
         return Scenario(X, y, None, X_test, y_test)
@@ -85,7 +89,7 @@ def make_scenario(parts: TrainTest, cell: Cell) -> Scenario:
 
 
 def _some(recorded: NDArray[np.int64], cell: Cell) -> NDArray[np.int64]:
-    """As many as the cell asks for; fewer are a part of more."""
+    """Select the cell's number of rows; a smaller selection is a part of a larger one."""
     n = cell.n_recordings
     if n is None:
         return recorded

@@ -1,4 +1,4 @@
-"""Which differences between methods are more than chance."""
+"""Statistical tests of differences between methods."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Floats = NDArray[np.float64]
 
 
 def holm(p_values: Floats) -> Floats:
-    """Holm's adjustment of p-values for their number.
+    """Adjust p-values for their number by Holm's method.
 
     Parameters
     ----------
     p_values : ndarray of shape (m,)
-        Unadjusted.
+        The unadjusted p-values.
 
     Returns
     -------
     ndarray of shape (m,)
-        Adjusted; never smaller than before, in the same order of size.
+        The adjusted p-values: none is smaller than before, and their order of size is the same.
 
     References
     ----------
@@ -42,26 +42,35 @@ def holm(p_values: Floats) -> Floats:
 
 
 def wins_draws_losses(a: Floats, b: Floats, tie: float = 5e-4) -> tuple[int, int, int]:
-    """How often the first is better, within a tie, and worse.
+    """Count how often the first method is better, equal, and worse.
 
     Parameters
     ----------
     a, b : ndarray of shape (n,)
         Scores on the same problems; more is better.
     tie : float, default=5e-4
-        Differences up to this size are draws: the third decimal of a table.
+        Differences up to this size are draws. The default is what a table's third decimal hides.
+
+    Returns
+    -------
+    wins, draws, losses : int
     """
     gap = np.asarray(a) - np.asarray(b)
     return int((gap > tie).sum()), int((np.abs(gap) <= tie).sum()), int((gap < -tie).sum())
 
 
 def paired_test(a: Floats, b: Floats) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test; 1 if all pairs are equal.
+    """Return the two-sided p-value of Wilcoxon's signed-rank test.
 
     Parameters
     ----------
     a, b : ndarray of shape (n,)
         Scores on the same problems.
+
+    Returns
+    -------
+    float
+        The p-value; 1 if all pairs are equal.
     """
     gap = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     if not gap.any():
@@ -76,15 +85,15 @@ class Comparison:
     Attributes
     ----------
     names : list of str
-        Best first.
+        The methods, best first.
     ranks : ndarray of shape (k,)
-        Mean rank; 1 is best, ties share.
+        The mean rank of each method. Rank 1 is the best, and ties share their mean.
     p_values : dict of (str, str) to float
-        Of each pair, by Wilcoxon's test with Holm's adjustment; the better one first.
+        The p-value of each pair, the better method first: Wilcoxon's test with Holm's adjustment.
     groups : list of list of str
-        Longest runs of neighbours in which no pair differs at the level given.
+        The longest runs of neighbours in which no pair differs at the given level.
     n_problems : int
-        Problems that all methods have a score on.
+        Number of problems.
     """
 
     names: list[str]
@@ -100,9 +109,13 @@ def compare(scores: dict[str, Floats], level: float = 0.05) -> Comparison:
     Parameters
     ----------
     scores : dict of str to ndarray of shape (n,)
-        Of each method on the same n problems; more is better.
+        The scores of each method on the same n problems; more is better.
     level : float, default=0.05
-        Pairs with a p-value below it differ.
+        The level below which a pair's p-value means that the two differ.
+
+    Returns
+    -------
+    Comparison
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Results on disk: one record a cell, written whole or not at all."""
+"""Store of results on disk, with one record a cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .._atomic import replace_file
+from .._runtime.atomic import replace_file
 from .cells import Cell
 
 FORMAT = 1
@@ -19,20 +19,20 @@ FORMAT = 1
 
 @dataclass
 class Record:
-    """What came out of a cell.
+    """Results of a cell.
 
     Attributes
     ----------
     cell : Cell
-        Which.
+        The cell that was run.
     candidates : list of dict
         For each set of parameters that was tried: ``params``, ``valid_loss`` (None where the
         method has no validation part), ``seconds`` by stage, ``n_parameters`` and ``metrics`` on
-        the test part. The first with the lowest ``valid_loss`` is the one that counts.
+        the test part. The first one with the lowest ``valid_loss`` counts.
     error : str or None
-        The traceback if it failed.
+        The traceback of a cell that failed.
     versions : dict of str to str
-        Of what it ran with.
+        The versions of the packages that were used, and the machine.
     """
 
     cell: Cell
@@ -41,13 +41,17 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
 
     def chosen(self, selection: str = "validation") -> dict[str, Any]:
-        """The candidate that counts.
+        """Return the candidate that counts.
 
         Parameters
         ----------
         selection : {"validation", "test"}, default="validation"
-            ``"test"`` takes the one with the best AUC-PRC on the *test* part, as published
-            tables did: an optimistic figure, for comparison with those only.
+            ``"test"`` takes the candidate with the best AUC-PRC on the *test* part, as published
+            tables did. Its figures are optimistic and serve comparison with such tables only.
+
+        Returns
+        -------
+        dict
         """
         if selection == "test":
             return max(self.candidates, key=lambda c: c["metrics"]["auc_prc"])
@@ -57,7 +61,7 @@ class Record:
         )
 
     def to_json(self) -> str:
-        """One line, with its own checksum."""
+        """Return the record as one line of JSON with a checksum."""
         body = {
             "format": FORMAT,
             "cell": self.cell.to_dict(),
@@ -69,12 +73,21 @@ class Record:
 
     @classmethod
     def from_json(cls, line: str) -> Record:
-        """Read a line back.
+        """Make a record of a line that :meth:`to_json` returned.
+
+        Parameters
+        ----------
+        line : str
+            The line.
+
+        Returns
+        -------
+        Record
 
         Raises
         ------
         ValueError
-            If it is cut off, altered, or of another format.
+            If the line is cut off, altered, or of another format.
         """
         body = json.loads(line)
         if not isinstance(body, dict) or body.pop("sha256", None) != _digest(body):
@@ -85,15 +98,15 @@ class Record:
 
 
 class Store:
-    """A folder of records that a run fills and a later run goes on from.
+    """Folder of records, which a run fills and a later run continues.
 
     Processes may write at the same time. A record is a file of its own in ``cells/`` until
-    :meth:`pack` puts all into ``records.jsonl``, which is what one keeps.
+    :meth:`pack` puts all of them into ``records.jsonl``, the file to keep.
 
     Parameters
     ----------
     folder : path
-        Made when the first record is written.
+        The folder, made when the first record is written.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -117,13 +130,18 @@ class Store:
         return self.folder / "records.jsonl"
 
     def write(self, record: Record) -> None:
-        """Put a record in, in place of an older one of the same cell."""
+        """Write a record, in place of an older one of the same cell."""
         self._replace(self.folder / "cells" / f"{record.cell.key}.json", record.to_json() + "\n")
 
     def pack(self) -> int:
-        """Put all records into one file, sorted by cell; returns how many there are.
+        """Put all records into one file, sorted by cell.
 
-        No run may be writing meanwhile.
+        No run may write at the same time.
+
+        Returns
+        -------
+        int
+            The number of records.
         """
         records = sorted(self, key=lambda record: record.cell)
         self._replace(self._packed, "".join(record.to_json() + "\n" for record in records))

@@ -1,4 +1,4 @@
-"""From records to tables."""
+"""Tables of a store's records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .store import Record
 
 Floats = NDArray[np.float64]
 Problem = tuple[str, float, str, str]
-"""Data set, earliness, normalisation, setting: what methods are compared on."""
+"""Data set, earliness, normalisation and setting, on which methods are compared."""
 
 METRICS = {
     "accuracy": "accuracy",
@@ -30,26 +30,26 @@ METRICS = {
     "fit": "seconds to fit",
     "predict": "seconds to predict",
 }
-"""What a table may show, by the name in a record; the last two are times."""
+"""Names of metrics in tables, by their names in a record. The last two are times."""
 
 
 LESS_IS_BETTER = ("log_loss", "calibration_error", "kl", "fit", "predict")
-"""Metrics of which the least is the best."""
+"""Metrics whose lowest value is the best."""
 
 
 def problem(cell: Cell) -> Problem:
-    """What a cell's method is compared on."""
+    """Return the problem on which a cell's method is compared."""
     return cell.data, cell.earliness, cell.normalize, cell.setting
 
 
 def label(cell: Cell) -> str:
-    """How a cell's method is called in tables."""
+    """Return the name of a cell's method in tables."""
     protocol = "" if cell.protocol == "default" else f" ({cell.protocol})"
     return f"{cell.method}{', searched' if cell.search else ''}{protocol}"
 
 
 def drawn_names(methods: Sequence[str]) -> dict[str, str]:
-    """What methods are called in pictures: classes without their modules, if that is clear."""
+    """Return short names for pictures: classes without their modules, where that is unique."""
     short = {name: re.sub(r"^(\w+\.)+", "", name) for name in methods}
     counts = Counter(short.values())
     return {name: own if counts[own] == 1 else name for name, own in short.items()}
@@ -69,7 +69,7 @@ class Results:
 
     @classmethod
     def from_records(cls, records: Iterable[Record], selection: str = "validation") -> Results:
-        """Take the candidate that counts of each record; failed ones are left out."""
+        """Collect the candidate that counts of each record; failed records are left out."""
         scores: Any = defaultdict(lambda: defaultdict(dict))
         for record in records:
             if record.error is None:
@@ -80,33 +80,40 @@ class Results:
 
     @property
     def methods(self) -> list[str]:
-        """Names, in the order of the records."""
+        """Names of the methods, in the order of the records."""
         return list(self.scores)
 
     def problems(self, methods: Sequence[str] | None = None) -> list[Problem]:
-        """Problems that all of the methods have with the same seeds."""
+        """Return the problems that all of the methods have, with the same seeds."""
         chosen = [self.scores[name] for name in methods or self.methods]
         shared = set.intersection(*(set(by_problem) for by_problem in chosen))
         return sorted(p for p in shared if len({frozenset(s[p]) for s in chosen}) == 1)
 
     def values(self, method: str, at: Problem, metric: str) -> Floats:
-        """One number a seed; empty if the method doesn't have the metric."""
+        """Return one number a seed; the array is empty if the method lacks the metric."""
         seeds = self.scores[method].get(at, {})
         return np.array([v[metric] for _, v in sorted(seeds.items()) if metric in v])
 
     def means(self, method: str, problems: Sequence[Problem], metric: str) -> Floats:
-        """Mean over seeds on each problem; NaN where there is none."""
+        """Return the mean over seeds on each problem, NaN where there is none."""
         found = [self.values(method, at, metric) for at in problems]
         return np.array([v.mean() if len(v) else np.nan for v in found])
 
 
 def overview(results: Results, methods: Sequence[str], metrics: Sequence[str]) -> list[list[str]]:
-    """Rows of means over the problems that all methods share.
+    """Make a table of means over the problems that all methods share.
+
+    Parameters
+    ----------
+    results : Results
+        The scores.
+    methods, metrics : sequence of str
+        The rows and the columns.
 
     Returns
     -------
     list of list of str
-        A head and a row for each method; "-" where a method lacks a metric.
+        A head and a row for each method, with "-" where a method lacks a metric.
     """
     problems = results.problems(methods)
     rows = [["method", *(METRICS[name] for name in metrics)]]
@@ -117,7 +124,7 @@ def overview(results: Results, methods: Sequence[str], metrics: Sequence[str]) -
 
 
 def by_problem(results: Results, methods: Sequence[str], metric: str) -> list[list[str]]:
-    """Rows of mean ± standard deviation over seeds, the best in bold, and a row of means."""
+    """Make a table of mean ± standard deviation by problem, with the best in bold."""
     problems = results.problems(methods)
     rows = [["data", "seen", "normalised by", "setting", *methods]]
     best = np.nanmin if metric in LESS_IS_BETTER else np.nanmax
@@ -136,7 +143,7 @@ def by_problem(results: Results, methods: Sequence[str], metric: str) -> list[li
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first row is its head."""
+    """Format rows as a Markdown table, of which the first is the head."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 

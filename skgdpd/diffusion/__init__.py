@@ -1,36 +1,41 @@
-"""Diffusion over features: schedule, denoiser, sampler, and the measurement model.
+"""Diffusion models of features: schedules, denoisers, samplers and posterior samplers.
 
-Noise is added to features by a :class:`NoiseSchedule`; a denoiser learns to tell it from the
-feature; a sampler walks from noise back to features; a degradation says how a short view's
-feature steers that walk, which turns the prior into a posterior.
+A :class:`NoiseSchedule` sets how much noise is added to a feature at each time step. A denoiser
+learns to predict that noise. A :class:`Sampler` runs the denoiser from pure noise back to clean
+features, which draws from the prior. A :class:`PosteriorSampler` conditions the draw on the
+feature of a prefix, which turns the prior into a posterior.
 """
 
-from .code import AffineCode, AutoEncoder, CodeName, principal_code, standardising_code
 from .conditional import ConditionalDiffusion
-from .degradation import (
-    Degradation,
+from .denoiser import BottleneckDenoiser, FiLMDenoiser, MixtureDenoiser, gaussian_denoiser
+from .encoder import (
+    AffineEncoder,
+    AutoEncoder,
+    PriorEncoderName,
+    principal_encoder,
+    standardising_encoder,
+)
+from .latent import LatentDiffusion
+from .measurement import LinearGaussian, LinearMeasurement
+from .mixture import MixturePosterior, fit_mixture, mixture_log_density
+from .names import DegradationName, DenoiserName, make_denoiser, make_posterior_sampler
+from .posterior import (
     LearnedAlpha,
     LinearGaussianPosterior,
     MatchedNoise,
     NoObservation,
+    PosteriorSampler,
 )
-from .denoiser import BottleneckDenoiser, FiLMDenoiser, MixtureDenoiser, gaussian_denoiser
-from .latent import LatentDiffusion
-from .measurement import LinearGaussian, LinearMeasurement
-from .mixture import MixturePosterior, fit_mixture, mixture_log_density
-from .names import DegradationName, DenoiserName, make_degradation, make_denoiser
 from .sampler import DDIM, Ancestral, Renoise, Sampler
 from .schedule import NoiseSchedule
 
 __all__ = [
     "DDIM",
-    "AffineCode",
+    "AffineEncoder",
     "Ancestral",
     "AutoEncoder",
     "BottleneckDenoiser",
-    "CodeName",
     "ConditionalDiffusion",
-    "Degradation",
     "DegradationName",
     "DenoiserName",
     "FiLMDenoiser",
@@ -44,13 +49,15 @@ __all__ = [
     "MixturePosterior",
     "NoObservation",
     "NoiseSchedule",
+    "PosteriorSampler",
+    "PriorEncoderName",
     "Renoise",
     "Sampler",
     "fit_mixture",
     "gaussian_denoiser",
-    "make_degradation",
     "make_denoiser",
+    "make_posterior_sampler",
     "mixture_log_density",
-    "principal_code",
-    "standardising_code",
+    "principal_encoder",
+    "standardising_encoder",
 ]

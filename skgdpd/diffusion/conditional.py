@@ -1,12 +1,12 @@
-r"""Diffusion of features under a condition: ``p(u | z)``.
+r"""Conditional diffusion models of features, ``p(u | z)``.
 
-The feature ``u`` is cut into tokens of equal width. One network denoises each token by itself,
-told which it is, under a condition made of another feature ``z``:
+The feature ``u`` is cut into tokens of equal width. One network denoises each token on its own,
+given the token's index and a condition that is computed from another feature ``z``:
 
 .. math:: L = E\,(v - v_\theta(u_t, t, \mathrm{LayerNorm}(z)))^2.
 
-What it is asked for, ``v``, is the noise, or noise less feature in the mixture that
-turns with the level. A fresh network answers 0, so the loss starts at 1, the variance of both.
+The target ``v`` is either the noise, or a combination of noise and feature whose weights depend
+on the noise level. A new network outputs 0, so the loss starts at 1, the variance of both targets.
 """
 
 from __future__ import annotations
@@ -24,28 +24,33 @@ from .schedule import NoiseSchedule, ScheduleName
 PredictionName = Literal["v", "eps"]
 
 MAX_TOKEN_WIDTH = 64
-"""Numbers in a token, at most, unless told otherwise."""
+"""Largest default width of a token."""
 
 MARGIN = 1.0
-"""How far outside what was seen in training an estimate may lie, in standard deviations."""
+"""Distance that an estimate may lie outside the training features' range; their unit is 1 SD."""
 
 
 def token_width_of(n_features: int, token_width: int | None = None, joint: bool = False) -> int:
-    """Width of the tokens that a feature is cut into.
+    """Return the width of the tokens that a feature is cut into.
 
     Parameters
     ----------
     n_features : int
         Width d of the feature.
     token_width : int, optional
-        The width; must divide d. By default the largest divisor of d not above 64.
+        Requested width of a token; it must divide d. By default it is the largest divisor of d
+        that is not above 64.
     joint : bool, default=False
-        One token.
+        Make one token of the whole feature, so that its parts are generated jointly.
+
+    Returns
+    -------
+    int
 
     Raises
     ------
     ValueError
-        If the width doesn't divide d, or isn't d although ``joint`` is set.
+        If ``token_width`` doesn't divide d, or if it differs from d while ``joint`` is set.
     """
     if joint:
         if token_width not in (None, n_features):
@@ -66,12 +71,14 @@ def token_width_of(n_features: int, token_width: int | None = None, joint: bool 
 
 
 class ModulatedBlock(nn.Module):
-    """Residual perceptron that a condition scales, shifts and lets in; at first, it is closed.
+    """Residual perceptron with adaptive layer normalisation and a gate.
+
+    The condition sets scale, shift and gate. All three start at 0, so a new block is the identity.
 
     Parameters
     ----------
     width : int
-        Of its input, its condition and its output.
+        Width of the input, the condition and the output.
     """
 
     def __init__(self, width: int) -> None:
@@ -82,14 +89,14 @@ class ModulatedBlock(nn.Module):
         self.outer = nn.Linear(width, width)
 
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:
-        """Map ``(..., width)`` to the same."""
+        """Transform hidden states ``(..., width)``; the shape is kept."""
         scale, shift, gate = self.modulation(condition).chunk(3, -1)
         inner = self.inner(self.norm(h) * (1 + scale) + shift)
         return h + gate * self.outer(F.silu(inner))
 
 
 class TokenDenoiser(nn.Module):
-    """Perceptron with adaptive layer normalisation that denoises tokens one by one.
+    """Perceptron with adaptive layer normalisation that denoises each token on its own.
 
     Parameters
     ----------
@@ -98,7 +105,7 @@ class TokenDenoiser(nn.Module):
     n_condition : int
         Width of the condition.
     token_width : int
-        Divides d.
+        Width of a token; it divides d.
     schedule : NoiseSchedule
         Noise level of each time step.
     hidden : int, default=128
@@ -108,9 +115,10 @@ class TokenDenoiser(nn.Module):
 
     References
     ----------
-    W. Peebles, S. Xie, "Scalable diffusion models with transformers", ICCV 2023 (the zero start).
+    W. Peebles, S. Xie, "Scalable diffusion models with transformers", ICCV 2023 (the
+    initialisation at zero).
     T. Li et al., "Autoregressive image generation without vector quantization", NeurIPS 2024
-    (perceptron and condition).
+    (the perceptron and its condition).
     """
 
     def __init__(
@@ -138,28 +146,29 @@ class TokenDenoiser(nn.Module):
         self.leave = _zero(nn.Linear(hidden, token_width))
 
     def condition(self, z: Tensor) -> Tensor:
-        """Normalise and embed features ``(n, n_condition)`` as ``(n, hidden)``."""
+        """Embed features ``(n, n_condition)``, layer-normalised, as conditions ``(n, hidden)``."""
         return self.read(F.layer_norm(z, z.shape[-1:]))
 
     def forward(self, u_t: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """Expected noise in noisy features.
+        """Predict the target of the diffusion from noisy features.
 
         Parameters
         ----------
         u_t : Tensor of shape (..., n, d)
             Noisy features.
         t : Tensor of shape (..., n) or (1,)
-            Their time steps.
+            Time steps of the noisy features.
         condition : Tensor of shape (..., n, hidden) or (hidden,)
-            Embedded conditions, or ``nothing``.
+            Embedded conditions, or the embedding ``nothing`` for the unconditional model.
 
         Returns
         -------
         Tensor of shape (..., n, d)
+            Predicted noise, or predicted ``v``, as the model was trained.
         """
         log_snr = torch.log(self.schedule.alpha_bar[t] / self.schedule.complement[t])
         level = self.level(log_snr.flatten()).unflatten(0, t.shape)
-        # The same for all tokens, so it is made once, and tokens are told apart in the input.
+        # The modulation is computed once for all tokens; only the input differs between tokens.
         common = F.silu(level + condition)[..., None, :]
         h = self.enter(u_t.unflatten(-1, (-1, self.token_width))) + self.index
         for block in self.blocks:
@@ -169,7 +178,7 @@ class TokenDenoiser(nn.Module):
 
 
 class ConditionalDiffusion(nn.Module):
-    """A model of features under a condition, learned by denoising, drawn from by ancestral steps.
+    """Conditional diffusion model of features, sampled by ancestral steps.
 
     Parameters
     ----------
@@ -178,24 +187,26 @@ class ConditionalDiffusion(nn.Module):
     n_condition : int
         Width of the condition.
     token_width : int
-        Divides d; see :func:`token_width_of`.
+        Width of a token; it divides d. See :func:`token_width_of`.
     hidden : int, default=128
         Width of the network.
     depth : int, default=3
-        Its blocks.
+        Number of residual blocks.
     schedule : {"cosine", "linear"}, default="cosine"
-        Noise levels.
+        Noise schedule; see :class:`~skgdpd.diffusion.NoiseSchedule`.
     n_diffusion_steps : int, default=1000
-        Their number, T.
+        Number of time steps T.
     prediction : {"v", "eps"}, default="v"
-        What the network is asked for: ``sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) u`` [1]_, or
-        the noise ``eps``. At the noisiest level of the cosine schedule, an error of 0.01 in eps
-        is one of 200 in the feature, and what tells classes apart is decided there.
+        Target of the network: ``v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) u`` [1]_, or the
+        noise ``eps``. At the noisiest level of the cosine schedule an error of 0.01 in ``eps``
+        becomes an error of 200 in the feature, and those levels decide the class of a draw.
+        Therefore ``v`` is the default.
 
     Attributes
     ----------
     low, high : Tensor of shape (d,)
-        Estimates of clean features are kept in between.
+        Bounds to which estimates of clean features are clipped; infinite before
+        :meth:`set_bounds`.
 
     References
     ----------
@@ -238,7 +249,7 @@ class ConditionalDiffusion(nn.Module):
         self.register_buffer("high", torch.full((n_features,), torch.inf))
 
     def set_bounds(self, u: Tensor) -> None:
-        """Keep estimates within the range of features ``(n, d)``, and a little around it."""
+        """Set the bounds of estimates to the range of features ``(n, d)``, plus a margin."""
         self.low.copy_(u.amin(0) - MARGIN)
         self.high.copy_(u.amax(0) + MARGIN)
 
@@ -250,20 +261,21 @@ class ConditionalDiffusion(nn.Module):
         dropout: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Squared error of the network's answer, of each row.
+        """Return the mean squared error of the network's prediction for each row.
 
         Parameters
         ----------
         u : Tensor of shape (n, d)
             Features.
         z : Tensor of shape (n, n_condition)
-            Their conditions, which get gradients.
+            Conditions of the features; gradients flow into them.
         n_noise_levels : int, default=1
-            Fresh noise levels for each row.
+            Number of noise levels drawn for each row. More levels make the gradient less noisy.
         dropout : float, default=0.0
-            Probability that a row's condition is withheld, so that the model learns p(u), too.
+            Probability that a row's condition is withheld. With a positive value the model learns
+            the unconditional distribution p(u), too, which guidance needs.
         generator : torch.Generator, optional
-            Source of levels, noise and dropout.
+            Source of noise levels, noise and dropout.
 
         Returns
         -------
@@ -284,7 +296,23 @@ class ConditionalDiffusion(nn.Module):
         return (self.denoiser(u_t, t, condition) - target).square().mean((0, 2))
 
     def predict_noise(self, u_t: Tensor, t: Tensor, condition: Tensor, guidance: float) -> Tensor:
-        """Expected noise ``(..., n, d)``, the condition's influence multiplied by ``guidance``."""
+        """Predict the noise ``(..., n, d)`` with classifier-free guidance.
+
+        Parameters
+        ----------
+        u_t : Tensor of shape (..., n, d)
+            Noisy features.
+        t : Tensor of shape (..., n) or (1,)
+            Time steps of the noisy features.
+        condition : Tensor of shape (..., n, hidden)
+            Embedded conditions.
+        guidance : float
+            Factor of the condition's influence; 1 is the conditional model, 0 the unconditional.
+
+        Returns
+        -------
+        Tensor of shape (..., n, d)
+        """
         answer = self._guided(u_t, t, condition, guidance)
         if self.prediction == "eps":
             return answer
@@ -292,7 +320,7 @@ class ConditionalDiffusion(nn.Module):
         return noise.sqrt() * u_t + signal.sqrt() * answer
 
     def _shares(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Shares of signal and noise ``(..., n, 1)`` at steps ``(..., n)``."""
+        """Return the variances of signal and noise ``(..., n, 1)`` at steps ``(..., n)``."""
         return self.schedule.alpha_bar[t][..., None], self.schedule.complement[t][..., None]
 
     def _guided(self, u_t: Tensor, t: Tensor, condition: Tensor, guidance: float) -> Tensor:
@@ -310,19 +338,20 @@ class ConditionalDiffusion(nn.Module):
         n_steps: int = 64,
         guidance: float = 1.0,
     ) -> Tensor:
-        """Draw features.
+        """Draw features given conditions.
 
         Parameters
         ----------
         z : Tensor of shape (n, n_condition)
             Conditions.
         noise : NoiseSource
-            Of as many draws as are wanted for each row.
+            Source of noise; its ``n_draws`` is the number of draws for each row.
         n_steps : int, default=64
-            Noise levels visited.
+            Number of noise levels visited, each one evaluation of the network.
         guidance : float, default=1.0
-            1 draws from the model of ``p(u | z)``, 0 from that of ``p(u)``; more than 1
-            exaggerates what the condition says.
+            Strength of classifier-free guidance. 1 draws from the model of ``p(u | z)`` and 0
+            from that of ``p(u)``. A value above 1 exaggerates the condition's influence and is no
+            longer posterior sampling.
 
         Returns
         -------

@@ -1,7 +1,8 @@
-"""Denoisers: from a noisy feature to the noise in it.
+"""Denoisers: networks and closed forms that predict the noise in a noisy feature.
 
-Each maps noisy features ``x_t``, ``(n, d)``, and time steps ``t``, ``(n,)``, to the expected noise
-``(n, d)``. Two are learned; two are closed forms, exact for Gaussian and Gaussian-mixture data.
+Each maps noisy features ``x_t (n, d)`` and time steps ``t (n,)`` to the expected noise ``(n, d)``.
+Two denoisers are learned. The others are closed forms, exact for Gaussian and Gaussian-mixture
+features.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ Array = NDArray[np.float64]
 
 
 class SinusoidalEmbedding(nn.Module):
-    """Sines and cosines of the log signal-to-noise ratio at geometric frequencies."""
+    """Embedding of the log signal-to-noise ratio by sines and cosines.
+
+    Parameters
+    ----------
+    width : int
+        Width of the embedding; half of it are sines, half cosines, at geometric frequencies.
+    """
 
     frequencies: Tensor
 
@@ -30,13 +37,25 @@ class SinusoidalEmbedding(nn.Module):
         self.register_buffer("frequencies", torch.logspace(-1.5, 0.5, width // 2) * math.pi)
 
     def forward(self, log_snr: Tensor) -> Tensor:
-        """Embed ``(n,)`` ratios as ``(n, width)``."""
+        """Embed log ratios ``(n,)`` as ``(n, width)``."""
         angles = log_snr[:, None] * self.frequencies
         return torch.cat([angles.sin(), angles.cos()], -1)
 
 
 class FiLMBlock(nn.Module):
-    """Residual two-layer perceptron whose normalised input is scaled and shifted by the level."""
+    """Residual perceptron of two layers, modulated by the noise level.
+
+    The layer-normalised input is scaled and shifted by linear functions of the condition.
+
+    Parameters
+    ----------
+    width : int
+        Width d of input and output.
+    hidden : int
+        Width between the two layers.
+    condition : int
+        Width of the condition.
+    """
 
     def __init__(self, width: int, hidden: int, condition: int) -> None:
         super().__init__()
@@ -48,6 +67,7 @@ class FiLMBlock(nn.Module):
         nn.init.zeros_(self.outer.bias)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Transform hidden states ``(n, width)`` under conditions ``(n, condition)``."""
         scale, shift = self.modulation(condition).chunk(2, -1)
         modulated = torch.addcmul(shift, self.norm(x), 1 + scale)
         return x + self.outer(F.silu(self.inner(modulated)))
@@ -56,9 +76,10 @@ class FiLMBlock(nn.Module):
 class FiLMDenoiser(nn.Module):
     """Residual perceptron with layer normalisation and feature-wise modulation by noise level.
 
-    No statistic mixes rows, so training on many noise levels at once and sampling at one are the
-    same function. The output is preconditioned: the network adds to what would be exact for
-    standard normal data, ``sqrt(1 - alpha_bar) x_t``, and starts from there.
+    No statistic is taken over rows. The network is therefore the same function in training, where
+    a batch holds many noise levels, and in sampling, where it holds one. The output is
+    preconditioned: the network learns a correction of ``sqrt(1 - alpha_bar) x_t``, which is exact
+    for standard normal features. The correction starts at 0.
 
     Parameters
     ----------
@@ -91,7 +112,7 @@ class FiLMDenoiser(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Expected noise ``(n, d)`` in ``x_t`` at steps ``t``."""
+        """Predict the noise ``(n, d)`` in ``x_t (n, d)`` at steps ``t (n,)``."""
         signal, noise = self.schedule.shares(t)
         condition = self.embed(torch.log(signal / noise)[:, 0])
         h = self.enter(x_t)
@@ -101,22 +122,23 @@ class FiLMDenoiser(nn.Module):
 
 
 class BottleneckDenoiser(nn.Module):
-    """The reference's denoiser: two residual bottlenecks, batch-normalised throughout.
+    """Denoiser of the reference program: two residual bottlenecks with batch normalisation.
 
-    Batch statistics mix time steps in training, while sampling sees one step at a time; kept for
-    comparison, by the name ``"bottleneck"``.
+    In training, its batch statistics are taken over many time steps. In sampling, a batch holds
+    one time step only. It exists to reproduce the paper.
 
     Parameters
     ----------
     n_features : int
-        Width d of the features; the bottlenecks are a quarter of it.
+        Width d of the features; the bottlenecks have a quarter of it.
     schedule : NoiseSchedule
-        Its number of steps sizes the table of time embeddings.
+        Noise level of each time step. Its number of steps is the size of the table of time
+        embeddings.
 
     References
     ----------
     GDPD, arXiv 2605.11414, and T. Huang et al., "Knowledge diffusion for distillation",
-    NeurIPS 2023, from which its design comes.
+    NeurIPS 2023, on which its design is based.
     """
 
     def __init__(self, n_features: int, schedule: NoiseSchedule) -> None:
@@ -140,36 +162,36 @@ class BottleneckDenoiser(nn.Module):
         self.leave = nn.Sequential(nn.Linear(n_features, n_features), FeatureBatchNorm(n_features))
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Expected noise ``(n, d)`` in ``x_t`` at steps ``t``."""
+        """Predict the noise ``(n, d)`` in ``x_t (n, d)`` at steps ``t (n,)``."""
         h = x_t + self.embed(t)
         for block in self.blocks:
             h = h + block(h)
         eps = self.leave(h)
         if self.training:
             return eps
-        # Nothing keeps this network's estimate of a standardised feature near the data: at the
-        # noisiest level an error of 0.1 in eps is one of 16 in x_0.
+        # At the noisiest level an error of 0.1 in eps is an error of 16 in x_0. Features are
+        # standardised, so estimates of x_0 are clipped to 5 standard deviations.
         signal, noise = self.schedule.shares(t)
         x_0 = ((x_t - noise.sqrt() * eps) / signal.sqrt()).clamp(-5, 5)
         return (x_t - signal.sqrt() * x_0) / noise.sqrt()
 
 
 class MixtureDenoiser(nn.Module):
-    """Exact denoiser of a Gaussian mixture.
+    """Exact denoiser of features that follow a Gaussian mixture.
 
-    At step t component k of the noisy features has mean ``sqrt(a) m_k`` and covariance
-    ``a S_k + (1 - a) I`` with ``a = alpha_bar_t``; the expected feature is the average of the
-    components' linear estimates, weighted by their posterior probabilities, and the expected
-    noise follows from it (Tweedie). One component is the Gaussian case.
+    At step t, component k of the noisy features has mean ``sqrt(a) m_k`` and covariance
+    ``a S_k + (1 - a) I`` with ``a = alpha_bar_t``. The expected feature is the average of the
+    components' linear estimates, weighted by their posterior probabilities. The expected noise
+    follows from it by Tweedie's formula. A single component is the Gaussian case.
 
     Parameters
     ----------
     weights : Tensor of shape (k,)
         Probabilities of the components.
     means : Tensor of shape (k, d)
-        Their means.
+        Means of the components.
     covariances : Tensor of shape (k, d, d)
-        Their covariances, positive semi-definite.
+        Covariances of the components, positive semi-definite.
     schedule : NoiseSchedule
         Noise level of each time step.
     """
@@ -191,7 +213,7 @@ class MixtureDenoiser(nn.Module):
         self.register_buffer("spectra", spectra.clamp(min=0))
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Expected noise ``(n, d)`` in ``x_t`` at steps ``t``."""
+        """Return the expected noise ``(n, d)`` in ``x_t (n, d)`` at steps ``t (n,)``."""
         signal, noise = (share[:, None] for share in self.schedule.shares(t))
         centred = x_t[:, None] - signal.sqrt() * self.means
         rotated = torch.einsum("nkd,kde->nke", centred, self.axes)
@@ -203,7 +225,7 @@ class MixtureDenoiser(nn.Module):
         return noise[:, 0].sqrt() * (share[..., None] * whitened).sum(1)
 
     def parts(self) -> tuple[Array, Array, Array]:
-        """Weights ``(k,)``, means ``(k, d)`` and covariances ``(k, d, d)`` as arrays."""
+        """Return weights ``(k,)``, means ``(k, d)`` and covariances ``(k, d, d)`` as arrays."""
         covariances = torch.einsum("kde,ke,kfe->kdf", self.axes, self.spectra, self.axes)
         weights, means = self.log_weights.exp(), self.means
         return tuple(part.double().cpu().numpy() for part in (weights, means, covariances))  # type: ignore[return-value]
@@ -212,14 +234,14 @@ class MixtureDenoiser(nn.Module):
 def gaussian_denoiser(
     mean: Tensor, covariance: Tensor, schedule: NoiseSchedule
 ) -> MixtureDenoiser:
-    """Exact denoiser of Gaussian features.
+    """Make the exact denoiser of Gaussian features.
 
     Parameters
     ----------
     mean : Tensor of shape (d,)
-        Their mean.
+        Mean of the features.
     covariance : Tensor of shape (d, d)
-        Their covariance.
+        Covariance of the features.
     schedule : NoiseSchedule
         Noise level of each time step.
 

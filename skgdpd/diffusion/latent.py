@@ -1,4 +1,4 @@
-"""The generative model of features that all restorations share."""
+"""Unconditional diffusion model of features, the prior of all posterior samplers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from .schedule import NoiseSchedule
 
 
 class LatentDiffusion(nn.Module):
-    """A denoiser with its schedule, and the first two moments of the features.
+    """Diffusion model of features: a denoiser, its schedule, and the features' moments.
 
     Parameters
     ----------
     denoiser : torch.nn.Module
-        Maps ``x_t (n, d)`` and steps ``(n,)`` to the expected noise.
+        Network that maps noisy features ``x_t (n, d)`` and steps ``(n,)`` to the expected noise
+        ``(n, d)``.
     schedule : NoiseSchedule
         Noise level of each time step.
     n_features : int
@@ -27,7 +28,7 @@ class LatentDiffusion(nn.Module):
     mean : Tensor of shape (d,)
         Mean of the features.
     covariance : Tensor of shape (d, d)
-        Their (shrunk) covariance.
+        Shrunk estimate of the features' covariance.
     """
 
     mean: Tensor
@@ -42,25 +43,40 @@ class LatentDiffusion(nn.Module):
         self.register_buffer("covariance", torch.eye(n_features))
 
     def set_moments(self, mean: Tensor, covariance: Tensor) -> None:
-        """Store the features' mean ``(d,)`` and covariance ``(d, d)``."""
+        """Store the mean ``(d,)`` and the covariance ``(d, d)`` of the features."""
         self.mean.copy_(mean)
         self.covariance.copy_(covariance)
 
     def loss(self, u: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Mean squared error of the predicted noise, at uniform random steps; ``u`` is (n, d)."""
+        """Return the mean squared error of the predicted noise.
+
+        Parameters
+        ----------
+        u : Tensor of shape (n, d)
+            Features; for each, one time step is drawn uniformly.
+        generator : torch.Generator, optional
+            Source of time steps and noise.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
         t = torch.randint(self.schedule.n_steps, (len(u),), device=u.device, generator=generator)
         eps = torch.randn(u.shape, dtype=u.dtype, device=u.device, generator=generator)
         return (eps - self.denoiser(self.schedule.diffuse(u, t, eps), t)).square().mean()
 
     def log_density_bound(self, u: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Variational lower bound of the log-density, in nats.
+        """Return a variational lower bound of each row's log-density, in nats.
+
+        Each step costs half the drop in signal-to-noise ratio times the squared error of the
+        denoised feature.
 
         Parameters
         ----------
         u : Tensor of shape (n, d)
             Features.
         generator : torch.Generator, optional
-            Draws the noise, the same for every row.
+            Source of the noise. All rows get the same noise, so that their densities compare.
 
         Returns
         -------
@@ -68,34 +84,33 @@ class LatentDiffusion(nn.Module):
 
         References
         ----------
-        D. Kingma et al., "Variational diffusion models", NeurIPS 2021, eq. 11-13: each step costs
-        half the drop in signal-to-noise ratio times the squared error of the denoised feature.
+        D. Kingma et al., "Variational diffusion models", NeurIPS 2021, eq. 11-13.
         """
         schedule, d = self.schedule, self.n_features
         ratios = [schedule.level(t) / (1 - schedule.level(t)) for t in range(schedule.n_steps)]
         first = self._decoding_step(ratios)
         last = schedule.level(schedule.n_steps - 1)
-        # KL of the noisiest marginal from a standard normal
+        # Kullback-Leibler divergence of the noisiest marginal from a standard normal.
         shift = last * u.square().sum(-1)
         cost = 0.5 * (d * (1 - last) + shift - d - d * math.log(1 - last))
         for t in range(first, schedule.n_steps):
             signal = schedule.level(t)
             noise = torch.randn(1, d, dtype=u.dtype, device=u.device, generator=generator)
             noise = noise * (d**0.5 / noise.norm())
-            # and its mirror image: what is odd in the noise cancels
+            # Antithetic noise: with its mirror image, terms that are odd in the noise cancel.
             noise = torch.cat([noise, -noise])[:, None]
             x_t = (math.sqrt(signal) * u + math.sqrt(1 - signal) * noise).flatten(0, 1)
             eps = self.denoiser(x_t, torch.full((len(x_t),), t, device=u.device))
             error = (eps.unflatten(0, (2, len(u))) - noise).square().sum(-1).mean(0) / ratios[t]
             if t == first:
-                # What is left at the first level is told with that level's noise.
+                # The reconstruction term: x_0 is decoded with a Gaussian of this level's noise.
                 cost = cost + 0.5 * (error * ratios[t] + d * math.log(2 * math.pi / ratios[t]))
             else:
                 cost = cost + 0.5 * (ratios[t - 1] - ratios[t]) * error
         return -cost
 
     def _decoding_step(self, ratios: list[float]) -> int:
-        """The step from which telling x_0 costs least, were the features Gaussian."""
+        """Return the step at which decoding x_0 is cheapest for Gaussian features."""
         s = torch.linalg.eigvalsh(self.covariance.double().cpu()).clamp(min=0)
         r = torch.tensor(ratios, dtype=torch.float64)
         error = (s / (1 + s * r[:, None])).sum(1)

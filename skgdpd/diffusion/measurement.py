@@ -1,9 +1,10 @@
-r"""The linear-Gaussian measurement model: what a short view keeps of a long one's feature.
+r"""Linear-Gaussian model of student features given teacher features, and its estimation.
 
-Student features are taken as :math:`y = A z + b + n`, :math:`n \sim N(0, R)`, of teacher features
-z. :class:`LinearMeasurement` estimates A and b by ridge regression, the penalty by generalised
-cross-validation, and R as the Ledoit-Wolf shrunk covariance of the leave-one-out residuals, so
-that R is the noise on *unseen* series: in-sample residuals of thirty series would be next to nil.
+Student features are modelled as :math:`y = A z + b + n` with noise :math:`n \sim N(0, R)`, where
+z are the teacher features. :class:`LinearMeasurement` estimates A and b by ridge regression and
+chooses the penalty by generalised cross-validation. R is the Ledoit-Wolf shrunk covariance of the
+leave-one-out residuals, the noise on *unseen* series. In-sample residuals would be too small: with
+few series, a ridge regression nearly interpolates them.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LinearGaussian:
-    """A measurement ``y = A z + b + n`` with ``n ~ N(0, R)``.
+    """Linear-Gaussian measurement ``y = A z + b + n`` with noise ``n ~ N(0, R)``.
 
     Attributes
     ----------
     A : ndarray of shape (dS, d)
-        What the measurement keeps.
+        Matrix of the measurement.
     b : ndarray of shape (dS,)
-        Offset.
+        Offset of the measurement.
     R : ndarray of shape (dS, dS)
         Covariance of the noise, positive definite.
     """
@@ -37,17 +38,18 @@ class LinearGaussian:
 
 
 class LinearMeasurement:
-    """Estimator of :class:`LinearGaussian` for fixed teacher features and changing student ones.
+    """Estimator of a :class:`LinearGaussian` measurement from pairs of features.
 
-    The teacher's part of the algebra is done once, so that the estimate can be renewed while a
-    student trains.
+    The teacher features are decomposed once. The estimate can then be renewed at little cost
+    whenever the student features have changed.
 
     Parameters
     ----------
     z : ndarray of shape (n, d)
         Teacher features.
-    penalties : ndarray, default=1e-4 ... 1e4 in 25 steps
-        Candidates of the ridge penalty, in units of the features' mean variance times n.
+    penalties : ndarray of shape (n_penalties,), optional
+        Candidates of the ridge penalty, in units of n times the mean variance of the features'
+        principal components. By default 25 values from 1e-4 to 1e4 in geometric steps.
     """
 
     def __init__(self, z: Array, penalties: Array | None = None) -> None:
@@ -58,17 +60,17 @@ class LinearMeasurement:
         self.left, self.scale, self.right = left[:, kept], scale[kept], right[kept]
         unit = np.square(self.scale).mean() if kept.any() else 1.0
         grid = np.logspace(-4, 4, 25) if penalties is None else np.asarray(penalties)
-        # (n_penalties, rank): how much of each principal direction a penalty lets through
+        # (n_penalties, rank): factor by which a penalty shrinks each principal direction
         squares = np.square(self.scale)
         self.filters = squares / (squares + unit * grid[:, None])
 
     def fit(self, y: Array) -> LinearGaussian:
-        """Estimate A, b and R.
+        """Estimate A, b and R from the student's features.
 
         Parameters
         ----------
         y : ndarray of shape (n, dS)
-            Student features of the same series.
+            Student features of the same series, in the same order.
 
         Returns
         -------
@@ -86,7 +88,7 @@ class LinearMeasurement:
         passed = self.filters[best]
         A = (inside * (passed / self.scale)[:, None]).T @ self.right
         residual = centred - self.left @ (passed[:, None] * inside)
-        # 1 - leverage, summed so that it keeps its digits where a row is nearly interpolated.
+        # 1 - leverage, as a sum of positive terms: exact even where a row is nearly interpolated.
         squares = np.square(self.left)
         free = squares @ (1 - passed) + np.maximum(1 - 1 / n - squares.sum(1), 0)
         left_out = residual / np.maximum(free, 1e-9)[:, None]

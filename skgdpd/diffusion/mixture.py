@@ -1,4 +1,4 @@
-"""The Gaussian-mixture prior: everything that diffusion approximates, in closed form."""
+"""Gaussian-mixture prior: density, denoiser and posterior sampling in closed form."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ from scipy.special import logsumexp
 from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 
-from .degradation import MeasuredDegradation
 from .denoiser import MixtureDenoiser
 from .measurement import LinearGaussian
+from .posterior import MeasuredDegradation
 from .sampler import NoiseSource
 
 Array = NDArray[np.float64]
 
 
 def fit_mixture(u: Array, y: NDArray[np.int64] | None) -> tuple[Array, Array, Array]:
-    """One Gaussian a class, each with a shrunk covariance.
+    """Fit one Gaussian with a shrunk covariance to each class.
 
     Parameters
     ----------
     u : ndarray of shape (n, d)
         Features.
     y : ndarray of shape (n,), optional
-        Class numbers, -1 for rows to leave out; None makes one Gaussian of all.
+        Class numbers; rows with -1 are left out. If None, one Gaussian is fitted to all rows.
 
     Returns
     -------
     weights : ndarray of shape (k,)
+        Shares of the classes.
     means : ndarray of shape (k, d)
+        Means of the classes.
     covariances : ndarray of shape (k, d, d)
-        Ledoit-Wolf estimates; a class of one row takes the average of the others'.
+        Ledoit-Wolf estimates. A class of a single row gets the pooled within-class covariance.
     """
     labels = np.zeros(len(u), dtype=np.int64) if y is None else np.asarray(y)
     groups = [u[labels == k] for k in np.unique(labels[labels >= 0])]
@@ -49,18 +51,18 @@ def fit_mixture(u: Array, y: NDArray[np.int64] | None) -> tuple[Array, Array, Ar
 
 
 def mixture_log_density(u: Array, weights: Array, means: Array, covariances: Array) -> Array:
-    """Log-density of features under a Gaussian mixture, in nats.
+    """Return the log-density of each row under a Gaussian mixture, in nats.
 
     Parameters
     ----------
     u : ndarray of shape (n, d)
         Features.
     weights : ndarray of shape (k,)
-        Of the components.
+        Probabilities of the components.
     means : ndarray of shape (k, d)
-        Of the components.
+        Means of the components.
     covariances : ndarray of shape (k, d, d)
-        Of the components.
+        Covariances of the components, positive definite.
 
     Returns
     -------
@@ -79,19 +81,19 @@ def _component_log_density(u: Array, weights: Array, means: Array, covs: Array) 
     return np.stack(columns, 1)
 
 
-class MixturePosterior(MeasuredDegradation):
-    """Draws from the exact posterior of a Gaussian mixture under a linear measurement.
+class MixturePosterior(MeasuredDegradation):  # numpydoc ignore=PR02
+    """Exact posterior sampler of a Gaussian mixture under a linear-Gaussian measurement.
 
-    A component is drawn with its posterior probability given ``y = A z + b + n``, then a feature
-    from the component's own Gaussian posterior. The draw is differentiable in y through the
-    component's gain, not through the choice of component.
+    A component is drawn with its posterior probability given ``y = A z + b + n``. Then a feature
+    is drawn from this component's Gaussian posterior. The draw is differentiable in y through the
+    component's gain, but not through the choice of the component.
 
     Parameters
     ----------
     latent : LatentDiffusion
-        Its denoiser must be a :class:`~skgdpd.diffusion.MixtureDenoiser`.
+        Prior; its denoiser must be a :class:`~skgdpd.diffusion.MixtureDenoiser`.
     n_steps : int
-        Ignored: one draw is exact. There for the other degradations' sake.
+        Ignored, because a draw takes one exact step. All posterior samplers have this parameter.
     """
 
     b: Tensor

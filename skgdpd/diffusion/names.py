@@ -1,4 +1,4 @@
-"""Denoisers and degradations by name."""
+"""Names of denoisers and posterior samplers, and the functions that make them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Literal, get_args
 
 from torch import nn
 
-from .degradation import (
-    Degradation,
+from .denoiser import BottleneckDenoiser, FiLMDenoiser, MixtureDenoiser
+from .latent import LatentDiffusion
+from .mixture import MixturePosterior
+from .posterior import (
     LearnedAlpha,
     LinearGaussianPosterior,
     MatchedNoise,
     NoObservation,
+    PosteriorSampler,
 )
-from .denoiser import BottleneckDenoiser, FiLMDenoiser, MixtureDenoiser
-from .latent import LatentDiffusion
-from .mixture import MixturePosterior
 from .schedule import NoiseSchedule
 
 DegradationName = Literal["learned-alpha", "linear-gaussian", "matched-noise", "none"]
@@ -23,12 +23,12 @@ DenoiserName = Literal["film", "bottleneck", "gmm"]
 
 
 def make_denoiser(name: DenoiserName, n_features: int, schedule: NoiseSchedule) -> nn.Module:
-    """Make a learned denoiser of fresh weights.
+    """Make a denoiser with new, random weights.
 
     Parameters
     ----------
     name : {"film", "bottleneck"}
-        Which.
+        Architecture: :class:`FiLMDenoiser` or :class:`BottleneckDenoiser`.
     n_features : int
         Width d of the features.
     schedule : NoiseSchedule
@@ -41,7 +41,7 @@ def make_denoiser(name: DenoiserName, n_features: int, schedule: NoiseSchedule) 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If the name is unknown.
     """
     kinds = {"film": FiLMDenoiser, "bottleneck": BottleneckDenoiser}
     if name not in kinds:
@@ -49,30 +49,32 @@ def make_denoiser(name: DenoiserName, n_features: int, schedule: NoiseSchedule) 
     return kinds[name](n_features, schedule)
 
 
-def make_degradation(
+def make_posterior_sampler(
     name: DegradationName, latent: LatentDiffusion, n_steps: int, n_short: int
-) -> Degradation:
-    """Make a degradation by name; see the module's head for the names' meaning.
+) -> PosteriorSampler:
+    """Make a posterior sampler by the name of its degradation.
 
     Parameters
     ----------
     name : {"learned-alpha", "linear-gaussian", "matched-noise", "none"}
-        Which.
+        Model of how a student feature arises from a teacher feature:
+        :class:`LearnedAlpha`, :class:`LinearGaussianPosterior` (:class:`MixturePosterior` if the
+        prior is a Gaussian mixture), :class:`MatchedNoise` or :class:`NoObservation`.
     latent : LatentDiffusion
-        The prior.
+        Prior over teacher features.
     n_steps : int
-        Evaluations of the denoiser for one draw.
+        Number of evaluations of the denoiser for one draw.
     n_short : int
-        Width dS of the student features.
+        Width dS of the student features; only ``"learned-alpha"`` needs it.
 
     Returns
     -------
-    Degradation
+    PosteriorSampler
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If the name is unknown.
     """
     if name == "learned-alpha":
         return LearnedAlpha(latent, n_steps, n_short)

@@ -1,8 +1,8 @@
-"""Samplers: from noise to features, level by level.
+"""Samplers: chains of denoising steps from noise to clean features.
 
-A sampler visits a decreasing grid of time steps. At each it asks the denoiser for the expected
-clean feature, lets a restoration (see :mod:`skgdpd.diffusion.degradation`) correct it, and makes
-the next, less noisy feature from it. A subclass writes only that last step.
+A sampler visits a decreasing grid of time steps. At each, the denoiser gives the expected clean
+feature, a restoration (see :mod:`skgdpd.diffusion.posterior`) may correct it, and the next, less
+noisy feature is computed from it. A subclass defines only that last computation.
 """
 
 from __future__ import annotations
@@ -16,21 +16,23 @@ from torch import Tensor
 from .schedule import NoiseSchedule
 
 Restoration = Callable[[Tensor, int], Tensor]
-"""Maps the expected clean feature ``(n, d)`` and the index of the level to a corrected one."""
+"""Function that corrects the expected clean feature ``(n, d)``, given the index of the step."""
 
 
 class NoiseSource:
-    """Standard normal noise for a batch of chains, laid out as all series of draw 1, of draw 2 ...
+    """Source of random numbers for a batch of chains.
+
+    The rows of a batch are all series of draw 1, then all series of draw 2, and so on.
 
     Parameters
     ----------
     generator : torch.Generator or None
-        Where it comes from.
+        Source of the random numbers; None is torch's global generator.
     n_draws : int, default=1
-        Chains for each series.
+        Number of chains for each series.
     shared : bool, default=False
-        Give all series the same noise (common random numbers), so that what comes out for one
-        does not depend on which others are in the batch.
+        Give all series the same noise (common random numbers), so that the result for a series
+        doesn't depend on the other series of the batch.
     """
 
     def __init__(
@@ -47,34 +49,46 @@ class NoiseSource:
         return noise.repeat_interleave(n_rows // self.n_draws, 0) if self.shared else noise
 
     def normal(self, x: Tensor, width: int | None = None) -> Tensor:
-        """Noise ``(len(x), width)`` of the type and device of ``x``; its width by default."""
+        """Draw standard normal noise with the type and the device of a tensor.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, d)
+            Tensor whose number of rows, type and device the noise gets.
+        width : int, optional
+            Width of the noise; by default d.
+
+        Returns
+        -------
+        Tensor of shape (n, width)
+        """
         shape = self._shape(len(x), x.shape[1] if width is None else width)
         noise = torch.randn(shape, dtype=x.dtype, device=x.device, generator=self.generator)
         return self._spread(noise, len(x))
 
     def uniform(self, x: Tensor) -> Tensor:
-        """Uniform noise ``(len(x), 1)`` on [0, 1)."""
+        """Draw uniform noise ``(len(x), 1)`` on [0, 1) with the type and the device of ``x``."""
         shape = self._shape(len(x), 1)
         noise = torch.rand(shape, dtype=x.dtype, device=x.device, generator=self.generator)
         return self._spread(noise, len(x))
 
 
 class Sampler:
-    """Base of the samplers.
+    """Base class of the samplers.
 
     Parameters
     ----------
     schedule : NoiseSchedule
         Noise level of each time step.
     n_steps : int
-        Number of levels visited, each one evaluation of the denoiser.
+        Number of time steps visited, each one evaluation of the denoiser.
     start : int, optional
-        The first, noisiest time step; default is the schedule's last.
+        First, noisiest time step; by default the last one of the schedule.
 
     Attributes
     ----------
     steps : list of int
-        The time steps visited, evenly spaced from ``start`` to 0.
+        Time steps visited, evenly spaced from ``start`` to 0.
     """
 
     def __init__(self, schedule: NoiseSchedule, n_steps: int, start: int | None = None) -> None:
@@ -85,7 +99,23 @@ class Sampler:
         self.steps = [round(start - i * stride) for i in range(n_steps)]
 
     def step(self, x_t: Tensor, x_0: Tensor, t: int, s: int, noise: NoiseSource) -> Tensor:
-        """Make ``x_s`` of ``x_t`` and an estimate of ``x_0``; s < t, and s = -1 is the data."""
+        """Compute the feature at the next time step.
+
+        Parameters
+        ----------
+        x_t : Tensor of shape (n, d)
+            Noisy feature at time step t.
+        x_0 : Tensor of shape (n, d)
+            Estimate of the clean feature.
+        t, s : int
+            Current and next time step, s < t.
+        noise : NoiseSource
+            Source of new noise.
+
+        Returns
+        -------
+        Tensor of shape (n, d)
+        """
         raise NotImplementedError
 
     def run(
@@ -95,13 +125,27 @@ class Sampler:
         noise: NoiseSource,
         restore: Restoration | None = None,
     ) -> Tensor:
-        """Walk from ``x``, noisy features ``(n, d)`` at the first level, to clean ones ``(n, d)``.
+        """Run the chain from noisy to clean features; gradients flow through all steps.
 
-        Gradients flow through all levels.
+        Parameters
+        ----------
+        denoiser : callable
+            Function of ``x_t (n, d)`` and a time step ``(1,)`` that returns the expected noise.
+        x : Tensor of shape (n, d)
+            Noisy features at the first time step.
+        noise : NoiseSource
+            Source of new noise.
+        restore : callable, optional
+            Function that corrects the expected clean feature ``(n, d)``, given the index of the
+            step.
+
+        Returns
+        -------
+        Tensor of shape (n, d)
         """
         for i, t in enumerate(self.steps):
             signal = self.schedule.level(t)
-            # One step for all rows: what depends on it alone is computed once.
+            # One entry for all rows, so that functions of the time step are computed once.
             eps = denoiser(x, torch.full((1,), t, device=x.device))
             x_0 = torch.sub(x / math.sqrt(signal), eps, alpha=math.sqrt(1 / signal - 1))
             if restore is not None:
@@ -112,7 +156,7 @@ class Sampler:
 
 
 class DDIM(Sampler):
-    """Deterministic steps: the noise found is put back at the lower level.
+    """Sampler of deterministic steps, which reuse the predicted noise at the next level.
 
     References
     ----------
@@ -124,14 +168,14 @@ class DDIM(Sampler):
     def step(self, x_t: Tensor, x_0: Tensor, t: int, s: int, noise: NoiseSource) -> Tensor:
         high, low = self.schedule.level(t), self.schedule.level(s)
         sigma = self.eta * math.sqrt((1 - low) / (1 - high) * (1 - high / low))
-        # Of the noise found, (x_t - sqrt(high) x_0) / sqrt(1 - high), what is put back.
+        # Factor of the predicted noise, (x_t - sqrt(high) x_0) / sqrt(1 - high), that is kept.
         kept = math.sqrt(max(1 - low - sigma**2, 0.0) / (1 - high))
         x_s = torch.add((math.sqrt(low) - kept * math.sqrt(high)) * x_0, x_t, alpha=kept)
         return x_s + sigma * noise.normal(x_s) if sigma else x_s
 
 
 class Ancestral(DDIM):
-    """Steps drawn from the posterior ``q(x_s | x_t, x_0)`` of the forward process.
+    """Sampler whose steps are draws from ``q(x_s | x_t, x_0)``, the forward process's posterior.
 
     References
     ----------
@@ -142,10 +186,11 @@ class Ancestral(DDIM):
 
 
 class Renoise(Sampler):
-    """Steps that add fresh noise to a *draw* of ``x_0``.
+    """Sampler whose steps add new noise to a *draw* of ``x_0``.
 
-    Exact, at any number of steps, if the restoration draws from ``p(x_0 | x_t, observation)``:
-    each level then is a Gibbs step that leaves the posterior unchanged.
+    It is exact at any number of steps if the restoration draws from
+    ``p(x_0 | x_t, observation)``. Each step is then a Gibbs step, which leaves the posterior
+    unchanged.
     """
 
     def step(self, x_t: Tensor, x_0: Tensor, t: int, s: int, noise: NoiseSource) -> Tensor:

@@ -1,4 +1,4 @@
-"""Noise schedules: how much of the signal is left at each time step.
+"""Noise schedules: the shares of signal and noise at each time step.
 
 A variance-preserving diffusion turns data ``x_0`` into ``x_t = sqrt(alpha_bar_t) x_0 +
 sqrt(1 - alpha_bar_t) eps`` with ``alpha_bar_t = prod_{s <= t} (1 - beta_s)``. Time steps run from
@@ -17,21 +17,24 @@ ScheduleName = Literal["linear", "cosine"]
 
 
 class NoiseSchedule(nn.Module):
-    """The share of signal variance, ``alpha_bar``, at each time step.
+    """Schedule of noise levels: the share of signal variance at each time step.
 
     Parameters
     ----------
     name : {"linear", "cosine"}, default="linear"
-        ``"linear"``: betas from 1e-4 to 0.02 [1]_, scaled by ``1000 / n_steps`` so that fewer
-        steps end at the same noise. ``"cosine"``: ``alpha_bar`` follows a squared cosine [2]_,
-        which spends more steps on little noise.
+        Form of the schedule. ``"linear"`` has betas from 1e-4 to 0.02 [1]_. They are scaled by
+        ``1000 / n_steps``, so that a schedule of fewer steps ends at the same noise level. In
+        ``"cosine"``, ``alpha_bar`` follows a squared cosine [2]_, which has more steps of little
+        noise. The default is the one of the paper.
     n_steps : int, default=1000
-        Number of time steps, T.
+        Number of time steps T.
 
     Attributes
     ----------
     alpha_bar : Tensor of shape (n_steps,)
-        Share of signal variance.
+        Share of signal variance at each time step.
+    complement : Tensor of shape (n_steps,)
+        Share of noise variance, ``1 - alpha_bar``, computed in double precision.
 
     References
     ----------
@@ -55,32 +58,32 @@ class NoiseSchedule(nn.Module):
         else:
             raise ValueError(f"unknown schedule {name!r}; the names are 'linear' and 'cosine'")
         alpha_bar = torch.cumprod(1 - betas.clamp(max=0.999), 0)
-        # Both, because 1 - alpha_bar of single-precision numbers near 1 has few digits left.
+        # Both are stored: in single precision, 1 - alpha_bar near 1 has few correct digits.
         self.register_buffer("alpha_bar", alpha_bar.to(torch.get_default_dtype()))
         self.register_buffer("complement", (1 - alpha_bar).to(torch.get_default_dtype()))
-        # Python floats: a sampler reads single levels, and must not wait for the device.
+        # Python floats, because reading single levels from the device would wait for it.
         self._levels = alpha_bar.tolist()
 
     @property
     def n_steps(self) -> int:
-        """Number of time steps, T."""
+        """Number of time steps T."""
         return len(self._levels)
 
     def shares(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Shares of signal and of noise in the variance, ``(n, 1)`` each, at steps ``(n,)``."""
+        """Return the variances of signal and noise ``(n, 1)`` at time steps ``(n,)``."""
         return self.alpha_bar[t][:, None], self.complement[t][:, None]
 
     def level(self, t: int) -> float:
-        """``alpha_bar`` of one time step; 1 for step -1, the data itself."""
+        """Return ``alpha_bar`` of one time step; it is 1 at step -1, the data itself."""
         return 1.0 if t < 0 else self._levels[t]
 
     def nearest_step(self, noise_to_signal: float) -> int:
-        """The time step whose ``(1 - alpha_bar) / alpha_bar`` comes nearest to a value."""
+        """Return the time step whose ``(1 - alpha_bar) / alpha_bar`` is nearest to a value."""
         ratios = [(1 - level) / level for level in self._levels]
         target = math.log(max(noise_to_signal, 1e-12))
         return min(range(self.n_steps), key=lambda t: abs(math.log(ratios[t]) - target))
 
     def diffuse(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-        """Add noise: ``x_t`` for data ``(n, d)``, steps ``(n,)`` and noise ``(n, d)``."""
+        """Add noise ``eps (n, d)`` to clean features ``x_0 (n, d)`` at time steps ``t (n,)``."""
         signal, noise = self.shares(t)
         return signal.sqrt() * x_0 + noise.sqrt() * eps

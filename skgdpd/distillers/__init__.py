@@ -1,13 +1,20 @@
-"""Distillers: what a student learns from a teacher, one class a method."""
+"""Distillers: methods of knowledge distillation, one class each."""
 
 from .around import PACED, TeKAP
-from .base import Distillation, Distiller, Lesson, StudentObjective
+from .base import (
+    Distillation,
+    DistillationContext,
+    Distiller,
+    Predictor,
+    PredictorContext,
+    SeriesObjective,
+)
 from .decoupled import DIST, DKD
 from .dho import DHO
 from .diffkd import DiffKD
 from .features import VID, FitNets
 from .gdpd import GDPD
-from .gendd import GenDD
+from .gendd import GenDD, GeneratorOptions
 from .lelp import LELP
 from .logits import TTM, WTTM, Hinton
 from .maps import AT, SoftDTW
@@ -33,18 +40,21 @@ __all__ = [
     "WTTM",
     "DiffKD",
     "Distillation",
+    "DistillationContext",
     "Distiller",
     "FitNets",
     "GenDD",
     "GeneralisedDistillation",
+    "GeneratorOptions",
     "GroundTruthMixing",
     "Hinton",
-    "Lesson",
     "MapShapes",
+    "Predictor",
+    "PredictorContext",
     "RowDistiller",
     "SelfTeacher",
+    "SeriesObjective",
     "SoftDTW",
-    "StudentObjective",
     "TeKAP",
     "TeacherMaps",
 ]

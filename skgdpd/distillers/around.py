@@ -1,4 +1,4 @@
-"""Distillers around another: they change what it sees of the teacher, or how rows count."""
+"""Distillers that wrap another one and change its teacher outputs or its weights of series."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from ..nets.heads import Head
-from ..nets.student import StudentNet, StudentOutput
+from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Rows, Step, Terms
-from .base import Distillation, Distiller, Lesson
+from ..training.graphs import phase_of
+from .base import Distillation, DistillationContext, Distiller, Predictor, PredictorContext
 from .logits import Hinton
 from .rows import known_classes
 from .time_steps import TeacherMaps
 
 TAUGHT = ("teacher_features", "teacher_logits", "teacher_attention", "teacher_steps")
-"""What batches hold of a teacher."""
+"""Names of the teacher outputs in a batch."""
 
 
 class AroundDistillation(Distillation):
-    """Base of the distillations around another, whose schedule they keep.
+    """Base class of distillations that wrap another one and keep its schedule.
 
     Parameters
     ----------
     inner : Distillation
-        The other one.
+        Wrapped distillation.
     lambda_kd : float
-        Weight of its terms.
+        Weight of the wrapped distillation's terms.
     """
 
     def __init__(self, inner: Distillation, lambda_kd: float) -> None:
@@ -40,44 +41,55 @@ class AroundDistillation(Distillation):
         self.warmup_epochs = inner.warmup_epochs
         self.compares_maps = inner.compares_maps
 
+    @property
+    def calibrating(self) -> bool:
+        return self.inner.calibrating
+
+    @calibrating.setter
+    def calibrating(self, value: bool) -> None:
+        self.inner.calibrating = value
+
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
         return self.inner.constants_of_maps(maps)
 
-    def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
+    def start_epoch(self, student: SeriesNet, rows: Rows, step: Step) -> None:
         self.inner.start_epoch(student, rows, step)
 
     def phase(self, step: Step) -> Hashable | None:
-        return self.inner.phase(step)
+        return phase_of(self.inner, step)
 
     def label_weight(self, step: Step) -> float:
         return self.inner.label_weight(step)
 
-    def label_logits(self, student: StudentNet, output: StudentOutput) -> Tensor:
+    def label_logits(self, student: SeriesNet, output: SeriesOutput) -> Tensor:
         return self.inner.label_logits(student, output)
 
     def resume(self, step: Step) -> None:
         self.inner.resume(step)
 
-    def finish(self, student: StudentNet, valid_rows: Rows | None) -> None:
+    def finish(self, student: SeriesNet, valid_rows: Rows | None) -> None:
         self.inner.finish(student, valid_rows)
 
+    def predictor(self, student: SeriesNet, context: PredictorContext) -> Predictor | None:
+        return self.inner.predictor(student, context)
+
     def inner_sum(
-        self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step
+        self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step
     ) -> Tensor | None:
-        """Sum of the other's terms; None if it has none in this epoch."""
+        """Return the sum of the wrapped distillation's terms, or None if it has no terms."""
         terms = self.inner.terms(student, output, batch, step)
         return torch.stack(list(terms.values())).sum() if terms else None
 
 
 class AroundDistiller(Distiller):
-    """Base of the distillers around another."""
+    """Base class of distillers that wrap another one."""
 
     distiller: Distiller | None
     lambda_kd: float
 
     @property
     def inner(self) -> Distiller:
-        """The other one: the distiller, or Hinton's if there is none."""
+        """Wrapped distiller; Hinton's if the parameter ``distiller`` is None."""
         return Hinton() if self.distiller is None else self.distiller
 
     def make_head(self, n_features: int, n_classes: int) -> Head:
@@ -87,18 +99,22 @@ class AroundDistiller(Distiller):
     def compares_maps(self) -> bool:  # type: ignore[override]
         return self.inner.compares_maps
 
+    @property
+    def predictor_stage(self) -> str | None:  # type: ignore[override]
+        return self.inner.predictor_stage
+
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
         return self.inner.constants_of_maps(maps)
 
-    def prepare_inner(self, lesson: Lesson) -> Distillation:
-        """The other distillation, of a copy of its distiller."""
+    def prepare_inner(self, context: DistillationContext) -> Distillation:
+        """Prepare the wrapped distillation, from a clone of its distiller."""
         inner = clone(self.inner)
         inner._validate_params()
-        return inner.prepare(lesson)
+        return inner.prepare(context)
 
 
 class TeKAPDistillation(AroundDistillation):
-    """See :class:`TeKAP`."""
+    """Distillation of :class:`TeKAP`."""
 
     def __init__(
         self, inner: Distillation, lambda_kd: float, n_teachers: int, noise: float, rows: Rows
@@ -110,7 +126,7 @@ class TeKAPDistillation(AroundDistillation):
         for name in self.known:
             self.register_buffer(f"{name}_scale", rows.tensors[name].std(0, correction=0))
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         if not self.lambda_kd:
             return {}
         batches = [batch, *(self._perturbed(batch, step) for _ in range(self.n_teachers))]
@@ -119,7 +135,7 @@ class TeKAPDistillation(AroundDistillation):
         return {"tekap": self.lambda_kd * torch.stack(losses).mean()} if losses else {}
 
     def _perturbed(self, batch: Batch, step: Step) -> Batch:
-        """The batch with another teacher."""
+        """Return a copy of the batch with noisy teacher outputs."""
         changed = dict(batch)
         for name in self.known:
             known = batch[name]
@@ -132,22 +148,23 @@ class TeKAPDistillation(AroundDistillation):
 
 
 class TeKAP(AroundDistiller):
-    """Several teachers made of one by noise, for any distiller.
+    """Augmentation of any distiller's teacher by noisy copies of its outputs (TeKAP).
 
-    The loss is the mean over the teacher itself and its noisy copies, which are new in each step.
+    The loss is the mean of the wrapped distiller's losses over the teacher and its noisy copies.
+    The noise is drawn anew in each step.
 
     Parameters
     ----------
     distiller : Distiller, default=None
-        The method; None is :class:`~skgdpd.distillers.Hinton`.
+        Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`.
     lambda_kd : float, default=1.0
-        Weight of its terms, beside its own.
+        Weight of the wrapped distiller's terms. It multiplies the distiller's own weight.
     n_teachers : int, default=3
-        Noisy copies; the paper's value.
+        Number of noisy copies; the default is the paper's value.
     noise : float, default=0.1
-        Share of the noise in a copy's logits, features and activations over time, the paper's
-        value; noise has the standard deviation of each of them over the training series, so that
-        a teacher's scale does not matter.
+        Share of the noise in a copy's logits, features and maps over time; the default is the
+        paper's value. The noise has the standard deviation of each output over the training
+        series, so the scale of the teacher doesn't matter.
 
     References
     ----------
@@ -174,27 +191,34 @@ class TeKAP(AroundDistiller):
         self.n_teachers = n_teachers
         self.noise = noise
 
-    def prepare(self, lesson: Lesson) -> TeKAPDistillation:
-        inner = self.prepare_inner(lesson)
-        return TeKAPDistillation(inner, self.lambda_kd, self.n_teachers, self.noise, lesson.rows)
+    def prepare(self, context: DistillationContext) -> TeKAPDistillation:
+        inner = self.prepare_inner(context)
+        return TeKAPDistillation(inner, self.lambda_kd, self.n_teachers, self.noise, context.rows)
 
 
 def frontier_weight(p: Tensor, alpha: float, beta: float) -> Tensor:
-    """``p^alpha (1 - p)^beta``, divided by its largest value, which it has at a/(a + b).
+    """Return ``p^alpha (1 - p)^beta``, divided by its maximum.
+
+    The maximum is at ``p = alpha / (alpha + beta)``.
 
     Parameters
     ----------
     p : Tensor
         Probabilities.
     alpha, beta : float
-        Powers; 0 for both weighs everything by 1.
+        Exponents; if both are 0, all weights are 1.
+
+    Returns
+    -------
+    Tensor
+        Weights in [0, 1], of the shape of ``p``.
     """
     top = alpha / (alpha + beta) if alpha + beta else 0.0
     return p**alpha * (1 - p) ** beta / (top**alpha * (1 - top) ** beta)
 
 
 class PACEDDistillation(AroundDistillation):
-    """See :class:`PACED`."""
+    """Distillation of :class:`PACED`."""
 
     competence: Tensor
 
@@ -204,15 +228,16 @@ class PACEDDistillation(AroundDistillation):
         like = rows.tensors["teacher_logits"]
         self.register_buffer("competence", like.new_full((len(rows),), 1 / n_classes))
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         distiller = self.distiller
         if not distiller.lambda_kd:
             return {}
-        index = batch["index"]
         p = torch.softmax(output.logits.detach(), -1)
-        now = p.gather(1, known_classes(batch)[:, None])[:, 0]
-        running = torch.lerp(now, self.competence[index], distiller.momentum)
-        self.competence.index_copy_(0, index, running)
+        running = p.gather(1, known_classes(batch)[:, None])[:, 0]
+        if self.calibrating:  # The series of a later stream are met once.
+            index = batch["index"]
+            running = torch.lerp(running, self.competence[index], distiller.momentum)
+            self.competence.index_copy_(0, index, running)
         weight = frontier_weight(running, distiller.alpha, distiller.beta)
         if "target_weight" in batch:
             weight = weight * batch["target_weight"]
@@ -221,24 +246,26 @@ class PACEDDistillation(AroundDistillation):
 
 
 class PACED(AroundDistiller):
-    """The teacher is listened to where the student is neither sure nor lost, for any distiller.
+    """Weighting of any distiller's series by the competence of the student (PACED).
 
-    Each series' weight in the other method follows ``p^alpha (1 - p)^beta``, p being the running
-    probability that the student gives to its class (to the teacher's choice where there is no
-    label).
+    A series' weight in the wrapped distiller is proportional to ``p^alpha (1 - p)^beta``. Here p
+    is a running mean of the student's probability of the series' class, which for a series
+    without a label is the class that the teacher predicts. Series whose p is near 0 or 1 get
+    little weight.
 
     Parameters
     ----------
     distiller : Distiller, default=None
-        The method; None is :class:`~skgdpd.distillers.Hinton`.
+        Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`.
     lambda_kd : float, default=1.0
-        Weight of its terms, beside its own.
+        Weight of the wrapped distiller's terms. It multiplies the distiller's own weight.
     alpha : float, default=1.0
-        Power of p: how little hopeless series count.
+        Exponent of p. A larger value gives less weight to series that the student gets wrong.
     beta : float, default=1.0
-        Power of 1 - p: how little series count that are known already.
+        Exponent of 1 - p. A larger value gives less weight to series that the student already
+        classifies correctly.
     momentum : float, default=0.5
-        How much of a series' p is kept when the student sees it again, once an epoch; 0 takes the
+        Share of the previous value in the running mean, which is updated once per epoch; 0 is the
         last probability alone.
 
     References
@@ -268,6 +295,6 @@ class PACED(AroundDistiller):
         self.beta = beta
         self.momentum = momentum
 
-    def prepare(self, lesson: Lesson) -> PACEDDistillation:
-        inner = self.prepare_inner(lesson)
-        return PACEDDistillation(inner, self, lesson.rows, lesson.n_classes)
+    def prepare(self, context: DistillationContext) -> PACEDDistillation:
+        inner = self.prepare_inner(context)
+        return PACEDDistillation(inner, self, context.rows, context.n_classes)

@@ -1,24 +1,27 @@
-"""The contract of a distiller: one method, one class.
+"""The contract of a distiller, the class of one method of distillation.
 
 A :class:`Distiller` is an object of parameters, cloned and searched like any scikit-learn
-estimator. Before a training it is told what there is to learn from (a :class:`Lesson`) and
-returns a :class:`Distillation`, a torch module with whatever extra parameters the method trains,
-which then turns each batch into named, weighted loss terms.
+estimator. Before a training it is given a :class:`DistillationContext` with the training rows, and
+returns a :class:`Distillation`. This is a torch module with the parameters that the method trains
+besides the student's. It turns each batch into named, weighted loss terms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
+import numpy as np
+import torch
 from joblib import Memory
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from .._docs import LinksToDocs
+from .._runtime.doc_links import LinksToDocs
 from ..nets.heads import Head, LinearHead
-from ..nets.student import StudentNet, StudentOutput
+from ..nets.student import SeriesNet, SeriesOutput
 from ..training import (
     Batch,
     Objective,
@@ -26,41 +29,45 @@ from ..training import (
     Rows,
     Step,
     Terms,
+    TrainingConfig,
     Warmup,
     weighted_cross_entropy,
 )
+from ..training.checkpoint import Checkpoints
+from ..training.graphs import phase_of
 from .time_steps import MapShapes, TeacherMaps
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What a distiller may use to set itself up.
+class DistillationContext:
+    """Data and services that a distiller may use before a training.
 
     Attributes
     ----------
     rows : Rows
-        The training rows, on the training device: ``x``, the student's view; ``y``, class
+        Training rows on the device of the training: ``x``, the student's view; ``y (n,)``, class
         numbers, -1 where there is no label; ``teacher_features (n, dT)`` and ``teacher_logits
-        (n, n_classes)``; ``target (n, n_classes)``, the label one-hot where there is one and the
+        (n, n_classes)``; ``target (n, n_classes)``, the one-hot label where there is one and the
         teacher's probabilities elsewhere; ``weight`` and ``target_weight (n,)``, weights of the
-        cross-entropy against y and against the target, missing where all are 1.
+        cross-entropy against y and against the target, missing if all are 1.
     n_student_features : int
         Width dS of the student's features.
     n_classes : int
         Number of classes.
     max_epochs : int
-        Length of the training.
+        Number of epochs of the training.
     seed : int
-        For what the distiller draws before training (torch's generators are seeded already).
+        Seed of the distiller's own draws before the training. torch's generators are seeded
+        already.
     memory : joblib.Memory
-        Remembers fits that depend on the teacher alone.
+        Cache of fits that depend on the teacher alone.
     progress : Progress
-        Advanced by one unit for whatever is fitted before the training.
+        Progress bar, advanced by one unit in all for fits before the training.
     teacher_head : callable, optional
-        Makes the linear layer by which the teacher classifies its features.
+        Function that makes the linear layer from the teacher's features to its logits.
     map_shapes : MapShapes, optional
-        Of activations over time, for distillers that compare them; ``rows`` then hold what their
-        ``constants_of_maps`` made of the teacher's.
+        Shapes of the activations over time, for distillers that compare these. ``rows`` then have
+        the results of their ``constants_of_maps``.
     """
 
     rows: Rows
@@ -74,112 +81,166 @@ class Lesson:
     map_shapes: MapShapes | None = None
 
 
+class Predictor(Protocol):
+    """Object that predicts from a student's features in place of the student's own head."""
+
+    def probabilities(self, z_short: NDArray[Any], device: torch.device) -> NDArray[np.float64]:
+        """Return class probabilities ``(n, n_classes)`` of student features ``(n, dS)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class PredictorContext:
+    """Data and services for making a predictor after the student's training.
+
+    Attributes
+    ----------
+    rows : Rows
+        Training rows of the student.
+    config : TrainingConfig
+        Configuration of the student's training.
+    seeds : callable
+        Function from a name to a seed.
+    progress : Progress
+        Progress bar, advanced by ``units`` in all.
+    units : float
+        Number of units on the bar.
+    checkpoints : Checkpoints or None
+        Store of unfinished trainings; None if they are not stored.
+    """
+
+    rows: Rows
+    config: TrainingConfig
+    seeds: Callable[[str], int]
+    progress: Progress
+    units: float
+    checkpoints: Checkpoints | None = None
+
+
 class Distillation(nn.Module):
-    """A distiller at work on one training. Its parameters are trained with the student's."""
+    """Method of distillation in one training, with parameters that are trained, too."""
 
     warmup_epochs = 0
-    """Epochs before the method starts; weights from these are never the ones kept."""
+    """Number of epochs before the method starts. Weights of these epochs are never kept."""
 
     calibrating = True
-    """Whether batches are of the lesson's rows; those of a later stream are not."""
+    """True while batches are rows of the context; False for chunks of a later stream."""
 
     compares_maps = False
-    """Whether ``terms`` looks at the student's activations over time, ``output.maps``."""
+    """True if ``terms`` uses the student's activations over time, ``output.maps``."""
 
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
-        """As :meth:`Distiller.constants_of_maps`, for the rows of a later stream."""
+        """Return :meth:`Distiller.constants_of_maps` for the rows of a later stream."""
         return {}
 
-    def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
-        """Prepare for an epoch; called before its first batch."""
-
-    def phase(self, step: Step) -> Hashable | None:
-        """As :meth:`~skgdpd.training.Objective.phase`; the labels' weight need not be told."""
-        return None
+    def start_epoch(self, student: SeriesNet, rows: Rows, step: Step) -> None:
+        """Prepare for an epoch, before its first batch."""
 
     def label_weight(self, step: Step) -> float:
-        """Weight of the cross-entropy against the labels, ``ce``."""
+        """Return the weight of the cross-entropy against the labels, ``ce``."""
         return 1.0
 
-    def label_logits(self, student: StudentNet, output: StudentOutput) -> Tensor:
-        """What the labels are compared with."""
+    def label_logits(self, student: SeriesNet, output: SeriesOutput) -> Tensor:
+        """Return the logits whose cross-entropy against the labels is minimised."""
         return output.logits
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
-        """Weighted loss terms by name; a term whose weight is zero is left out."""
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
+        """Return weighted loss terms by name, without those whose weight is zero."""
         raise NotImplementedError
 
     def warmup(self) -> Warmup | None:
-        """The warm-up, if other distillations may have the same; None if it is one's own.
+        """Return the warm-up if several distillations may have it in common, else None.
 
-        Its ``rows`` are those that the method looks at; the labels' cross-entropy adds its own.
+        Its ``rows`` name the tensors that the method uses, without those of the labels'
+        cross-entropy.
         """
         return None
 
     def resume(self, step: Step) -> None:
-        """Make anew what no tensor holds, when a training is continued after ``step.epoch``."""
+        """Restore all state outside of tensors, before a training continues after ``step``."""
 
-    def finish(self, student: StudentNet, valid_rows: Rows | None) -> None:
-        """Choose what is chosen when the training is over; without rows nothing is."""
+    def finish(self, student: SeriesNet, valid_rows: Rows | None) -> None:
+        """Set what is chosen on the validation rows, after the training."""
+
+    def predictor(self, student: SeriesNet, context: PredictorContext) -> Predictor | None:
+        """Return the predictor that replaces the student's head, or None if the head predicts."""
+        return None
 
 
 class Distiller(LinksToDocs, BaseEstimator):
-    """Base of the distillers: parameters only."""
+    """Base of the distillers, which hold parameters only."""
 
     _parameter_constraints: dict[str, list[Any]] = {}
 
     compares_maps = False
-    """Whether activations over time are compared, which student and teacher then must have."""
+    """True if activations over time are compared, which student and teacher then must have."""
 
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
-        """What is kept of a teacher's activations over time: tensors ``(n, ...)`` by name.
+        """Return constants, computed from a teacher's activations over time.
 
-        Batches hold their rows of them. The teacher runs once, before the training. Of series of
-        other lengths the second dimension may be another; the shorter ones get zeros.
+        The teacher is run once, before the training. Each batch has its rows of the constants. For
+        series of different lengths the constants may differ in their second dimension; they are
+        then padded with zeros.
+
+        Parameters
+        ----------
+        maps : TeacherMaps
+            Activations of the teacher for n series.
+
+        Returns
+        -------
+        dict of str to Tensor of shape (n, ...)
+            Constants by name.
         """
         return {}
 
     def _validate_params(self) -> None:
-        """Refuse bad parameters, also those of the estimators among the parameters."""
+        """Raise an error for invalid parameters, also for those of nested estimators."""
         super()._validate_params()
         for value in self.get_params(deep=False).values():
             if isinstance(value, BaseEstimator):
                 value._validate_params()
 
+    predictor_stage: str | None = None
+    """Name of the stage in which :meth:`Distillation.predictor` is run, for progress bars.
+
+    None if the student's own head predicts."""
+
     def make_head(self, n_features: int, n_classes: int) -> Head:
-        """The classifier on top of the student."""
+        """Return the classifier on top of the student's backbone."""
         return LinearHead(n_features, n_classes)
 
-    def prepare(self, lesson: Lesson) -> Distillation:
-        """Set up for one training."""
+    def prepare(self, context: DistillationContext) -> Distillation:
+        """Return the distillation for one training."""
         raise NotImplementedError
 
 
-class StudentObjective(Objective):
-    """Cross-entropy against the labels, and what a distillation adds.
+class SeriesObjective(Objective):
+    """Objective of cross-entropy against the labels, and of the terms of a distillation.
 
     Parameters
     ----------
     distillation : Distillation or None
-        None trains on labels alone.
+        Distillation; None trains on labels alone.
     """
 
     def __init__(self, distillation: Distillation | None = None) -> None:
         super().__init__()
         self.distillation = distillation
 
-    def start_epoch(self, module: StudentNet, rows: Rows, step: Step) -> None:  # type: ignore[override]
+    def start_epoch(self, module: SeriesNet, rows: Rows, step: Step) -> None:  # type: ignore[override]
         if self.distillation is not None:
             self.distillation.start_epoch(module, rows, step)
 
     def phase(self, step: Step) -> Hashable | None:
+        """Return the phase of a step for captured steps, or None if steps can't be captured."""
         if self.distillation is None:
             return ()
-        phase = self.distillation.phase(step)
+        phase = phase_of(self.distillation, step)
         return None if phase is None else (self.distillation.label_weight(step), phase)
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
-        student, distillation = cast(StudentNet, module), self.distillation
+        student, distillation = cast(SeriesNet, module), self.distillation
         y, weight = batch["y"], batch.get("weight")
         if distillation is None:
             return {"ce": weighted_cross_entropy(student.read(batch).logits, y, weight)}
@@ -210,6 +271,6 @@ class StudentObjective(Objective):
         if self.distillation is not None:
             self.distillation.resume(step)
 
-    def finish(self, module: StudentNet, valid_rows: Rows | None) -> None:  # type: ignore[override]
+    def finish(self, module: SeriesNet, valid_rows: Rows | None) -> None:  # type: ignore[override]
         if self.distillation is not None:
             self.distillation.finish(module, valid_rows)

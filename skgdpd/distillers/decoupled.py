@@ -1,4 +1,4 @@
-"""Distillers that treat the right class and the others, or rows and columns, apart."""
+"""Distillers that weight the correct class and the others, or rows and columns, separately."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from ..nets.student import StudentOutput
+from ..nets.student import SeriesOutput
 from ..training import Batch
 from .rows import (
     RowDistiller,
@@ -30,31 +30,35 @@ def decoupled_loss(
     temperature: float,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """``T² (alpha KL(b_T || b_S) + beta KL(o_T || o_S))``, mean over rows.
+    """Return ``T² (alpha KL(b_T || b_S) + beta KL(o_T || o_S))``, averaged over rows.
 
-    b is the probability of the right class and of all others together, o are the probabilities
-    of the others among themselves.
+    b holds two probabilities, that of the correct class and that of all others together. o holds
+    the probabilities of the other classes, given that the class is one of them.
 
     Parameters
     ----------
     student_logits, teacher_logits : Tensor of shape (n, n_classes)
-        The teacher's are constants.
+        Logits; no gradient flows into the teacher's.
     y : Tensor of shape (n,)
-        The right class.
+        Number of the correct class.
     alpha, beta : float
-        Weights of the two parts. With ``alpha = 1`` and beta the teacher's probability of the
-        others, a row's loss is Hinton's.
+        Weights of the two parts. If ``alpha`` is 1 and ``beta`` the teacher's probability of the
+        other classes, the loss of a row is Hinton's.
     temperature : float
-        T; all logits are divided by it.
+        Temperature T, by which all logits are divided.
     weight : Tensor of shape (n,), optional
-        Weight of each row.
+        Weight of each row; by default 1.
+
+    Returns
+    -------
+    Tensor of shape ()
 
     References
     ----------
     B. Zhao et al., "Decoupled knowledge distillation", arXiv 2203.08679.
     """
     right = y[:, None]
-    # Numbers and not a mask, for whose size the program would have to wait.
+    # Indices instead of a mask: the size of a mask's selection would need a synchronisation.
     wrong = torch.arange(student_logits.shape[1] - 1, device=y.device)
     wrong = wrong + (wrong >= right)
 
@@ -72,7 +76,9 @@ def decoupled_loss(
 
 
 def correlation(a: Tensor, b: Tensor, shares: Tensor, dim: int) -> Tensor:
-    """Pearson's correlation along a dimension; 0, without a gradient, where one is constant.
+    """Return Pearson's correlation along a dimension.
+
+    If one of the two vectors is constant, the correlation is 0 and has no gradient.
 
     Parameters
     ----------
@@ -81,7 +87,11 @@ def correlation(a: Tensor, b: Tensor, shares: Tensor, dim: int) -> Tensor:
     shares : Tensor, broadcastable to (n, m)
         Weights along ``dim``, which sum to 1.
     dim : int
-        The dimension that is summed over.
+        Dimension of the vectors.
+
+    Returns
+    -------
+    Tensor of shape (n,) or (m,)
     """
 
     def direction(x: Tensor) -> Tensor:
@@ -100,18 +110,26 @@ def relational_loss(
     temperature: float,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """``T² (inter (1 - r of rows) + intra (1 - r of columns))`` of softened probabilities.
+    """Return ``T² (inter (1 - r_rows) + intra (1 - r_columns))`` of softened probabilities.
+
+    r_rows and r_columns are the mean correlations of the rows and of the columns.
 
     Parameters
     ----------
     student_logits, teacher_logits : Tensor of shape (n, n_classes)
-        The teacher's are constants.
-    inter, intra : float
-        Weights of the correlations within rows, over classes, and within columns, over series.
+        Logits; no gradient flows into the teacher's.
+    inter : float
+        Weight of the correlations of rows, over the classes of a series.
+    intra : float
+        Weight of the correlations of columns, over the series of a batch.
     temperature : float
-        T; all logits are divided by it.
+        Temperature T, by which all logits are divided.
     weight : Tensor of shape (n,), optional
-        Weight of each row.
+        Weight of each row; by default 1.
+
+    Returns
+    -------
+    Tensor of shape ()
 
     References
     ----------
@@ -128,22 +146,24 @@ def relational_loss(
 
 
 class DKD(RowDistiller):
-    """Decoupled distillation: how hard a series is, and what its wrong classes look like.
+    """Decoupled knowledge distillation, with separate weights of correct and wrong classes.
 
-    Hinton's loss ties the second to how unsure the teacher is; here each has its own weight. Of
-    two classes there is nothing to say about the wrong ones, and only the first part is left.
-    Where there is no label, the teacher's first choice stands for the right class.
+    Hinton's loss is the sum of two parts: the divergence of the correct class against the rest,
+    and the divergence among the wrong classes. There the second part is weighted by the teacher's
+    probability of the wrong classes; here each part has a weight of its own. With two classes the
+    second part is zero. For a series without a label, the class that the teacher predicts takes
+    the place of the correct class.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     alpha : float, default=1.0
-        Weight of the right class against the rest.
+        Weight of the correct class against the rest.
     beta : float, default=8.0
-        Weight of the wrong classes among themselves; the paper's value.
+        Weight of the wrong classes among themselves; the default is the paper's value.
     temperature : float, default=4.0
-        Divides the logits; the paper's value.
+        Temperature by which the logits are divided; the default is the paper's value.
 
     References
     ----------
@@ -169,7 +189,7 @@ class DKD(RowDistiller):
         self.beta = beta
         self.temperature = temperature
 
-    def loss(self, output: StudentOutput, batch: Batch) -> Tensor:
+    def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         return decoupled_loss(
             output.logits,
             batch["teacher_logits"],
@@ -182,21 +202,23 @@ class DKD(RowDistiller):
 
 
 class DIST(RowDistiller):
-    """Correlations with the teacher's probabilities, over classes and over series.
+    """Distillation by correlations of the student's probabilities with the teacher's (DIST).
 
-    Only order and proportion count: a student may be less sure than its teacher everywhere. Over
-    two classes every correlation is 1 or -1 and teaches nothing; the one over series remains.
+    A correlation doesn't depend on shift and scale, so the student may be less certain than its
+    teacher. With two classes, each correlation over classes is 1 or -1 and has no gradient; only
+    the correlation over series remains.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     inter : float, default=1.0
-        Weight of the correlation over the classes of one series.
+        Weight of the correlations over the classes of a series.
     intra : float, default=1.0
-        Weight of the correlation over the series of one class.
+        Weight of the correlations over the series of a batch, class by class.
     temperature : float, default=1.0
-        Divides the logits; the paper's value for strong teachers.
+        Temperature by which the logits are divided; the default is the paper's value for strong
+        teachers.
 
     References
     ----------
@@ -222,7 +244,7 @@ class DIST(RowDistiller):
         self.intra = intra
         self.temperature = temperature
 
-    def loss(self, output: StudentOutput, batch: Batch) -> Tensor:
+    def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         return relational_loss(
             output.logits,
             batch["teacher_logits"],

@@ -1,4 +1,4 @@
-"""Two classifiers on the same features, so that labels and teacher need not agree."""
+"""Dual-head distillation: separate classifiers for labels and teacher on the same features."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from ..nets.heads import DualHead, mixed
-from ..nets.student import StudentNet, StudentOutput
+from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Rows, Step, Terms, weighted_cross_entropy
-from .base import Distillation, Distiller, Lesson
+from .base import Distillation, DistillationContext, Distiller
 from .logits import hinton_loss
 
 SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9, 0.0, 1.0)
 TEMPERATURES = (1.0, 0.5, 2.0, 4.0)
-"""What the mixture is chosen from; of equally good ones, the first."""
+"""Candidates for share and temperature of the mixture; the first of equally good ones wins."""
 
 
 class DHODistillation(Distillation):
-    """See :class:`DHO`."""
+    """Distillation of :class:`DHO`."""
 
     def __init__(self, distiller: DHO) -> None:
         super().__init__()
@@ -30,10 +30,10 @@ class DHODistillation(Distillation):
     def phase(self, step: Step) -> Hashable:
         return ()
 
-    def label_logits(self, student: StudentNet, output: StudentOutput) -> Tensor:
+    def label_logits(self, student: SeriesNet, output: SeriesOutput) -> Tensor:
         return _head(student).for_labels(output.features)
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         distiller = self.distiller
         if not distiller.lambda_kd:
             return {}
@@ -45,19 +45,27 @@ class DHODistillation(Distillation):
         )
         return {"dho": distiller.lambda_kd * loss}
 
-    def finish(self, student: StudentNet, valid_rows: Rows | None) -> None:
+    def finish(self, student: SeriesNet, valid_rows: Rows | None) -> None:
         if self.distiller.share == "validation" and valid_rows is not None:
             choose_mixture(student, valid_rows)
 
 
-def _head(student: StudentNet) -> DualHead:
+def _head(student: SeriesNet) -> DualHead:
     assert isinstance(student.head, DualHead)
     return student.head
 
 
 @torch.no_grad()
-def choose_mixture(student: StudentNet, rows: Rows) -> None:
-    """Set share and temperature to those of the least cross-entropy of rows with labels."""
+def choose_mixture(student: SeriesNet, rows: Rows) -> None:
+    """Set share and temperature of the head to those of the lowest cross-entropy on rows.
+
+    Parameters
+    ----------
+    student : SeriesNet
+        Trained student with a dual head.
+    rows : Rows
+        Labelled rows, which the student wasn't trained on.
+    """
     head, batch = _head(student), rows.tensors
     features = student.eval().read(batch).features
     labels, teacher = head.for_labels(features), head.for_teacher(features)
@@ -74,21 +82,21 @@ def choose_mixture(student: StudentNet, rows: Rows) -> None:
 
 
 class DHO(Distiller):
-    """Dual-head optimisation: one linear classifier learns the labels, another the teacher.
+    """Dual-head optimisation, with one linear classifier for labels and another for the teacher.
 
-    Both stand on the same features, so that where labels and teacher disagree their gradients do
-    not cancel in one classifier. Their probabilities are mixed for prediction.
+    Both classifiers use the same features. If labels and teacher disagree, their gradients don't
+    cancel in a common classifier. The probabilities of the two are mixed for prediction.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
-        Weight of the teacher's term; at 1 both count the same.
+        Weight of the teacher's term; with 1 it has the weight of the labels' term.
     temperature : float, default=4.0
-        Divides the logits, as in :class:`~skgdpd.distillers.Hinton`.
+        Temperature by which the logits are divided, as in :class:`~skgdpd.distillers.Hinton`.
     share : float or "validation", default="validation"
-        Of the teacher's classifier in the mixture. ``"validation"`` chooses it, and a temperature
-        for that classifier, by the log loss of the validation series when the training is over;
-        without any (``validation_fraction=0``) both count the same.
+        Share of the teacher's classifier in the mixture. With ``"validation"``, the share and a
+        temperature of that classifier are chosen after the training by the log loss of the
+        validation series. Without validation series (``validation_fraction=0``) the share is 0.5.
 
     References
     ----------
@@ -118,5 +126,5 @@ class DHO(Distiller):
             head.share.fill_(self.share)
         return head
 
-    def prepare(self, lesson: Lesson) -> DHODistillation:
+    def prepare(self, context: DistillationContext) -> DHODistillation:
         return DHODistillation(self)

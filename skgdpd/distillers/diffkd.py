@@ -1,4 +1,4 @@
-"""DiffKD: the student's feature, denoised by the teacher's prior, must be the teacher's."""
+"""DiffKD: distillation by the squared error of denoised student features."""
 
 from __future__ import annotations
 
@@ -9,48 +9,57 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval
 from torch import Tensor
 
-from ..nets.student import StudentNet
+from ..nets.student import SeriesNet
 from ..training import Batch
-from .base import Lesson
+from .base import DistillationContext
 from .gdpd import GDPD, GDPDDistillation
 from .rows import mean_over_rows
 
 
 class DiffKDDistillation(GDPDDistillation):
-    """See :class:`DiffKD`."""
+    """Distillation of :class:`DiffKD`."""
 
     name = "diffkd"
 
     codes: Tensor
 
     def _prepare_comparison(self, codes: Tensor, n_student_features: int) -> None:
-        """Nothing: the codes of all rows come with the prior."""
+        """Do nothing: :meth:`DiffKD.prepare` adds the codes of all rows."""
 
-    def compare(self, student: StudentNet, draws: Tensor, batch: Batch) -> Tensor:
-        errors = (draws - self.codes[batch["index"]]).square().mean((0, 2))
+    def compare(self, student: SeriesNet, draws: Tensor, batch: Batch) -> Tensor:
+        errors = (draws - self._codes_of(batch)).square().mean((0, 2))
         return mean_over_rows(errors, batch.get("target_weight"))
+
+    def _codes_of(self, batch: Batch) -> Tensor:
+        """Return the codes ``(n, d)`` of the teacher's features of a batch."""
+        if self.calibrating:
+            return self.codes[batch["index"]]
+        return torch.as_tensor(self.prior.encode(batch["teacher_features"].cpu())).to(self.codes)
 
 
 class DiffKD(GDPD):
-    """Squared error of draws from the prior against the encoded teacher's feature.
+    """Distillation by the squared error between restored student features and teacher features.
 
-    GDPD's restoration without its cross-entropy: each student feature is denoised as the prior's
-    degradation says, and compared with the teacher's feature of the same series. Where a prefix
-    leaves several features possible, the least error is at their mean.
+    The student features are restored by the diffusion prior as in
+    :class:`~skgdpd.distillers.GDPD`. They are then compared with the teacher's encoded feature of
+    the same series, instead of being classified. If several features are compatible with a
+    prefix, the squared error is smallest at their mean.
 
     Parameters
     ----------
     prior : DiffusionFeaturePrior
-        The prior, not fitted; cloned and fitted on the teacher's features.
+        Unfitted prior; it is cloned, and the clone is fitted on the teacher's features.
     lambda_kd : float, default=1.0
-        Weight of the term. Encoded features have about unit variance, so it starts near 1 to 2.
+        Weight of the term. Encoded features have about unit variance, so the squared error starts
+        between about 1 and 2.
     warmup_epochs : int or float, default=0
-        Epochs on labels alone; a float in (0, 1) is a share of the training. None, as in the
-        paper.
+        Number of epochs on labels alone; a float in (0, 1) is a share of the training. As in the
+        paper, the default is no warm-up.
     n_posterior_samples : int, default=1
-        Draws for each series and step.
+        Number of posterior draws for each series and step.
     recalibrate_every : int, default=5
-        Epochs after which a measured degradation is measured again.
+        Number of epochs between two estimates of the measurement model, for degradations that
+        have one.
 
     References
     ----------
@@ -70,7 +79,7 @@ class DiffKD(GDPD):
         "recalibrate_every": [Interval(Integral, 1, None, closed="left")],
     }
 
-    # The prior here is a ruler: it stays as fitted.
+    # The prior defines the coordinates of the error, so it stays as fitted.
     prior_trainable = False
     hinton_weight = 0.0
     hinton_temperature = 2.0
@@ -89,10 +98,10 @@ class DiffKD(GDPD):
         self.n_posterior_samples = n_posterior_samples
         self.recalibrate_every = recalibrate_every
 
-    def prepare(self, lesson: Lesson) -> GDPDDistillation:
-        """As GDPD does, and encode the teacher's features of all rows."""
-        distillation = super().prepare(lesson)
-        features = lesson.rows.tensors["teacher_features"]
+    def prepare(self, context: DistillationContext) -> GDPDDistillation:
+        """Fit the prior as GDPD does, and encode the teacher's features of all rows."""
+        distillation = super().prepare(context)
+        features = context.rows.tensors["teacher_features"]
         codes = torch.as_tensor(distillation.prior.encode(features.cpu())).to(features)
         distillation.register_buffer("codes", codes)
         return distillation

@@ -1,4 +1,4 @@
-"""Distillers that guess the teacher's features from the student's."""
+"""Distillers that predict the teacher's features from the student's."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from ..nets.student import StudentNet, StudentOutput
+from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Step, Terms
-from .base import Distillation, Distiller, Lesson
+from .base import Distillation, DistillationContext, Distiller
 from .rows import mean_over_rows
 
 
 class FitNetsDistillation(Distillation):
-    """See :class:`FitNets`."""
+    """Distillation of :class:`FitNets`."""
 
     def __init__(
         self, lambda_kd: float, first_stage_epochs: int, n_student: int, n_teacher: int
@@ -34,7 +34,7 @@ class FitNetsDistillation(Distillation):
     def label_weight(self, step: Step) -> float:
         return 0.0 if step.epoch < self.warmup_epochs else 1.0
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         if step.epoch >= self.warmup_epochs:
             return {}
         error = self.regressor(output.features) - batch["teacher_features"].detach()
@@ -43,14 +43,16 @@ class FitNetsDistillation(Distillation):
 
 
 class FitNets(Distiller):
-    """Hints: first learn to predict the teacher's features, then the labels.
+    """Distillation in two stages: first the teacher's features, then the labels (FitNets).
+
+    In the first stage a linear function of the student's features predicts the teacher's.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the squared error in the first stage.
     first_stage : float, default=0.5
-        Share of the epochs that the first stage takes; the labels are off in it.
+        Share of the epochs in the first stage, in which labels aren't used.
 
     References
     ----------
@@ -66,35 +68,43 @@ class FitNets(Distiller):
         self.lambda_kd = lambda_kd
         self.first_stage = first_stage
 
-    def prepare(self, lesson: Lesson) -> FitNetsDistillation:
+    def prepare(self, context: DistillationContext) -> FitNetsDistillation:
         return FitNetsDistillation(
             self.lambda_kd,
-            min(round(self.first_stage * lesson.max_epochs), lesson.max_epochs - 1),
-            lesson.n_student_features,
-            lesson.rows.tensors["teacher_features"].shape[1],
+            min(round(self.first_stage * context.max_epochs), context.max_epochs - 1),
+            context.n_student_features,
+            context.rows.tensors["teacher_features"].shape[1],
         )
 
 
 def gaussian_loss(
     guess: Tensor, target: Tensor, variance: Tensor, weight: Tensor | None = None
 ) -> Tensor:
-    """Negative Gaussian log-likelihood, less its constant, mean over rows and channels.
+    """Return the negative Gaussian log-likelihood, averaged over rows and channels.
+
+    The constant ``log(2 pi) / 2`` is left out.
 
     Parameters
     ----------
-    guess, target : Tensor of shape (n, d)
-        Means, and what was seen; the latter is constant.
+    guess : Tensor of shape (n, d)
+        Predicted means.
+    target : Tensor of shape (n, d)
+        Observed values; no gradient flows into them.
     variance : Tensor of shape (d,)
-        Of each channel.
+        Variance of each channel.
     weight : Tensor of shape (n,), optional
-        Weight of each row.
+        Weight of each row; by default 1.
+
+    Returns
+    -------
+    Tensor of shape ()
     """
     errors = (guess - target.detach()).square() / variance + variance.log()
     return mean_over_rows(errors.mean(-1) / 2, weight)
 
 
 class VIDDistillation(Distillation):
-    """See :class:`VID`."""
+    """Distillation of :class:`VID`."""
 
     def __init__(
         self, lambda_kd: float, initial_variance: float, n_student: int, n_hidden: int, n_out: int
@@ -110,13 +120,13 @@ class VIDDistillation(Distillation):
     def phase(self, step: Step) -> Hashable:
         return ()
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         if not self.lambda_kd:
             return {}
         loss = gaussian_loss(
             self.regressor(output.features),
             batch["teacher_features"],
-            # A channel that can be guessed exactly would have no smallest loss.
+            # A lower bound of the variance bounds the loss of channels that are predicted exactly.
             F.softplus(self.raw_variance) + 1e-5,
             batch.get("target_weight"),
         )
@@ -124,20 +134,21 @@ class VIDDistillation(Distillation):
 
 
 class VID(Distiller):
-    """Variational information distillation: guess the teacher's features, and how well each goes.
+    """Variational information distillation, a Gaussian model of the teacher's features.
 
-    The likelihood of the teacher's features, given the student's, bounds the information that
-    they share. Channels that a prefix does not determine get a large variance and stop to matter.
-    The loss may be negative.
+    A perceptron predicts the teacher's features from the student's, with a learned variance for
+    each channel. The likelihood is a lower bound of their mutual information, up to a constant.
+    Channels that a prefix doesn't determine get a large variance, and thereby little weight. The
+    loss may be negative.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     initial_variance : float, default=5.0
-        Of each channel before training; the value of the paper's program.
+        Variance of each channel at the start; the default is the value of the authors' program.
     n_hidden : int, default=128
-        Width of the perceptron that guesses.
+        Width of the perceptron's hidden layer.
 
     References
     ----------
@@ -158,11 +169,11 @@ class VID(Distiller):
         self.initial_variance = initial_variance
         self.n_hidden = n_hidden
 
-    def prepare(self, lesson: Lesson) -> VIDDistillation:
+    def prepare(self, context: DistillationContext) -> VIDDistillation:
         return VIDDistillation(
             self.lambda_kd,
             self.initial_variance,
-            lesson.n_student_features,
+            context.n_student_features,
             self.n_hidden,
-            lesson.rows.tensors["teacher_features"].shape[1],
+            context.rows.tensors["teacher_features"].shape[1],
         )

@@ -1,12 +1,13 @@
-r"""GDPD: the student's features, restored by a diffusion prior, must classify right.
+r"""GDPD: generative distillation with a diffusion prior.
 
-After a warm-up on labels, each student feature :math:`z_{short}` is taken for a degraded
-observation of the long-context feature it should have been. A diffusion prior over teacher
-features gives draws :math:`\hat z` of that feature, and the student is trained on
+After a warm-up on labels, each student feature :math:`z_{short}` is treated as a degraded
+observation of the teacher's feature :math:`z_{long}` of the whole series. A diffusion prior over
+teacher features gives posterior draws :math:`\hat z` of that feature. The student minimises
 
 .. math:: CE(S(z_{short}), y) + \lambda_{KD}\, E_J[CE(S(\hat z), y)],
 
-S being the student's own linear head. Gradients reach the student through the draws.
+where S is the student's own linear head, and the expectation is over J draws. Gradients reach the
+student through the draws, too.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import Tensor, nn
 
-from .._workers import is_shared
-from ..diffusion import Degradation, LinearMeasurement, make_degradation
+from .._runtime.workers import is_shared
+from ..diffusion import LinearMeasurement, PosteriorSampler, make_posterior_sampler
 from ..nets.layers import FeatureBatchNorm
-from ..nets.student import StudentNet, StudentOutput
+from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Progress, Rows, Step, Terms, Warmup
-from .base import Distillation, Distiller, Lesson
+from .base import Distillation, DistillationContext, Distiller
 from .logits import hinton_loss
 
 ExpectationName = Literal["mean", "logmeanexp"]
 
 MAX_CALIBRATION_ROWS = 4096
-"""Rows that the measurement model is estimated from; more cost time and change little."""
+"""Largest number of rows for the estimate of the measurement model, which bounds its time."""
 
 MAX_PRIOR_ROWS = 65536
-"""Features that the prior is fitted on; a million of them would take a gigabyte."""
+"""Largest number of features that the prior is fitted on, which bounds its memory."""
 
 
 def expected_cross_entropy(
@@ -47,18 +48,23 @@ def expected_cross_entropy(
     batch: Batch,
     expectation: ExpectationName = "mean",
 ) -> Tensor:
-    """Cross-entropy of several draws against the batch's labels or soft targets.
+    """Return the cross-entropy of several draws against the batch's labels or soft targets.
 
     Parameters
     ----------
     logits : Tensor of shape (n_draws, n, n_classes)
-        The head's output for each draw.
+        Logits of the head for each draw.
     batch : Batch
-        Its ``target (n, n_classes)`` where there is one, else ``y (n,)``; its
-        ``target_weight`` if present.
+        Batch with soft targets ``target (n, n_classes)`` or labels ``y (n,)``, and optionally
+        with weights ``target_weight (n,)``.
     expectation : {"mean", "logmeanexp"}, default="mean"
-        ``"mean"`` averages the draws' losses, as in the paper; ``"logmeanexp"`` is the loss of
-        their averaged probabilities, the posterior predictive, which is never larger (Jensen).
+        Expectation over the draws. ``"mean"`` averages their losses, as in the paper.
+        ``"logmeanexp"`` is the loss of their averaged probabilities, the posterior predictive,
+        which is never larger (Jensen's inequality).
+
+    Returns
+    -------
+    Tensor of shape ()
     """
     n_draws = len(logits)
     if expectation == "mean":
@@ -77,28 +83,28 @@ def expected_cross_entropy(
 
 
 class GDPDDistillation(Distillation):
-    """See :class:`GDPD`.
+    """Distillation of :class:`GDPD`.
 
     Parameters
     ----------
     distiller : GDPD
-        Its parameters.
+        Distiller, which holds the parameters.
     codes : Tensor of shape (n_calibration, d)
-        The teacher's features of some training rows, as the prior encodes them.
+        Teacher features of some training rows, encoded by the prior.
     calibration : Tensor of shape (n_calibration,)
-        Numbers of these rows.
+        Indices of these rows.
     n_rows : int
         Number of all training rows.
-    degradation : Degradation
-        From student features to draws.
+    degradation : PosteriorSampler
+        Posterior sampler, from student features to draws.
     warmup_epochs : int
-        Epochs on labels alone.
+        Number of epochs on labels alone.
     n_student_features : int
         Width dS of the student's features.
     """
 
     name = "gdpd"
-    """Of the term."""
+    """Name of the loss term."""
 
     seen: Tensor
     calibrated: Tensor
@@ -112,7 +118,7 @@ class GDPDDistillation(Distillation):
         codes: Tensor,
         calibration: Tensor,
         n_rows: int,
-        degradation: Degradation,
+        degradation: PosteriorSampler,
         warmup_epochs: int,
         n_student_features: int,
     ) -> None:
@@ -125,10 +131,10 @@ class GDPDDistillation(Distillation):
         self._prepare_comparison(codes, n_student_features)
         if degradation.needs_measurement:
             self._measurement = LinearMeasurement(codes.double().cpu().numpy())
-            # Features as the batches saw them, so that calibrating runs nothing twice; rows that
-            # aren't calibrated on share a place beyond the others.
+            # Features of the last batches, so that the student isn't run again for a calibration.
+            # All rows without calibration share the last place.
             self.register_buffer("seen", torch.zeros(len(codes) + 1, n_student_features))
-            # Those of the last calibration, so that it can be made again.
+            # Features of the last calibration, so that a resumed training can repeat it.
             self.register_buffer("calibrated", self.seen[:-1].clone())
             place = torch.full((n_rows,), len(codes))
             place[calibration] = torch.arange(len(codes))
@@ -136,24 +142,24 @@ class GDPDDistillation(Distillation):
             self.register_buffer("place", place)
 
     def _prepare_comparison(self, codes: Tensor, n_student_features: int) -> None:
-        """Make what :meth:`compare` needs."""
+        """Make the modules that :meth:`compare` needs."""
         self.projection = nn.Sequential(
             nn.Linear(codes.shape[1], n_student_features), FeatureBatchNorm(n_student_features)
         )
 
-    def compare(self, student: StudentNet, draws: Tensor, batch: Batch) -> Tensor:
-        """The loss of draws ``(n_draws, n, d)``."""
+    def compare(self, student: SeriesNet, draws: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of draws ``(n_draws, n, d)``."""
         restored = self.projection(draws.flatten(0, 1))
         logits = student.head(restored).unflatten(0, draws.shape[:2])
         return expected_cross_entropy(logits, batch, self.distiller.objective)
 
-    def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
+    def start_epoch(self, student: SeriesNet, rows: Rows, step: Step) -> None:
         since = step.epoch - self.warmup_epochs
         if not self.degradation.needs_measurement or since < 0:
             return
         if since % self.distiller.recalibrate_every:
             return
-        # Before the first epoch no batch was seen, and of shared ones only this process's part.
+        # No batch has run before the first epoch; of shared ones, only this process's part has.
         if step.epoch == 0 or is_shared():
             with torch.no_grad():
                 self.seen[:-1] = student.read(rows.select(self.calibration)).features
@@ -182,7 +188,7 @@ class GDPDDistillation(Distillation):
             leaves=("seen",) if measured else (),
         )
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         terms: Terms = {}
         distiller = self.distiller
         if self.degradation.needs_measurement and self.calibrating:
@@ -209,24 +215,27 @@ class GDPD(Distiller):
     Parameters
     ----------
     prior : DiffusionFeaturePrior
-        The prior, not fitted; cloned and fitted on the teacher's features.
+        Unfitted prior; it is cloned, and the clone is fitted on the teacher's features.
     lambda_kd : float, default=1.0
-        Weight of the restored features' cross-entropy.
+        Weight of the cross-entropy of the restored features.
     warmup_epochs : int or float, default=0.5
-        Epochs on labels alone; a float in (0, 1) is a share of the training.
+        Number of epochs on labels alone; a float in (0, 1) is a share of the training.
     objective : {"mean", "logmeanexp"}, default="mean"
-        See :func:`expected_cross_entropy`.
+        Expectation over the draws. ``"mean"`` averages their cross-entropies, as in the paper.
+        ``"logmeanexp"`` is the cross-entropy of their averaged probabilities.
     n_posterior_samples : int, default=1
-        Draws J for each series and step.
+        Number J of posterior draws for each series and step; the default is the paper's.
     prior_trainable : bool, default=False
-        Let the denoiser go on learning from the restored features' cross-entropy after the
-        warm-up, as the reference program does. It then drifts from the teacher's features.
+        Continue to train the denoiser after the warm-up, by the cross-entropy of the restored
+        features, as the reference program does. The prior then drifts away from the distribution
+        of teacher features.
     recalibrate_every : int, default=5
-        Epochs after which a measured degradation is measured again.
+        Number of epochs between two estimates of the measurement model, for degradations that
+        have one.
     hinton_weight : float, default=0.0
-        Weight of a Hinton term beside, from the first epoch.
+        Weight of an additional Hinton term, from the first epoch on.
     hinton_temperature : float, default=2.0
-        Its temperature; 2 as in the reference program.
+        Temperature of the Hinton term; the default is that of the reference program.
 
     References
     ----------
@@ -272,22 +281,22 @@ class GDPD(Distiller):
         self.hinton_weight = hinton_weight
         self.hinton_temperature = hinton_temperature
 
-    def prepare(self, lesson: Lesson) -> GDPDDistillation:
-        """Fit the prior on the teacher's features, or find it in the cache."""
-        features = lesson.rows.tensors["teacher_features"]
+    def prepare(self, context: DistillationContext) -> GDPDDistillation:
+        """Fit the prior on the teacher's features, or load it from the cache."""
+        features = context.rows.tensors["teacher_features"]
         known = features[evenly(len(features), MAX_PRIOR_ROWS).to(features.device)]
-        prior = self._fit_prior(lesson, known.cpu().numpy())
-        # A copy: the prior stays as fitted, in double precision, whatever training does to it.
+        prior = self._fit_prior(context, known.cpu().numpy())
+        # A copy, so that the fitted prior itself stays unchanged and in double precision.
         latent = copy.deepcopy(prior.latent_).to(features)
         latent.requires_grad_(self.prior_trainable)
         calibration = evenly(len(features), MAX_CALIBRATION_ROWS).to(features.device)
         codes = torch.as_tensor(prior.encode(features[calibration].cpu())).to(features)
-        degradation = make_degradation(
-            prior.degradation, latent, prior.n_sampling_steps, lesson.n_student_features
+        degradation = make_posterior_sampler(
+            prior.degradation, latent, prior.n_sampling_steps, context.n_student_features
         )
         warmup = self.warmup_epochs
         if not isinstance(warmup, Integral):
-            warmup = min(round(warmup * lesson.max_epochs), lesson.max_epochs - 1)
+            warmup = min(round(warmup * context.max_epochs), context.max_epochs - 1)
         distillation = self.distillation_class(
             self,
             codes,
@@ -295,33 +304,33 @@ class GDPD(Distiller):
             len(features),
             degradation,
             int(warmup),
-            lesson.n_student_features,
+            context.n_student_features,
         )
         distillation.prior = prior
         return distillation.to(features.device)
 
-    def _fit_prior(self, lesson: Lesson, Z: NDArray[np.float32]) -> Any:
+    def _fit_prior(self, context: DistillationContext, Z: NDArray[np.float32]) -> Any:
         prior = clone(self.prior)
         settings: dict[str, Any] = {}
         if prior.random_state is None:
-            settings["random_state"] = lesson.seed
+            settings["random_state"] = context.seed
         if prior.n_latent is None and prior.encoder == "autoencoder":
-            # The paper's condition: the head reads latents, so they are as wide as z_short.
-            settings["n_latent"] = lesson.n_student_features
+            # The head classifies latents, so the paper gives them the width of z_short.
+            settings["n_latent"] = context.n_student_features
         if prior.device == "auto":
-            settings["device"] = str(lesson.rows.device)
+            settings["device"] = str(context.rows.device)
         prior.set_params(**settings)
-        fitted = lesson.memory.cache(fit_prior, ignore=["progress"])(prior, Z, lesson.progress)
-        lesson.progress.advance(1 - lesson.progress.done)
+        fitted = context.memory.cache(fit_prior, ignore=["progress"])(prior, Z, context.progress)
+        context.progress.advance(1 - context.progress.done)
         return fitted
 
 
 def evenly(n_rows: int, n_wanted: int) -> Tensor:
-    """Numbers of so many rows, at most, evenly spread over all: files are often in some order."""
+    """Return indices of at most ``n_wanted`` rows, evenly spread, because files may be sorted."""
     return torch.linspace(0, n_rows - 1, min(n_rows, n_wanted), dtype=torch.float64).long()
 
 
 def fit_prior(prior: Any, Z: NDArray[np.float32], progress: Progress) -> Any:
-    """Fit a prior on teacher features; a function of its arguments alone, so it can be cached."""
+    """Fit a prior on teacher features ``Z (n, dT)``; a function, so that it can be cached."""
     progress.stage("prior")
     return prior.fit(Z, progress=progress)

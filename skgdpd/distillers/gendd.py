@@ -1,8 +1,8 @@
-r"""GenDD: the student's feature is the condition under which the teacher's is generated.
+r"""GenDD, which generates the teacher's feature under the condition of the student's feature.
 
-A diffusion model of :math:`p(z_{long} | z_{short})` is trained with the student, whose gradient
-comes through the condition. Labels take part through what is generated: the teacher's feature,
-contracted towards the centre of its class,
+A diffusion model of :math:`p(z_{long} | z_{short})` is trained together with the student, which
+the gradient of its loss reaches through the condition. Labels take part through the feature that
+is generated. It is the teacher's feature, contracted towards the centre of its class,
 
 .. math:: (1 - s)\, z_{long} + s\, c_y.
 """
@@ -11,43 +11,54 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from numbers import Integral, Real
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
-from ..diffusion import AffineCode, ConditionalDiffusion, principal_code, standardising_code
+from .._runtime.doc_links import LinksToDocs
+from .._runtime.groups import with_defaults, with_own_groups
+from ..diffusion import (
+    AffineEncoder,
+    ConditionalDiffusion,
+    principal_encoder,
+    standardising_encoder,
+)
 from ..diffusion.conditional import PredictionName, token_width_of
 from ..diffusion.schedule import ScheduleName
-from ..nets.student import StudentNet, StudentOutput
+from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Step, Terms
-from .base import Distillation, Distiller, Lesson
+from .base import Distillation, DistillationContext, Distiller, PredictorContext
 from .gdpd import MAX_PRIOR_ROWS, evenly
+from .generator import FeatureGenerator, finish_generator
 from .rows import mean_over_rows
 
 CentroidName = Literal["class_mean", "classifier_weight"]
 EncoderName = Literal["auto", "identity", "pca"]
+Deployment = Literal["sampled", "student_head"]
 
 MAX_WIDTH = 1024
-"""Features generated as they are by ``encoder="auto"``; wider ones would take minutes a fit."""
+"""Largest width of features that ``encoder="auto"`` keeps; wider ones would take minutes."""
 
 
 class GenDDDistillation(Distillation):
-    """See :class:`GenDD`.
+    """Distillation of :class:`GenDD` in one training.
 
     Parameters
     ----------
     distiller : GenDD
-        Its parameters.
+        Parameters of the method.
     diffusion : ConditionalDiffusion
-        Generates codes of teacher features from student features.
-    code : AffineCode
-        Between features and codes.
+        Generator of codes of teacher features, given student features.
+    encoder : AffineEncoder
+        Map between teacher features and codes.
     centroids : Tensor of shape (n_classes, dT)
         Centres of the classes.
     head : torch.nn.Linear or None
-        The teacher's classifier of its features, frozen.
+        Frozen linear layer from teacher features to logits; None if there is none, which is
+        allowed with ``deploy="student_head"``.
     """
 
     centroids: Tensor
@@ -56,35 +67,35 @@ class GenDDDistillation(Distillation):
         self,
         distiller: GenDD,
         diffusion: ConditionalDiffusion,
-        code: AffineCode,
+        encoder: AffineEncoder,
         centroids: Tensor,
         head: nn.Linear | None,
     ) -> None:
         super().__init__()
         self.distiller = distiller
         self.diffusion = diffusion
-        self.code = code
+        self.encoder = encoder
         self.register_buffer("centroids", centroids)
         self.head = head
 
     def phase(self, step: Step) -> Hashable | None:
-        # A random order is drawn by way of the processor, which a captured step can't wait for.
-        return None if self.distiller.mixup else ()
+        # A random order is drawn on the host, for which a captured step can't wait.
+        return None if self.distiller.options.mixup else ()
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         weight = self.distiller.lambda_kd
         if not weight:
             return {}
         return {"gendd": weight * self.loss(output.features, batch, step.generator)}
 
     def loss(self, z_short: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Mean loss of student features ``(n, dS)`` and the rest of their batch."""
-        distiller = self.distiller
+        """Return the mean loss for student features ``(n, dS)`` and the rest of their batch."""
+        options = self.distiller.options
         target = contract(
-            batch["teacher_features"], batch["y"], self.centroids, distiller.contraction
+            batch["teacher_features"], batch["y"], self.centroids, options.contraction
         )
-        codes, weight = self.code.encode(target), batch.get("target_weight")
-        if distiller.mixup:
+        codes, weight = self.encoder.encode(target), batch.get("target_weight")
+        if options.mixup:
             # Beta(1, 1) is uniform.
             share = torch.rand(
                 (len(codes), 1), dtype=codes.dtype, device=codes.device, generator=generator
@@ -95,60 +106,88 @@ class GenDDDistillation(Distillation):
             if weight is not None:
                 weight = share[:, 0] * weight + (1 - share[:, 0]) * weight[other]
         losses = self.diffusion.loss(
-            codes, z_short, distiller.n_noise_levels, distiller.condition_dropout, generator
+            codes, z_short, options.n_noise_levels, options.condition_dropout, generator
         )
         return mean_over_rows(losses, weight)
 
+    def predictor(self, student: SeriesNet, context: PredictorContext) -> FeatureGenerator | None:
+        """Train the generator further on features of the trained student, and return it."""
+        distiller = self.distiller
+        if distiller.deploy == "student_head":
+            return None
+        if self.head is None:
+            raise ValueError(
+                "deploy='sampled' needs a teacher's classifier, and this context has none; "
+                "allowed is 'student_head'"
+            )
+        history = finish_generator(self, student, distiller.options.max_epochs, context)
+        return FeatureGenerator(
+            self.diffusion,
+            self.encoder,
+            self.head,
+            context.seeds("draws"),
+            distiller.n_posterior_samples,
+            distiller.n_sampling_steps,
+            distiller.guidance,
+            history,
+        )
 
-class GenDD(Distiller):
-    """A diffusion model of the teacher's feature, given the student's.
 
-    As a distiller alone it predicts as every student does, by its own head; the classifier that
-    can also predict from generated features is :class:`~skgdpd.GenDDClassifier`.
+class GeneratorOptions(LinksToDocs, BaseEstimator):
+    """Options of the diffusion model that generates the teacher's feature.
+
+    :class:`GenDD` and :class:`~skgdpd.GenDDClassifier` take them as their parameter
+    ``generator``, and a search reaches them as ``generator__contraction`` and so on.
 
     Parameters
     ----------
-    lambda_kd : float, default=1.0
-        Weight of the term, which starts at 1 times this.
     contraction : float, default=0.9
-        s: how far a teacher's feature is moved towards the centre of its class; 1 leaves the
-        centre, 0 asks for no labels. Where there is no label, nothing is moved.
+        Share s of the way by which a teacher's feature is moved towards the centre of its class
+        before it is learned; the paper has 0.7 to 0.9. With 1 only the centre is learned. With 0
+        the labels are not used. Features of unlabelled series are not moved.
     centroid : {"class_mean", "classifier_weight"}, default="class_mean"
-        The centre: the mean feature of the class, or the row of the teacher's linear classifier,
-        brought to the mean length of the class's features (the reference takes it as it is).
+        Centre of a class: the mean feature, or the row of the teacher's linear classifier, scaled
+        to the mean length of the class's features. The authors' program does not scale it.
     encoder : {"auto", "identity", "pca"}, default="auto"
-        What is generated: each feature, standardised, or whitened principal components that keep
-        99 % of the variance; "auto" takes components of more than 1024 features.
+        Coordinates of the generated features: the standardised features (``"identity"``), or
+        whitened principal components that keep 99 % of the variance (``"pca"``). "auto" is
+        ``"pca"`` for more than 1024 features, for which a fit would otherwise take minutes.
     token_width : int, default=None
-        Numbers in a token, a divisor of how many are generated; None is the largest one not
-        above 64.
+        Number of coordinates in a token; tokens are generated independently of each other. It
+        must divide the number of coordinates. None is the largest divisor up to 64.
     joint : bool, default=False
-        One token of all.
+        Whether all coordinates are one token.
     hidden : int, default=128
-        Width of the network; the reference has 1024 for features of images.
+        Width of the network. The paper has 1024, for features of images.
     depth : int, default=3
-        Its blocks.
+        Number of blocks of the network; the paper has 3.
     n_noise_levels : int, default=4
-        Fresh noise levels for each pair and step.
+        Number of fresh noise levels for each pair and step; more make the gradient less noisy.
     condition_dropout : float, default=0.2
-        Probability that a condition is withheld in training, for guidance.
+        Probability that the condition is left out in training, which guidance requires.
     mixup : bool, default=False
-        Train on mixtures of two series' features, with uniform shares.
+        Whether the network is trained on mixtures of two series' features, with uniform shares.
     schedule : {"cosine", "linear"}, default="cosine"
-        Noise levels.
+        Noise schedule; the paper's is ``"cosine"``.
     n_diffusion_steps : int, default=1000
-        Their number, T.
+        Number T of noise levels; the paper has 1000.
     prediction : {"v", "eps"}, default="v"
-        What the network is asked for: a mixture of noise and feature that turns with the level,
-        or the noise, as in the paper, from which features are drawn far worse; see the guide.
+        Target of the network: a combination of noise and feature whose shares depend on the noise
+        level (``"v"``), or the noise (``"eps"``), as in the paper. Draws are far worse with
+        ``"eps"``; see docs/gendd.md.
+    max_epochs : int or "auto", default="auto"
+        Number of epochs for which the generator is trained further after the student's training.
+        "auto" is as many as make 500 steps, but 20 at least.
 
-    References
-    ----------
-    GenDD, arXiv 2507.14503.
+    Examples
+    --------
+    >>> from skgdpd import GenDDClassifier, GeneratorOptions
+    >>> clf = GenDDClassifier(generator=GeneratorOptions(mixup=True))
+    >>> clf.set_params(generator__hidden=256).generator
+    GeneratorOptions(hidden=256, mixup=True)
     """
 
     _parameter_constraints = {
-        "lambda_kd": [Interval(Real, 0, None, closed="left")],
         "contraction": [Interval(Real, 0, 1, closed="both")],
         "centroid": [StrOptions({"class_mean", "classifier_weight"})],
         "encoder": [StrOptions({"auto", "identity", "pca"})],
@@ -162,11 +201,12 @@ class GenDD(Distiller):
         "schedule": [StrOptions({"cosine", "linear"})],
         "n_diffusion_steps": [Interval(Integral, 2, None, closed="left")],
         "prediction": [StrOptions({"v", "eps"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
     def __init__(
         self,
-        lambda_kd: float = 1.0,
+        *,
         contraction: float = 0.9,
         centroid: CentroidName = "class_mean",
         encoder: EncoderName = "auto",
@@ -180,8 +220,8 @@ class GenDD(Distiller):
         schedule: ScheduleName = "cosine",
         n_diffusion_steps: int = 1000,
         prediction: PredictionName = "v",
+        max_epochs: int | str = "auto",
     ) -> None:
-        self.lambda_kd = lambda_kd
         self.contraction = contraction
         self.centroid = centroid
         self.encoder = encoder
@@ -195,42 +235,141 @@ class GenDD(Distiller):
         self.schedule = schedule
         self.n_diffusion_steps = n_diffusion_steps
         self.prediction = prediction
+        self.max_epochs = max_epochs
 
-    def prepare(self, lesson: Lesson) -> GenDDDistillation:
-        """Find the classes' centres and the code, and make the network."""
-        known = lesson.rows.tensors
+
+class GenDD(Distiller):
+    """Distiller by a diffusion model of the teacher's feature, given the student's feature.
+
+    :class:`~skgdpd.GenDDClassifier` is the classifier with this distiller.
+
+    Parameters
+    ----------
+    lambda_kd : float, default=1.0
+        Weight of the generator's loss, which is about 1 before the training.
+    generator : GeneratorOptions, default=None
+        Options of the generator; None is ``GeneratorOptions()``.
+    deploy : {"sampled", "student_head"}, default="sampled"
+        Source of the predictions: generated features (``"sampled"``), or the student's own head
+        (``"student_head"``), which costs no more than any other student and requires no further
+        training of the generator.
+    n_posterior_samples : int, default=5
+        Number J of features drawn for each series.
+    n_sampling_steps : int, default=64
+        Number of noise levels on the way to a draw. The time of a prediction is proportional to
+        it.
+    guidance : float, default=1.0
+        Factor of the condition's contribution to a draw (classifier-free guidance). 1 draws from
+        the learned model. The authors' program has 2, which draws from another distribution and
+        takes twice the time.
+
+    References
+    ----------
+    GenDD, arXiv 2507.14503.
+    """
+
+    _parameter_constraints = {
+        "lambda_kd": [Interval(Real, 0, None, closed="left")],
+        "generator": [GeneratorOptions, None],
+        "deploy": [StrOptions({"sampled", "student_head"})],
+        "n_posterior_samples": [Interval(Integral, 1, None, closed="left")],
+        "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
+        "guidance": [Interval(Real, 0, None, closed="left")],
+    }
+    _groups = {"generator": GeneratorOptions}
+
+    def __init__(
+        self,
+        lambda_kd: float = 1.0,
+        generator: GeneratorOptions | None = None,
+        deploy: Deployment = "sampled",
+        n_posterior_samples: int = 5,
+        n_sampling_steps: int = 64,
+        guidance: float = 1.0,
+    ) -> None:
+        self.lambda_kd = lambda_kd
+        self.generator = generator
+        self.deploy = deploy
+        self.n_posterior_samples = n_posterior_samples
+        self.n_sampling_steps = n_sampling_steps
+        self.guidance = guidance
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include those of the generator, such as ``generator__contraction``.
+
+        Returns
+        -------
+        dict
+        """
+        params = super().get_params(deep)
+        return with_defaults(params, self._groups) if deep else params
+
+    def set_params(self, **params: Any) -> GenDD:
+        """Set parameters.
+
+        Parameters
+        ----------
+        **params
+            By name. Those of the generator are set on an object of this distiller's own.
+
+        Returns
+        -------
+        GenDD
+            Itself.
+        """
+        super().set_params(**with_own_groups(self, params, self._groups))
+        return self
+
+    @property
+    def options(self) -> GeneratorOptions:
+        """Options of the generator; the defaults if ``generator`` is None."""
+        return GeneratorOptions() if self.generator is None else self.generator
+
+    @property
+    def predictor_stage(self) -> str | None:  # type: ignore[override]
+        """Name of the stage of the generator's further training; None with ``"student_head"``."""
+        return "generator" if self.deploy == "sampled" else None
+
+    def prepare(self, context: DistillationContext) -> GenDDDistillation:
+        """Compute the centres of the classes and the encoder, and make the network."""
+        options, known = self.options, context.rows.tensors
         features = known["teacher_features"]
         some = evenly(len(features), MAX_PRIOR_ROWS).to(features.device)
         z_long, y = features[some], known["y"][some]
-        centroids = class_means(z_long, y, lesson.n_classes)
-        head = None if lesson.teacher_head is None else lesson.teacher_head()
-        if self.centroid == "classifier_weight":
+        centroids = class_means(z_long, y, context.n_classes)
+        head = None if context.teacher_head is None else context.teacher_head()
+        if options.centroid == "classifier_weight":
             if head is None:
                 raise ValueError(
-                    "centroid='classifier_weight' needs a teacher's classifier, and this lesson "
+                    "centroid='classifier_weight' needs a teacher's classifier, and this context "
                     "has none; allowed is 'class_mean'"
                 )
             centroids = with_lengths_of(head.weight.detach().to(features), z_long, y)
-        targets = contract(z_long, y, centroids, self.contraction)
-        wide = self.encoder == "auto" and features.shape[1] > MAX_WIDTH
-        if wide or self.encoder == "pca":
-            code = principal_code(targets, None)
+        targets = contract(z_long, y, centroids, options.contraction)
+        wide = options.encoder == "auto" and features.shape[1] > MAX_WIDTH
+        if wide or options.encoder == "pca":
+            encoder = principal_encoder(targets, None)
         else:
-            code = standardising_code(targets)
-        codes = code.encode(targets)
+            encoder = standardising_encoder(targets)
+        codes = encoder.encode(targets)
         width = codes.shape[1]
         diffusion = ConditionalDiffusion(
             width,
-            lesson.n_student_features,
-            token_width_of(width, self.token_width, self.joint),
-            self.hidden,
-            self.depth,
-            self.schedule,
-            self.n_diffusion_steps,
-            self.prediction,
+            context.n_student_features,
+            token_width_of(width, options.token_width, options.joint),
+            options.hidden,
+            options.depth,
+            options.schedule,
+            options.n_diffusion_steps,
+            options.prediction,
         ).to(features)
         diffusion.set_bounds(codes)
-        return GenDDDistillation(self, diffusion, code, centroids, head)
+        return GenDDDistillation(self, diffusion, encoder, centroids, head)
 
 
 def contract(z_long: Tensor, y: Tensor, centroids: Tensor, share: float) -> Tensor:
@@ -243,9 +382,14 @@ def contract(z_long: Tensor, y: Tensor, centroids: Tensor, share: float) -> Tens
     y : Tensor of shape (n,)
         Class numbers; features with -1 stay where they are.
     centroids : Tensor of shape (n_classes, dT)
-        Centres.
+        Centres of the classes.
     share : float
-        How far: 0 is not at all, 1 all the way.
+        Share of the way to the centre: 0 leaves features unchanged, 1 replaces them.
+
+    Returns
+    -------
+    Tensor of shape (n, dT)
+        Features after the move.
     """
     if not share:
         return z_long
@@ -254,7 +398,7 @@ def contract(z_long: Tensor, y: Tensor, centroids: Tensor, share: float) -> Tens
 
 
 def class_means(z_long: Tensor, y: Tensor, n_classes: int) -> Tensor:
-    """Mean features ``(n_classes, dT)``; of a class without rows, the mean of all rows."""
+    """Return the mean features of classes, or the mean of all rows for a class without rows."""
     means = z_long.mean(0).repeat(n_classes, 1)
     for k in y.unique().tolist():
         if k >= 0:
@@ -263,6 +407,6 @@ def class_means(z_long: Tensor, y: Tensor, n_classes: int) -> Tensor:
 
 
 def with_lengths_of(weights: Tensor, z_long: Tensor, y: Tensor) -> Tensor:
-    """Rows ``(n_classes, dT)`` brought to the mean length of the features of their classes."""
+    """Return weights ``(n_classes, dT)``, scaled to the mean length of their class's features."""
     lengths = class_means(z_long.norm(dim=1, keepdim=True), y, len(weights))
     return weights * (lengths / weights.norm(dim=1, keepdim=True).clamp(min=1e-12))

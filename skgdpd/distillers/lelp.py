@@ -1,4 +1,4 @@
-"""Pseudo-subclasses of the teacher's embeddings, for problems of few classes."""
+"""Distillation of pseudo-subclasses of the teacher's features, for problems of few classes."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from ..nets.heads import SubclassHead
-from ..nets.student import StudentNet, StudentOutput
+from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Step, Terms
-from .base import Distillation, Distiller, Lesson
+from .base import Distillation, DistillationContext, Distiller
 from .logits import hinton_loss
 from .rows import known_classes
 
 FLAT = 1e-4
-"""Share of the embeddings' spread below which a direction is none."""
+"""Smallest standard deviation of a direction, relative to the features' root mean square."""
 
 
 def subclass_directions(
     embeddings: Tensor, classes: Tensor, head: nn.Linear, n_subclasses: int
 ) -> tuple[Tensor, Tensor]:
-    """Where the embeddings of each class differ without the classifier's noticing.
+    """Return directions within each class on which the teacher's logits don't depend.
 
-    These are the principal directions of a class's embeddings about their mean, in the space on
-    which differences of logits do not depend, scaled to a variance of 1 in the class.
+    They are the principal directions of a class's features about their mean, in the subspace on
+    which differences of logits don't depend. They are scaled to a variance of 1 in the class.
 
     Parameters
     ----------
     embeddings : Tensor of shape (n, d)
-        The teacher's.
+        Teacher features.
     classes : Tensor of shape (n,)
         Class numbers.
     head : torch.nn.Linear
-        By which the teacher classifies them.
+        Linear classifier of the teacher.
     n_subclasses : int
-        Directions wanted.
+        Number of directions for each class.
 
     Returns
     -------
     weight : Tensor of shape (n_classes, n_subclasses, d)
-        Directions; zero where a class has none left.
+        Directions; zeros if a class has fewer.
     mean : Tensor of shape (n_classes, d)
-        Of each class.
+        Mean of each class; zeros for a class of fewer than two rows.
     """
     z = embeddings.double()
     w = head.weight.to(z)
@@ -63,7 +63,7 @@ def subclass_directions(
         )
         deviations = lengths[:n_subclasses] / len(own) ** 0.5
         there = int((deviations > FLAT * spread).sum())
-        # A direction's sign is arbitrary: by this rule it is the same on every machine.
+        # A direction's sign is arbitrary; this rule makes it the same on every machine.
         first = directions[:there]
         sign = first.gather(1, first.abs().argmax(1, keepdim=True)).sign()
         weight[number, :there] = sign * first / deviations[:there, None]
@@ -71,7 +71,7 @@ def subclass_directions(
 
 
 class LELPDistillation(Distillation):
-    """See :class:`LELP`."""
+    """Distillation of :class:`LELP`."""
 
     weight: Tensor
     offset: Tensor
@@ -86,13 +86,13 @@ class LELPDistillation(Distillation):
         return ()
 
     def subclass_logits(self, batch: Batch) -> Tensor:
-        """The teacher's logits of all subclasses, ``(n, n_classes * n_subclasses)``."""
+        """Return the teacher's logits of all subclasses, ``(n, n_classes * n_subclasses)``."""
         logits = batch["teacher_logits"].detach()
         seen = batch["teacher_features"].detach() @ self.weight.T - self.offset
         within = self.distiller.contrast * seen.unflatten(1, (logits.shape[1], -1))
         return (logits[:, :, None] + torch.log_softmax(within, -1)).flatten(1)
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         distiller = self.distiller
         if not distiller.lambda_kd:
             return {}
@@ -107,25 +107,27 @@ class LELPDistillation(Distillation):
 
 
 class LELP(Distiller):
-    """Learning embedding linear projections: the teacher's classes, divided into subclasses.
+    """Distillation of pseudo-subclasses by learning embedding linear projections (LELP).
 
-    Where classes are few, probabilities say little. Within each class the teacher's embeddings
-    are told apart by their principal directions, of those that its classifier does not use; how
-    far a series lies along each makes it more or less a member of as many pseudo-subclasses. The
-    student has one output for each subclass and learns all their probabilities; those of a class
-    are added.
+    With few classes, the teacher's probabilities hold little information. Each class is therefore
+    divided into pseudo-subclasses, one for each principal direction of the class's teacher
+    features, among the directions that the teacher's classifier doesn't use. A series' position
+    along these directions gives its probabilities of the subclasses. The student has one output
+    for each subclass and learns all their probabilities. For prediction, those of a class are
+    added.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     n_subclasses : int, default=2
-        Of each class.
+        Number of subclasses of each class.
     temperature : float, default=4.0
-        Divides the logits of all subclasses, as in :class:`~skgdpd.distillers.Hinton`.
+        Temperature by which the logits of all subclasses are divided, as in
+        :class:`~skgdpd.distillers.Hinton`.
     contrast : float, default=4.0
-        What a standard deviation along a direction adds to a subclass's logit; as large as the
-        temperature, it is 1 in what the student learns.
+        Change of a subclass's logit per standard deviation along its direction. If it equals the
+        temperature, as by default, the change is 1 in the softened logits.
 
     References
     ----------
@@ -155,10 +157,13 @@ class LELP(Distiller):
     def make_head(self, n_features: int, n_classes: int) -> SubclassHead:
         return SubclassHead(n_features, n_classes, self.n_subclasses)
 
-    def prepare(self, lesson: Lesson) -> LELPDistillation:
-        rows = lesson.rows.tensors
-        assert lesson.teacher_head is not None
+    def prepare(self, context: DistillationContext) -> LELPDistillation:
+        rows = context.rows.tensors
+        assert context.teacher_head is not None
         found = subclass_directions(
-            rows["teacher_features"], known_classes(rows), lesson.teacher_head(), self.n_subclasses
+            rows["teacher_features"],
+            known_classes(rows),
+            context.teacher_head(),
+            self.n_subclasses,
         )
         return LELPDistillation(self, *found).to(rows["teacher_features"].device)

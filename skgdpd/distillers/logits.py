@@ -1,4 +1,4 @@
-"""Distillers that compare the student's softened probabilities with the teacher's."""
+"""Distillers that compare softened probabilities of student and teacher."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from ..nets.student import StudentOutput
+from ..nets.student import SeriesOutput
 from ..training import Batch
 from .rows import DivergenceName, RowDistiller, divergence, mean_over_rows
 
@@ -20,18 +20,22 @@ def hinton_loss(
     weight: Tensor | None = None,
     divergence_name: DivergenceName = "forward",
 ) -> Tensor:
-    """``T² D(p_T, p_S)`` of softened probabilities, mean over rows.
+    """Return ``T² D(p_T, p_S)`` of softened probabilities, averaged over rows.
 
     Parameters
     ----------
     student_logits, teacher_logits : Tensor of shape (n, n_classes)
-        The teacher's are constants.
+        Logits; no gradient flows into the teacher's.
     temperature : float
-        T; both are divided by it.
+        Temperature T, by which all logits are divided.
     weight : Tensor of shape (n,), optional
-        Weight of each row.
+        Weight of each row; by default 1.
     divergence_name : {"forward", "reverse", "js"}, default="forward"
-        D; see :func:`~skgdpd.distillers.rows.divergence`.
+        Divergence D; see :func:`~skgdpd.distillers.rows.divergence`.
+
+    Returns
+    -------
+    Tensor of shape ()
 
     References
     ----------
@@ -50,19 +54,23 @@ def transformed_teacher_loss(
     weight: Tensor | None = None,
     by_power_sum: bool = False,
 ) -> Tensor:
-    """``KL(q || p_S)`` with ``q`` proportional to ``p_T^gamma``, mean over rows.
+    """Return ``KL(q || p_S)`` with ``q`` proportional to ``p_T^gamma``, averaged over rows.
 
     Parameters
     ----------
     student_logits, teacher_logits : Tensor of shape (n, n_classes)
-        The teacher's are constants.
+        Logits; no gradient flows into the teacher's.
     gamma : float
-        The power, an inverse temperature for the teacher alone.
+        Exponent, an inverse temperature of the teacher alone.
     weight : Tensor of shape (n,), optional
-        Weight of each row.
+        Weight of each row; by default 1.
     by_power_sum : bool, default=False
-        Weigh each row by the sum of its ``p_T^gamma``, too: 1 for a sure teacher, up to
-        ``n_classes ** (1 - gamma)`` for one that has no idea.
+        Weight each row also by the sum of its ``p_T^gamma``. The sum is 1 for a certain teacher
+        and ``n_classes ** (1 - gamma)`` for uniform probabilities.
+
+    Returns
+    -------
+    Tensor of shape ()
 
     References
     ----------
@@ -76,18 +84,19 @@ def transformed_teacher_loss(
 
 
 class Hinton(RowDistiller):
-    """Softened probabilities of the teacher as targets.
+    """Knowledge distillation with the teacher's softened probabilities as soft targets.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     temperature : float, default=4.0
-        Divides the logits. Higher shows more of what the teacher thinks of the wrong classes;
-        4 is the usual choice for classifiers that are nearly always right on their training part.
+        Temperature by which all logits are divided. A higher value increases the probabilities of
+        the wrong classes; 4 is the usual choice for teachers that are nearly always correct on
+        their training series.
     divergence : {"forward", "reverse", "js"}, default="forward"
-        From the teacher's probabilities to the student's, as in the paper; the other way; or
-        Jensen and Shannon's.
+        Divergence between teacher and student. ``"forward"`` is ``KL(p_T || p_S)``, as in the
+        paper, ``"reverse"`` is ``KL(p_S || p_T)``, and ``"js"`` is the Jensen-Shannon divergence.
 
     References
     ----------
@@ -111,7 +120,7 @@ class Hinton(RowDistiller):
         self.temperature = temperature
         self.divergence = divergence
 
-    def loss(self, output: StudentOutput, batch: Batch) -> Tensor:
+    def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         return hinton_loss(
             output.logits,
             batch["teacher_logits"],
@@ -122,14 +131,14 @@ class Hinton(RowDistiller):
 
 
 class TTM(RowDistiller):
-    """Transformed teacher matching: only the teacher's probabilities are softened.
+    """Transformed teacher matching (TTM), which softens the teacher's probabilities only.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     gamma : float, default=0.1
-        Power of the teacher's probabilities; 0.1 is a temperature of 10.
+        Exponent of the teacher's probabilities; 0.1 is a temperature of 10.
 
     References
     ----------
@@ -148,7 +157,7 @@ class TTM(RowDistiller):
         self.lambda_kd = lambda_kd
         self.gamma = gamma
 
-    def loss(self, output: StudentOutput, batch: Batch) -> Tensor:
+    def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         return transformed_teacher_loss(
             output.logits,
             batch["teacher_logits"],
@@ -158,15 +167,18 @@ class TTM(RowDistiller):
         )
 
 
-class WTTM(TTM):
-    """TTM that counts series more of which the teacher is less sure.
+class WTTM(TTM):  # numpydoc ignore=PR02
+    """Weighted transformed teacher matching (WTTM): TTM with sample weights.
+
+    Series for which the teacher is less certain get more weight.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     gamma : float, default=0.1
-        Power of the teacher's probabilities, whose sum is a series' weight.
+        Exponent of the teacher's probabilities. The sum of the resulting powers is the weight of
+        a series.
 
     References
     ----------

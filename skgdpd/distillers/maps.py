@@ -1,4 +1,4 @@
-"""Distillers that compare activations over time, step by step."""
+"""Distillers that compare maps, the activations of networks over time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from ..nets.student import StudentNet, StudentOutput
+from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Step, Terms
-from .base import Distillation, Distiller, Lesson
+from .base import Distillation, DistillationContext, Distiller
 from .rows import TINY, RowDistiller, mean_over_rows, unit
 from .soft_dtw import open_end_divergence
 from .time_steps import (
@@ -26,31 +26,39 @@ from .time_steps import (
 
 
 def attention(maps: Tensor, n_own: Tensor | None = None) -> Tensor:
-    """Mean square over channels, ``(n, n_maps, n_steps)`` to ``(n, n_steps)``.
+    """Return the attention of maps, their mean square over channels.
 
-    Zero beyond each series' ``n_own (n,)`` steps.
+    Parameters
+    ----------
+    maps : Tensor of shape (n, n_maps, n_steps)
+        Activations over time.
+    n_own : Tensor of shape (n,), optional
+        Number of valid steps of each series; by default all are valid.
+
+    Returns
+    -------
+    Tensor of shape (n, n_steps)
+        Attention, zero beyond the valid steps.
     """
     found = maps.square().mean(1)
     return found if n_own is None else torch.where(step_mask(n_own, found.shape[1]), found, 0.0)
 
 
 class AT(RowDistiller):
-    """Attention transfer: when the teacher is active, over the time that the student sees.
+    """Attention transfer between the maps of teacher and student, over the prefix.
 
-    The attention of a network at a step is the mean square of its activations over the channels
-    of its last maps. The teacher's, of whole series, is cut to what the student sees, linearly
-    interpolated to the student's steps, and both are brought to length 1; the loss is their
-    squared distance, at most 2, mean over series. Student and teacher must be backbones with
-    activations over time, see :func:`skgdpd.nets.has_maps`.
+    The attention of a network at a time step is the mean square of its activations over the
+    channels of its last maps. The teacher's attention of the whole series is truncated to the
+    prefix and linearly interpolated to the student's steps. Both vectors are scaled to length 1.
+    The loss is their squared distance, at most 2, averaged over series. Student and teacher must
+    be backbones with maps; see :func:`skgdpd.nets.has_maps`.
 
     Parameters
     ----------
     lambda_kd : float, default=0.03
-        Weight of the term. The authors' program weighs the mean over positions by 1000, which for
-        the 8 x 8 last maps of its networks is 16 times the sum, as it is here. That is too much
-        for short series and networks with one vector of features: on thirds of six sets' training
-        parts, mean AUC-PRC with 0.03, 0.1, 0.3, 1 was 0.900, 0.888, 0.892, 0.873 of ``"fcn24"``,
-        and 0.801, 0.789, 0.756, 0.744 of ``"lstm2-32"``.
+        Weight of the term. The authors' program has the weight 1000 of a mean over positions,
+        which for its 8 x 8 maps corresponds to a weight of 16 here. That is too large for short
+        series; see ``docs/distillers.md`` for the choice of the default.
 
     References
     ----------
@@ -73,11 +81,11 @@ class AT(RowDistiller):
         )
         return {"teacher_attention": beginning}
 
-    def loss(self, output: StudentOutput, batch: Batch) -> Tensor:
+    def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         assert output.maps is not None
         n_steps = output.maps.shape[2]
         own = own_steps(batch, n_steps)
-        # Both are zero beyond a series' steps, so that a batch may be narrower than the longest.
+        # Both are zero beyond a series' steps, so a batch may be narrower than the longest series.
         known = batch["teacher_attention"].detach()
         teacher = F.pad(known, (0, n_steps - known.shape[1]))
         if own is not None:
@@ -87,7 +95,7 @@ class AT(RowDistiller):
 
 
 class SoftDTWDistillation(Distillation):
-    """See :class:`SoftDTW`."""
+    """Distillation of :class:`SoftDTW`."""
 
     compares_maps = True
     mean: Tensor
@@ -113,14 +121,14 @@ class SoftDTWDistillation(Distillation):
     def phase(self, step: Step) -> Hashable:
         return ()
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         if not self.distiller.lambda_kd:
             return {}
         loss = mean_over_rows(self.divergences(output, batch), batch.get("target_weight"))
         return {"softdtw": self.distiller.lambda_kd * loss}
 
-    def divergences(self, output: StudentOutput, batch: Batch) -> Tensor:
-        """Of each row, per step of the student's."""
+    def divergences(self, output: SeriesOutput, batch: Batch) -> Tensor:
+        """Return each row's soft-DTW divergence, divided by its number of student steps."""
         assert output.maps is not None
         n_steps = output.maps.shape[2]
         own = own_steps(batch, n_steps)
@@ -134,28 +142,30 @@ class SoftDTWDistillation(Distillation):
 
 
 class SoftDTW(Distiller):
-    """What the teacher does one step after the other, at whatever speed, from a prefix.
+    """Alignment of the student's maps with the teacher's by soft dynamic time warping.
 
-    A linear map of the student's activations at each step, learned along, is aligned with the
-    teacher's activations over the whole series by soft dynamic time warping. All of the student's
-    steps are used; the path may end at any of the teacher's, for the student sees a beginning.
-    The loss is the divergence ``D(x, y) - (D(x, x) + D(y, y)) / 2`` of the student's sequence x
-    from that beginning y of the teacher's to which it comes nearest, over the student's number of
-    steps, mean over series. It is 0 where x is a beginning of the teacher's. Student and teacher
-    must be backbones with activations over time, see :func:`skgdpd.nets.has_maps`.
+    A linear function of the student's activations at each step is learned and aligned with the
+    teacher's activations over the whole series. The alignment uses all of the student's steps and
+    may end at any of the teacher's, because the student's input is a prefix.
+
+    The loss is the divergence ``D(x, y) - (D(x, x) + D(y, y)) / 2`` between the student's
+    sequence x and the beginning y of the teacher's sequence for which it is smallest. It is
+    divided by the student's number of steps and averaged over series. It is 0 if x equals a
+    beginning of the teacher's sequence. Student and teacher must be backbones with maps; see
+    :func:`skgdpd.nets.has_maps`.
 
     Parameters
     ----------
     lambda_kd : float, default=0.1
-        Weight of the term. On thirds of six sets' training parts 0.03 and 0.1 were as good, 1 too
-        much for small LSTMs.
+        Weight of the term; see ``docs/distillers.md`` for the choice of the default.
     gamma : float, default=1.2
-        Softness of the minimum over paths. A pair of steps costs its mean squared difference over
-        channels; the teacher's are brought to variance 1, whatever its width and scale.
+        Softness of the minimum over alignments, in units of the cost. A pair of steps costs the
+        mean squared difference over channels. The teacher's activations are scaled to variance 1,
+        so the value doesn't depend on the teacher.
     n_steps : int, default=32
-        Steps that the longest whole series has at most: so many neighbouring steps of the
-        teacher's become one, their mean, and as much time of the student's. The loss takes time
-        in proportion.
+        Largest number of steps of the longest whole series. Neighbouring steps of the teacher are
+        averaged to reach it, and so are the student's steps over the same time span. The
+        computing time of the loss is proportional to it.
 
     References
     ----------
@@ -182,20 +192,20 @@ class SoftDTW(Distiller):
         n_own = torch.full((len(steps),), steps.shape[1], device=steps.device)
         return {"teacher_steps": steps, "teacher_n_steps": n_own}
 
-    def prepare(self, lesson: Lesson) -> SoftDTWDistillation:
-        assert lesson.map_shapes is not None
-        known = lesson.rows.tensors
+    def prepare(self, context: DistillationContext) -> SoftDTWDistillation:
+        assert context.map_shapes is not None
+        known = context.rows.tensors
         return SoftDTWDistillation(
-            self, lesson.map_shapes, known["teacher_steps"], known["teacher_n_steps"]
-        ).to(lesson.rows.device)
+            self, context.map_shapes, known["teacher_steps"], known["teacher_n_steps"]
+        ).to(context.rows.device)
 
 
 def _teacher_width(shapes: MapShapes, n_steps: int) -> int:
-    """Steps of the teacher's that become one."""
+    """Return the number of teacher steps that are averaged to one."""
     return -(-shapes.n_teacher_steps // n_steps)
 
 
 def _student_width(shapes: MapShapes, n_steps: int) -> int:
-    """Steps of the student's that take as much time as one of the teacher's then does."""
+    """Return the number of student steps that span the time of one averaged teacher step."""
     rate = shapes.n_student_steps / (shapes.share * shapes.n_teacher_steps)
     return max(1, round(rate * _teacher_width(shapes, n_steps)))

@@ -1,6 +1,6 @@
-"""Distillers that compare how series lie to each other for the student and for the teacher.
+"""Distillers that compare relations between series in the features of student and teacher.
 
-Neither needs the two to have the same width, and nothing is trained but the student.
+The features of the two may differ in width. No parameters are trained but the student's.
 """
 
 from __future__ import annotations
@@ -12,20 +12,24 @@ import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from ..nets.student import StudentOutput
+from ..nets.student import SeriesOutput
 from ..training import Batch
 from .rows import RowDistiller, kl_divergence, mean_weight, row_shares, unit
 
 
 def relative_distances(features: Tensor, shares: Tensor) -> Tensor:
-    """Distances of all pairs, divided by their weighted mean.
+    """Return the distances of all pairs of rows, divided by their weighted mean.
 
     Parameters
     ----------
     features : Tensor of shape (n, d)
-        Rows; equal ones have distance 0, without a gradient, and don't count in the mean.
+        Features. Equal rows have distance 0 without a gradient, and are left out of the mean.
     shares : Tensor of shape (n,)
-        Weights, which sum to 1; a pair's is the product.
+        Weights of the rows, which sum to 1. The weight of a pair is the product of its two.
+
+    Returns
+    -------
+    Tensor of shape (n, n)
     """
     difference = features[:, None] - features[None]
     squares = difference.square().sum(-1)
@@ -38,8 +42,19 @@ def relative_distances(features: Tensor, shares: Tensor) -> Tensor:
 
 
 def angle_cosines(features: Tensor) -> Tensor:
-    """Cosines ``(n, n, n)`` of the angles at row i between the rows j and k; 0 where two meet."""
-    # From both, so that the direction from i to j is exactly the negative of that from j to i.
+    """Return the cosines of the angles at row i between rows j and k.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, d)
+        Features of a batch.
+
+    Returns
+    -------
+    Tensor of shape (n, n, n)
+        Cosines, by i, j and k; 0 if two of the rows are equal.
+    """
+    # Differences of all pairs make the direction from i to j exactly minus that from j to i.
     difference = features[None] - features[:, None]
     size = (features - features.mean(0)).detach().square().mean()
     directions = unit(difference, scale=size)
@@ -47,17 +62,21 @@ def angle_cosines(features: Tensor) -> Tensor:
 
 
 def similarity_shares(features: Tensor, shares: Tensor) -> Tensor:
-    """Log of each row's cosine similarities to all rows, as shares that sum to 1.
+    """Return the logarithms of each row's cosine similarities, normalised to sum to 1.
 
     Parameters
     ----------
     features : Tensor of shape (n, d)
-        Rows.
+        Features.
     shares : Tensor of shape (n,)
-        Weights of the rows that are looked at.
+        Weights of the rows that a row is compared with.
+
+    Returns
+    -------
+    Tensor of shape (n, n)
     """
     directions = unit(features)
-    # From -1..1 to 0..1, and away from 0, where the logarithm has no end.
+    # Cosines are mapped from [-1, 1] to [0, 1], and kept above 0 for the logarithm.
     kernel = (directions @ directions.T + 1).clamp(min=1e-6) / 2 * shares
     return torch.log(kernel.clamp(min=1e-30)) - torch.log(
         kernel.sum(-1, keepdim=True).clamp(min=1e-30)
@@ -71,18 +90,25 @@ def relational_geometry_loss(
     angle_weight: float,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Huber losses of relative distances and of cosines of angles, means over pairs and triplets.
+    """Return the weighted Huber losses of relative distances and of cosines of angles.
+
+    The loss of distances is averaged over pairs of rows, that of angles over triplets.
 
     Parameters
     ----------
     student : Tensor of shape (n, dS)
-        Features.
+        Student features.
     teacher : Tensor of shape (n, dT)
-        Features; constants.
+        Teacher features; no gradient flows into them.
     distance_weight, angle_weight : float
-        Weights of the two.
+        Weights of the two losses.
     weight : Tensor of shape (n,), optional
-        Weight of each row; a pair counts by the product, and all by the mean.
+        Weight of each row. The weight of a pair or triplet is the product of its rows' weights,
+        and the whole loss is multiplied by the mean weight. By default all are 1.
+
+    Returns
+    -------
+    Tensor of shape ()
 
     References
     ----------
@@ -91,7 +117,7 @@ def relational_geometry_loss(
     shares = row_shares(len(student), weight, student)
     teacher = teacher.detach()
     if teacher.shape[1] > len(teacher):
-        # The same distances and angles in fewer dimensions: all pairs of wide rows take memory.
+        # A rotation to n dimensions keeps distances and angles, and saves memory for all pairs.
         teacher = torch.linalg.qr((teacher - teacher.mean(0)).T, mode="r").R.T
     loss = student.sum() * 0
     if distance_weight:
@@ -108,16 +134,23 @@ def relational_geometry_loss(
 
 
 def similarity_loss(student: Tensor, teacher: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Divergence of the student's row-normalised cosine kernel from the teacher's, mean over rows.
+    """Return the divergence of the student's cosine similarities from the teacher's.
+
+    Each row's similarities are normalised to probabilities, and the Kullback-Leibler divergence
+    is averaged over rows.
 
     Parameters
     ----------
     student : Tensor of shape (n, dS)
-        Features.
+        Student features.
     teacher : Tensor of shape (n, dT)
-        Features; constants.
+        Teacher features; no gradient flows into them.
     weight : Tensor of shape (n,), optional
-        Weight of each row.
+        Weight of each row; by default 1.
+
+    Returns
+    -------
+    Tensor of shape ()
 
     References
     ----------
@@ -132,19 +165,20 @@ def similarity_loss(student: Tensor, teacher: Tensor, weight: Tensor | None = No
 
 
 class RKD(RowDistiller):
-    """Relational distillation: distances and angles between series.
+    """Relational knowledge distillation of distances and angles between series (RKD).
 
-    Blind to rotation, shift and scale of the features. Angles are those of all triplets in a
-    batch: memory grows with the cube of ``batch_size``, 1 MB at 64 and 4 GB at 1000.
+    The loss doesn't depend on rotation, shift and scale of the features. Angles are computed for
+    all triplets of a batch, so memory grows with the cube of ``batch_size``: 1 MB at 64 and 4 GB
+    at 1000.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     distance_weight : float, default=25.0
-        Weight of the distances in it; the paper's value.
+        Weight of the distances within the term; the default is the paper's value.
     angle_weight : float, default=50.0
-        Weight of the angles in it; the paper's value.
+        Weight of the angles within the term; the default is the paper's value.
 
     References
     ----------
@@ -164,7 +198,7 @@ class RKD(RowDistiller):
         self.distance_weight = distance_weight
         self.angle_weight = angle_weight
 
-    def loss(self, output: StudentOutput, batch: Batch) -> Tensor:
+    def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         return relational_geometry_loss(
             output.features,
             batch["teacher_features"],
@@ -175,13 +209,13 @@ class RKD(RowDistiller):
 
 
 class PKT(RowDistiller):
-    """Probabilistic knowledge transfer: which series are each other's neighbours.
+    """Probabilistic knowledge transfer of cosine similarities between series (PKT).
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
-        Weight of the term, a divergence in nats, mean over rows. Its authors' program takes the
-        mean over pairs, so its weights are to be divided by the batch size.
+        Weight of the term, a divergence in nats that is averaged over rows. The authors' program
+        averages over pairs. Its weights divided by the batch size are weights here.
 
     References
     ----------
@@ -194,7 +228,7 @@ class PKT(RowDistiller):
     def __init__(self, lambda_kd: float = 1.0) -> None:
         self.lambda_kd = lambda_kd
 
-    def loss(self, output: StudentOutput, batch: Batch) -> Tensor:
+    def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         return similarity_loss(
             output.features, batch["teacher_features"], batch.get("target_weight")
         )

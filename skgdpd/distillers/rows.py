@@ -1,4 +1,4 @@
-"""What losses over rows have in common: weights, labels, divergences, and their one term."""
+"""Common parts of losses over the rows of a batch: weights, targets, divergences, base class."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..nets.student import StudentNet, StudentOutput
+from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Step, Terms
-from .base import Distillation, Distiller, Lesson
+from ..training.graphs import is_trusted
+from .base import Distillation, DistillationContext, Distiller
 from .time_steps import TeacherMaps
 
 DivergenceName = Literal["forward", "reverse", "js"]
 
 TINY = 1e-12
-"""Squares below this share of what they were computed from are rounding errors."""
+"""Lower bound of divisors; smaller values are rounding errors."""
 
 
 def mean_over_rows(losses: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean of ``(n,)`` losses, each times its weight; of all rows, light ones too."""
+    """Return the mean of ``losses (n,)`` times weights; the sum is divided by n."""
     return losses.mean() if weight is None else (losses * weight).mean()
 
 
 def mean_weight(weight: Tensor | None) -> Tensor | float:
-    """Mean weight of a batch's rows: what a loss counts that is not a mean over them."""
+    """Return the mean weight of a batch's rows, for losses that aren't means over rows."""
     return 1.0 if weight is None else weight.mean()
 
 
 def row_shares(n: int, weight: Tensor | None, like: Tensor) -> Tensor:
-    """Weights of ``n`` rows as shares that sum to 1, or to 0 if no row weighs anything."""
+    """Return the weights of ``n`` rows, scaled to sum to 1; they stay 0 if all are 0."""
     if weight is None:
         return torch.full((n,), 1 / n, dtype=like.dtype, device=like.device)
     return weight / weight.sum().clamp(min=TINY)
 
 
 def known_classes(batch: Batch) -> Tensor:
-    """Class numbers ``(n,)``: the label where there is one, else the teacher's first choice."""
+    """Return class numbers ``(n,)``: labels, or the teacher's predictions for unlabelled rows."""
     y = batch["y"]
     return torch.where(y >= 0, y, batch["teacher_logits"].argmax(-1))
 
 
 def known_targets(batch: Batch) -> Tensor:
-    """Probabilities ``(n, n_classes)``: the label where there is one, else the teacher's."""
+    """Return targets ``(n, n_classes)``: one-hot labels, or the teacher's probabilities."""
     if "target" in batch:
         return batch["target"]
     logits = batch["teacher_logits"]
@@ -54,22 +55,27 @@ def known_targets(batch: Batch) -> Tensor:
 
 
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """``KL(p || q)`` of the last dimension's log-probabilities; 0 log 0 is 0."""
+    """Return ``KL(p || q)`` of log-probabilities along the last dimension, with 0 log 0 = 0."""
     p = log_p.exp()
     return torch.where(p > 0, p * (log_p - log_q), 0.0).sum(-1)
 
 
 def divergence(log_p: Tensor, log_q: Tensor, name: DivergenceName = "forward") -> Tensor:
-    """How far q, the student's, is from p, the teacher's.
+    """Return the divergence between the teacher's probabilities p and the student's q.
 
     Parameters
     ----------
     log_p, log_q : Tensor of shape (..., n_classes)
         Log-probabilities.
     name : {"forward", "reverse", "js"}, default="forward"
-        ``KL(p || q)``, which asks q to be wherever p is; ``KL(q || p)``, which asks it to be
-        nowhere else; or Jensen and Shannon's mean of both to the mixture, which is bounded by
-        log 2.
+        Type of the divergence. ``"forward"`` is ``KL(p || q)``, which is large if q is small
+        where p is not. ``"reverse"`` is ``KL(q || p)``, which is large if p is small where q is
+        not. ``"js"`` is the Jensen-Shannon divergence, the mean of both distributions'
+        divergences from their mixture, at most log 2.
+
+    Returns
+    -------
+    Tensor of shape (...)
     """
     if name == "forward":
         return kl_divergence(log_p, log_q)
@@ -80,17 +86,22 @@ def divergence(log_p: Tensor, log_q: Tensor, name: DivergenceName = "forward") -
 
 
 def unit(x: Tensor, dim: int = -1, scale: Tensor | float = 1.0) -> Tensor:
-    """Vectors brought to length 1; those of no length stay 0 and get no gradient.
+    """Scale vectors to length 1; zero vectors stay zero and get no gradient.
 
     Parameters
     ----------
     x : Tensor
         Vectors along ``dim``.
     dim : int, default=-1
-        Which dimension.
+        Dimension of the vectors.
     scale : Tensor or float, default=1.0
-        Squared size of the numbers that x is a difference of; what is shorter by far is zero but
-        for rounding.
+        Squared size of the numbers whose difference ``x`` is. A vector that is smaller than their
+        rounding errors is treated as zero.
+
+    Returns
+    -------
+    Tensor
+        Scaled vectors, of the shape of ``x``.
     """
     squares = x.square().sum(dim, keepdim=True)
     precision = torch.finfo(x.dtype).eps ** 2
@@ -99,12 +110,12 @@ def unit(x: Tensor, dim: int = -1, scale: Tensor | float = 1.0) -> Tensor:
 
 
 class RowLoss(Distillation):
-    """One term a batch, from the first epoch, with nothing to train but the student.
+    """Distillation of a :class:`RowDistiller`: a single loss term without parameters.
 
     Parameters
     ----------
     distiller : RowDistiller
-        Whose loss it is.
+        Distiller that defines the loss.
     """
 
     def __init__(self, distiller: RowDistiller) -> None:
@@ -115,14 +126,14 @@ class RowLoss(Distillation):
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
         return self.distiller.constants_of_maps(maps)
 
-    def phase(self, step: Step) -> Hashable:
-        # A distiller is parameters only, so its loss depends on the batch alone.
-        return ()
+    def phase(self, step: Step) -> Hashable | None:
+        # A distiller holds parameters only, so its loss depends on the batch alone.
+        return () if is_trusted(self.distiller) else None
 
     def label_weight(self, step: Step) -> float:
         return self.distiller.label_share
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         weight = self.distiller.term_weight
         if not weight:
             return {}
@@ -131,7 +142,7 @@ class RowLoss(Distillation):
 
 
 class RowDistiller(Distiller):
-    """Base of the methods that are one loss of a batch; a subclass writes only ``loss``."""
+    """Base class of distillers with a single loss term; a subclass defines only ``loss``."""
 
     lambda_kd: float
 
@@ -145,9 +156,21 @@ class RowDistiller(Distiller):
         """Weight of the loss."""
         return self.lambda_kd
 
-    def loss(self, output: StudentOutput, batch: Batch) -> Tensor:
-        """The loss of a batch, not weighted by ``lambda_kd``; the teacher's part is constant."""
+    def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
+        """Return the loss of a batch, without the factor ``lambda_kd``.
+
+        Parameters
+        ----------
+        output : SeriesOutput
+            Output of the student for the batch.
+        batch : Batch
+            Batch with the teacher outputs; no gradient may flow into them.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
         raise NotImplementedError
 
-    def prepare(self, lesson: Lesson) -> Distillation:
+    def prepare(self, context: DistillationContext) -> Distillation:
         return RowLoss(self)

@@ -1,4 +1,4 @@
-"""The control of every teacher of whole series: one that has seen no more than its student."""
+"""Self-distillation, the control of all teachers of whole series."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from ..nets.student import StudentNet, StudentOutput
+from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Rows, Step, Terms
-from .base import Distillation, Distiller, Lesson
+from .base import Distillation, DistillationContext, Distiller
 from .logits import hinton_loss
 
 CHUNK = 1024
-"""Series read at once; bounds the memory."""
+"""Number of series in a batch of predictions, which bounds memory."""
 
 
 class SelfTeacherDistillation(Distillation):
-    """See :class:`SelfTeacher`."""
+    """Distillation of :class:`SelfTeacher`."""
 
     own_logits: Tensor
 
@@ -31,48 +31,57 @@ class SelfTeacherDistillation(Distillation):
         self.temperature = temperature
         self.warmup_epochs = first_stage_epochs
         self.register_buffer("own_logits", torch.zeros_like(rows.tensors["teacher_logits"]))
+        # No buffer: chunks of a stream are of any size, and none is met again.
+        self.logits_of_chunk = self.own_logits[:0]
 
     def phase(self, step: Step) -> Hashable:
         return step.epoch >= self.warmup_epochs
 
-    def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
-        if step.epoch != self.warmup_epochs:
+    def start_epoch(self, student: SeriesNet, rows: Rows, step: Step) -> None:
+        if self.calibrating and step.epoch != self.warmup_epochs:
             return
+        if not self.calibrating:
+            self.logits_of_chunk = torch.zeros_like(rows.tensors["teacher_logits"])
+        logits = self._logits()
         training = student.training
         student.eval()
         with torch.no_grad():
             for index in torch.arange(len(rows), device=rows.device).split(CHUNK):
-                self.own_logits.index_copy_(0, index, student.read(rows.select(index)).logits)
+                logits.index_copy_(0, index, student.read(rows.select(index)).logits)
         student.train(training)
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
+    def _logits(self) -> Tensor:
+        """Return the student's earlier logits of the rows that are being learned from."""
+        return self.own_logits if self.calibrating else self.logits_of_chunk
+
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         if step.epoch < self.warmup_epochs or not self.lambda_kd:
             return {}
-        own, weight = self.own_logits[batch["index"]], batch.get("target_weight")
+        own, weight = self._logits()[batch["index"]], batch.get("target_weight")
         loss = hinton_loss(output.logits, own, self.temperature, weight)
         return {"selfteacher": self.lambda_kd * loss}
 
 
 class SelfTeacher(Distiller):
-    """Hinton's loss with the student's own earlier predictions, from the prefix, as targets.
+    """Self-distillation with the student's own earlier predictions as soft targets.
 
-    The teacher of whole series is not asked (but fitted, as always). What a distiller gains over
-    this one comes from what only whole series show; what this one gains over no teacher comes
-    from softened targets alone.
+    The predictions are made from prefixes. The teacher of whole series is fitted as always but
+    not used in the loss. The gain of another distiller over this one is due to the information in
+    whole series. The gain of this one over no distillation is due to soft targets alone.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     temperature : float, default=4.0
-        Divides the logits; as for Hinton.
+        Temperature by which the logits are divided, as in :class:`~skgdpd.distillers.Hinton`.
     first_stage : float, default=0.5
-        Share of the epochs, on labels alone, after which the predictions are taken.
+        Share of the epochs that are trained on labels alone. The predictions are made after them.
 
     References
     ----------
-    T. Furlanello et al., "Born again neural networks", arXiv 1805.04770 (there the student starts
-    afresh).
+    T. Furlanello et al., "Born again neural networks", arXiv 1805.04770 (where the student is
+    trained from the start again).
     """
 
     _parameter_constraints = {
@@ -88,6 +97,6 @@ class SelfTeacher(Distiller):
         self.temperature = temperature
         self.first_stage = first_stage
 
-    def prepare(self, lesson: Lesson) -> SelfTeacherDistillation:
-        stage = min(round(self.first_stage * lesson.max_epochs), lesson.max_epochs - 1)
-        return SelfTeacherDistillation(self.lambda_kd, self.temperature, stage, lesson.rows)
+    def prepare(self, context: DistillationContext) -> SelfTeacherDistillation:
+        stage = min(round(self.first_stage * context.max_epochs), context.max_epochs - 1)
+        return SelfTeacherDistillation(self.lambda_kd, self.temperature, stage, context.rows)

@@ -1,8 +1,9 @@
-"""Soft dynamic time warping, and a divergence made of it whose end is open.
+"""Soft dynamic time warping (soft-DTW), and a soft-DTW divergence with an open end.
 
-Two sequences are aligned by a path of pairs of steps, each pair one further on either axis or on
-both. A path costs the sum of its pairs' costs; soft-DTW is the soft minimum over all paths,
-``-gamma log sum exp(-cost / gamma)``, which is DTW for gamma towards 0 (arXiv 1703.01541).
+Two sequences are aligned by a path of pairs of steps. From each pair to the next, the step
+advances by one in one sequence or in both. The cost of a path is the sum of its pairs' costs.
+Soft-DTW is the soft minimum over all paths, ``-gamma log sum exp(-cost / gamma)``, which tends to
+DTW as gamma tends to 0 (arXiv 1703.01541).
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FAR = 1e10
-"""Cost of what is outside of the table, in units of gamma; infinity makes NaN of differences."""
+"""Cost outside of the table, in units of gamma; differences of infinities would be NaN."""
 
 
 class _SoftDTW(torch.autograd.Function):
-    """See :func:`soft_dtw_table`.
+    """Differentiable function behind :func:`soft_dtw_table`.
 
-    Antidiagonals ``d = i + j`` are rows here, since all on one are computed at once, with ``i``
-    along them: ``(p + q - 1, n, p)``.
+    The cells of an antidiagonal ``d = i + j`` are computed at once. Tables are therefore stored
+    by antidiagonal, with the shape ``(p + q - 1, n, p)`` and ``i`` along the last dimension.
     """
 
     @staticmethod
@@ -32,9 +33,9 @@ class _SoftDTW(torch.autograd.Function):
         j = torch.arange(n_diagonals, device=cost.device)[:, None] - i
         place = (i * q + j.clamp(0, q - 1)).flatten()
         skewed = cost.flatten(1).index_select(1, place).view(n, n_diagonals, p).transpose(0, 1)
-        # In units of -gamma, soft minima are sums of exponentials.
+        # In units of -gamma, a soft minimum is a logarithm of a sum of exponentials.
         steps = skewed.div(-gamma).masked_fill_(((j < 0) | (j >= q))[:, None], -FAR)
-        # Two diagonals before the first, and one cell before each: there paths begin.
+        # Paths begin in two additional antidiagonals, and in one additional cell of each.
         table = cost.new_full((n_diagonals + 2, n, p + 1), -FAR)
         table[0, :, 0].zero_()
         before, after = table[:, :, :-1].unbind(0), table[:, :, 1:].unbind(0)
@@ -50,7 +51,7 @@ class _SoftDTW(torch.autograd.Function):
         n_diagonals, n, p = steps.shape
         inside = steps > -FAR / 2
         ways = torch.stack([table[:-2, :, :-1], table[1:-1, :, :-1], table[1:-1, :, 1:]])
-        # Shares of a cell's soft minimum; as they sum to 1, no path is lost to rounding.
+        # Shares of a cell's soft minimum. They sum to 1, so rounding loses no path.
         shares = F.pad(ways.softmax(0).mul_(inside), (0, 1))
         by_both, by_i = (share[:, :, 1:].unbind(0) for share in shares[:2])
         by_j = shares[2, :, :, :-1].unbind(0)
@@ -65,7 +66,7 @@ class _SoftDTW(torch.autograd.Function):
 
 
 def _straight(diagonals: Tensor, q: int) -> Tensor:
-    """Antidiagonals ``(p + q - 1, n, p)`` as a table ``(n, p, q)``."""
+    """Convert antidiagonals ``(p + q - 1, n, p)`` to a table ``(n, p, q)``."""
     n, p = diagonals.shape[1:]
     i = torch.arange(p, device=diagonals.device)[:, None]
     j = torch.arange(q, device=diagonals.device)
@@ -74,34 +75,34 @@ def _straight(diagonals: Tensor, q: int) -> Tensor:
 
 
 def _skewed(table: Tensor) -> Tensor:
-    """A table ``(n, p, q)`` as antidiagonals ``(p + q - 1, n, p)``, 0 outside."""
+    """Convert a table ``(n, p, q)`` to antidiagonals ``(p + q - 1, n, p)``, 0 outside."""
     n, p, q = table.shape
-    # Rows that are p longer, less one number each, move by one to the right from row to row.
+    # Rows are padded by p and read with a length one smaller, which shifts each by one more.
     wide = F.pad(table, (0, p)).flatten(1)[:, : p * (p + q - 1)]
     return wide.view(n, p, p + q - 1).permute(2, 0, 1)
 
 
 def soft_dtw_table(cost: Tensor, gamma: float) -> Tensor:
-    """Soft-DTW of every beginning of one sequence with every beginning of another.
+    """Compute soft-DTW between all beginnings of one sequence and all beginnings of another.
 
     Parameters
     ----------
     cost : Tensor of shape (n, p, q)
-        Cost of each pair of steps, of n pairs of sequences.
+        Cost of each pair of steps, for n pairs of sequences.
     gamma : float
-        Softness, in units of the cost; above 0.
+        Softness of the minimum, in units of the cost; positive.
 
     Returns
     -------
     Tensor of shape (n, p, q)
-        At ``(i, j)``, the soft minimum over the paths from the first pair to that one. Its
-        gradient is analytic, and is not differentiable itself.
+        Table whose entry ``(i, j)`` is the soft minimum over the paths from the first pair to
+        pair ``(i, j)``. The gradient is analytic and can't be differentiated again.
     """
     return _SoftDTW.apply(cost, gamma)
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Squared distances of steps ``(n, p, c)`` and ``(n, q, c)``, mean over channels."""
+    """Return mean squared differences ``(n, p, q)`` of steps ``(n, p, c)`` and ``(n, q, c)``."""
     squares = x.square().sum(-1)[:, :, None] + y.square().sum(-1)[:, None]
     return torch.baddbmm(squares, x, y.transpose(1, 2), alpha=-2) / x.shape[-1]
 
@@ -113,25 +114,26 @@ def open_end_divergence(
     n_x: Tensor | None = None,
     n_y: Tensor | None = None,
 ) -> Tensor:
-    """How far a sequence is from that beginning of another to which it comes nearest.
+    """Return the soft-DTW divergence of a sequence from the nearest beginning of another.
 
-    Soft-DTW of a sequence with itself is below 0, the more so the longer it is, and is not least
-    at equality. The divergence ``S(x, y) = D(x, y) - (D(x, x) + D(y, y)) / 2`` is 0 there. With
-    an open end, each beginning of y is a sequence of its own, with its own ``D(y, y)``: the result
-    is the least of ``S(x, y_1 ... y_j)`` over j. It is 0 where x is a beginning of y, as with
-    ordinary ends where x is y. A soft minimum over the ends would be below 0 there, and one ``D(y,
-    y)`` for all of them would favour long paths for their many detours.
+    Soft-DTW of a sequence with itself is negative, decreases with its length, and isn't the
+    minimum over all sequences. The divergence ``S(x, y) = D(x, y) - (D(x, x) + D(y, y)) / 2`` is
+    0 for equal sequences. With an open end, each beginning of y is a sequence of its own, with
+    its own ``D(y, y)``. The result is the minimum of ``S(x, y_1 ... y_j)`` over j, which is 0 if x
+    is a beginning of y. A soft minimum over j would be negative there. A common ``D(y, y)`` for
+    all j would favour long paths, which have many detours.
 
     Parameters
     ----------
     x : Tensor of shape (n, p, c)
-        Sequences, of which all steps are used.
+        Sequences of which all steps are aligned.
     y : Tensor of shape (n, q, c)
-        Sequences that may go on.
+        Sequences of which a beginning is aligned.
     gamma : float
-        Softness, in units of the mean squared difference of channels.
+        Softness of the minimum over paths, in units of the mean squared difference of channels.
     n_x, n_y : Tensor of shape (n,), optional
-        How many steps there are; what stands beyond has no influence. All by default.
+        Number of valid steps of each sequence; later steps have no influence. By default all are
+        valid.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Distillers whose targets take the place of the labels, in whole or in part."""
+"""Distillers whose targets replace the labels, in whole or in part."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from ..nets.student import StudentNet, StudentOutput
+from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Rows, Step, Terms
-from .base import Distillation, Distiller, Lesson
+from .base import Distillation, DistillationContext, Distiller
 from .rows import RowDistiller, kl_divergence, known_classes, known_targets, mean_over_rows
 
 RIDGE_PENALTY = 0.01
-"""Of the fits that choose a share of the labels, in units of the features' mean square."""
+"""Penalty of the ridge regressions that choose the labels' share, in units of mean square."""
 
 
 def ranking_loss(
@@ -26,22 +26,26 @@ def ranking_loss(
     temperature: float,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Weighted Plackett-Luce likelihood of the teacher's ranking, mean over rows.
+    """Return the weighted Plackett-Luce loss of the teacher's ranking, averaged over rows.
 
-    The ranking is the right class, and then the others by falling teacher logit. Each choice
-    costs its cross-entropy among the classes that are left, times the teacher's softened
-    probability of the class chosen.
+    The correct class is ranked first, and the others follow by decreasing teacher logit. The loss
+    of each position is the cross-entropy of its class among the classes that aren't ranked yet,
+    times the teacher's softened probability of that class.
 
     Parameters
     ----------
     student_logits, teacher_logits : Tensor of shape (n, n_classes)
-        The teacher's are constants.
+        Logits; no gradient flows into the teacher's.
     y : Tensor of shape (n,)
-        The right class.
+        Number of the correct class.
     temperature : float
-        Divides the teacher's logits.
+        Temperature by which the teacher's logits are divided.
     weight : Tensor of shape (n,), optional
-        Weight of each row.
+        Weight of each row; by default 1.
+
+    Returns
+    -------
+    Tensor of shape ()
 
     References
     ----------
@@ -56,15 +60,18 @@ def ranking_loss(
 
 
 class PLD(RowDistiller):
-    """List-wise distillation: the right class first, then the teacher's order of the others.
+    """List-wise distillation of the teacher's ranking of the classes (PLD).
 
-    It replaces the labels' cross-entropy; where there is no label, the teacher's order counts
-    alone. Of two classes it is the cross-entropy, weighted by how sure the teacher is.
+    The correct class is ranked first, followed by the others in the teacher's order. The loss
+    replaces the cross-entropy of the labels. For a series without a label, the ranking is the
+    teacher's alone. With two classes the loss is the cross-entropy, weighted by the teacher's
+    probability.
 
     Parameters
     ----------
     temperature : float, default=1.0
-        Divides the teacher's logits, whose probabilities weigh the choices.
+        Temperature by which the teacher's logits are divided. The softened probabilities are the
+        weights of the ranking's positions.
 
     References
     ----------
@@ -79,7 +86,7 @@ class PLD(RowDistiller):
     def __init__(self, temperature: float = 1.0) -> None:
         self.temperature = temperature
 
-    def loss(self, output: StudentOutput, batch: Batch) -> Tensor:
+    def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         return ranking_loss(
             output.logits,
             batch["teacher_logits"],
@@ -90,17 +97,19 @@ class PLD(RowDistiller):
 
 
 class GeneralisedDistillation(RowDistiller):
-    """Labels and the softened predictions of a teacher with privileged information, mixed.
+    """Generalised distillation from a teacher with privileged information.
 
-    Unlike Hinton's, the student's own probabilities are not softened, and what the teacher gains
-    in weight the labels lose.
+    The loss is a weighted mean of the cross-entropy of the labels and the divergence from the
+    teacher's softened probabilities. Unlike in Hinton's loss, the student's probabilities aren't
+    softened.
 
     Parameters
     ----------
     imitation : float, default=0.5
-        Weight of the teacher, from 0 to 1; the labels have the rest.
+        Weight of the teacher, in [0, 1]; the labels have the weight ``1 - imitation``.
     temperature : float, default=4.0
-        Divides the teacher's logits; as for Hinton.
+        Temperature by which the teacher's logits are divided, as in
+        :class:`~skgdpd.distillers.Hinton`.
 
     References
     ----------
@@ -124,21 +133,26 @@ class GeneralisedDistillation(RowDistiller):
     def term_weight(self) -> float:
         return self.imitation
 
-    def loss(self, output: StudentOutput, batch: Batch) -> Tensor:
+    def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         teacher = torch.log_softmax(batch["teacher_logits"].detach() / self.temperature, -1)
         losses = kl_divergence(teacher, torch.log_softmax(output.logits, -1))
         return mean_over_rows(losses, batch.get("target_weight"))
 
 
 def left_out_predictions(features: Tensor, targets: Tensor) -> Tensor:
-    """Ridge predictions of each row's targets from all other rows.
+    """Return leave-one-out predictions of a ridge regression.
 
     Parameters
     ----------
     features : Tensor of shape (n, d)
         Inputs; an intercept is added.
     targets : Tensor of shape (n, k)
-        What is predicted.
+        Targets of the regression.
+
+    Returns
+    -------
+    Tensor of shape (n, k)
+        Prediction of each row by a regression on all other rows.
     """
     n = len(features)
     centred = features - features.mean(0)
@@ -151,25 +165,26 @@ def left_out_predictions(features: Tensor, targets: Tensor) -> Tensor:
 
 
 def best_label_share(features: Tensor, labels: Tensor, guesses: Tensor) -> float:
-    """The share a of the labels whose mixture with the teacher's guesses predicts labels best.
+    """Return the share a of the labels in the target that predicts the labels best.
 
-    With g1 and g0 the left-out predictions of models fitted to the labels and to the guesses,
-    those of a model fitted to the mixture are ``a g1 + (1 - a) g0``, for the fit is linear; the
-    squared error against the labels is least at ``<y - g0, g1 - g0> / |g1 - g0|²``.
+    Let g1 and g0 be the leave-one-out predictions of models fitted to the labels and to the
+    teacher's probabilities. The fit is linear in its targets, so the predictions of a model fitted
+    to the mixture are ``a g1 + (1 - a) g0``. Their squared error against the labels is smallest
+    at ``a = <y - g0, g1 - g0> / |g1 - g0|²``.
 
     Parameters
     ----------
     features : Tensor of shape (n, d)
-        The student's.
+        Student features.
     labels : Tensor of shape (n, n_classes)
-        One-hot.
+        One-hot labels.
     guesses : Tensor of shape (n, n_classes)
-        The teacher's probabilities.
+        Teacher probabilities.
 
     Returns
     -------
     float
-        From 0 to 1; 1 where both fits are the same.
+        Share of the labels in [0, 1]; it is 1 if both models are equal.
 
     References
     ----------
@@ -184,7 +199,7 @@ def best_label_share(features: Tensor, labels: Tensor, guesses: Tensor) -> float
 
 
 class MixingDistillation(Distillation):
-    """See :class:`GroundTruthMixing`."""
+    """Distillation of :class:`GroundTruthMixing`."""
 
     seen: Tensor
     share: Tensor
@@ -202,33 +217,33 @@ class MixingDistillation(Distillation):
     def label_weight(self, step: Step) -> float:
         return 0.0
 
-    def start_epoch(self, student: StudentNet, rows: Rows, step: Step) -> None:
-        if not self.adapts or step.epoch == 0:
+    def start_epoch(self, student: SeriesNet, rows: Rows, step: Step) -> None:
+        if not self.adapts or not self.calibrating or step.epoch == 0:
             return
         known = rows.tensors["y"] >= 0
         guesses = torch.softmax(rows.tensors["teacher_logits"][known], -1)
         labels = torch.nn.functional.one_hot(rows.tensors["y"][known], guesses.shape[1])
         self.share.fill_(best_label_share(self.seen[known], labels, guesses))
 
-    def terms(self, student: StudentNet, output: StudentOutput, batch: Batch, step: Step) -> Terms:
-        if self.adapts:
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
+        if self.adapts and self.calibrating:
             self.seen.index_copy_(0, batch["index"], output.features.detach())
         guesses = torch.softmax(batch["teacher_logits"].detach(), -1)
-        # An unlabelled row's known target is the teacher's guess, which mixing leaves as it is.
+        # The known target of an unlabelled row is the teacher's, so the mixture equals it.
         mixture = self.share * known_targets(batch) + (1 - self.share) * guesses
         losses = kl_divergence(mixture.log(), torch.log_softmax(output.logits, -1))
         return {"groundtruthmixing": mean_over_rows(losses, batch.get("target_weight"))}
 
 
 class GroundTruthMixing(Distiller):
-    """One target a series: a mixture of its label and the teacher's probabilities.
+    """Distillation with mixtures of label and teacher probabilities as targets.
 
     Parameters
     ----------
     share : {"optimal"} or float, default="optimal"
-        Weight of the label in the mixture, from 0 to 1. ``"optimal"`` is computed from the
-        student's features before each epoch but the first, which has 0.5: the share whose ridge
-        fit predicts left-out labels best, in closed form.
+        Weight of the label in the mixture, in [0, 1]. ``"optimal"`` is 0.5 in the first epoch.
+        Before each later epoch it is set, in closed form, to the share with which a ridge
+        regression on the student's features predicts left-out labels best.
 
     References
     ----------
@@ -243,8 +258,8 @@ class GroundTruthMixing(Distiller):
     def __init__(self, share: float | Literal["optimal"] = "optimal") -> None:
         self.share = share
 
-    def prepare(self, lesson: Lesson) -> MixingDistillation:
+    def prepare(self, context: DistillationContext) -> MixingDistillation:
         share = None if isinstance(self.share, str) else self.share
-        return MixingDistillation(share, len(lesson.rows), lesson.n_student_features).to(
-            lesson.rows.device
+        return MixingDistillation(share, len(context.rows), context.n_student_features).to(
+            context.rows.device
         )

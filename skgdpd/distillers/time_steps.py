@@ -1,4 +1,4 @@
-"""Activations over time of teachers and students, and which of their steps belong together."""
+"""Maps of teachers and students (activations over time), and the alignment of their steps."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..training import Batch
 
 @dataclass(frozen=True)
 class MapShapes:
-    """Activations over time of the longest series.
+    """Shapes of the maps of the longest series.
 
     Attributes
     ----------
     n_student_maps : int
-        Channels of the student's.
+        Number of channels of the student's maps.
     n_student_steps : int
-        Steps of the student's, over what it sees.
+        Number of steps of the student's maps, over the prefix.
     n_teacher_steps : int
-        Steps of the teacher's, over whole series.
+        Number of steps of the teacher's maps, over the whole series.
     share : float
-        Of a whole series' time, what the student sees.
+        Length of the prefix as a fraction of the whole series.
     """
 
     n_student_maps: int
@@ -35,19 +35,19 @@ class MapShapes:
 
 @dataclass(frozen=True)
 class TeacherMaps:
-    """A teacher's activations over time of some whole series of one length.
+    """Maps of a teacher for whole series of equal length.
 
     Attributes
     ----------
     values : Tensor of shape (n, n_maps, n_steps)
-        Activations.
+        Activations over time.
     reach : Tensor of shape (n,)
-        Where the last time point is that the student sees; the first of the series is at 0 and
-        its last at 1.
+        Position of the prefix's last time point, where the first time point of the series is at 0
+        and its last at 1.
     n_student_steps : Tensor of shape (n,)
-        Steps of the student's activations over what it sees of each.
+        Number of steps of the student's maps for each series' prefix.
     shapes : MapShapes
-        Of the longest series.
+        Shapes of the maps of the longest series.
     """
 
     values: Tensor
@@ -57,7 +57,7 @@ class TeacherMaps:
 
 
 def own_steps(batch: Batch, n_steps: int) -> Tensor | None:
-    """How many of a student's steps each series of a batch has; None if all have all."""
+    """Return the number of valid student steps of each series ``(n,)``, or None if all are."""
     lengths = batch.get("lengths")
     if lengths is None:
         return None
@@ -66,28 +66,30 @@ def own_steps(batch: Batch, n_steps: int) -> Tensor | None:
 
 
 def step_mask(n_own: Tensor, n_steps: int) -> Tensor:
-    """Which of ``n_steps`` steps series of ``n_own (n,)`` steps have, ``(n, n_steps)``."""
+    """Return a mask ``(n, n_steps)`` of the first ``n_own (n,)`` steps of each series."""
     return torch.arange(n_steps, device=n_own.device) < n_own[:, None]
 
 
 def resampled_beginning(values: Tensor, reach: Tensor, n_own: Tensor, n_steps: int) -> Tensor:
-    """The first part of series, linearly interpolated to other steps; first and last aligned.
+    """Resample the beginnings of series by linear interpolation.
+
+    The first and the last step of a beginning are the first and the last step of the result.
 
     Parameters
     ----------
     values : Tensor of shape (n, t)
         Series.
     reach : Tensor of shape (n,)
-        Where each part ends, from 0, its first step, to 1, its last.
+        End of each beginning, from 0, the first step of the series, to 1, its last.
     n_own : Tensor of shape (n,)
-        Steps of each part, from 1 to ``n_steps``.
+        Number of steps of each result, from 1 to ``n_steps``.
     n_steps : int
-        Width of the result.
+        Width of the returned tensor.
 
     Returns
     -------
     Tensor of shape (n, n_steps)
-        Zero beyond ``n_own``.
+        Resampled beginnings, zero beyond ``n_own``.
     """
     last = values.shape[1] - 1
     steps = torch.arange(n_steps, device=values.device, dtype=torch.float64)
@@ -100,21 +102,21 @@ def resampled_beginning(values: Tensor, reach: Tensor, n_own: Tensor, n_steps: i
 
 
 def window_means(maps: Tensor, width: int, n_own: Tensor | None = None) -> Tensor:
-    """Means of ``width`` neighbouring steps, or at the end of those that are left.
+    """Return means over windows of ``width`` steps; the last window may be shorter.
 
     Parameters
     ----------
     maps : Tensor of shape (n, n_maps, n_steps)
         Activations over time.
     width : int
-        Steps in a window.
+        Number of steps in a window.
     n_own : Tensor of shape (n,), optional
-        Steps of each series; others are left out. All by default.
+        Number of valid steps of each series; later steps are left out. By default all are valid.
 
     Returns
     -------
     Tensor of shape (n, n_windows, n_maps)
-        Zero in windows of which nothing is left.
+        Means, zero in windows without valid steps.
     """
     if n_own is None:
         return F.avg_pool1d(maps, width, ceil_mode=True).transpose(1, 2)

@@ -1,25 +1,36 @@
 """Backbones: networks that turn ``(n, c, t)`` series into ``(n, n_features)`` features."""
 
-from .convolution import convolution_method
-from .layers import Backbone
-from .registry import (
-    available_backbones,
+from .layers import ConvolutionalBackbone
+from .protocols import (
+    Backbone,
+    ClosedFormStart,
+    FixedFeatures,
+    OneProjection,
+    PointState,
+    TakesLengths,
+    TimeMaps,
+    has_fixed_features,
     has_maps,
-    make_backbone,
-    register_backbone,
-    starts_fitted,
     takes_lengths,
 )
+from .registry import available_backbones, make_backbone, register_backbone, starts_fitted
 from .rocket import Hybrid, Rocket
 from .rocket_quant import RocketQuant
 
 __all__ = [
     "Backbone",
+    "ClosedFormStart",
+    "ConvolutionalBackbone",
+    "FixedFeatures",
     "Hybrid",
+    "OneProjection",
+    "PointState",
     "Rocket",
     "RocketQuant",
+    "TakesLengths",
+    "TimeMaps",
     "available_backbones",
-    "convolution_method",
+    "has_fixed_features",
     "has_maps",
     "make_backbone",
     "register_backbone",

@@ -1,9 +1,9 @@
-"""A linear classifier in closed form, from which a training may start.
+"""Linear classifiers in closed form, from which a training may start.
 
-Ridge regression of class targets, in the space that the training rows span: with fewer series than
-features nothing outside of it can be learned from them, and a network in these coordinates has a
-hundredth of the weights. Leave-one-out errors, which cost no further fit, choose the penalty, and
-leave-one-out predictions the scale that makes logits of scores.
+They are ridge regressions of class targets, in the space that the training rows span. With fewer
+series than features, nothing outside of that space can be learned, and a network in its
+coordinates has a hundredth of the weights. The penalty is chosen by leave-one-out errors, which
+cost no further fit. Leave-one-out predictions also give the scale that turns scores into logits.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 MAX_RANK = 1024
-"""Directions kept; those of the largest variance."""
+"""Number of directions that are kept at most, those of the largest variance."""
 PENALTIES = torch.logspace(-7, -0.5, 14, dtype=torch.float64)
-"""Relative to the mean squared length of rows of standardised features: scikit-learn's usual 1e-3
-to 1e3 for ten thousand features, and somewhat more."""
+"""Ridge penalties, relative to the mean squared length of rows of standardised features: for ten
+thousand features scikit-learn's usual 1e-3 to 1e3, and somewhat more."""
 SCALES = torch.logspace(-1, 1.5, 26, dtype=torch.float64)
+"""Factors that may turn scores into logits."""
 
 
 class Span(NamedTuple):
@@ -27,11 +28,11 @@ class Span(NamedTuple):
     Attributes
     ----------
     mean : Tensor of shape (n_features,)
-        Of each feature.
+        Mean of each feature.
     basis : Tensor of shape (n_features, r)
-        Maps centred features to coordinates; each feature's own scale is in it.
+        Matrix from centred features to coordinates; it includes each feature's own scale.
     coordinates : Tensor of shape (n, r)
-        Of the training rows, by falling variance.
+        Coordinates of the training rows, by falling variance.
     """
 
     mean: Tensor
@@ -40,16 +41,26 @@ class Span(NamedTuple):
 
 
 def drawn_rows(n: int, max_rank: int, seed: int) -> Tensor | None:
-    """Which of n rows decide on the directions: all (None), or twice ``max_rank`` at random."""
+    """Return the rows that decide on the directions: None for all, or twice ``max_rank`` drawn."""
     if n <= 2 * max_rank:
         return None
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: 2 * max_rank]
 
 
 def span(features: Tensor, max_rank: int = MAX_RANK) -> Span:
-    """Standardise features and find the directions in which rows ``(n, n_features)`` differ.
+    """Standardise features and find the directions in which their rows differ.
 
-    The coordinates are those of the rows given.
+    Parameters
+    ----------
+    features : Tensor of shape (n, n_features)
+        Features of the training rows.
+    max_rank : int
+        Number of directions to keep at most.
+
+    Returns
+    -------
+    Span
+        The directions, with the coordinates of these rows.
     """
     mean = features.double().mean(0)
     scale = features.double().std(0, correction=0)
@@ -57,7 +68,7 @@ def span(features: Tensor, max_rank: int = MAX_RANK) -> Span:
     standard = (features.double() - mean) / scale
     variance, directions = torch.linalg.eigh(standard @ standard.T)
     kept = (variance > variance[-1].clamp(min=1e-12) * 1e-9).nonzero()[:, 0].flip(0)[:max_rank]
-    if not len(kept):  # equal rows, or one: a direction in which nothing differs
+    if not len(kept):  # The rows are equal, or one: any direction will do.
         kept = torch.zeros(1, dtype=torch.int64, device=features.device)
     lengths = variance[kept].clamp(min=1e-12).sqrt()
     basis = standard.T @ (directions[:, kept] / lengths) / scale[:, None]
@@ -65,20 +76,20 @@ def span(features: Tensor, max_rank: int = MAX_RANK) -> Span:
 
 
 class LinearStart(NamedTuple):
-    """A linear classifier of coordinates.
+    """Linear classifier of coordinates.
 
     Attributes
     ----------
     weight : Tensor of shape (r, n_classes)
-        Of the scores.
+        Weights of the scores.
     bias : Tensor of shape (n_classes,)
-        Of the scores.
+        Biases of the scores.
     scale : float
-        Turns scores into logits.
+        Factor that turns scores into logits.
     penalty : float
-        That was chosen.
+        The chosen penalty.
     left_out : Tensor of shape (n, n_classes)
-        What the scores of each row would be had it been left out.
+        Scores of each row by the classifier that is fitted without it.
     """
 
     weight: Tensor
@@ -89,20 +100,22 @@ class LinearStart(NamedTuple):
 
 
 def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> LinearStart:
-    """Ridge regression of ±1 targets.
+    """Fit ridge regressions of class targets, 1 for the class and -1 for the others.
 
     Parameters
     ----------
     coordinates : Tensor of shape (n, r)
-        Double precision.
+        Coordinates of the training rows, in double precision.
     target : Tensor of shape (n, n_classes)
-        Probabilities; one-hot where the label is known.
+        Class probabilities; one-hot where the label is known.
     weight : Tensor of shape (n,), optional
-        Weight of each row.
+        Weight of each row; None where all are equal.
 
-    Notes
-    -----
-    Scores become logits by the scale that makes the leave-one-out predictions likeliest.
+    Returns
+    -------
+    LinearStart
+        The classifier, with the penalty of the smallest leave-one-out error, and the scale that
+        makes the leave-one-out predictions likeliest.
     """
     target = target.to(coordinates)
     w = torch.ones_like(target[:, 0]) if weight is None else weight.to(coordinates)
@@ -134,10 +147,26 @@ def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> 
 def likeliest_scale(
     scores: Tensor, target: Tensor, weight: Tensor | None = None
 ) -> tuple[float, float]:
-    """By which scores ``(n, n_classes)`` of rows they were not fitted on make the best logits.
+    """Find the scale at which scores are the best logits.
 
-    Returns it with the log loss that remains. Targets are drawn in by what one more row of each
-    class would do: with 20 series that are all right, no scale would otherwise be large enough.
+    Targets are smoothed as one more row of each class would do it. Otherwise, with 20 series that
+    are all classified rightly, no scale would be large enough.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n, n_classes)
+        Scores of rows on which they were not fitted.
+    target : Tensor of shape (n, n_classes)
+        Class probabilities of these rows.
+    weight : Tensor of shape (n,), optional
+        Weight of each row; None where all are equal.
+
+    Returns
+    -------
+    scale : float
+        The best of :data:`SCALES`.
+    loss : float
+        Log loss at that scale.
     """
     target = target.to(scores)
     w = torch.ones_like(target[:, 0]) if weight is None else weight.to(scores)

@@ -1,76 +1,28 @@
-"""Convolutions over time that choose how they are computed.
+"""Convolutions over time, each computed in the way that is fastest for its shape.
 
-Three ways give the same numbers, up to rounding: torch's convolution; one matrix product, where
-only one tap counts; and a product of spectra (:mod:`~skgdpd.nets.frequency`). Which is fastest
-depends on the shape. ``python -m skgdpd.benchmarking convolutions`` measures them.
+Three ways give the same numbers, up to rounding: torch's convolution; one matrix product, for
+kernels of one tap; and a product of spectra (:mod:`~skgdpd.nets.frequency`). Which of them is
+fastest depends on the shape; see docs/convolutions.md for measurements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import lru_cache
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .._runtime.config import ConvolutionMethod, setting
 from .frequency import cheapest_plan, convolve_spectra
 
-ConvolutionMethod = Literal["auto", "direct", "frequency"]
-
 FEWER_MULTIPLICATIONS = 0.6
-"""Spectra are worth it below this share of the direct way's multiplications.
+"""Share of the direct way's multiplications below which spectra are faster.
 
-At equal counts they are slower: their matrices are small. Over 281 shapes (4 to 64 series of 12
-to 400 points, 1 to 256 channels, 3 to 39 taps) each choice by this rule was 1.17 times faster
-than torch's convolution at least."""
+At equal counts they are slower, because their matrices are small; see docs/convolutions.md."""
 
 MIN_POINTS = 512
-"""From so many points in a batch on, one tap is a matrix product; below, the call costs more."""
-
-_method: ContextVar[ConvolutionMethod] = ContextVar("convolution_method", default="auto")
-
-
-@contextmanager
-def convolution_method(method: ConvolutionMethod) -> Iterator[None]:
-    """Choose how convolutions are computed within a ``with`` block.
-
-    Parameters
-    ----------
-    method : {"auto", "direct", "frequency"}
-        ``"auto"``, what happens outside of any block, takes on the CPU what should be fastest
-        for the shape, and torch's convolution on other devices and in half precision.
-        ``"direct"`` always takes torch's. ``"frequency"`` always multiplies spectra. While a
-        network is compiled or exported, torch's is taken.
-
-    Raises
-    ------
-    ValueError
-        If ``method`` is none of these.
-
-    Notes
-    -----
-    The choice holds for the thread that makes it, not for workers that it starts.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgdpd.nets import convolution_method, make_backbone
-    >>> backbone = make_backbone("inception", 1, 100).eval()
-    >>> x = torch.zeros(2, 1, 100)
-    >>> with convolution_method("direct"):
-    ...     features = backbone(x)
-    """
-    if method not in ("auto", "direct", "frequency"):
-        raise ValueError(f"method must be 'auto', 'direct' or 'frequency', got {method!r}")
-    token = _method.set(method)
-    try:
-        yield
-    finally:
-        _method.reset(token)
+"""Number of points in a batch from which a matrix product is the faster way for one tap."""
 
 
 def same_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -81,9 +33,9 @@ def same_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     x : Tensor of shape (n, n_in, 1, t)
         Series in channels-last memory.
     weight : Tensor of shape (n_out, n_in, n_taps)
-        Kernels. There are ``(n_taps - 1) // 2`` zeros before a series and ``n_taps // 2`` behind.
+        Kernels. Series are padded by ``(n_taps - 1) // 2`` zeros before and ``n_taps // 2`` after.
     bias : Tensor of shape (n_out,) or None
-        Added to each point.
+        Bias that is added to each point; None for no bias.
 
     Returns
     -------
@@ -91,13 +43,14 @@ def same_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """
     n_taps = weight.shape[-1]
     before, after = (n_taps - 1) // 2, n_taps // 2
-    # Taps that could only ever meet padding.
+    # Taps that only ever meet padding change nothing.
     reach = x.shape[-1] - 1
     first, last = max(before - reach, 0), max(after - reach, 0)
     weight = weight[..., first : n_taps - last]
     before, after = before - first, after - last
     # Compilers can't look into context variables.
-    method = "direct" if torch.compiler.is_compiling() else _method.get()
+    compiled = torch.compiler.is_compiling()
+    method = "direct" if compiled else setting("convolution_method")
     if method == "auto":
         method = "direct" if _left_to_torch(x) else fastest_method(*_sizes(x, weight), before)
     if method == "direct":
@@ -116,25 +69,25 @@ def same_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def fastest_method(
     n: int, n_in: int, n_out: int, n_timepoints: int, n_taps: int, before: int
 ) -> ConvolutionMethod:
-    """Which way should be the fastest on a CPU, of ``"direct"`` and ``"frequency"``.
+    """Return the way that should be the fastest on a CPU.
 
     Parameters
     ----------
     n : int
-        Series in a batch.
+        Number of series in a batch.
     n_in, n_out : int
-        Channels.
+        Numbers of channels before and after.
     n_timepoints : int
         Length of the series.
     n_taps : int
         Length of the kernels.
     before : int
-        How many of the taps look back.
+        Number of taps that lie before a point.
 
     Returns
     -------
     {"direct", "frequency"}
-        Of kernels with one tap, which have no spectrum, ``"frequency"`` is the matrix product.
+        For kernels of one tap, ``"frequency"`` stands for the matrix product.
     """
     if n_taps == 1:
         return "frequency" if n * n_timepoints >= MIN_POINTS else "direct"

@@ -1,6 +1,6 @@
 """A forest of extremely randomised trees as tensors: fitted by scikit-learn, evaluated by torch.
 
-So it predicts on any device, is exported, and is saved as numbers.
+As tensors, it can predict on any device, be exported, and be saved as numbers.
 
 Source: P. Geurts, D. Ernst, L. Wehenkel, "Extremely randomized trees", Machine Learning 63, 2006.
 """
@@ -17,34 +17,35 @@ from sklearn.ensemble import ExtraTreesRegressor
 from torch import Tensor, nn
 
 LEAVES_AT_ONCE = 1 << 22
-"""Numbers of leaves' values held at once."""
+"""Number of leaves' values that are held in memory at once."""
 LOWEST = float(np.finfo(np.float32).min)
-"""A leaf's threshold. Not infinity: numbers in a state are finite."""
+"""Threshold of a leaf: not infinity, because numbers in a state must be finite."""
 
 
 class Forest(nn.Module):
-    """Trees on bootstrap samples, so that what they say of training rows can be honest.
+    """Extremely randomised trees on bootstrap samples.
 
-    Trees are regressions on class probabilities, so that soft targets and weights are possible;
-    of one-hot targets their criterion is Gini's.
+    Each row is missing from the samples of some trees, whose predictions for it are out of sample.
+    The trees are regressions of class probabilities, which allows soft targets and weights; for
+    one-hot targets their criterion is Gini's.
 
     Parameters
     ----------
     n_trees : int, default=200
-        Trees.
+        Number of trees.
     max_features : float, default=0.1
-        Share of the features that a split chooses from.
+        Share of the features from which a split is chosen.
 
     Attributes
     ----------
     feature, threshold, right, leaf : Tensor of shape (n_nodes,)
-        Of each node: the feature that is compared, the largest value that goes to the next node,
-        the node that others go to, and, for leaves, the row in ``value``. Leaves lead to
-        themselves.
+        One entry for each node: the feature that is compared; the largest value that leads to
+        the next node; the node to which larger values lead; and, for leaves, the row in
+        ``value``. Leaves lead to themselves.
     root : Tensor of shape (n_trees,)
-        Where each tree begins.
+        First node of each tree.
     value : Tensor of shape (n_leaves, n_classes)
-        Class probabilities.
+        Class probabilities of each leaf.
     """
 
     feature: Tensor
@@ -68,7 +69,7 @@ class Forest(nn.Module):
 
     @property
     def n_classes(self) -> int:
-        """Width of the output."""
+        """Number of classes, the width of the output."""
         return self.value.shape[1]
 
     def fit(self, x: Tensor, target: Tensor, weight: Tensor | None, seed: int) -> Tensor:
@@ -77,18 +78,19 @@ class Forest(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n, n_features)
-            Single precision.
+            Training rows, in single precision.
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
-            What each row counts.
+            Weight of each row; None where all are equal.
         seed : int
-            Of the draws.
+            Seed of all random draws.
 
         Returns
         -------
         Tensor of shape (n, n_classes)
-            What the trees that have not seen a row make of it, in the mean.
+            Out-of-sample probabilities of each row: the mean over the trees whose sample does not
+            have it.
         """
         grown = ExtraTreesRegressor(
             self.n_trees, max_features=self.max_features, bootstrap=True, random_state=seed
@@ -101,12 +103,12 @@ class Forest(nn.Module):
         unseen = torch.ones(len(x), self.n_trees, dtype=torch.bool, device=x.device)
         for number, rows in enumerate(grown.estimators_samples_):
             unseen[torch.from_numpy(np.unique(rows)).to(x.device), number] = False
-        # A row that is in every sample, if there is one, is given what all trees say.
+        # A row that is in every sample, if there is one, gets the mean of all trees.
         unseen |= ~unseen.any(1, keepdim=True)
         return self._means(x, unseen)
 
     def _take(self, trees: list[Any], n_classes: int) -> None:
-        """Nodes of all trees in a row; scikit-learn puts a node's left child right behind it."""
+        """Lay the nodes of all trees end to end; a left child directly follows its node."""
         sizes = np.array([tree.node_count for tree in trees])
         root = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         is_leaf = np.concatenate([tree.children_left for tree in trees]) < 0
@@ -128,7 +130,7 @@ class Forest(nn.Module):
         self.n_levels = self._count_levels()
 
     def _count_levels(self) -> int:
-        """Comparisons from a root to the leaf that is farthest from it."""
+        """Count the comparisons from a root to the leaf that is farthest from it."""
         right = self.right.cpu().long()
         nodes, levels = self.root.cpu().long(), 0
         while True:
@@ -140,11 +142,11 @@ class Forest(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
-        """Class probabilities ``(n, n_classes)`` of rows ``(n, n_features)``."""
+        """Map rows ``(n, n_features)`` to class probabilities ``(n, n_classes)``."""
         return self.value[self._leaves(x)].mean(1)
 
     def _leaves(self, x: Tensor) -> Tensor:
-        """Rows of ``value``, ``(n, n_trees)``."""
+        """Return the rows of ``value`` that apply, ``(n, n_trees)``."""
         nodes = self.root.long().expand(x.shape[0], -1)
         for _ in range(self.n_levels):
             seen = x.gather(1, _at(self.feature, nodes).long())
@@ -153,7 +155,7 @@ class Forest(nn.Module):
         return _at(self.leaf, nodes).long()
 
     def _means(self, x: Tensor, counted: Tensor) -> Tensor:
-        """Of the trees that count, ``(n, n_trees)``, for each row."""
+        """Average, for each row, the trees that are ``counted``, ``(n, n_trees)``."""
         size = max(LEAVES_AT_ONCE // (self.n_trees * self.n_classes), 1)
         found = []
         for part, own in zip(x.split(size), counted.split(size), strict=True):
@@ -162,7 +164,7 @@ class Forest(nn.Module):
         return torch.cat(found)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # How large trees are is known from the data alone.
+        # The sizes of the trees depend on the data they were grown on.
         for name, own in self.named_buffers():
             if (given := state_dict.get(prefix + name)) is not None:
                 setattr(self, name, own.new_empty(given.shape))
@@ -171,12 +173,12 @@ class Forest(nn.Module):
 
 
 def _at(table: Tensor, nodes: Tensor) -> Tensor:
-    """``table[nodes]``, as an operation that graphs of other runtimes have too."""
+    """Return ``table[nodes]``, by an operation that graphs of other runtimes have too."""
     return F.embedding(nodes, table[:, None])[:, :, 0]
 
 
 def _rounded_down(numbers: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The largest single precision numbers that are no larger: as many of these lie below."""
+    """Round down to single precision; comparisons with such numbers come out the same."""
     nearest = numbers.astype(np.float32)
     lower = np.nextafter(nearest, np.float32(-np.inf))
     return np.where(nearest > numbers, lower, nearest)

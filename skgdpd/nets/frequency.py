@@ -1,9 +1,9 @@
 """Convolution as a product of spectra, with the Fourier transforms written as matrix products.
 
-By the convolution theorem a convolution over time is a product at each frequency. Networks here
-have few channels and long kernels, where that takes several times fewer multiplications; and
-transforms of a few hundred points are faster as products with a table of cosines and sines than
-as fast Fourier transforms, because nothing has to be rearranged for them.
+By the convolution theorem, a convolution over time is a product at each frequency. The networks
+of this package have few channels and long kernels, for which that takes several times fewer
+multiplications. Transforms of a few hundred points are faster as products with a table of cosines
+and sines than as fast Fourier transforms, because no numbers have to be rearranged for them.
 
 All of it is plain differentiable torch, so gradients of any order and ``torch.func`` work.
 """
@@ -19,12 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TILES = (64, 96, 128, 192, 256)
-"""Output lengths of the pieces that long series may be cut into.
+"""Output lengths of the pieces into which long series may be cut.
 
-Shorter ones multiply less, but moving the pieces then costs more than that saves."""
+Shorter pieces need fewer multiplications, but moving them costs more than that saves."""
 
 WRITING = 8
-"""What it costs to write and read a number of the kernels' spectra, in multiplications."""
+"""Cost of writing and reading one number of the kernels' spectra, in multiplications."""
 
 
 class Shape(NamedTuple):
@@ -33,13 +33,13 @@ class Shape(NamedTuple):
     Attributes
     ----------
     n_in : int
-        Points that go in.
+        Number of input points.
     n_out : int
-        Points that come out.
+        Number of output points.
     n_taps : int
         Length of the kernel.
     before : int
-        Taps that look back from a point.
+        Number of taps that lie before a point.
     """
 
     n_in: int
@@ -49,18 +49,18 @@ class Shape(NamedTuple):
 
     @property
     def period(self) -> int:
-        """Shortest even period at which nothing that comes out has wrapped around."""
+        """Shortest even period at which no output point has wrapped around."""
         after = self.n_taps - 1 - self.before
         unwrapped = self.n_in + max(self.before, after + self.n_out - self.n_in)
         return unwrapped + unwrapped % 2
 
     @property
     def n_frequencies(self) -> int:
-        """Frequencies of a real signal of that period."""
+        """Number of frequencies of a real signal of that period."""
         return self.period // 2 + 1
 
     def multiplications(self, n_rows: int, n_in_channels: int, n_out_channels: int) -> int:
-        """What convolving ``n_rows`` rows costs, in real multiplications."""
+        """Count the real multiplications that convolving ``n_rows`` rows takes."""
         transforms = 2 * (self.n_in * n_in_channels + self.n_out * n_out_channels)
         a_row = self.n_frequencies * (transforms + 4 * n_in_channels * n_out_channels)
         kernels = 4 * self.n_frequencies * n_in_channels * n_out_channels
@@ -68,16 +68,16 @@ class Shape(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How series are cut for :func:`convolve_spectra`.
+    """Plan of how series are cut for :func:`convolve_spectra`.
 
     Attributes
     ----------
     n_tiles : int
-        Pieces of a series; 1 is the whole series.
+        Number of pieces of a series; 1 is the whole series.
     shape : Shape
-        The convolution of each piece.
+        Lengths of the convolution of each piece.
     multiplications : int
-        In all.
+        Number of multiplications for all series.
     """
 
     n_tiles: int
@@ -89,7 +89,7 @@ class Plan(NamedTuple):
 def cheapest_plan(
     n_series: int, n_in: int, n_out: int, n_timepoints: int, n_taps: int, before: int
 ) -> Plan:
-    """Whole series, or pieces of one of the lengths in ``TILES``: what multiplies least."""
+    """Return the plan with the fewest multiplications: whole series, or pieces in ``TILES``."""
     shapes = [(1, Shape(n_timepoints, n_timepoints, n_taps, before))]
     for tile in TILES:
         if n_taps - 1 <= tile < n_timepoints:
@@ -105,33 +105,33 @@ def cheapest_plan(
 def transforms(
     shape: Shape, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Tables of cosines and sines.
+    """Return the tables of cosines and sines that transform signals, kernels and spectra.
 
     Parameters
     ----------
     shape : Shape
-        Of the convolution, with ``f`` frequencies.
+        Lengths of the convolution, with ``f`` frequencies.
     dtype : torch.dtype
-        Of the tables; the angles are computed in double precision.
+        Precision of the tables; the angles are computed in double precision.
     device : torch.device
-        Where they are.
+        Device of the tables.
 
     Returns
     -------
     forward : Tensor of shape (2 * f, n_in)
-        Makes a spectrum, ``(f, 2)`` flattened: real part, imaginary part.
+        Matrix from a signal to its spectrum, ``(f, 2)`` flattened: real part, imaginary part.
     kernel : Tensor of shape (4 * f, n_taps)
-        Makes of a kernel the matrices that multiply spectra, ``(2, f, 2)`` flattened: for the
-        real and the imaginary part of the product, what the parts of the spectrum count.
+        Matrix from a kernel to the factors of spectra, ``(2, f, 2)`` flattened: for the real and
+        the imaginary part of the product, the factors of both parts of the spectrum.
     inverse : Tensor of shape (n_out, 2 * f)
-        Makes a signal of a spectrum ``(2, f)`` flattened.
+        Matrix from a spectrum, ``(2, f)`` flattened, to its signal.
     """
-    # What is made within inference mode could never be used in training again.
+    # Tensors made within inference mode could never be used in training.
     with torch.inference_mode(False), torch.no_grad():
         period, n_frequencies = shape.period, shape.n_frequencies
 
         def waves(points: Tensor) -> tuple[Tensor, Tensor]:
-            # Whole periods are dropped while numbers are integers, and so nothing is lost.
+            # Whole periods are dropped while numbers are integers, so that no digit is lost.
             phase = torch.outer(torch.arange(n_frequencies), points) % period
             angle = phase.double() * (2 * math.pi / period)
             return torch.cos(angle), torch.sin(angle)
@@ -141,7 +141,7 @@ def transforms(
         cos, sin = waves(shape.before - torch.arange(shape.n_taps))
         kernel = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)])
         cos, sin = waves(torch.arange(shape.n_out))
-        # All but the first and the last frequency stand for a pair.
+        # All frequencies but the first and the last stand for a pair.
         share = torch.full((n_frequencies, 1), 2.0 / period, dtype=torch.float64)
         share[[0, -1]] = 1.0 / period
         inverse = torch.stack([cos * share, -sin * share])
@@ -158,13 +158,13 @@ def convolve_spectra(x: Tensor, weight: Tensor, before: int, plan: Plan) -> Tens
     Parameters
     ----------
     x : Tensor of shape (n_series, n_timepoints, n_in)
-        Series, in this memory order.
+        Series, contiguous in this order.
     weight : Tensor of shape (n_out, n_in, n_taps)
         Kernels, as in :func:`torch.nn.functional.conv1d`.
     before : int
-        Zeros to imagine before the series; behind it there are as many as the length needs.
+        Number of zeros before the series; behind it are as many as keep the length.
     plan : Plan
-        From :func:`cheapest_plan`.
+        Plan by :func:`cheapest_plan`.
 
     Returns
     -------
@@ -194,7 +194,7 @@ def convolve_spectra(x: Tensor, weight: Tensor, before: int, plan: Plan) -> Tens
 
 
 def _tiles(x: Tensor, plan: Plan, before: int) -> Tensor:
-    """Overlapping pieces ``(n_series * n_tiles, n_in, channels)`` of padded series."""
+    """Cut padded series into overlapping pieces ``(n_series * n_tiles, n_in, channels)``."""
     n, n_timepoints, n_channels = x.shape
     tile, overlap = plan.shape.n_out, plan.shape.n_taps - 1
     behind = (plan.n_tiles + 1) * tile - n_timepoints - before

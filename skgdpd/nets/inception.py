@@ -1,4 +1,4 @@
-"""Inception backbones: InceptionTime, and the variant that the GDPD paper used."""
+"""Inception backbones: InceptionTime, and the variant of the GDPD paper."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import Backbone, SameConv1d, TimeBatchNorm, as_image, keep
+from .layers import ConvolutionalBackbone, SameConv1d, TimeBatchNorm, as_image, keep
 
 
 class InceptionModule(nn.Module):
-    """One module of InceptionTime: three kernel widths and a max-pool, side by side."""
+    """Module of InceptionTime: three kernel widths and a max-pool, side by side."""
 
     def __init__(
         self, in_channels: int, n_filters: int, kernel_sizes: tuple[int, ...], bottleneck: int
     ) -> None:
         super().__init__()
-        # As in the authors' program, a single channel needs no bottleneck.
+        # A single channel needs no bottleneck; the authors' program has none there either.
         narrow = bottleneck if in_channels > 1 else in_channels
         self.bottleneck = SameConv1d(in_channels, narrow, 1) if in_channels > 1 else nn.Identity()
         self.branches = nn.ModuleList(SameConv1d(narrow, n_filters, k) for k in kernel_sizes)
@@ -26,7 +26,7 @@ class InceptionModule(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         narrow = self.bottleneck(x)
         outputs = [branch(narrow) for branch in self.branches]
-        # Padding is zero, which would be the maximum of negative values.
+        # Padding is zero, and would be the maximum of negative values.
         seen = x if mask is None else x.masked_fill(mask == 0, -torch.inf)
         pooled = F.max_pool2d(seen, (1, 3), 1, (0, 1))
         if mask is not None:
@@ -36,22 +36,22 @@ class InceptionModule(nn.Module):
         return keep(torch.relu(self.norm(joined, mask)), mask)
 
 
-class InceptionTime(Backbone):
-    """InceptionTime's network (one member of its ensemble), without the classifier.
+class InceptionTime(ConvolutionalBackbone):
+    """Network of InceptionTime, one member of its ensemble, without the classifier.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the series.
+        Number of channels of the series.
     n_filters : int, default=32
-        Filters of each branch; the feature width is four times that.
+        Number of filters of each branch; the feature width is four times that.
     depth : int, default=6
         Number of modules; every third ends with a residual connection.
     kernel_sizes : tuple of int, default=(39, 19, 9)
-        Widths of the three branches. The authors' 40, 20 and 10 minus one: an odd kernel is
-        centred, and needs no padded copy.
+        Kernel widths of the three branches. They are the authors' 40, 20 and 10 minus one,
+        because an odd kernel is centred and needs no padded copy.
     bottleneck : int, default=32
-        Channels left by the 1 x 1 convolution before the branches.
+        Number of channels after the 1 x 1 convolution before the branches.
 
     References
     ----------
@@ -90,7 +90,7 @@ class InceptionTime(Backbone):
 
 
 class SerialInceptionBlock(nn.Module):
-    """Bottleneck, three convolutions one after the other, and a normalised 1 x 1 shortcut."""
+    """Block of a bottleneck, three convolutions in series and a normalised 1 x 1 shortcut."""
 
     def __init__(self, in_channels: int, n_filters: int, kernel_size: int) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class SerialInceptionBlock(nn.Module):
         self.convolutions = nn.ModuleList(
             SameConv1d(n_filters, n_filters, kernel_size // 2**i) for i in range(3)
         )
-        # Never applied, in the reference neither; kept so that the parameter count is the paper's.
+        # Never applied, as in the reference; it makes the number of parameters the paper's.
         self.unused_norm = TimeBatchNorm(n_filters)
         self.shortcut = SameConv1d(in_channels, n_filters, 1)
         self.shortcut_norm = TimeBatchNorm(n_filters)
@@ -111,17 +111,17 @@ class SerialInceptionBlock(nn.Module):
         return keep(x + shortcut, mask)
 
 
-class SerialInception(Backbone):
-    """The paper's ``inception55-32``: six blocks whose convolutions stand in series.
+class SerialInception(ConvolutionalBackbone):
+    """Network ``inception55-32`` of the GDPD paper: six blocks of convolutions in series.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the series.
+        Number of channels of the series.
     n_filters : int, default=32
-        Filters of every convolution, and the feature width.
+        Number of filters of every convolution, and the feature width.
     kernel_sizes : tuple of int, default=(9, 19, 39, 9, 19, 39)
-        First kernel of each block; the next two are a half and a quarter of it.
+        Width of each block's first kernel; the next two are a half and a quarter of it.
 
     References
     ----------

@@ -1,15 +1,15 @@
 """Layers shared by the convolutional backbones.
 
-Inside a network a batch of series is an image of height one, ``(n_samples, n_channels, 1,
-n_timepoints)``, kept in ``channels_last`` memory: the same convolutions cost half the time on a
-CPU that way, and CUDA prefers it too. Backbones enter that layout with :func:`as_image` and leave
-it by pooling over time.
+Inside a network, a batch of series is an image of height one, ``(n_samples, n_channels, 1,
+n_timepoints)``, in ``channels_last`` memory, in which the same convolutions take less time (see
+docs/convolutions.md). Backbones enter that layout by :func:`as_image` and leave it by pooling over
+time.
 
 Ragged batches are padded with zeros at the end and come with a ``mask``, ``(n_samples, 1, 1,
-n_timepoints)``, one where a time point exists. Every layer that would let the padding be seen
-takes it: batch normalisation leaves padding out of its statistics, pooling out of its mean, and
-:func:`keep` sets it back to zero, so that a convolution sees at the end of a short series just
-what it would see without padding.
+n_timepoints)``, one where a time point exists. Every layer whose result would depend on the
+padding takes the mask: batch normalisation leaves padding out of its statistics, pooling leaves it
+out of its mean, and :func:`keep` sets it back to zero, so that a convolution computes at the end
+of a short series what it would compute without padding.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .._workers import is_shared, total
+from .._runtime.workers import is_shared, total
 from .convolution import same_convolution
 
 
@@ -28,7 +28,7 @@ def as_image(x: Tensor) -> Tensor:
 
 
 def time_mask(lengths: Tensor | None, n_timepoints: int) -> Tensor | None:
-    """Mask of existing time points, ``(n, 1, 1, n_timepoints)``; None where all exist."""
+    """Return the mask of existing time points, ``(n, 1, 1, t)``; None where all exist."""
     if lengths is None:
         return None
     steps = torch.arange(n_timepoints, device=lengths.device)
@@ -41,7 +41,7 @@ def keep(x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def average_over_time(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Global average pooling: ``(n, c, 1, t)`` to ``(n, c)``, over existing time points."""
+    """Average ``(n, c, 1, t)`` images over existing time points, to ``(n, c)``."""
     if mask is None:
         return x.mean((-2, -1))
     return (x * mask).sum((-2, -1)) / mask.sum((-2, -1))
@@ -50,22 +50,24 @@ def average_over_time(x: Tensor, mask: Tensor | None) -> Tensor:
 class SameConv1d(nn.Conv1d):
     """Convolution over time that keeps the length, on ``(n, c, 1, t)`` images.
 
-    Padding is ``(k - 1) // 2`` zeros before and ``k // 2`` after, as in TensorFlow's "same".
-    How it is computed is chosen by shape; see :func:`~skgdpd.nets.convolution_method`.
+    Series are padded by ``(k - 1) // 2`` zeros before and ``k // 2`` after, as in TensorFlow's
+    "same". The way of computing it is chosen by shape; see ``convolution_method`` in
+    :func:`skgdpd.set_config`.
 
     Parameters
     ----------
     in_channels, out_channels, kernel_size : int
-        As in :class:`torch.nn.Conv1d`; the weight has its shape ``(out, in, k)`` too.
+        As in :class:`torch.nn.Conv1d`; the weight has the same shape ``(out, in, k)``.
     bias : bool, default=False
-        Batch normalisation follows nearly everywhere and would cancel it.
+        Whether there is a bias. Batch normalisation, which follows nearly everywhere, would
+        cancel it.
     """
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, bias: bool = False
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, bias=bias)
-        # Stored so that the (out, in, 1, k) view is channels-last: no copy in each step.
+        # In this memory order the (out, in, 1, k) view is channels-last, and steps copy nothing.
         weight = self.weight.detach().transpose(1, 2).contiguous().transpose(1, 2)
         self.weight = nn.Parameter(weight)
 
@@ -75,14 +77,14 @@ class SameConv1d(nn.Conv1d):
 
 
 class TimeBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of ``(n, c, 1, t)`` images that leaves padding out of its statistics."""
+    """Batch normalisation of ``(n, c, 1, t)`` images, without padding in its statistics."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() != 4:
             raise ValueError(f"expected an (n, c, 1, t) image, got {input.dim()} dimensions")
 
     def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Normalise; with a mask, over existing time points only."""
+        """Normalise images; with a mask, by the statistics of existing time points only."""
         if not self.training or (mask is None and not is_shared()):
             return super().forward(input)
         if mask is None:
@@ -102,8 +104,8 @@ class TimeBatchNorm(nn.BatchNorm1d):
         return scaled * self.weight[:, None, None] + self.bias[:, None, None]
 
 
-class Backbone(nn.Module):
-    """Base of the convolutional backbones: feature maps, then their average over time.
+class ConvolutionalBackbone(nn.Module):
+    """Base class of the convolutional backbones: feature maps, averaged over time.
 
     Attributes
     ----------
@@ -126,6 +128,10 @@ class Backbone(nn.Module):
             Series, zero beyond their own length.
         lengths : Tensor of shape (n_samples,), optional
             Own length of each series; None where all are ``n_timepoints`` long.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_features)
         """
         return self.features_from_maps(self.maps(x, lengths), lengths)
 
@@ -134,8 +140,15 @@ class Backbone(nn.Module):
 
         Parameters
         ----------
-        x, lengths
-            As for :meth:`forward`.
+        x : Tensor of shape (n_samples, n_channels, n_timepoints)
+            Series, zero beyond their own length.
+        lengths : Tensor of shape (n_samples,), optional
+            Own length of each series; None where all are ``n_timepoints`` long.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_features, n_timepoints)
+            Activations over time.
         """
         return self.feature_maps(x, time_mask(lengths, x.shape[-1])).squeeze(2)
 
@@ -145,17 +158,22 @@ class Backbone(nn.Module):
         Parameters
         ----------
         maps : Tensor of shape (n_samples, n_features, n_timepoints)
-            What :meth:`maps` made.
+            Result of :meth:`maps`.
         lengths : Tensor of shape (n_samples,), optional
-            As for :meth:`forward`.
+            Own length of each series; None where all are ``n_timepoints`` long.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_features)
+            Features.
         """
         return average_over_time(maps.unsqueeze(2), time_mask(lengths, maps.shape[-1]))
 
 
 class FeatureBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of ``(n, d)`` features that makes do with a batch of one.
+    """Batch normalisation of ``(n, d)`` features that also works for a batch of one.
 
-    A single row has no variance: it is normalised by the running statistics, also in training.
+    A single row has no variance. It is normalised by the running statistics, in training too.
     """
 
     def forward(self, input: Tensor) -> Tensor:

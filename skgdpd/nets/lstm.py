@@ -6,33 +6,34 @@ import torch
 from torch import Tensor, nn
 
 RATES = {16: 0.03, 32: 0.01}
-"""Learning rates by the most units that want them; more units, trained so fast, gain on first
-parts and lose on long series."""
+"""Learning rates by the largest width that they suit; see docs/choosing.md."""
 USUAL_RATE = 1e-3
+"""Learning rate of wider networks."""
 
 
 class LSTM(nn.Module):
-    """Stacked LSTM; its feature is the last output.
+    """Stacked LSTM whose feature is its last output.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the series.
+        Number of channels of the series.
     hidden_size : int, default=64
         Width of each layer, and of the feature.
     n_layers : int, default=2
-        Layers on top of each other.
+        Number of layers on top of each other.
     remember : bool, default=True
-        Start with a forget-gate bias of one and orthogonal recurrent weights, so that long
-        series can be learned at all; False keeps torch's start, as the GDPD paper's networks do.
+        Whether weights start with a forget-gate bias of one and orthogonal recurrent matrices,
+        without which long series can hardly be learned. False keeps torch's initial weights, as
+        the networks of the GDPD paper do.
 
     Attributes
     ----------
     n_features : int
         Width of the feature vector, ``hidden_size``.
     suitable_lr : float
-        Learning rate, the higher the fewer units: 0.03 up to 16, 0.01 up to 32, else 1e-3. See
-        docs/choosing.md for what was measured.
+        Learning rate: 0.03 for up to 16 units, 0.01 for up to 32, else 1e-3. See
+        docs/choosing.md for measurements.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class LSTM(nn.Module):
         super().__init__()
         self.n_features = hidden_size
         self.suitable_lr = next(
-            (rate for most, rate in RATES.items() if hidden_size <= most), 1e-3
+            (rate for most, rate in RATES.items() if hidden_size <= most), USUAL_RATE
         )
         self.lstm = nn.LSTM(n_channels, hidden_size, n_layers, batch_first=True)
         if remember:
@@ -57,38 +58,53 @@ class LSTM(nn.Module):
                     parameter[hidden_size : 2 * hidden_size] = 1.0
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Map ``(n, c, t)`` series to ``(n, n_features)``: the output at each series' last point.
+        """Map ``(n, c, t)`` series to the outputs ``(n, n_features)`` at their last points.
 
         Parameters
         ----------
         x : Tensor of shape (n_samples, n_channels, n_timepoints)
-            Series; what stands beyond a series' own length is never used.
+            Series; numbers beyond a series' own length are never used.
         lengths : Tensor of shape (n_samples,), optional
             Own length of each series; None where all are ``n_timepoints`` long.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_features)
+            Features.
         """
         return self.features_from_maps(self.maps(x), lengths)
 
     def maps(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Map ``(n, c, t)`` series to ``(n, n_features, t)``: the output at each point.
+        """Map ``(n, c, t)`` series to the outputs ``(n, n_features, t)`` at each point.
 
         Parameters
         ----------
         x : Tensor of shape (n_samples, n_channels, n_timepoints)
-            Series; what stands beyond a series' own length has no influence on what is before.
+            Series; no output depends on later points.
         lengths : Tensor of shape (n_samples,), optional
-            Ignored.
+            Not used.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_features, n_timepoints)
+            Outputs over time.
         """
         return self.lstm(x.transpose(1, 2))[0].transpose(1, 2)
 
     def features_from_maps(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The output at each series' last point, ``(n, n_features)``.
+        """Return the output at each series' last point, ``(n, n_features)``.
 
         Parameters
         ----------
         maps : Tensor of shape (n_samples, n_features, n_timepoints)
-            What :meth:`maps` made.
+            Result of :meth:`maps`.
         lengths : Tensor of shape (n_samples,), optional
-            As for :meth:`forward`.
+            Own length of each series; None where all are ``n_timepoints`` long.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_features)
+            Features.
         """
         outputs = maps.transpose(1, 2)
         if lengths is None:

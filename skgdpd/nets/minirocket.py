@@ -1,13 +1,13 @@
-"""MiniRocket: fixed convolutions of a series, and how much of each lies above a bias.
+"""MiniRocket: fixed convolutions of a series, and the share of each that lies above a bias.
 
-84 kernels of nine taps, three of weight 2 and six of weight -1, at exponentially spaced
-dilations; the biases are quantiles of what the kernels give on training series. A feature is the
-proportion of positive values (PPV). Counts of time points are exact in single precision, so a
-feature depends on no batch, device or order of summation, but for the comparison itself.
+There are 84 kernels of nine taps, three of weight 2 and six of weight -1, at exponentially spaced
+dilations. The biases are quantiles of the kernels' outputs on training series. A feature is the
+proportion of positive values (PPV). Counts of time points are exact in single precision, so that,
+but for the comparison itself, a feature depends on no batch, device or order of summation.
 
-Two engines give the same features: torch, on any device, and the compiled one of sktime, several
-times as fast on a CPU but seconds slow to load, and half a minute where numba has not yet compiled
-it.
+Two engines give the same features: torch, on any device, and the compiled one of sktime, which is
+several times as fast on a CPU. It takes seconds to load, and half a minute where numba has not
+compiled it yet.
 
 Source: A. Dempster, D. F. Schmidt, G. I. Webb, "MiniRocket: a very fast (almost) deterministic
 transform for time series classification", KDD 2021, arXiv 2012.08791.
@@ -30,32 +30,39 @@ Engine = Literal["auto", "torch", "numba"]
 
 N_TAPS = 9
 HEAVY_TAPS = np.array(list(combinations(range(N_TAPS), 3)))
-"""Of each of the 84 kernels the taps of weight 2, ``(84, 3)``."""
+"""Taps of weight 2 of each of the 84 kernels, ``(84, 3)``."""
 N_KERNELS = len(HEAVY_TAPS)
 MAX_CHANNELS = 9
-"""Channels that a kernel sums at most."""
+"""Number of channels that a kernel sums at most."""
 NUMBA_PAYS = 4e9
-"""Comparisons above which "auto" takes sktime's engine: about 1.2 ns each in torch, 0.4 there, and
-1.5 s to load it."""
+"""Number of comparisons above which "auto" takes sktime's engine: the time that it saves is then
+longer than the time that it takes to load."""
 CHUNK = {"cpu": 1 << 19, "cuda": 1 << 26}
-"""Numbers of a convolution held at once: on a CPU those that fit its cache."""
+"""Numbers of a convolution that are held at once: on a CPU as many as fit its cache."""
 AT_ONCE = 1 << 18
-"""Comparisons made in one operation; more are made bias by bias, which needs less memory."""
+"""Comparisons in one operation; more are made bias by bias, which needs less memory."""
 
 
 def fit_dilations(
     n_timepoints: int, n_features: int, max_dilations: int
 ) -> tuple[list[int], list[int]]:
-    """Dilations, and how many biases each of the 84 kernels has at each.
+    """Choose the dilations, and the number of biases that each kernel has at each of them.
 
     Parameters
     ----------
     n_timepoints : int
-        Length of the series, 9 at least.
+        Length of the series, at least 9.
     n_features : int
-        Wanted; rounded down to a multiple of 84.
+        Number of features; rounded down to a multiple of 84.
     max_dilations : int
-        Upper limit of different dilations.
+        Number of different dilations at most.
+
+    Returns
+    -------
+    dilations : list of int
+        Rising.
+    n_biases : list of int
+        Number of biases at each dilation.
     """
     per_kernel = max(n_features // N_KERNELS, 1)
     n_draws = min(per_kernel, max_dilations)
@@ -70,28 +77,28 @@ def fit_dilations(
 
 
 class MiniRocket(nn.Module):
-    """The transform, as a torch module without parameters.
+    """The MiniRocket transform as a torch module without parameters.
 
     Series shorter than nine points are extended by zeros, the mean of a normalised series.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series, of which the longest decides on the dilations.
+        Shape of the longest series, whose length decides on the dilations.
     n_features : int, default=9996
-        Features; rounded down to a multiple of 84. About 10 000 is the authors' choice.
+        Number of features; rounded down to a multiple of 84. About 10 000 is the authors' choice.
     max_dilations : int, default=32
-        Upper limit of different dilations, the authors' too.
+        Number of different dilations at most; the authors' choice, too.
     engine : {"auto", "torch", "numba"}, default="auto"
-        ``"numba"`` is sktime's, on a CPU; ``"auto"`` takes it where it is installed and the work
-        is large enough to make up for loading it.
+        Engine that computes the features. ``"numba"`` is the one of sktime, on a CPU. ``"auto"``
+        takes it where it is installed and there is enough work to make up for loading it.
 
     Attributes
     ----------
     biases : Tensor of shape (n_features,)
-        In the order dilation, kernel, bias; zero before ``fit``.
+        Biases in the order dilation, kernel, bias; zero before ``fit``.
     channels : Tensor of shape (n_dilations, 84, n_slots)
-        Numbers of the channels that each kernel sums; ``n_channels`` stands for none.
+        Numbers of the channels that each kernel sums; ``n_channels`` stands for an empty slot.
     """
 
     def __init__(
@@ -126,9 +133,14 @@ class MiniRocket(nn.Module):
         x : Tensor of shape (n, n_channels, n_timepoints)
             Training series.
         lengths : Tensor of shape (n,) or None
-            Their own lengths.
+            Their own lengths; None where all are equal.
         seed : int
-            Of the draws.
+            Seed of all random draws.
+
+        Returns
+        -------
+        MiniRocket
+            The transform itself.
         """
         rng = np.random.default_rng(seed)
         self.channels.copy_(torch.from_numpy(self._draw_channels(rng)))
@@ -149,7 +161,7 @@ class MiniRocket(nn.Module):
     def _own_outputs(
         self, x: Tensor, lengths: Tensor | None, drawn: Tensor, i: int, dilation: int
     ) -> list[NDArray[np.float32]]:
-        """What each kernel gives on the one series drawn for it."""
+        """Return the output of each kernel on the one series drawn for it."""
         own = x.new_full((N_KERNELS,), x.shape[2]) if lengths is None else lengths[drawn]
         outputs: dict[int, NDArray[np.float32]] = {}
         for length in own.unique().tolist():
@@ -171,16 +183,27 @@ class MiniRocket(nn.Module):
         n_dilations, _, slots = self.channels.shape
         drawn = np.full((n_dilations * N_KERNELS, slots), self.n_channels)
         for row in drawn:
-            # As many as two to a uniform power: few channels more often than many.
+            # Two to a uniform power: few channels are more frequent than many.
             size = int(2 ** rng.uniform(0, np.log2(slots + 1)))
             row[:size] = rng.choice(self.n_channels, size, replace=False)
         return drawn.reshape(n_dilations, N_KERNELS, slots)
 
     @torch.no_grad()
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Features ``(n, n_features)`` of series ``(n, n_channels, n_timepoints)``.
+        """Map series ``(n, n_channels, n_timepoints)`` to features ``(n, n_features)``.
 
-        Series of unequal length are convolved each within its own.
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, n_timepoints)
+            Series.
+        lengths : Tensor of shape (n,), optional
+            Own length of each series, within which it is convolved; None where all are
+            ``n_timepoints`` long.
+
+        Returns
+        -------
+        Tensor of shape (n, n_features)
+            Features.
         """
         if lengths is None:
             return self._features(_long_enough(x))
@@ -205,7 +228,7 @@ class MiniRocket(nn.Module):
             for kernels, whole in _paddings(i):
                 output = self._convolve(taps, i, kernels)
                 margin = 4 * dilation
-                # A series too short for any output without padding is padded after all.
+                # A series that is too short for outputs without padding is padded nevertheless.
                 if not whole and x.shape[2] > 2 * margin:
                     output = output[:, :, margin:-margin].contiguous()
                 out[:, kernels] = _counts_above(output, biases[kernels]) / output.shape[2]
@@ -218,7 +241,7 @@ class MiniRocket(nn.Module):
             yield part.view(N_KERNELS, -1), i, dilation
 
     def _convolve(self, taps: tuple[Tensor, Tensor], i: int, kernels: slice) -> Tensor:
-        """Outputs ``(n, n_kernels, t)`` of some kernels at the i-th dilation, zero-padded."""
+        """Return zero-padded outputs ``(n, n_kernels, t)`` of kernels at the i-th dilation."""
         base, tripled = taps
         if self.n_channels == 1:
             terms = tripled[:, 0]
@@ -237,7 +260,7 @@ class MiniRocket(nn.Module):
     def _slots(
         self, i: int, kernels: NDArray[Any]
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Slot by slot the kernels that sum a channel more, and which."""
+        """Yield, for each slot, the kernels that use it and the channels that they add."""
         for slot in self.channels[i].cpu().numpy()[kernels].T:
             used = np.flatnonzero(slot < self.n_channels)
             yield used, slot[used]
@@ -246,7 +269,7 @@ class MiniRocket(nn.Module):
         if self.engine == "torch" or x.device.type != "cpu":
             return False
         short = any(x.shape[2] <= 8 * dilation for dilation in self.dilations)
-        if short:  # sktime's engine for series of equal length can't
+        if short:  # sktime's engine for series of equal length can't take them
             return False
         if self.engine == "numba":
             return True
@@ -268,7 +291,7 @@ class MiniRocket(nn.Module):
 
 
 def _counts_above(output: Tensor, biases: Tensor) -> Tensor:
-    """How many values of each output ``(n, k, t)`` exceed each of its biases ``(k, q)``."""
+    """Count the values of each output ``(n, k, t)`` that exceed each of its biases ``(k, q)``."""
     n, k, n_timepoints = output.shape
     ones = output.new_ones(n_timepoints)
     if output.numel() * biases.shape[1] <= AT_ONCE:
@@ -283,18 +306,18 @@ def _counts_above(output: Tensor, biases: Tensor) -> Tensor:
 
 
 def _paddings(i: int) -> tuple[tuple[slice, bool], ...]:
-    """Kernels whose whole padded output counts at the i-th dilation, and the others."""
+    """Return the kernels whose padded output counts at the i-th dilation, and the others."""
     return (slice(i % 2, None, 2), True), (slice(1 - i % 2, None, 2), False)
 
 
 def _taps(x: Tensor, dilation: int) -> tuple[Tensor, Tensor]:
-    """Of series ``(n, c, t)`` minus the sum of the nine taps, and three times each of them."""
+    """Return minus the sum of the nine taps of ``(n, c, t)`` series, and three times each tap."""
     n_timepoints = x.shape[2]
     padded = F.pad(x, (4 * dilation, 4 * dilation))
     starts = torch.arange(N_TAPS, device=x.device) * dilation
     index = starts[:, None] + torch.arange(n_timepoints, device=x.device)
     taps = padded.index_select(2, index.flatten()).unflatten(2, (N_TAPS, n_timepoints))
-    # Sums in the order of sktime's engine, so that both round alike.
+    # The order of summation is that of sktime's engine, so that both round alike.
     base = -x
     for j in (0, 1, 2, 3, 5, 6, 7, 8):
         base = base - taps[:, :, j]
@@ -302,5 +325,5 @@ def _taps(x: Tensor, dilation: int) -> tuple[Tensor, Tensor]:
 
 
 def _long_enough(x: Tensor) -> Tensor:
-    """Series of nine points at least."""
+    """Extend series to nine points by zeros."""
     return x if x.shape[2] >= N_TAPS else F.pad(x, (0, N_TAPS - x.shape[2]))

@@ -8,19 +8,19 @@ from torch import Tensor, nn
 from .minirocket import N_KERNELS, N_TAPS, MiniRocket, _long_enough, _paddings, _taps
 
 AT_ONCE = 8
-"""Biases compared in one operation: few enough for the memory, enough for a small graph."""
+"""Number of biases compared in one operation: more need more memory, fewer a larger graph."""
 
 
 class MiniRocketGraph(nn.Module):
-    """The features of a fitted transform, by operations whose shapes don't depend on the batch.
+    """Features of a fitted transform, by operations whose shapes don't depend on the batch.
 
-    The sums have the transform's own order, so that what lies at a bias, as training series do,
-    lies on the same side of it.
+    The order of summation is the transform's own, so that an output equal to a bias, as training
+    series have them, stays on the same side of it.
 
     Parameters
     ----------
     transform : MiniRocket
-        Fitted.
+        A fitted transform.
     """
 
     def __init__(self, transform: MiniRocket) -> None:
@@ -37,7 +37,7 @@ class MiniRocketGraph(nn.Module):
                 own[kernels] = whole
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Features ``(n, n_features)`` of series ``(n, n_channels, n_timepoints)``."""
+        """Map series ``(n, n_channels, n_timepoints)`` to features ``(n, n_features)``."""
         x = _long_enough(x)
         parts = [
             self._shares(self._convolve(x, i, dilation), i, 4 * dilation)
@@ -46,7 +46,7 @@ class MiniRocketGraph(nn.Module):
         return torch.cat(parts, 1)
 
     def _convolve(self, x: Tensor, i: int, dilation: int) -> Tensor:
-        # The channel after the last is what a kernel with fewer channels than others adds.
+        # A channel of zeros after the last is what kernels with empty slots add.
         base, tripled = _taps(torch.cat([x, torch.zeros_like(x[:, :1])], 1), dilation)
         tripled = tripled.flatten(1, 2)
         total: Tensor | None = None

@@ -1,4 +1,4 @@
-"""sktime's compiled MiniRocket, with parameters that were fitted here."""
+"""The compiled MiniRocket of sktime, with parameters that this package has fitted."""
 
 from __future__ import annotations
 
@@ -9,26 +9,31 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._extras import require
-from .._threads import same_threads
+from .._runtime.extras import require
+from .._runtime.threads import same_threads
 
 HOMES = ("sktime.transformations.rocket", "sktime.transformations.panel.rocket")
-"""Where sktime's versions keep it, the newest first."""
+"""Modules with the compiled functions in different versions of sktime, the newest first."""
 
 
 @same_threads()
 def transform(x: NDArray[np.float32], parameters: tuple[Any, ...]) -> NDArray[np.float32]:
-    """Features ``(n, n_features)`` of series ``(n, c, t)``.
+    """Map series ``(n, c, t)`` to features ``(n, n_features)``.
 
-    Only the transform is sktime's: its ``fit`` would seed numpy's global generator. It runs on as
-    many threads as torch may, and leaves both numbers of threads as they were.
+    Only the transform of sktime is used, because its ``fit`` would seed numpy's global generator.
+    It runs on as many threads as torch may use, and leaves both numbers of threads as they were.
 
     Parameters
     ----------
     x : ndarray of shape (n, n_channels, n_timepoints)
         Series.
     parameters : tuple of ndarray
-        As sktime's transformers keep them: three for one channel, five for several.
+        Parameters as the transformers of sktime hold them: three for one channel, five for
+        several.
+
+    Returns
+    -------
+    ndarray of shape (n, n_features)
 
     Raises
     ------

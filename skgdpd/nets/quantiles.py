@@ -1,7 +1,7 @@
 """Quantiles of intervals of a series, of its differences and of its spectrum.
 
-What a forest needs to tell series apart: where values lie, in nested parts of the series, beside
-how they are distributed about their mean there.
+They describe nested parts of a series by the level of its values, and by their distribution about
+the mean. A forest classifies series by them.
 
 Source: A. Dempster, D. F. Schmidt, G. I. Webb, "QUANT: a minimalist interval method for time
 series classification", Data Mining and Knowledge Discovery, 2024, arXiv 2308.00928.
@@ -17,26 +17,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 DEPTH = 6
-"""Levels of intervals, each of half the length of the one before: the authors' choice."""
+"""Number of levels of intervals, each half as long as the one before; the authors' choice."""
 POINTS_PER_QUANTILE = 4
-"""The authors' choice too."""
+"""Number of points for each quantile of an interval; the authors' choice, too."""
 SMOOTHED = 5
-"""First differences over which a moving mean is taken."""
+"""Number of first differences in a moving mean."""
 MIN_POINTS = 3
-"""For second differences."""
+"""Smallest number of points that has second differences."""
 LEAST_FILLED = 0.9
-"""Share of points that an interval has at least, among those that are sorted together."""
+"""Smallest length of an interval, as a share of the longest that is sorted together with it."""
 MAX_FEATURES = 20_000
-"""Above, fewer quantiles of each interval are taken: a forest draws a tenth of them anyway."""
+"""Limit above which fewer quantiles of each interval are taken; a forest draws a tenth of them."""
 
 
 def dyadic_intervals(n: int, depth: int = DEPTH) -> list[tuple[int, int]]:
-    """Halves, quarters, ... of ``n`` points, and those that lie half of one further.
+    """Return the halves, quarters, ... of ``n`` points, and the same shifted by half a length.
+
+    Parameters
+    ----------
+    n : int
+        Number of points.
+    depth : int, default=6
+        Number of levels, the whole being the first.
 
     Returns
     -------
     list of (int, int)
-        Start and stop, the whole first; none is empty and none is there twice.
+        Start and stop of each, the whole first; none is empty, and none is repeated.
     """
     found = []
     for level in range(depth):
@@ -48,19 +55,19 @@ def dyadic_intervals(n: int, depth: int = DEPTH) -> list[tuple[int, int]]:
 
 
 def n_quantiles(length: int, points_per_quantile: int) -> int:
-    """Of an interval: the extremes and what lies evenly between them, or the median alone."""
+    """Count an interval's quantiles: the extremes and some between them, or the median alone."""
     return 1 + (length - 1) // points_per_quantile
 
 
 class Interval(NamedTuple):
-    """A part of a representation, and where its features are.
+    """Part of a representation, and the place of its features.
 
     Attributes
     ----------
     start, stop : int
-        In the representations laid end to end.
+        Bounds in the representations laid end to end.
     first : int
-        Number of the first of its features.
+        Number of its first feature.
     """
 
     start: int
@@ -69,22 +76,22 @@ class Interval(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Points."""
+        """Number of points."""
         return self.stop - self.start
 
 
 class Quantiles(nn.Module):
-    """Those of intervals of about one length, minus the interval's mean every second one.
+    """Quantiles of intervals of about one length, every second one minus the interval's mean.
 
     Parameters
     ----------
     intervals : list of Interval
-        Whose.
+        The intervals.
     points_per_quantile : int
-        See :func:`n_quantiles`. First come an interval's that are as they are, then those less
-        the mean.
+        Number of points for each quantile, see :func:`n_quantiles`. The quantiles of an interval
+        that are as they are come first, then those minus the mean.
     beyond : int
-        Number of the point that stands for none, infinite.
+        Number of a point that is infinite, for places without a point.
     """
 
     index: Tensor
@@ -108,14 +115,14 @@ class Quantiles(nn.Module):
         ]
         buffers = {name: torch.cat([own[name] for own in features]) for name in features[0]}
         self.places = buffers.pop("places")
-        """Numbers of the features."""
+        """Numbers of the features in the order of all intervals."""
         buffers["index"] = torch.where(there, index, beyond).flatten()
         buffers |= {"there": there, "length": length.double()}
         for name, value in buffers.items():
             self.register_buffer(name, value, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features ``(n, c, n_features)`` of all that there is, ``(n, c, t)``."""
+        """Map ``(n, c, t)``, all representations end to end, to ``(n, c, n_features)``."""
         values = x.index_select(2, self.index).unflatten(2, self.there.shape)
         ordered = values.sort(3).values.flatten(2)
         low, high = (ordered.index_select(2, place) for place in (self.below, self.above))
@@ -126,7 +133,7 @@ class Quantiles(nn.Module):
 def _features_of(
     interval: Interval, number: int, offset: int, points_per_quantile: int
 ) -> dict[str, Tensor]:
-    """Which ordered points, and which mean, an interval's features are made of."""
+    """Return the numbers of the sorted points, and of the mean, of an interval's features."""
     n = interval.length
     count = n_quantiles(n, points_per_quantile)
     steps = torch.arange(count, dtype=torch.float64)
@@ -144,7 +151,7 @@ def _features_of(
 
 
 def placed_intervals(sizes: list[int], points_per_quantile: int) -> list[Interval]:
-    """Those of representations of some sizes, one after the other, of each the longest first."""
+    """Place the intervals of representations end to end, the longest of each one first."""
     found = []
     start = first = 0
     for size in sizes:
@@ -156,7 +163,7 @@ def placed_intervals(sizes: list[int], points_per_quantile: int) -> list[Interva
 
 
 def by_length(intervals: list[Interval]) -> list[list[Interval]]:
-    """Groups in which none is much shorter than the longest: they are sorted together, padded."""
+    """Group intervals of similar length, whose points are padded and sorted together."""
     groups: list[list[Interval]] = []
     for own in sorted(intervals, key=lambda interval: -interval.length):
         if not groups or own.length < LEAST_FILLED * groups[-1][0].length:
@@ -166,7 +173,7 @@ def by_length(intervals: list[Interval]) -> list[list[Interval]]:
 
 
 def representations(x: Tensor) -> list[Tensor]:
-    """Series ``(n, c, t)``, smoothed first differences, second ones, spectrum's magnitudes."""
+    """Return series ``(n, c, t)``, their first and second differences, and their spectra."""
     first = x.diff(dim=2)
     padded = F.pad(first, (SMOOTHED // 2, SMOOTHED // 2), "replicate")
     smooth = sum(padded[:, :, i : i + first.shape[2]] for i in range(SMOOTHED)) / SMOOTHED
@@ -174,10 +181,10 @@ def representations(x: Tensor) -> list[Tensor]:
 
 
 class IntervalQuantiles(nn.Module):
-    """The features, as a torch module without parameters or a state.
+    """Quantiles of all intervals of a series, as a torch module without parameters or a state.
 
-    Series shorter than ``n_timepoints`` are stretched linearly, so that intervals are shares of
-    what there is of a series.
+    Series shorter than ``n_timepoints`` are stretched linearly, so that intervals are shares of a
+    series' own length.
 
     Parameters
     ----------
@@ -212,7 +219,7 @@ class IntervalQuantiles(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Features ``(n, n_features)`` of series ``(n, n_channels, n_timepoints)``."""
+        """Map series ``(n, n_channels, n_timepoints)`` to features ``(n, n_features)``."""
         if lengths is None:
             return self._features(x)
         features = x.new_empty(len(x), self.n_features)
@@ -222,7 +229,7 @@ class IntervalQuantiles(nn.Module):
         return features
 
     def _features(self, x: Tensor) -> Tensor:
-        # In double precision, so that in every batch and runtime trees see the same single one.
+        # Double precision rounds to the same single precision in every batch and runtime.
         seen = representations(_stretched(x.double(), self.n_timepoints))
         everything = F.pad(torch.cat(seen, 2), (0, 1), value=torch.inf)
         found = torch.cat([group(everything) for group in self.groups], 2)
@@ -230,7 +237,7 @@ class IntervalQuantiles(nn.Module):
 
 
 def _stretched(x: Tensor, n_timepoints: int) -> Tensor:
-    """Series ``(n, c, t)`` of another length, first and last points aligned."""
+    """Stretch series ``(n, c, t)`` to another length, first and last points aligned."""
     t = x.shape[2]
     if t == n_timepoints:
         return x

@@ -1,10 +1,9 @@
-"""Backbones by name, and what else may serve as one."""
+"""Backbones by name, and how backbones are made of names, modules and callables."""
 
 from __future__ import annotations
 
 import copy
 import functools
-import inspect
 from collections.abc import Callable
 
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 
 from .inception import InceptionTime, SerialInception
 from .lstm import LSTM
+from .protocols import has_fixed_features
 from .resnet import FCN, PaperResNet, ResNet
 from .rocket import Hybrid, Rocket
 from .rocket_quant import RocketQuant
@@ -37,7 +37,7 @@ _BACKBONES: dict[str, BackboneFactory] = {
 
 
 def available_backbones() -> list[str]:
-    """Names that ``student=`` and ``teacher=`` understand, in alphabetical order."""
+    """Return the names for ``student=`` and ``teacher=``, in alphabetical order."""
     return sorted(_BACKBONES)
 
 
@@ -47,11 +47,11 @@ def register_backbone(name: str, factory: BackboneFactory) -> None:
     Parameters
     ----------
     name : str
-        The name, as then given to ``student=`` or ``teacher=``. Names can't be taken twice.
+        The name for ``student=`` or ``teacher=``. Names can't be taken twice.
     factory : callable
         ``factory(n_channels, n_timepoints)`` returns a fresh :class:`torch.nn.Module` that maps
-        ``(n, n_channels, n_timepoints)`` to ``(n, n_features)``. A module whose ``forward`` has
-        a second parameter ``lengths`` also takes ragged series.
+        ``(n, n_channels, n_timepoints)`` to ``(n, n_features)``. It may offer more: lengths of
+        ragged series, activations over time, fixed features; see docs/adding-a-backbone.md.
 
     Raises
     ------
@@ -87,18 +87,18 @@ def make_backbone(
     Parameters
     ----------
     spec : str, torch.nn.Module or callable
-        A name, a module (copied, so that it starts from its present weights and stays as it
-        is), or a callable ``(n_channels, n_timepoints) -> module``.
+        A name; a module, which is copied with its present weights; or a callable
+        ``(n_channels, n_timepoints) -> module``.
     n_channels, n_timepoints : int
-        Shape of the series that it will see.
+        Shape of the series.
     name : str, optional
-        The parameter that ``spec`` is a value of, for errors.
+        Name of the parameter whose value is ``spec``, for errors.
 
     Returns
     -------
     torch.nn.Module
-        With an attribute ``n_features``, and ``registered_name``, which is None if ``spec`` is no
-        name: what a saved model is made again from.
+        A module with the attributes of :class:`~skgdpd.nets.Backbone`, ``n_features`` and
+        ``registered_name``.
 
     Raises
     ------
@@ -125,8 +125,7 @@ def make_backbone(
             raise ValueError(
                 f"{whose}{spec!r} returned {type(backbone).__name__}, not a torch module"
             )
-    # Looked for even where there is an attribute of that name: in a user's module it may be the
-    # width of the input.
+    # Measured even where there is an attribute of that name, which may be the width of the input.
     n_features = _find_n_features(backbone, n_channels, n_timepoints, whose)
     backbone.n_features = n_features  # type: ignore[assignment]
     backbone.registered_name = spec if isinstance(spec, str) else None  # type: ignore[assignment]
@@ -134,12 +133,13 @@ def make_backbone(
 
 
 def starts_fitted(spec: BackboneSpec) -> bool:
-    """Whether a backbone's training starts from a classifier that is fitted in closed form.
+    """Return whether the backbones of a spec start from a classifier in closed form.
 
     Parameters
     ----------
     spec : str, torch.nn.Module or callable
-        As for :func:`make_backbone`.
+        A name, a module, or a class or callable that makes one, as for :func:`make_backbone`. Of
+        callables, only classes and :func:`functools.partial` of classes are recognised.
 
     Returns
     -------
@@ -148,44 +148,7 @@ def starts_fitted(spec: BackboneSpec) -> bool:
     factory: object = _BACKBONES.get(spec) if isinstance(spec, str) else spec
     while isinstance(factory, functools.partial):
         factory = factory.func
-    return hasattr(factory, "fit_fixed")
-
-
-def takes_lengths(backbone: nn.Module) -> bool:
-    """Whether the backbone's ``forward`` accepts the series' own lengths, so ragged input.
-
-    Parameters
-    ----------
-    backbone : torch.nn.Module
-        Any module.
-
-    Returns
-    -------
-    bool
-    """
-    return "lengths" in inspect.signature(backbone.forward).parameters
-
-
-def has_maps(backbone: nn.Module) -> bool:
-    """Whether the backbone shows its activations over time.
-
-    It then has two methods: ``maps(x, lengths=None)``, from ``(n, n_channels, n_timepoints)`` to
-    ``(n, n_maps, n_steps)``, and ``features_from_maps(maps, lengths=None)`` from there to ``(n,
-    n_features)``. Steps are equally long, as many as divide the series' time. Its ``forward`` is
-    one after the other. Only a backbone whose ``forward`` takes ``lengths`` gets them here.
-
-    Parameters
-    ----------
-    backbone : torch.nn.Module
-        Any module.
-
-    Returns
-    -------
-    bool
-        False for those with a part that is fitted once, too.
-    """
-    methods = (getattr(backbone, name, None) for name in ("maps", "features_from_maps"))
-    return all(map(callable, methods)) and not hasattr(backbone, "fit_fixed")
+    return has_fixed_features(factory)
 
 
 def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int, whose: str) -> int:

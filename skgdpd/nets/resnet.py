@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .layers import Backbone, SameConv1d, TimeBatchNorm, as_image, keep
+from .layers import ConvolutionalBackbone, SameConv1d, TimeBatchNorm, as_image, keep
 
 
 class ConvolutionStack(nn.Module):
-    """Convolutions of several kernel widths, each normalised, each but the last rectified."""
+    """Stack of convolutions, each normalised and, except perhaps the last, rectified."""
 
     def __init__(
         self,
@@ -38,15 +38,15 @@ class ConvolutionStack(nn.Module):
         return x
 
 
-class ResNet(Backbone):
+class ResNet(ConvolutionalBackbone):
     """Residual network for time series.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the series.
+        Number of channels of the series.
     widths : tuple of int, default=(64, 128, 128)
-        Channels of the three blocks; the last is the feature width.
+        Numbers of channels of the three blocks; the last is the feature width.
 
     References
     ----------
@@ -77,18 +77,18 @@ class ResNet(Backbone):
         return x
 
 
-class PaperResNet(Backbone):
-    """The paper's ``resnet32-64``.
+class PaperResNet(ConvolutionalBackbone):
+    """Network ``resnet32-64`` of the GDPD paper.
 
-    It differs from :class:`ResNet`: convolutions have a bias, the shortcut is added after the
-    last rectifier of a block and not rectified again, and the third block has none.
+    It differs from :class:`ResNet` in three ways: convolutions have a bias; the shortcut is added
+    after the last rectifier of a block and not rectified again; the third block has no shortcut.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the series.
+        Number of channels of the series.
     widths : tuple of int, default=(64, 128, 128)
-        Channels of the three blocks; the last is the feature width.
+        Numbers of channels of the three blocks; the last is the feature width.
 
     References
     ----------
@@ -120,18 +120,18 @@ class PaperResNet(Backbone):
 
 
 NARROW = 64
-"""Filters of a layer, at most, of a network that is trained faster."""
+"""Largest number of filters in a layer for which the higher learning rate is suitable."""
 
 
-class FCN(Backbone):
+class FCN(ConvolutionalBackbone):
     """Fully convolutional network: three convolutions, then the average over time.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the series.
+        Number of channels of the series.
     widths : tuple of int, default=(128, 256, 128)
-        Filters of each layer; the last is the feature width.
+        Number of filters of each layer; the last is the feature width.
     kernel_sizes : tuple of int, default=(8, 5, 3)
         Width of each layer's kernels.
 

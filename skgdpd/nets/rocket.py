@@ -1,17 +1,12 @@
-"""Backbones with a part that is fitted once, before the training, and then stays as it is.
+"""Backbones on fixed MiniRocket features, alone and beside InceptionTime.
 
-Such a backbone has ``fit_fixed``, which fits that part on the training rows and returns a linear
-classifier to start from, with what is fixed of these rows; ``featurize``, which computes that for
-others; a ``forward`` that takes this as ``fixed`` to go on from; and ``fold``, called when the
-training is over. It may have ``fixed_is_all``, which says whether ``forward`` looks at nothing
-else, so that series need not be kept; False if it hasn't.
+The features are fitted once, before the training, as :class:`~skgdpd.nets.FixedFeatures`
+describes.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -20,41 +15,22 @@ from torch import Tensor, nn
 from .closed_form import MAX_RANK, LinearStart, drawn_rows, ridge, span
 from .inception import InceptionTime
 from .minirocket import Engine, MiniRocket
-
-M = TypeVar("M", bound=nn.Module)
+from .protocols import ClosedFormStart
 
 AT_ONCE = 1024
-"""Series whose features are held at once."""
+"""Number of series whose features are held in memory at once."""
 SAME_FROM = 16
-"""Rows from which matrix products add up in one order; below, in others that suit fewer."""
-
-
-class Head(NamedTuple):
-    """A linear classifier to start from, and what is fixed of the rows that it was fitted on.
-
-    Attributes
-    ----------
-    weight : Tensor of shape (n_classes, n_features)
-        Of the classifier.
-    bias : Tensor of shape (n_classes,)
-        Of the classifier.
-    fixed : Tensor of shape (n, r)
-        What ``featurize`` gives for these rows.
-    """
-
-    weight: Tensor
-    bias: Tensor
-    fixed: Tensor
+"""Number of rows from which matrix products always add up in the same order."""
 
 
 class Rocket(nn.Module):
     """Fixed MiniRocket features, standardised, and a trained projection.
 
-    The training starts from ridge regression in closed form: the first features are its scores,
-    the others the principal components of the fixed features. While it runs, the projection is
-    one from the coordinates of the space that the training rows span, ``r * n_features +
-    n_features`` weights with r < n; afterwards it is folded into one from the features
-    themselves, ``n_fixed * n_features + n_features``.
+    The training starts from ridge regression in closed form: the first outputs are its scores,
+    the others the principal components of the fixed features. During the training, the projection
+    starts from the coordinates of the training rows in the space that they span, and has
+    ``r * n_features + n_features`` weights with r < n. Afterwards it is folded into a projection
+    of the MiniRocket features, with ``n_fixed * n_features + n_features`` weights.
 
     Parameters
     ----------
@@ -65,7 +41,7 @@ class Rocket(nn.Module):
     n_fixed : int, default=9996
         Number of MiniRocket features; rounded down to a multiple of 84.
     max_rank : int, default=1024
-        Upper limit of r.
+        Upper limit of r, the number of coordinates.
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.minirocket.MiniRocket`.
 
@@ -76,7 +52,7 @@ class Rocket(nn.Module):
     """
 
     fixed_is_all = True
-    """Whether nothing but what is fixed of a series is looked at."""
+    """True if :meth:`forward` uses nothing but ``fixed`` where that is given."""
 
     def __init__(
         self,
@@ -99,42 +75,51 @@ class Rocket(nn.Module):
         self.projection = nn.Linear(n_fixed, n_features)
 
     @property
+    def trains_one_projection(self) -> bool:
+        """True if ``projection`` is all that is trained; False if a subclass changes forward."""
+        return type(self).forward is Rocket.forward
+
+    def fixed_buffers(self) -> Iterator[Tensor]:
+        """Return all buffers: no training changes them."""
+        return self.buffers()
+
+    @property
     def settings(self) -> tuple[object, ...]:
-        """On which, beside the rows and the seed, the result of :meth:`fit_fixed` depends."""
+        """All settings on which the result of :meth:`fit_fixed` depends, besides rows and seed."""
         own = self.transform
         return (self.n_features, self.max_rank, own.n_features, own.dilations, own.engine)
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
-    ) -> Head:
-        """Fit biases, statistics and the start.
+    ) -> ClosedFormStart:
+        """Fit the features' biases and statistics, and a ridge classifier to start from.
 
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
             Training series.
         lengths : Tensor of shape (n,) or None
-            Their own lengths.
+            Their own lengths; None where all are equal.
         target : Tensor of shape (n, n_classes)
-            Probabilities of their classes.
+            Class probabilities.
         weight : Tensor of shape (n,) or None
-            What each counts.
+            Weight of each series; None where all are equal.
         seed : int
-            Of the draws.
+            Seed of all random draws.
 
         Returns
         -------
-        Head
-            The classifier on top to start from, and these series' coordinates.
+        ClosedFormStart
+            The classifier, and the coordinates of these series as their fixed features.
         """
         exact, fixed = self._fit_coordinates(x, lengths, seed)
         start = ridge(exact, target, weight)
-        return Head(*self._start_from(start, exact), fixed)
+        return ClosedFormStart(*self._start_from(start, exact), fixed)
 
     def _fit_coordinates(
         self, x: Tensor, lengths: Tensor | None, seed: int
     ) -> tuple[Tensor, Tensor]:
-        """Fit biases and statistics; these rows' coordinates in double precision and in single."""
+        """Fit biases and statistics; return the rows' coordinates, in double and in single."""
         self.transform.fit(x, lengths, seed)
         drawn = drawn_rows(len(x), self.max_rank, seed)
         parts: Iterable[Tensor] = self._features_by_part(x, lengths)
@@ -159,7 +144,7 @@ class Rocket(nn.Module):
             yield self.transform(*part)
 
     def _start_from(self, start: LinearStart, coordinates: Tensor) -> tuple[Tensor, Tensor]:
-        """Set a projection to features of variance 1; the head that makes the start's logits."""
+        """Set the projection, to features of variance 1; return the classifier on top of them."""
         rank = coordinates.shape[1]
         weight, bias = start.weight, start.bias
         self.projection = nn.Linear(rank, self.n_features).to(self.mean.device)
@@ -182,7 +167,7 @@ class Rocket(nn.Module):
 
     @torch.no_grad()
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """What is fixed: during a training coordinates ``(n, r)``, else centred features."""
+        """Return coordinates ``(n, r)`` during a training, and centred features after it."""
         if self.basis is None:
             return self.transform(x, lengths) - self.mean
         parts = self._features_by_part(x, lengths)
@@ -191,20 +176,20 @@ class Rocket(nn.Module):
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, fixed: Tensor | None = None
     ) -> Tensor:
-        """Features ``(n, n_features)`` of series ``(n, c, t)``, or of what is fixed of them."""
+        """Map series ``(n, c, t)``, or their ``fixed`` features, to ``(n, n_features)``."""
         if fixed is not None:
             return self.projection(fixed)
         return self._projected(self.featurize(x, lengths))
 
     def _projected(self, fixed: Tensor) -> Tensor:
-        """Projection of new series, in which no row's last bits depend on how many there are."""
+        """Project new series so that the number of rows does not change a row's last bits."""
         missing = SAME_FROM - fixed.shape[0] if not torch.compiler.is_exporting() else 0
         if missing <= 0:
             return self.projection(fixed)
         return self.projection(F.pad(fixed, (0, 0, 0, missing)))[: fixed.shape[0]]
 
     def fold(self) -> None:
-        """Make one projection, from the features themselves, of the two; ends the training."""
+        """Merge basis and projection into one projection of the features; ends the training."""
         if self.basis is None:
             return
         trained = self.projection
@@ -223,55 +208,35 @@ class Rocket(nn.Module):
 def in_parts(
     x: Tensor, lengths: Tensor | None, size: int
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Series and their lengths, so many at a time."""
+    """Yield series and their lengths, at most ``size`` of them at a time."""
     parts = x.split(size)
     own = [None] * len(parts) if lengths is None else lengths.split(size)
     return zip(parts, own, strict=True)
 
 
-def fixed_buffers(module: nn.Module) -> list[Tensor]:
-    """What no training changes: the buffers of all Rockets in a network."""
-    rockets = [part for part in module.modules() if isinstance(part, Rocket)]
-    return [buffer for rocket in rockets for buffer in rocket.buffers()]
-
-
-def statistics(module: nn.Module) -> dict[str, Tensor]:
-    """The floating-point buffers that training may change, by name."""
-    fixed = {id(buffer) for buffer in fixed_buffers(module)}
-    return {
-        name: value
-        for name, value in module.named_buffers()
-        if value.is_floating_point() and id(value) not in fixed
-    }
-
-
-def copy_trained(module: M) -> M:
-    """A copy that has parameters of its own, and what is fixed in common with the module."""
-    return copy.deepcopy(module, {id(buffer): buffer for buffer in fixed_buffers(module)})
-
-
 def _spread(coordinates: Tensor) -> Tensor:
-    """Deviation of each column, of mean 0; at least a little."""
+    """Return the standard deviation of each column, whose mean is 0; never exactly zero."""
     return coordinates.square().mean(0).sqrt().clamp(min=1e-9)
 
 
 class Hybrid(nn.Module):
     """MiniRocket and InceptionTime features side by side.
 
-    The start is that of :class:`Rocket`; of the inception features the classifier on top makes
-    nothing until it has learned to.
+    The training starts as that of :class:`Rocket`: the classifier on top has zero weights for the
+    inception features.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
         Shape of the series.
     n_rocket_features : int, default=128
-        Width of the rocket's part; the inception part is 128 wide.
+        Width of the rocket part; the inception part is 128 wide.
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.minirocket.MiniRocket`.
     """
 
     fixed_is_all = False
+    """True if :meth:`forward` uses nothing but ``fixed``; the inception part needs the series."""
 
     def __init__(
         self,
@@ -287,22 +252,22 @@ class Hybrid(nn.Module):
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
-    ) -> Head:
-        """See :meth:`Rocket.fit_fixed`."""
+    ) -> ClosedFormStart:
+        """Fit the rocket part; see :meth:`Rocket.fit_fixed`."""
         head = self.rocket.fit_fixed(x, lengths, target, weight, seed)
         nothing = head.weight.new_zeros(len(head.weight), self.inception.n_features)
-        return Head(torch.cat([head.weight, nothing], 1), head.bias, head.fixed)
+        return ClosedFormStart(torch.cat([head.weight, nothing], 1), head.bias, head.fixed)
 
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """See :meth:`Rocket.featurize`."""
+        """Return the fixed features of the rocket part; see :meth:`Rocket.featurize`."""
         return self.rocket.featurize(x, lengths)
 
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, fixed: Tensor | None = None
     ) -> Tensor:
-        """Features ``(n, n_features)`` of series ``(n, c, t)``."""
+        """Map series ``(n, c, t)`` to ``(n, n_features)``."""
         return torch.cat([self.rocket(x, lengths, fixed), self.inception(x, lengths)], 1)
 
     def fold(self) -> None:
-        """See :meth:`Rocket.fold`."""
+        """Fold the rocket part; see :meth:`Rocket.fold`."""
         self.rocket.fold()

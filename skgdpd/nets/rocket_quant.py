@@ -1,7 +1,8 @@
-"""A rocket beside a forest: what each is sure of, the other often is not.
+"""Backbone of MiniRocket features beside a forest, which often err on different series.
 
-The forest reads quantiles of intervals. On training rows it is represented by what trees say that
-have not seen them, and the rocket by leave-one-out predictions where the two are weighed.
+The forest is grown on quantiles of intervals. Each training row has the forest's out-of-sample
+prediction as a feature, by the trees whose samples do not have it. The two are weighed by the
+forest's out-of-sample predictions and the rocket's leave-one-out predictions.
 """
 
 from __future__ import annotations
@@ -14,27 +15,28 @@ from torch import Tensor, nn
 from .closed_form import MAX_RANK, LinearStart, drawn_rows, likeliest_scale, ridge
 from .forest import Forest
 from .minirocket import Engine
+from .protocols import ClosedFormStart
 from .quantiles import IntervalQuantiles
-from .rocket import AT_ONCE, Head, Rocket, in_parts
+from .rocket import AT_ONCE, Rocket, in_parts
 
 MAX_ROWS = 4096
-"""Rows that the trees are grown on."""
+"""Number of rows on which the trees are grown at most."""
 SORTED_AT_ONCE = 1 << 18
-"""Numbers of series whose intervals are sorted at once."""
+"""Number of values, of all series together, whose intervals are sorted at once."""
 NOISE = 1e-5
-"""Of the largest value of a channel: features that differ by less differ by rounding."""
+"""Share of a channel's largest value below which differences of features count as rounding."""
 SHARES = (0.5, 0.375, 0.625, 0.25, 0.75, 0.125, 0.875, 0.0, 1.0)
-"""Of the forest in the logits; where two are as good, the first."""
+"""Shares of the forest in the logits that are tried; the first of equally good ones is taken."""
 LEAST_PROBABILITY = 0.005
-"""What is added to a forest's probabilities, one vote of 200, before their logarithm."""
+"""Added to a forest's probabilities, as one vote of 200, before their logarithm."""
 
 
 class RocketQuant(Rocket):
-    """MiniRocket features and what a forest makes of QUANT's, with a trained projection.
+    """MiniRocket features and the predictions of a forest on QUANT's, with a trained projection.
 
-    The training starts from a weighted mean of two classifiers' logits: ridge regression of the
-    MiniRocket features, and the log-probabilities of extremely randomised trees on interval
-    quantiles. The latter stand beside the rocket's coordinates, and both are projected.
+    The fixed features are the coordinates of :class:`Rocket`, and the log-probabilities of
+    extremely randomised trees on interval quantiles. The training starts from a weighted mean of
+    two classifiers' logits: ridge regression of the coordinates, and the log-probabilities.
 
     Parameters
     ----------
@@ -45,11 +47,11 @@ class RocketQuant(Rocket):
     n_fixed : int, default=9996
         Number of MiniRocket features; rounded down to a multiple of 84.
     max_rank : int, default=1024
-        Upper limit of the MiniRocket features' coordinates.
+        Upper limit of the number of coordinates of the MiniRocket features.
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.minirocket.MiniRocket`.
     n_trees : int, default=200
-        Trees.
+        Number of trees.
 
     References
     ----------
@@ -59,7 +61,7 @@ class RocketQuant(Rocket):
     """
 
     suitable_lr = 3e-4
-    """For a training that starts near its end; see docs/choosing.md."""
+    """Learning rate: low, as the training starts near its end; see docs/choosing.md."""
 
     def __init__(
         self,
@@ -78,18 +80,18 @@ class RocketQuant(Rocket):
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """See :attr:`Rocket.settings`."""
+        """All settings on which the result of :meth:`fit_fixed` depends, besides rows and seed."""
         return (*super().settings, self.quantiles.n_features, self.forest.n_trees)
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
-    ) -> Head:
-        """See :meth:`Rocket.fit_fixed`."""
+    ) -> ClosedFormStart:
+        """Fit the features, the forest and the start; see :meth:`Rocket.fit_fixed`."""
         coordinates, fixed = self._fit_coordinates(x, lengths, seed)
         odds = self._fit_forest(x, lengths, target, weight, seed)
         start = _weighed(ridge(coordinates, target, weight), odds.double(), target, weight)
         joint = torch.cat([coordinates, odds.double()], 1)
-        return Head(*self._start_from(start, joint), torch.cat([fixed, odds], 1))
+        return ClosedFormStart(*self._start_from(start, joint), torch.cat([fixed, odds], 1))
 
     def _fit_forest(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
@@ -110,7 +112,7 @@ class RocketQuant(Rocket):
         return odds
 
     def _quantiles(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        if torch.compiler.is_exporting():  # a graph of any number of series has no parts
+        if torch.compiler.is_exporting():  # an exported graph takes any number of series
             return self.quantiles(x, lengths)
         size = max(SORTED_AT_ONCE // (x.shape[1] * x.shape[2]), 1)
         return torch.cat([self.quantiles(*part) for part in in_parts(x, lengths, size)])
@@ -123,11 +125,11 @@ class RocketQuant(Rocket):
 
     @torch.no_grad()
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """See :meth:`Rocket.featurize`; the forest's log-probabilities come last."""
+        """Return the features of :meth:`Rocket.featurize`, then the forest's log-probabilities."""
         return torch.cat([super().featurize(x, lengths), self._odds(x, lengths)], 1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # As many columns as there are classes are the forest's.
+        # The number of columns depends on the number of classes of the forest.
         weight = state_dict.get(prefix + "projection.weight")
         if weight is not None and weight.shape != self.projection.weight.shape:
             self.projection = nn.utils.skip_init(
@@ -137,7 +139,7 @@ class RocketQuant(Rocket):
 
 
 def _log_odds(proba: Tensor) -> Tensor:
-    """Log-probabilities ``(n, n_classes)``, centred in each row."""
+    """Return log-probabilities ``(n, n_classes)``, centred in each row."""
     logs = (proba + LEAST_PROBABILITY).log()
     return logs - logs.mean(1, keepdim=True)
 
@@ -145,7 +147,7 @@ def _log_odds(proba: Tensor) -> Tensor:
 def _weighed(
     start: LinearStart, odds: Tensor, target: Tensor, weight: Tensor | None
 ) -> LinearStart:
-    """A linear classifier of joint coordinates, of both logits; honest predictions weigh them."""
+    """Weigh both logits by out-of-sample predictions; return the classifier of joint features."""
     own_scale, _ = likeliest_scale(odds, target, weight)
     found = []
     for share in SHARES:
@@ -154,7 +156,8 @@ def _weighed(
         scale, loss = likeliest_scale(left_out, target, weight)
         found.append((loss, scale, rocket, forest, left_out))
     _, scale, rocket, forest, left_out = min(found, key=lambda one: one[0])
-    # Of centred log-probabilities the same; with the identity, a direction in which none differ.
+    # Centring changes no centred log-probabilities; the identity in its place would add a
+    # direction in which no rows differ.
     centring = torch.eye(odds.shape[1]).to(odds) - 1 / odds.shape[1]
     return LinearStart(
         torch.cat([rocket * start.weight, forest * centring]),
@@ -163,7 +166,3 @@ def _weighed(
         start.penalty,
         left_out,
     )
-
-
-PROJECTIONS = (Rocket, RocketQuant)
-"""Backbones of which the trained part is one linear map of what is fixed."""

@@ -1,28 +1,29 @@
-"""A backbone with a classifier on top: what is trained and what predicts."""
+"""A network of a backbone and a classifier on top, as it is trained and predicts."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from .heads import HeadMaker, LinearHead
+from .protocols import FixedFeatures, TimeMaps, has_fixed_features
 
 Precision = Literal["float32", "bf16"]
 
 
-class StudentOutput(NamedTuple):
-    """What a student says of a batch.
+class SeriesOutput(NamedTuple):
+    """Output of a network for a batch.
 
     Attributes
     ----------
     features : Tensor of shape (n, n_features)
-        The backbone's output, z_short.
+        Output of the backbone; z_short of a student.
     logits : Tensor of shape (n, n_classes)
-        The head's output.
+        Output of the head.
     maps : Tensor of shape (n, n_maps, n_steps) or None
-        The backbone's activations over time, if they were asked for.
+        Activations of the backbone over time; None unless ``with_maps`` was set.
     """
 
     features: Tensor
@@ -30,20 +31,20 @@ class StudentOutput(NamedTuple):
     maps: Tensor | None = None
 
 
-class StudentNet(nn.Module):
-    """Backbone and head.
+class SeriesNet(nn.Module):
+    """Network of a backbone and a classifier on top, the head.
 
     Parameters
     ----------
     backbone : torch.nn.Module
-        Maps ``(n, c, t)`` to ``(n, n_features)``; has the attribute ``n_features``.
+        Backbone by :func:`~skgdpd.nets.make_backbone`.
     n_classes : int
         Number of classes.
     precision : {"float32", "bf16"}, default="float32"
-        ``"bf16"`` computes in bfloat16 in training, with weights, features and logits in single
-        precision. Evaluation is in single precision always.
+        Precision of the training. ``"bf16"`` computes in bfloat16, with weights, features and
+        logits in single precision. Evaluation is always in single precision.
     make_head : callable, default=LinearHead
-        Makes the classifier on top from the numbers of features and of classes.
+        Callable that makes the head from the numbers of features and of classes.
     """
 
     def __init__(
@@ -60,8 +61,8 @@ class StudentNet(nn.Module):
 
     @property
     def has_fixed_part(self) -> bool:
-        """Whether the backbone has a part that is fitted once; see :mod:`skgdpd.nets.rocket`."""
-        return hasattr(self.backbone, "fit_fixed")
+        """True if the backbone has features that are fitted once."""
+        return has_fixed_features(self.backbone)
 
     def forward(
         self,
@@ -69,55 +70,86 @@ class StudentNet(nn.Module):
         lengths: Tensor | None = None,
         fixed: Tensor | None = None,
         with_maps: bool = False,
-    ) -> StudentOutput:
-        """Features and logits of series ``(n, c, t)``, zero beyond their ``lengths`` if given.
+    ) -> SeriesOutput:
+        """Compute features and logits.
 
-        ``fixed`` is what the backbone's ``featurize`` made of them, where it is known already.
-        ``with_maps`` keeps the backbone's activations over time; it must have such.
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, n_timepoints)
+            Series, zero beyond their own length.
+        lengths : Tensor of shape (n,), optional
+            Own length of each series; None where all are equal.
+        fixed : Tensor of shape (n, n_fixed), optional
+            Fixed features of the series, where they are computed already.
+        with_maps : bool, default=False
+            Whether the output has the activations over time, of a backbone with such.
+
+        Returns
+        -------
+        SeriesOutput
+            Features and logits, in single precision.
         """
         if self.precision == "float32" or not self.training:
             return self._output(x, lengths, fixed, with_maps)
         with torch.autocast(x.device.type, torch.bfloat16):
             output = self._output(x, lengths, fixed, with_maps)
-        return StudentOutput(*(None if part is None else part.float() for part in output))  # type: ignore[arg-type]
+        return SeriesOutput(*(None if part is None else part.float() for part in output))  # type: ignore[arg-type]
 
     def _output(
         self, x: Tensor, lengths: Tensor | None, fixed: Tensor | None, with_maps: bool
-    ) -> StudentOutput:
+    ) -> SeriesOutput:
         if not with_maps:
             features = self.features(x, lengths, fixed)
-            return StudentOutput(features, self.head(features))
+            return SeriesOutput(features, self.head(features))
         own = () if lengths is None else (lengths,)
-        maps = self.backbone.maps(x, *own)  # type: ignore[operator]
-        features = self.backbone.features_from_maps(maps, *own)  # type: ignore[operator]
-        return StudentOutput(features, self.head(features), maps)
+        backbone = cast(TimeMaps, self.backbone)
+        maps = backbone.maps(x, *own)
+        features = backbone.features_from_maps(maps, *own)
+        return SeriesOutput(features, self.head(features), maps)
 
     def features(
         self, x: Tensor, lengths: Tensor | None = None, fixed: Tensor | None = None
     ) -> Tensor:
-        """The backbone's output."""
+        """Return the backbone's features; parameters as for :meth:`forward`."""
         if fixed is not None:
             return self.backbone(x, lengths, fixed)
         return self.backbone(x) if lengths is None else self.backbone(x, lengths)
 
-    def read(self, batch: dict[str, Tensor], with_maps: bool = False) -> StudentOutput:
-        """Features and logits of a batch's series, and their activations over time if asked."""
-        # Series of which all is known that the backbone looks at are not there.
+    def read(self, batch: dict[str, Tensor], with_maps: bool = False) -> SeriesOutput:
+        """Compute the outputs for a batch, with activations over time if ``with_maps`` is set."""
+        # Batches have no series where the backbone uses their fixed features only.
         x = batch["x"] if "x" in batch else batch["fixed"]
         return self(x, batch.get("lengths"), batch.get("fixed"), with_maps)
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
     ) -> Tensor:
-        """Fit the backbone's fixed part, and start from the classifier that it proposes.
+        """Fit the backbone's fixed features, and set the head to the classifier in closed form.
 
-        Returns what is fixed of each row.
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, n_timepoints)
+            Training series.
+        lengths : Tensor of shape (n,) or None
+            Own lengths of the series; None if all are equal.
+        target : Tensor of shape (n, n_classes)
+            Class probabilities, one-hot where the label is known.
+        weight : Tensor of shape (n,) or None
+            Weight of each series; None if all are equal.
+        seed : int
+            Seed of all random draws.
+
+        Returns
+        -------
+        Tensor of shape (n, n_fixed)
+            Fixed features of the series.
         """
-        head = self.backbone.fit_fixed(x, lengths, target, weight, seed)  # type: ignore[operator]
-        self.head.start_from(head.weight, head.bias)
-        return head.fixed
+        backbone = cast(FixedFeatures, self.backbone)
+        start = backbone.fit_fixed(x, lengths, target, weight, seed)
+        self.head.start_from(start.weight, start.bias)
+        return start.fixed
 
     def fold(self) -> None:
-        """End the training of a backbone with a fixed part."""
+        """End the training of a backbone with fixed features; others stay as they are."""
         if self.has_fixed_part:
-            self.backbone.fold()  # type: ignore[operator]
+            cast(FixedFeatures, self.backbone).fold()

@@ -1,4 +1,4 @@
-"""Pictures, in scikit-learn's Display convention. Needs matplotlib (extra ``plot``)."""
+"""Displays in scikit-learn's convention; they need matplotlib (the extra ``plot``)."""
 
 from .critical_difference import CriticalDifferenceDisplay
 from .earliness import EarlinessDisplay

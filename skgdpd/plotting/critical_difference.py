@@ -1,4 +1,4 @@
-"""Which methods differ, on one line."""
+"""Critical difference diagram of several methods' mean ranks."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from .style import new_axes
 
 
 class CriticalDifferenceDisplay:
-    """Mean ranks on an axis; a bar joins methods that don't differ significantly.
+    """Critical difference diagram: mean ranks on an axis.
+
+    A bar joins the methods of a group, which don't differ significantly.
 
     Parameters
     ----------
     names : sequence of str
-        Methods.
+        Names of the methods, two at least.
     ranks : sequence of float
-        Their mean ranks; 1 is best.
+        Mean rank of each method; 1 is best.
     groups : sequence of sequence of str
-        Methods that don't differ.
+        Groups of methods that don't differ significantly. Each group becomes a bar.
     n_problems : int
-        Number of problems ranked on.
+        Number of problems that the ranks are averaged over; 0 isn't shown.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it is drawn.
+        Axes of the diagram.
     figure_ : matplotlib.figure.Figure
-        The figure that holds it.
+        Figure of the axes.
 
     References
     ----------
@@ -54,8 +56,8 @@ class CriticalDifferenceDisplay:
     ) -> None:
         if len(names) != len(ranks) or len(names) < 2:
             raise ValueError(
-                f"{len(names)} names and {len(ranks)} ranks; there must be two at least, and as "
-                f"many of the one as of the other"
+                f"names has {len(names)} entries and ranks {len(ranks)}; there must be two or "
+                f"more, and as many ranks as names"
             )
         self.names = list(names)
         self.ranks = list(ranks)
@@ -72,34 +74,40 @@ class CriticalDifferenceDisplay:
         n_problems: int = 0,
         ax: Any = None,
     ) -> CriticalDifferenceDisplay:
-        """Draw ranks that were computed.
+        """Plot mean ranks.
 
         Parameters
         ----------
-        names, ranks, groups, n_problems
-            As for the class; ``n_problems`` of 0 isn't shown.
+        names : sequence of str
+            Names of the methods, two at least.
+        ranks : sequence of float
+            Mean rank of each method; 1 is best.
+        groups : sequence of sequence of str, default=()
+            Groups of methods that don't differ significantly.
+        n_problems : int, default=0
+            Number of problems that the ranks are averaged over; 0 isn't shown.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         CriticalDifferenceDisplay
-            Drawn.
+            The display, plotted.
         """
         return cls(names, ranks, groups, n_problems).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> CriticalDifferenceDisplay:
-        """Draw.
+        """Plot the diagram.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         CriticalDifferenceDisplay
-            Itself.
+            The display itself.
         """
         order = np.argsort(self.ranks, kind="stable")
         k = len(order)

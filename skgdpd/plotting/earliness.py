@@ -1,4 +1,4 @@
-"""How good predictions are, against how much of a series has been seen."""
+"""Scores of early classifiers as a function of the earliness."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from .style import marked_style, new_axes
 
 
 class EarlinessDisplay:
-    """A score against the part seen, one line a method, with a band over seeds.
+    """Plot of a score against the earliness, with one line per method.
 
     Parameters
     ----------
     earliness : sequence of float
-        Parts seen, in (0, 1].
+        Fractions of the series that are seen, in (0, 1].
     scores : mapping of str to array-like of shape (n_earliness,) or (n_earliness, n_seeds)
-        Scores by method. With seeds, the line is their mean and the band their range.
+        Scores of each method. With several seeds, the line is the mean over seeds and the band
+        their range.
     score_name : str, default="accuracy"
         Label of the vertical axis.
     reference : tuple of str and float, optional
-        Name and score of something that sees whole series, drawn as a level line.
+        Name and score of a classifier of whole series, plotted as a horizontal line.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it is drawn.
+        Axes of the plot.
     figure_ : matplotlib.figure.Figure
-        The figure that holds it.
+        Figure of the axes.
 
     Examples
     --------
@@ -73,19 +74,26 @@ class EarlinessDisplay:
         reference: tuple[str, float] | None = None,
         ax: Any = None,
     ) -> EarlinessDisplay:
-        """Draw scores.
+        """Plot scores.
 
         Parameters
         ----------
-        earliness, scores, score_name, reference
-            As for the class.
+        earliness : sequence of float
+            Fractions of the series that are seen, in (0, 1].
+        scores : mapping of str to array-like of shape (n_earliness,) or (n_earliness, n_seeds)
+            Scores of each method. With several seeds, the line is the mean over seeds and the
+            band their range.
+        score_name : str, default="accuracy"
+            Label of the vertical axis.
+        reference : tuple of str and float, optional
+            Name and score of a classifier of whole series, plotted as a horizontal line.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         EarlinessDisplay
-            Drawn.
+            The display, plotted.
         """
         return cls(earliness, scores, score_name, reference).plot(ax=ax)
 
@@ -100,33 +108,34 @@ class EarlinessDisplay:
         reference: tuple[str, float] | None = None,
         ax: Any = None,
     ) -> EarlinessDisplay:
-        """Score fitted classifiers of prefixes, and draw that.
+        """Score fitted early classifiers, and plot their scores.
 
         Parameters
         ----------
         estimators : mapping of str to sequence of PrefixClassifier or like
-            Fitted classifiers by method; of each method equally many (seeds) for each prefix
-            length, and the same lengths for all methods.
+            Fitted classifiers of each method. All methods must have the same prefix lengths, and
+            a method must have equally many classifiers (seeds) for each of them.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series that they were not fitted on.
+            Whole series that the classifiers were not fitted on.
         y : array-like of shape (n_samples,)
-            Their labels.
+            Labels of the series.
         scoring : str or callable, default="accuracy"
-            A score's name in scikit-learn, or a scorer.
+            Name of a score in scikit-learn, or a scorer.
         reference : tuple of str and float, optional
-            Name and score of something that sees whole series.
+            Name and score of a classifier of whole series, plotted as a horizontal line.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         EarlinessDisplay
-            Drawn.
+            The display, plotted.
 
         Raises
         ------
         ValueError
-            If methods differ in prefix lengths, or a method's lengths in their number of seeds.
+            If methods differ in their prefix lengths, or if a method has more classifiers for one
+            prefix length than for another.
         """
         scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
         scores: dict[str, list[list[float]]] = {}
@@ -142,25 +151,26 @@ class EarlinessDisplay:
             if own != parts or len({len(seeds) for seeds in by_part.values()}) != 1:
                 counts = {f"{part:.3g}": len(seeds) for part, seeds in sorted(by_part.items())}
                 raise ValueError(
-                    f"estimators[{name!r}] are, by part seen, {counts}; there must be equally "
-                    f"many for each of the first method's {[f'{part:.3g}' for part in parts]}"
+                    f"estimators[{name!r}] has, by fraction of the series seen, {counts} "
+                    f"classifiers; each fraction of the first method, "
+                    f"{[f'{part:.3g}' for part in parts]}, must have equally many"
                 )
             scores[name] = [by_part[part] for part in parts]
         label = scoring.replace("_", " ") if isinstance(scoring, str) else "score"
         return cls(parts, scores, label, reference).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> EarlinessDisplay:
-        """Draw.
+        """Plot the scores.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         EarlinessDisplay
-            Itself.
+            The display itself.
         """
         ax = new_axes(ax)
         percent = 100 * np.asarray(self.earliness)
@@ -172,7 +182,7 @@ class EarlinessDisplay:
             if table.shape[1] > 1:
                 low, high = table.min(1), table.max(1)
                 ax.fill_between(percent[order], low, high, color=style["color"], alpha=0.12, lw=0)
-                # Edges, for in black and white bands that overlap are one.
+                # Edges separate overlapping bands in black and white.
                 edge = {"color": style["color"], "linestyle": style["linestyle"]}
                 ax.plot(percent[order], np.stack([low, high], 1), linewidth=0.6, **edge)
         if self.reference is not None:

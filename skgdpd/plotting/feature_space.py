@@ -1,4 +1,4 @@
-"""Where the features of teacher, student and prior lie."""
+"""Features of teacher, student and prior, projected on a plane."""
 
 from __future__ import annotations
 
@@ -18,38 +18,39 @@ PROJECTIONS = ("pca", "tsne")
 
 
 class FeatureSpaceDisplay:
-    """Teacher features, student features and posterior draws in one plane.
+    """Plot of teacher features, student features and posterior draws in one plane.
 
-    Each class has a colour and a marker. What the teacher sees in whole series is filled, what
-    the student makes of first parts is hollow, draws are small, and an arrow leads from a hollow
-    marker to the mean of its draws: restoration.
+    Each class has a colour and a marker. Filled markers are the teacher's features of whole
+    series, and hollow markers the student's features of their prefixes. Small markers are
+    posterior draws. An arrow leads from a student feature to the mean of its draws.
 
     Parameters
     ----------
     teacher : array-like of shape (n, d)
-        Features of whole series.
+        Teacher features of whole series.
     student : array-like of shape (n, d)
-        Features of the same series' first parts, in the same coordinates.
+        Student features of the prefixes of the same series, in the same coordinates.
     draws : array-like of shape (n, n_draws, d)
-        Features drawn for these.
+        Posterior draws given the student features.
     y : array-like of shape (n,), optional
-        Labels; without them all series look alike.
+        Labels. Without them all series get the same colour and marker.
     projection : {"pca", "tsne"}, default="pca"
-        ``"pca"``: principal components of the teacher's features, on which all are projected.
-        ``"tsne"``: t-SNE of everything at once, which shows who is near whom and no distances.
+        Projection on the plane. ``"pca"`` projects all features on the first two principal
+        components of the teacher's. ``"tsne"`` embeds all features together by t-SNE, which shows
+        neighbourhoods but no distances.
     random_state : int, default=0
-        Seeds t-SNE.
+        Seed of t-SNE.
 
     Attributes
     ----------
     teacher_, student_ : ndarray of shape (n, 2)
-        Their places in the plane.
+        Coordinates of the teacher's and the student's features in the plane.
     draws_ : ndarray of shape (n, n_draws, 2)
-        Those of the draws.
+        Coordinates of the draws in the plane.
     ax_ : matplotlib.axes.Axes
-        Where it is drawn.
+        Axes of the plot.
     figure_ : matplotlib.figure.Figure
-        The figure that holds it.
+        Figure of the axes.
 
     Examples
     --------
@@ -80,12 +81,12 @@ class FeatureSpaceDisplay:
         if self.student.shape != (n, d) or (shape[0], shape[2]) != (n, d):
             raise ValueError(
                 f"teacher has shape {(n, d)}, student {self.student.shape} and draws {shape}; "
-                f"they must be (n, d), (n, d) and (n, n_draws, d) of the same series in the same "
-                f"coordinates"
+                f"they must be (n, d), (n, d) and (n, n_draws, d), of the same series and in the "
+                f"same coordinates"
             )
         if n < 2 or d < 2:
             raise ValueError(
-                f"teacher has shape {(n, d)}; a plane takes two series and two features at least"
+                f"teacher has shape {(n, d)}; it must have at least two series and two features"
             )
         self.y = None if y is None else np.asarray(y)
         if self.y is not None and self.y.shape != (n,):
@@ -102,45 +103,46 @@ class FeatureSpaceDisplay:
         X: Any,
         y: ArrayLike | None = None,
         *,
-        X_full: Any = None,
+        X_teacher: Any = None,
         n_draws: int = 5,
         projection: str = "pca",
         random_state: int = 0,
         ax: Any = None,
     ) -> FeatureSpaceDisplay:
-        """Draw what a fitted classifier, its teacher and its prior make of series.
+        """Plot the features that a fitted classifier, its teacher and its prior give series.
 
         Parameters
         ----------
         estimator : GDPDClassifier or DistilledPrefixClassifier
-            Fitted, with a diffusion prior. All features are shown as the prior sees them, as its
-            codes.
+            Fitted classifier with a diffusion prior. Features are shown in the prior's
+            coordinates, its codes.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series, some tens; test series tell more than those of the training.
+            Some tens of series, preferably ones that the classifier was not fitted on.
         y : array-like of shape (n_samples,), optional
-            Their labels.
-        X_full : array-like of shape (n_samples, n_channels_full, n_timepoints_full), optional
-            The series whole, if the classifier was fitted with ``X_full``.
+            Labels of the series.
+        X_teacher : array-like of shape (n_samples, n_channels_teacher, n_timepoints_teacher), \
+optional
+            Whole series, if the classifier was fitted with ``X_teacher``.
         n_draws : int, default=5
-            Draws for each series.
+            Number of posterior draws for each series.
         projection : {"pca", "tsne"}, default="pca"
-            See the class.
+            Projection on the plane; see the class.
         random_state : int, default=0
-            Seeds draws and t-SNE.
+            Seed of the draws and of t-SNE.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         FeatureSpaceDisplay
-            Drawn.
+            The display, plotted.
 
         Raises
         ------
         ValueError
             If the classifier has no diffusion prior.
         """
-        seen = restore(estimator, X, X_full, n_draws=n_draws, random_state=random_state)
+        seen = restore(estimator, X, X_teacher, n_draws=n_draws, random_state=random_state)
         made = cls(seen.teacher, seen.student, seen.draws, y, projection, random_state)
         return made.plot(ax=ax)
 
@@ -156,34 +158,44 @@ class FeatureSpaceDisplay:
         random_state: int = 0,
         ax: Any = None,
     ) -> FeatureSpaceDisplay:
-        """Draw features that were computed.
+        """Plot features.
 
         Parameters
         ----------
-        teacher, student, draws, y, projection, random_state
-            As for the class.
+        teacher : array-like of shape (n, d)
+            Teacher features of whole series.
+        student : array-like of shape (n, d)
+            Student features of the prefixes of the same series, in the same coordinates.
+        draws : array-like of shape (n, n_draws, d)
+            Posterior draws given the student features.
+        y : array-like of shape (n,), optional
+            Labels of the series.
+        projection : {"pca", "tsne"}, default="pca"
+            Projection on the plane; see the class.
+        random_state : int, default=0
+            Seed of t-SNE.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         FeatureSpaceDisplay
-            Drawn.
+            The display, plotted.
         """
         return cls(teacher, student, draws, y, projection, random_state).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> FeatureSpaceDisplay:
-        """Draw.
+        """Plot the features.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         FeatureSpaceDisplay
-            Itself.
+            The display itself.
         """
         ax = new_axes(ax, (6.4, 5.0))
         names = self._project()
@@ -214,7 +226,7 @@ class FeatureSpaceDisplay:
         return self
 
     def _project(self) -> tuple[str, str]:
-        """Find places in the plane, and the names of its axes."""
+        """Project all features on the plane, and return the labels of its axes."""
         n, d = self.teacher.shape
         if self.projection == "pca":
             pca = PCA(2).fit(self.teacher)
@@ -240,5 +252,5 @@ def _finite(values: ArrayLike, name: str, ndim: int) -> Floats:
     if array.ndim != ndim or not np.isfinite(array).all():
         shape = "(n, d)" if ndim == 2 else "(n, n_draws, d)"
         what = f"has shape {array.shape}" if array.ndim != ndim else "holds NaN or infinity"
-        raise ValueError(f"{name} {what}; it must be finite numbers of shape {shape}")
+        raise ValueError(f"{name} {what}; it must have shape {shape} and finite values")
     return array

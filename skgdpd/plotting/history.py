@@ -1,4 +1,4 @@
-"""The course of a training."""
+"""Learning curves: the loss terms of a training by epoch."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ NAMES = {
     "loss": "all",
     "valid_loss": "validation",
 }
-"""What a term of the loss compares with, in a reader's words."""
+"""Labels of loss terms in the legend."""
 
 
 class HistoryDisplay:
-    """Loss terms by epoch, with the warm-up and the epoch that was kept.
+    """Plot of the loss terms by epoch, with the warm-up and the epoch whose weights were kept.
 
     Parameters
     ----------
     history : History
-        A training's record, as in the attribute ``history_``.
+        Record of a training, as in the attribute ``history_`` of a fitted estimator.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it is drawn.
+        Axes of the plot.
     figure_ : matplotlib.figure.Figure
-        The figure that holds it.
+        Figure of the axes.
 
     Examples
     --------
@@ -55,35 +55,35 @@ class HistoryDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> HistoryDisplay:
-        """Draw the history of a fitted estimator.
+        """Plot the training history of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator
-            Anything fitted with a ``history_``.
+            Fitted estimator with an attribute ``history_``.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         HistoryDisplay
-            Drawn.
+            The display, plotted.
         """
         check_is_fitted(estimator)
         return cls(estimator.history_).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> HistoryDisplay:
-        """Draw.
+        """Plot the history.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         HistoryDisplay
-            Itself.
+            The display itself.
         """
         ax = new_axes(ax)
         history = self.history
@@ -92,11 +92,11 @@ class HistoryDisplay:
             terms.append("loss")
         n_epochs = history.n_epochs
         epochs = np.arange(1, n_epochs + 1)
-        # Some markers tell lines apart in black and white; staggered, they don't hide each other.
+        # Markers distinguish lines in black and white. They are staggered so as not to overlap.
         every = max(n_epochs // 8, 1)
         lowest = np.inf
         for i, name in enumerate(terms):
-            # A term that is off is 0 in the record; drawn, it would look like a success.
+            # A term that is off has 0 in the record, which would look like a perfect fit.
             values = np.where(history[name] == 0, np.nan, history[name])
             lowest = min(lowest, np.nanmin(values, initial=np.inf))
             label = f"{NAMES[name]} ({name})" if name in NAMES else name
@@ -110,7 +110,7 @@ class HistoryDisplay:
         if history.best_epoch is not None:
             kept = history.best_epoch + 1
             ax.axvline(kept, color=COLORS[-1], linewidth=1.5, label=f"kept: epoch {kept}")
-        # Most losses are positive and fall by powers of ten; some methods' can be below zero.
+        # Most losses are positive and fall by orders of magnitude; a few can be negative.
         scale = "log" if 0 < lowest < np.inf else "linear"
         ax.set(xlabel="epoch", ylabel="loss", yscale=scale, xlim=(1, max(n_epochs, 2)))
         ax.locator_params(axis="x", integer=True)

@@ -1,4 +1,4 @@
-"""What a prior thinks that a series' feature may be, as more of the series is seen."""
+"""Posterior of a series' feature for prefixes of growing length."""
 
 from __future__ import annotations
 
@@ -17,43 +17,45 @@ Floats = NDArray[np.float64]
 
 
 class PosteriorDisplay:
-    """Posterior draws for one series, one column for each part seen.
+    """Plot of posterior draws for one series, with one column for each earliness.
 
-    Heights are along the first principal component of the teacher's features, in their standard
-    deviations from their mean; a diamond is the teacher's own feature of the whole series, a box
-    holds the middle half of the draws, its line is their median. Below each part stands the
-    spread in all directions: the draws' distance from their mean, as a root mean square, against
-    that of the features from theirs. 1 is what the prior knows without looking, 0 is certainty.
+    The vertical axis is the first principal component of the teacher's features, in standard
+    deviations from their mean. A diamond marks the teacher's feature of the whole series. A box
+    holds the middle half of the draws, and its line is their median. Below each column stands the
+    spread over all directions: the root mean square distance of the draws from their mean,
+    divided by that of the teacher's features. A spread of 1 is that of the prior, and 0 is
+    certainty.
 
     Parameters
     ----------
     parts : sequence of float of length n_parts
-        Parts seen, in (0, 1].
+        Fractions of the series that are seen, in (0, 1].
     draws : sequence of array-like of shape (n_draws, d)
-        Draws for the series, for each part.
+        Posterior draws for the series, one array for each fraction.
     features : sequence of array-like of shape (n, d)
-        Teacher features of many series, for each part, in the same coordinates as the draws.
+        Teacher features of many series, one array for each fraction, in the coordinates of the
+        draws.
     own : sequence of array-like of shape (d,)
-        Teacher feature of the series, for each part.
+        Teacher feature of the series, one array for each fraction.
 
     Attributes
     ----------
     heights_ : list of ndarray of shape (n_draws,)
-        Places of the draws, from the smallest part to the largest.
+        Vertical coordinates of the draws, from the smallest fraction to the largest.
     own_ : ndarray of shape (n_parts,)
-        Those of the teacher's feature.
+        Vertical coordinates of the series' teacher feature.
     spreads_ : ndarray of shape (n_parts,)
-        The spreads.
+        Spreads of the draws.
     ax_ : matplotlib.axes.Axes
-        Where it is drawn.
+        Axes of the plot.
     figure_ : matplotlib.figure.Figure
-        The figure that holds it.
+        Figure of the axes.
 
     Notes
     -----
-    A spread can be read as one where draws come from a posterior: with a prior's degradation
-    ``"linear-gaussian"``, above all. ``"learned-alpha"``, the paper's, learns how much noise helps
-    its student, and need not narrow.
+    The spread measures uncertainty only if the draws come from a posterior, as with the
+    degradation ``"linear-gaussian"``. With ``"learned-alpha"``, the paper's, the amount of noise
+    is learned with the student's loss, and the spread need not fall as more of the series is seen.
 
     Examples
     --------
@@ -78,8 +80,8 @@ class PosteriorDisplay:
         for name, count in counts.items():
             if count != len(parts) or not count:
                 raise ValueError(
-                    f"parts has {len(parts)} values and {name} {count}; there must be one at "
-                    f"least, and as many of the one as of the other"
+                    f"parts has {len(parts)} values and {name} has {count}; there must be at "
+                    f"least one, and as many in both"
                 )
         order = np.argsort(np.asarray(parts, dtype=np.float64), kind="stable")
         self.parts = [float(parts[i]) for i in order]
@@ -90,8 +92,8 @@ class PosteriorDisplay:
             width = known.shape[-1:]
             if draw.ndim != 2 or known.ndim != 2 or not draw.shape[-1:] == point.shape == width:
                 raise ValueError(
-                    f"draws of shape {draw.shape}, features of shape {known.shape} and an own "
-                    f"feature of shape {point.shape}; they must be (n_draws, d), (n, d) and (d,)"
+                    f"draws has shape {draw.shape}, features {known.shape} and own "
+                    f"{point.shape}; the shapes must be (n_draws, d), (n, d) and (d,)"
                 )
 
     @classmethod
@@ -101,43 +103,44 @@ class PosteriorDisplay:
         X: Any,
         index: int = 0,
         *,
-        X_full: Any = None,
+        X_teacher: Any = None,
         n_draws: int = 200,
         random_state: int = 0,
         ax: Any = None,
     ) -> PosteriorDisplay:
-        """Draw what classifiers of several parts make of one series.
+        """Plot the posterior draws of several classifiers for one series.
 
         Parameters
         ----------
         estimators : sequence of GDPDClassifier or DistilledPrefixClassifier
-            Fitted, each with a diffusion prior, for different ``earliness``. Columns are easiest
-            to compare where all have the same teacher: give them the same int as
-            ``random_state``, or the same ``FrozenEstimator`` as ``teacher``.
+            Fitted classifiers of different ``earliness``, each with a diffusion prior. Columns
+            are easiest to compare if all classifiers have the same teacher: give them the same
+            integer as ``random_state``, or the same ``FrozenEstimator`` as ``teacher``.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series, from which the teacher's features get their mean and spread.
+            Whole series; their teacher features give the mean and the standard deviation.
         index : int, default=0
-            Which of them is shown.
-        X_full : array-like of shape (n_samples, n_channels_full, n_timepoints_full), optional
-            The series whole, if the classifiers were fitted with ``X_full``.
+            Index of the series that is shown.
+        X_teacher : array-like of shape (n_samples, n_channels_teacher, n_timepoints_teacher), \
+optional
+            Whole series, if the classifiers were fitted with ``X_teacher``.
         n_draws : int, default=200
-            Draws for each part.
+            Number of draws for each classifier.
         random_state : int, default=0
-            Seeds the draws.
+            Seed of the draws.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         PosteriorDisplay
-            Drawn.
+            The display, plotted.
 
         Raises
         ------
         ValueError
             If a classifier has no diffusion prior.
         IndexError
-            If there is no series of that number.
+            If ``index`` is out of range.
         """
         if not isinstance(estimators, (list, tuple)):
             estimators = [estimators]
@@ -148,7 +151,7 @@ class PosteriorDisplay:
         for estimator in estimators:
             check_is_fitted(estimator)
             seen = restore(
-                estimator, X, X_full, n_draws=n_draws, random_state=random_state, index=index
+                estimator, X, X_teacher, n_draws=n_draws, random_state=random_state, index=index
             )
             best = getattr(estimator, "best_estimator_", estimator)
             parts.append(best.prefix_length_ / best.n_timepoints_in_)
@@ -167,41 +170,41 @@ class PosteriorDisplay:
         *,
         ax: Any = None,
     ) -> PosteriorDisplay:
-        """Draw what was drawn, from a :class:`~skgdpd.DiffusionFeaturePrior` for instance.
+        """Plot given draws, for instance of a :class:`~skgdpd.DiffusionFeaturePrior`.
 
         Parameters
         ----------
         parts : sequence of float of length n_parts
-            Parts seen, in (0, 1].
+            Fractions of the series that are seen, in (0, 1].
         draws : sequence of array-like of shape (n_draws, d)
-            Draws for the series, for each part.
+            Posterior draws for the series, one array for each fraction.
         features : array-like of shape (n, d)
-            Features of many series, the same for all parts.
+            Teacher features of many series, the same for all fractions.
         own : array-like of shape (d,)
-            The series' own feature.
+            Teacher feature of the series.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         PosteriorDisplay
-            Drawn.
+            The display, plotted.
         """
         n = len(parts)
         return cls(parts, draws, [features] * n, [own] * n).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> PosteriorDisplay:
-        """Draw.
+        """Plot the draws.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         PosteriorDisplay
-            Itself.
+            The display itself.
         """
         ax = new_axes(ax)
         columns = [
@@ -246,26 +249,26 @@ class PosteriorDisplay:
 
 
 def along_component(draws: Floats, features: Floats, own: Floats) -> tuple[Floats, float, float]:
-    """Draws on the first principal component of features, and how far they spread.
+    """Project draws on the first principal component of features, and measure their spread.
 
     Parameters
     ----------
     draws : ndarray of shape (n_draws, d)
-        Draws for one series.
+        Posterior draws for one series.
     features : ndarray of shape (n, d)
-        Features of many.
+        Teacher features of many series.
     own : ndarray of shape (d,)
-        Feature of the one.
+        Teacher feature of the one series.
 
     Returns
     -------
     heights : ndarray of shape (n_draws,)
-        In standard deviations of the features from their mean; turned so that the own feature is
-        not below it, since a component has no sign of its own.
+        Coordinates of the draws, in standard deviations of the features from their mean. The sign
+        of a principal component is arbitrary; it is chosen so that ``own_height`` isn't negative.
     own_height : float
-        The own feature's.
+        Coordinate of the one series' feature.
     spread : float
-        Root mean square distance of the draws from their mean, over that of the features.
+        Root mean square distance of the draws from their mean, divided by that of the features.
     """
     pca = PCA(1, svd_solver="full").fit(features)
     scale = np.sqrt(max(pca.transform(features).var(), 1e-24))

@@ -1,4 +1,4 @@
-"""How often predictions are right that say how sure they are."""
+"""Reliability diagram: how well predicted probabilities are calibrated."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reliability:
-    """One method's predictions in bins of equal width.
+    """Calibration of one method's predictions, in bins of equal width.
 
     Attributes
     ----------
     sure : ndarray of shape (n_bins,)
         Mean probability of the predicted class; NaN in an empty bin.
     right : ndarray of shape (n_bins,)
-        Share of right predictions; NaN in an empty bin.
+        Share of correct predictions; NaN in an empty bin.
     counts : ndarray of shape (n_bins,)
         Number of predictions.
     error : float
@@ -41,33 +41,35 @@ class Reliability:
 
 
 class ReliabilityDisplay:
-    """Share of right predictions against how sure they are, with counts, one line a method.
+    """Reliability diagram: share of correct predictions against predicted probability.
 
-    On the diagonal, of the predictions with probability 0.8 four in five are right; below it, a
-    method is too sure. Bars say how many predictions a point stands for. The number beside a
-    name is its expected calibration error.
+    Each method has one line. A calibrated method is on the diagonal: of its predictions with
+    probability 0.8, four in five are correct. Below the diagonal a method is overconfident. Bars
+    give the number of predictions in each bin. The number after a name is the method's expected
+    calibration error.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
         Labels.
     probas : mapping of str to array-like of shape (n, n_classes)
-        Class probabilities by method.
+        Class probabilities of each method.
     classes : array-like of shape (n_classes,), optional
         Label of each column; by default the sorted labels of ``y_true``.
     n_bins : int, default=10
-        Bins of equal width between 0 and 1.
+        Number of bins of equal width between 0 and 1.
 
     Attributes
     ----------
     results_ : dict of str to Reliability
-        What is shown: ``sure``, ``right`` and ``counts`` of shape (n_bins,), and ``error``.
+        Values that are plotted for each method: ``sure``, ``right`` and ``counts`` of shape
+        (n_bins,), and ``error``.
     ax_ : matplotlib.axes.Axes
-        Where the lines are drawn.
+        Axes of the lines.
     counts_ax_ : matplotlib.axes.Axes
-        Where the counts are drawn, above.
+        Axes of the counts, above the lines.
     figure_ : matplotlib.figure.Figure
-        The figure that holds both.
+        Figure of both axes.
 
     References
     ----------
@@ -91,7 +93,7 @@ class ReliabilityDisplay:
     ) -> None:
         check_scalar(n_bins, "n_bins", Integral, min_val=1)
         if not probas:
-            raise ValueError("probas is empty; give the probabilities of one method at least")
+            raise ValueError("probas is empty; give the probabilities of at least one method")
         self.y_true = y_true
         self.probas = probas
         self.classes = classes
@@ -107,38 +109,38 @@ class ReliabilityDisplay:
         n_bins: int = 10,
         ax: Any = None,
     ) -> ReliabilityDisplay:
-        """Draw how reliable fitted classifiers are.
+        """Plot the reliability diagram of fitted classifiers.
 
         Parameters
         ----------
         estimators : mapping of str to classifier
-            Fitted, with ``predict_proba``, by name; all for the same classes.
+            Fitted classifiers with ``predict_proba``, by name. All must have the same classes.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Series that they were not fitted on.
+            Series that the classifiers were not fitted on.
         y : array-like of shape (n_samples,)
-            Their labels.
+            Labels of the series.
         n_bins : int, default=10
-            Bins of equal width between 0 and 1.
+            Number of bins of equal width between 0 and 1.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         ReliabilityDisplay
-            Drawn.
+            The display, plotted.
 
         Raises
         ------
         ValueError
-            If the classifiers know different classes.
+            If the classifiers have different classes.
         """
         probas, classes = {}, None
         for name, estimator in estimators.items():
             check_is_fitted(estimator)
             if classes is not None and not np.array_equal(classes, estimator.classes_):
                 raise ValueError(
-                    f"estimators[{name!r}] knows the classes {estimator.classes_.tolist()}, the "
-                    f"first one {classes.tolist()}; all must know the same"
+                    f"estimators[{name!r}] has the classes {estimator.classes_.tolist()} and the "
+                    f"first estimator {classes.tolist()}; all must have the same classes"
                 )
             classes = estimator.classes_
             probas[name] = estimator.predict_proba(X)
@@ -154,34 +156,40 @@ class ReliabilityDisplay:
         n_bins: int = 10,
         ax: Any = None,
     ) -> ReliabilityDisplay:
-        """Draw predictions.
+        """Plot the reliability diagram of predicted probabilities.
 
         Parameters
         ----------
-        y_true, probas, classes, n_bins
-            As for the class.
+        y_true : array-like of shape (n,)
+            Labels.
+        probas : mapping of str to array-like of shape (n, n_classes)
+            Class probabilities of each method.
+        classes : array-like of shape (n_classes,), optional
+            Label of each column; by default the sorted labels of ``y_true``.
+        n_bins : int, default=10
+            Number of bins of equal width between 0 and 1.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default.
+            Axes to plot on; by default those of a new figure.
 
         Returns
         -------
         ReliabilityDisplay
-            Drawn.
+            The display, plotted.
         """
         return cls(y_true, probas, classes, n_bins).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> ReliabilityDisplay:
-        """Draw.
+        """Plot the diagram.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure by default. The counts take a strip above it.
+            Axes to plot on; by default those of a new figure. The counts are plotted above them.
 
         Returns
         -------
         ReliabilityDisplay
-            Itself.
+            The display itself.
         """
         self.results_ = {
             name: reliability(self.y_true, proba, self.classes, self.n_bins)
@@ -220,7 +228,7 @@ class ReliabilityDisplay:
 def reliability(
     y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None, n_bins: int
 ) -> Reliability:
-    """Put predictions into bins; the parameters are :class:`ReliabilityDisplay`'s."""
+    """Compute the calibration of predictions; parameters as in :class:`ReliabilityDisplay`."""
     sure, right, bins = reliability_bins(y_true, proba, classes, n_bins)
     counts = np.bincount(bins, minlength=n_bins)
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,4 @@
-"""What a taught classifier's prior makes of series, for pictures."""
+"""Features and posterior draws of a fitted classifier, for plotting."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ..diffusion import Degradation, LearnedAlpha, LinearGaussian
+from ..diffusion import LearnedAlpha, LinearGaussian, PosteriorSampler
 
 Floats = NDArray[np.float64]
 
 MIN_INFORMATION = 0.1
-"""Least ratio of signal to noise in variance at which a measured direction is shown as measured;
-one that is all noise would be thrown far off the picture."""
+"""Smallest signal-to-noise ratio (of variances) at which a measured direction is shown.
+
+The estimate of a direction that is nearly all noise would lie far outside the plot.
+"""
 
 
 @dataclass(frozen=True)
 class Restoration:
-    """Features of the same series in the coordinates of a prior, its codes.
+    """Features of series in the coordinates of a prior, its codes.
 
     Attributes
     ----------
     teacher : ndarray of shape (n, d)
-        Of the whole series.
+        Teacher features of the whole series.
     student : ndarray of shape (n or 1, d)
-        Where the student's features of the first parts lie before anything is restored.
+        Student features of the prefixes, mapped to codes without the prior.
     draws : ndarray of shape (n or 1, n_draws, d)
-        What the prior draws for these.
+        Posterior draws given the student features.
     """
 
     teacher: Floats
@@ -44,35 +46,40 @@ class Restoration:
 def restore(
     estimator: Any,
     X: Any,
-    X_full: Any = None,
+    X_teacher: Any = None,
     *,
     n_draws: int = 5,
     random_state: int = 0,
     index: int | None = None,
 ) -> Restoration:
-    """Ask a fitted classifier, its teacher and its prior about series.
+    """Compute teacher features, student features and posterior draws of series.
 
     Parameters
     ----------
     estimator : GDPDClassifier or DistilledPrefixClassifier
-        Fitted, with a diffusion prior. Of a search, its best estimator is asked.
+        Fitted classifier with a diffusion prior, or a search, whose best estimator is used.
     X : array-like of shape (n, n_channels, n_timepoints)
-        Whole series.
-    X_full : array-like of shape (n, n_channels_full, n_timepoints_full), optional
-        The series whole, if ``X`` was a part of them in ``fit``, too.
+        Series as they were given to ``fit``.
+    X_teacher : array-like of shape (n, n_channels_teacher, n_timepoints_teacher), optional
+        Whole series, if the classifier was fitted with ``X_teacher``.
     n_draws : int, default=5
-        Draws for each series.
+        Number of draws for each series.
     random_state : int, default=0
-        Seeds the draws.
+        Seed of the draws.
     index : int, optional
-        Draw for this series only; the student's features are then its alone, too.
+        Index of a single series for which student features and draws are computed; by default
+        they are computed for all.
+
+    Returns
+    -------
+    Restoration
 
     Raises
     ------
     sklearn.exceptions.NotFittedError
-        If it isn't fitted.
+        If the classifier isn't fitted.
     ValueError
-        If it has no diffusion prior, or was saved without its teacher.
+        If the classifier has no diffusion prior, or was saved without its teacher.
     """
     check_scalar(n_draws, "n_draws", Integral, min_val=1)
     check_is_fitted(estimator)
@@ -82,17 +89,17 @@ def restore(
         distillation = distillation.inner
     degradation = getattr(distillation, "degradation", None)
     name = type(estimator).__name__
-    if not isinstance(degradation, Degradation):
+    if not isinstance(degradation, PosteriorSampler):
         raise ValueError(
             f"estimator={name} has no diffusion prior to draw from; give a fitted GDPDClassifier "
-            f"or DistilledPrefixClassifier(GDPD(...)) (model files leave that out; joblib.dump "
-            f"keeps it)"
+            f"or DistilledPrefixClassifier(GDPD(...)) (model files don't hold the prior; "
+            f"joblib.dump keeps it)"
         )
     prior = distillation.prior
-    # A copy, for the latent may still be on the device that the student was trained on.
+    # A copy, because the latent may still be on the device that the student was trained on.
     degradation = copy.deepcopy(degradation).cpu()
     degradation.latent.cpu()
-    whole = X if X_full is None else X_full
+    whole = X if X_teacher is None else X_teacher
     teacher = prior.encode(estimator.teacher_.embed(whole))
     features = estimator.embed(X)
     if index is not None:
@@ -105,14 +112,14 @@ def restore(
     return Restoration(teacher, placed, draws.double().numpy())
 
 
-def _place(degradation: Degradation, observed: torch.Tensor) -> Floats:
-    """Where observed features lie among codes as far as the degradation knows."""
+def _place(degradation: PosteriorSampler, observed: torch.Tensor) -> Floats:
+    """Map student features to codes by the degradation's model, without the prior."""
     if isinstance(degradation, LearnedAlpha):
         return degradation.map(observed).double().numpy()
     latent = degradation.latent
     mean = latent.mean.double().cpu().numpy()
     known = getattr(degradation, "measurement", None)
-    if known is None:  # says nothing of them
+    if known is None:  # the control has no model of student features
         return np.repeat(mean[None], len(observed), 0)
     return least_squares(
         observed.double().numpy(), known, mean, latent.covariance.double().numpy()
@@ -122,18 +129,20 @@ def _place(degradation: Degradation, observed: torch.Tensor) -> Floats:
 def least_squares(
     observed: Floats, known: LinearGaussian, mean: Floats, covariance: Floats
 ) -> Floats:
-    """Codes that fit a measurement best, at the mean in directions of which it says nothing.
+    """Return the codes that fit a measurement best by generalised least squares.
+
+    In directions about which the measurement has no information, a code is set to the mean.
 
     Parameters
     ----------
     observed : ndarray of shape (n, dS)
-        Measured features.
+        Student features.
     known : LinearGaussian
-        How they depend on codes.
+        Measurement model of student features given codes.
     mean : ndarray of shape (d,)
-        Of the codes.
+        Mean of the codes.
     covariance : ndarray of shape (d, d)
-        Of the codes.
+        Covariance of the codes.
 
     Returns
     -------

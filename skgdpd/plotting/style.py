@@ -1,13 +1,13 @@
-"""One look for all pictures: tellable apart in black and white and by colour-blind people."""
+"""Style of all plots: distinguishable in black and white and by colour-blind people."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .._extras import require
+from .._runtime.extras import require
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-"""Okabe and Ito's palette, without its yellow, which is lost on white."""
+"""Palette of Okabe and Ito without its yellow, which is hard to see on white."""
 
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)), (0, (8, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -15,17 +15,17 @@ HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "||||")
 
 
 def line_style(i: int) -> dict[str, Any]:
-    """Colour and dashes of the i-th line."""
+    """Return colour and dashes of the i-th line."""
     return {"color": COLORS[i % len(COLORS)], "linestyle": LINES[i % len(LINES)]}
 
 
 def marked_style(i: int) -> dict[str, Any]:
-    """Colour, dashes and marker of the i-th line."""
+    """Return colour, dashes and marker of the i-th line."""
     return {**line_style(i), "marker": MARKERS[i % len(MARKERS)], "markersize": 5}
 
 
 def new_axes(ax: Any = None, figsize: tuple[float, float] = (6.4, 4.0)) -> Any:
-    """The axes given, or those of a new figure that doesn't need a screen."""
+    """Return the given axes, or those of a new figure that doesn't need a screen."""
     if ax is not None:
         return ax
     pyplot = require("matplotlib.pyplot", "plot", "to draw")

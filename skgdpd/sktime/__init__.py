@@ -1,14 +1,15 @@
-"""Between sktime and scikit-learn: classifiers that way, transformers this way, and safe folds.
+"""Adapters between sktime and scikit-learn, and folds that are safe in sktime.
 
-The name of an adapter says whose interface it has. A :class:`SktimeClassifier` is one of ours that
-sktime's benchmarks, pipelines, searches and early classifiers take for one of theirs. A
-:class:`SklearnTransformer` is one of sktime's that scikit-learn's pipelines and searches take. A
-:class:`SortedSplitter` keeps sktime's ``evaluate`` from pairing series with other series' labels.
+An adapter is named after the interface that it has. :class:`SktimeClassifier` wraps a classifier
+of this package for sktime's benchmarks, pipelines, searches and early classifiers.
+:class:`SklearnTransformer` wraps a transformer of sktime for the pipelines and searches of
+scikit-learn. :class:`SortedSplitter` keeps sktime's ``evaluate`` from pairing series with other
+series' labels.
 
-Needs sktime (extra ``sktime``); nothing else in the package does.
+This module needs sktime (extra ``sktime``); the rest of the package does not.
 """
 
-from .._extras import require
+from .._runtime.extras import require
 
 require("sktime", "sktime", "for skgdpd.sktime")  # first, for its message
 

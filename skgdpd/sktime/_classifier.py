@@ -1,4 +1,4 @@
-"""Our classifiers as sktime's."""
+"""An adapter that makes a sktime classifier of a classifier of prefixes."""
 
 from __future__ import annotations
 
@@ -9,75 +9,77 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, get_tags
-from sklearn.utils.validation import has_fit_parameter
 from sktime.classification.base import BaseClassifier
 from torch import nn
 
-from .._base import BasePrefixClassifier
-from .._gdpd import GDPDClassifier
-from .._gendd import GenDDClassifier
-from .._panel import Recordings, read_panel
-from .._prefix import DistilledPrefixClassifier, PrefixClassifier
-from .._prior import DiffusionFeaturePrior
+from .._estimators.base import BasePrefixClassifier
+from .._estimators.distilled import DistilledPrefixClassifier
+from .._estimators.gdpd import GDPDClassifier
+from .._estimators.gendd import GenDDClassifier
+from .._estimators.options import SeriesOptions
+from .._estimators.prefix import PrefixClassifier
+from .._estimators.prior import DiffusionFeaturePrior
+from .._series.panel import read_panel
+from .._series.unlabeled import refuse_marked, split_marked
+from ..distillers import GeneratorOptions
 from ..nets import takes_lengths
 
 FOREIGN_STATE = ("_parent_callback_ctx", "_skl_callbacks", "_skl_callbacks_to_teardown")
-"""What scikit-learn 1.9 keeps on a sub-estimator during a fit, and wants to find after it."""
+"""Attributes that scikit-learn 1.9 sets on a sub-estimator and reads again after its fit."""
 
 
 class SktimeClassifier(BaseClassifier):
-    """A classifier of prefixes as a sktime classifier.
+    """A sktime classifier that wraps a classifier of prefixes.
 
     The wrapped classifier is cloned, and fitted on ``(n_samples, n_channels, n_timepoints)``
-    arrays made of whatever panel sktime is given; shorter series end in NaN there. It also works
-    inside scikit-learn, which other sktime classifiers do not from scikit-learn 1.9 on.
+    arrays made of whatever panel sktime is given; shorter series end in NaN there. The adapter
+    also works inside scikit-learn, unlike other sktime classifiers from scikit-learn 1.9 on.
 
     Parameters
     ----------
     estimator : classifier
         :class:`~skgdpd.PrefixClassifier`, :class:`~skgdpd.DistilledPrefixClassifier`,
         :class:`~skgdpd.GDPDClassifier`, :class:`~skgdpd.GenDDClassifier`, or a scikit-learn
-        classifier of 3-D arrays with ``predict_proba`` made of them, a search, say. Its
+        classifier of 3-D arrays with ``predict_proba``, such as a search over one of these. Its
         parameters are reached as ``estimator__lr`` or, where no other has the same name, as
         ``lr``.
 
     Attributes
     ----------
     estimator_ : classifier
-        The fitted clone. There is none after a fit on a single class, which sktime answers itself.
+        Fitted clone. There is none after a fit on a single class, whose predictions sktime makes
+        itself.
     classes_ : ndarray of shape (n_classes,)
-        Labels.
+        Labels of the classes.
     n_classes_ : int
-        Their number.
+        Number of classes.
     fit_time_ : int
-        Milliseconds that the fit took.
+        Duration of the fit in milliseconds.
 
     Notes
     -----
     The tags of an instance follow the wrapped classifier:
 
-    - ``capability:missing_values`` says whether its ``missing`` is not ``"error"``. sktime counts
-      NaN at the end of a series as missing, too, and refuses it otherwise: give it series of
-      unequal length as a list of frames, multi-indexed or nested.
-    - ``capability:unequal_length`` says whether student, teacher and ``earliness`` can take such
-      series, or are given resampled ones. Of names and callables it is believed until they make
-      their network, which then is asked; of foreign scikit-learn classifiers it is denied.
-    - ``capability:class_weight`` says whether it has a ``class_weight``.
+    - ``capability:missing_values`` is True unless missing values are an error for it. sktime
+      counts NaN at the end of a series as missing values too: give it series of unequal length
+      as a list of frames, multi-indexed or nested.
+    - ``capability:unequal_length`` is True if student, teacher and ``earliness`` can take series
+      of unequal length, or are given resampled ones. Names and callables are believed to, until
+      their network is made and checked; foreign scikit-learn classifiers are not.
+    - ``capability:multivariate`` is False if a teacher from sktime denies it.
+    - ``capability:class_weight`` is True if it has a ``class_weight``.
     - ``property:randomness`` is ``"deterministic"`` if its ``random_state`` is an int, else
-      ``"stochastic"``. ``capability:random_state`` is about a parameter of the adapter itself, and
-      False.
-    - ``capability:multithreading`` is about a parameter ``n_jobs``, and False.
+      ``"stochastic"``. ``capability:random_state`` refers to a parameter of the adapter itself,
+      and is False.
+    - ``capability:multithreading`` refers to a parameter ``n_jobs``, and is False.
 
-    - ``capability:multivariate`` is denied if a teacher from sktime denies it.
+    Of classifiers other than the four above, several channels are taken for granted, and
+    everything else is denied.
 
-    Of anything but the three classifiers above, whatever cannot be known is denied, but for
-    several channels, which are in the form of what it is given.
-
-    sktime's ``fit`` has room for labelled series only. Whole series without a label are a setting
-    of the instance, which its clones inherit: ``set_config(X_unlabeled=X)``, in any form that
-    ``fit`` takes. Benchmarks, pipelines and searches hand all of them to every fit. They are
-    copied with every clone and saved with the model; ``set_config(X_unlabeled=None)`` takes them
-    out.
+    Missing labels in y mark unlabelled series here as they do for the wrapped classifier. sktime's
+    own pipelines and searches sort y before they hand it on. They take NaN among numbers, and a
+    value that ``unlabeled=`` names, such as ``"?"`` or ``-1``, but not None among strings; their
+    own ``classes_`` then list that value.
 
     Examples
     --------
@@ -92,20 +94,22 @@ class SktimeClassifier(BaseClassifier):
     >>> clf.estimator_.prefix_length_, clf.get_tag("capability:missing_values")
     (30, False)
 
-    With series that nobody has labelled:
+    With unlabelled series:
 
     >>> from skgdpd import DistilledPrefixClassifier
     >>> taught = DistilledPrefixClassifier(student="lstm1-8", max_epochs=2, random_state=0)
-    >>> clf = SktimeClassifier(taught).set_config(X_unlabeled=X[20:]).fit(X[:20], y[:20])
-    >>> clf.estimator_.history_.n_unlabeled
-    40
+    >>> y = y.astype(object)
+    >>> y[20:] = None
+    >>> clf = SktimeClassifier(taught).fit(X, y)
+    >>> clf.estimator_.history_.n_unlabeled, clf.n_classes_
+    (40, 2)
     """
 
-    # What some instance can; each sets its own.
+    # Capabilities of the class are those of its most capable instance.
     _tags = {
         "authors": "the skgdpd developers",
         "maintainers": "the skgdpd developers",
-        # The first is what every other form is made into.
+        # Other forms are converted to the first.
         "X_inner_mtype": ["pd-multiindex", "numpy3D", "df-list", "nested_univ"],
         "y_inner_mtype": "numpy1D",
         "capability:multivariate": True,
@@ -119,14 +123,6 @@ class SktimeClassifier(BaseClassifier):
         "property:randomness": "stochastic",
     }
 
-    _config = {"X_unlabeled": None}
-    _config_doc = {
-        "X_unlabeled": """
-        X_unlabeled : panel or None, default=None
-            whole series without a label that the wrapped classifier learns from, too
-        """
-    }
-
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
         super().__init__()
@@ -138,7 +134,8 @@ class SktimeClassifier(BaseClassifier):
         seeded = ours and isinstance(estimator.random_state, (int, np.integer))
         self.set_tags(
             **{
-                "capability:missing_values": ours and estimator.missing != "error",
+                "capability:missing_values": ours
+                and option(estimator, "missing_values") != "error",
                 "capability:unequal_length": _takes_ragged(estimator),
                 "capability:multivariate": _takes_channels(estimator),
                 "capability:class_weight": ours,
@@ -149,15 +146,14 @@ class SktimeClassifier(BaseClassifier):
     def __sklearn_tags__(self) -> Tags:
         return get_tags(self.estimator)
 
-    def __sklearn_clone__(self) -> SktimeClassifier:
-        # scikit-learn's own way would leave the settings behind.
-        copy = self.clone()
-        if "_skl_callbacks" in vars(self):
-            copy._skl_callbacks = self._skl_callbacks
-        return copy
-
     def reset(self) -> SktimeClassifier:
-        """Forget the fit, but not what scikit-learn keeps here while it goes on."""
+        """Return to the state before a fit.
+
+        Returns
+        -------
+        SktimeClassifier
+            The estimator itself.
+        """
         kept = {name: vars(self)[name] for name in FOREIGN_STATE if name in vars(self)}
         super().reset()
         for name, value in kept.items():
@@ -165,41 +161,77 @@ class SktimeClassifier(BaseClassifier):
         return self
 
     def set_params(self, **params: Any) -> SktimeClassifier:
-        """Set parameters, and forget the fit.
+        """Set parameters, and return to the state before a fit.
 
         Parameters
         ----------
         **params
-            By name, those of the wrapped classifier as ``estimator__...``.
+            Values by name; parameters of the wrapped classifier as ``estimator__...``.
 
         Returns
         -------
         SktimeClassifier
-            Itself.
+            The estimator itself.
         """
         super().set_params(**params)
-        # sktime sets those of components last, when the tags have been set already.
+        # sktime sets parameters of components after the tags have been set by __init__.
         self._set_own_tags()
         return self
 
-    def _fit(self, X: Any, y: NDArray[Any]) -> SktimeClassifier:
-        more = self._unlabeled()
-        self.estimator_ = clone(self.estimator).fit(read_panel(X).values, y, **more)
-        return self
+    def fit(self, X: Any, y: Any) -> SktimeClassifier:
+        """Fit the wrapped classifier.
 
-    def _unlabeled(self) -> dict[str, Recordings]:
-        pool = self.get_config()["X_unlabeled"]
-        if pool is None:
-            return {}
-        estimator = self.estimator
-        if isinstance(estimator, BasePrefixClassifier) and not has_fit_parameter(
-            estimator, "X_unlabeled"
-        ):
-            raise ValueError(
-                f"X_unlabeled is set, but {type(estimator).__name__} learns from labelled series "
-                f"only; allowed are classifiers with a teacher, or X_unlabeled=None"
-            )
-        return {"X_unlabeled": pool if isinstance(pool, Recordings) else Recordings(pool)}
+        Parameters
+        ----------
+        X : panel
+            Whole series, in any of sktime's forms.
+        y : ndarray or pandas.Series of shape (n_samples,)
+            Labels. A missing label, or the value of the wrapped classifier's ``unlabeled``, marks
+            an unlabelled series.
+
+        Returns
+        -------
+        SktimeClassifier
+            The estimator itself.
+        """
+        if np.ndim(y) == 1:
+            labels, mask = split_marked(y, _marker_of(self.estimator))
+            if mask.any():
+                # sktime's reset, with which its fit begins, keeps names with "__" in them.
+                self._marked__y = y
+                # sktime counts and sorts the values of y: any label may stand for a missing one.
+                y = np.full(len(mask), labels[0], dtype=labels.dtype)
+                y[~mask] = labels
+        try:
+            return super().fit(X, y)
+        finally:
+            self.__dict__.pop("_marked__y", None)
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return the accuracy on labelled series.
+
+        Parameters
+        ----------
+        X : panel
+            Series, in any of sktime's forms.
+        y : array-like of shape (n_samples,)
+            Their labels, none of them missing.
+
+        Returns
+        -------
+        float
+            Share of the series that are classified correctly.
+        """
+        return super().score(X, refuse_marked(y, _marker_of(self.estimator)))
+
+    def _fit(self, X: Any, y: NDArray[Any]) -> SktimeClassifier:
+        y = getattr(self, "_marked__y", y)
+        self.estimator_ = clone(self.estimator).fit(read_panel(X).values, y)
+        # sktime has counted a value that marks unlabelled series as a class.
+        self.classes_ = self.estimator_.classes_
+        self.n_classes_ = len(self.classes_)
+        self._class_dictionary = {label: i for i, label in enumerate(self.classes_)}
+        return self
 
     def _predict(self, X: Any) -> NDArray[Any]:
         return self.estimator_.predict(read_panel(X).values)
@@ -209,46 +241,59 @@ class SktimeClassifier(BaseClassifier):
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Cheap settings for sktime's checks, all seeded, so that no check is left out.
+        """Return cheap settings for sktime's checks, all seeded, so that no check is left out.
 
         Parameters
         ----------
         parameter_set : str, default="default"
-            Not looked at.
+            Ignored.
 
         Returns
         -------
         list of dict
-            One for each of the four classifiers.
+            One setting for each of the four classifiers.
         """
         small: dict[str, Any] = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0}
         prior = DiffusionFeaturePrior(encoder="pca", max_epochs=2)
+        masked, short = SeriesOptions(missing_values="mask"), GeneratorOptions(max_epochs=2)
         return [
             {"estimator": PrefixClassifier(**small, earliness=0.5)},
-            {"estimator": DistilledPrefixClassifier(**small, earliness=6, missing="mask")},
+            {"estimator": DistilledPrefixClassifier(**small, earliness=6, series=masked)},
             {"estimator": GDPDClassifier(**small, earliness=0.7, prior=prior)},
-            {"estimator": GenDDClassifier(**small, n_sampling_steps=4, generator_epochs=2)},
+            {"estimator": GenDDClassifier(**small, n_sampling_steps=4, generator=short)},
         ]
 
 
+def option(estimator: BasePrefixClassifier, name: str) -> Any:
+    """Return one of a classifier's options of reading series."""
+    return estimator.get_params()[f"series__{name}"]
+
+
+def _marker_of(estimator: Any) -> Any:
+    """Return the value that marks unlabelled series, of a classifier or one inside a search."""
+    params = estimator.get_params()
+    names = [name for name in params if name.split("__")[-1] == "unlabeled"]
+    return params[min(names, key=lambda name: name.count("__"))] if names else None
+
+
 def _takes_ragged(part: Any, resampled: bool = False) -> bool:
-    """Whether a classifier, or a part of one, takes series of unequal length, as far as known."""
+    """Return whether a classifier, or a part of one, takes series of unequal length."""
     if isinstance(part, FrozenEstimator):
         part = part.estimator
     if isinstance(part, BasePrefixClassifier):
-        resampled = part.resample_length is not None
+        resampled = option(part, "resample_length") is not None
         parts = [part.student, part.earliness, getattr(part, "teacher", None)]
         return all(_takes_ragged(p, resampled) for p in parts)
     if isinstance(part, nn.Module):
         return resampled or takes_lengths(part)
     if hasattr(part, "get_tag"):
         return part.get_tag("capability:unequal_length")
-    # What is left are names, callables and numbers; scikit-learn knows no such series.
+    # Names, callables and numbers are left, and classifiers of scikit-learn, which take arrays.
     return not hasattr(part, "predict_proba")
 
 
 def _takes_channels(part: Any) -> bool:
-    """Whether a classifier takes several channels, as far as known."""
+    """Return whether a classifier takes several channels."""
     if isinstance(part, FrozenEstimator):
         part = part.estimator
     if isinstance(part, BasePrefixClassifier):

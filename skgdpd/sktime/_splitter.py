@@ -1,4 +1,4 @@
-"""Folds that sktime cannot misread."""
+"""Folds whose indices are in the order that sktime assumes."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from sklearn.model_selection import BaseCrossValidator, check_cv
 
 
 class SortedSplitter(BaseCrossValidator):
-    """Folds in the order in which sktime's ``evaluate`` reads them.
+    """Splitter whose folds have their indices in ascending order, as sktime needs them.
 
     sktime's ``evaluate``, and with it ``ClassificationBenchmark`` and ``TSCGridSearchCV``, takes
     the series of a fold in the order of the panel, but their labels in the order of the fold's
     indices. With ``ShuffleSplit``, ``StratifiedShuffleSplit`` or any other splitter whose indices
-    are not in ascending order, it trains and scores on wrong pairs without a word. This
-    sorts the indices: the same folds, the right pairs.
+    are not in ascending order, it trains and scores on wrong pairs, without an error. This
+    splitter makes the same folds with sorted indices.
 
     Parameters
     ----------
     cv : int, splitter or iterable
-        What scikit-learn takes for ``cv``: a number of folds, stratified if there is ``y``; a
-        splitter; or pairs of training and test indices.
+        Number of folds, stratified if there is ``y``; a splitter; or pairs of training and test
+        indices.
     y : array-like of shape (n_samples,), optional
-        Labels, for splitters that need them and are not given any, as by ``evaluate``.
+        Labels for splitters that need them, such as ``LabeledFolds``: ``evaluate`` passes none.
     groups : array-like of shape (n_samples,), optional
-        Groups, likewise.
+        Groups for splitters that need them.
 
     Examples
     --------
@@ -59,20 +59,20 @@ class SortedSplitter(BaseCrossValidator):
         Parameters
         ----------
         X : array-like of length n_samples
-            The series, or anything with as many entries.
+            Series; only their number matters.
         y, groups : array-like of shape (n_samples,), optional
-            In place of those given to the constructor.
+            Labels and groups in place of those given to the constructor.
 
         Yields
         ------
         train, test : ndarray of shape (n_train,), ndarray of shape (n_test,)
-            Indices of a fold.
+            Indices of a training and a test part.
 
         Raises
         ------
         ValueError
             If an index occurs twice in a part, as in a bootstrap: ``evaluate`` would take the
-            series once and its label twice.
+            series once but its label twice.
         """
         y = self.y if y is None else y
         groups = self.groups if groups is None else groups
@@ -89,17 +89,17 @@ class SortedSplitter(BaseCrossValidator):
     def get_n_splits(
         self, X: Any = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
     ) -> int:
-        """Count the folds.
+        """Return the number of folds.
 
         Parameters
         ----------
         X, y, groups : array-like, optional
-            As for ``split``; some splitters need them.
+            Data as for ``split``; some splitters need them.
 
         Returns
         -------
         int
-            Their number.
+            Number of folds.
         """
         y = self.y if y is None else y
         groups = self.groups if groups is None else groups

@@ -1,4 +1,4 @@
-"""sktime's transformers as scikit-learn's."""
+"""An adapter that makes a scikit-learn transformer of a sktime transformer."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 from sktime.transformations.base import BaseTransformer
 
-from .._docs import LinksToDocs
-from .._panel import as_frames, own_lengths, read_panel
+from .._runtime.doc_links import LinksToDocs
+from .._series.panel import as_frames, own_lengths, read_panel
 
 
 class SklearnTransformer(LinksToDocs, TransformerMixin, BaseEstimator):
-    """A sktime transformer of panels as a scikit-learn transformer.
+    """A scikit-learn transformer that wraps a sktime transformer of panels.
 
-    sktime's own fail in scikit-learn 1.9's pipelines and searches. This one keeps what goes
-    through it in the form that scikit-learn's estimators of series take.
+    sktime's own transformers fail in the pipelines and searches of scikit-learn 1.9. This one
+    takes and returns series in the form that the classifiers take.
 
     Parameters
     ----------
     transformer : sktime transformer
-        Any that takes a panel, or series one by one; cloned, then fitted. Its parameters are
+        Transformer of panels, or of single series. It is cloned, then fitted. Its parameters are
         reached as ``transformer__...``.
 
     Attributes
     ----------
     transformer_ : sktime transformer
-        The fitted clone.
+        Fitted clone.
     n_features_in_ : int
-        Channels of 3-D input, time points of 2-D input.
+        Number of channels of 3-D input, of time points of 2-D input.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class SklearnTransformer(LinksToDocs, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        # sktime's own tag is False for many that let gaps through, truncation among them.
+        # sktime's own tag is False for many that take missing values, truncation among them.
         tags.input_tags.allow_nan = True
         if isinstance(self.transformer, BaseTransformer):
             tags.target_tags.required = self.transformer.get_tag("requires_y")
@@ -71,19 +71,19 @@ class SklearnTransformer(LinksToDocs, TransformerMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_channels, n_timepoints)
             Series, in any form that the classifiers take; 2-D is one channel.
         y : array-like of shape (n_samples,), optional
-            Labels; handed on to transformers that need them, and to no other.
+            Labels, which only transformers that need them are given.
 
         Returns
         -------
         SklearnTransformer
-            Itself.
+            The estimator itself.
 
         Raises
         ------
         TypeError
             If ``transformer`` isn't an instance of a sktime transformer.
         ValueError
-            If it needs labels and there are none.
+            If the transformer needs labels and there are none.
         """
         if not isinstance(self.transformer, BaseTransformer):
             raise TypeError(
@@ -111,9 +111,9 @@ class SklearnTransformer(LinksToDocs, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_channels_out, n_timepoints_out) or (n_samples, n_features)
-            New series, those that are shorter than others ended with NaN; with two dimensions if X
-            is a 2-D array and they have one channel. Two dimensions also if the transformer makes
-            numbers of series (sktime's "Primitives").
+            New series; those that are shorter than others end in NaN. Two-dimensional if X is and
+            the new series have one channel, or if the transformer makes numbers of series
+            (sktime's "Primitives").
         """
         check_is_fitted(self)
         series, flat = self._read(X, reset=False)
@@ -124,9 +124,9 @@ class SklearnTransformer(LinksToDocs, TransformerMixin, BaseEstimator):
         return values[:, 0] if flat and values.shape[1] == 1 else values
 
     def _read(self, X: Any, reset: bool) -> tuple[Any, bool]:
-        """Series in a form that sktime can't mistake, and whether they came as a 2-D table."""
+        """Return series in a form that sktime reads correctly, and whether X is a 2-D table."""
         panel = read_panel(X)
-        # A table's number of columns must stay, a panel's number of channels.
+        # A 2-D table must keep its number of columns, a panel its number of channels.
         validate_data(self, X if panel.flat else panel.values, reset=reset, skip_check_array=True)
         values = panel.values
         if (own_lengths(np.isnan(values)) < panel.n_timepoints).any():

@@ -1,4 +1,4 @@
-"""Checks of what every classifier of prefixes must keep, for ours, yours and other libraries'.
+"""Checks of the contract of early classifiers, of this library or any other.
 
 ``python -m skgdpd.testing`` runs them on a class by name.
 """

@@ -16,31 +16,42 @@ FAILED, MISTAKE = 1, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the checks on classes by name; 0 if none failed, 1 if some did, 2 for a mistake."""
+    """Run the checks on classes given by name.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Arguments of the command line; by default those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if all checks passed, 1 if some failed, 2 if a class can't be made.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m skgdpd.testing",
-        description="Check classifiers of prefixes. One gets a line a check, several a row each "
-        "of a Markdown table.",
+        description="Check early classifiers. For one classifier, the output has a line for each "
+        "check; for several, it is a Markdown table with a row for each classifier.",
         epilog="example: python -m skgdpd.testing 'skgdpd.PrefixClassifier(max_epochs=2)'",
     )
     parser.add_argument(
         "classifiers",
         nargs="*",
         metavar="CLASSIFIER",
-        help="module.Class, or module.Class(name=value, ...); without parameters, a class that "
-        "has settings for tests of its own (sktime, aeon) gets these",
+        help="module.Class, or module.Class(name=value, ...); without parameters, classes of "
+        "sktime and aeon get the test parameters of their library",
     )
     parser.add_argument(
-        "--prefix", type=int, metavar="K", help="have them see the first K of 40 points"
+        "--prefix", type=int, metavar="K", help="cut the series to their first K of 40 points"
     )
-    parser.add_argument("--list", action="store_true", help="list the checks and what they see")
+    parser.add_argument("--list", action="store_true", help="list the checks and what they check")
     options = parser.parse_args(arguments)
     if options.list:
         for name in check_names():
             print(f"{name}: {PrefixCheck(name).summary}")
         return 0
     if not options.classifiers:
-        parser.error("name a classifier, or ask for the --list of checks")
+        parser.error("give the name of a classifier, or --list")
     try:
         makers = [(text, make_classifier(text)) for text in options.classifiers]
     except (ImportError, AttributeError, ValueError, TypeError) as error:
@@ -84,29 +95,34 @@ def make_classifier(text: str) -> Any:
     Parameters
     ----------
     text : str
-        A class's full name, with or without parameters.
+        Full name of a class, with or without parameters.
+
+    Returns
+    -------
+    classifier
+        New, unfitted instance.
 
     Raises
     ------
     ValueError
-        If it is anything else, a parameter is no literal, or there is no such class.
+        If the text has another form, a parameter isn't a literal, or the name isn't a class.
     """
     try:
         tree = ast.parse(text, mode="eval").body
         called = isinstance(tree, ast.Call)
         name = ast.unparse(tree.func if isinstance(tree, ast.Call) else tree)
         if isinstance(tree, ast.Call) and tree.args:
-            raise ValueError("parameters need names")
+            raise ValueError("parameters must have names")
         keywords = tree.keywords if isinstance(tree, ast.Call) else []
         params = {str(word.arg): ast.literal_eval(word.value) for word in keywords}
     except (SyntaxError, ValueError) as error:
         raise ValueError(
-            f"{text!r} is not of the form module.Class or module.Class(name=value): {error}"
+            f"{text!r} must have the form module.Class or module.Class(name=value): {error}"
         ) from error
     module, _, attribute = name.rpartition(".")
     found = getattr(importlib.import_module(module), attribute) if module else None
     if not isinstance(found, type):
-        raise ValueError(f"{name!r} is no class; give module.Class")
+        raise ValueError(f"{name!r} isn't a class; give module.Class")
     if not called:
         for maker in ("create_test_instance", "_create_test_instance"):
             if hasattr(found, maker):

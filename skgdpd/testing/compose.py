@@ -1,4 +1,4 @@
-"""Having a classifier of whole series see only their first part."""
+"""Composition of a truncation with a classifier of whole series."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from typing import Any
 
 from sklearn.pipeline import make_pipeline
 
-from .._extras import require
-from .._truncation import PrefixTruncator
+from .._runtime.extras import require
+from .._series.truncation import PrefixTruncator
 
 
 def on_prefix(classifier: Any, length: int) -> Any:
-    """Put a cut before a classifier of whole series.
+    """Make an early classifier of a classifier of whole series, by truncating its input.
 
     Parameters
     ----------
     classifier : classifier
-        Of scikit-learn, sktime or aeon; unfitted.
+        Unfitted classifier of scikit-learn, sktime or aeon.
     length : int
-        Number of time points that it is to see.
+        Number of time points that are kept.
 
     Returns
     -------
     classifier
-        For a sktime classifier, sktime's own pipeline with its ``TruncationTransformer``, which
-        takes whole series only and doesn't tell its prefix: give the checks ``prefix_length``.
-        Otherwise scikit-learn's, with a :class:`~skgdpd.PrefixTruncator`.
+        Pipeline of truncation and classifier. For a sktime classifier it is sktime's pipeline
+        with its ``TruncationTransformer``. That pipeline takes whole series only and doesn't
+        store the length of its prefix, so the checks need ``prefix_length``. Otherwise it is
+        scikit-learn's pipeline with a :class:`~skgdpd.PrefixTruncator`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Checks of what an answer must not depend on: company, order, number type, memory layout."""
+"""Checks that predictions don't depend on the batch, its order, number type or memory layout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .subject import Subject
 
 
 def check_order_of_series(subject: Subject) -> None:
-    """Series in another order get the same answers in that order."""
+    """Series in another order get the same predictions, in that order."""
     fitted = subject.fit()
     order = np.random.default_rng(0).permutation(len(subject.X))
     told = subject.answer(fitted)
@@ -20,7 +20,7 @@ def check_order_of_series(subject: Subject) -> None:
 
 
 def check_a_series_alone(subject: Subject) -> None:
-    """A series gets the same answer alone and in a batch."""
+    """A series gets the same prediction alone and in a batch."""
     fitted = subject.fit()
     told = subject.answer(fitted)
     for row in (0, len(subject.X) // 2, len(subject.X) - 1):
@@ -29,25 +29,25 @@ def check_a_series_alone(subject: Subject) -> None:
 
 
 def check_repeated_series(subject: Subject) -> None:
-    """A series that occurs twice gets its answer twice."""
+    """A series that occurs twice gets the same prediction twice."""
     fitted = subject.fit()
     twice = np.repeat(np.arange(len(subject.X)), 2)
     told = subject.answer(fitted)
-    subject.same(subject.answer(fitted, subject.X[twice]), told[twice], "each series twice")
+    subject.same(subject.answer(fitted, subject.X[twice]), told[twice], "each series repeated")
 
 
 def check_predictions_leave_no_trace(subject: Subject) -> None:
-    """Predictions in between, of other series, change no later answer."""
+    """Predictions for other series don't change later predictions."""
     fitted = subject.fit()
     told = subject.answer(fitted)
     for other in (subject.X[::-1] * 3, subject.X[:2]):
         subject.answer(fitted, np.ascontiguousarray(other))
         subject.predict(fitted, np.ascontiguousarray(other))
-    subject.same(subject.answer(fitted), told, "after predictions of other series")
+    subject.same(subject.answer(fitted), told, "after predictions for other series")
 
 
 def check_predictions_in_threads(subject: Subject) -> None:
-    """Threads that predict at the same time get the answers that they get alone."""
+    """Threads that predict at the same time get the same predictions as one thread."""
     fitted = subject.fit()
     parts = [subject.X[k::4].copy() for k in range(4)]
     told = [subject.answer(fitted, part) for part in parts]
@@ -71,17 +71,17 @@ def check_predictions_in_threads(subject: Subject) -> None:
     for thread in threads:
         thread.join()
     for one, other in zip(found, told, strict=True):
-        assert not isinstance(one, Exception), f"in a thread: {one!r}"
-        subject.same(one, other, "four threads at the same time")
+        assert not isinstance(one, Exception), f"predict raises in a thread: {one!r}"
+        subject.same(one, other, "predicted by four threads at the same time")
 
 
 def check_single_precision(subject: Subject) -> None:
-    """Single and double precision of the same numbers give the same model and answers."""
+    """The same numbers in single and double precision give the same model and predictions."""
     _check_form(subject, subject.X.astype(np.float32), "single precision")
 
 
 def check_integers(subject: Subject) -> None:
-    """Integers are numbers."""
+    """Series of integers give the same model and predictions as the same numbers as floats."""
     X = np.round(subject.X * 64)
     fitted, whole = subject.fit(X), X.astype(np.int64)
     told = subject.answer(fitted, X)
@@ -90,12 +90,12 @@ def check_integers(subject: Subject) -> None:
 
 
 def check_fortran_order(subject: Subject) -> None:
-    """Arrays in Fortran's order are the same numbers."""
+    """Arrays in Fortran order give the same model and predictions as in C order."""
     _check_form(subject, np.asfortranarray(subject.X), "Fortran order")
 
 
 def check_strided_arrays(subject: Subject) -> None:
-    """Parts of larger arrays, with gaps in memory between the numbers, are the same numbers."""
+    """Strided views of larger arrays give the same model and predictions as contiguous arrays."""
     shape = tuple(2 * n for n in subject.X.shape)
     large = np.full(shape, 99.0)
     part = large[tuple(slice(None, None, 2) for _ in shape)]
@@ -104,14 +104,14 @@ def check_strided_arrays(subject: Subject) -> None:
 
 
 def check_read_only_arrays(subject: Subject) -> None:
-    """Arrays that can't be written to, as workers of a parallel search get, are taken."""
+    """Read-only arrays, as in workers of a parallel search, are accepted."""
     X = subject.X.copy()
     X.setflags(write=False)
     _check_form(subject, X, "a read-only array")
 
 
 def check_lists_of_labels(subject: Subject) -> None:
-    """Labels that come as a list are the same labels."""
+    """Labels as a list give the same model as labels as an array."""
     told = subject.answer(subject.fit())
     fitted = subject.fit(subject.X, subject.y.tolist())
     subject.same_fit(subject.answer(fitted), told, "labels as a list")

@@ -1,4 +1,4 @@
-"""Checks of an estimator's manners: parameters, copies, repeated fits, seeds, input."""
+"""Checks of the conventions of estimators: parameters, copies, repeated fits, seeds, input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .subject import Subject, quiet
 
 
 def check_input_is_not_written_to(subject: Subject) -> None:
-    """Neither ``fit`` nor ``predict`` changes X or y."""
+    """``fit`` and ``predict`` leave X and y unchanged."""
     X, y = subject.X.copy(), subject.y.copy()
     fitted = subject.fit(X, y)
     assert np.array_equal(X, subject.X), "fit writes to X"
@@ -30,7 +30,7 @@ def check_input_is_not_written_to(subject: Subject) -> None:
 
 
 def check_fit_keeps_parameters(subject: Subject) -> None:
-    """``fit`` leaves every parameter the object that was given."""
+    """``fit`` replaces or changes no constructor parameter."""
     estimator = subject.fresh()
     subject.need(not isinstance(estimator, Pipeline), "scikit-learn's pipelines fit their steps")
     before = estimator.get_params(deep=False)
@@ -46,14 +46,14 @@ def check_fit_keeps_parameters(subject: Subject) -> None:
 
 
 def check_parameters_are_stored_as_given(subject: Subject) -> None:
-    """The constructor stores what it is given, and ``get_params`` gives it back."""
+    """The constructor stores its arguments as given, and ``get_params`` returns them."""
     given = subject.fresh().get_params(deep=False)
     made = type(subject.estimator)(**given).get_params(deep=False)
-    assert made.keys() == given.keys(), f"get_params gives {sorted(made)}, not {sorted(given)}"
+    assert made.keys() == given.keys(), f"get_params returns {sorted(made)}, not {sorted(given)}"
     changed = [name for name in given if made[name] is not given[name]]
     for name in given:
         anything = object()
-        # sktime's constructors may look at what they are given, and refuse it.
+        # The constructors of sktime may validate their arguments and refuse this one.
         with quiet(), contextlib.suppress(Exception):
             other = type(subject.estimator)(**{**given, name: anything})
             if other.get_params(deep=False)[name] is not anything:
@@ -62,7 +62,7 @@ def check_parameters_are_stored_as_given(subject: Subject) -> None:
 
 
 def check_set_params(subject: Subject) -> None:
-    """``set_params`` with what ``get_params`` gave returns the estimator and changes nothing."""
+    """``set_params`` with the values of ``get_params`` changes nothing and returns ``self``."""
     estimator = subject.fresh()
     before = estimator.get_params(deep=False)
     assert estimator.set_params(**before) is estimator, "set_params returns something else"
@@ -72,10 +72,10 @@ def check_set_params(subject: Subject) -> None:
 
 
 def check_clone(subject: Subject) -> None:
-    """A clone of a fitted classifier is not fitted, and fitted it gives the same answers."""
+    """A clone of a fitted classifier is unfitted; after a fit it gives the same predictions."""
     fitted = subject.fit()
     other = clone(fitted)
-    # Some libraries' constructors fill such attributes with placeholders.
+    # Constructors of some libraries set attributes of such names to placeholders.
     own = vars(subject.fresh())
     learned = [name for name in vars(other) if name.endswith("_") and name not in own]
     assert not learned, f"a clone has the fitted attributes {learned}"
@@ -83,14 +83,14 @@ def check_clone(subject: Subject) -> None:
 
 
 def check_fit_twice(subject: Subject) -> None:
-    """Fitted again on the same series, the same object gives the same answers."""
+    """A second fit on the same series gives the same predictions as the first."""
     estimator = subject.fit()
     told = subject.answer(estimator)
     subject.same_fit(subject.answer(subject.refit(estimator)), told, "fitted twice")
 
 
 def check_refit_forgets(subject: Subject) -> None:
-    """A fit on other series, of other length and labels, leaves no trace in the next fit."""
+    """A fit on series of other length and labels doesn't affect the next fit."""
     told = subject.answer(subject.fit())
     first, second = np.unique(subject.y)[:2]
     rows = np.isin(subject.y, [first, second])
@@ -101,13 +101,13 @@ def check_refit_forgets(subject: Subject) -> None:
 
 
 def check_same_seed_same_answers(subject: Subject) -> None:
-    """Two fits with the same seed, or of an estimator without one, give the same answers."""
+    """Two fits with the same seed, or of an estimator without seed, give the same predictions."""
     told = subject.answer(subject.fit())
     subject.same(subject.answer(subject.fit()), told, "two fits with the same seed")
 
 
 def check_global_seeds_have_no_influence(subject: Subject) -> None:
-    """With a seed of its own, the global generators' seeds don't matter."""
+    """Seeds of the global random generators don't affect an estimator with a seed of its own."""
     answers = []
     with kept("generators"):
         for seed in (0, 1):
@@ -119,12 +119,12 @@ def check_global_seeds_have_no_influence(subject: Subject) -> None:
 
 
 def check_pickle(subject: Subject) -> None:
-    """A fitted classifier survives pickling and gives the same answers."""
+    """A fitted classifier can be pickled, and the copy gives the same predictions."""
     _check_copy(subject, lambda fitted: pickle.loads(pickle.dumps(fitted)), "pickled")
 
 
 def check_deepcopy(subject: Subject) -> None:
-    """A deep copy of a fitted classifier gives the same answers."""
+    """A deep copy of a fitted classifier gives the same predictions."""
     _check_copy(subject, copy.deepcopy, "copied")
 
 
@@ -133,5 +133,5 @@ def _check_copy(subject: Subject, copier: Callable[[Any], Any], what: str) -> No
     told = subject.answer(fitted)
     with quiet():
         other = copier(fitted)
-    assert other is not fitted, f"{what}, it is still the same object"
+    assert other is not fitted, f"{what}, the classifier is still the same object"
     subject.same(subject.answer(other), told, what)

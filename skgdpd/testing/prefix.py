@@ -1,4 +1,4 @@
-"""Checks of the prefix: what stands after it has no influence, and other lengths are refused."""
+"""Checks of the prefix: later values have no influence, and other lengths are refused."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ def _check_future(subject: Subject, values: Any, what: str) -> None:
     changed = subject.X.copy()
     changed[..., length:] = values
     told = subject.answer(fitted)
-    # Nothing but the prefix goes into the calculation, so not a bit may differ.
+    # Only the prefix enters the computation, so the results must be equal bit by bit.
     subject.same(subject.answer(fitted, changed), told, f"{what} after the prefix", exact=True)
 
 
 def check_future_random(subject: Subject) -> None:
-    """Other numbers after the prefix change no bit of the answer."""
+    """Other numbers after the prefix change no bit of the prediction."""
     values = np.random.default_rng(1).normal(scale=5, size=subject.X.shape)
     length = subject.prefix(subject.fit())
     _check_future(subject, values[..., length:], "other numbers")
 
 
 def check_future_missing(subject: Subject) -> None:
-    """NaN after the prefix changes no bit of the answer: it may not have been recorded yet."""
+    """NaN after the prefix, as of values not recorded yet, changes no bit of the prediction."""
     _check_future(subject, np.nan, "NaN")
 
 
 def check_future_huge(subject: Subject) -> None:
-    """1e30 after the prefix changes no bit of the answer."""
+    """Values of 1e30 after the prefix change no bit of the prediction."""
     _check_future(subject, 1e30, "1e30")
 
 
 def check_prefix_alone(subject: Subject) -> None:
-    """The prefix alone gets the same answer as the whole series."""
+    """The prefix alone gets the same prediction as the whole series."""
     fitted = subject.fit()
     length = subject.prefix(fitted)
     try:
@@ -47,17 +47,17 @@ def check_prefix_alone(subject: Subject) -> None:
     except (ValueError, TypeError):
         subject.need(hasattr(fitted, "prefix_length_"), "it takes whole series only")
         raise
-    subject.same(alone, subject.answer(fitted), "the prefix alone, and in its series")
+    subject.same(alone, subject.answer(fitted), "the prefix alone, and the whole series")
 
 
 def check_prefix_matters(subject: Subject) -> None:
-    """Not all series get the same answer, else nothing else here would mean a thing."""
+    """Predictions differ between series; otherwise the other checks would be meaningless."""
     told = subject.answer(subject.fit())
-    assert (told != told[:1]).any(), f"all {len(told)} series get the same answer"
+    assert (told != told[:1]).any(), f"all {len(told)} series get the same prediction"
 
 
 def check_prefix_length_is_stored(subject: Subject) -> None:
-    """``prefix_length_`` is an int from 1 to the length of the series."""
+    """``prefix_length_`` is an integer from 1 to the length of the series."""
     fitted = subject.fit()
     subject.need(hasattr(fitted, "prefix_length_"), "it has no prefix_length_")
     length = fitted.prefix_length_
@@ -66,17 +66,20 @@ def check_prefix_length_is_stored(subject: Subject) -> None:
 
 
 def check_earliness_sets_the_prefix(subject: Subject) -> None:
-    """``earliness`` as an int is the prefix's length; 1.0 is the whole series."""
+    """An integer ``earliness`` is the length of the prefix, and 1.0 is the whole series."""
     _need_earliness(subject)
     whole = subject.n_timepoints
     for earliness, length in ((whole // 2, whole // 2), (1.0, whole)):
         fitted = subject.refit(subject.fresh(earliness=earliness))
         found = fitted.prefix_length_
-        assert found == length, f"earliness={earliness!r} of {whole} makes prefix_length_ {found}"
+        assert found == length, (
+            f"with earliness={earliness!r} and series of {whole} points, prefix_length_ is "
+            f"{found}, not {length}"
+        )
 
 
 def check_bad_earliness_refused(subject: Subject) -> None:
-    """An ``earliness`` of 0, below it, above 1.0 or beyond the series is refused by name."""
+    """An ``earliness`` out of range is refused with an error that names the parameter."""
     _need_earliness(subject)
     for bad in (0, 0.0, -0.5, 1.5, subject.n_timepoints + 1):
         estimator = subject.fresh(earliness=bad)
@@ -84,39 +87,39 @@ def check_bad_earliness_refused(subject: Subject) -> None:
 
 
 def check_shorter_series_refused(subject: Subject) -> None:
-    """Series with less than the prefix are refused at predict."""
+    """Series shorter than the prefix are refused at predict."""
     _need_fixed_length(subject)
     fitted = subject.fit()
     short = subject.X[..., : subject.seen(fitted) - 1].copy()
     refused(
         lambda: subject.answer(fitted, short),
-        f"{short.shape[-1]} points in place of {subject.seen(fitted)}",
+        f"series of {short.shape[-1]} points instead of {subject.seen(fitted)}",
         LENGTH_WORDS,
     )
 
 
 def check_lengths_between_refused(subject: Subject) -> None:
-    """Series neither whole nor just the prefix are refused at predict, being ambiguous."""
+    """Series of a length between prefix and whole series are refused at predict as ambiguous."""
     _need_fixed_length(subject)
     fitted = subject.fit()
     subject.need(hasattr(fitted, "prefix_length_"), "it has no prefix_length_")
     length, whole = subject.prefix(fitted), subject.n_timepoints
-    subject.need(length < whole - 1, "there is no length between its prefix and the whole")
+    subject.need(length < whole - 1, "no length lies between its prefix and the whole series")
     between = subject.X[..., : (length + whole) // 2].copy()
     refused(
         lambda: subject.answer(fitted, between),
-        f"{between.shape[-1]} points, between {length} and {whole},",
+        f"a series of {between.shape[-1]} points, between {length} and {whole},",
         LENGTH_WORDS,
     )
 
 
 def check_unequal_prefixes_refused(subject: Subject) -> None:
-    """A list of series of which one has less than the prefix is refused at predict."""
+    """A list with one series shorter than the prefix is refused at predict."""
     _need_fixed_length(subject)
-    subject.need(subject.X.ndim == 3, "X is a table")
+    subject.need(subject.X.ndim == 3, "X is a two-dimensional table")
     subject.need(
         not subject.takes("missing_values", otherwise=False),
-        "its tags say that it takes missing values, of which the end may be one",
+        "its tags declare support of missing values, and a missing end may count as one",
     )
     fitted = subject.fit()
     length = subject.seen(fitted)
@@ -134,5 +137,5 @@ def _need_earliness(subject: Subject) -> None:
 def _need_fixed_length(subject: Subject) -> None:
     subject.need(
         not subject.takes("unequal_length", otherwise=False),
-        "its tags say that it takes series of unequal length",
+        "its tags declare support of series of unequal length",
     )

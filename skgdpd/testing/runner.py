@@ -1,4 +1,4 @@
-"""Running the checks: one by one, all at once, or as tests of pytest."""
+"""Functions that run the checks: one by one, all at once, or as tests of pytest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unittest import SkipTest
 
 from numpy.typing import ArrayLike
 
-from .._extras import require
+from .._runtime.extras import require
 from . import errors, invariance, manners, outputs, prefix, surroundings
 from .state import KINDS, kept
 from .subject import Subject
@@ -24,7 +24,7 @@ CHECKS: dict[str, Callable[[Subject], None]] = {
     for name, function in vars(module).items()
     if name.startswith("check_")
 }
-"""Check functions by name, in the order in which they run."""
+"""Check functions by name, in the order of their execution."""
 
 Status = Literal["passed", "failed", "expected", "skipped"]
 Expected = Mapping[str, str]
@@ -32,14 +32,14 @@ Expected = Mapping[str, str]
 
 @dataclass(frozen=True)
 class PrefixCheck:
-    """One check, ready to be called with an estimator.
+    """Single check that is called with an estimator.
 
     Attributes
     ----------
     name : str
-        Its name, as in ``expected_failed_checks``.
+        Name of the check, as in ``expected_failed_checks``.
     data : dict
-        What it is tested on: ``X``, ``y`` and ``prefix_length``.
+        Data of the check: ``X``, ``y`` and ``prefix_length``.
     """
 
     name: str
@@ -47,13 +47,26 @@ class PrefixCheck:
 
     @property
     def summary(self) -> str:
-        """What must hold."""
+        """Statement that the check verifies, in one sentence."""
         return (CHECKS[self.name].__doc__ or "").strip()
 
     def __call__(self, estimator: Any) -> None:
-        """Raise AssertionError, or what the estimator raises; SkipTest if it doesn't apply."""
+        """Run the check.
+
+        Parameters
+        ----------
+        estimator : classifier
+            Unfitted classifier.
+
+        Raises
+        ------
+        AssertionError
+            If the check fails. Exceptions of the estimator are passed on.
+        unittest.SkipTest
+            If the check doesn't apply to the estimator.
+        """
         with ExitStack() as stack:
-            # What one check's fits change must not hide that the next one's would, too.
+            # State is restored after each check, so that no change can mask the next one.
             for kind in KINDS:
                 stack.enter_context(kept(kind))
             CHECKS[self.name](Subject(estimator, **self.data))
@@ -61,18 +74,18 @@ class PrefixCheck:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """How an estimator fared in a check.
+    """Result of a check on an estimator.
 
     Attributes
     ----------
     check : str
         Name of the check.
     status : {"passed", "failed", "expected", "skipped"}
-        ``"expected"`` is a failure that ``expected_failed_checks`` names.
+        Outcome; ``"expected"`` is a failure that ``expected_failed_checks`` names.
     exception : Exception or None
-        What was raised.
+        Exception that the check raised.
     reason : str
-        Why it failed, was expected to, or doesn't apply; empty if it passed.
+        Reason of the failure, of the expected failure, or of the skip; empty if the check passed.
     """
 
     check: str
@@ -82,7 +95,7 @@ class CheckResult:
 
 
 def check_names() -> list[str]:
-    """Names of all checks, in the order in which they run."""
+    """Return the names of all checks, in the order of their execution."""
     return list(CHECKS)
 
 
@@ -93,30 +106,30 @@ def prefix_classifier_checks(
     y: ArrayLike | None = None,
     prefix_length: int | None = None,
 ) -> Iterator[tuple[Any, PrefixCheck]]:
-    """Yield each check with the estimator that it is to be called with.
+    """Yield pairs of the estimator and a check, one for each check.
 
     Parameters
     ----------
     estimator : classifier
-        An instance, unfitted.
+        Unfitted instance of a classifier.
     X : array-like of shape (n_samples, n_channels, n_timepoints) or (n_samples, n_timepoints)
-        Whole series to test on; by default 24 series of one channel and 40 time points, easy to
-        tell apart from the start. Three per class or more, and no more than some dozens, since
-        each check fits once to four times.
+        Whole series that the checks use; by default 24 series of one channel and 40 time points
+        whose classes differ from the start. There should be at least three series per class, and
+        not more than some dozens in all, because each check fits one to four times.
     y : array-like of shape (n_samples,), optional
-        Their labels, of two classes or more.
+        Labels of the series, of two or more classes.
     prefix_length : int, optional
-        Points that the estimator looks at, where it doesn't tell by ``prefix_length_`` or a
-        :class:`~skgdpd.PrefixTruncator` in a pipeline. Without any of them, checks of what stands
-        after the prefix are skipped.
+        Length of the estimator's prefix. It is needed only if the estimator has neither
+        ``prefix_length_`` nor a :class:`~skgdpd.PrefixTruncator` in a pipeline. If the length is
+        unknown, checks of values after the prefix are skipped.
 
     Yields
     ------
     estimator : classifier
-        As given; checks clone it.
+        Estimator as given; checks clone it.
     check : PrefixCheck
-        To be called with the estimator; raises if it fails, ``unittest.SkipTest`` if it doesn't
-        apply.
+        Check that is called with the estimator. It raises an error if the check fails, and
+        ``unittest.SkipTest`` if the check doesn't apply.
 
     Examples
     --------
@@ -130,7 +143,7 @@ def prefix_classifier_checks(
     if isinstance(estimator, type):
         raise TypeError(f"estimator={estimator!r} is a class; give an instance")
     data: dict[str, Any] = {"X": X, "y": y, "prefix_length": prefix_length}
-    Subject(estimator, **data)  # so that bad data is refused here, not in every check
+    Subject(estimator, **data)  # refuses bad data here, before any check runs
     for name in CHECKS:
         yield estimator, PrefixCheck(name, data)
 
@@ -145,38 +158,42 @@ def check_prefix_classifier(
     on_fail: Literal["raise", "warn"] | None = "raise",
     callback: Callable[[CheckResult], None] | None = None,
 ) -> list[CheckResult]:
-    """Check what a classifier of prefixes must keep.
+    """Check that an early classifier keeps its contract.
 
-    Works on any classifier of three-dimensional arrays with scikit-learn's interface, also
-    sktime's and aeon's. It is cloned for every fit, and every ``random_state`` that isn't an int
-    is set to 0.
+    The checks work on any classifier of three-dimensional arrays with scikit-learn's interface,
+    also on those of sktime and aeon. The classifier is cloned for every fit, and every
+    ``random_state`` that isn't an integer is set to 0.
 
     Parameters
     ----------
     estimator : classifier
-        An instance, unfitted. Choose parameters that make it fast: it is fitted about a hundred
-        times.
-    X, y, prefix_length : optional
-        As for :func:`prefix_classifier_checks`.
+        Unfitted instance of a classifier. It should have parameters that make it fast, because it
+        is fitted about a hundred times.
+    X : array-like of shape (n_samples, n_channels, n_timepoints) or (n_samples, n_timepoints)
+        Whole series that the checks use; see :func:`prefix_classifier_checks`.
+    y : array-like of shape (n_samples,), optional
+        Labels of the series, of two or more classes.
+    prefix_length : int, optional
+        Length of the estimator's prefix; see :func:`prefix_classifier_checks`.
     expected_failed_checks : dict of str to str, optional
-        Names of checks that may fail, and why.
+        Names of checks that may fail, each with the reason.
     on_fail : {"raise", "warn"} or None, default="raise"
-        What becomes of unexpected failures once all checks have run: one error that names them
-        all, a warning for each, or nothing.
+        Treatment of unexpected failures after all checks have run: one error that lists all, a
+        warning for each, or none.
     callback : callable, optional
-        Called with each result as it comes.
+        Function that is called with each result as soon as it is known.
 
     Returns
     -------
     list of CheckResult
-        One for each check.
+        Result of each check.
 
     Raises
     ------
     AssertionError
         If checks failed and ``on_fail="raise"``.
     ValueError
-        If ``expected_failed_checks`` names what is no check, or ``on_fail`` is something else.
+        If ``expected_failed_checks`` has an unknown name, or ``on_fail`` another value.
 
     Examples
     --------
@@ -227,17 +244,21 @@ def parametrize_with_prefix_checks(
     Parameters
     ----------
     estimators : sequence of classifiers
-        Instances, unfitted.
-    X, y, prefix_length : optional
-        As for :func:`prefix_classifier_checks`.
+        Unfitted instances of classifiers.
+    X : array-like of shape (n_samples, n_channels, n_timepoints) or (n_samples, n_timepoints)
+        Whole series that the checks use; see :func:`prefix_classifier_checks`.
+    y : array-like of shape (n_samples,), optional
+        Labels of the series, of two or more classes.
+    prefix_length : int, optional
+        Length of the estimators' prefix; see :func:`prefix_classifier_checks`.
     expected_failed_checks : dict of str to str, or callable, optional
-        Names of checks that must fail, and why; or what gives them for an estimator. They are
-        marked as strict expected failures: should one pass, pytest says so.
+        Names of checks that must fail, each with the reason, or a function of an estimator that
+        returns them. They are marked as strict expected failures: if one passes, the test fails.
 
     Returns
     -------
     pytest.MarkDecorator
-        A ``pytest.mark.parametrize``.
+        Decorator made by ``pytest.mark.parametrize``.
 
     Examples
     --------
@@ -279,5 +300,5 @@ def _run(check: PrefixCheck, estimator: Any, expected: Expected) -> CheckResult:
 def _known(expected: Expected | None) -> Expected:
     unknown = sorted(set(expected or {}) - set(CHECKS))
     if unknown:
-        raise ValueError(f"expected_failed_checks names {unknown}, which are no checks")
+        raise ValueError(f"expected_failed_checks names {unknown}, which aren't checks")
     return expected or {}

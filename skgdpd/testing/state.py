@@ -1,4 +1,4 @@
-"""What belongs to everyone in a process: how to look at it, and put it back."""
+"""Global state of a process: functions that record and restore it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy as np
 import sklearn
 import torch
 
-from .._denormals import flushes_denormals
+from .._runtime.denormals import flushes_denormals
 
 State = dict[str, Any]
 
 
 def changes(before: State, after: State) -> list[str]:
-    """Names of what is not as before."""
+    """Return the names of the values that differ between two states."""
     return [
         name for name in before if before[name] != () and not _equal(before[name], after[name])
     ]
@@ -42,7 +42,7 @@ def _generators() -> State:
         "random": random.getstate(),
         "numpy.random": np.random.get_state(),  # noqa: NPY002
         "torch.random": torch.random.get_rng_state(),
-        # Looking at it must not be what starts CUDA.
+        # Reading the state must not initialise CUDA.
         "torch.cuda.random": (
             tuple(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else ()
         ),
@@ -131,12 +131,23 @@ KINDS: dict[str, tuple[Callable[[], State], Callable[[State], None]]] = {
     "filters": (_filters, _restore_filters),
     "settings": (_settings, _restore_settings),
 }
-"""How to look at each kind of state, and how to put it back."""
+"""Functions that record and restore each kind of state."""
 
 
 @contextmanager
 def kept(kind: str) -> Iterator[Callable[[], list[str]]]:
-    """A block after which a kind of state is as before; gives what tells the changes so far."""
+    """Restore a kind of global state at the end of a block.
+
+    Parameters
+    ----------
+    kind : {"generators", "torch", "environment", "filters", "settings"}
+        Kind of state.
+
+    Yields
+    ------
+    callable
+        Function that returns the names of the values that have changed since the block began.
+    """
     look, restore = KINDS[kind]
     before = look()
 

@@ -1,4 +1,4 @@
-"""The classifier under test: how it is fitted, asked and compared, whatever library it is from."""
+"""Classifier under test: fits, predictions and comparisons, for classifiers of any library."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
-from .._truncation import PrefixTruncator, prefix_length
+from .._series.truncation import PrefixTruncator, prefix_length
 
 ATOL = 1e-6
-"""How far probabilities of the same model may differ: networks calculate in single precision."""
+"""Tolerance of probabilities of the same model; networks compute in single precision."""
 
 WRAPPED = ("best_estimator_", "estimator_", "classifier_")
-"""Where meta-estimators keep the fitted classifier that knows its prefix."""
+"""Attributes in which meta-estimators store the fitted classifier."""
 
 
 def example_series() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Easy data: 24 series of one channel and 40 time points, three classes seen from the start.
+    """Make a small data set of three classes that differ from the first points on.
 
-    Values are multiples of 1/64, so that single precision holds them exactly.
+    There are 24 series of one channel and 40 time points. Values are multiples of 1/64, which
+    single precision represents exactly.
+
+    Returns
+    -------
+    X : ndarray of shape (24, 1, 40)
+        Series.
+    y : ndarray of shape (24,)
+        Labels 0, 1 and 2.
     """
     rng = np.random.default_rng(0)
     y = np.tile([2, 0, 1], 8)
@@ -35,18 +43,19 @@ def example_series() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 class Subject:
-    """A classifier under test, and the data that it is tested on.
+    """Classifier under test, with the data of the test.
 
     Parameters
     ----------
     estimator : classifier
-        Unfitted; it is cloned for each fit, and seeded where it isn't.
+        Unfitted classifier. It is cloned for each fit, and each ``random_state`` that isn't an
+        integer is set to 0.
     X : array-like of shape (n_samples, n_channels, n_timepoints) or (n_samples, n_timepoints)
         Whole series; by default :func:`example_series`.
     y : array-like of shape (n_samples,)
-        Labels.
+        Labels of the series.
     prefix_length : int, optional
-        Points that the classifier looks at, where it doesn't tell by ``prefix_length_`` or by a
+        Length of the classifier's prefix, if it has neither ``prefix_length_`` nor a
         :class:`~skgdpd.PrefixTruncator` in a pipeline.
     """
 
@@ -58,7 +67,7 @@ class Subject:
         prefix_length: int | None = None,
     ) -> None:
         if (X is None) != (y is None):
-            raise ValueError("X and y go together: give both, or none for the example series")
+            raise ValueError("give both X and y, or neither for the example series")
         given = example_series() if X is None else (X, y)
         self.estimator = estimator
         self.X: NDArray[np.float64] = np.array(given[0], dtype=np.float64)
@@ -76,11 +85,11 @@ class Subject:
 
     @property
     def n_timepoints(self) -> int:
-        """Length of whole series."""
+        """Length of the whole series."""
         return int(self.X.shape[-1])
 
     def fresh(self, **params: Any) -> Any:
-        """An unfitted clone with an int for every seed."""
+        """Make an unfitted clone whose seeds are integers."""
         estimator = clone(self.estimator)
         seeds = {
             name: 0
@@ -92,55 +101,95 @@ class Subject:
         return estimator
 
     def fit(self, X: Any = None, y: Any = None) -> Any:
-        """A fitted clone."""
+        """Make a fitted clone."""
         return self.refit(self.fresh(), X, y)
 
     def refit(self, estimator: Any, X: Any = None, y: Any = None) -> Any:
-        """The same object, fitted."""
+        """Fit the given estimator itself."""
         with quiet():
             estimator.fit(self.X if X is None else X, self.y if y is None else y)
         return estimator
 
     def predict(self, fitted: Any, X: Any = None) -> NDArray[Any]:
-        """Labels as they come."""
+        """Return the predicted labels without conversion."""
         with quiet():
             return fitted.predict(self.X if X is None else X)
 
     def probabilities(self, fitted: Any, X: Any = None) -> NDArray[np.float64]:
-        """Probabilities as they come; skips the check where there are none."""
+        """Return the predicted probabilities without conversion.
+
+        The check is skipped if the classifier has no ``predict_proba``.
+
+        Parameters
+        ----------
+        fitted : classifier
+            Fitted classifier.
+        X : array-like, optional
+            Series; by default those of the subject.
+
+        Returns
+        -------
+        array-like of shape (n_samples, n_classes)
+            Output of ``predict_proba``.
+        """
         self.need(hasattr(fitted, "predict_proba"), "it has no predict_proba")
         with quiet():
             return fitted.predict_proba(self.X if X is None else X)
 
     def answer(self, fitted: Any, X: Any = None) -> NDArray[Any]:
-        """What it says of series: probabilities, or labels where it has none."""
+        """Return predictions: probabilities, or labels if there is no ``predict_proba``."""
         if hasattr(fitted, "predict_proba"):
             return np.array(self.probabilities(fitted, X))
         return np.array(self.predict(fitted, X))
 
     def known_prefix(self, fitted: Any) -> int | None:
-        """Points that a fitted classifier looks at, None where it doesn't tell."""
+        """Return the length of a fitted classifier's prefix, or None if it is unknown."""
         if self._prefix_length is not None:
             return self._prefix_length
         return _find_prefix(fitted, self.n_timepoints)
 
     def prefix(self, fitted: Any) -> int:
-        """Points that a fitted classifier looks at; skips the check where none are beyond."""
+        """Return the length of a fitted classifier's prefix.
+
+        The check is skipped if the length is unknown, or if the prefix is the whole series.
+
+        Parameters
+        ----------
+        fitted : classifier
+            Fitted classifier.
+
+        Returns
+        -------
+        int
+            Number of time points.
+        """
         length = self.known_prefix(fitted)
         self.need(
             length is not None,
-            "it looks at whole series; have it see a prefix with on_prefix, or give prefix_length",
+            "it takes whole series; truncate them with on_prefix, or give prefix_length",
         )
         assert length is not None
         self.need(length < self.n_timepoints, "its prefix is the whole series")
         return length
 
     def seen(self, fitted: Any) -> int:
-        """Points that it looks at, all of them where it doesn't tell."""
+        """Return the length of a fitted classifier's prefix, or the whole length if unknown."""
         return self.known_prefix(fitted) or self.n_timepoints
 
     def takes(self, capability: str, otherwise: bool) -> bool:
-        """Whether its tags say that it takes ``missing_values``, ``unequal_length`` and so on."""
+        """Return whether the tags declare a capability, for instance ``missing_values``.
+
+        Parameters
+        ----------
+        capability : str
+            Name of the capability in sktime's and aeon's tags.
+        otherwise : bool
+            Result for a classifier without such a tag.
+
+        Returns
+        -------
+        bool
+        """
         tags: dict[str, Any] = getattr(self.estimator, "get_tags", dict)()
         if f"capability:{capability}" in tags:
             return bool(tags[f"capability:{capability}"])
@@ -149,31 +198,53 @@ class Subject:
         return otherwise
 
     def need(self, condition: object, reason: str) -> None:
-        """Skip the check unless something is so."""
+        """Skip the check with a reason unless a condition holds."""
         if not condition:
             raise SkipTest(reason)
 
     def same(self, one: Any, other: Any, what: str, *, exact: bool = False) -> None:
-        """See that two answers of one model are the same."""
+        """Assert that two predictions of one model are the same."""
         gap = difference(one, other, exact=exact)
         assert not gap, f"{what}: {gap}"
 
     def same_fit(self, one: Any, other: Any, what: str) -> None:
-        """See that the answers of two fits are the same, if anything makes them the same."""
+        """Assert that predictions of two fits are the same.
+
+        The check is skipped if two fits with the same seed differ anyway.
+
+        Parameters
+        ----------
+        one, other : array-like
+            Predictions of the two fits.
+        what : str
+            Description of the comparison, for the error.
+        """
         gap = difference(one, other)
         if gap:
             self.need(
-                self.repeatable(), "two fits with the same seed differ, so there is nothing to see"
+                self.repeatable(), "two fits with the same seed differ, so fits can't be compared"
             )
             raise AssertionError(f"{what}: {gap}")
 
     def repeatable(self) -> bool:
-        """Whether two fits of the same give the same."""
+        """Return whether two fits with the same seed give the same predictions."""
         return not difference(*(self.answer(self.fit()) for _ in range(2)))
 
 
 def difference(one: Any, other: Any, *, exact: bool = False) -> str:
-    """How two answers differ; empty if they don't."""
+    """Describe how two predictions differ; the result is empty if they are the same.
+
+    Parameters
+    ----------
+    one, other : array-like
+        Predictions: probabilities or labels.
+    exact : bool, default=False
+        Compare bit by bit instead of up to a tolerance.
+
+    Returns
+    -------
+    str
+    """
     one, other = np.asarray(one), np.asarray(other)
     if one.shape != other.shape:
         return f"shape {one.shape} against {other.shape}"
@@ -183,7 +254,7 @@ def difference(one: Any, other: Any, *, exact: bool = False) -> str:
             return ""
         count = int(far.reshape(len(one), -1).any(1).sum())
         return (
-            f"{count} of {len(one)} series answered differently, "
+            f"{count} of {len(one)} series get different predictions, "
             f"by up to {np.abs(one - other)[far].max():.2g}"
         )
     unequal = one != other
@@ -192,28 +263,43 @@ def difference(one: Any, other: Any, *, exact: bool = False) -> str:
     if not unequal.any():
         return ""
     count = int(unequal.reshape(len(one), -1).any(1).sum())
-    return f"{count} of {len(one)} series answered differently"
+    return f"{count} of {len(one)} series get different predictions"
 
 
 def refused(action: Callable[[], Any], what: str, words: tuple[str, ...] = ()) -> None:
-    """See that something raises ValueError or TypeError with one of the words in its message."""
+    """Assert that an action raises ValueError or TypeError with a message about the cause.
+
+    Parameters
+    ----------
+    action : callable
+        Function without arguments.
+    what : str
+        Description of the bad input, for the error message.
+    words : tuple of str, default=()
+        Words of which the message must contain one; any message is accepted if empty.
+
+    Raises
+    ------
+    AssertionError
+        If the action raises no error, another type of error, or a message without these words.
+    """
     try:
         with quiet():
             action()
     except (ValueError, TypeError) as error:
         text = str(error)
         said = not words or any(word.lower() in text.lower() for word in words)
-        assert said, f"{what} is refused, but not for that reason: {text.strip()[:200]!r}"
+        assert said, f"{what}: refused with an error about something else: {text.strip()[:200]!r}"
     except Exception as error:
         raise AssertionError(
-            f"{what} ends in {type(error).__name__}, not in ValueError: {str(error)[:200]!r}"
+            f"{what}: raises {type(error).__name__} instead of ValueError: {str(error)[:200]!r}"
         ) from error
     else:
-        raise AssertionError(f"{what} is taken without a word")
+        raise AssertionError(f"{what}: accepted without an error")
 
 
 class quiet(warnings.catch_warnings):
-    """A context without warnings, which other checks are about."""
+    """Context in which warnings are ignored; other checks cover warnings."""
 
     def __enter__(self) -> None:
         super().__enter__()

@@ -1,4 +1,4 @@
-"""Checks of what a fit and a prediction leave as they found it, and of what they let pass."""
+"""Checks that fits and predictions leave global state alone and pass interrupts on."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from .state import KINDS, kept
 from .subject import Subject, quiet
 
 NUISANCES = (DeprecationWarning, FutureWarning, RuntimeWarning, ResourceWarning)
-"""Warnings that a user can do nothing about."""
+"""Categories of warnings that a user can't act on."""
 
 INTERRUPTED_AT = (0.2, 0.5, 0.8)
-"""Where a fit is interrupted, in parts of its calls."""
+"""Points at which a fit is interrupted, as fractions of its number of function calls."""
 
 TRIES = 4
-"""Neighbouring calls at which an interrupt must be lost too, before the fit is held to be deaf.
+"""Number of neighbouring calls at which an interrupt must be lost before the check fails.
 
-Some calls are made by libraries in C that can't pass an exception on."""
+Some calls are made by libraries in C that can't pass an exception on.
+"""
 
 
 def _check_state(subject: Subject, kind: str) -> None:
@@ -40,32 +41,32 @@ def _check_state(subject: Subject, kind: str) -> None:
 
 
 def check_global_generators_untouched(subject: Subject) -> None:
-    """Python's, numpy's and torch's global generators are left as found."""
+    """The global random generators of Python, numpy and torch keep their state."""
     _check_state(subject, "generators")
 
 
 def check_torch_settings_untouched(subject: Subject) -> None:
-    """Torch's threads and flags are left as found."""
+    """The number of threads and the flags of torch are kept."""
     _check_state(subject, "torch")
 
 
 def check_environment_untouched(subject: Subject) -> None:
-    """Environment variables and working folder are left as found."""
+    """Environment variables and the working folder are kept."""
     _check_state(subject, "environment")
 
 
 def check_warning_filters_untouched(subject: Subject) -> None:
-    """The filters of warnings are left as found."""
+    """The warning filters are kept."""
     _check_state(subject, "filters")
 
 
 def check_other_settings_untouched(subject: Subject) -> None:
-    """Numpy's and scikit-learn's settings and the interpreter's are left as found."""
+    """The settings of numpy, scikit-learn and the interpreter are kept."""
     _check_state(subject, "settings")
 
 
 def check_no_files_left(subject: Subject) -> None:
-    """Nothing is written to the working folder."""
+    """A fit and a prediction write no files to the working folder."""
     with tempfile.TemporaryDirectory() as folder, kept("environment"):
         os.chdir(folder)
         subject.answer(subject.fit())
@@ -74,7 +75,7 @@ def check_no_files_left(subject: Subject) -> None:
 
 
 def check_silence(subject: Subject) -> None:
-    """Nothing is printed."""
+    """A fit and a prediction print nothing."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         with contextlib.redirect_stderr(io.StringIO()) as err:
             subject.answer(subject.fit())
@@ -83,14 +84,14 @@ def check_silence(subject: Subject) -> None:
 
 
 def check_no_nuisance_warnings(subject: Subject) -> None:
-    """Plain series cause no warning about deprecation, numerics or open files."""
+    """Ordinary series cause no warning about deprecation, numerics or open files."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimator = subject.fresh()
         estimator.fit(subject.X, subject.y)
         estimator.predict(subject.X)
     found = [w for w in caught if issubclass(w.category, NUISANCES)]
-    assert not found, f"{len(found)} warnings, the first: {found[0].category.__name__}: " + str(
+    assert not found, f"{len(found)} warnings; the first is {found[0].category.__name__}: " + str(
         found[0].message
     )
 
@@ -99,23 +100,23 @@ def check_interrupts_pass(subject: Subject) -> None:
     """A KeyboardInterrupt in the middle of ``fit`` reaches the caller."""
     for part, outcomes in _interrupted_fits(subject):
         assert any(outcome.passed for outcome in outcomes), (
-            f"an interrupt after {part:.0%} of fit is swallowed"
+            f"a KeyboardInterrupt after {part:.0%} of fit is swallowed"
         )
 
 
 def check_interrupted_fit_tidies_up(subject: Subject) -> None:
-    """A ``fit`` that is interrupted leaves settings and generators as found, too."""
+    """An interrupted ``fit`` leaves settings and random generators unchanged."""
     untidy = [kind for kind in KINDS if _changes_of_fit(subject, kind)]
     for part, outcomes in _interrupted_fits(subject):
         left = set.intersection(*(set(outcome.changed) for outcome in outcomes))
-        # What fits change that aren't interrupted is for the checks above.
+        # The checks above cover changes by fits without an interrupt.
         left -= {name for kind in untidy for name in KINDS[kind][0]()}
         assert not left, f"interrupted after {part:.0%}, fit changes {', '.join(sorted(left))}"
 
 
 @dataclass
 class _Outcome:
-    """What became of an interrupted fit."""
+    """Outcome of an interrupted fit."""
 
     calls: int = 0
     raised: bool = False
@@ -130,8 +131,11 @@ def _changes_of_fit(subject: Subject, kind: str) -> list[str]:
 
 
 def _interrupted_fits(subject: Subject) -> Iterator[tuple[float, list[_Outcome]]]:
-    """What became of fits interrupted at several places, each at a few neighbouring calls."""
-    subject.fit()  # what is imported and compiled once is no part of the count
+    """Yield the outcomes of fits that are interrupted at several points.
+
+    Each point is tried at a few neighbouring function calls.
+    """
+    subject.fit()  # so that imports and compilations aren't counted
     total = _fit_until(subject, None).calls
     subject.need(total >= len(INTERRUPTED_AT), "its fit makes no calls of Python functions")
     for part in INTERRUPTED_AT:
@@ -147,7 +151,7 @@ def _interrupted_fits(subject: Subject) -> Iterator[tuple[float, list[_Outcome]]
 
 
 def _fit_until(subject: Subject, at: int | None) -> _Outcome:
-    """Fit, and raise KeyboardInterrupt at a call of a Python function."""
+    """Fit a clone, and raise KeyboardInterrupt at a given call of a Python function."""
     outcome = _Outcome()
     dropped = False
     estimator = subject.fresh()
@@ -184,7 +188,7 @@ def _fit_until(subject: Subject, at: int | None) -> _Outcome:
 
 
 def _is_deaf(frame: FrameType | None) -> bool:
-    """Whether an exception here would be dropped, or keep a block from tidying up."""
+    """Return whether an exception in this frame would be lost, or would prevent a clean-up."""
     while frame is not None:
         code = frame.f_code
         if code.co_name in ("__del__", "__enter__", "__exit__") or "weakref" in code.co_filename:

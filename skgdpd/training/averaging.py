@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..nets.rocket import copy_trained, statistics
+from ..nets.fixed import copy_trained, statistics
 
 
 class WeightAverage:
@@ -14,15 +14,17 @@ class WeightAverage:
     Parameters
     ----------
     module : torch.nn.Module
-        What is trained.
+        The module that is trained.
     n_steps : float
-        Horizon: a step counts 1/e after so many. In the first steps the average is over those
-        made so far, so that the initial weights have no say.
+        Horizon of the average: the weights of a step count 1/e after so many further steps. In
+        the first steps the average is over the steps made so far, so that the initial weights
+        have no influence.
 
     Attributes
     ----------
     module : torch.nn.Module
-        A copy with averaged weights, in evaluation mode. What no training changes is shared.
+        A copy with averaged weights, in evaluation mode. It shares all tensors that training
+        leaves unchanged.
 
     References
     ----------

@@ -1,8 +1,7 @@
-"""Batches as slices of tensors that already lie where they are needed.
+"""Batches as slices of tensors that are on the training device from the start.
 
-Data sets here are small: what a loader does per row (fetch, collate, pin, copy) costs more than
-the mathematics. All rows are tensors on the training device from the start, and a batch is one
-``index_select`` a tensor.
+Data sets here are small: the work of a loader for each row (fetch, collate, pin, copy) costs more
+than the mathematics. A batch is one ``index_select`` a tensor.
 """
 
 from __future__ import annotations
@@ -14,18 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._workers import is_shared, own_part
+from .._runtime.workers import is_shared, own_part
 
 Batch = dict[str, Tensor]
 
 
 class Rows:
-    """Aligned tensors on one device, a row a series.
+    """Tensors on one device whose rows belong together, one row for each series.
 
     Parameters
     ----------
     **tensors : Tensor of shape (n_rows, ...)
-        By name; ``index`` is added: each row's own number.
+        The tensors by name. A further one, ``index``, is added: each row's own number.
     """
 
     def __init__(self, **tensors: Tensor) -> None:
@@ -41,43 +40,44 @@ class Rows:
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors are."""
+        """The tensors' device."""
         return self.tensors["index"].device
 
     @property
     def numbers_on(self) -> torch.device:
-        """Where :meth:`select` wants the rows' numbers to be, so as to wait for no device."""
+        """The device on which :meth:`select` takes row numbers without waiting for them."""
         return self.device
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one row's series, or, without ``x``, of its first tensor: what is fixed of it."""
+        """The shape of one row's series ``x``, or of its first tensor where there is no ``x``."""
         row = self.select(self.tensors["index"][:1])
         return tuple(row.get("x", next(iter(row.values()))).shape[1:])
 
     def to(self, device: torch.device) -> Rows:
-        """The same rows on another device."""
+        """Return the same rows on another device."""
         moved = {k: v.to(device) for k, v in self.tensors.items() if k != "index"}
         return Rows(**moved)
 
     def select(self, index: Tensor) -> Batch:
-        """The rows at ``index``, in that order."""
+        """Return the rows with the numbers in ``index``, in that order."""
         return {name: tensor.index_select(0, index) for name, tensor in self.tensors.items()}
 
     def everything(self) -> Batch:
-        """All rows in their own order."""
+        """Return all rows in their own order."""
         return self.tensors
 
 
 class StreamedRows(Rows):
-    """Rows of which some tensors are made for each batch anew, because all wouldn't fit.
+    """Rows of which some tensors are made anew for each batch, as all would not fit into memory.
 
     Parameters
     ----------
     fetch : callable
-        Makes the tensors, on the CPU, of the rows whose numbers ``(n,)`` it is given.
+        Function of row numbers, an array of shape (n,), that makes these rows' tensors on the
+        CPU.
     **tensors : Tensor of shape (n_rows, ...)
-        The others.
+        The tensors that are kept, by name.
     """
 
     def __init__(self, fetch: Callable[[NDArray[np.int64]], Batch], **tensors: Tensor) -> None:
@@ -104,7 +104,7 @@ class StreamedRows(Rows):
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor on a device, to which it may still be on its way: nothing waits for that."""
+    """Return a tensor on a device, without waiting until it has been copied there."""
     if device.type == "cuda" and not tensor.is_cuda:
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
@@ -113,8 +113,8 @@ def sent(tensor: Tensor, device: torch.device) -> Tensor:
 class RowBatches:
     """One epoch's batches of rows.
 
-    Batches differ in size by one row at most, so that no epoch ends with a lonely row, of which
-    batch normalisation could make nothing.
+    Batches differ in size by one row at most. So no epoch ends with a batch of a single row, which
+    batch normalisation can't normalise.
 
     Parameters
     ----------
@@ -123,9 +123,9 @@ class RowBatches:
     batch_size : int
         Largest size of a batch.
     generator : torch.Generator, optional
-        Shuffles, on the CPU whatever the device so that the order is the same everywhere; within
-        ``data_parallel`` each process then gets its part of every batch. None keeps the order,
-        and all rows.
+        Source of a random order of the rows, on the CPU so that the order is the same on every
+        device. Where processes train together (``data_parallel`` of :func:`skgdpd.set_config`),
+        each gets its part of every batch. None keeps the order, and gives each process all rows.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class RowBatches:
             yield self.rows.select(part)
 
     def numbers(self) -> Iterator[Tensor]:
-        """Row numbers of one epoch's batches."""
+        """Yield the row numbers of each of an epoch's batches."""
         if self.generator is None or (self.n_batches == 1 and not self._is_shared):
             order = torch.arange(len(self.rows))
         else:

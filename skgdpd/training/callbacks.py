@@ -1,4 +1,4 @@
-"""What happens between epochs: keeping the best weights, stopping early, showing progress."""
+"""Callbacks between epochs, which keep the best weights, stop early and show progress."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from .progress import Progress
 
 
 class BestWeights(Callback):
-    """Keeps the weights of the epoch with the lowest validation loss, and restores them.
+    """Callback that keeps the weights of the epoch with the lowest validation loss.
+
+    At the end of the training the module gets these weights.
 
     Parameters
     ----------
     first_epoch : int
-        Epochs before this one (a warm-up) don't compete.
+        The first epoch whose weights may be kept; earlier ones are a warm-up.
     monitor : str, default="valid_loss"
-        Name of the loss in the history; where it is missing, the last epoch's weights stay.
+        Name of the loss in the history. A training without it keeps the last epoch's weights.
 
     Attributes
     ----------
     best_epoch_ : int or None
-        The epoch kept, counted from 0.
+        The epoch whose weights are kept, counted from 0.
     """
 
     def __init__(self, first_epoch: int = 0, monitor: str = "valid_loss") -> None:
@@ -58,18 +60,18 @@ class BestWeights(Callback):
 
 
 class StopTraining(Exception):
-    """Raised by a callback to end a training in good order."""
+    """Exception that a callback raises to end a training in good order."""
 
 
 class Patience(Callback):
-    """Stops a training whose best epoch is too long ago.
+    """Callback that stops a training whose best epoch is too long ago.
 
     Parameters
     ----------
     best : BestWeights
-        Knows the best epoch.
+        The callback that finds the best epoch.
     n_epochs : int
-        Epochs without a better one after which to stop.
+        Number of epochs without a better one after which the training stops.
     """
 
     def __init__(self, best: BestWeights, n_epochs: int) -> None:
@@ -81,25 +83,28 @@ class Patience(Callback):
             raise StopTraining
 
     def is_over(self, net: NeuralNet) -> bool:
-        """Whether a net with this history should stop."""
+        """Return whether the training of a net with this history should stop."""
         best = self.best.best_epoch_
         return best is not None and len(net.history) - 1 - best >= self.n_epochs
 
 
 class ShowProgress(Callback):
-    """Advances a progress bar once an epoch, and ends the training where that says so.
+    """Callback that advances a progress bar once an epoch.
+
+    It ends the training if the bar's ``end_epoch`` returns True.
 
     Parameters
     ----------
     progress : Progress
-        The bar.
+        The progress bar.
     units : float, default=1.0
-        Units of an epoch.
+        Number of the bar's units in an epoch.
 
     Attributes
     ----------
     may_stop : bool
-        Whether the training may be ended here; not while others will go on from its state.
+        Whether the bar may end the training: not while other trainings will go on from the state
+        that this one reaches.
     """
 
     def __init__(self, progress: Progress, units: float = 1.0) -> None:
@@ -118,5 +123,5 @@ class ShowProgress(Callback):
             raise StopTraining
 
     def skip(self, n_epochs: int) -> None:
-        """Count epochs that were done before."""
+        """Count epochs that an earlier fit has done."""
         self.progress.advance(self.units * n_epochs)

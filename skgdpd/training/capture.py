@@ -1,7 +1,7 @@
-"""Functions recorded as CUDA graphs: all of a function's kernels are started by one call.
+"""Functions recorded as CUDA graphs, all of whose kernels are started by one call.
 
 Networks here are small. Their kernels take microseconds, as long as it takes to start one from
-Python; a recorded function starts hundreds at the price of one.
+Python. A recorded function starts hundreds of kernels in the time of one start.
 """
 
 from __future__ import annotations
@@ -18,45 +18,60 @@ from torch import Tensor
 T = TypeVar("T")
 
 WARM_UP = 3
-"""Calls before the recording, in which libraries choose algorithms and make room; torch's number
-for its own graphs."""
+"""Calls before the recording, in which libraries choose algorithms and allocate memory. The number
+is the one that torch takes for its own graphs."""
 
 WAITED = "called a synchronizing CUDA operation"
-"""What torch warns of where a program waits for the device."""
+"""Part of torch's warning where a program waits for the device."""
 
 
 class NotCapturable(RuntimeError):
-    """A function could not be recorded."""
+    """Error of a function that could not be recorded."""
 
 
 class Recorder(Protocol):
-    """What records functions on a device."""
+    """Recorder of functions on a device."""
 
     def aside(self) -> AbstractContextManager[None]:
-        """Where calls before the recording run."""
+        """Return the context in which the calls before the recording run."""
 
     def watching(self) -> AbstractContextManager[list[str]]:
-        """Find where the block waits for the device, which nothing recorded can."""
+        """Return a context that lists where its block waits for the device.
+
+        A recorded function can't wait.
+        """
 
     def record(
         self, function: Callable[[], None], generators: Sequence[torch.Generator]
     ) -> Callable[[], None]:
-        """Record what a function does, without doing it; the result does it.
+        """Record a function without running it, and return a function that replays the record.
+
+        Parameters
+        ----------
+        function : callable
+            Function without arguments and result.
+        generators : sequence of torch.Generator
+            Generators from which the function draws.
+
+        Returns
+        -------
+        callable
+            Function that replays the record.
 
         Raises
         ------
         NotCapturable
-            If the function can't be recorded; nothing has changed then.
+            If the function can't be recorded. Nothing is changed then.
         """
 
 
 class CudaRecorder:
-    """Records functions as CUDA graphs.
+    """Recorder of functions as CUDA graphs.
 
     Parameters
     ----------
     device : torch.device
-        Where they run.
+        The device on which the functions run.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -65,7 +80,7 @@ class CudaRecorder:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """The stream of the recording: autograd remembers on which its nodes were made."""
+        """Run a block on the recording's stream, as autograd keeps the streams of its nodes."""
         main = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(main)
         try:
@@ -76,7 +91,7 @@ class CudaRecorder:
 
     @contextmanager
     def watching(self) -> Iterator[list[str]]:
-        """Lines of Python that wait for the device, as far as torch notices."""
+        """List the lines of Python that wait for the device, as far as torch detects them."""
         found: list[str] = []
         before = torch.cuda.get_sync_debug_mode()
         with warnings.catch_warnings(record=True) as caught:
@@ -97,11 +112,11 @@ class CudaRecorder:
     def record(
         self, function: Callable[[], None], generators: Sequence[torch.Generator]
     ) -> Callable[[], None]:
-        """See :class:`Recorder`."""
+        """Record a function as a CUDA graph; see :meth:`Recorder.record`."""
         with torch.cuda.device(self.device):
             own = torch.cuda.default_generators[torch.cuda.current_device()]
             known = [own, *generators]
-            # A recording that breaks off leaves generators in it, of no use outside.
+            # A recording that breaks off leaves these generators unusable outside of it.
             spares = [generator.clone_state() for generator in known]
             graph = torch.cuda.CUDAGraph()
             cause: BaseException | None = None
@@ -121,38 +136,39 @@ class CudaRecorder:
             except BaseException as error:
                 for generator, spare in zip(known, spares, strict=True):
                     generator.graphsafe_set_state(spare)
-                # The end of a broken recording raises an error of its own, which says less.
+                # The end of a broken recording raises a less specific error of its own.
                 cause = cause or error
                 if not isinstance(cause, Exception):
                     raise cause from None
                 reason = f"{type(cause).__name__}: {str(cause).partition(chr(10))[0]}"
-                # Else this frame and its error keep each other, and the tensors of both, alive.
+                # Otherwise this frame and its error keep each other and their tensors in memory.
                 cause = None
                 raise NotCapturable(reason) from error
         return graph.replay
 
 
 class Replayed(Generic[T]):
-    """A function that runs as it is at first, is then recorded, and replayed from then on.
+    """Function that runs unchanged at first, is then recorded, and is replayed from then on.
 
-    The calls before the recording count: nothing is done twice, and nothing has to be undone.
+    The calls before the recording are calls like any other: nothing runs twice, and nothing has to
+    be undone.
 
     Parameters
     ----------
     function : callable
-        Reads and writes tensors that stay where they are; what else it looks at must not change.
-        Its result is written anew by each replay.
+        Function whose tensors stay where they are, and whose other inputs never change. Each
+        replay overwrites its result.
     recorder : Recorder
-        Records it.
+        Recorder of the function's device.
     generators : sequence of torch.Generator
-        From which it draws, the device's own aside.
+        Generators that the function draws from, other than the device's own.
 
     Attributes
     ----------
     reason : str or None
-        Why it is not recorded and never will be.
+        The reason why the function can't be recorded; None if there is none so far.
     recorded : bool
-        Whether it is.
+        Whether the function has been recorded.
     """
 
     def __init__(
@@ -202,25 +218,25 @@ class Replayed(Generic[T]):
 
 
 class ReplayedByShape(Generic[T]):
-    """A function of numbers of rows that is recorded once for each shape of these.
+    """Function of row numbers that is recorded once for each shape of these.
 
     Parameters
     ----------
     function : callable
-        Of a tensor of integers; else as for :class:`Replayed`.
+        Function of a tensor of integers, otherwise as for :class:`Replayed`.
     device : torch.device
-        Where it runs.
+        The device on which the function runs.
     recorder : Recorder
-        Records it.
+        Recorder of that device.
     generators : sequence of torch.Generator
-        From which it draws, the device's own aside.
+        Generators that the function draws from, other than the device's own.
     report : callable
-        Is told why no more is recorded.
+        Function that gets the reason when recording ends.
 
     Attributes
     ----------
     reason : str or None
-        Why no more is recorded.
+        The reason why nothing is recorded any more; None while there is none.
     """
 
     def __init__(
@@ -248,7 +264,7 @@ class ReplayedByShape(Generic[T]):
         own.copy_(numbers)
         result = replayed()
         if replayed.reason is not None:
-            # The other recordings too: generators may have been replaced, which they still hold.
+            # The other recordings go, too: they may hold generators that have been replaced.
             self.reason = replayed.reason
             self._known.clear()
             self.report(self.reason)

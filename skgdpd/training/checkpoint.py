@@ -1,15 +1,15 @@
-"""States of unfinished trainings on disk, so that a killed fit goes on where it was."""
+"""States of unfinished trainings on disk, from which a killed fit goes on."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
-import warnings
 from contextlib import suppress
 from pathlib import Path
 
-from .._atomic import write_part
+from .._runtime.atomic import write_part
+from .._runtime.warn import warn_user
 from .run import TrainingRun
 from .state import TrainingState
 
@@ -17,17 +17,18 @@ CHECKPOINT_SECONDS = 10.0
 """Least time between two checkpoints of a run: writing one takes some hundredths of a second."""
 
 DIGEST_SIZE = 32
-"""Bytes at a file's start that tell whether the rest is whole."""
+"""Length in bytes of the digest at a file's start, which shows whether the rest is whole."""
 
 
 class Checkpoints:
-    """The checkpoints of one fit, a file for each of its trainings.
+    """Checkpoints of one fit, a file for each of its trainings.
 
     Parameters
     ----------
     folder : str or path
-        Made if there is none. Fits may share it: files are named by a fingerprint of all that a
-        training depends on, and those of others are left alone.
+        Folder of the files, made if there is none. Fits may share it: a file's name is a
+        fingerprint of everything that its training depends on, and a fit leaves the files of
+        others alone.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -36,23 +37,21 @@ class Checkpoints:
         self._paths: list[Path] = []
 
     def follow(self, run: TrainingRun, key: str | None) -> None:
-        """Bring a run to where it once was, and write its state from now on.
+        """Restore a run's last checkpoint if there is one, and write its state from now on.
 
         Parameters
         ----------
         run : TrainingRun
-            At its start.
+            The run, at its start.
         key : str or None
-            Its fingerprint; None if it has none, and then there is no checkpoint.
+            The run's fingerprint. None, if it has none, writes no checkpoints.
         """
         if key is None:
-            warnings.warn(
+            warn_user(
                 "checkpoint_dir is of no use here: a later fit could not be recognised as the "
                 "same. Either the network holds something that can't be pickled, a lambda "
                 "perhaps: replace it by a named function; or the series are too many for memory "
-                "and are read for each batch",
-                UserWarning,
-                stacklevel=2,
+                "and are read for each batch"
             )
             return
         path = self.folder / f"{key}.checkpoint"
@@ -66,18 +65,15 @@ class Checkpoints:
                 try:
                     _write(run, path)
                 except OSError as error:
-                    warnings.warn(
-                        f"no checkpoint could be written to {path} ({error}); the training goes "
-                        f"on",
-                        UserWarning,
-                        stacklevel=2,
+                    warn_user(
+                        f"no checkpoint could be written to {path} ({error}); the training goes on"
                     )
                 last = time.monotonic()
 
         run.after_epoch = save
 
     def remove(self) -> None:
-        """Remove this fit's files."""
+        """Remove the files of this fit."""
         for path in self._paths:
             for file in (path, *self.folder.glob(f"{path.stem}.*.part")):
                 # Another process may be at the same training, and just be writing one.
@@ -92,11 +88,7 @@ class Checkpoints:
             return
         digest, content = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
         if hashlib.sha256(content).digest() != digest:
-            warnings.warn(
-                f"the checkpoint {path} is damaged; the training starts anew",
-                UserWarning,
-                stacklevel=2,
-            )
+            warn_user(f"the checkpoint {path} is damaged; the training starts anew")
             return
         run.restore(TrainingState.from_bytes(content))
 

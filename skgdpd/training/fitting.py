@@ -1,4 +1,4 @@
-"""Training a module for an objective, with everything that a run needs put together."""
+"""Training of a module for an objective, and the settings of a training."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from joblib import Memory
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR, OneCycleLR
 
-from .._denormals import flushed_denormals
-from .._fingerprint import fingerprint
-from .._thread_choice import chosen_threads
+from .._runtime.denormals import flushed_denormals
+from .._runtime.fingerprint import fingerprint
+from .._runtime.threads import chosen_threads
+from ..nets.protocols import suitable_lr
+from ..nets.student import SeriesNet
 from .batches import Batch, RowBatches, Rows, StreamedRows
 from .callbacks import BestWeights, Patience, ShowProgress
 from .checkpoint import Checkpoints
@@ -35,38 +37,39 @@ from .sharing import share_warmup
 LearningRateSchedule = Literal["one-cycle", "cosine", "constant", "halving", "halving-per-batch"]
 
 MILESTONES = (25, 30, 35)
-"""Where the paper halves its learning rate."""
-
+"""Epochs at which the paper halves its learning rate."""
 
 LR = 1e-3
-"""Learning rate of networks that start from nothing."""
+"""Learning rate of networks that start from random weights."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a network is trained; part of what a cached fit is recognised by.
+    """Settings of a network's training, by which a cached fit is recognised among other things.
 
     Attributes
     ----------
     max_epochs : int
         Passes over the training part.
     batch_size : int or "auto"
-        Series a step; see :func:`resolve_batch_size`.
+        Number of series in a step; see :func:`resolve_batch_size`.
     lr : float or "auto"
         Learning rate; the peak of a schedule that has one. See :func:`resolve_lr`.
     weight_decay : float
         Decoupled with ``"adamw"``, an L2 penalty with ``"adam"``.
     optimizer : {"adamw", "adam"}
-        Which.
+        The optimizer, with torch's name in lower case.
     lr_schedule : {"one-cycle", "cosine", "constant", "halving", "halving-per-batch"}
-        ``"halving"`` is the paper's: half the rate at epochs 25, 30 and 35;
-        ``"halving-per-batch"`` what its reference program does: the same, counted in batches.
+        Course of the learning rate. ``"halving"`` is the paper's, which halves the rate at epochs
+        25, 30 and 35; ``"halving-per-batch"`` is that of its reference program, which halves it at
+        the batches of these numbers.
     averaging_epochs : float
-        Epochs over which weights are averaged; 0 is no average.
+        Number of epochs over which weights are averaged; 0 averages none.
     patience : int or None
-        Stop after so many epochs without a better validation loss.
+        Number of epochs without a better validation loss after which the training stops; None
+        never stops early.
     precision : {"float32", "bf16"}
-        In which the network computes; applied where it is made.
+        Number format in which the network computes. It takes effect where the network is made.
     """
 
     max_epochs: int
@@ -81,29 +84,29 @@ class TrainingConfig:
 
     @property
     def optimizer_class(self) -> type[torch.optim.AdamW] | type[torch.optim.Adam]:
-        """Torch's."""
+        """The optimizer's class in torch."""
         return torch.optim.AdamW if self.optimizer == "adamw" else torch.optim.Adam
 
     @property
     def rate(self) -> float:
-        """The learning rate in numbers."""
+        """The learning rate as a number."""
         return LR if isinstance(self.lr, str) else self.lr
 
     def for_network(self, module: nn.Module) -> TrainingConfig:
-        """The same with the rate that suits a network, if it was to be found."""
-        return replace(self, lr=resolve_lr(self.lr, getattr(module, "backbone", module)))
+        """Return the settings for one network, with a learning rate in place of ``"auto"``."""
+        trained = module.backbone if isinstance(module, SeriesNet) else module
+        return replace(self, lr=resolve_lr(self.lr, trained))
 
 
 def resolve_batch_size(batch_size: int | str, n_rows: int) -> int:
-    """A number for ``"auto"``: a tenth of the series, but from 16 to 64.
+    """Return the batch size: of ``"auto"`` a tenth of the series, but from 16 to 64.
 
-    Small sets need steps more than they need smooth gradients: on GunPoint's 40 training series,
-    batches of 16 reach in 60 epochs what one batch of all does not reach in 150.
+    Small sets need many steps more than they need smooth gradients.
 
     Parameters
     ----------
     batch_size : int or "auto"
-        As users give it.
+        The parameter of an estimator.
     n_rows : int
         Number of series.
 
@@ -115,39 +118,39 @@ def resolve_batch_size(batch_size: int | str, n_rows: int) -> int:
 
 
 def resolve_lr(lr: float | str, backbone: nn.Module) -> float:
-    """A number for ``"auto"``: the backbone's ``suitable_lr`` if it has one, else 1e-3.
+    """Return the learning rate: of ``"auto"`` the backbone's ``suitable_lr``, or else 1e-3.
 
     Parameters
     ----------
     lr : float or "auto"
-        As users give it.
+        The parameter of an estimator.
     backbone : torch.nn.Module
-        What is trained.
+        The network that is trained.
 
     Returns
     -------
     float
     """
-    return getattr(backbone, "suitable_lr", LR) if isinstance(lr, str) else lr
+    return suitable_lr(backbone, LR) if isinstance(lr, str) else lr
 
 
 def resolve_epochs(
     max_epochs: int | str, n_rows: int, batch_size: int, *, n_steps: int, at_least: int
 ) -> int:
-    """A number for ``"auto"``: as many as take so many steps.
+    """Return the number of epochs: of ``"auto"`` as many as take ``n_steps`` steps.
 
     Parameters
     ----------
     max_epochs : int or "auto"
-        As users give it.
+        The parameter of an estimator.
     n_rows : int
         Number of rows.
     batch_size : int
-        Rows a step.
+        Number of rows in a step.
     n_steps : int
-        Steps wanted.
+        Number of steps that ``"auto"`` aims at.
     at_least : int
-        Epochs, however many steps they take.
+        Least number of epochs of ``"auto"``, however many steps they take.
 
     Returns
     -------
@@ -178,32 +181,127 @@ def train(
     Parameters
     ----------
     module : torch.nn.Module
-        What is trained; on the rows' device.
+        The module, on the rows' device.
     objective : Objective
-        What for; on the rows' device.
+        The loss, on the rows' device. Its own parameters are trained too.
     rows : Rows
         Training rows.
     config : TrainingConfig
-        How.
+        Settings of the training.
     valid_rows : Rows, optional
         Validation rows. With them, the module ends with the weights of its best epoch.
     shuffle_seed, noise_seed : int, default=0
-        Seeds of the order of rows and of the objective's noise. Apart from them, dropout draws
-        from torch's global generator: call within :func:`isolated_random_state`.
+        Seeds of the order of rows and of the objective's noise. Dropout draws from torch's global
+        generators, which estimators seed before a training and restore after it.
     first_selected_epoch : int, default=0
-        Earlier epochs don't compete for the best.
+        First epoch whose weights may be kept as the best.
     progress : Progress
-        Advanced once an epoch.
+        Progress bar, advanced once an epoch.
     progress_units : float, default=1.0
-        By how much.
+        Number of the bar's units in an epoch.
     memory : joblib.Memory, optional
-        Remembers the warm-up, if the objective has one that other trainings may start with.
+        Cache of the warm-up, if the objective has one that other trainings may start with.
     checkpoints : Checkpoints, optional
-        Where the training is written to, and from where it goes on if it was killed.
+        Files that the training's state is written to, and from which a killed training goes on.
 
     Returns
     -------
     History
+        The loss terms of each epoch.
+    """
+    run = make_run(
+        module,
+        objective,
+        rows,
+        config,
+        valid_rows=valid_rows,
+        shuffle_seed=shuffle_seed,
+        noise_seed=noise_seed,
+        first_selected_epoch=first_selected_epoch,
+        progress=progress,
+        progress_units=progress_units,
+    )
+    config = config.for_network(module)
+    # Both before anything is restored: they describe the start.
+    start = (module, shuffle_seed, noise_seed, torch.get_rng_state())
+    # What is made for each batch can't be recognised again.
+    streamed = isinstance(rows, StreamedRows) or isinstance(valid_rows, StreamedRows)
+    warmup = None if memory is None or streamed else objective.warmup()
+    if warmup is not None:
+        warmup_key = _key(
+            *(start, warmup.settings, warmup.leaves, replace(config, patience=None)),
+            *(_tensors(part, warmup.rows) for part in (rows, valid_rows)),
+        )
+    if checkpoints is not None:
+        parts = (_tensors(rows), _tensors(valid_rows))
+        settings = (objective, config, first_selected_epoch)
+        checkpoints.follow(run, None if streamed else _key(start, *settings, *parts))
+    batch_size = resolve_batch_size(config.batch_size, len(rows))
+    shape = (min(batch_size, len(rows)), *rows.shape)
+    with chosen_threads(module, shape, rows.device), flushed_denormals():
+        if memory is not None and warmup is not None and warmup_key is not None:
+            share_warmup(
+                run,
+                min(warmup.n_epochs, first_selected_epoch),
+                warmup_key,
+                memory,
+                leaves=warmup.leaves,
+                max_epochs=config.max_epochs,
+            )
+        run.advance(config.max_epochs)
+        run.finish()
+    module.eval()
+    objective.finish(module, valid_rows)
+    return History(
+        terms={
+            name: np.array([row.get(name, 0.0) for row in run.net.history])
+            for name in run.net.term_names_
+        },
+        best_epoch=run.best.best_epoch_,
+        n_validation=0 if valid_rows is None else len(valid_rows),
+    )
+
+
+def make_run(
+    module: nn.Module,
+    objective: Objective,
+    rows: Rows,
+    config: TrainingConfig,
+    *,
+    valid_rows: Rows | None = None,
+    shuffle_seed: int = 0,
+    noise_seed: int = 0,
+    first_selected_epoch: int = 0,
+    progress: Progress = SILENT,
+    progress_units: float = 1.0,
+) -> TrainingRun:
+    """Return a training at its start, to be advanced epoch by epoch.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Module on the rows' device.
+    objective : Objective
+        Loss on the rows' device. Its own parameters are trained too.
+    rows : Rows
+        Training rows.
+    config : TrainingConfig
+        Settings of the training.
+    valid_rows : Rows, optional
+        Validation rows. With them, the module ends with the weights of its best epoch.
+    shuffle_seed, noise_seed : int, default=0
+        Seeds of the order of rows and of the objective's noise.
+    first_selected_epoch : int, default=0
+        First epoch whose weights may be kept as the best.
+    progress : Progress
+        Progress bar, advanced once an epoch.
+    progress_units : float, default=1.0
+        Number of the bar's units in an epoch.
+
+    Returns
+    -------
+    TrainingRun
+        Training of which no epoch has been run.
     """
     shuffle = torch.Generator().manual_seed(shuffle_seed)
     config = config.for_network(module)
@@ -214,7 +312,7 @@ def train(
     patience = None if config.patience is None else Patience(best, config.patience)
     callbacks: list[Any] = [("best", best), ("progress", show)]
     if patience is not None:
-        # Last, for it raises, and those after it would miss the epoch.
+        # It comes last, as it raises, and callbacks behind it would miss the epoch.
         callbacks.append(("patience", patience))
     scheduler, per = _scheduler(config, len(batches))
     net = TermNet(
@@ -235,47 +333,11 @@ def train(
         device=None,
         verbose=0,
     )
-    run = TrainingRun(net, rows, shuffle, best, show, patience)
-    # Both before anything is restored: they describe the start.
-    start = (module, shuffle_seed, noise_seed, torch.get_rng_state())
-    # What is made for each batch can't be recognised again.
-    streamed = isinstance(rows, StreamedRows) or isinstance(valid_rows, StreamedRows)
-    warmup = None if memory is None or streamed else objective.warmup()
-    if warmup is not None:
-        warmup_key = _key(
-            *(start, warmup.settings, warmup.leaves, replace(config, patience=None)),
-            *(_tensors(part, warmup.rows) for part in (rows, valid_rows)),
-        )
-    if checkpoints is not None:
-        parts = (_tensors(rows), _tensors(valid_rows))
-        settings = (objective, config, first_selected_epoch)
-        checkpoints.follow(run, None if streamed else _key(start, *settings, *parts))
-    shape = (min(batch_size, len(rows)), *rows.shape)
-    with chosen_threads(module, shape, rows.device), flushed_denormals():
-        if memory is not None and warmup is not None and warmup_key is not None:
-            share_warmup(
-                run,
-                min(warmup.n_epochs, first_selected_epoch),
-                warmup_key,
-                memory,
-                leaves=warmup.leaves,
-                max_epochs=config.max_epochs,
-            )
-        run.advance(config.max_epochs)
-        run.finish()
-    module.eval()
-    objective.finish(module, valid_rows)
-    return History(
-        terms={
-            name: np.array([row.get(name, 0.0) for row in net.history]) for name in net.term_names_
-        },
-        best_epoch=best.best_epoch_,
-        n_validation=0 if valid_rows is None else len(valid_rows),
-    )
+    return TrainingRun(net, rows, shuffle, best, show, patience)
 
 
 def _key(*parts: Any) -> str | None:
-    """Fingerprint, or None of what can't be recognised again, such as a lambda in a module."""
+    """Return a fingerprint; None if a part, such as a module's lambda, can't be pickled."""
     try:
         return fingerprint(*parts)
     except (pickle.PicklingError, AttributeError, TypeError):
@@ -313,7 +375,7 @@ def _renew_lock() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # A child forked while another thread trains would wait for that thread, which it hasn't got.
+    # A child that is forked while another thread trains would wait forever: it has no such thread.
     os.register_at_fork(after_in_child=_renew_lock)
 
 
@@ -326,9 +388,9 @@ def isolated_random_state(seed: int, device: torch.device) -> Iterator[None]:
     Parameters
     ----------
     seed : int
-        Of the CPU's generator and, if it is a CUDA device, of the device's.
+        Seed of the CPU's generator and, on a CUDA device, of the device's.
     device : torch.device
-        Where the block's work is done.
+        The device that the block uses.
     """
     cuda = [device] if device.type == "cuda" else []
     with _generators, torch.random.fork_rng(devices=cuda):

@@ -1,94 +1,98 @@
-"""Training steps as CUDA graphs: forward and backward pass, captured once and replayed.
+"""Training steps as CUDA graphs, whose forward and backward passes are captured and replayed.
 
-The optimizer stays outside: a one-cycle schedule changes its momentum in each step, which a
-captured kernel could not follow, and torch's fused Adam is two kernels anyway.
+The optimizer stays outside of the graph. A one-cycle schedule changes its momentum in each step,
+which a captured kernel could not follow, and torch's fused Adam has only two kernels.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Literal, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from .._workers import is_shared
+from .._runtime.config import setting
+from .._runtime.workers import is_shared
 from .batches import Batch, RowBatches, Rows, StreamedRows
 from .capture import CudaRecorder, Recorder, Replayed, ReplayedByShape
-from .objective import Terms
+from .objective import Step, Terms
 
 T = TypeVar("T")
 
-GraphSetting = Literal["auto"] | bool
-
 KNOWN = ("torch", "skgdpd")
-"""Packages whose layers compute the same in each step."""
-
-_setting: ContextVar[GraphSetting] = ContextVar("cuda_graphs", default="auto")
+"""Packages whose layers do the same computation in each step."""
 
 
-@contextmanager
-def cuda_graphs(setting: GraphSetting) -> Iterator[None]:
-    """Choose whether trainings within a ``with`` block capture their step in a CUDA graph.
+@runtime_checkable
+class Capturable(Protocol):
+    """Objective, or part of one, whose steps may be captured and replayed.
 
-    Parameters
-    ----------
-    setting : {"auto", True, False}
-        ``"auto"``, what happens outside of any block, captures the step on CUDA where that is
-        known to give the same results: networks of torch's and this package's layers, with
-        objectives that say on what beside tensors their terms depend. True captures networks of
-        other layers, too, whose ``forward`` must then do the same each time, and warns where
-        there still is no graph, with the reason. False never captures.
-
-    Raises
-    ------
-    ValueError
-        If ``setting`` is none of these.
-
-    Notes
-    -----
-    The choice holds for the thread that makes it, not for workers that it starts. Where a step
-    can't be captured it runs as it does on a CPU, kernel by kernel, to the same results.
-
-    Examples
-    --------
-    >>> from skgdpd.training import cuda_graphs
-    >>> with cuda_graphs(False):
-    ...     pass
+    Objectives and distillations need not support it: without it, their steps run as they are. A
+    subclass in another package does not inherit it, since its computation may be another. It must
+    define ``phase`` again.
     """
-    if not isinstance(setting, bool) and setting != "auto":
-        raise ValueError(f"setting must be 'auto', True or False, got {setting!r}")
-    token = _setting.set(setting)
-    try:
-        yield
-    finally:
-        _setting.reset(token)
+
+    def phase(self, step: Step) -> Hashable | None:
+        """Return all that decides, besides tensors, on the computation of this epoch's steps.
+
+        Steps of one phase are captured once and replayed without Python. Tensors that they read
+        must therefore stay at the same place in memory, numbers that change must be tensors, and
+        nothing may wait for the device.
+
+        Parameters
+        ----------
+        step : Step
+            Position of the training.
+
+        Returns
+        -------
+        hashable or None
+            The phase; None if the steps can't be captured.
+        """
+        ...
+
+
+def phase_of(part: object, step: Step) -> Hashable | None:
+    """Return the phase of an objective or a part of one; None where it declares none."""
+    return part.phase(step) if _declares_phase(part) else None
+
+
+def is_trusted(part: object) -> bool:
+    """Return whether a layer or a loss does the same in each step, by origin or by setting."""
+    return setting("cuda_graphs") is True or _is_known(part)
+
+
+def _is_known(part: object) -> bool:
+    return type(part).__module__.split(".")[0] in KNOWN
+
+
+def _declares_phase(part: object) -> TypeGuard[Capturable]:
+    return isinstance(part, Capturable) and (_is_known(part) or "phase" in vars(type(part)))
 
 
 def recorder_for(device: torch.device) -> Recorder | None:
-    """What records functions on a device; None where nothing can."""
+    """Return a recorder of functions on a device; None for a device without graphs."""
     return CudaRecorder(device) if device.type == "cuda" else None
 
 
 def refusal(modules: Iterable[nn.Module], rows: Rows, batches: Iterable[Batch]) -> str | None:
-    """Why the steps of a training can't be captured, as far as can be told before the first.
+    """Return why a training's steps can't be captured, as far as that is known beforehand.
 
     Parameters
     ----------
     modules : iterable of torch.nn.Module
-        What is trained.
+        The modules that are trained.
     rows : Rows
         Training rows.
     batches : iterable of Batch
-        Their batches.
+        Batches of the rows.
 
     Returns
     -------
     str or None
-        None if nothing speaks against it.
+        The reason; None if there is none.
     """
     if is_shared():
         return "batches are shared among processes"
@@ -100,13 +104,13 @@ def refusal(modules: Iterable[nn.Module], rows: Rows, batches: Iterable[Batch]) 
         return "torch.autocast around the training keeps copies of weights from earlier steps"
     for module in modules:
         for part in module.modules():
-            reason = _layer_refusal(part, promising=hasattr(part, "phase"))
+            reason = _layer_refusal(part)
             if reason is not None:
                 return reason
     return None
 
 
-def _layer_refusal(layer: nn.Module, promising: bool) -> str | None:
+def _layer_refusal(layer: nn.Module) -> str | None:
     name = type(layer).__name__
     if isinstance(layer, nn.RNNBase) and layer.dropout and layer.num_layers > 1:
         return f"cuDNN draws the dropout within {name} from a state of its own"
@@ -123,11 +127,10 @@ def _layer_refusal(layer: nn.Module, promising: bool) -> str | None:
     )
     if any(tables):
         return f"{name} has hooks, which a replay would not call"
-    trusted = promising or _setting.get() is True
-    if not trusted and type(layer).__module__.split(".")[0] not in KNOWN:
+    if not is_trusted(layer) and not _declares_phase(layer):
         return (
             f"{name} is a layer of your own, which may do other things in other steps; if it "
-            f"doesn't, cuda_graphs(True) captures it"
+            f"doesn't, skgdpd.set_config(cuda_graphs=True) captures it"
         )
     return None
 
@@ -143,20 +146,20 @@ class StepGraphs:
     gradients : callable
         Makes the gradients of a batch's loss, and returns the loss terms.
     rows : Rows
-        Training rows; stay where they are.
+        Training rows, whose tensors stay where they are.
     parameters : sequence of Tensor
-        What has gradients.
+        The tensors that get gradients.
     recorder : Recorder
-        Records functions on the rows' device.
+        Recorder of functions on the rows' device.
     generators : sequence of torch.Generator
-        From which ``gradients`` draws.
+        Generators that ``gradients`` draws from.
 
     Attributes
     ----------
     reason : str or None
-        Why steps are no longer captured.
+        The reason why steps are no longer captured; None while they are.
     n_captured : int
-        Captures so far.
+        Number of captures so far.
     """
 
     def __init__(
@@ -184,7 +187,7 @@ class StepGraphs:
         Parameters
         ----------
         phase : hashable or None
-            What the objective computes; None if it can't say.
+            Phase of the objective, see :class:`Capturable`; None if it declares none.
 
         Returns
         -------
@@ -192,7 +195,7 @@ class StepGraphs:
             Whether the epoch's steps are to be made here.
         """
         if phase is None:
-            self.refuse("the objective does not say on what its terms depend")
+            self.refuse("the objective does not declare what its terms depend on")
         if self.reason is not None:
             self._forget()
             return False
@@ -204,7 +207,7 @@ class StepGraphs:
         return True
 
     def step(self, index: Tensor) -> None:
-        """Make the gradients of the rows with these numbers, and add up the loss terms."""
+        """Make the gradients of the rows with these numbers, and add up their loss terms."""
         if self.reason is not None:
             self.add(self.gradients(self.rows.select(index)), len(index))
             return
@@ -216,29 +219,29 @@ class StepGraphs:
             kind.hand_over_gradients()
         self._last = kind if kind.recorded else None
         if kind.reason is not None:
-            # The other captures too: generators may have been replaced, which they still hold.
+            # The other captures go, too: they may hold generators that have been replaced.
             self._kinds.clear()
             self.refuse(kind.reason, always=True)
 
     def totals(self) -> Terms:
-        """Sums over the epoch's rows of each term, and of the ``loss``."""
+        """Return the sums over the epoch's rows of each term, and of the ``loss``."""
         assert self.sums is not None
         return dict(zip(self.names, self.sums.unbind(), strict=True))
 
     def validate(self, terms: Callable[[], Terms]) -> Terms:
-        """Terms of the validation rows; ``terms`` must be the same function each time."""
+        """Return the terms of the validation rows, by the same function ``terms`` each time."""
         if self._validation is None:
             self._validation = Replayed(terms, self.recorder)
         return self._validation()
 
     def refuse(self, reason: str, always: bool = False) -> None:
-        """Capture no more; warn if that was asked for, or if it is a surprise."""
+        """Capture no more; warn if captures are required (``cuda_graphs=True``) or ``always``."""
         self.reason = reason
-        if always or _setting.get() is True:
+        if always or setting("cuda_graphs") is True:
             _warn(reason)
 
     def close(self) -> None:
-        """Give back what captures hold."""
+        """Free the memory that captures hold."""
         self._forget()
         self._validation = None
 
@@ -266,7 +269,7 @@ class _Kind:
         index = torch.zeros(n_rows, dtype=torch.int64, device=graphs.rows.device)
 
         def make() -> None:
-            # Without this object, which then is gone as soon as it is forgotten.
+            # No reference to self, so that the object is freed as soon as it is forgotten.
             graphs.add(graphs.gradients(graphs.rows.select(index)), n_rows)
 
         self.index = index
@@ -286,12 +289,12 @@ class _Kind:
         before = self.recorded
         self.replayed()
         if self.recorded and not before:
-            # Of the recording: each replay writes them anew.
+            # These belong to the recording: each replay writes them anew.
             self.gradients = [parameter.grad for parameter in self.graphs.parameters]
             self.graphs.n_captured += 1
 
     def hand_over_gradients(self) -> None:
-        """Let the optimizer see the gradients of this capture, and not another's."""
+        """Give the optimizer the gradients of this capture in place of another's."""
         for parameter, gradient in zip(self.graphs.parameters, self.gradients, strict=True):
             parameter.grad = gradient
 
@@ -304,22 +307,27 @@ def replayed_steps(
     batches: Iterable[Batch],
     generators: Sequence[torch.Generator] = (),
 ) -> tuple[Callable[[Tensor], T], Callable[[], Tensor]]:
-    """Steps and validation, captured where that is possible, and as they are elsewhere.
+    """Return a step and a validation that are captured where that is possible.
 
     Parameters
     ----------
     step : callable
-        A function of numbers of rows.
+        Function of row numbers that makes one step.
     validate : callable
-        A function of nothing.
+        Function without parameters that validates.
     modules : sequence of torch.nn.Module
-        What is trained.
+        The modules that are trained.
     rows : Rows
         Training rows.
     batches : iterable of Batch
-        An epoch's batches.
+        Batches of one epoch.
     generators : sequence of torch.Generator
-        From which ``step`` draws.
+        Generators that ``step`` draws from.
+
+    Returns
+    -------
+    tuple of two callables
+        Both functions, captured or unchanged.
     """
     recorder = _recorder_unless_refused(modules, rows, batches)
     if recorder is None:
@@ -336,22 +344,27 @@ def make_step_graphs(
     parameters: Sequence[Tensor],
     generators: Sequence[torch.Generator] = (),
 ) -> StepGraphs | None:
-    """Graphs for a training's steps; None where they can't be captured.
+    """Make the graphs of a training's steps.
 
     Parameters
     ----------
     gradients : callable
-        As for :class:`StepGraphs`.
+        Function that makes the gradients, as for :class:`StepGraphs`.
     modules : sequence of torch.nn.Module
-        What is trained.
+        The modules that are trained.
     rows : Rows
         Training rows.
     batches : iterable of Batch
-        An epoch's batches.
+        Batches of one epoch.
     parameters : sequence of Tensor
-        What has gradients.
+        The tensors that get gradients.
     generators : sequence of torch.Generator
-        From which ``gradients`` draws.
+        Generators that ``gradients`` draws from.
+
+    Returns
+    -------
+    StepGraphs or None
+        None where steps can't be captured.
     """
     recorder = _recorder_unless_refused(modules, rows, batches)
     if recorder is None:
@@ -362,7 +375,7 @@ def make_step_graphs(
 def _recorder_unless_refused(
     modules: Sequence[nn.Module], rows: Rows, batches: Iterable[Batch]
 ) -> Recorder | None:
-    if _setting.get() is False:
+    if setting("cuda_graphs") is False:
         return None
     recorder = recorder_for(rows.device)
     reason: str | None = f"there are none on {rows.device.type}"
@@ -370,7 +383,7 @@ def _recorder_unless_refused(
         reason = refusal(modules, rows, batches)
         if reason is None:
             return recorder
-    if _setting.get() is True:
+    if setting("cuda_graphs") is True:
         _warn(str(reason))
     return None
 

@@ -1,4 +1,4 @@
-"""What happened during a training, epoch by epoch."""
+"""Record of a training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 
 @dataclass(repr=False, eq=False)
 class History(Mapping[str, NDArray[np.float64]]):
-    """Loss terms by name, one number an epoch.
+    """Mapping from the names of loss terms to their values, one number for each epoch.
 
     ``history["ce"]`` is an array of shape (n_epochs,). ``loss`` is the training loss, the sum of
-    the other training terms as they are weighted in it; names that begin with ``valid_`` were
+    the other training terms with their weights; names that begin with ``valid_`` were
     computed on the validation part. A term that was off in an epoch is 0 there.
 
     Attributes
     ----------
     terms : dict of str to ndarray of shape (n_epochs,)
-        The numbers.
+        The values by name.
     warmup_epochs : int
-        Epochs before distillation started; 0 without a warm-up.
+        Number of epochs before distillation started; 0 without a warm-up.
     best_epoch : int or None
-        The epoch whose weights were kept, counted from 0; None if the last.
+        The epoch whose weights were kept, counted from 0; None if it was the last.
     n_labeled, n_unlabeled, n_validation : int
-        Series that the training had: with a label, without one, and kept for validation.
+        Numbers of series with a label, without one, and kept for validation.
     """
 
     terms: dict[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class History(Mapping[str, NDArray[np.float64]]):
 
     @property
     def n_epochs(self) -> int:
-        """Number of epochs that were run."""
+        """The number of epochs that were run."""
         return len(next(iter(self.terms.values()), ()))
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The skorch net that trains everything here: students, teachers and priors."""
+"""The skorch net that trains all networks here: students, teachers and priors."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor
 
-from .. import _workers
+from .._runtime import workers
 from .averaging import WeightAverage
 from .batches import Batch, RowBatches, Rows
 from .callbacks import StopTraining
-from .graphs import StepGraphs, make_step_graphs
+from .graphs import StepGraphs, make_step_graphs, phase_of
 from .objective import Objective, Step, Terms
 
 VALIDATION_BATCH = 2048
-"""Validation rows run at once; fewer are one batch."""
+"""Largest number of validation rows in a batch."""
 
 
 class TermNet(NeuralNet):
     """A skorch net whose batches are slices of tensors and whose loss is a dict of terms.
 
-    It differs from :class:`skorch.NeuralNet` where that costs more than the mathematics of a
-    small network, or hides an interrupt:
+    It differs from :class:`skorch.NeuralNet` where the latter costs more than the mathematics of
+    a small network, or hides an interrupt:
 
-    - ``fit`` takes :class:`~skgdpd.training.batches.Rows`; iterators are given, not made;
-    - callbacks hear of epochs, not of batches;
+    - ``fit`` takes :class:`~skgdpd.training.Rows`; iterators are given, not made;
+    - callbacks are called for epochs, not for batches;
     - losses are summed on the device and fetched once an epoch;
     - on CUDA, steps are captured and replayed where that is possible;
     - KeyboardInterrupt reaches the caller.
@@ -36,24 +36,24 @@ class TermNet(NeuralNet):
     Parameters
     ----------
     module : torch.nn.Module
-        What is trained.
+        The network.
     criterion : Objective
-        What for; its own parameters are trained too.
+        The loss; its own parameters are trained too.
     train_batches : iterable of Batch
-        One epoch's training batches, anew each time it is iterated.
+        Training batches of one epoch; each iteration gives those of a new epoch.
     valid_rows : Rows or None
-        Validation rows, evaluated after each epoch.
+        Validation rows, whose terms are computed after each epoch.
     scheduler : callable, optional
-        Makes a learning-rate scheduler of the optimizer.
+        Function that makes a learning-rate scheduler for the optimizer.
     scheduler_steps : {"batch", "epoch"}, default="epoch"
-        When the scheduler steps.
+        Event after which the scheduler steps.
     noise_seed : int, default=0
-        Seeds the objective's generator.
+        Seed of the objective's generator.
     averaging_steps : float, default=0
-        Average the weights over about so many steps; validation and the final weights are the
-        average's. 0 is no average.
+        Number of steps over which weights are averaged. The average is validated, and is the
+        result of the training. 0 averages none.
     **kwargs
-        As in :class:`skorch.NeuralNet`.
+        Further parameters of :class:`skorch.NeuralNet`.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class TermNet(NeuralNet):
     def partial_fit(
         self, X: Rows, y: Any = None, classes: Any = None, **fit_params: Any
     ) -> TermNet:
-        """Train on ``X``; unlike skorch's, lets KeyboardInterrupt through."""
+        """Train on ``X``; unlike in skorch, a KeyboardInterrupt reaches the caller."""
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
@@ -103,7 +103,7 @@ class TermNet(NeuralNet):
 
     @property
     def evaluated_module(self) -> torch.nn.Module:
-        """The module whose weights are validated and kept: the average's if there is one."""
+        """The module whose weights are validated and kept: the average if there is one."""
         return self.module_ if self.average_ is None else self.average_.module
 
     def fit_loop(
@@ -116,9 +116,9 @@ class TermNet(NeuralNet):
         return self
 
     def begin(self, X: Rows) -> None:
-        """Set up what a run of epochs needs: noise, averages."""
+        """Make the generator, the average and the graphs of a run of epochs."""
         generator = torch.Generator(X.device)
-        generator.manual_seed(self.noise_seed + _workers.rank())
+        generator.manual_seed(self.noise_seed + workers.rank())
         self.step_ = Step(epoch=0, generator=generator)
         self.term_names_: list[str] = []
         steps = self.averaging_steps
@@ -134,13 +134,13 @@ class TermNet(NeuralNet):
         )
 
     def close_graphs(self) -> None:
-        """Give back what captured steps hold."""
+        """Free the memory that captured steps hold."""
         if self.graphs_ is not None:
             self.graphs_.close()
             self.graphs_ = None
 
     def next_epoch(self, X: Rows) -> None:
-        """Run one epoch; ``epoch_`` counts those done."""
+        """Run one epoch; ``epoch_`` is the number of epochs done."""
         self.step_.epoch = self.epoch_
         self.notify("on_epoch_begin", dataset_train=X, dataset_valid=self.valid_rows)
         self._run_epoch(X)
@@ -148,7 +148,7 @@ class TermNet(NeuralNet):
         self.notify("on_epoch_end", dataset_train=X, dataset_valid=self.valid_rows)
 
     def train_step(self, batch: Batch, **fit_params: Any) -> Terms:
-        """One optimisation step; returns the loss terms, not waited for."""
+        """Make one optimisation step; return the loss terms without waiting for the device."""
         terms = self._make_gradients(batch)
         self._follow_gradients()
         return terms
@@ -171,14 +171,14 @@ class TermNet(NeuralNet):
         return [p for group in self.optimizer_.param_groups for p in group["params"]]
 
     def _backward(self, loss: Tensor, n_rows: int) -> None:
-        if not _workers.is_shared():
+        if not workers.is_shared():
             loss.backward()
             return
-        (loss * _workers.share(n_rows, loss.device)).backward()
-        _workers.sum_gradients(self._parameters())
+        (loss * workers.share(n_rows, loss.device)).backward()
+        workers.sum_gradients(self._parameters())
 
     def validation_step(self, batch: Batch, **fit_params: Any) -> Terms:
-        """Loss terms of the validation rows."""
+        """Return the loss terms of a batch of validation rows."""
         with torch.no_grad():
             return self.criterion_.validation_terms(self.evaluated_module, batch)
 
@@ -188,15 +188,15 @@ class TermNet(NeuralNet):
         totals, n_rows = self._run_steps()
         if self.scheduler_ is not None and self.scheduler_steps == "epoch":
             self.scheduler_.step()
-        if _workers.is_shared():
-            n_rows = _workers.total(torch.tensor(float(n_rows), device=rows.device))
-            totals = {name: _workers.total(value) for name, value in totals.items()}
+        if workers.is_shared():
+            n_rows = workers.total(torch.tensor(float(n_rows), device=rows.device))
+            totals = {name: workers.total(value) for name, value in totals.items()}
         epoch_terms = {name: value / n_rows for name, value in totals.items()}
         if self.valid_rows is not None:
             self._set_training(False)
             valid = self._validate(self.valid_rows)
             epoch_terms.update({f"valid_{name}": value for name, value in valid.items()})
-        # The one wait for the device in an epoch.
+        # Nothing else in an epoch waits for the device.
         numbers = torch.stack([value.float() for value in epoch_terms.values()]).tolist()
         for name, number in zip(epoch_terms, numbers, strict=True):
             self.history.record(name, number)
@@ -204,9 +204,9 @@ class TermNet(NeuralNet):
                 self.term_names_.append(name)
 
     def _run_steps(self) -> tuple[Terms, int | Tensor]:
-        """An epoch's steps: sums of each term over its rows, and their number."""
+        """Make an epoch's steps; return each term's sum over the rows, and the number of rows."""
         graphs, batches = self.graphs_, self.train_batches
-        if graphs is not None and graphs.start_epoch(self.criterion_.phase(self.step_)):
+        if graphs is not None and graphs.start_epoch(phase_of(self.criterion_, self.step_)):
             assert isinstance(batches, RowBatches)
             for index in batches.numbers():
                 graphs.step(index)
@@ -225,7 +225,7 @@ class TermNet(NeuralNet):
         return totals, n_rows
 
     def _validate(self, rows: Rows) -> Terms:
-        """Mean terms of the validation rows, as many at once as memory is sure to hold."""
+        """Return the mean terms of the validation rows, in batches that memory is sure to hold."""
         batches = RowBatches(rows, VALIDATION_BATCH)
         if len(batches) == 1:
             if self.graphs_ is not None and self.graphs_.reason is None:
@@ -240,12 +240,12 @@ class TermNet(NeuralNet):
 
 
 def sum_terms(terms: Terms) -> Tensor:
-    """The training loss: the sum of its terms.
+    """Return the training loss, the sum of its terms.
 
     Parameters
     ----------
     terms : dict of str to Tensor of shape ()
-        Weighted, by name.
+        The terms by name, with their weights.
 
     Returns
     -------

@@ -1,8 +1,7 @@
-"""What a training minimises: named, weighted terms of a loss."""
+"""Objectives of trainings: losses made of named, weighted terms."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ Terms = dict[str, Tensor]
 
 @dataclass
 class Step:
-    """Where a training stands.
+    """Position of a training: its epoch, and its source of noise.
 
     Attributes
     ----------
@@ -33,18 +32,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Warmup:
-    """The first epochs of a training, as far as they are the same in other trainings.
+    """Description of a training's first epochs, if other trainings may have the same.
 
     Attributes
     ----------
     n_epochs : int
-        How many.
+        Number of these epochs.
     settings : object
-        What the terms depend on in them, besides the module and the rows.
+        Everything that the terms depend on in these epochs, besides the module and the rows.
     rows : tuple of str
-        Names of the rows' tensors that they look at.
+        Names of the rows' tensors that the terms depend on.
     leaves : tuple of str
-        Names of the objective's tensors that they change.
+        Names of the objective's tensors that these epochs change.
     """
 
     n_epochs: int
@@ -54,51 +53,42 @@ class Warmup:
 
 
 class Objective(nn.Module):
-    """Base of the objectives. Its parameters are trained along with the module's."""
+    """Base of the objectives, whose own parameters are trained along with the module's."""
 
     def start_epoch(self, module: nn.Module, rows: Rows, step: Step) -> None:
-        """Prepare for an epoch over ``rows``; called before its first batch."""
-
-    def phase(self, step: Step) -> Hashable | None:
-        """All that decides, besides tensors, which computation :meth:`terms` is in this epoch.
-
-        Steps of one phase may be recorded once and replayed, without Python, so tensors that they
-        look at must stay where they are, and numbers that change must be tensors. None, what is
-        said here, is an objective that can't promise that.
-        """
-        return None
+        """Prepare for an epoch over ``rows``. It is called before the epoch's first batch."""
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
-        """Weighted loss terms of a batch by name; the training loss is their sum."""
+        """Return the weighted loss terms of a batch by name. The training loss is their sum."""
         raise NotImplementedError
 
     def validation_terms(self, module: nn.Module, batch: Batch) -> Terms:
-        """Terms on validation rows; ``loss`` among them decides which weights are kept."""
+        """Return the terms of validation rows, among them ``loss``, by which weights are kept."""
         raise NotImplementedError
 
     def warmup(self) -> Warmup | None:
-        """The first epochs if other trainings may have the same, else None."""
+        """Describe the first epochs if other trainings may have the same, else return None."""
         return None
 
     def finish(self, module: nn.Module, valid_rows: Rows | None) -> None:
-        """Choose what is chosen when the training is over, with the network that predicts."""
+        """Choose settings that depend on the trained network, at the end of the training."""
 
     def resume(self, step: Step) -> None:
-        """Make anew what no tensor holds, when a training is continued after ``step.epoch``."""
+        """Restore all state that is in no tensor, when a training goes on after ``step.epoch``."""
 
 
 def weighted_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy of the labelled rows.
+    """Return the mean cross-entropy of the labelled rows.
 
     Parameters
     ----------
     logits : Tensor of shape (n, n_classes)
         Unnormalised log-probabilities.
     y : Tensor of shape (n,)
-        Class numbers; -1 where there is no label.
+        Class numbers; -1 for a row without a label.
     weight : Tensor of shape (n,), optional
-        Weight of each row, 0 where there is no label; mean 1 over the labelled rows of the
-        training set. None where all rows are labelled and count the same.
+        Weight of each row: 0 for a row without a label, and 1 on average over the labelled rows
+        of the training set. None is for rows that all have a label and the same weight.
 
     Returns
     -------
@@ -107,19 +97,19 @@ def weighted_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = No
     if weight is None:
         return F.cross_entropy(logits, y)
     losses = F.cross_entropy(logits, y, reduction="none", ignore_index=-1)
-    # Divided by the labelled rows, not by their weights: a batch of light rows counts little.
+    # Divided by the number of labelled rows, so that a batch of small weights has a small loss.
     return (losses * weight).sum() / (y >= 0).sum().clamp(min=1)
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy against probabilities.
+    """Return the mean cross-entropy against probabilities.
 
     Parameters
     ----------
     logits : Tensor of shape (n, n_classes)
         Unnormalised log-probabilities.
     targets : Tensor of shape (n, n_classes)
-        Probabilities.
+        Target probabilities.
     weight : Tensor of shape (n,), optional
         Weight of each row.
 

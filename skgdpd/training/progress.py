@@ -15,20 +15,20 @@ LINE_SECONDS = 10.0
 
 
 class Progress:
-    """Counts units of work, an epoch of a student being one; silent unless asked to show.
+    """Progress bar of a fit, in units of a student's epoch; it may be invisible.
 
     Parameters
     ----------
     total : float
-        Units in all.
+        Number of units of the whole fit.
     visible : bool
-        Whether to show a bar, on standard error; where that is neither a terminal nor a
-        notebook's, a line every ten seconds, and one in the end.
+        Whether anything is shown. It is a bar on standard error, in a terminal or a notebook;
+        elsewhere it is a line every ten seconds, and one at the end.
 
     Attributes
     ----------
     done : float
-        Units counted so far.
+        Number of units counted so far.
 
     Examples
     --------
@@ -54,20 +54,20 @@ class Progress:
             self._bar.close()
 
     def stage(self, name: str) -> None:
-        """Say what is being done now."""
+        """Show the name of the work that begins now."""
         if self._bar is not None:
             self._bar.set_description(name, refresh=False)
 
     def begin_epoch(self, net: NeuralNet) -> None:
-        """Hear that a net begins an epoch."""
+        """Note that a net begins an epoch; here this does nothing."""
 
     def end_epoch(self, net: NeuralNet, units: float, values: Mapping[str, float]) -> bool:
-        """Count an epoch of a net, and show its numbers; whether the training should end."""
+        """Count an epoch of a net and show its numbers; return whether to end the training."""
         self.advance(units, values)
         return False
 
     def advance(self, units: float, values: Mapping[str, float] | None = None) -> None:
-        """Count work that was done, and show numbers of it."""
+        """Count units of work that are done, and show numbers of it."""
         self.done += units
         if self._bar is not None:
             if values:
@@ -76,12 +76,12 @@ class Progress:
                     for name, value in values.items()
                 )
                 self._bar.set_postfix_str(shown, refresh=False)
-            # Shares of units don't add up exactly, and tqdm minds.
+            # Parts of units don't add up exactly, and tqdm warns beyond its total.
             self._bar.update(min(units, self._bar.total - self._bar.n))
 
 
 class _Lines:
-    """Stands for a bar where it can't be drawn over and over."""
+    """Lines in place of a bar, for an output on which a bar can't be redrawn."""
 
     def __init__(self, total: float) -> None:
         self.total, self.n = total, 0.0
@@ -117,7 +117,7 @@ class _Lines:
 def _make_bar(total: float) -> Any:
     if not (sys.stderr.isatty() or _in_notebook()):
         return _Lines(total)
-    # Here, for in a notebook without widgets the import warns.
+    # Imported here, as the import warns in a notebook without widgets.
     from tqdm.auto import tqdm
 
     return tqdm(total=total, bar_format=_FORMAT, dynamic_ncols=True)
@@ -129,7 +129,7 @@ def _in_notebook() -> bool:
 
 
 def _clock(seconds: float) -> str:
-    """Minutes and seconds, with hours if there are any, as the bar has them."""
+    """Return a time as minutes and seconds, and hours if there are any, in the bar's format."""
     if seconds == float("inf"):
         return "?"
     minutes, rest = divmod(int(seconds), 60)
@@ -138,14 +138,14 @@ def _clock(seconds: float) -> str:
 
 
 class PartOfProgress(Progress):
-    """A piece of work on another's bar, counted there in other units.
+    """Progress of a part of a fit, on the bar of the whole fit.
 
     Parameters
     ----------
     whole : Progress
-        The bar.
+        The bar of the whole fit.
     scale : float
-        Units there for one unit here.
+        Number of the whole bar's units in one unit of the part.
     """
 
     def __init__(self, whole: Progress, scale: float) -> None:
@@ -171,4 +171,4 @@ class PartOfProgress(Progress):
 _FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 SILENT = Progress(0, visible=False)
-"""Shows nothing."""
+"""Progress that shows nothing."""

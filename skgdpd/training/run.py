@@ -1,4 +1,4 @@
-"""A training that can be left after any epoch and taken up again, to the same bits."""
+"""Trainings that can stop after any epoch and go on later, to the same bits."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from .net import TermNet
 from .state import TrainingState, copies, plain
 
 SCHEDULER_FACTS = ("last_epoch", "_step_count", "_last_lr")
-"""What changes in torch's schedulers; the rest of them is how they were made."""
+"""Attributes of torch's schedulers that change; the others are settings."""
 
 
 class TrainingRun:
-    """Epochs of one training, some now and some later.
+    """A training whose epochs are run in several calls.
 
     Parameters
     ----------
     net : TermNet
-        Not initialised; has the callbacks ``best``, ``show`` and ``patience``.
+        The net, not initialised, with the callbacks ``best``, ``show`` and ``patience``.
     rows : Rows
         Training rows.
     shuffle : torch.Generator
         Source of the order of rows.
     best : BestWeights
-        Keeps weights.
+        The callback that keeps the best weights.
     show : ShowProgress
-        Shows epochs.
+        The callback that shows progress.
     patience : Patience or None
-        Stops early.
+        The callback that stops early, if there is one.
 
     Attributes
     ----------
     stopped : bool
         Whether the training ended before its last epoch.
     after_epoch : callable or None
-        Called with the run after each epoch.
+        Function that is called with the run after each epoch.
     """
 
     def __init__(
@@ -61,16 +61,16 @@ class TrainingRun:
 
     @property
     def epoch(self) -> int:
-        """Epochs done."""
+        """Number of epochs that are done."""
         return self.net.epoch_
 
     @property
     def is_over(self) -> bool:
-        """Whether no epoch is left."""
+        """True if no epoch is left."""
         return self.stopped or self.epoch >= self.net.max_epochs
 
     def advance(self, n_epochs: int) -> None:
-        """Go on until ``n_epochs`` are done, counted from the start, or the training stops."""
+        """Run epochs until ``n_epochs`` are done since the start, or the training stops."""
         while self.epoch < n_epochs and not self.stopped:
             try:
                 self.net.next_epoch(self.rows)
@@ -80,17 +80,22 @@ class TrainingRun:
                 self.after_epoch(self)
 
     def finish(self) -> None:
-        """End the training: the module gets the weights that are kept."""
+        """End the training and give the module the weights that are kept."""
         self.net.close_graphs()
         self.net.notify("on_train_end", X=self.rows, y=None)
 
     def state(self, objective: Collection[str] | None = None) -> TrainingState:
-        """Where the training is.
+        """Return the state of the training.
 
         Parameters
         ----------
         objective : collection of str, optional
-            The tensors of the objective that belong to it; None is all.
+            Names of the objective's tensors that belong to the state; None is all of them.
+
+        Returns
+        -------
+        TrainingState
+            Copies of all that the rest of the training depends on.
         """
         net, best, average = self.net, self.best, self.net.average_
         optimizer = net.optimizer_.state_dict()
@@ -122,7 +127,7 @@ class TrainingRun:
         return TrainingState(tensors, plain(facts))
 
     def restore(self, state: TrainingState) -> None:
-        """Continue from a state of a training that was started alike."""
+        """Go on from the state of a training that had the same start."""
         net, best, facts = self.net, self.best, state.facts
         self.show.skip(facts["epoch"] - net.epoch_)
         net.epoch_ = facts["epoch"]
@@ -130,7 +135,8 @@ class TrainingRun:
         net.history.clear()
         net.history.extend({"batches": [], **row} for row in facts["history"])
         net.module_.load_state_dict(state.part("module"))
-        # Not strict: the tensors of a warm-up are some, and those that are made anew don't fit.
+        # Not strict: a warm-up's state has some of the tensors only, and those that are made anew
+        # have other shapes.
         net.criterion_.load_state_dict(state.part("objective"), strict=False)
         if net.average_ is not None:
             net.average_.module.load_state_dict(state.part("average"))

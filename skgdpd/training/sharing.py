@@ -1,4 +1,4 @@
-"""Warm-ups that several trainings have in common, run once and remembered."""
+"""Warm-ups that several trainings have in common, run once and cached."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .run import TrainingRun
 from .state import TrainingState
 
 N_STOPS = 10
-"""States are kept at these parts of a training: warm-ups are mostly asked for in tenths, and those
-asked for in other numbers, in any order, start close before."""
+"""Number of equal parts of a training after which states are cached. Warm-ups are mostly tenths of
+a training, and other warm-ups, in any order, start from the cached state before their end."""
 
 
 def share_warmup(
@@ -23,22 +23,22 @@ def share_warmup(
     leaves: Collection[str] = (),
     max_epochs: int,
 ) -> None:
-    """Bring a run to the end of its warm-up, starting from the latest remembered state.
+    """Bring a run to the end of its warm-up, starting from the latest cached state.
 
     Parameters
     ----------
     run : TrainingRun
-        The run.
+        The run of the training.
     n_epochs : int
-        Length of its warm-up.
+        Number of epochs in its warm-up.
     key : str
-        Fingerprint of all that the warm-up depends on, its length aside.
+        Fingerprint of everything that the warm-up depends on, except its length.
     memory : joblib.Memory
-        Remembers states by key and epoch.
+        Cache of states by key and epoch.
     leaves : collection of str
-        The objective's tensors that a warm-up changes.
+        Names of the objective's tensors that a warm-up changes.
     max_epochs : int
-        Length of the training.
+        Number of epochs of the whole training.
     """
     cached = memory.cache(_state_after, ignore=["run", "leaves"])
     stored = getattr(cached, "check_call_in_cache", lambda *_: False)

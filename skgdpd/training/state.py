@@ -14,21 +14,22 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that the rest of a training depends on, besides what it was started with.
+    """State of a training after an epoch, on which its rest depends besides its start.
 
     Attributes
     ----------
     tensors : dict of str to Tensor
-        On the CPU: weights, moments, averages, states of generators.
+        Weights, moments, averages and states of generators, on the CPU.
     facts : dict
-        Numbers, strings, and containers of these: epochs done, history, learning rate.
+        Epochs done, history, learning rates and the like, as numbers, strings and containers of
+        these.
     """
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
 
     def part(self, prefix: str) -> dict[str, Tensor]:
-        """Copies of the tensors whose names begin with ``prefix`` and a dot, without these."""
+        """Return copies of the tensors named ``prefix`` and a dot, without these in the names."""
         start = f"{prefix}."
         return {
             name.removeprefix(start): tensor.clone()
@@ -37,21 +38,21 @@ class TrainingState:
         }
 
     def to_bytes(self) -> bytes:
-        """The content of a file that torch opens with ``weights_only=True``."""
+        """Return the content of a file that torch opens with ``weights_only=True``."""
         buffer = io.BytesIO()
         torch.save({"tensors": self.tensors, "facts": self.facts}, buffer)
         return buffer.getvalue()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> TrainingState:
-        """The inverse of :meth:`to_bytes`; runs no code from the content."""
+        """Make a state of what :meth:`to_bytes` returned, without running code from it."""
         loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return cls(loaded["tensors"], loaded["facts"])
 
 
 def copies(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies on the CPU, their names put behind ``prefix`` and a dot."""
-    # Strides are kept: convolutions store theirs in an order of their own, and moments follow.
+    """Return copies on the CPU, with names that begin with ``prefix`` and a dot."""
+    # Copies keep their strides: convolutions and their moments are stored in their own order.
     return {
         f"{prefix}.{name}": tensor.detach().to("cpu", copy=True)
         for name, tensor in tensors.items()
@@ -60,7 +61,7 @@ def copies(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def plain(value: Any) -> Any:
-    """Numbers of numpy as Python's, so that files open without numpy's pickles."""
+    """Turn numpy's numbers into Python's, so that files open without numpy's pickles."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):

@@ -153,7 +153,7 @@ def test_every_method_has_the_same_number_of_tries():
 @pytest.mark.parametrize("protocol", ["paper", "reference"])
 def test_by_the_papers_protocol_the_papers_penalty_is_one_of_the_tries(protocol):
     cell = Cell("a", "base", 0.2, protocol=protocol, search=True)
-    tries = [model.clf.weight_decay for _, model in make_method(cell, None, "cpu")]
+    tries = [model.clf.training.weight_decay for _, model in make_method(cell, None, "cpu")]
     assert len(tries) == 3
     assert 1e-5 in tries
 
@@ -166,10 +166,10 @@ def test_backbones_and_protocol_reach_the_classifier():
     assert (clf.student, clf.teacher, clf.random_state) == ("fcn", "resnet", 3)
     assert (clf.earliness, clf.normalize) == (0.2, "prefix")
     paper = made("gdpd:lstm2-32", 0.2, "none", protocol="paper")
-    assert (paper.max_epochs, paper.resample_length, paper.teacher) == (600, 100, None)
+    assert (paper.max_epochs, paper.series.resample_length, paper.teacher) == (600, 100, None)
     assert made("gendd:fcn", 0.2).deploy == "sampled"
     assert made("gendd-head:fcn", 0.2).deploy == "student_head"
-    assert made("base", 0.2, protocol="reference").lr_schedule == "halving-per-batch"
+    assert made("base", 0.2, protocol="reference").training.lr_schedule == "halving-per-batch"
 
 
 def test_a_run_goes_on_where_it_was_and_retries_failures_on_request(folder, tmp_path):
@@ -374,9 +374,9 @@ def test_a_competitor_without_a_word_on_a_series_says_nothing_of_it(folder):
 def test_searched_candidates_have_validation_losses_whatever_the_student(folder):
     cell = Cell("Bumps", "base:rocket", 0.9, search=True)
     for _, model in make_method(cell, None, "cpu"):
-        assert model.clf.validation_fraction == 0.2
+        assert model.clf.training.validation_fraction == 0.2
     _, model = next(make_method(replace(cell, search=False), None, "cpu"))
-    assert model.clf.validation_fraction == "auto"
+    assert model.clf.get_params()["training__validation_fraction"] == "auto"
 
 
 def control(name, folder):

@@ -117,7 +117,7 @@ def test_a_failed_write_leaves_the_old_record_whole(tmp_path, monkeypatch):
     def broken(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("skgdpd._atomic.Path.replace", broken)
+    monkeypatch.setattr("skgdpd._runtime.atomic.Path.replace", broken)
     with pytest.raises(OSError, match="disk full"):
         store.write(record(CELL, auc=0.75))
     assert [r.chosen()["metrics"]["auc_prc"] for r in store] == [0.25]

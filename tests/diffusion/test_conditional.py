@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skgdpd._generator import SharedNoise
 from skgdpd.diffusion import ConditionalDiffusion
 from skgdpd.diffusion.conditional import token_width_of
 from skgdpd.diffusion.sampler import NoiseSource
+from skgdpd.distillers.generator import SharedNoise
 
 SLOPE = torch.tensor([[0.8, -0.3], [0.2, 0.6], [-0.5, 0.4], [0.6, 0.6]])
 SPREAD = torch.tensor(

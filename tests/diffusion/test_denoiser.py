@@ -267,7 +267,7 @@ def test_learned_film_denoiser_comes_near_the_least_possible_loss(n_rows, settin
     covariance = 0.9 * np.ones((4, 4)) + 0.1 * np.eye(4)
     Z = np.random.default_rng(0).multivariate_normal(np.zeros(4), covariance, size=n_rows)
     prior = DiffusionFeaturePrior("film", random_state=0, device="cpu", **settings).fit(Z)
-    W, schedule = prior.code_.W.numpy(), prior.latent_.schedule
+    W, schedule = prior.encoder_.W.numpy(), prior.latent_.schedule
     coded = W @ covariance @ W.T
     least = least_losses(schedule, coded).mean()
     learned = denoising_losses(prior.latent_.denoiser, schedule, coded, 1000).mean()

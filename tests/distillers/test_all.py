@@ -5,13 +5,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from lessons import make_output, make_rows, make_step, prepared, student_of
+from contexts import make_output, make_rows, make_step, prepared, student_of
 from sklearn.base import clone
 
 from skgdpd import DiffusionFeaturePrior, DistilledPrefixClassifier, distillers, load
 from skgdpd.benchmarking.methods import available_distillers
-from skgdpd.distillers import StudentObjective
-from skgdpd.nets.student import StudentOutput
+from skgdpd.distillers import SeriesObjective
+from skgdpd.nets.student import SeriesOutput
 
 PRIOR = DiffusionFeaturePrior(denoiser="gmm", encoder="pca", degradation="learned-alpha")
 
@@ -71,7 +71,7 @@ def test_gradients_are_those_of_finite_differences(name):
     distillation = prepared(DISTILLERS[name], rows)
 
     def loss(*parts):
-        return loss_of(distillation, StudentOutput(*parts), rows.tensors)
+        return loss_of(distillation, SeriesOutput(*parts), rows.tensors)
 
     assert torch.autograd.gradcheck(loss, tuple(make_output(4)))
 
@@ -90,7 +90,7 @@ def test_the_teacher_gets_no_gradient(name):
 def test_identical_rows_have_finite_gradients(name):
     rows = make_rows()
     output = make_output()
-    same = StudentOutput(*(x.detach()[[0] * 8].requires_grad_() for x in output))
+    same = SeriesOutput(*(x.detach()[[0] * 8].requires_grad_() for x in output))
     for batch in (
         dict(rows.tensors),
         {k: v[:1].expand(v.shape).clone() for k, v in rows.tensors.items() if k != "index"}
@@ -104,7 +104,7 @@ def test_identical_rows_have_finite_gradients(name):
 
 def test_features_and_logits_of_zero_have_finite_gradients(name):
     rows = make_rows()
-    zero = StudentOutput(*(torch.zeros_like(x).requires_grad_() for x in make_output()))
+    zero = SeriesOutput(*(torch.zeros_like(x).requires_grad_() for x in make_output()))
     found = gradients(prepared(DISTILLERS[name], rows), zero, rows.tensors)
     assert all(torch.isfinite(g).all() for g in found)
 
@@ -122,7 +122,7 @@ def test_the_order_of_rows_does_not_matter(name):
     weight = torch.rand(8, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) + 0.5
     rows = make_rows(target_weight=weight)
     output, order = make_output(), torch.randperm(8, generator=torch.Generator().manual_seed(3))
-    shuffled = StudentOutput(*(part[order] for part in output))
+    shuffled = SeriesOutput(*(part[order] for part in output))
     torch.testing.assert_close(
         loss_of(prepared(DISTILLERS[name], rows), shuffled, rows.select(order)),
         loss_of(prepared(DISTILLERS[name], rows), output, rows.tensors),
@@ -172,10 +172,10 @@ def test_rows_without_a_label_teach_too(name):
     assert any((g[4:].abs() > 1e-9).any() for g in found)
     # And the labels' term skips them.
     student = student_of(distillation)
-    terms = StudentObjective(distillation).terms(student, batch, make_step(epoch=9))
+    terms = SeriesObjective(distillation).terms(student, batch, make_step(epoch=9))
     if "ce" in terms:
         part = {key: value[:4] for key, value in batch.items()}
-        labelled = StudentObjective(distillation).terms(student, part, make_step(epoch=9))
+        labelled = SeriesObjective(distillation).terms(student, part, make_step(epoch=9))
         torch.testing.assert_close(terms["ce"], labelled["ce"])
 
 
@@ -202,7 +202,7 @@ def test_constants_added_to_logits_change_nothing(name):
     batch = with_batch(rows, teacher_logits=rows.tensors["teacher_logits"] - 3 * shift)
     distillation = prepared(DISTILLERS[name], rows)
     torch.testing.assert_close(
-        loss_of(distillation, StudentOutput(output.features, output.logits + shift), batch),
+        loss_of(distillation, SeriesOutput(output.features, output.logits + shift), batch),
         loss_of(distillation, output, rows.tensors),
     )
 
@@ -258,3 +258,18 @@ def test_a_classifier_learns_with_it_from_labels_and_without_and_is_saved(name, 
     opened = load(tmp_path / "model.zip")
     assert repr(opened.distiller) == repr(clf.distiller)
     np.testing.assert_array_equal(opened.predict_proba(X), clf.predict_proba(X))
+
+
+@pytest.mark.parametrize("name", sorted(DISTILLERS))
+def test_a_stream_may_have_chunks_of_any_size(name, bumps):
+    X, y = bumps
+    clf = DistilledPrefixClassifier(
+        clone(DISTILLERS[name]), student="lstm1-8", max_epochs=2, random_state=0, device="cpu"
+    )
+    clf.partial_fit(X[:20], y[:20], classes=np.unique(y))
+    before = clf.predict_proba(X)
+    for rows in (slice(0, 60), slice(20, 30)):
+        clf.partial_fit(X[rows], y[rows])
+    assert np.isfinite(clf.predict_proba(X)).all()
+    assert not np.array_equal(clf.predict_proba(X), before)
+    assert np.isfinite(clf.history_[name]).all()

@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from contexts import make_output, make_rows, make_step, make_student, prepared
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lessons import make_output, make_rows, make_step, make_student, prepared
 
-from skgdpd import DiffusionFeaturePrior, DistilledPrefixClassifier
-from skgdpd.distillers import DKD, PACED, RKD, VID, DiffKD, FitNets, Hinton, TeKAP
+from skgdpd import DiffusionFeaturePrior, DistilledPrefixClassifier, GeneratorOptions, load
+from skgdpd.distillers import DKD, GDPD, PACED, RKD, VID, DiffKD, FitNets, GenDD, Hinton, TeKAP
 from skgdpd.distillers.around import frontier_weight
+from skgdpd.distillers.generator import FeatureGenerator
 from skgdpd.distillers.logits import hinton_loss
 
+MEASURED = DiffusionFeaturePrior(denoiser="gmm", encoder="pca", degradation="linear-gaussian")
 POWERS = st.sampled_from([0.0, 0.5, 1.0, 2.0])
 INNER = [None, DKD(), RKD(), VID(), FitNets()]
 
@@ -57,10 +59,42 @@ def test_the_others_parameters_are_trained_searched_and_checked(cls, bumps):
         clf.fit(*bumps)
 
 
+@pytest.mark.parametrize("cls", [TeKAP, PACED])
+def test_the_others_predictor_predicts(cls, bumps, tmp_path):
+    X, y = bumps
+    inner = GenDD(generator=GeneratorOptions(hidden=8, max_epochs=3), n_sampling_steps=2)
+    small = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0}
+    clf = DistilledPrefixClassifier(cls(inner), **small).fit(X, y)
+    assert isinstance(clf.predictor_, FeatureGenerator)
+    assert clf.predictor_.history.n_epochs == 3
+    assert "generator" in clf.fit_seconds_
+    expected = clf.predictor_.probabilities(clf.embed(X), torch.device("cpu"))
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+    clf.save(tmp_path / "model.zip")
+    np.testing.assert_array_equal(load(tmp_path / "model.zip").predict_proba(X), expected)
+    clf.set_params(distiller__distiller__deploy="student_head").fit(X, y)
+    assert clf.predictor_ is None
+    assert "generator" not in clf.fit_seconds_
+
+
 def test_the_given_distiller_is_left_alone():
     inner = Hinton()
     distillation = prepared(TeKAP(inner), make_rows())
     assert distillation.inner.distiller is not inner
+
+
+@pytest.mark.parametrize("cls", [TeKAP, PACED])
+def test_a_stream_is_not_taken_for_the_first_rows(cls):
+    rows = make_rows()
+    distillation = prepared(cls(GDPD(MEASURED, warmup_epochs=0)), rows)
+    assert distillation.calibrating
+    distillation.start_epoch(make_student(), rows, make_step())
+    seen = distillation.inner.seen.clone()
+    distillation.calibrating = False
+    assert not distillation.inner.calibrating
+    chunk = make_rows(20, seed=1)
+    distillation.terms(make_student(), make_output(20), chunk.tensors, make_step())
+    assert torch.equal(distillation.inner.seen, seen)
 
 
 # TeKAP
@@ -130,6 +164,16 @@ def test_competence_is_a_running_mean_of_the_rows_that_were_seen():
         torch.testing.assert_close(distillation.competence, expected)
 
 
+def test_series_of_a_stream_count_by_their_one_probability():
+    distillation = prepared(PACED(momentum=0.9), make_rows())
+    distillation.calibrating = False
+    chunk, output = make_rows(20, seed=1), make_output(20)
+    (found,) = distillation.terms(make_student(), output, chunk.tensors, make_step()).values()
+    (expected,) = terms(PACED(momentum=0.0), chunk, output).values()
+    torch.testing.assert_close(found, expected)
+    assert (distillation.competence == 1 / 3).all()
+
+
 def test_without_a_label_competence_is_in_the_teachers_choice():
     rows, output = make_rows(), make_output()
     unlabelled = make_rows()
@@ -157,6 +201,15 @@ def test_diffkd_is_the_squared_error_of_draws_and_zero_where_they_are_the_codes(
     torch.testing.assert_close(found, expected)
     equal = distillation.compare(make_student(), codes.repeat(2, 1, 1), batch)
     assert equal == 0
+
+
+def test_diffkd_encodes_the_series_of_a_stream():
+    distillation = prepared(DiffKD(PRIOR), make_rows())
+    distillation.calibrating = False
+    chunk = make_rows(20, seed=1)
+    codes = torch.as_tensor(distillation.prior.encode(chunk.tensors["teacher_features"]))
+    draws = codes.to(distillation.codes)[None]
+    assert distillation.compare(make_student(), draws, chunk.tensors) == 0
 
 
 def test_diffkd_trains_no_prior_and_its_gradients_reach_the_features():

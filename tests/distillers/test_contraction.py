@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from lessons import make_lesson, make_output, make_rows, make_step, make_student, prepared
+from contexts import make_context, make_output, make_rows, make_step, make_student, prepared
 from sklearn.base import clone
 from torch import nn
 
-from skgdpd.distillers import GenDD, StudentObjective
+from skgdpd import GeneratorOptions
+from skgdpd.distillers import GenDD, SeriesObjective
 from skgdpd.distillers.gendd import class_means, contract, with_lengths_of
 
-SMALL = GenDD(hidden=16, depth=1)
+SMALL = GenDD(generator=GeneratorOptions(hidden=16, depth=1))
 
 
 def awake(distillation):
@@ -22,8 +23,14 @@ def awake(distillation):
     return distillation
 
 
+def gendd(lambda_kd=1.0, **options):
+    """A small distiller with some of the generator's options."""
+    params = {f"generator__{name}": value for name, value in options.items()}
+    return clone(SMALL).set_params(lambda_kd=lambda_kd, **params)
+
+
 def distillation_of(rows, **params):
-    return awake(prepared(clone(SMALL).set_params(**params), rows))
+    return awake(prepared(gendd(**params), rows))
 
 
 def loss_of(distillation, output, batch, seed=0):
@@ -95,7 +102,7 @@ def test_full_contraction_learns_nothing_of_a_series_but_its_class():
     one, two = (loss_of(distillation, make_output(), b) for b in (rows.tensors, other))
     torch.testing.assert_close(one, two)
     # Its bounds leave no room but around the centres.
-    centres = distillation.code.encode(distillation.centroids)
+    centres = distillation.encoder.encode(distillation.centroids)
     torch.testing.assert_close(distillation.diffusion.low, centres.amin(0) - 1)
     torch.testing.assert_close(distillation.diffusion.high, centres.amax(0) + 1)
 
@@ -106,7 +113,7 @@ def test_full_contraction_learns_nothing_of_a_series_but_its_class():
 @pytest.mark.parametrize("n_teacher", [1, 6, 70, 130])
 def test_a_fresh_network_has_a_loss_of_about_one(n_teacher):
     rows = make_rows(64, n_teacher=n_teacher)
-    distillation = prepared(clone(SMALL).set_params(n_noise_levels=64), rows)
+    distillation = prepared(gendd(n_noise_levels=64), rows)
     loss = loss_of(distillation, make_output(64), rows.tensors)
     assert abs(loss.item() - 1) < 0.1
 
@@ -121,9 +128,9 @@ def test_what_is_generated_has_unit_variance():
             distillation.centroids,
             contraction,
         )
-        codes = distillation.code.encode(target)
+        codes = distillation.encoder.encode(target)
         torch.testing.assert_close(codes.std(0, correction=0), torch.ones(6).to(codes))
-        torch.testing.assert_close(distillation.code.decode(codes), target)
+        torch.testing.assert_close(distillation.encoder.decode(codes), target)
 
 
 def test_the_gradient_reaches_the_student_and_the_network_but_not_the_teacher():
@@ -142,7 +149,7 @@ def test_the_gradient_reaches_the_student_and_the_network_but_not_the_teacher():
 def test_the_gradient_reaches_the_backbone():
     rows = make_rows()
     student = make_student()
-    objective = StudentObjective(distillation_of(rows))
+    objective = SeriesObjective(distillation_of(rows))
     for parameter in student.head.parameters():
         parameter.requires_grad_(False)
     terms = objective.terms(student, rows.tensors, make_step())
@@ -224,7 +231,7 @@ def test_the_term_is_proportional_to_lambda_and_gone_without():
 )
 def test_what_can_not_be_is_named(params, words):
     with pytest.raises(ValueError, match=words):
-        clone(SMALL).set_params(**params).prepare(make_lesson(make_rows(), known_head=False))
+        gendd(**params).prepare(make_context(make_rows(), known_head=False))
 
 
 @pytest.mark.parametrize(
@@ -232,14 +239,14 @@ def test_what_can_not_be_is_named(params, words):
     [({}, 64), ({"joint": True}, 192), ({"token_width": 48}, 48)],
 )
 def test_widths_of_tokens(params, width):
-    distillation = prepared(clone(SMALL).set_params(**params), make_rows(n_teacher=192))
+    distillation = prepared(gendd(**params), make_rows(n_teacher=192))
     assert distillation.diffusion.settings["token_width"] == width
 
 
 def test_very_wide_features_are_generated_by_components():
     rows = make_rows(30, n_teacher=1100)
     widths = {
-        encoder: prepared(clone(SMALL).set_params(encoder=encoder), rows).diffusion.n_features
+        encoder: prepared(gendd(encoder=encoder), rows).diffusion.n_features
         for encoder in ("auto", "identity", "pca")
     }
     assert widths["identity"] == 1100

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from contexts import make_output, make_rows, make_step, make_student, prepared
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lessons import make_output, make_rows, make_step, make_student, prepared
 from scipy.spatial.distance import cdist
 from scipy.stats import norm
 
@@ -19,7 +19,7 @@ from skgdpd.distillers.relations import (
     relative_distances,
     similarity_loss,
 )
-from skgdpd.nets.student import StudentOutput
+from skgdpd.nets.student import SeriesOutput
 
 SEEDS = st.integers(0, 10**6)
 
@@ -37,7 +37,7 @@ def rotation(seed, width):
 def test_rotated_and_scaled_features_are_the_same(distiller):
     rows, output = make_rows(), make_output()
     expected = distiller.loss(output, rows.tensors)
-    turned = StudentOutput(3 * output.features @ rotation(0, 5), output.logits)
+    turned = SeriesOutput(3 * output.features @ rotation(0, 5), output.logits)
     batch = rows.tensors | {
         "teacher_features": rows.tensors["teacher_features"] @ rotation(1, 6) / 7
     }
@@ -46,7 +46,7 @@ def test_rotated_and_scaled_features_are_the_same(distiller):
 
 def test_shifted_features_are_the_same_to_rkd_and_not_to_pkt():
     rows, output = make_rows(), make_output()
-    shifted = StudentOutput(output.features + 5, output.logits)
+    shifted = SeriesOutput(output.features + 5, output.logits)
     torch.testing.assert_close(RKD().loss(shifted, rows.tensors), RKD().loss(output, rows.tensors))
     assert abs(PKT().loss(shifted, rows.tensors) - PKT().loss(output, rows.tensors)) > 1e-3
 

@@ -8,8 +8,8 @@ from sklearn.base import clone
 from torch import nn
 
 from skgdpd import DistilledPrefixClassifier
-from skgdpd.distillers import FitNets, Lesson, StudentObjective
-from skgdpd.nets.student import StudentNet
+from skgdpd.distillers import DistillationContext, FitNets, SeriesObjective
+from skgdpd.nets.student import SeriesNet
 from skgdpd.training import Progress, Rows, Step, TrainingConfig, train
 
 N_STUDENT, N_TEACHER, N_CLASSES = 5, 6, 3
@@ -26,27 +26,29 @@ def seeded():
 def student():
     backbone = nn.Sequential(nn.Flatten(), nn.Linear(10, N_STUDENT))
     backbone.n_features = N_STUDENT
-    return StudentNet(backbone, N_CLASSES)
+    return SeriesNet(backbone, N_CLASSES)
 
 
 @pytest.fixture
-def lesson():
+def context():
     rows = Rows(
         x=torch.randn(12, 2, 5),
         y=torch.arange(12) % N_CLASSES,
         teacher_features=torch.randn(12, N_TEACHER),
         teacher_logits=torch.randn(12, N_CLASSES),
     )
-    return Lesson(rows, N_STUDENT, N_CLASSES, 10, 0, Memory(None), Progress(1, visible=False))
+    return DistillationContext(
+        rows, N_STUDENT, N_CLASSES, 10, 0, Memory(None), Progress(1, visible=False)
+    )
 
 
 def step(epoch):
     return Step(epoch=epoch, generator=torch.Generator())
 
 
-def test_stages_have_one_term_each(student, lesson):
-    objective = StudentObjective(FitNets(first_stage=0.3).prepare(lesson))
-    names = [set(objective.terms(student, lesson.rows.tensors, step(e))) for e in range(10)]
+def test_stages_have_one_term_each(student, context):
+    objective = SeriesObjective(FitNets(first_stage=0.3).prepare(context))
+    names = [set(objective.terms(student, context.rows.tensors, step(e))) for e in range(10)]
     assert names == [{"fitnets"}] * 3 + [{"ce"}] * 7
 
 
@@ -54,15 +56,15 @@ def test_stages_have_one_term_each(student, lesson):
     ("first_stage", "n_epochs"), [(0.0, 0), (0.5, 5), (0.3, 3), (0.29, 3), (0.99, 9)]
 )
 def test_the_first_stage_is_a_share_of_the_epochs_in_which_none_is_selected(
-    first_stage, n_epochs, lesson
+    first_stage, n_epochs, context
 ):
     # And one is left for the labels, without which the head would learn nothing.
-    assert FitNets(first_stage=first_stage).prepare(lesson).warmup_epochs == n_epochs
+    assert FitNets(first_stage=first_stage).prepare(context).warmup_epochs == n_epochs
 
 
-def test_the_term_is_the_weighted_mean_squared_error_of_a_linear_guess(student, lesson):
-    distillation = FitNets(lambda_kd=0.7).prepare(lesson)
-    batch = lesson.rows.tensors
+def test_the_term_is_the_weighted_mean_squared_error_of_a_linear_guess(student, context):
+    distillation = FitNets(lambda_kd=0.7).prepare(context)
+    batch = context.rows.tensors
     output = student(batch["x"])
     guess = output.features @ distillation.regressor.weight.T
     expected = 0.7 * nn.functional.mse_loss(guess, batch["teacher_features"])
@@ -70,9 +72,9 @@ def test_the_term_is_the_weighted_mean_squared_error_of_a_linear_guess(student, 
     torch.testing.assert_close(terms["fitnets"], expected)
 
 
-def test_the_term_is_zero_at_a_perfect_regressor(student, lesson):
-    distillation = FitNets().prepare(lesson)
-    batch = dict(lesson.rows.tensors)
+def test_the_term_is_zero_at_a_perfect_regressor(student, context):
+    distillation = FitNets().prepare(context)
+    batch = dict(context.rows.tensors)
     output = student(batch["x"])
     with torch.no_grad():
         batch["teacher_features"] = distillation.regressor(output.features)
@@ -82,9 +84,9 @@ def test_the_term_is_zero_at_a_perfect_regressor(student, lesson):
     assert (distillation.regressor.weight.grad == 0).all()
 
 
-def test_the_least_error_is_that_of_least_squares(student, lesson):
-    distillation = FitNets().prepare(lesson)
-    batch = lesson.rows.tensors
+def test_the_least_error_is_that_of_least_squares(student, context):
+    distillation = FitNets().prepare(context)
+    batch = context.rows.tensors
     output = student(batch["x"])
     features = output.features.detach()
     solution = torch.linalg.lstsq(features, batch["teacher_features"]).solution
@@ -99,9 +101,9 @@ def test_the_least_error_is_that_of_least_squares(student, lesson):
     torch.testing.assert_close(term.detach(), residual.square().mean())
 
 
-def test_gradients_reach_the_features_but_not_the_head_and_not_the_teacher(student, lesson):
-    distillation = FitNets().prepare(lesson)
-    batch = dict(lesson.rows.tensors)
+def test_gradients_reach_the_features_but_not_the_head_and_not_the_teacher(student, context):
+    distillation = FitNets().prepare(context)
+    batch = dict(context.rows.tensors)
     batch["teacher_features"].requires_grad_()
     output = student(batch["x"])
     output.features.retain_grad()
@@ -113,23 +115,23 @@ def test_gradients_reach_the_features_but_not_the_head_and_not_the_teacher(stude
     assert student.head.weight.grad is None
 
 
-def test_the_regressor_has_the_widths_of_both_and_no_bias(lesson):
-    (weight,) = FitNets().prepare(lesson).parameters()
+def test_the_regressor_has_the_widths_of_both_and_no_bias(context):
+    (weight,) = FitNets().prepare(context).parameters()
     assert weight.shape == (N_TEACHER, N_STUDENT)
 
 
-def test_training_fits_features_first_and_the_head_only_then(student, lesson):
+def test_training_fits_features_first_and_the_head_only_then(student, context):
     heads = []
 
-    class Spy(StudentObjective):
+    class Spy(SeriesObjective):
         def start_epoch(self, module, rows, step):
             heads.append(module.head.weight.detach().clone())
             super().start_epoch(module, rows, step)
 
-    distillation = FitNets(first_stage=0.5).prepare(lesson)
+    distillation = FitNets(first_stage=0.5).prepare(context)
     before = distillation.regressor.weight.detach().clone()
     config = TrainingConfig(10, 4, 0.05, 0.0, "adam", "constant")
-    history = train(student, Spy(distillation), lesson.rows, config, first_selected_epoch=5)
+    history = train(student, Spy(distillation), context.rows, config, first_selected_epoch=5)
     assert set(history) == {"fitnets", "ce", "loss"}
     assert (history["ce"][:5] == 0).all()
     assert (history["fitnets"][5:] == 0).all()

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from lessons import (
+from contexts import (
     N_STUDENT,
     make_output,
     make_rows,
@@ -13,14 +11,16 @@ from lessons import (
     prepared,
     student_of,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
-from skgdpd import DistilledPrefixClassifier, PrefixClassifier, load
-from skgdpd.distillers import DHO, LELP, PACED, Hinton, StudentObjective, TeKAP
+from skgdpd import DistilledPrefixClassifier, PrefixClassifier, TrainingOptions, load
+from skgdpd.distillers import DHO, LELP, PACED, Hinton, SeriesObjective, TeKAP
 from skgdpd.distillers.dho import choose_mixture
 from skgdpd.distillers.lelp import subclass_directions
 from skgdpd.nets.heads import HEADS, DualHead, SubclassHead, head_maker, mixed
-from skgdpd.nets.student import StudentNet
+from skgdpd.nets.student import SeriesNet
 from skgdpd.training import Rows
 
 HEADED = [DHO(), LELP(), LELP(n_subclasses=1), PACED(LELP(n_subclasses=3)), TeKAP(DHO())]
@@ -171,7 +171,7 @@ def test_labels_and_teacher_have_a_classifier_each():
     rows = make_rows()
     distillation = prepared(DHO(), rows)
     student = student_of(distillation)
-    terms = StudentObjective(distillation).terms(student, rows.tensors, make_step())
+    terms = SeriesObjective(distillation).terms(student, rows.tensors, make_step())
     head = student.head
     for name, own, other in (
         ("ce", head.for_labels, head.for_teacher),
@@ -198,7 +198,7 @@ def test_the_mixture_is_chosen_by_the_validation_series(right):
     features, y = labelled()
     backbone = nn.Identity()
     backbone.n_features = 3
-    student = StudentNet(backbone, 3, make_head=DualHead).double()
+    student = SeriesNet(backbone, 3, make_head=DualHead).double()
     head = student.head
     scale = 4.0 if right == "teacher, too sure" else 1.0
     with torch.no_grad():
@@ -216,7 +216,9 @@ def test_the_mixture_is_chosen_by_the_validation_series(right):
 def test_share_is_what_is_asked_for_or_chosen_or_half(bumps):
     X, y = bumps
     for share, fraction, expected in ((0.25, 0.2, {0.25}), ("validation", 0.0, {0.5})):
-        clf = DistilledPrefixClassifier(DHO(share=share), validation_fraction=fraction, **SMALL)
+        clf = DistilledPrefixClassifier(
+            DHO(share=share), training=TrainingOptions(validation_fraction=fraction), **SMALL
+        )
         assert {round(clf.fit(X, y).module_.head.share.item(), 6)} == expected
     with pytest.raises(ValueError, match="share"):
         DistilledPrefixClassifier(DHO(share=1.5), **SMALL).fit(X, y)
@@ -244,7 +246,8 @@ def test_classifiers_are_saved_with_their_heads_and_fit_to_the_same_bits(
 @pytest.mark.parametrize("distiller", HEADED[:2], ids=repr)
 def test_a_rocket_starts_from_its_ridge_regression_whatever_its_head(distiller, bumps):
     X, y = bumps
-    params = SMALL | {"student": "rocket", "max_epochs": 1, "lr": 1e-12, "weight_decay": 0.0}
+    params = SMALL | {"student": "rocket", "max_epochs": 1, "lr": 1e-12}
+    params |= {"training": TrainingOptions(weight_decay=0.0)}
     clf = DistilledPrefixClassifier(distiller, **params).fit(X, y)
     plain = PrefixClassifier(**params).fit(X, y)
     np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), atol=1e-5)

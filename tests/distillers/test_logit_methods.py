@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from contexts import make_output, make_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lessons import make_output, make_rows
 
 from skgdpd.distillers import DIST, DKD
 from skgdpd.distillers.decoupled import correlation, decoupled_loss, relational_loss

@@ -11,10 +11,10 @@ from sklearn.base import clone
 from torch import nn
 
 from skgdpd import DistilledPrefixClassifier
-from skgdpd.distillers import Hinton, Lesson, StudentObjective
+from skgdpd.distillers import DistillationContext, Hinton, SeriesObjective
 from skgdpd.distillers.logits import hinton_loss
 from skgdpd.metrics import predictive_kl
-from skgdpd.nets.student import StudentNet
+from skgdpd.nets.student import SeriesNet
 from skgdpd.training import Progress, Rows, Step
 
 SEEDS = st.integers(0, 10**6)
@@ -135,10 +135,10 @@ def make_student(n_classes=3):
         torch.manual_seed(0)
         backbone = nn.Sequential(nn.Flatten(), nn.Linear(10, 5))
         backbone.n_features = 5
-        return StudentNet(backbone, n_classes)
+        return SeriesNet(backbone, n_classes)
 
 
-def make_lesson(n=12, seed=0, **more):
+def make_context(n=12, seed=0, **more):
     generator = torch.Generator().manual_seed(seed)
     rows = Rows(
         x=torch.randn(n, 2, 5, generator=generator),
@@ -147,7 +147,7 @@ def make_lesson(n=12, seed=0, **more):
         teacher_logits=torch.randn(n, 3, generator=generator),
         **more,
     )
-    return Lesson(rows, 5, 3, 10, 0, Memory(None), Progress(1, visible=False))
+    return DistillationContext(rows, 5, 3, 10, 0, Memory(None), Progress(1, visible=False))
 
 
 STEP = Step(epoch=0, generator=torch.Generator())
@@ -155,9 +155,9 @@ STEP = Step(epoch=0, generator=torch.Generator())
 
 @pytest.mark.parametrize("n", [1, 12])
 def test_the_term_is_the_weighted_loss_beside_the_cross_entropy(n):
-    lesson, student = make_lesson(n), make_student()
-    batch = lesson.rows.tensors
-    objective = StudentObjective(Hinton(lambda_kd=0.7, temperature=3.0).prepare(lesson))
+    context, student = make_context(n), make_student()
+    batch = context.rows.tensors
+    objective = SeriesObjective(Hinton(lambda_kd=0.7, temperature=3.0).prepare(context))
     terms = objective.terms(student, batch, STEP)
     logits = student(batch["x"]).logits
     assert set(terms) == {"ce", "hinton"}
@@ -168,29 +168,29 @@ def test_the_term_is_the_weighted_loss_beside_the_cross_entropy(n):
 
 
 def test_a_weight_of_zero_leaves_the_term_out():
-    lesson = make_lesson()
-    objective = StudentObjective(Hinton(lambda_kd=0.0).prepare(lesson))
-    assert set(objective.terms(make_student(), lesson.rows.tensors, STEP)) == {"ce"}
+    context = make_context()
+    objective = SeriesObjective(Hinton(lambda_kd=0.0).prepare(context))
+    assert set(objective.terms(make_student(), context.rows.tensors, STEP)) == {"ce"}
 
 
 def test_rows_weigh_in_the_term_by_their_target_weight_alone():
     weight, target_weight = torch.rand(12), torch.rand(12)
-    lesson = make_lesson(weight=weight, target_weight=target_weight)
-    student, batch = make_student(), lesson.rows.tensors
-    objective = StudentObjective(Hinton(1.0, 2.0).prepare(lesson))
+    context = make_context(weight=weight, target_weight=target_weight)
+    student, batch = make_student(), context.rows.tensors
+    objective = SeriesObjective(Hinton(1.0, 2.0).prepare(context))
     expected = hinton_loss(student(batch["x"]).logits, batch["teacher_logits"], 2.0, target_weight)
     torch.testing.assert_close(objective.terms(student, batch, STEP)["hinton"], expected)
 
 
 def test_no_parameter_but_the_students_is_trained():
-    assert not list(Hinton().prepare(make_lesson()).parameters())
+    assert not list(Hinton().prepare(make_context()).parameters())
 
 
 def test_a_student_taught_by_logits_alone_comes_to_agree_with_its_teacher():
     # Eight series of ten numbers: a linear student can meet any logits.
-    lesson, student = make_lesson(n=8), make_student()
-    batch = lesson.rows.tensors
-    distillation = Hinton(temperature=2.0).prepare(lesson)
+    context, student = make_context(n=8), make_student()
+    batch = context.rows.tensors
+    distillation = Hinton(temperature=2.0).prepare(context)
     step = torch.optim.LBFGS(student.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
     def closure():

@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from contexts import MAPS, make_output, make_rows, prepared
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lessons import MAPS, make_output, make_rows, prepared
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -16,16 +16,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
-import skgdpd._storage as storage
-from skgdpd import DistilledPrefixClassifier, load
-from skgdpd._panel import Panel
-from skgdpd._teacher_maps import taught_maps
+import skgdpd._series.storage as storage
+from skgdpd import DistilledPrefixClassifier, SeriesOptions, TrainingOptions, load
+from skgdpd._series.panel import Panel
+from skgdpd._teachers.maps import taught_maps
 from skgdpd.benchmarking.methods import available_distillers
 from skgdpd.distillers import AT, PACED, Hinton, SoftDTW, TeKAP
 from skgdpd.distillers.maps import attention
 from skgdpd.distillers.time_steps import own_steps, resampled_beginning, window_means
 from skgdpd.nets import available_backbones, has_maps, make_backbone
-from skgdpd.nets.student import StudentOutput
+from skgdpd.nets.student import SeriesOutput
 
 QUICK = {"student": "fcn24", "max_epochs": 2, "random_state": 0, "earliness": 0.5, "device": "cpu"}
 SEEDS = st.integers(0, 10**6)
@@ -120,7 +120,7 @@ def test_equal_attention_costs_nothing_whatever_its_scale_and_its_channels():
 
 def test_attention_at_other_times_costs_two():
     maps = torch.eye(3, dtype=torch.float64)[:, None]
-    output = StudentOutput(maps[:, 0], maps[:, 0], maps)
+    output = SeriesOutput(maps[:, 0], maps[:, 0], maps)
     batch = {"teacher_attention": maps[[1, 2, 0], 0]}
     assert AT().loss(output, batch).item() == pytest.approx(2)
 
@@ -185,7 +185,7 @@ def test_a_step_of_the_students_takes_as_long_as_one_of_the_teachers():
         ({"earliness_of": "own"}, True),
         ({"resample_length": 24}, False),
         ({"resample_length": 24}, True),
-        ({"missing": "mask"}, True),
+        ({"missing_values": "mask"}, True),
     ],
 )
 def test_each_row_has_the_attention_of_its_own_series(bumps, teacher, params, is_ragged):
@@ -193,7 +193,8 @@ def test_each_row_has_the_attention_of_its_own_series(bumps, teacher, params, is
     series = ragged(X) if is_ragged else X
     if teacher is Strided and is_ragged and "resample_length" not in params:
         pytest.skip("takes no lengths")
-    clf = DistilledPrefixClassifier(AT(), teacher=teacher, **QUICK | params, predict_batch_size=7)
+    options = SeriesOptions(predict_batch_size=7, **params)
+    clf = DistilledPrefixClassifier(AT(), teacher=teacher, **QUICK, series=options)
     clf.fit(series, y)
     view, network = clf.network_.view, clf.teacher_.network_
     panel = Panel(np.stack([np.pad(x, ((0, 0), (0, 40 - x.shape[1])), constant_values=np.nan)
@@ -264,14 +265,14 @@ def test_series_that_stay_in_their_file_give_the_same(bumps, distiller, tmp_path
     stored = np.load(tmp_path / "X.npy", mmap_mode="r")
     monkeypatch.setattr(storage, "RESIDENT_BYTES", 0)
     monkeypatch.setattr(storage, "CHUNK_BYTES", 7 * 40 * 4)
-    clf = DistilledPrefixClassifier(**params, predict_batch_size=9)
+    clf = DistilledPrefixClassifier(**params, series=SeriesOptions(predict_batch_size=9))
     clf.fit(stored[:30], y[:30], X_unlabeled=stored[30:])
     np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), atol=1e-5)
 
 
 def test_whole_series_may_come_apart(bumps):
     X, y = bumps
-    apart = DistilledPrefixClassifier(AT(), **QUICK).fit(X[:, :, :20], y, X_full=X)
+    apart = DistilledPrefixClassifier(AT(), **QUICK).fit(X[:, :, :20], y, X_teacher=X)
     plain = DistilledPrefixClassifier(AT(), **QUICK).fit(X, y)
     np.testing.assert_array_equal(apart.predict_proba(X[:, :, :20]), plain.predict_proba(X))
 
@@ -304,7 +305,9 @@ def test_a_seed_gives_the_same_bits_and_pickles_and_files_predict_alike(
     [("lstm1-8", "fcn24"), (Strided, None), ("fcn24", Strided(1, 40)), ("inception", "lstm1-8")],
     ids=str,
 )
-@pytest.mark.parametrize("params", [{}, {"precision": "bf16"}, {"earliness": 1.0}], ids=str)
+@pytest.mark.parametrize(
+    "params", [{}, {"training": TrainingOptions(precision="bf16")}, {"earliness": 1.0}], ids=str
+)
 def test_students_and_teachers_of_any_widths_and_rates(bumps, distiller, student, teacher, params):
     X, y = bumps
     clf = DistilledPrefixClassifier(

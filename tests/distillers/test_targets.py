@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from contexts import make_output, make_rows, make_step, make_student, prepared
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lessons import make_output, make_rows, make_step, make_student, prepared
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
@@ -15,7 +15,7 @@ from skgdpd.distillers import (
     GroundTruthMixing,
     Hinton,
     SelfTeacher,
-    StudentObjective,
+    SeriesObjective,
 )
 from skgdpd.distillers.targets import (
     RIDGE_PENALTY,
@@ -23,7 +23,7 @@ from skgdpd.distillers.targets import (
     left_out_predictions,
     ranking_loss,
 )
-from skgdpd.nets.student import StudentOutput
+from skgdpd.nets.student import SeriesOutput
 
 SEEDS = st.integers(0, 10**6)
 
@@ -77,7 +77,7 @@ def test_a_sure_teacher_leaves_the_labels_cross_entropy():
 
 
 def objective_terms(distiller, rows, epoch=0):
-    objective = StudentObjective(prepared(distiller, rows))
+    objective = SeriesObjective(prepared(distiller, rows))
     return objective.terms(make_student(), rows.tensors, make_step(epoch))
 
 
@@ -107,7 +107,7 @@ def test_mixing_only_labels_is_cross_entropy_and_none_is_hintons():
     found = objective_terms(GroundTruthMixing(1.0), rows)["groundtruthmixing"]
     torch.testing.assert_close(found, cross_entropy(logits, rows.tensors["y"]).mean())
     found = objective_terms(GroundTruthMixing(0.0), rows)["groundtruthmixing"]
-    expected = Hinton(temperature=1.0).loss(StudentOutput(logits, logits), rows.tensors)
+    expected = Hinton(temperature=1.0).loss(SeriesOutput(logits, logits), rows.tensors)
     torch.testing.assert_close(found, expected)
 
 

@@ -4,25 +4,20 @@ import pytest
 import torch
 from torch import nn
 
-from skgdpd.nets import has_maps, make_backbone, takes_lengths
+from skgdpd.nets import (
+    available_backbones,
+    has_maps,
+    make_backbone,
+    starts_fitted,
+    takes_lengths,
+)
 from skgdpd.nets.inception import InceptionTime
 from skgdpd.nets.lstm import LSTM
 from skgdpd.nets.resnet import FCN, ResNet
-from skgdpd.nets.student import StudentNet
+from skgdpd.nets.student import SeriesNet
 
-# Not available_backbones(): a doctest registers one more, which is no network for series.
-NAMES = [
-    "fcn",
-    "fcn24",
-    "inception",
-    "inception55-32",
-    "lstm",
-    "lstm1-8",
-    "lstm2-32",
-    "lstm3-100",
-    "resnet",
-    "resnet32-64",
-]
+# Those whose parameters are all trained; the others have tests of their own.
+NAMES = [name for name in available_backbones() if not starts_fitted(name)]
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +62,7 @@ def test_features_are_made_of_activations_over_time(name, lengths, training):
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_student_that_shows_its_activations_says_the_same(name, precision):
-    net = StudentNet(backbone_of(name), 3, precision)
+    net = SeriesNet(backbone_of(name), 3, precision)
     x, lengths = torch.randn(4, 2, 12), torch.tensor([12, 9, 4, 2])
     plain, shown = net(x, lengths), net(x, lengths, with_maps=True)
     assert plain.maps is None
@@ -92,7 +87,7 @@ def count(module):
     ],
 )
 def test_the_papers_networks_have_the_papers_parameter_counts(name, n_parameters):
-    assert count(StudentNet(backbone_of(name, n_channels=1), n_classes=2)) == n_parameters
+    assert count(SeriesNet(backbone_of(name, n_channels=1), n_classes=2)) == n_parameters
 
 
 def convolution(n_in, n_out, kernel_size):
@@ -133,7 +128,7 @@ def test_the_feature_width_is_what_comes_out(name):
     backbone = backbone_of(name).eval()
     features = backbone(torch.randn(3, 2, 12))
     assert features.shape == (3, backbone.n_features)
-    net = StudentNet(backbone, n_classes=4)
+    net = SeriesNet(backbone, n_classes=4)
     output = net(torch.randn(3, 2, 12))
     assert output.features.shape == (3, backbone.n_features)
     torch.testing.assert_close(output.logits, net.head(output.features))
@@ -155,7 +150,7 @@ def test_every_length_from_2_and_any_number_of_channels_work(name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("n_timepoints", [2, 5, 60])
 def test_a_batch_of_one_works_in_training_and_in_prediction(name, n_timepoints):
-    net = StudentNet(backbone_of(name, 2, n_timepoints), 2)
+    net = SeriesNet(backbone_of(name, 2, n_timepoints), 2)
     x = torch.randn(1, 2, n_timepoints)
     net.train()(x).logits.sum().backward()
     for name, parameter in net.named_parameters():
@@ -166,7 +161,7 @@ def test_a_batch_of_one_works_in_training_and_in_prediction(name, n_timepoints):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_that_is_used_gets_a_gradient(name):
-    net = StudentNet(backbone_of(name), 3)
+    net = SeriesNet(backbone_of(name), 3)
     (net.train()(torch.randn(5, 2, 12)).logits ** 2).sum().backward()
     without = [n for n, p in net.named_parameters() if p.grad is None]
     # The paper's program makes norms that it never applies; they are part of its count.

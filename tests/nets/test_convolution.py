@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd.nets import convolution_method, make_backbone
+from skgdpd import config_context
+from skgdpd.nets import make_backbone
 from skgdpd.nets.convolution import fastest_method, same_convolution
 from skgdpd.nets.frequency import Shape, cheapest_plan, convolve_spectra, transforms
 from skgdpd.nets.layers import SameConv1d, as_image
@@ -18,7 +19,7 @@ def random(*shape, seed=0, dtype=torch.float32):
 
 def value_and_gradients(method, x, weight, bias, upstream):
     inputs = [tensor.clone().requires_grad_() for tensor in (x, weight, bias)]
-    with convolution_method(method):
+    with config_context(convolution_method=method):
         out = same_convolution(as_image(inputs[0]), *inputs[1:])[:, :, 0]
     return out, *torch.autograd.grad(out, inputs, upstream)
 
@@ -76,7 +77,7 @@ def test_a_network_computes_the_same_however_it_convolves(name):
     x, results = random(40, 2, 60, dtype=torch.float64), {}
     for method in ("direct", "auto", "frequency"):
         backbone.zero_grad()
-        with convolution_method(method):
+        with config_context(convolution_method=method):
             features = backbone(x)
         features.square().sum().backward()
         gradients = [p.grad.clone() for p in backbone.parameters() if p.grad is not None]
@@ -120,7 +121,7 @@ def test_gradients_of_gradients_and_batches_of_weights_work():
     x, weight, _, _ = arguments(2, 2, 3, 12, 7, torch.float64)
     x.requires_grad_()
     weight.requires_grad_()
-    with convolution_method("frequency"):
+    with config_context(convolution_method="frequency"):
         assert torch.autograd.gradgradcheck(
             lambda x, w: same_convolution(as_image(x), w, None).square(), (x, weight)
         )
@@ -133,7 +134,7 @@ def test_gradients_of_gradients_and_batches_of_weights_work():
 def test_tables_made_in_inference_mode_serve_training_afterwards():
     transforms.cache_clear()
     x, weight, bias, upstream = arguments(4, 2, 3, 20, 9, torch.float32)
-    with torch.inference_mode(), convolution_method("frequency"):
+    with torch.inference_mode(), config_context(convolution_method="frequency"):
         same_convolution(as_image(x), weight, bias)
     for gradient in value_and_gradients("frequency", x, weight, bias, upstream)[1:]:
         assert torch.isfinite(gradient).all()
@@ -142,7 +143,7 @@ def test_tables_made_in_inference_mode_serve_training_afterwards():
 def test_results_are_images_in_channels_last_memory():
     x, weight, bias, _ = arguments(8, 4, 6, 300, 39, torch.float32)
     for method in ("direct", "frequency"):
-        with convolution_method(method):
+        with config_context(convolution_method=method):
             out = same_convolution(as_image(x), weight, bias)
         assert out.shape == (8, 6, 1, 300)
         assert out.transpose(1, 3).stride(-1) == 1
@@ -182,9 +183,9 @@ def layer():
 def test_the_method_is_chosen_within_the_block_only(monkeypatch, layer):
     image = as_image(random(64, 32, 60))
     assert used(monkeypatch, lambda: layer(image))
-    with convolution_method("direct"):
+    with config_context(convolution_method="direct"):
         assert not used(monkeypatch, lambda: layer(image))
-        with convolution_method("auto"):
+        with config_context(convolution_method="auto"):
             assert used(monkeypatch, lambda: layer(image))
         assert not used(monkeypatch, lambda: layer(image))
     assert used(monkeypatch, lambda: layer(image))
@@ -209,11 +210,3 @@ def test_a_layer_compiles_in_one_piece(layer):
     image = as_image(random(64, 32, 60))
     compiled = torch.compile(layer, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(image), layer(image), rtol=1e-4, atol=1e-5)
-
-
-def test_an_unknown_method_is_refused():
-    with (
-        pytest.raises(ValueError, match="method must be 'auto', 'direct' or 'frequency', got 'x'"),
-        convolution_method("x"),
-    ):
-        pass

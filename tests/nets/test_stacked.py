@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from skgdpd._model_selection.batched.stacked_lstm import stack_frozen, stacked_lstm
 from skgdpd.diffusion import BottleneckDenoiser, FiLMDenoiser, NoiseSchedule
 from skgdpd.nets.lstm import LSTM
-from skgdpd.nets.stacked import stack_frozen, stacked_lstm
 
 
 @given(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from skgdpd import PrefixClassifier
+from skgdpd import PrefixClassifier, TrainingOptions
 from skgdpd.plotting import CriticalDifferenceDisplay, EarlinessDisplay, HistoryDisplay
 from skgdpd.training import History
 
@@ -37,7 +37,9 @@ def test_every_term_is_drawn_with_warm_up_and_best_epoch(gdpd):
 
 
 def test_without_warm_up_and_validation_there_is_nothing_to_mark(bumps):
-    clf = PrefixClassifier("fcn", max_epochs=2, validation_fraction=0, random_state=0).fit(*bumps)
+    clf = PrefixClassifier(
+        "fcn", max_epochs=2, training=TrainingOptions(validation_fraction=0), random_state=0
+    ).fit(*bumps)
     display = HistoryDisplay.from_estimator(clf)
     assert not display.ax_.patches
     assert list(lines(display)) == ["labels (ce)"]
@@ -103,9 +105,9 @@ def test_fitted_classifiers_are_scored(bumps):
     expected = f1_score(y, fits[0].predict(X), average="macro")
     np.testing.assert_allclose(lines(other)["base"].get_ydata(), [expected])
     assert other.ax_.get_ylabel() == "f1 macro"
-    with pytest.raises(ValueError, match=r"estimators\['b'\] are, by part seen, {'0.8': 2}"):
+    with pytest.raises(ValueError, match=r"\['b'\] has, by fraction of the .*, {'0.8': 2}"):
         EarlinessDisplay.from_estimators({"a": fits, "b": fits[:2]}, X, y)
-    with pytest.raises(ValueError, match=r"estimators\['a'\] are, by part seen, {'0.2': 1, '0.8'"):
+    with pytest.raises(ValueError, match=r"\['a'\] has, by fraction of the .*, {'0.2': 1, '0.8'"):
         EarlinessDisplay.from_estimators({"a": fits[:3]}, X, y)
 
 
@@ -125,5 +127,5 @@ def test_ranks_are_on_their_axis_and_groups_under_a_bar():
 
 
 def test_names_without_ranks_are_refused():
-    with pytest.raises(ValueError, match="3 names and 2 ranks"):
+    with pytest.raises(ValueError, match="names has 3 entries and ranks 2"):
         CriticalDifferenceDisplay.from_results(["a", "b", "c"], [1.0, 2.0])

@@ -86,7 +86,7 @@ def test_labels_that_are_not_in_the_sample_are_known_from_the_classifier(bumps, 
 def test_bad_input_is_refused(bumps, base):
     X, y = bumps
     other = PrefixClassifier("fcn", max_epochs=1, random_state=0).fit(X, y == "no")
-    with pytest.raises(ValueError, match=r"estimators\['b'\] knows the classes \[False, True\]"):
+    with pytest.raises(ValueError, match=r"estimators\['b'\] has the classes \[False, True\]"):
         ReliabilityDisplay.from_estimators({"a": base, "b": other}, X, y)
     with pytest.raises(ValueError, match="n_bins == 0"):
         ReliabilityDisplay.from_predictions(LABELS, {"m": PROBA}, n_bins=0)

@@ -5,16 +5,20 @@ import pytest
 import torch
 from torch import nn
 
-from skgdpd.training import TrainingConfig
-from skgdpd.training.averaging import WeightAverage
-from skgdpd.training.batched import (
+from skgdpd import PrefixClassifier
+from skgdpd._model_selection.batched import groups
+from skgdpd._model_selection.batched.groups import batch_key
+from skgdpd._model_selection.batched.runs import (
     BatchedAdam,
     BestRows,
     RowAverages,
     StackedState,
     bind,
     learning_rates,
+    run_of,
 )
+from skgdpd.training import Progress, TrainingConfig
+from skgdpd.training.averaging import WeightAverage
 from skgdpd.training.fitting import _scheduler
 
 
@@ -101,3 +105,12 @@ def test_best_rows_are_each_row_s_own():
     assert best.epochs.tolist() == [2, 1]
     assert best.values.flatten().tolist() == [2.0, 1.0]
     assert best.patience_over(3, 2).tolist() == [False, True]
+
+
+def test_an_option_that_batches_do_not_know_keeps_students_apart(monkeypatch, bumps):
+    clf = PrefixClassifier("lstm1-8", max_epochs=2, random_state=0)
+    data = clf._read_fit(*bumps)
+    run = run_of(clf._prepare(data, Progress(1, visible=False)).student)
+    assert batch_key(run) is not None
+    monkeypatch.setattr(groups, "COMPUTED", groups.COMPUTED - {"weight_decay"})
+    assert batch_key(run) is None

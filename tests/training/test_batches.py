@@ -5,7 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd.training import RowBatches, Rows, StreamedRows, resolve_batch_size
+from skgdpd.training import Rows
+from skgdpd.training.batches import RowBatches, StreamedRows
+from skgdpd.training.fitting import resolve_batch_size
 
 
 def make_rows(n, device="cpu"):

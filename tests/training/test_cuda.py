@@ -9,11 +9,11 @@ import pytest
 import torch
 from trainings import DISTILLERS, linear, make_rows, make_student, outcome, prior, searched
 
-from skgdpd import GDPDClassifier, PrefixClassifier
+from skgdpd import GDPDClassifier, PrefixClassifier, config_context
 from skgdpd.datasets import make_bumps
 from skgdpd.distillers import GDPD, Hinton
 from skgdpd.nets import available_backbones
-from skgdpd.training import capture, cuda_graphs, graphs
+from skgdpd.training import capture, graphs
 from skgdpd.training.net import TermNet
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -144,7 +144,7 @@ def test_no_step_of_a_distiller_waits_for_the_device(no_waits, name):
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize("student", ["lstm1-8", "fcn"])
 def test_no_step_of_many_students_waits_for_the_device(monkeypatch, student):
-    from skgdpd.distillers.batched import BatchedStudents
+    from skgdpd._model_selection.batched.students import BatchedStudents
 
     original = BatchedStudents._step
 
@@ -181,7 +181,7 @@ def test_a_step_that_waits_runs_as_it_is(monkeypatch, captured, blind):
     if blind:
         monkeypatch.setattr(capture.CudaRecorder, "watching", unwatched)
     with pytest.warns(UserWarning, match="not captured in a CUDA graph"):
-        other = outcome("auto", **changes)
+        other = outcome(True, **changes)
     assert captured[-1] == 0
     assert_close(plain, other)
     assert_close(outcome(False, **LONG), outcome("auto", **LONG))
@@ -240,6 +240,6 @@ def test_memory_is_given_back():
         torch.cuda.synchronize()
         return torch.cuda.memory_allocated()
 
-    with cuda_graphs(True):
+    with config_context(cuda_graphs=True):
         first = fitted()
         assert fitted() <= first + 2**20

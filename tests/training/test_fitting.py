@@ -7,8 +7,9 @@ import torch
 from skgdpd import DistilledPrefixClassifier, GenDDClassifier, PrefixClassifier
 from skgdpd.distillers import Hinton
 from skgdpd.nets import make_backbone
-from skgdpd.nets.student import StudentNet
-from skgdpd.training import TrainingConfig, resolve_epochs
+from skgdpd.nets.student import SeriesNet
+from skgdpd.training import TrainingConfig
+from skgdpd.training.fitting import resolve_epochs
 
 SMALL = {"max_epochs": 3, "random_state": 0, "earliness": 0.5, "device": "cpu"}
 
@@ -22,13 +23,13 @@ class WithRate(torch.nn.Module):
     [
         ("auto", torch.nn.Linear(1, 1), 1e-3),
         ("auto", WithRate(), 0.25),
-        ("auto", StudentNet(make_backbone("rocket-quant", 1, 12), 2), 3e-4),
-        ("auto", StudentNet(make_backbone("rocket", 1, 12), 2), 1e-3),
-        ("auto", StudentNet(make_backbone("lstm1-8", 1, 12), 2), 0.03),
-        ("auto", StudentNet(make_backbone("lstm2-32", 1, 12), 2), 0.01),
-        ("auto", StudentNet(make_backbone("lstm", 1, 12), 2), 1e-3),
-        ("auto", StudentNet(make_backbone("fcn24", 1, 12), 2), 3e-3),
-        ("auto", StudentNet(make_backbone("fcn", 1, 12), 2), 1e-3),
+        ("auto", SeriesNet(make_backbone("rocket-quant", 1, 12), 2), 3e-4),
+        ("auto", SeriesNet(make_backbone("rocket", 1, 12), 2), 1e-3),
+        ("auto", SeriesNet(make_backbone("lstm1-8", 1, 12), 2), 0.03),
+        ("auto", SeriesNet(make_backbone("lstm2-32", 1, 12), 2), 0.01),
+        ("auto", SeriesNet(make_backbone("lstm", 1, 12), 2), 1e-3),
+        ("auto", SeriesNet(make_backbone("fcn24", 1, 12), 2), 3e-3),
+        ("auto", SeriesNet(make_backbone("fcn", 1, 12), 2), 1e-3),
         (0.5, WithRate(), 0.5),
     ],
 )

@@ -22,21 +22,15 @@ from trainings import (
     searched,
 )
 
-from skgdpd import DiffusionFeaturePrior, GDPDClassifier
-from skgdpd.benchmarking import speed
+import training_steps
+from skgdpd import DiffusionFeaturePrior, GDPDClassifier, TrainingOptions, config_context
 from skgdpd.datasets import make_bumps
-from skgdpd.distillers import GDPD, Distillation, Hinton, StudentObjective, TeKAP
+from skgdpd.distillers import GDPD, Distillation, Hinton, SeriesObjective, TeKAP
 from skgdpd.nets import available_backbones
-from skgdpd.training import (
-    StreamedRows,
-    TrainingConfig,
-    cuda_graphs,
-    graphs,
-    isolated_random_state,
-    train,
-)
-from skgdpd.training.batches import RowBatches
+from skgdpd.training import TrainingConfig, graphs, train
+from skgdpd.training.batches import RowBatches, StreamedRows
 from skgdpd.training.capture import WARM_UP, NotCapturable
+from skgdpd.training.fitting import isolated_random_state
 from skgdpd.training.graphs import refusal
 from skgdpd.training.net import TermNet
 
@@ -173,9 +167,9 @@ def test_a_whole_fit(recorder, opened, degradation, tmp_path):
             prior=DiffusionFeaturePrior(degradation=degradation, max_epochs=4),
             max_epochs=8,
             random_state=0,
-            checkpoint_dir=tmp_path / str(setting),
+            training=TrainingOptions(checkpoint_dir=tmp_path / str(setting)),
         )
-        with cuda_graphs(setting):
+        with config_context(cuda_graphs=setting):
             probabilities.append(clf.fit(X, y).predict_proba(X))
     np.testing.assert_array_equal(*probabilities)
     teacher, prior_, student = opened[3:]
@@ -254,7 +248,7 @@ def test_graphs_are_freed_at_once(recorder, no_collector):
 
 def test_graphs_of_many_students_are_freed_at_once(recorder, no_collector):
     grid = {"lambda_kd": [0.5, 1.0], "warmup_epochs": [3]}
-    searched("auto", "lstm1-8", grid, early_stopping=4, max_epochs=10)
+    searched("auto", "lstm1-8", grid, training__early_stopping=4, max_epochs=10)
     assert len(recorder.tapes) > 3
     assert not any(tape() for tape in recorder.tapes)
 
@@ -265,7 +259,7 @@ def test_graphs_of_many_students_are_freed_at_once(recorder, no_collector):
 def reason(module=None, rows=None, batches=None, objective=None):
     rows = make_rows() if rows is None else rows
     modules = [make_student("fcn", rows) if module is None else module]
-    modules.append(StudentObjective() if objective is None else objective)
+    modules.append(SeriesObjective() if objective is None else objective)
     return refusal(modules, rows, RowBatches(rows, 8) if batches is None else batches)
 
 
@@ -281,7 +275,7 @@ def test_nothing_speaks_against_what_is_known():
 
 def test_layers_of_ones_own_have_to_be_asked_for():
     assert "Own is a layer of your own" in reason(nn.Sequential(Own()))
-    with cuda_graphs(True):
+    with config_context(cuda_graphs=True):
         assert reason(nn.Sequential(Own())) is None
 
 
@@ -343,20 +337,54 @@ class Counting(Distillation):
         return {"counting": self.n * output.features.square().mean()}
 
 
-def test_objectives_that_promise_nothing(recorder, opened):
-    rows, losses = make_rows(), []
-    for setting in (False, "auto"):
-        student = make_student("fcn", rows)
-        with cuda_graphs(setting), isolated_random_state(0, CPU):
-            objective = StudentObjective(Counting())
-            config = TrainingConfig(max_epochs=4, batch_size=8)
-            losses.append(train(student, objective, rows, config)["loss"])
-    np.testing.assert_array_equal(*losses)
-    assert "does not say" in opened[-1].reason
-    with pytest.warns(UserWarning, match="does not say"), cuda_graphs(True):
-        train(student, objective, rows, config)
-    assert "does not say" in opened[-1].reason
+class Declared(Counting):
+    """It says what it depends on, and so is recorded with the number of its first calls."""
+
+    def phase(self, step):
+        return ()
+
+
+class Inherits(Declared):
+    """What the class above says is not said of this one."""
+
+
+def trained(setting, distillation):
+    student = make_student("fcn", make_rows())
+    config = TrainingConfig(max_epochs=4, batch_size=8)
+    with config_context(cuda_graphs=setting), isolated_random_state(0, CPU):
+        return train(student, SeriesObjective(distillation), make_rows(), config)["loss"]
+
+
+@pytest.mark.parametrize("kind", [Counting, Inherits])
+def test_a_distillation_that_declares_nothing_is_never_captured(recorder, opened, kind):
+    plain = trained(False, kind())
+    np.testing.assert_array_equal(trained("auto", kind()), plain)
+    assert opened[-1] is None
+    with pytest.warns(UserWarning, match="does not declare"):
+        np.testing.assert_array_equal(trained(True, kind()), plain)
     assert recorder.n_records == 0
+
+
+def test_a_distillation_that_declares_its_phase_is_captured(recorder, opened):
+    trained("auto", Declared())
+    assert recorder.n_records > 0
+    assert opened[-1].reason is None
+
+
+class Doubled(Hinton):
+    """A loss of one's own that is the same in each step."""
+
+    def loss(self, output, batch):
+        return 2 * super().loss(output, batch)
+
+
+def test_a_loss_of_ones_own_has_to_be_asked_for(recorder, opened):
+    changes = {"distiller": Doubled(), "n": 24}
+    plain = outcome(False, **changes)
+    assert_same(plain, outcome("auto", **changes))
+    assert recorder.n_records == 0
+    assert_same(plain, outcome(True, **changes))
+    assert recorder.n_records > 0
 
 
 class Waiting(Hinton):
@@ -373,7 +401,7 @@ def test_steps_that_wait_for_the_device(monkeypatch, opened, blind):
     monkeypatch.setattr(graphs, "recorder_for", lambda device: recorder)
     plain = outcome(False, distiller=Waiting())
     with pytest.warns(UserWarning, match="not captured in a CUDA graph.*_local_scalar_dense"):
-        other = outcome("auto", distiller=Waiting())
+        other = outcome(True, distiller=Waiting())
     assert_same(plain, other)
     assert opened[-1].n_captured == 0
 
@@ -408,7 +436,7 @@ def test_a_later_capture_that_fails_ends_all(monkeypatch, opened):
 
 
 def test_the_benchmark_s_program_is_captured(recorder):
-    program = speed._package_program("lstm1-8", False, CPU, True)
+    program = training_steps._package_program("lstm1-8", False, CPU, True)
     for _ in range(2):
         program()
     assert recorder.n_records == 1
@@ -433,18 +461,18 @@ def test_on_a_cpu_nothing_is_tried(opened):
 def test_the_switch(recorder, opened):
     outcome(False)
     assert opened == [None]
-    with cuda_graphs(False):
+    with config_context(cuda_graphs=False):
         outcome("auto")
         assert opened[-1] is not None
     outcome("auto")
     assert recorder.n_records > 0
 
 
-@pytest.mark.parametrize("setting", ["on", None, 1.5, "True"])
+@pytest.mark.parametrize("setting", ["on", 1, 1.5, "True"])
 def test_the_switch_has_three_positions(setting):
     with (
-        pytest.raises(ValueError, match="setting must be 'auto', True or False"),
-        cuda_graphs(setting),
+        pytest.raises(ValueError, match="cuda_graphs must be 'auto', True or False"),
+        config_context(cuda_graphs=setting),
     ):
         pass
 
@@ -473,7 +501,7 @@ def test_students_trained_together(recorder, student, degradation):
 
 def test_students_that_leave_early(recorder):
     grid = {"lr": [1e-3, 0.3], "lambda_kd": [0.0, 1.0], "warmup_epochs": [3]}
-    settings = {"early_stopping": 2, "max_epochs": 16}
+    settings = {"training__early_stopping": 2, "max_epochs": 16}
     plain = searched(False, "lstm1-8", grid, **settings)
     replayed = searched("auto", "lstm1-8", grid, **settings)
     lengths = {h.n_epochs for histories in plain.histories_ for h in histories}

@@ -10,18 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from skgdpd import config_context
 from skgdpd.training import (
     Objective,
     Progress,
-    RowBatches,
     Rows,
     TrainingConfig,
-    fused_adam,
-    isolated_random_state,
     soft_cross_entropy,
     train,
     weighted_cross_entropy,
 )
+from skgdpd.training.batches import RowBatches
+from skgdpd.training.fitting import isolated_random_state
 from skgdpd.training.net import TermNet, sum_terms
 
 CPU = torch.device("cpu")
@@ -105,7 +105,12 @@ def test_training_gives_the_bits_of_a_plain_torch_loop(optimizer, batch_size):
 
     theirs, offset = linear(), torch.tensor(0.5, requires_grad=True)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optimizer]
-    step = kind([*theirs.parameters(), offset], lr=0.05, weight_decay=0.1, fused=True)
+    step = kind(
+        [*theirs.parameters(), offset],
+        lr=0.05,
+        weight_decay=0.1,
+        fused=True,
+    )
     batches = RowBatches(rows, batch_size, torch.Generator().manual_seed(3))
     losses = np.zeros(4)
     for epoch in range(4):
@@ -415,7 +420,7 @@ def test_fused_adam_can_be_turned_off():
     rows, weights, plain = make_rows(), {}, linear()
     for enabled in (False, True):
         module = linear()
-        with fused_adam(enabled):
+        with config_context(fused_adam=enabled):
             train(module, Plain(), rows, CONSTANT)
         weights[enabled] = module.weight
     optimizer = torch.optim.AdamW(plain.parameters(), lr=0.05, weight_decay=1e-2)

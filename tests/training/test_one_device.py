@@ -12,7 +12,8 @@ from trainings import DISTILLERS, linear, make_objective, make_rows, make_studen
 
 from skgdpd.distillers import GDPD
 from skgdpd.nets import available_backbones
-from skgdpd.training import Rows, Step, sum_terms
+from skgdpd.training import Rows, Step
+from skgdpd.training.net import sum_terms
 
 META = torch.device("meta")
 

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from skgdpd.training import SILENT, PartOfProgress, Progress
+from skgdpd.training import Progress
 from skgdpd.training import progress as module
+from skgdpd.training.progress import SILENT, PartOfProgress
 
 
 def on_a_terminal(monkeypatch, work):

@@ -9,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from skgdpd.distillers import StudentObjective
-from skgdpd.nets.student import StudentNet
-from skgdpd.training import Rows, TrainingConfig, isolated_random_state, train
+from skgdpd.distillers import SeriesObjective
+from skgdpd.nets.student import SeriesNet
+from skgdpd.training import Rows, TrainingConfig, train
+from skgdpd.training.fitting import isolated_random_state
 from skgdpd.training.run import TrainingRun
 from skgdpd.training.state import TrainingState
 
 N_EPOCHS = 6
 
 
-class Noisy(StudentObjective):
+class Noisy(SeriesObjective):
     """Draws from the objective's generator, as distillations do, and has weights of its own."""
 
     def __init__(self):
@@ -41,7 +42,7 @@ def small_net(seed=0):
         nn.Flatten(), nn.Linear(12, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.ReLU()
     )
     backbone.n_features = 8
-    return StudentNet(backbone, 3)
+    return SeriesNet(backbone, 3)
 
 
 def rows(n=24, seed=0):

@@ -7,21 +7,15 @@ import torch
 from joblib import Memory
 from torch import nn
 
-from skgdpd import DiffusionFeaturePrior, GDPDClassifier, GDPDSearchCV
-from skgdpd._network import add_fixed_part, fit_fixed_part
+from skgdpd import DiffusionFeaturePrior, GDPDClassifier, SharedGridSearchCV, config_context
+from skgdpd._fitting.rows import add_fixed_part, fit_fixed_part
 from skgdpd.benchmarking.methods import available_distillers
 from skgdpd.datasets import make_bumps
-from skgdpd.distillers import Lesson, MapShapes, StudentObjective
+from skgdpd.distillers import DistillationContext, MapShapes, SeriesObjective
 from skgdpd.nets import make_backbone
-from skgdpd.nets.student import StudentNet
-from skgdpd.training import (
-    Progress,
-    Rows,
-    TrainingConfig,
-    cuda_graphs,
-    isolated_random_state,
-    train,
-)
+from skgdpd.nets.student import SeriesNet
+from skgdpd.training import Progress, Rows, TrainingConfig, train
+from skgdpd.training.fitting import isolated_random_state
 
 CPU = torch.device("cpu")
 N_CLASSES = 3
@@ -51,7 +45,7 @@ def make_rows(n=22, n_timepoints=12, seed=0, n_teacher=6, lengths=False):
 
 def make_student(backbone, rows, **settings):
     with isolated_random_state(0, CPU):
-        net = StudentNet(make_backbone(backbone, 1, rows.shape[-1]), N_CLASSES, **settings)
+        net = SeriesNet(make_backbone(backbone, 1, rows.shape[-1]), N_CLASSES, **settings)
         return net
 
 
@@ -69,7 +63,7 @@ def linear(*more):
         # Not methods: graphs take layers of torch without a promise, but none of one's own.
         backbone.maps = partial(products, backbone[1])
         backbone.features_from_maps = partial(features_of_products, backbone)
-        return StudentNet(make_backbone(backbone, 1, 12), N_CLASSES)
+        return SeriesNet(make_backbone(backbone, 1, 12), N_CLASSES)
 
 
 def prior(degradation="learned-alpha", **settings):
@@ -92,18 +86,18 @@ DISTILLERS = {
 def make_objective(distiller, student, rows, max_epochs):
     """What the student, which is given the head for it, is trained for."""
     if distiller is None:
-        return StudentObjective().to(rows.device)
+        return SeriesObjective().to(rows.device)
     with isolated_random_state(0, CPU):
         student.head = distiller.make_head(student.head.in_features, N_CLASSES).to(rows.device)
     n_student = student.head.in_features
     progress = Progress(1, visible=False)
     n_teacher = rows.tensors["teacher_features"].shape[1]
     head = partial(nn.Linear, n_teacher, N_CLASSES)
-    lesson = Lesson(
+    context = DistillationContext(
         rows, n_student, N_CLASSES, max_epochs, 0, Memory(None), progress, head, map_shapes=MAPS
     )
     with isolated_random_state(0, rows.device):
-        return StudentObjective(distiller.prepare(lesson)).to(rows.device)
+        return SeriesObjective(distiller.prepare(context)).to(rows.device)
 
 
 def outcome(
@@ -125,7 +119,7 @@ def outcome(
     with isolated_random_state(0, device):
         rows, valid = fit_fixed_part(net, rows, 0), add_fixed_part(net, valid)
     objective = make_objective(distiller, net, rows, config.max_epochs)
-    with cuda_graphs(setting), isolated_random_state(1, device):
+    with config_context(cuda_graphs=setting), isolated_random_state(1, device):
         history = train(net, objective, rows, config, valid_rows=valid, shuffle_seed=2)
     tensors = {**net.state_dict(), **objective.state_dict()}
     return tensors, {**history, "best": np.array(history.best_epoch)}
@@ -150,11 +144,10 @@ def searched(setting, student, grid, **settings):
             "max_epochs": 8,
             "batch_size": 20,
             "random_state": 0,
-            **settings,
         },
-    )
-    search = GDPDSearchCV(classifier, grid, cv=2, refit=False, together=True)
-    with cuda_graphs(setting):
+    ).set_params(**settings)
+    search = SharedGridSearchCV(classifier, grid, cv=2, refit=False, together=True)
+    with config_context(cuda_graphs=setting):
         search.fit(X, y)
     assert search.n_together_ > 0
     return search

@@ -1,0 +1,220 @@
+"""Parser and entry point of the command line, ``python -m skgdpd``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from .._version import __version__
+from ..nets import available_backbones
+from . import commands as actions
+from .demo import run_demo
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+EXAMPLES = """examples:
+  python -m skgdpd demo
+  python -m skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3 --seed 0
+  python -m skgdpd evaluate gun.zip GunPoint_TEST.ts
+  python -m skgdpd predict gun.zip GunPoint_TEST.ts --out predictions.csv
+  python -m skgdpd export gun.zip gun.onnx
+  python -m skgdpd benchmark --help
+
+exit status: 0 for success, 2 for bad arguments or data, 130 if interrupted
+"""
+FILES = "a .ts, .tsv or .npz file"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Arguments of the command line; by default those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0 for success, 2 for bad arguments or data, 130 if interrupted, and 141 if
+        the reader of the output is gone.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        if arguments[:1] == ["benchmark"]:
+            from ..benchmarking.__main__ import main as run_benchmark
+
+            return run_benchmark(arguments[1:])
+        options = _parser().parse_args(arguments)
+        print(options.run(options), flush=True)
+    except BrokenPipeError:
+        # As after "| head". Without this, Python would print an error when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (ValueError, OSError, ImportError) as error:
+        print(f"skgdpd: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print("skgdpd: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m skgdpd",
+        description="Early classification of time series.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_fit(commands)
+    _add_uses(commands)
+    # Listed for --help only; main passes its arguments on.
+    commands.add_parser("benchmark", help="compare methods, and time them", add_help=False)
+    return parser
+
+
+def _add_demo(commands: argparse._SubParsersAction) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="show what a teacher of whole series adds, on bundled data or your own",
+        description="Fit a teacher, a student without a teacher and a distilled student; print a "
+        "table and plot accuracy against the fraction of the series seen.",
+        epilog="example: python -m skgdpd demo --data Coffee_TRAIN.ts --earliness 0.2 0.4",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    demo.add_argument(
+        "--data",
+        metavar="PATH",
+        help=f"{FILES}; scores are of the _TEST file beside a _TRAIN file, or else of half of "
+        "the series; the default is GunPoint and ItalyPowerDemand",
+    )
+    demo.add_argument(
+        "--earliness",
+        type=_fraction,
+        nargs="+",
+        default=[0.2, 0.3],
+        metavar="PART",
+        help="fractions of the series seen, in (0, 1]",
+    )
+    demo.add_argument(
+        "--out", default="demo-output", metavar="FOLDER", help="folder for the plots"
+    )
+    demo.add_argument("--quiet", action="store_true", help="no progress bar")
+    demo.set_defaults(run=lambda o: run_demo(o.data, o.earliness, o.out, verbose=not o.quiet))
+
+
+def _add_fit(commands: argparse._SubParsersAction) -> None:
+    fit = commands.add_parser(
+        "fit",
+        help="fit a classifier to a file of series, and save it",
+        description="Fit a classifier to a file of labelled whole series, and save it.",
+        epilog="example: python -m skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    names = ", ".join(available_backbones())
+    fit.add_argument("data", metavar="DATA", help=f"{FILES} of labelled series")
+    fit.add_argument("--out", required=True, metavar="MODEL", help="file to save the model to")
+    fit.add_argument(
+        "--method",
+        choices=("gdpd", "gendd", "gendd-head", "prefix"),
+        default="gdpd",
+        help="gdpd, gendd and gendd-head have a teacher, prefix has none; gendd predicts from "
+        "generated features, gendd-head by the student's own classifier",
+    )
+    fit.add_argument(
+        "--earliness",
+        type=_part,
+        default=0.3,
+        metavar="PART",
+        help="fraction of the series seen, in (0, 1], or number of time points, at least 2",
+    )
+    fit.add_argument("--student", default="rocket-quant", metavar="NAME", help=f"one of {names}")
+    fit.add_argument(
+        "--teacher",
+        nargs="+",
+        metavar="NAME",
+        help="backbones of the teacher, of the same names; several make an ensemble; by default "
+        "the student's backbone",
+    )
+    fit.add_argument("--unlabeled", metavar="FILE", help=f"{FILES} of unlabelled whole series")
+    fit.add_argument("--epochs", type=int, default=60, metavar="N", help="length of the training")
+    fit.add_argument(
+        "--missing",
+        choices=("error", "interpolate", "mask"),
+        default="error",
+        help="treatment of missing values in series",
+    )
+    fit.add_argument("--seed", type=int, default=0, help="the same seed gives the same model")
+    fit.add_argument("--device", default="auto", help="auto is cuda if available, else cpu")
+    fit.add_argument("--quiet", action="store_true", help="no progress bar")
+    fit.set_defaults(
+        run=lambda o: actions.fit(
+            o.data,
+            o.out,
+            method=o.method,
+            teacher=o.teacher,
+            unlabeled=o.unlabeled,
+            earliness=o.earliness,
+            student=o.student,
+            max_epochs=o.epochs,
+            missing_values=o.missing,
+            random_state=o.seed,
+            device=o.device,
+            verbose=0 if o.quiet else 1,
+        )
+    )
+
+
+def _add_uses(commands: argparse._SubParsersAction) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="classes and probabilities of series, as CSV",
+        description="Predict series with a saved model. Each line has the index of a series "
+        "from 0, its class, and the probability of each class.",
+        epilog="example: python -m skgdpd predict gun.zip GunPoint_TEST.ts > predictions.csv",
+    )
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="accuracy and other scores of a saved model",
+        description="Score a saved model on labelled series: accuracy, area under the "
+        "precision-recall curve (mean over classes), log loss and expected calibration error.",
+        epilog="example: python -m skgdpd evaluate gun.zip GunPoint_TEST.ts",
+    )
+    export = commands.add_parser(
+        "export",
+        help="write a saved model's network as ONNX",
+        description="Write a saved model's network as ONNX, for use in other programs.",
+        epilog="example: python -m skgdpd export gun.zip gun.onnx",
+    )
+    for command in (predict, evaluate, export):
+        command.add_argument("model", metavar="MODEL", help="saved by fit, or by save in Python")
+    predict.add_argument("data", metavar="DATA", help=f"{FILES}; labels are ignored")
+    predict.add_argument("--out", metavar="FILE", help="file to write instead of standard output")
+    evaluate.add_argument("data", metavar="DATA", help=f"{FILES} of labelled series")
+    export.add_argument("out", metavar="OUT.onnx", help="file to write")
+    predict.set_defaults(run=lambda o: actions.predict(o.model, o.data, o.out))
+    evaluate.set_defaults(run=lambda o: actions.evaluate(o.model, o.data))
+    export.set_defaults(run=lambda o: actions.export(o.model, o.out))
+
+
+def _part(text: str) -> float:
+    """Parse a number of time points, or a fraction of a series."""
+    return int(text) if text.isdecimal() and int(text) > 1 else _fraction(text)
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a fraction of a series, in (0, 1]")
+    return value

@@ -1,0 +1,485 @@
+"""The base of all classifiers of prefixes. Think twice before adding to it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._fitting.data import FitData, check_pairs, checked_series, make_fit_data, read_unlabelled
+from .._fitting.network import SeriesNetwork, folded_copy
+from .._fitting.onnx import export_onnx
+from .._fitting.preparation import FixedFit, NetworkPlan, Preparation, finish, train
+from .._fitting.rows import fit_fixed_part
+from .._persistence import Saveable
+from .._runtime.device import resolve_device
+from .._runtime.doc_links import LinksToDocs
+from .._runtime.groups import Groups, with_defaults, with_own_groups
+from .._runtime.random import RandomState, Seeds
+from .._runtime.warn import warn_user
+from .._runtime.worker_config import CarriesConfig, in_worker_settings
+from .._series.panel import Panel, read_panel
+from .._series.truncation import MIN_LENGTH
+from .._series.unlabeled import refuse_marked
+from .._series.views import Normalization
+from ..nets import starts_fitted
+from ..nets.registry import BackboneSpec
+from ..nets.student import SeriesNet
+from ..training import History, Progress
+from ..training.checkpoint import Checkpoints
+from .callbacks import CallbackSupportMixin, FitProgress
+from .options import (
+    EVERYDAY,
+    SeriesOptions,
+    TrainingOptions,
+    training_config,
+)
+
+COMMON = (
+    "student", "earliness", "max_epochs", "batch_size", "lr", "class_weight", "normalize",
+    "random_state", "device", "verbose",
+)  # fmt: skip
+"""Names of the parameters, outside of groups, that all classifiers of prefixes have."""
+
+
+@dataclass
+class PreparedFit:
+    """State of a fit whose student is prepared and not yet trained.
+
+    Attributes
+    ----------
+    data : FitData
+        Series and labels.
+    student : Preparation
+        Student that is ready to be trained.
+    memory : joblib.Memory or None
+        Cache of warm-ups; None if warm-ups are not kept.
+    checkpoints : Checkpoints or None
+        Store of unfinished trainings; None if they are not stored.
+    fitted : dict
+        Fitted attributes that are known before the training, by name.
+    seconds : dict of str to float
+        Duration of each stage so far, by name; later stages are added.
+    predictor_stage : str or None
+        Name of the stage after the student's training in which a predictor is made; None if
+        there is no such stage.
+    """
+
+    data: FitData
+    student: Preparation
+    memory: Any = None
+    checkpoints: Checkpoints | None = None
+    fitted: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    predictor_stage: str | None = None
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Record the duration of the block under the name of a stage."""
+    start = time.perf_counter()
+    yield
+    seconds[stage] = time.perf_counter() - start
+
+
+class BasePrefixClassifier(
+    CarriesConfig, LinksToDocs, Saveable, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
+    """Base of the classifiers that predict from the first part of a series."""
+
+    _parameter_constraints: dict[str, Any] = {
+        **{name: EVERYDAY[name] for name in COMMON},
+        "training": [TrainingOptions, None],
+        "series": [SeriesOptions, None],
+    }
+    _groups: Groups = {"training": TrainingOptions, "series": SeriesOptions}
+
+    def __init__(
+        self,
+        student: BackboneSpec,
+        earliness: Any,
+        max_epochs: int,
+        batch_size: int | str,
+        lr: float | str,
+        class_weight: dict[Any, float] | str | None,
+        normalize: Normalization | None,
+        training: TrainingOptions | None,
+        series: SeriesOptions | None,
+        random_state: RandomState,
+        device: str | torch.device,
+        verbose: int,
+    ) -> None:
+        self.student = student
+        self.earliness = earliness
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.class_weight = class_weight
+        self.normalize = normalize
+        self.training = training
+        self.series = series
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    # Parameters
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the options of groups, such as ``training__weight_decay``, and the
+            parameters of estimators among the parameters.
+
+        Returns
+        -------
+        dict
+            Values by the names of the parameters.
+        """
+        params = super().get_params(deep)
+        return with_defaults(params, self._groups) if deep else params
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params
+            Values by the names of the parameters. The options of a group are set on a copy of the
+            group, so that other estimators with the same object keep theirs.
+
+        Returns
+        -------
+        estimator
+            The estimator itself.
+        """
+        return super().set_params(**with_own_groups(self, params, self._groups))
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        for name in self._groups:
+            options = getattr(self, name)
+            if options is not None:
+                options._validate_params()
+
+    @property
+    def _training(self) -> TrainingOptions:
+        return TrainingOptions() if self.training is None else self.training
+
+    @property
+    def _series(self) -> SeriesOptions:
+        return SeriesOptions() if self.series is None else self.series
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self._series.missing_values != "error"
+        return tags
+
+    # A fit: read, prepare, train, finish
+
+    def _fit(self, X: Any, y: Any, **more: Any) -> None:
+        """Run a whole fit; ``more`` are further arguments of ``fit``."""
+        # If this fit fails, the classifier must not predict by the network of an earlier fit.
+        self.__dict__.pop("network_", None)
+        data = self._read_fit(X, y, **more)
+        total, stages = self._stages()
+        weight = more.get("sample_weight")
+        with FitProgress(self, total, stages, X, y, weight) as progress:
+            prepared = self._prepare(data, progress)
+            history = self._train(prepared, progress)
+            self._finish(prepared, history, progress)
+
+    def _read_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        sample_weight: Any = None,
+        X_unlabeled: Any = None,
+        X_teacher: Any = None,
+    ) -> FitData:
+        """Check parameters and data before the training, and split the labelled series."""
+        self._validate_params()
+        resolve_device(self.device)
+        gaps = self._series.missing_values
+        panel = self._measure(read_panel(X), X)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        whole = unlabelled = None
+        if X_teacher is not None:
+            if X_unlabeled is not None:
+                raise ValueError(
+                    "X_unlabeled can't be given with X_teacher, which pairs with X row by row; "
+                    "append the unlabelled series to both, and mark their rows in y"
+                )
+            whole = checked_series(read_panel(X_teacher, "X_teacher"), "X_teacher", gaps)
+            check_pairs(panel, whole)
+        elif X_unlabeled is not None:
+            unlabelled = read_unlabelled(panel, X_unlabeled, gaps)
+        data = make_fit_data(
+            panel,
+            y,
+            X_unlabeled=unlabelled,
+            X_teacher=whole,
+            sample_weight=sample_weight,
+            class_weight=self.class_weight,
+            marker=getattr(self, "unlabeled", None),
+            may_lack=hasattr(self, "teacher"),
+            validation_fraction=self._validation_fraction(),
+            seeds=Seeds(self.random_state),
+        )
+        self.classes_ = data.classes
+        self.n_timepoints_in_ = data.panel.n_timepoints
+        return data
+
+    def _stages(self) -> tuple[float, dict[str, int | None]]:
+        """Return the units on the progress bar, and the epochs of each stage (None if unknown)."""
+        return self.max_epochs, {"student": self.max_epochs}
+
+    def _prepare(
+        self,
+        data: FitData,
+        progress: Progress,
+        memory: Any = None,
+        fit_fixed: FixedFit = fit_fixed_part,
+    ) -> PreparedFit:
+        """Run all stages that come before the student's training."""
+        raise NotImplementedError
+
+    def _train(self, prepared: PreparedFit, progress: FitProgress) -> History:
+        """Train the prepared student."""
+        progress.stage("student")
+        progress.reconstruct = lambda module: self._attributes_in_training(
+            prepared.student.network(folded_copy(module))
+        )
+        with timed(prepared.seconds, "student"):
+            return train(
+                prepared.student,
+                progress=progress,
+                memory=prepared.memory,
+                checkpoints=prepared.checkpoints,
+            )
+
+    def _finish(self, prepared: PreparedFit, history: History, progress: Progress) -> None:
+        """Set the fitted attributes after the training."""
+        self._training_state = None
+        network = finish(prepared.student)
+        for name, value in prepared.fitted.items():
+            setattr(self, name, value)
+        self.network_, self.history_ = network, history
+        self.prefix_length_ = network.view.n_seen_
+        self.fit_seconds_ = prepared.seconds
+        if prepared.checkpoints is not None:
+            prepared.checkpoints.remove()
+
+    def _attributes_in_training(self, network: SeriesNetwork) -> dict[str, Any]:
+        """Return the attributes with which callbacks predict during the student's training."""
+        return {"network_": network, "prefix_length_": network.view.n_seen_}
+
+    def _student_plan(self, data: FitData) -> NetworkPlan:
+        series = self._series
+        return NetworkPlan(
+            spec=self.student,
+            role="student",
+            config=training_config(self),
+            device=str(resolve_device(self.device)),
+            earliness=1.0 if data.is_paired else self.earliness,
+            normalize=self.normalize,
+            resample_length=series.resample_length,
+            earliness_of=series.earliness_of,
+            missing_values=series.missing_values,
+            predict_batch_size=series.predict_batch_size,
+        )
+
+    def _validation_fraction(self) -> float:
+        options = self._training
+        fraction: float | str = options.validation_fraction
+        if not isinstance(fraction, str):
+            return fraction
+        return 0.0 if starts_fitted(self.student) and options.early_stopping is None else 0.2
+
+    def _checkpoints(self) -> Checkpoints | None:
+        folder = self._training.checkpoint_dir
+        if folder is None:
+            return None
+        if not self._has_seed():
+            warn_user(
+                f"checkpoint_dir is of no use with random_state={self.random_state!r}: the next "
+                f"fit has other seeds; give an int to continue a fit that was killed"
+            )
+        try:
+            return Checkpoints(folder)
+        except OSError as error:
+            raise ValueError(
+                f"checkpoint_dir={folder!r} can't be used as a folder ({error}); "
+                "give one that exists or can be made"
+            ) from error
+
+    def _has_seed(self) -> bool:
+        return isinstance(self.random_state, (int, np.integer))
+
+    def _measure(self, panel: Panel, X: Any) -> Panel:
+        """Set the attributes for the shape of the training series, and return them checked."""
+        if panel.n_timepoints < MIN_LENGTH:
+            raise ValueError(
+                f"X has series of {panel.n_timepoints} time point(s) "
+                f"(n_features={panel.n_timepoints}) and {panel.n_channels} channels; at least "
+                f"{MIN_LENGTH} time points are needed, in the order (n_samples, n_channels, "
+                f"n_timepoints)"
+            )
+        validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
+        panel = checked_series(panel, "X", self._series.missing_values)
+        self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, panel.n_timepoints
+        return panel
+
+    # Predictions
+
+    @property
+    def module_(self) -> SeriesNet:
+        """Trained network of the student, a torch module."""
+        check_is_fitted(self)
+        return self.network_.module
+
+    @in_worker_settings
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return class probabilities of series, from their first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series, or their first ``prefix_length_`` time points, in any form that ``fit``
+            allows. Later time points have no effect.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        panel, network = self._read(X)
+        return network.probabilities(panel)
+
+    @in_worker_settings
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return predicted labels of series, from their first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The most probable of ``classes_``.
+        """
+        panel, network = self._read(X)
+        logits = network.logits(panel)
+        return self.classes_[logits.argmax(1)]
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy on labelled series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+        y : array-like of shape (n_samples,)
+            Labels of the series.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the series.
+
+        Returns
+        -------
+        float
+            Share of the series, by weight, whose label is predicted.
+
+        Raises
+        ------
+        ValueError
+            If a label is missing or y has the value of ``unlabeled``.
+        """
+        labels = refuse_marked(y, getattr(self, "unlabeled", None))
+        return super().score(X, labels, sample_weight)
+
+    @in_worker_settings
+    def embed(self, X: Any) -> NDArray[np.float32]:
+        """Return the features of series from which the last layer predicts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Features z_short of the student.
+        """
+        panel, network = self._read(X)
+        return network.features(panel)
+
+    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted network as an ONNX file, to run without this package or torch.
+
+        The input ``prefix`` has the shape ``(n, n_channels_in_, prefix_length_)`` and the type
+        float32. It is the raw first part of series, since normalisation and resampling are in the
+        graph. The output ``probabilities`` differs from :meth:`predict_proba` by about 1e-7. The
+        graph does not refuse NaN: the output is NaN then, or with ``missing_values="mask"`` the
+        value counts as missing. The metadata have ``classes`` (JSON, in the order of the
+        columns), ``prefix_length`` and ``n_channels``.
+
+        Parameters
+        ----------
+        path : path
+            Name of the file, which is written completely or not at all.
+
+        Raises
+        ------
+        ImportError
+            If onnx or onnxscript isn't installed: ``pip install 'skgdpd[onnx]'``.
+        ValueError
+            If the classifier fills gaps (``missing_values="interpolate"``) or cuts each series by
+            its own length (``earliness_of="own"``), which a graph can't do.
+        FileNotFoundError
+            If the folder doesn't exist.
+        """
+        check_is_fitted(self, "network_")
+        export_onnx(self.network_, self.classes_, self.n_channels_in_, path)
+
+    def _read(self, X: Any) -> tuple[Panel, SeriesNetwork]:
+        """Return the series to predict, checked, and the network."""
+        if "network_" not in vars(self):
+            check_is_fitted(self, "network_")
+        panel = read_panel(X)
+        network = self.network_.with_batch_size(self._series.predict_batch_size)
+        if network.view.ragged_ and panel.n_channels == self.n_channels_in_:
+            pass  # any length is allowed
+        elif panel.flat and panel.n_timepoints == self.n_features_in_:
+            validate_data(self, X, reset=False, skip_check_array=True)
+        elif panel.n_channels != self.n_channels_in_:
+            raise ValueError(
+                f"X has {panel.n_channels} channels, but {type(self).__name__} is expecting "
+                f"{self.n_channels_in_}"
+            )
+        elif panel.flat and panel.n_timepoints != self.prefix_length_:
+            # Worded as scikit-learn's own check.
+            raise ValueError(
+                f"X has {panel.n_timepoints} features, but {type(self).__name__} is expecting "
+                f"{self.n_timepoints_in_} features as input, or the first {self.prefix_length_}"
+            )
+        return panel, network

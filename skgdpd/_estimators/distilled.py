@@ -1,0 +1,582 @@
+"""The base of classifiers with a teacher, and the classifier with any distiller."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Memory
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_memory
+
+from .._fitting.data import FitData
+from .._fitting.network import SeriesNetwork
+from .._fitting.preparation import FixedFit, Preparation, new_network, validation_rows
+from .._fitting.rows import fit_fixed_part, make_rows
+from .._runtime.random import RandomState
+from .._runtime.warn import warn_user
+from .._runtime.worker_config import in_worker_settings
+from .._series.storage import features_folder
+from .._series.views import Normalization
+from .._teachers.ensemble import in_order
+from .._teachers.linear_head import linear_head
+from .._teachers.maps import check_maps, taught_maps
+from .._teachers.rows import taught_rows, taught_series
+from .._teachers.teacher import TeacherOutputs, check_teacher, fit_teacher, n_networks
+from ..distillers import Distiller, Hinton
+from ..distillers.base import (
+    Distillation,
+    DistillationContext,
+    PredictorContext,
+    SeriesObjective,
+)
+from ..nets.registry import BackboneSpec
+from ..training import History, Progress
+from ..training.checkpoint import Checkpoints
+from ..training.fitting import isolated_random_state
+from ..training.progress import PartOfProgress
+from .base import BasePrefixClassifier, PreparedFit, timed
+from .callbacks import with_callbacks
+from .incremental import can_stream, known_labels, read_chunk, refuse_balanced, train_further
+from .options import EVERYDAY, SeriesOptions, TrainingOptions, training_config
+
+PREPARATION_SHARE = 0.2
+"""Length of the preparation on the progress bar, as a fraction of the student's training."""
+
+PREDICTOR_SHARE = 0.2
+"""Length of the predictor's stage on the progress bar, as a fraction of the student's training."""
+
+
+class BaseDistilledClassifier(BasePrefixClassifier):
+    """Base of the classifiers with a teacher; a subclass chooses the distiller."""
+
+    _parameter_constraints = {
+        **BasePrefixClassifier._parameter_constraints,
+        **{name: EVERYDAY[name] for name in ("teacher", "unlabeled", "memory")},
+    }
+    distillation_: Distillation
+    _paired: bool
+
+    def __init__(self, teacher: Any, unlabeled: Any, memory: Any, **common: Any) -> None:
+        super().__init__(**common)
+        self.teacher = teacher
+        self.unlabeled = unlabeled
+        self.memory = memory
+
+    def _make_distiller(self, has_unlabelled: bool) -> Distiller:
+        """Return the distiller with the parameters of this estimator."""
+        raise NotImplementedError
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        check_teacher(self.teacher)
+        self._make_distiller(False)._validate_params()
+
+    @available_if(can_stream)
+    @in_worker_settings
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> BaseDistilledClassifier:
+        """Continue the training on the next chunk of a stream.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series, as for :meth:`fit`.
+        y : array-like of shape (n_samples,)
+            Labels of the series; none may be missing.
+        classes : array-like of shape (n_classes,), optional
+            All labels that occur in the stream. Required in the first call.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each series in the loss. Unlike in :meth:`fit`, weights are not scaled to a
+            mean of 1.
+
+        Returns
+        -------
+        estimator
+            The estimator itself.
+
+        Notes
+        -----
+        The first call is :meth:`fit` on its chunk, which must hold every class. It fits teacher,
+        prior and student. Later calls leave teacher and prior unchanged and compute their outputs
+        for the chunk. The student is trained further on the labels and on these outputs, without
+        a warm-up.
+
+        Each later call trains once on each series of the chunk, at the constant learning rate
+        ``lr``. Predictions use an average of the weights over about ``weight_averaging`` chunks.
+        No series are held out for validation, and ``max_epochs``, ``lr_schedule`` and
+        ``early_stopping`` have no effect. The statistics of ``normalize="train"`` are those of
+        all chunks so far; lengths are those of the first chunk. After :meth:`fit`, the training
+        continues from the fitted network. Each chunk adds one number to each term of
+        ``history_``.
+        """
+        if "network_" not in vars(self):
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            refuse_balanced(self)
+            missing = np.setdiff1d(classes, known_labels(self, y, classes))
+            if len(missing):
+                raise ValueError(
+                    f"the first chunk has no series of the classes {missing.tolist()}; the "
+                    f"teacher is fitted on it, so it must have some of every class"
+                )
+            return self.fit(X, y, sample_weight=sample_weight)
+        if "distillation_" not in vars(self):
+            raise ValueError(
+                f"this {type(self).__name__} was opened from a file, which holds nothing to go on "
+                f"learning from; fit it anew, or keep it by pickle"
+            )
+        if self._paired:
+            raise ValueError(
+                "fit was given X_teacher, which partial_fit can't take; fit on X alone to go on "
+                "with chunks"
+            )
+        chunk = read_chunk(self, X, y, classes, sample_weight)
+        panel, view, distillation = chunk.panel, self.network_.view, self.distillation_
+        if panel.n_timepoints != self.n_timepoints_in_ and not view.ragged_:
+            raise ValueError(
+                f"X has series of {panel.n_timepoints} time points; the teacher needs whole ones, "
+                f"of {self.n_timepoints_in_}"
+            )
+        view.learn_statistics(panel)
+        teacher = self.teacher_
+        features, logits = teacher.run(np.asarray(panel.values))
+        _, constants = taught_maps(
+            distillation, self.network_.module, view, teacher, lambda: (panel, panel)
+        )
+        rows = make_rows(
+            view,
+            panel,
+            y=chunk.y,
+            weight=chunk.weight,
+            target_weight=chunk.weight,
+            teacher_features=features,
+            teacher_logits=in_order(logits, teacher.classes_, self.classes_),
+            **constants,
+        )
+        distillation.calibrating = False
+        train_further(self, self.network_, self.history_, rows, distillation)
+        distillation.cpu()
+        return self
+
+    @in_worker_settings
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return class probabilities of series, from their first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series, or their first ``prefix_length_`` time points, in any form that ``fit``
+            allows. Later time points have no effect.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        predictor = self._predictor()
+        panel, network = self._read(X)
+        if predictor is None:
+            return network.probabilities(panel)
+        return predictor.probabilities(network.features(panel), network.device)
+
+    @in_worker_settings
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return predicted labels of series, from their first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The most probable of ``classes_``.
+        """
+        if self._predictor() is None:
+            return super().predict(X)
+        numbers = self.predict_proba(X).argmax(1)
+        return self.classes_[numbers]
+
+    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the student as an ONNX file; see :meth:`PrefixClassifier.export_onnx`.
+
+        Parameters
+        ----------
+        path : path
+            Name of the file.
+
+        Raises
+        ------
+        ValueError
+            If predictions are not made by the student's own head.
+        """
+        predictor = self._predictor()
+        if predictor is not None:
+            raise ValueError(
+                f"a {type(self).__name__} that predicts by a {type(predictor).__name__} can't be "
+                f"exported: the graph holds the student alone"
+            )
+        super().export_onnx(path)
+
+    def _predictor(self) -> Any:
+        """Return the predictor that replaces the student's head, or None if the head predicts."""
+        return getattr(self, "predictor_", None)
+
+    def _stages(self) -> tuple[float, dict[str, int | None]]:
+        n = self.max_epochs
+        teacher = n * n_networks(self.teacher)
+        total = teacher + PREPARATION_SHARE * n + n
+        stages: dict[str, int | None] = {"teacher": teacher, "prior": None, "student": n}
+        later = self._make_distiller(False).predictor_stage
+        if later is not None:
+            total, stages = total + PREDICTOR_SHARE * n, {**stages, later: None}
+        return total, stages
+
+    def _prepare(
+        self,
+        data: FitData,
+        progress: Progress,
+        memory: Any = None,
+        fit_fixed: FixedFit = fit_fixed_part,
+    ) -> PreparedFit:
+        memory = self._checked_memory() if memory is None else memory
+        checkpoints = self._checkpoints()
+        distiller = self._make_distiller(bool(len(data.unlabelled)))
+        distiller._validate_params()
+        plan, seeds = self._student_plan(data), data.seeds
+        device, labelled = torch.device(plan.device), data.labelled
+        seconds: dict[str, float] = {}
+        # Made before the teacher, so that a student that can't be made is refused at once.
+        with isolated_random_state(seeds("student"), device):
+            view, module = new_network(plan, labelled, distiller.make_head)
+        check_maps(distiller, self.student, module, self.teacher, view, data.whole)
+        with features_folder(memory) as folder:
+            with timed(seconds, "teacher"):
+                outputs = self._teach(data, memory, progress, checkpoints, folder)
+            with isolated_random_state(seeds("fixed"), device):
+                shapes, constants = taught_maps(
+                    distiller, module, view, outputs.teacher, partial(taught_series, data)
+                )
+                rows = taught_rows(data, view, outputs, constants).to(device)
+                rows = fit_fixed(module, rows, seeds("fixed"))
+            # A part of the bar, so that a distiller can't advance beyond its own stage.
+            part = PartOfProgress(progress, PREPARATION_SHARE * self.max_epochs)
+            with isolated_random_state(seeds("distiller"), device), timed(seconds, "preparation"):
+                context = DistillationContext(
+                    rows=rows,
+                    n_student_features=module.head.in_features,
+                    n_classes=len(data.classes),
+                    max_epochs=self.max_epochs,
+                    seed=seeds("prior"),
+                    memory=memory,
+                    progress=part,
+                    teacher_head=partial(linear_head, outputs),
+                    map_shapes=shapes,
+                )
+                distillation = distiller.prepare(context)
+                part.advance(1 - part.done)
+        student = Preparation(
+            view=view,
+            module=module,
+            rows=rows,
+            objective=SeriesObjective(distillation).to(device),
+            config=plan.config,
+            seeds=seeds,
+            valid_rows=validation_rows(view, module, labelled, device),
+            predict_batch_size=plan.predict_batch_size,
+            n_labeled=len(data.train),
+            n_unlabeled=len(data.unlabelled),
+        )
+        return PreparedFit(
+            data=data,
+            student=student,
+            memory=None if self.memory is None else memory,
+            checkpoints=checkpoints,
+            fitted={"teacher_": outputs.teacher, "_paired": data.is_paired},
+            seconds=seconds,
+            predictor_stage=distiller.predictor_stage,
+        )
+
+    def _finish(self, prepared: PreparedFit, history: History, progress: Progress) -> None:
+        student = prepared.student
+        distillation = student.objective.distillation
+        assert distillation is not None
+        stage = prepared.predictor_stage
+        predictor = None
+        if stage is not None:
+            progress.stage(stage)
+            with timed(prepared.seconds, stage):
+                predictor = distillation.predictor(
+                    student.module,
+                    PredictorContext(
+                        rows=student.rows,
+                        config=student.config,
+                        seeds=student.seeds,
+                        progress=progress,
+                        units=PREDICTOR_SHARE * self.max_epochs,
+                        checkpoints=prepared.checkpoints,
+                    ),
+                )
+        super()._finish(prepared, history, progress)
+        self.predictor_, self.distillation_ = predictor, distillation.cpu()
+
+    def _attributes_in_training(self, network: SeriesNetwork) -> dict[str, Any]:
+        # The predictor is made after the training; callbacks get the student's own head.
+        return {**super()._attributes_in_training(network), "predictor_": None}
+
+    def _teach(
+        self,
+        data: FitData,
+        memory: Memory,
+        progress: Progress,
+        checkpoints: Checkpoints | None,
+        folder: str,
+    ) -> TeacherOutputs:
+        config = replace(training_config(self), patience=None)
+        plan = replace(
+            self._student_plan(data),
+            spec=self._teacher_or_own(self.teacher),
+            role="teacher",
+            config=config,
+            earliness=1.0,
+            earliness_of="longest",
+            ragged=data.whole.ragged,
+        )
+        outputs = fit_teacher(
+            plan,
+            data.whole.take(data.taught).values,
+            data.y[data.train],
+            data.train_weight,
+            data.classes,
+            data.seeds("teacher"),
+            memory,
+            progress,
+            checkpoints,
+            folder,
+        )
+        if self.memory is not None and checkpoints is not None:
+            # The teacher is in the cache now, so no later fit opens its checkpoint.
+            checkpoints.remove()
+        return outputs
+
+    def _teacher_or_own(self, teacher: Any) -> Any:
+        """Return the teacher, with the student's architecture in place of None."""
+        if isinstance(teacher, (list, tuple)):
+            return [self._teacher_or_own(member) for member in teacher]
+        return self.student if teacher is None else teacher
+
+    def _checked_memory(self) -> Memory:
+        memory = self.memory
+        if memory is not None and not self._has_seed():
+            warn_user(
+                f"memory is of no use with random_state={self.random_state!r}: every fit draws "
+                f"another split and teacher; give an int to share teachers between fits"
+            )
+        return check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
+
+
+class DistilledPrefixClassifier(BaseDistilledClassifier):
+    """Classifier of series from their first part, trained with a teacher and any distiller.
+
+    Parameters
+    ----------
+    distiller : Distiller, default=None
+        Method of distillation, from :mod:`skgdpd.distillers`. None is
+        :class:`~skgdpd.distillers.Hinton`. Its parameters are searched as ``distiller__...``.
+    teacher : None, str, torch.nn.Module, classifier or list of these, default=None
+        Model that learns from whole series and teaches the student.
+
+        - None is a network of the student's architecture. The name of a backbone or a module is
+          another network. Networks are trained with the settings of this estimator.
+        - A classifier with ``predict_proba``, from scikit-learn, sktime or aeon, is cloned and
+          fitted on the training part. Inside a ``FrozenEstimator`` it is used as it is. Its
+          features are the output of its ``embed``, else the output of a Pipeline's steps before
+          the last, else its log-probabilities.
+        - A list of teachers, or a ``VotingClassifier``, is an ensemble. Its logits are the
+          logarithm of the members' mean probability. Its features are those of the members side
+          by side, each standardised.
+    student : str, torch.nn.Module or callable, default="rocket-quant"
+        Backbone of the network that predicts: a name (see
+        :func:`skgdpd.nets.available_backbones`), a module that maps ``(n, n_channels,
+        n_timepoints)`` to ``(n, n_features)``, or a callable ``(n_channels, n_timepoints) ->
+        module``. The default was the best one on validation data; see docs/choosing.md.
+    unlabeled : object, default=None
+        Value of y that marks a series without a label, for instance ``-1`` or ``"?"``. A missing
+        label (None, NaN, pandas' NA) marks one in any case. The default adds no value, since -1
+        is a class in several data sets. For searches see :class:`skgdpd.LabeledFolds`.
+    memory : str, path or joblib.Memory, default=None
+        Folder or cache that keeps fitted teachers, priors and warm-ups. A grid search over
+        ``lambda_kd`` and ``warmup_epochs`` then fits each of them once for each training set, and
+        its results stay the same to the last bit. The cache needs an int as ``random_state``.
+        None keeps nothing.
+    earliness : float, int or transformer, default=0.3
+        Part of a series that the student is given. A float in (0, 1] is a fraction of the length
+        of the training series. An int is a number of time points. A transformer of series, such
+        as sktime's ``TruncationTransformer``, may make any other view.
+    max_epochs : int, default=60
+        Number of passes over the training part. With the one-cycle schedule, more than 60 did not
+        help on small data sets; see docs/choosing.md.
+    batch_size : int or "auto", default="auto"
+        Number of series in an optimisation step. "auto" is a tenth of the training part, but at
+        least 16 and at most 64: small data sets need many steps more than precise gradients.
+    lr : float or "auto", default="auto"
+        Learning rate, at the peak of the schedule. "auto" is the rate that the backbone declares
+        as suitable, or else 1e-3; the networks of student and teacher may then have different
+        rates. See docs/choosing.md.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in every cross-entropy, as in scikit-learn. None gives all classes
+        the weight 1.
+    normalize : {"train", "prefix"} or None, default="train"
+        Normalisation of each channel to mean 0 and variance 1. ``"train"`` takes the statistics
+        over the training part, which keeps differences in level and scale between series.
+        ``"prefix"`` takes those of each prefix by itself. None leaves the values as they are.
+    training : TrainingOptions, default=None
+        Options of the optimisation. None is ``TrainingOptions()``. A single option is set and
+        searched as ``training__weight_decay`` and so on.
+    series : SeriesOptions, default=None
+        Options of reading series. None is ``SeriesOptions()``. A single option is set and
+        searched as ``series__missing_values`` and so on.
+    random_state : int, RandomState instance or None, default=None
+        Source of all seeds. With the same int, two fits on a CPU are equal to the last bit.
+    device : str, default="auto"
+        Device of the networks. ``"auto"`` is CUDA if it is available, else the CPU.
+    verbose : int, default=0
+        Verbosity. 0 shows nothing. 1 shows a progress bar on standard error, or a line every ten
+        seconds where that is neither a terminal nor a notebook.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels in ascending order.
+    n_features_in_ : int
+        Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+    n_channels_in_, n_timepoints_in_ : int
+        Numbers of channels and of time points of the whole series.
+    prefix_length_ : int
+        Number of time points from which predictions are made.
+    module_ : torch.nn.Module
+        Trained network of the student.
+    history_ : History
+        Loss terms of the student's training by epoch.
+    fit_seconds_ : dict of str to float
+        Seconds that each stage of the fit took, by name: ``"student"``, with a teacher also
+        ``"teacher"`` and ``"preparation"`` (of a prior, for instance), and with a generator of
+        features also ``"generator"``.
+    teacher_ : NetworkTeacher, EstimatorTeacher or EnsembleTeacher
+        Fitted teacher. Its ``predict_proba`` and ``embed`` take whole series.
+    predictor_ : Predictor or None
+        Object that predicts in place of the student's own head; None if the head predicts.
+
+    Examples
+    --------
+    >>> from skgdpd import DistilledPrefixClassifier
+    >>> from skgdpd.datasets import make_bumps
+    >>> from skgdpd.distillers import FitNets
+    >>> X, y = make_bumps(n_samples=60, random_state=0)
+    >>> clf = DistilledPrefixClassifier(
+    ...     FitNets(), student="fcn", earliness=0.5, max_epochs=10, random_state=0).fit(X, y)
+    >>> clf.history_["fitnets"].shape
+    (10,)
+    """
+
+    _parameter_constraints = {
+        **BaseDistilledClassifier._parameter_constraints,
+        "distiller": [Distiller, None],
+    }
+
+    def __init__(
+        self,
+        distiller: Distiller | None = None,
+        *,
+        teacher: Any = None,
+        student: BackboneSpec = "rocket-quant",
+        unlabeled: Any = None,
+        memory: str | os.PathLike[str] | Memory | None = None,
+        earliness: Any = 0.3,
+        max_epochs: int = 60,
+        batch_size: int | str = "auto",
+        lr: float | str = "auto",
+        class_weight: dict[Any, float] | str | None = None,
+        normalize: Normalization | None = "train",
+        training: TrainingOptions | None = None,
+        series: SeriesOptions | None = None,
+        random_state: RandomState = None,
+        device: str | torch.device = "auto",
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            teacher=teacher,
+            student=student,
+            unlabeled=unlabeled,
+            memory=memory,
+            earliness=earliness,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            class_weight=class_weight,
+            normalize=normalize,
+            training=training,
+            series=series,
+            random_state=random_state,
+            device=device,
+            verbose=verbose,
+        )
+        self.distiller = distiller
+
+    @with_callbacks
+    @in_worker_settings
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        X_unlabeled: Any = None,
+        *,
+        X_teacher: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> DistilledPrefixClassifier:
+        """Fit teacher and student to labelled series, and to unlabelled series if there are any.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series. A 2-D array has series of one channel. Lists of ``(n_channels,
+            n_timepoints)`` arrays and sktime's pandas panels are allowed too.
+        y : array-like of shape (n_samples,)
+            Labels of any type. A missing label (None, NaN, pandas' NA), or the value of
+            ``unlabeled``, marks a series without a label.
+        X_unlabeled : array-like of shape (n_unlabeled, n_channels, n_timepoints), optional
+            Further whole series without labels. This is a short form of appending them to X and
+            marking them in y. The teacher is fitted on the labelled series. The student learns
+            from the teacher's outputs for all series.
+        X_teacher : array-like of shape (n_samples, n_channels_teacher, n_timepoints_teacher), \
+optional
+            The series of X, row by row, in the form that the teacher is given, for instance with
+            more channels or a higher sampling rate. X then is all that the student is given, and
+            ``earliness`` has no effect. ``X_unlabeled`` can't be given together with it.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each labelled series in the loss. Weights of unlabelled series have no
+            effect.
+
+        Returns
+        -------
+        DistilledPrefixClassifier
+            The estimator itself.
+        """
+        self._fit(X, y, X_unlabeled=X_unlabeled, X_teacher=X_teacher, sample_weight=sample_weight)
+        return self
+
+    def _make_distiller(self, has_unlabelled: bool) -> Distiller:
+        return Hinton() if self.distiller is None else clone(self.distiller)

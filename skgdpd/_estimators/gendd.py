@@ -1,0 +1,331 @@
+"""The classifier by Generative Distribution Distillation (GenDD)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Memory
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from .._fitting.network import SeriesNetwork
+from .._runtime.random import RandomState
+from .._runtime.worker_config import in_worker_settings
+from .._series.views import Normalization
+from ..distillers import GenDD, GeneratorOptions
+from ..distillers.gendd import Deployment
+from ..distillers.generator import FeatureGenerator
+from ..nets.registry import BackboneSpec
+from .callbacks import with_callbacks
+from .distilled import BaseDistilledClassifier
+from .options import SeriesOptions, TrainingOptions
+
+OF_THE_METHOD = tuple(GenDD._parameter_constraints)
+"""Names of the parameters that are passed on to the distiller."""
+
+
+class GenDDClassifier(BaseDistilledClassifier):
+    """Classifier of series from their first part, by generated teacher features (GenDD).
+
+    A teacher learns from whole series. The student, which sees their first part, is trained on
+    labels, together with a diffusion model of the teacher's feature given the student's feature.
+    The gradient of the diffusion model's loss reaches the student. To predict, several teacher
+    features are drawn for each series, and the probabilities that the teacher's classifier gives
+    them are averaged. With ``deploy="student_head"`` the student predicts alone, at the cost of
+    any other student.
+
+    Parameters
+    ----------
+    teacher : None, str, torch.nn.Module, classifier or list of these, default=None
+        Model that learns from whole series and teaches the student.
+
+        - None is a network of the student's architecture. The name of a backbone or a module is
+          another network. Networks are trained with the settings of this estimator.
+        - A classifier with ``predict_proba``, from scikit-learn, sktime or aeon, is cloned and
+          fitted on the training part. Inside a ``FrozenEstimator`` it is used as it is. Its
+          features are the output of its ``embed``, else the output of a Pipeline's steps before
+          the last, else its log-probabilities.
+        - A list of teachers, or a ``VotingClassifier``, is an ensemble. Its logits are the
+          logarithm of the members' mean probability. Its features are those of the members side
+          by side, each standardised.
+    student : str, torch.nn.Module or callable, default="rocket-quant"
+        Backbone of the network that predicts: a name (see
+        :func:`skgdpd.nets.available_backbones`), a module that maps ``(n, n_channels,
+        n_timepoints)`` to ``(n, n_features)``, or a callable ``(n_channels, n_timepoints) ->
+        module``. The default was the best one on validation data; see docs/choosing.md.
+    lambda_kd : float, default=1.0
+        Weight of the generator's loss, to which the cross-entropy of the labels is added. The
+        loss is about 1 before the training.
+    generator : GeneratorOptions, default=None
+        Options of the generator. None is ``GeneratorOptions()``. A single option is set and
+        searched as ``generator__contraction`` and so on.
+    deploy : {"sampled", "student_head"}, default="sampled"
+        Source of the predictions: generated features (``"sampled"``) or the student's own head
+        (``"student_head"``). A classifier that was fitted with ``"sampled"`` can be set to
+        ``"student_head"`` without another fit.
+    n_posterior_samples : int, default=5
+        Number J of features drawn for each series. It may be changed after the fit.
+    n_sampling_steps : int, default=64
+        Number of noise levels on the way to a draw. The time of a prediction is proportional to
+        it. It may be changed after the fit.
+    guidance : float, default=1.0
+        Factor of the condition's contribution to a draw (classifier-free guidance). 1 draws from
+        the learned model. The reference program has 2, which draws from another distribution and
+        takes twice the time. It may be changed after the fit.
+    unlabeled : object, default=None
+        Value of y that marks a series without a label, for instance ``-1`` or ``"?"``. A missing
+        label (None, NaN, pandas' NA) marks one in any case. The default adds no value, since -1
+        is a class in several data sets. For searches see :class:`skgdpd.LabeledFolds`.
+    memory : str, path or joblib.Memory, default=None
+        Folder or cache that keeps fitted teachers, priors and warm-ups. A grid search over
+        ``lambda_kd`` and ``warmup_epochs`` then fits each of them once for each training set, and
+        its results stay the same to the last bit. The cache needs an int as ``random_state``.
+        None keeps nothing.
+    earliness : float, int or transformer, default=0.3
+        Part of a series that the student is given. A float in (0, 1] is a fraction of the length
+        of the training series. An int is a number of time points. A transformer of series, such
+        as sktime's ``TruncationTransformer``, may make any other view.
+    max_epochs : int, default=60
+        Number of passes over the training part. With the one-cycle schedule, more than 60 did not
+        help on small data sets; see docs/choosing.md.
+    batch_size : int or "auto", default="auto"
+        Number of series in an optimisation step. "auto" is a tenth of the training part, but at
+        least 16 and at most 64: small data sets need many steps more than precise gradients.
+    lr : float or "auto", default="auto"
+        Learning rate, at the peak of the schedule. "auto" is the rate that the backbone declares
+        as suitable, or else 1e-3; the networks of student and teacher may then have different
+        rates. See docs/choosing.md.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in every cross-entropy, as in scikit-learn. None gives all classes
+        the weight 1.
+    normalize : {"train", "prefix"} or None, default="train"
+        Normalisation of each channel to mean 0 and variance 1. ``"train"`` takes the statistics
+        over the training part, which keeps differences in level and scale between series.
+        ``"prefix"`` takes those of each prefix by itself. None leaves the values as they are.
+    training : TrainingOptions, default=None
+        Options of the optimisation. None is ``TrainingOptions()``. A single option is set and
+        searched as ``training__weight_decay`` and so on.
+    series : SeriesOptions, default=None
+        Options of reading series. None is ``SeriesOptions()``. A single option is set and
+        searched as ``series__missing_values`` and so on.
+    random_state : int, RandomState instance or None, default=None
+        Source of all seeds. With the same int, two fits on a CPU are equal to the last bit.
+    device : str, default="auto"
+        Device of the networks. ``"auto"`` is CUDA if it is available, else the CPU.
+    verbose : int, default=0
+        Verbosity. 0 shows nothing. 1 shows a progress bar on standard error, or a line every ten
+        seconds where that is neither a terminal nor a notebook.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels in ascending order.
+    n_features_in_ : int
+        Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+    n_channels_in_, n_timepoints_in_ : int
+        Numbers of channels and of time points of the whole series.
+    prefix_length_ : int
+        Number of time points from which predictions are made.
+    module_ : torch.nn.Module
+        Trained network of the student.
+    history_ : History
+        Loss terms of the student's training by epoch.
+    fit_seconds_ : dict of str to float
+        Seconds that each stage of the fit took, by name: ``"student"``, with a teacher also
+        ``"teacher"`` and ``"preparation"`` (of a prior, for instance), and with a generator of
+        features also ``"generator"``.
+    teacher_ : NetworkTeacher, EstimatorTeacher or EnsembleTeacher
+        Fitted teacher. Its ``predict_proba`` and ``embed`` take whole series.
+    predictor_ : Predictor or None
+        Object that predicts in place of the student's own head; None if the head predicts.
+
+    Notes
+    -----
+    With ``deploy="sampled"``, ``predictor_`` is a generator of features. Its ``history`` has the
+    loss terms of its training after the student's.
+
+    The seed of the draws is fixed in the fit. A series has the same probabilities in each call,
+    whatever other series are predicted with it.
+
+    References
+    ----------
+    GenDD, arXiv 2507.14503. In the paper the student has no cross-entropy of its own. Here it has
+    one, for ``deploy="student_head"`` and for the choice of the best epoch.
+
+    Examples
+    --------
+    >>> from skgdpd import GenDDClassifier, GeneratorOptions
+    >>> from skgdpd.datasets import make_bumps
+    >>> X, y = make_bumps(n_samples=60, random_state=0)
+    >>> clf = GenDDClassifier(student="fcn", earliness=0.5, max_epochs=10, n_sampling_steps=16,
+    ...                       generator=GeneratorOptions(max_epochs=50), random_state=0)
+    >>> clf.fit(X, y).predict_proba(X[:3, :, : clf.prefix_length_]).shape
+    (3, 2)
+    >>> clf.sample_features(X[:3]).shape  # five draws of the teacher's 128 features
+    (3, 5, 128)
+    >>> cheap = clf.set_params(deploy="student_head").predict(X)  # without any draw
+    """
+
+    _parameter_constraints = {
+        **BaseDistilledClassifier._parameter_constraints,
+        **GenDD._parameter_constraints,
+    }
+    _groups = {**BaseDistilledClassifier._groups, "generator": GeneratorOptions}
+
+    def __init__(
+        self,
+        teacher: Any = None,
+        *,
+        student: BackboneSpec = "rocket-quant",
+        lambda_kd: float = 1.0,
+        generator: GeneratorOptions | None = None,
+        deploy: Deployment = "sampled",
+        n_posterior_samples: int = 5,
+        n_sampling_steps: int = 64,
+        guidance: float = 1.0,
+        unlabeled: Any = None,
+        memory: str | os.PathLike[str] | Memory | None = None,
+        earliness: Any = 0.3,
+        max_epochs: int = 60,
+        batch_size: int | str = "auto",
+        lr: float | str = "auto",
+        class_weight: dict[Any, float] | str | None = None,
+        normalize: Normalization | None = "train",
+        training: TrainingOptions | None = None,
+        series: SeriesOptions | None = None,
+        random_state: RandomState = None,
+        device: str | torch.device = "auto",
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            teacher=teacher,
+            student=student,
+            unlabeled=unlabeled,
+            memory=memory,
+            earliness=earliness,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            class_weight=class_weight,
+            normalize=normalize,
+            training=training,
+            series=series,
+            random_state=random_state,
+            device=device,
+            verbose=verbose,
+        )
+        self.lambda_kd = lambda_kd
+        self.generator = generator
+        self.deploy = deploy
+        self.n_posterior_samples = n_posterior_samples
+        self.n_sampling_steps = n_sampling_steps
+        self.guidance = guidance
+
+    @with_callbacks
+    @in_worker_settings
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        X_unlabeled: Any = None,
+        *,
+        X_teacher: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> GenDDClassifier:
+        """Fit teacher and student to labelled series, and to unlabelled series if there are any.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series. A 2-D array has series of one channel. Lists of ``(n_channels,
+            n_timepoints)`` arrays and sktime's pandas panels are allowed too.
+        y : array-like of shape (n_samples,)
+            Labels of any type. A missing label (None, NaN, pandas' NA), or the value of
+            ``unlabeled``, marks a series without a label.
+        X_unlabeled : array-like of shape (n_unlabeled, n_channels, n_timepoints), optional
+            Further whole series without labels. This is a short form of appending them to X and
+            marking them in y. The teacher is fitted on the labelled series. The student learns
+            from the teacher's outputs for all series.
+        X_teacher : array-like of shape (n_samples, n_channels_teacher, n_timepoints_teacher), \
+optional
+            The series of X, row by row, in the form that the teacher is given, for instance with
+            more channels or a higher sampling rate. X then is all that the student is given, and
+            ``earliness`` has no effect. ``X_unlabeled`` can't be given together with it.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each labelled series in the loss. Weights of unlabelled series have no
+            effect.
+
+        Returns
+        -------
+        GenDDClassifier
+            The estimator itself.
+        """
+        self._fit(X, y, X_unlabeled=X_unlabeled, X_teacher=X_teacher, sample_weight=sample_weight)
+        return self
+
+    @in_worker_settings
+    def sample_features(self, X: Any) -> NDArray[np.float64]:
+        """Draw features that the teacher may compute from the whole series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_posterior_samples, dT)
+            The draws from which predictions are made.
+        """
+        panel, network = self._read(X)
+        z_short = network.features(panel).astype(np.float64)
+        return self._generator().draw(z_short, network.device)
+
+    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the student as an ONNX file; see :meth:`PrefixClassifier.export_onnx`.
+
+        Parameters
+        ----------
+        path : path
+            Name of the file.
+
+        Raises
+        ------
+        ValueError
+            If ``deploy="sampled"``, since the graph has no draws.
+        """
+        if self.deploy != "student_head":
+            raise ValueError(
+                f"deploy={self.deploy!r} can't be exported: a graph makes no draws. "
+                f"set_params(deploy='student_head') exports the student with its own classifier"
+            )
+        super().export_onnx(path)
+
+    def _predictor(self) -> FeatureGenerator | None:
+        return None if self.deploy == "student_head" else self._generator()
+
+    def _generator(self) -> FeatureGenerator:
+        """Return the generator with the present parameters of the draws."""
+        self._validate_params()
+        check_is_fitted(self, "network_")
+        if not isinstance(self.predictor_, FeatureGenerator):
+            raise ValueError(
+                "deploy='sampled' needs a generator, and this classifier was fitted with "
+                "deploy='student_head'; fit it anew"
+            )
+        return replace(
+            self.predictor_,
+            n_draws=self.n_posterior_samples,
+            n_steps=self.n_sampling_steps,
+            guidance=self.guidance,
+        )
+
+    def _make_distiller(self, has_unlabelled: bool) -> GenDD:
+        return GenDD(**{name: getattr(self, name) for name in OF_THE_METHOD})
+
+    def _attributes_in_training(self, network: SeriesNetwork) -> dict[str, Any]:
+        return {**super()._attributes_in_training(network), "deploy": "student_head"}

@@ -1,0 +1,213 @@
+"""Parameters that are seldom set, in two groups, and the constraints of all other parameters."""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral, Real
+from typing import Any, Literal
+
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from .._runtime.doc_links import LinksToDocs
+from .._series.truncation import MIN_LENGTH
+from .._series.views import EarlinessOf, MissingValues
+from ..nets.student import Precision
+from ..training import TrainingConfig
+from ..training.fitting import LearningRateSchedule
+
+EVERYDAY: dict[str, list[Any] | str] = {
+    "student": [str, torch.nn.Module, callable],
+    "teacher": "no_validation",  # check_teacher validates it, with better messages
+    "unlabeled": "no_validation",  # any value that y may hold
+    "memory": [str, os.PathLike, HasMethods(["cache"]), None],
+    "earliness": [
+        Interval(Real, 0, 1, closed="right"),
+        Interval(Integral, MIN_LENGTH, None, closed="left"),
+        HasMethods(["fit", "transform"]),
+    ],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+    "normalize": [StrOptions({"train", "prefix"}), None],
+    "random_state": ["random_state"],
+    "device": [str, torch.device],
+    "verbose": ["verbose"],
+}
+"""Constraints of the parameters that several classifiers have, by name."""
+
+
+class TrainingOptions(LinksToDocs, BaseEstimator):
+    """Options of the optimisation that are seldom changed.
+
+    A classifier takes them as its parameter ``training``, and a search reaches them as
+    ``training__weight_decay`` and so on.
+
+    Parameters
+    ----------
+    weight_decay : float, default=1e-2
+        Weight decay, decoupled for ``"adamw"`` and an L2 penalty for ``"adam"``.
+    optimizer : {"adamw", "adam"}, default="adamw"
+        Optimiser. AdamW does not scale the weight decay by the adaptive step sizes. The GDPD paper
+        has Adam.
+    lr_schedule : {"one-cycle", "cosine", "constant", "halving", "halving-per-batch"}, \
+default="one-cycle"
+        Schedule of the learning rate. ``"one-cycle"`` needs the fewest epochs. ``"halving"``
+        halves the rate at epochs 25, 30 and 35, as in the GDPD paper. ``"halving-per-batch"``
+        halves it at batches 25, 30 and 35, as in the authors' program.
+    weight_averaging : float, default=5.0
+        Horizon, in epochs, of an exponential moving average of the weights. The average is
+        validated and kept, because it varies less than the last weights. 0 keeps the weights
+        themselves.
+    validation_fraction : float or "auto", default="auto"
+        Share of each class that is held out to choose the best epoch. Epochs of the first half
+        and of a warm-up are never chosen. With 0 no series are held out, and the last epoch is
+        kept. "auto" is 0 for backbones that start from a classifier in closed form, unless
+        ``early_stopping`` is set, because these gain more from all series than from a choice of
+        the epoch. It is 0.2 for others. See docs/choosing.md.
+    early_stopping : int, default=None
+        Number of epochs without a lower validation loss after which the training stops. None runs
+        all epochs, so that the one-cycle schedule reaches its end.
+    precision : {"float32", "bf16"}, default="float32"
+        Precision of the forward pass in training. ``"bf16"`` is bfloat16, with weights and losses
+        in single precision. It is faster on CUDA and on CPUs with bfloat16 units, and slower
+        elsewhere; see docs/performance.md.
+    checkpoint_dir : str or path, default=None
+        Folder where unfinished trainings are stored about every ten seconds. If the process is
+        killed, the same ``fit`` (same data, parameters and int as ``random_state``) continues
+        from there. On a CPU its result is equal, to the last bit, to that of a fit without an
+        interruption. A fit that succeeds removes its files. Several fits may share a folder. None
+        stores nothing.
+
+    Examples
+    --------
+    >>> from skgdpd import PrefixClassifier, TrainingOptions
+    >>> clf = PrefixClassifier("fcn", training=TrainingOptions(early_stopping=10))
+    >>> clf.set_params(training__weight_decay=0.1).training
+    TrainingOptions(early_stopping=10, weight_decay=0.1)
+    """
+
+    _parameter_constraints = {
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [StrOptions({"adamw", "adam"})],
+        "lr_schedule": [
+            StrOptions({"one-cycle", "cosine", "constant", "halving", "halving-per-batch"})
+        ],
+        "weight_averaging": [Interval(Real, 0, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "early_stopping": [Interval(Integral, 1, None, closed="left"), None],
+        "precision": [StrOptions({"float32", "bf16"})],
+        "checkpoint_dir": [str, os.PathLike, None],
+    }
+
+    def __init__(
+        self,
+        *,
+        weight_decay: float = 1e-2,
+        optimizer: Literal["adamw", "adam"] = "adamw",
+        lr_schedule: LearningRateSchedule = "one-cycle",
+        weight_averaging: float = 5.0,
+        validation_fraction: float | str = "auto",
+        early_stopping: int | None = None,
+        precision: Precision = "float32",
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.weight_averaging = weight_averaging
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.precision = precision
+        self.checkpoint_dir = checkpoint_dir
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        if self.early_stopping is not None and not self.validation_fraction:
+            raise ValueError(
+                f"early_stopping={self.early_stopping!r} needs a validation part, of which "
+                f"validation_fraction={self.validation_fraction!r} leaves none; set it above 0, "
+                f"or early_stopping=None"
+            )
+
+
+class SeriesOptions(LinksToDocs, BaseEstimator):
+    """Options of reading series that are seldom changed.
+
+    A classifier takes them as its parameter ``series``, and a search reaches them as
+    ``series__missing_values`` and so on.
+
+    Parameters
+    ----------
+    resample_length : int, default=None
+        Number of time points to which the prefix is resampled by linear interpolation; more than
+        the length of the whole series counts as that length. None keeps the length of the prefix,
+        from which the network can learn how much time has passed.
+    earliness_of : {"longest", "own"}, default="longest"
+        Length to which a fraction ``earliness`` refers where series differ in length.
+        ``"longest"`` is the length of the longest training series: all are cut at the same time
+        point. ``"own"`` is the own length of each series, which must then be known at prediction.
+    missing_values : {"error", "interpolate", "mask"}, default="error"
+        Treatment of NaN before the end of a series. ``"error"`` refuses it, since a NaN is often a
+        mistake. ``"interpolate"`` puts a straight line between the neighbours. ``"mask"`` puts
+        zero, and adds a channel for each channel that is 1 where there is a value. NaN in all
+        channels at the end of a series is no gap but its end.
+    predict_batch_size : int, default=1024
+        Number of series that are predicted at once. It bounds the memory of a prediction.
+
+    Examples
+    --------
+    >>> from skgdpd import PrefixClassifier, SeriesOptions
+    >>> clf = PrefixClassifier("fcn", series=SeriesOptions(missing_values="mask"))
+    >>> clf.get_params()["series__missing_values"]
+    'mask'
+    """
+
+    _parameter_constraints = {
+        "resample_length": [Interval(Integral, MIN_LENGTH, None, closed="left"), None],
+        "earliness_of": [StrOptions({"longest", "own"})],
+        "missing_values": [StrOptions({"error", "interpolate", "mask"})],
+        "predict_batch_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        resample_length: int | None = None,
+        earliness_of: EarlinessOf = "longest",
+        missing_values: MissingValues = "error",
+        predict_batch_size: int = 1024,
+    ) -> None:
+        self.resample_length = resample_length
+        self.earliness_of = earliness_of
+        self.missing_values = missing_values
+        self.predict_batch_size = predict_batch_size
+
+
+def training_config(estimator: Any) -> TrainingConfig:
+    """Return the training configuration of an estimator's networks.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Classifier of prefixes with valid parameters.
+
+    Returns
+    -------
+    TrainingConfig
+        Optimiser, schedule and length of the training.
+    """
+    options = estimator.training or TrainingOptions()
+    return TrainingConfig(
+        max_epochs=estimator.max_epochs,
+        batch_size=estimator.batch_size,
+        lr=estimator.lr,
+        weight_decay=options.weight_decay,
+        optimizer=options.optimizer,
+        lr_schedule=options.lr_schedule,
+        averaging_epochs=options.weight_averaging,
+        patience=options.early_stopping,
+        precision=options.precision,
+    )

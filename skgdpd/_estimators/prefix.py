@@ -1,0 +1,217 @@
+"""The classifier without a teacher."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from numpy.typing import ArrayLike
+from sklearn.utils.metaestimators import available_if
+
+from .._fitting.data import FitData
+from .._fitting.preparation import FixedFit, prepare
+from .._fitting.rows import fit_fixed_part, make_rows
+from .._runtime.random import RandomState
+from .._runtime.worker_config import in_worker_settings
+from .._series.views import Normalization
+from ..nets.registry import BackboneSpec
+from ..training import Progress
+from .base import BasePrefixClassifier, PreparedFit
+from .callbacks import with_callbacks
+from .incremental import can_stream, first_network, read_chunk, train_further
+from .options import SeriesOptions, TrainingOptions
+
+
+class PrefixClassifier(BasePrefixClassifier):
+    """Classifier of series from their first part, trained without a teacher.
+
+    It is the baseline to which classifiers with a teacher are compared.
+
+    Parameters
+    ----------
+    student : str, torch.nn.Module or callable, default="rocket-quant"
+        Backbone of the network that predicts: a name (see
+        :func:`skgdpd.nets.available_backbones`), a module that maps ``(n, n_channels,
+        n_timepoints)`` to ``(n, n_features)``, or a callable ``(n_channels, n_timepoints) ->
+        module``. The default was the best one on validation data; see docs/choosing.md.
+    earliness : float, int or transformer, default=0.3
+        Part of a series that the student is given. A float in (0, 1] is a fraction of the length
+        of the training series. An int is a number of time points. A transformer of series, such
+        as sktime's ``TruncationTransformer``, may make any other view.
+    max_epochs : int, default=60
+        Number of passes over the training part. With the one-cycle schedule, more than 60 did not
+        help on small data sets; see docs/choosing.md.
+    batch_size : int or "auto", default="auto"
+        Number of series in an optimisation step. "auto" is a tenth of the training part, but at
+        least 16 and at most 64: small data sets need many steps more than precise gradients.
+    lr : float or "auto", default="auto"
+        Learning rate, at the peak of the schedule. "auto" is the rate that the backbone declares
+        as suitable, or else 1e-3; the networks of student and teacher may then have different
+        rates. See docs/choosing.md.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in every cross-entropy, as in scikit-learn. None gives all classes
+        the weight 1.
+    normalize : {"train", "prefix"} or None, default="train"
+        Normalisation of each channel to mean 0 and variance 1. ``"train"`` takes the statistics
+        over the training part, which keeps differences in level and scale between series.
+        ``"prefix"`` takes those of each prefix by itself. None leaves the values as they are.
+    training : TrainingOptions, default=None
+        Options of the optimisation. None is ``TrainingOptions()``. A single option is set and
+        searched as ``training__weight_decay`` and so on.
+    series : SeriesOptions, default=None
+        Options of reading series. None is ``SeriesOptions()``. A single option is set and
+        searched as ``series__missing_values`` and so on.
+    random_state : int, RandomState instance or None, default=None
+        Source of all seeds. With the same int, two fits on a CPU are equal to the last bit.
+    device : str, default="auto"
+        Device of the networks. ``"auto"`` is CUDA if it is available, else the CPU.
+    verbose : int, default=0
+        Verbosity. 0 shows nothing. 1 shows a progress bar on standard error, or a line every ten
+        seconds where that is neither a terminal nor a notebook.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels in ascending order.
+    n_features_in_ : int
+        Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+    n_channels_in_, n_timepoints_in_ : int
+        Numbers of channels and of time points of the whole series.
+    prefix_length_ : int
+        Number of time points from which predictions are made.
+    module_ : torch.nn.Module
+        Trained network of the student.
+    history_ : History
+        Loss terms of the student's training by epoch.
+    fit_seconds_ : dict of str to float
+        Seconds that each stage of the fit took, by name: ``"student"``, with a teacher also
+        ``"teacher"`` and ``"preparation"`` (of a prior, for instance), and with a generator of
+        features also ``"generator"``.
+
+    Examples
+    --------
+    >>> from skgdpd import PrefixClassifier
+    >>> from skgdpd.datasets import make_bumps
+    >>> X, y = make_bumps(n_samples=60, random_state=0)
+    >>> clf = PrefixClassifier("fcn", earliness=0.5, max_epochs=10, random_state=0).fit(X, y)
+    >>> clf.predict_proba(X[:, :, : clf.prefix_length_]).shape
+    (60, 2)
+    """
+
+    def __init__(
+        self,
+        student: BackboneSpec = "rocket-quant",
+        *,
+        earliness: Any = 0.3,
+        max_epochs: int = 60,
+        batch_size: int | str = "auto",
+        lr: float | str = "auto",
+        class_weight: dict[Any, float] | str | None = None,
+        normalize: Normalization | None = "train",
+        training: TrainingOptions | None = None,
+        series: SeriesOptions | None = None,
+        random_state: RandomState = None,
+        device: str | torch.device = "auto",
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            student=student,
+            earliness=earliness,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            class_weight=class_weight,
+            normalize=normalize,
+            training=training,
+            series=series,
+            random_state=random_state,
+            device=device,
+            verbose=verbose,
+        )
+
+    @with_callbacks
+    @in_worker_settings
+    def fit(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> PrefixClassifier:
+        """Fit the network to the first part of labelled series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series. A 2-D array has series of one channel. Lists of ``(n_channels,
+            n_timepoints)`` arrays and sktime's pandas panels are allowed too.
+        y : array-like of shape (n_samples,)
+            Labels of any type; none may be missing.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each series in the loss.
+
+        Returns
+        -------
+        PrefixClassifier
+            The estimator itself.
+        """
+        self._fit(X, y, sample_weight=sample_weight)
+        return self
+
+    @available_if(can_stream)
+    @in_worker_settings
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> PrefixClassifier:
+        """Continue the training on the next chunk of a stream.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series, as for :meth:`fit`.
+        y : array-like of shape (n_samples,)
+            Labels of the series; none may be missing.
+        classes : array-like of shape (n_classes,), optional
+            All labels that occur in the stream. Required in the first call.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each series in the loss. Unlike in :meth:`fit`, weights are not scaled to a
+            mean of 1.
+
+        Returns
+        -------
+        estimator
+            The estimator itself.
+
+        Notes
+        -----
+        Each call trains once on each series of the chunk, at the constant learning rate ``lr``.
+        Predictions use an average of the weights over about ``weight_averaging`` chunks. No
+        series are held out for validation, and ``max_epochs``, ``lr_schedule`` and
+        ``early_stopping`` have no effect. The statistics of ``normalize="train"`` are those of
+        all chunks so far; lengths are those of the first chunk. After :meth:`fit`, the training
+        continues from the fitted network. Each chunk adds one number to each term of
+        ``history_``.
+        """
+        chunk = read_chunk(self, X, y, classes, sample_weight)
+        if "network_" in vars(self):
+            network, history = self.network_, self.history_
+            network.view.learn_statistics(chunk.panel)
+        else:
+            network, history = first_network(self, chunk)
+        rows = make_rows(network.view, chunk.panel, y=chunk.y, weight=chunk.weight)
+        train_further(self, network, history, rows)
+        self.network_, self.history_ = network, history
+        self.prefix_length_ = network.view.n_seen_
+        return self
+
+    def _prepare(
+        self,
+        data: FitData,
+        progress: Progress,
+        memory: Any = None,
+        fit_fixed: FixedFit = fit_fixed_part,
+    ) -> PreparedFit:
+        seeds = data.seeds
+        plan = self._student_plan(data)
+        student = prepare(plan, data.labelled, seeds, seeds("student"), fit_fixed)
+        return PreparedFit(data, student, checkpoints=self._checkpoints())

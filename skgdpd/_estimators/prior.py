@@ -1,0 +1,461 @@
+"""The diffusion prior of features, as an estimator of its own."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_scalar
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from .._fitting.prior_model import (
+    PRIOR_CONSTRAINTS,
+    FeatureHead,
+    PriorSettings,
+    fit_prior_model,
+    measured,
+)
+from .._persistence import Saveable
+from .._runtime.device import resolve_device
+from .._runtime.doc_links import LinksToDocs
+from .._runtime.random import RandomState, Seeds
+from .._runtime.worker_config import CarriesConfig, in_worker_settings
+from ..diffusion import (
+    DegradationName,
+    DenoiserName,
+    MixtureDenoiser,
+    PosteriorSampler,
+    PriorEncoderName,
+    make_posterior_sampler,
+    mixture_log_density,
+)
+from ..diffusion.schedule import ScheduleName
+from ..training import Progress
+from ..training.progress import SILENT
+
+Floats = NDArray[np.float64]
+
+SAMPLE_STEPS = 100
+"""Number of evaluations of the denoiser for a draw from the prior, where quality comes first."""
+
+
+class DiffusionFeaturePrior(
+    CarriesConfig,
+    LinksToDocs,
+    Saveable,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClassifierMixin,
+    BaseEstimator,
+):
+    r"""Generative model of features that restores degraded ones.
+
+    The prior learns the distribution of features, such as those of a teacher, by denoising
+    diffusion. From pairs it learns how degraded features :math:`y` depend on them: :math:`y = A z
+    + b + n`, :math:`n \sim N(0, R)`. Then it draws features from which degraded ones may have
+    come, and classifies degraded features by an average over such draws.
+
+    Parameters
+    ----------
+    denoiser : {"film", "bottleneck", "gmm"}, default="film"
+        Model of the features. ``"film"`` is a residual perceptron with layer normalisation,
+        modulated by the noise level. ``"bottleneck"`` is the network of the authors' program, with
+        batch normalisation. ``"gmm"`` is a Gaussian for each class instead of a diffusion model;
+        fit, draws and density are then in closed form.
+    encoder : {"identity", "pca", "autoencoder"}, default="identity"
+        Coordinates of the latent: the standardised features, whitened principal components, or
+        the codes of the paper's autoencoder. Draws are features with ``"identity"`` and codes
+        otherwise.
+    n_latent : int, default=None
+        Width d of the latent. None is the number of features for ``"identity"`` and
+        ``"autoencoder"``, and for ``"pca"`` the number of components that keep 99 % of the
+        variance.
+    schedule : {"linear", "cosine"}, default="linear"
+        Noise schedule. ``"linear"`` is the paper's, with betas from 1e-4 to 0.02.
+    n_diffusion_steps : int, default=1000
+        Number T of noise levels of the schedule. 1000 was best in the paper.
+    n_sampling_steps : int, default=5
+        Number of evaluations of the denoiser for a posterior draw; the paper has 5.
+    degradation : str, default="linear-gaussian"
+        Dependence of a draw on the degraded feature. ``"linear-gaussian"`` draws from the
+        posterior under A, b and R. ``"matched-noise"`` starts the chain at the noise level that
+        they correspond to. ``"none"`` draws from the prior. ``"learned-alpha"`` is the paper's; it
+        is learned with a student's loss, so only :class:`GDPDClassifier` can use it.
+    measurement_noise : float, default=0.1
+        Standard deviation of the noise of degraded features if ``fit`` is given no pairs, in the
+        units of Z. A is then the identity and b zero.
+    n_posterior_samples : int, default=16
+        Number J of draws over which ``transform`` and ``predict_proba`` average.
+    max_epochs : int or "auto", default="auto"
+        Number of passes over the features. "auto" is as many as make 2000 steps (500 for
+        ``"learned-alpha"``), but 20 at least; see docs/prior.md.
+    batch_size : int, default=64
+        Number of features in an optimisation step.
+    n_noise_levels : int, default=4
+        Number of fresh noise levels for each feature and step; more make the gradient less noisy.
+        The authors' program has 1.
+    lr : float, default=1e-3
+        Learning rate at the peak of the one-cycle schedule.
+    random_state : int, RandomState instance or None, default=None
+        Source of the seeds of fit and draws. With an int, every call gives the same draws.
+    device : str, default="auto"
+        Device of the fit. ``"auto"`` is CUDA if it is available, else the CPU.
+    verbose : int, default=0
+        Verbosity. 0 shows nothing, 1 a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels in ascending order, if ``fit`` was given labels.
+    n_features_in_ : int
+        Width dT of the features.
+    n_latent_ : int
+        Width d of the latent.
+    encoder_ : AffineEncoder
+        Map from features to codes, and back.
+    latent_ : LatentDiffusion
+        Denoiser, schedule and moments of the codes.
+    measurement_ : LinearGaussian
+        Map A, offset b and covariance R of degraded features, given codes.
+    history_ : History
+        Loss terms by epoch; empty for ``"gmm"``.
+
+    References
+    ----------
+    GDPD, arXiv 2605.11414, ICLR 2026 (the prior, ``"learned-alpha"``, the autoencoder).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgdpd import DiffusionFeaturePrior
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.repeat(["down", "up"], 50)
+    >>> Z = rng.normal(size=(100, 3)) + np.where(y == "up", 2, -2)[:, None]
+    >>> prior = DiffusionFeaturePrior(
+    ...     denoiser="gmm", measurement_noise=1.0, random_state=0).fit(Z, y)
+    >>> noisy = Z + rng.normal(size=Z.shape)
+    >>> bool(prior.score(noisy, y) > 0.9)
+    True
+    >>> prior.posterior_sample(noisy, n_samples=7).shape
+    (100, 7, 3)
+    """
+
+    _parameter_constraints = PRIOR_CONSTRAINTS
+
+    def __init__(
+        self,
+        denoiser: DenoiserName = "film",
+        *,
+        encoder: PriorEncoderName = "identity",
+        n_latent: int | None = None,
+        schedule: ScheduleName = "linear",
+        n_diffusion_steps: int = 1000,
+        n_sampling_steps: int = 5,
+        degradation: DegradationName = "linear-gaussian",
+        measurement_noise: float = 0.1,
+        n_posterior_samples: int = 16,
+        max_epochs: int | str = "auto",
+        batch_size: int = 64,
+        n_noise_levels: int = 4,
+        lr: float = 1e-3,
+        random_state: RandomState = None,
+        device: str | torch.device = "auto",
+        verbose: int = 0,
+    ) -> None:
+        self.denoiser = denoiser
+        self.encoder = encoder
+        self.n_latent = n_latent
+        self.schedule = schedule
+        self.n_diffusion_steps = n_diffusion_steps
+        self.n_sampling_steps = n_sampling_steps
+        self.degradation = degradation
+        self.measurement_noise = measurement_noise
+        self.n_posterior_samples = n_posterior_samples
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.n_noise_levels = n_noise_levels
+        self.lr = lr
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        if self.encoder == "identity" and self.n_latent is not None:
+            raise ValueError(
+                f"n_latent={self.n_latent!r} with encoder='identity', which keeps all features; "
+                "leave n_latent None, or choose encoder 'pca' or 'autoencoder'"
+            )
+
+    @in_worker_settings
+    def fit(
+        self,
+        Z: ArrayLike,
+        y: ArrayLike | None = None,
+        Z_short: ArrayLike | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> DiffusionFeaturePrior:
+        """Learn the distribution of features and, from pairs, their degradation.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, dT)
+            Features, for instance those of a teacher.
+        y : array-like of shape (n_samples,), optional
+            Labels. Without labels ``predict_proba`` is not available, and ``denoiser="gmm"`` is a
+            single Gaussian.
+        Z_short : array-like of shape (n_samples, dS), optional
+            Degraded features of the same samples, for instance those of a student.
+        progress : Progress, optional
+            Progress bar that is advanced by one unit in all; by default the prior has its own.
+
+        Returns
+        -------
+        DiffusionFeaturePrior
+            The estimator itself.
+        """
+        self._validate_params()
+        device = resolve_device(self.device)
+        if self.degradation == "learned-alpha" and Z_short is not None:
+            raise ValueError(
+                "degradation='learned-alpha' is learned with a student's loss, not from pairs; "
+                "leave Z_short out, or choose 'linear-gaussian' or 'matched-noise'"
+            )
+        features: Floats = validate_data(self, Z, dtype=np.float64)
+        for name in ("classes_", "_head"):
+            if hasattr(self, name):
+                delattr(self, name)
+        labels = None if y is None else self._encode_labels(Z, y)
+        pairs: Floats | None = None
+        if Z_short is not None:
+            pairs = check_array(Z_short, dtype=np.float64, input_name="Z_short")
+            if len(pairs) != len(features):
+                raise ValueError(
+                    f"Z_short has {len(pairs)} samples and Z {len(features)}; give both of each"
+                )
+        self._paired = pairs is not None
+        seeds = Seeds(self.random_state)
+        self._draw_seed = seeds("draws")
+        settings = PriorSettings(
+            **{field.name: getattr(self, field.name) for field in fields(PriorSettings)}
+        )
+        visible = bool(self.verbose) and progress is SILENT
+        with Progress(1, visible) as own:
+            shown = own if progress is SILENT else progress
+            self.encoder_, self.latent_, self.history_ = fit_prior_model(
+                torch.tensor(features), labels, settings, device, seeds, shown
+            )
+        self.n_latent_ = self.latent_.n_features
+        codes = self.encode(features)
+        self.measurement_ = measured(self.encoder_, codes, pairs, self.measurement_noise)
+        if labels is not None and len(self.classes_) > 1:
+            self._head = FeatureHead().fit(self._shown(codes), labels)
+        return self
+
+    def _encode_labels(self, Z: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
+        _, y = validate_data(self, Z, y, dtype=np.float64, reset=False)
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
+        return labels.astype(np.int64)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_latent_
+
+    def encode(self, Z: ArrayLike) -> Floats:
+        """Return the codes of features.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, dT)
+            Features that are not degraded.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            Codes.
+        """
+        check_is_fitted(self)
+        return self.encoder_.encode(torch.tensor(np.asarray(Z, dtype=np.float64))).numpy()
+
+    def _shown(self, codes: Floats) -> Floats:
+        """Return codes in the form of public results: features with ``encoder="identity"``."""
+        decoded = self.encoder == "identity"
+        return self.encoder_.decode(torch.as_tensor(codes)).numpy() if decoded else codes
+
+    def sample(self, n_samples: int = 1) -> Floats:
+        """Draw features from the prior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of draws.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, d)
+            Features with ``encoder="identity"``, else codes.
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        prior = make_posterior_sampler("none", self.latent_, SAMPLE_STEPS, 1)
+        draws = prior.draw(torch.zeros(n_samples, 1, dtype=torch.float64), 1, self._generator())
+        return self._shown(draws[0].numpy())
+
+    def posterior_sample(self, Z_short: ArrayLike, n_samples: int | None = None) -> Floats:
+        """Draw features from which degraded features may have come.
+
+        Parameters
+        ----------
+        Z_short : array-like of shape (n, dS)
+            Degraded features.
+        n_samples : int, optional
+            Number J of draws for each feature; by default ``n_posterior_samples``.
+
+        Returns
+        -------
+        ndarray of shape (n, J, d)
+            Features with ``encoder="identity"``, else codes.
+        """
+        n_samples = self.n_posterior_samples if n_samples is None else n_samples
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        return self._draw(self._check_degraded(Z_short), n_samples, shared_noise=False)
+
+    def transform(self, Z_short: ArrayLike) -> Floats:
+        """Return the posterior mean of features, given degraded features.
+
+        Parameters
+        ----------
+        Z_short : array-like of shape (n, dS)
+            Degraded features.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            Mean over ``n_posterior_samples`` draws, of features with ``encoder="identity"``, else
+            of codes.
+        """
+        draws = self._draw(self._check_degraded(Z_short), self.n_posterior_samples, True)
+        return draws.mean(1)
+
+    def predict_proba(self, Z_short: ArrayLike) -> Floats:
+        """Return class probabilities, averaged over J posterior draws.
+
+        Parameters
+        ----------
+        Z_short : array-like of shape (n, dS)
+            Degraded features.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            Probabilities by a logistic regression that ``fit`` trained on its features.
+        """
+        degraded = self._check_degraded(Z_short)
+        if not hasattr(self, "classes_"):
+            raise AttributeError("the prior was fitted without labels; give y to fit")
+        if len(self.classes_) == 1:
+            return np.ones((len(degraded), 1))
+        draws = self._draw(degraded, self.n_posterior_samples, shared_noise=True)
+        flat = self._head.predict_proba(draws.reshape(-1, draws.shape[2]))
+        return flat.reshape(*draws.shape[:2], -1).mean(1)
+
+    def predict(self, Z_short: ArrayLike) -> NDArray[Any]:
+        """Return the most probable classes of degraded features.
+
+        Parameters
+        ----------
+        Z_short : array-like of shape (n, dS)
+            Degraded features.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Labels.
+        """
+        proba = self.predict_proba(Z_short)
+        return self.classes_[proba.argmax(1)]
+
+    def score_samples(self, Z: ArrayLike) -> Floats:
+        """Return the log-density of features, or a lower bound of it.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, dT)
+            Features that are not degraded.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Log-density in nats, of features with ``encoder="identity"``, else of codes. It is
+            exact for ``denoiser="gmm"``. Otherwise it is the variational bound of the diffusion
+            model over all T noise levels, estimated by one draw of noise for each.
+        """
+        check_is_fitted(self)
+        codes = self.encode(validate_data(self, Z, dtype=np.float64, reset=False))
+        if isinstance(self.latent_.denoiser, MixtureDenoiser):
+            density = mixture_log_density(codes, *self.latent_.denoiser.parts())
+        else:
+            bound = self.latent_.log_density_bound(torch.as_tensor(codes), self._generator())
+            density = bound.numpy()
+        if self.encoder == "identity":
+            density = density + torch.linalg.slogdet(self.encoder_.W)[1].item()
+        return density
+
+    def _check_degraded(self, Z_short: ArrayLike) -> Floats:
+        check_is_fitted(self)
+        if not self._paired:
+            return validate_data(self, Z_short, dtype=np.float64, reset=False)
+        degraded: Floats = check_array(Z_short, dtype=np.float64, input_name="Z_short")
+        if degraded.shape[1] != self.measurement_.A.shape[0]:
+            raise ValueError(
+                f"Z_short has {degraded.shape[1]} features; the degraded features in fit had "
+                f"{self.measurement_.A.shape[0]}"
+            )
+        return degraded
+
+    def _draw(self, Z_short: Floats, n_samples: int, shared_noise: bool) -> Floats:
+        if self.degradation == "learned-alpha":
+            raise ValueError(
+                "degradation='learned-alpha' is learned with a student's loss inside "
+                "GDPDClassifier; alone, use 'linear-gaussian', 'matched-noise' or 'none'"
+            )
+        degradation = self.make_posterior_sampler(Z_short.shape[1])
+        draws = degradation.draw(torch.tensor(Z_short), n_samples, self._generator(), shared_noise)
+        return self._shown(draws.transpose(0, 1).numpy())
+
+    def make_posterior_sampler(self, n_short: int) -> PosteriorSampler:
+        """Return a sampler of restored features, for instance for a loss of your own.
+
+        Parameters
+        ----------
+        n_short : int
+            Width dS of the degraded features.
+
+        Returns
+        -------
+        PosteriorSampler
+            Sampler, calibrated to ``measurement_`` if the degradation needs that.
+        """
+        check_is_fitted(self)
+        made = make_posterior_sampler(
+            self.degradation, self.latent_, self.n_sampling_steps, n_short
+        )
+        if made.needs_measurement:
+            made.calibrate(self.measurement_)
+        return made
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self._draw_seed)

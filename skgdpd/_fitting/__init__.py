@@ -1,0 +1,1 @@
+"""Preparation of series and labels, and the preparation, training and finish of networks."""

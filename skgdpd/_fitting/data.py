@@ -1,0 +1,353 @@
+"""The data of a fit: series, labels and weights, checked and split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import assert_all_finite, column_or_1d, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight
+
+from .._runtime.random import Seeds
+from .._series.panel import Panel, check_alike, check_panel, join, read_panel
+from .._series.split import stratified_split
+from .._series.truncation import MIN_LENGTH
+from .._series.unlabeled import refuse_marked, split_marked
+from .preparation import NetworkData
+
+Index = NDArray[np.int64]
+
+LABELLED_ONLY = (
+    "PrefixClassifier learns from labelled series only: leave the others out, or choose a "
+    "classifier with a teacher, such as GDPDClassifier"
+)
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Checked and split data of a fit.
+
+    Attributes
+    ----------
+    panel : Panel
+        All series from which the student's view is cut: those of X in their order, then those of
+        ``X_unlabeled``.
+    whole : Panel
+        The same series in the teacher's form; the same object as ``panel`` unless ``X_teacher``
+        was given.
+    y : ndarray of shape (n,)
+        Class numbers of all series, -1 where there is no label.
+    classes : ndarray of shape (n_classes,)
+        Labels by class number.
+    weight : ndarray of shape (n,) or None
+        Weights of the cross-entropy, with a mean of 1 over the training part, and 0 where there
+        is no label. None if all are 1.
+    class_weight : ndarray of shape (n_classes,) or None
+        Weights of the classes, on the same scale. None if all are 1.
+    train, valid, unlabelled : ndarray of int
+        Numbers of the labelled series of the training part and of the validation part, and of
+        the series without a label.
+    seeds : Seeds
+        Seeds by name.
+    """
+
+    panel: Panel
+    whole: Panel
+    y: NDArray[np.int64]
+    classes: NDArray[Any]
+    weight: NDArray[np.float32] | None
+    class_weight: NDArray[np.float32] | None
+    train: Index
+    valid: Index
+    unlabelled: Index
+    seeds: Seeds
+
+    @property
+    def is_paired(self) -> bool:
+        """True if the teacher's series have another form than the student's."""
+        return self.whole is not self.panel
+
+    @property
+    def taught(self) -> Index:
+        """Numbers of the series from which a taught student learns, labelled ones first."""
+        return np.concatenate([self.train, self.unlabelled])
+
+    @property
+    def train_weight(self) -> NDArray[np.float32] | None:
+        """Weights of the training part; None if all are 1."""
+        return None if self.weight is None else self.weight[self.train]
+
+    @property
+    def labelled(self) -> NetworkData:
+        """Labelled series, from which a network without a teacher learns."""
+        n = len(self.classes)
+        return NetworkData(self.panel, self.y, self.weight, self.train, self.valid, n)
+
+
+def checked_series(panel: Panel, name: str, missing_values: str) -> Panel:
+    """Return checked series in single precision, without time points that no series has.
+
+    Parameters
+    ----------
+    panel : Panel
+        Series as they were read.
+    name : str
+        Name of their argument in errors.
+    missing_values : {"error", "interpolate", "mask"}
+        Treatment of gaps; ``"error"`` refuses them.
+
+    Returns
+    -------
+    Panel
+        The checked series.
+    """
+    return check_panel(panel, name, gaps=missing_values != "error", min_length=MIN_LENGTH)
+
+
+def read_unlabelled(panel: Panel, X: Any, missing_values: str) -> Panel:
+    """Return the checked series of ``X_unlabeled``.
+
+    Parameters
+    ----------
+    panel : Panel
+        Series of X, whose channels and length the others must have.
+    X : array-like
+        Argument ``X_unlabeled``.
+    missing_values : {"error", "interpolate", "mask"}
+        Treatment of gaps; ``"error"`` refuses them.
+
+    Returns
+    -------
+    Panel
+        The checked series.
+
+    Raises
+    ------
+    ValueError
+        If channels or time points differ.
+    """
+    other = checked_series(read_panel(X, "X_unlabeled"), "X_unlabeled", missing_values)
+    check_alike(other, panel, "X_unlabeled", "X")
+    return other
+
+
+def check_pairs(panel: Panel, whole: Panel) -> None:
+    """Raise an error unless the teacher has as many series as the student."""
+    if len(panel) != len(whole):
+        raise ValueError(
+            f"X has {len(panel)} series and X_teacher {len(whole)}; they are pairs, the same "
+            f"series as the student and as the teacher have them"
+        )
+
+
+def read_labels(y: Any, n: int, marker: Any, may_lack: bool) -> tuple[Any, NDArray[np.bool_]]:
+    """Return the labels that are present, and a mask of the missing ones.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+    n : int
+        Number of series.
+    marker : object
+        Value that marks a series without a label, besides missing values.
+    may_lack : bool
+        Whether labels may be missing.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_labelled,)
+        Labels that are present.
+    mask : ndarray of bool of shape (n,)
+        True where the label is missing.
+
+    Raises
+    ------
+    ValueError
+        If there are not ``n`` labels, or if some are missing although ``may_lack`` is False.
+    """
+    if may_lack:
+        labels, mask = split_marked(y, marker)
+    else:
+        labels = refuse_marked(y, reason=LABELLED_ONLY)
+        mask = np.zeros(len(labels), dtype=bool)
+    if len(mask) != n:
+        raise ValueError(f"X has {n} series and y {len(mask)} labels; they must be equally many")
+    return labels, mask
+
+
+def make_fit_data(
+    panel: Panel,
+    y: Any,
+    *,
+    X_unlabeled: Panel | None,
+    X_teacher: Panel | None,
+    sample_weight: Any,
+    class_weight: Any,
+    marker: Any,
+    may_lack: bool,
+    validation_fraction: float,
+    seeds: Seeds,
+) -> FitData:
+    """Check labels and weights, and split the labelled series.
+
+    Parameters
+    ----------
+    panel : Panel
+        Checked series of X.
+    y : array-like of shape (n,)
+        Labels of the series of X.
+    X_unlabeled : Panel or None
+        Checked further series without labels.
+    X_teacher : Panel or None
+        Checked series of X in the teacher's form.
+    sample_weight : array-like of shape (n,) or None
+        Weights of the series.
+    class_weight : dict, "balanced" or None
+        Weights of the classes.
+    marker : object
+        Value of y that marks a series without a label.
+    may_lack : bool
+        Whether labels may be missing.
+    validation_fraction : float
+        Share of each class for validation.
+    seeds : Seeds
+        Seeds by name.
+
+    Returns
+    -------
+    FitData
+        Series, class numbers, weights and parts.
+    """
+    labels, unlabelled = read_labels(y, len(panel), marker, may_lack)
+    classes, numbers = encode(labels)
+    known = np.flatnonzero(~unlabelled)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(
+            sample_weight, unlabelled, dtype=np.float64, ensure_non_negative=True
+        )[known]
+    train, valid = stratified_split(numbers, validation_fraction, seeds("split"))
+    weight, own_class_weight = loss_weights(numbers, classes, train, class_weight, sample_weight)
+    n_more = 0 if X_unlabeled is None else len(X_unlabeled)
+    n = len(panel) + n_more
+    all_numbers = np.full(n, -1)
+    all_numbers[known] = numbers
+    all_weights = None
+    if weight is not None:
+        all_weights = np.zeros(n, dtype=np.float32)
+        all_weights[known] = weight
+    series = panel if X_unlabeled is None else join(panel, X_unlabeled)
+    return FitData(
+        panel=series,
+        whole=series if X_teacher is None else X_teacher,
+        y=all_numbers,
+        classes=classes,
+        weight=all_weights,
+        class_weight=own_class_weight,
+        train=known[train],
+        valid=known[valid],
+        unlabelled=np.flatnonzero(all_numbers < 0),
+        seeds=seeds,
+    )
+
+
+def encode(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the sorted classes, and for each label the number of its class.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels, none of which is missing.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        Distinct labels in ascending order.
+    numbers : ndarray of shape (n,)
+        Class numbers.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, of a continuous kind, or of one class only.
+    """
+    column: NDArray[Any] = column_or_1d(y, warn=True)
+    assert_all_finite(column, input_name="y")
+    check_classification_targets(column)
+    classes, labels = np.unique(column, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y has {len(classes)} class ({classes.tolist()}); a classifier needs two at least"
+        )
+    return classes, labels.astype(np.int64)
+
+
+def loss_weights(
+    labels: NDArray[np.int64],
+    classes: NDArray[Any],
+    train: NDArray[np.int64],
+    class_weight: Any,
+    sample_weight: Any,
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """Return weights of series, with a mean of 1 over the training part, and of classes.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        Class numbers.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    train : ndarray of int
+        Rows of the training part.
+    class_weight : dict, "balanced" or None
+        Weights of the classes, as in scikit-learn.
+    sample_weight : array-like of shape (n,) or None
+        Weights of the series, as given to ``fit``.
+
+    Returns
+    -------
+    weight : ndarray of shape (n,) or None
+        Weights of the series; None if no weights were given.
+    class_weight : ndarray of shape (n_classes,) or None
+        Weights of the classes, divided by the same mean; None if no weights were given.
+    """
+    if class_weight is None and sample_weight is None:
+        return None, None
+    weight, each_class = np.ones(len(labels)), np.ones(len(classes))
+    if sample_weight is not None:
+        weight = _check_sample_weight(
+            sample_weight, labels, dtype=np.float64, ensure_non_negative=True
+        )
+    if class_weight is not None:
+        _check_class_weight(class_weight, classes)
+        by_class = compute_sample_weight(class_weight, classes[labels])
+        each_class = by_class[[int(np.flatnonzero(labels == k)[0]) for k in range(len(classes))]]
+        weight = weight * by_class
+    mean = weight[train].mean()
+    if not mean > 0:
+        raise ValueError(
+            "sample_weight and class_weight leave every series of the training part without "
+            "weight; give some a positive one"
+        )
+    return (weight / mean).astype(np.float32), (each_class / mean).astype(np.float32)
+
+
+def _check_class_weight(class_weight: Any, classes: NDArray[Any]) -> None:
+    if not isinstance(class_weight, dict):
+        return
+    known = classes.tolist()
+    unknown = [label for label in class_weight if label not in known]
+    if unknown:
+        raise ValueError(
+            f"class_weight={class_weight!r} names {unknown}, which y doesn't hold; the classes "
+            f"are {known}"
+        )
+    for weight in class_weight.values():
+        if not (np.isfinite(weight) and weight >= 0):
+            raise ValueError(
+                f"class_weight={class_weight!r} has the weight {weight!r}; weights must be finite "
+                f"and must not be negative"
+            )

@@ -1,0 +1,178 @@
+"""Export of classifiers as ONNX graphs, from raw first parts of series to probabilities."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .._runtime.atomic import replace_file
+from .._runtime.extras import require
+from .._series.views import PrefixView
+from .._version import __version__
+from ..nets.minirocket import MiniRocket
+from ..nets.minirocket_graph import MiniRocketGraph
+from .network import SeriesNetwork
+
+OPSET = 18
+"""Version of the operator set, which runtimes support since 2023."""
+
+
+class PrefixGraph(nn.Module):
+    """Module that maps raw prefixes to probabilities, made of a view and its network.
+
+    Parameters
+    ----------
+    view : PrefixView
+        Fitted view. Its normalisation and resampling are part of the module, its cut is not.
+    module : SeriesNet
+        Trained network.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    left: Tensor
+    weight: Tensor
+
+    def __init__(self, view: PrefixView, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.normalize = view.normalizer.how
+        self.mask = view.missing_values == "mask"
+        self.resampled = view.n_out_ != view.n_seen_
+        if self.normalize == "train":
+            self.register_buffer("mean", torch.from_numpy(view.normalizer.mean_))
+            self.register_buffer("scale", torch.from_numpy(view.normalizer.scale_))
+        position = np.linspace(0, view.n_seen_ - 1, view.n_out_)
+        left = np.minimum(position.astype(int), view.n_seen_ - 2)
+        self.register_buffer("left", torch.from_numpy(left))
+        self.register_buffer("weight", torch.from_numpy((position - left).astype(np.float32)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map raw prefixes ``(n, n_channels, prefix_length)`` to probabilities."""
+        there = torch.logical_not(torch.isnan(x))
+        x = self._normalized(x, there)
+        if self.mask:
+            x = torch.cat([torch.where(there, x, torch.zeros_like(x)), there.to(x.dtype)], 1)
+        if self.resampled:
+            x = x[:, :, self.left] * (1 - self.weight) + x[:, :, self.left + 1] * self.weight
+        return torch.softmax(self.module(x).logits, 1)
+
+    def _normalized(self, x: Tensor, there: Tensor) -> Tensor:
+        if self.normalize is None:
+            return x
+        if self.normalize == "train":
+            return (x - self.mean) / self.scale
+        # In double precision, as in the view: a large offset would cost all digits.
+        wide = x.double()
+        known = torch.where(there, wide, torch.zeros_like(wide)) if self.mask else wide
+        count = there.double().sum(2, keepdim=True).clamp(min=1) if self.mask else x.shape[2]
+        mean = known.sum(2, keepdim=True) / count
+        centred = wide - mean
+        square = centred * centred
+        if self.mask:
+            square = torch.where(there, square, torch.zeros_like(square))
+        deviation = (square.sum(2, keepdim=True) / count).sqrt()
+        constant = deviation <= 1e-6 * mean.abs()
+        return (centred / torch.where(constant, torch.ones_like(deviation), deviation)).float()
+
+
+def export_onnx(
+    network: SeriesNetwork,
+    classes: NDArray[Any],
+    n_channels: int,
+    path: str | os.PathLike[str],
+) -> None:
+    """Write a network as an ONNX file; see ``export_onnx`` of the classifiers.
+
+    Parameters
+    ----------
+    network : SeriesNetwork
+        Trained network.
+    classes : ndarray of shape (n_classes,)
+        Labels in the order of the output's columns.
+    n_channels : int
+        Number of channels of the raw series.
+    path : path
+        Name of the file.
+    """
+    onnx = require("onnx", "onnx", "to export models")
+    require("onnxscript", "onnx", "to export models")
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path={str(path)!r}: there is no folder {str(path.parent)!r}")
+    view = network.view
+    if view.missing_values == "interpolate":
+        raise ValueError(
+            "missing_values='interpolate' can't be exported: a graph doesn't fill gaps; fill them "
+            "before, and fit with missing_values='error', or fit with missing_values='mask'"
+        )
+    if view.ragged_ and view.earliness_of == "own" and isinstance(view.earliness, float):
+        raise ValueError(
+            "earliness_of='own' on series of unequal length can't be exported: a graph has one "
+            "prefix length; fit with earliness_of='longest'"
+        )
+    graph = PrefixGraph(view, _traceable(copy.deepcopy(network.module).cpu())).eval()
+    # Two rows, since the exporter would treat a batch size of one as a constant.
+    example = torch.zeros(2, n_channels, view.n_seen_)
+    with torch.inference_mode(False), torch.no_grad(), _quiet():
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["prefix"],
+            output_names=["probabilities"],
+            dynamic_shapes=({0: torch.export.Dim("n", min=1)},),
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    metadata = {
+        "classes": json.dumps([_as_json(label) for label in classes.tolist()]),
+        "prefix_length": str(view.n_seen_),
+        "n_channels": str(n_channels),
+        "skgdpd_version": __version__,
+    }
+    onnx.helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    replace_file(path, model.SerializeToString())
+
+
+def _traceable(module: nn.Module) -> nn.Module:
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, MiniRocket):
+                setattr(parent, name, MiniRocketGraph(child))
+    return module
+
+
+def _as_json(label: Any) -> Any:
+    return label if isinstance(label, (str, int, float, bool)) else str(label)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Suppress the exporter's messages, which do not concern the user."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

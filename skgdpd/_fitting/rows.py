@@ -1,0 +1,108 @@
+"""Training rows: views of series as tensors, with further tensors for each row."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from numpy.typing import NDArray
+
+from .._series.panel import Panel
+from .._series.storage import is_large
+from .._series.views import PrefixView, Seen
+from ..nets.protocols import FixedFeatures, needs_fixed_only
+from ..nets.student import SeriesNet
+from ..training import Rows
+from ..training.batches import StreamedRows
+
+
+def make_rows(view: PrefixView, panel: Panel, **arrays: NDArray[Any] | None) -> Rows:
+    """Return training rows on the CPU: views of series, and further arrays.
+
+    The views of stored series are made once if they fit into memory, else for each batch.
+
+    Parameters
+    ----------
+    view : PrefixView
+        Fitted view.
+    panel : Panel
+        Series.
+    **arrays : ndarray of shape (n, ...) or None
+        Further arrays by name, a row for each series. Those that are None are left out.
+
+    Returns
+    -------
+    Rows
+        Training rows.
+    """
+    tensors = {k: _as_tensor(v) for k, v in arrays.items() if v is not None}
+    if not panel.stored:
+        return Rows(**_as_tensors(view(panel)), **tensors)
+    if view.ragged_ or is_large((len(panel), view.n_channels_, view.n_out_)):
+        return StreamedRows(lambda index: _as_tensors(view(Panel(panel.values[index]))), **tensors)
+    values = torch.empty(len(panel), view.n_channels_, view.n_out_)
+    for start, part in panel.chunks():
+        values[start : start + len(part)] = torch.from_numpy(view(part, first=start).values)
+    return Rows(x=values, **tensors)
+
+
+def _as_tensor(array: NDArray[Any]) -> torch.Tensor:
+    # torch warns about read-only arrays, such as those of a cache opened with mmap_mode="r".
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def fit_fixed_part(module: SeriesNet, rows: Rows, seed: int) -> Rows:
+    """Fit the fixed part of a network, and compute the fixed features of the training rows.
+
+    Parameters
+    ----------
+    module : SeriesNet
+        Network on the rows' device.
+    rows : Rows
+        Training rows with ``y``, or with ``target`` if some have no label.
+    seed : int
+        Seed of the random draws.
+
+    Returns
+    -------
+    Rows
+        Rows with ``fixed`` if the network has a fixed part, else the same rows.
+    """
+    if not module.has_fixed_part:
+        return rows
+    if isinstance(rows, StreamedRows):
+        raise ValueError(
+            f"backbone {type(module.backbone).__name__} is fitted on all series at once, and "
+            f"these {len(rows)} don't fit into memory; choose another, or fewer series"
+        )
+    known = rows.tensors
+    target, weight = known.get("target"), known.get("target_weight")
+    if target is None:
+        target = torch.nn.functional.one_hot(known["y"], module.head.out_features).float()
+        weight = known.get("weight")
+    fixed = module.fit_fixed(known["x"], known.get("lengths"), target, weight, seed)
+    return with_fixed(module, rows, fixed)
+
+
+def add_fixed_part(module: SeriesNet, rows: Rows) -> Rows:
+    """Return the rows with their fixed features if the network has such, else the same rows."""
+    if not module.has_fixed_part:
+        return rows
+    known = rows.tensors
+    backbone = cast(FixedFeatures, module.backbone)
+    fixed = backbone.featurize(known["x"], known.get("lengths"))
+    return with_fixed(module, rows, fixed)
+
+
+def with_fixed(module: SeriesNet, rows: Rows, fixed: torch.Tensor) -> Rows:
+    """Return the rows with their fixed features, without tensors that are not needed then."""
+    useless = {"index"}
+    if needs_fixed_only(module.backbone):
+        useless |= {"x", "lengths"}
+    known = {name: tensor for name, tensor in rows.tensors.items() if name not in useless}
+    return Rows(fixed=fixed, **known)
+
+
+def _as_tensors(seen: Seen) -> dict[str, torch.Tensor]:
+    arrays = {"x": seen.values, "lengths": seen.lengths}
+    return {name: torch.from_numpy(v) for name, v in arrays.items() if v is not None}

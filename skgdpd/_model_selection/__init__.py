@@ -1,0 +1,1 @@
+"""Grid search with shared teachers, folds of labelled series, check of unlabelled series."""

@@ -1,0 +1,59 @@
+"""Closed-form starts that several candidates of a search have in common."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+
+from ..._fitting.preparation import FixedFit
+from ..._fitting.rows import with_fixed
+from ...nets.fixed import copy_trained
+from ...nets.protocols import OneProjection, trains_one_projection
+from ...nets.student import SeriesNet
+from ...training import Rows
+
+FITTED_ON = {"x", "lengths", "y", "weight", "target", "target_weight"}
+"""Names of the tensors of training rows on which the fixed part of a network depends."""
+
+
+def fit_once(memory: Any, fit_fixed: FixedFit, module: SeriesNet, rows: Rows, seed: int) -> Rows:
+    """Fit the fixed part of a network, or copy it from a candidate with the same start.
+
+    Parameters
+    ----------
+    memory : joblib.Memory
+        Cache of starts.
+    fit_fixed : callable
+        Function that fits the fixed part.
+    module : SeriesNet
+        Network whose backbone and head are replaced.
+    rows : Rows
+        Training rows.
+    seed : int
+        Seed of the fit.
+
+    Returns
+    -------
+    Rows
+        Training rows with their fixed features.
+    """
+    if not trains_one_projection(module.backbone):
+        return fit_fixed(module, rows, seed)
+    known = {n: t.cpu().numpy() for n, t in rows.tensors.items() if n in FITTED_ON}
+    backbone = cast(OneProjection, module.backbone)
+    kind = f"{type(backbone).__module__}.{type(backbone).__qualname__}"
+    settings = (kind, *backbone.settings, module.head.out_features)
+    start = memory.cache(_fit_start, ignore=["module", "rows", "fit_fixed"])
+    fitted, fixed = start(settings, known, seed, module, rows, fit_fixed)
+    # Candidates train their own copies from the common start.
+    own = copy_trained(fitted)
+    module.backbone, module.head = own.backbone, own.head
+    return with_fixed(module, rows, fixed)
+
+
+def _fit_start(
+    settings: Any, known: Any, seed: int, module: SeriesNet, rows: Rows, fit_fixed: FixedFit
+) -> tuple[SeriesNet, torch.Tensor]:
+    fixed = fit_fixed(module, rows, seed).tensors["fixed"]
+    return copy_trained(module), fixed

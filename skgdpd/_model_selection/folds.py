@@ -1,0 +1,123 @@
+"""Folds of labelled series, with all unlabelled series in every training part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import BaseCrossValidator, check_cv
+from sklearn.utils import indexable
+
+from .._series.unlabeled import split_marked
+
+
+class LabeledFolds(BaseCrossValidator):
+    """Splitter of labelled series that leaves unlabelled series in every training part.
+
+    It is meant as ``cv`` of searches and of cross-validation where y marks unlabelled series. All
+    unlabelled series are in the training part of each fold, and only labelled series are scored.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable, default=5
+        Split of the labelled series: a number of stratified folds, a splitter, or pairs of
+        training and test indices, which count labelled series only.
+    unlabeled : object, default=None
+        The value of y, besides None, NaN and pandas' NA, that marks an unlabelled series; the same
+        as the classifier's ``unlabeled``.
+
+    See Also
+    --------
+    SharedGridSearchCV : Grid search that refuses other splitters if y marks series.
+
+    Notes
+    -----
+    Within these folds every scorer of scikit-learn works, with one exception: labels that are
+    numbers in an array of objects (``np.array([0, None, 1], dtype=object)``), which scikit-learn's
+    metrics reject. Take an array of floats with NaN, a list, or one of pandas' nullable types
+    instead. With ``scoring=None`` objects work too.
+
+    Under other splitters, such as an int, marked rows come into test parts. The classifiers'
+    own ``score`` (``scoring=None``) refuses them then. scikit-learn's scorers (``"accuracy"``)
+    refuse missing labels, but a value named by ``unlabeled=``, such as ``-1``, is a class like
+    others for them: they count each such row as an error. Mark by None or NaN to be safe.
+
+    ``cross_val_predict`` needs every row in a test part, so it takes labelled series only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgdpd import LabeledFolds
+    >>> y = np.array(["a", None, "b", "a", "b", None], dtype=object)
+    >>> for train, test in LabeledFolds(2).split(y, y):
+    ...     print(train, test)
+    [1 3 4 5] [0 2]
+    [0 1 2 5] [3 4]
+    """
+
+    # scikit-learn's metadata routing passes groups on, as to GroupKFold.
+    __metadata_request__split = {"groups": True}
+
+    def __init__(self, cv: Any = 5, *, unlabeled: Any = None) -> None:
+        # An iterator of pairs can be read only once, but several searches may use the splitter.
+        is_iterable = hasattr(cv, "__iter__") and not hasattr(cv, "split")
+        self.cv = check_cv(cv) if is_iterable else cv
+        self.unlabeled = unlabeled
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Any, Any]]:
+        """Yield row numbers of training and test parts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Series; only their number matters.
+        y : array-like of shape (n_samples,)
+            Labels, some of them missing.
+        groups : array-like of shape (n_samples,), optional
+            Groups that stay together, for splitters that take them. Those of unlabelled rows have
+            no effect.
+
+        Yields
+        ------
+        train, test : ndarray of int
+            Row numbers in ascending order. All unlabelled rows are in ``train``.
+
+        Raises
+        ------
+        ValueError
+            If y is None, or holds no label.
+        """
+        if y is None:
+            raise ValueError("LabeledFolds needs y, where missing labels mark unlabelled series")
+        X, y, groups = indexable(X, y, groups)
+        labels, mask = split_marked(y, self.unlabeled)
+        known, unknown = np.flatnonzero(~mask), np.flatnonzero(mask)
+        own_groups = None if groups is None else np.asarray(groups)[known]
+        splitter = check_cv(self.cv, labels, classifier=True)
+        for train, test in splitter.split(np.zeros((len(known), 1)), labels, own_groups):
+            yield np.sort(np.concatenate([known[train], unknown])), np.sort(known[test])
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X : object
+            Ignored.
+        y : array-like of shape (n_samples,), optional
+            Labels, some of them missing. Some splitters need them here.
+        groups : array-like of shape (n_samples,), optional
+            Groups. Some splitters need them here.
+
+        Returns
+        -------
+        int
+            Number of pairs that :meth:`split` yields.
+        """
+        if y is None:
+            return check_cv(self.cv, classifier=True).get_n_splits()
+        labels, mask = split_marked(y, self.unlabeled)
+        own_groups = None if groups is None else np.asarray(groups)[~mask]
+        splitter = check_cv(self.cv, labels, classifier=True)
+        return splitter.get_n_splits(np.zeros((len(labels), 1)), labels, own_groups)

@@ -1,0 +1,179 @@
+"""Functions that save estimators to files and open them again."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import sklearn
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from .._runtime.device import resolve_device
+from .._version import __version__
+from .archive import read_model, write_model
+from .codec import CannotSaveError, Reader, Writer
+from .registry import NEEDED, Kind, Opening, kind_of
+
+
+class Saveable:
+    """Mixin for estimators that can be saved; each needs a kind in the registry."""
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        include: Collection[str] = (),
+        omit: Collection[str] = (),
+    ) -> None:
+        """Save the estimator to a file that :func:`skgdpd.load` opens and that can't run code.
+
+        An existing file of this name is replaced in one step, after the new file is complete.
+
+        Parameters
+        ----------
+        path : str or path
+            Name of the file, a zip archive. If there is a folder of this name, or the name ends
+            in "/", the model is written into the folder.
+        include : collection of {"teacher", "prior"}, default=()
+            Fitted parts to save although predictions don't need them.
+        omit : collection of str, default=()
+            Names of parameters to leave out, for which the opened model has the defaults. This is
+            required for parameters whose values are functions or objects of other packages. If
+            ``student`` is such an object, the weights are saved all the same. ``memory``,
+            ``checkpoint_dir`` and ``device``, which name a place or a device of this machine, are
+            never saved.
+
+        Raises
+        ------
+        ValueError
+            If a part can't be saved. No file is written then.
+        """
+        check_is_fitted(self)
+        kind = kind_of(self)
+        if kind is None:
+            raise ValueError(
+                f"{type(self).__name__} is a class of your own, which skgdpd.load can't make; "
+                f"joblib.dump can save it"
+            )
+        check_is_fitted(self, kind.required_attributes)
+        _check_names(self, kind, include, omit)
+        writer = Writer()
+        try:
+            model = writer.encode_object(self, kind, include=include, omit=omit)
+        except CannotSaveError as error:
+            raise ValueError(_advice(self, kind, error)) from error
+        header = {
+            "kind": kind.name,
+            "include": sorted(include),
+            "omit": sorted(omit),
+            "versions": {
+                "skgdpd": __version__,
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+                "scikit-learn": sklearn.__version__,
+                "python": platform.python_version(),
+            },
+            "model": model,
+        }
+        write_model(path, header, writer.tensors)
+
+
+def load(
+    path: str | os.PathLike[str], *, student: Any = None, device: str | torch.device = "auto"
+) -> Any:
+    """Open a model that was saved with ``save``.
+
+    Nothing in the file can run code, and no place or device that a file names is used.
+
+    Parameters
+    ----------
+    path : str or path
+        Name of the file or folder.
+    student : torch.nn.Module or callable, optional
+        The classifier's ``student``, if it was not the name of a backbone and was left out of the
+        file. The weights are those in the file.
+    device : str or torch.device, default="auto"
+        Device of the model, also for further fits. ``"auto"`` is CUDA if it is available, else
+        the CPU.
+
+    Returns
+    -------
+    GDPDClassifier, GenDDClassifier, DistilledPrefixClassifier, PrefixClassifier or \
+DiffusionFeaturePrior
+        Fitted model. On the same machine and device, its predictions are equal to those of the
+        saved model to the last bit.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder.
+    ValueError
+        If it is no model file, of a newer format, cut off, or altered, or if the device is not
+        available.
+    """
+    opening = Opening(student, resolve_device(device))
+    header, tensors = read_model(path)
+    reader = Reader(tensors, opening)
+    try:
+        estimator = reader.decode(header["model"])
+    except ValueError as error:
+        raise ValueError(f"{path} can't be opened: {error}") from error
+    except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} can't be opened, its parts don't fit together: {error!r}"
+        ) from error
+    kind = kind_of(estimator)
+    if kind is None or not isinstance(estimator, Saveable):
+        raise ValueError(f"{path} holds no estimator but {type(estimator).__name__}")
+    if not kind.has_state(estimator):
+        raise ValueError(f"{path} holds parameters of an estimator but nothing of its fit")
+    if hasattr(estimator, "device"):
+        estimator.device = device
+    if student is not None:
+        if not opening.used_student:
+            raise ValueError(f"{path} describes its student itself; open it without student=")
+        estimator.student = student  # type: ignore[attr-defined]
+    return estimator
+
+
+def _check_names(
+    estimator: Any, kind: Kind, include: Collection[str], omit: Collection[str]
+) -> None:
+    cls = type(estimator).__name__
+    if isinstance(include, str) or isinstance(omit, str):
+        raise TypeError('include and omit are collections of names: ("teacher",), not "teacher"')
+    for name in include:
+        if not kind.on_request:
+            raise ValueError(f"include has {name!r}, but {cls} has no part that can be included")
+        attribute = kind.on_request.get(name)
+        if attribute is None:
+            allowed = ", ".join(kind.on_request)
+            raise ValueError(f"include has {name!r}; of {cls} allowed are {allowed}")
+        if not hasattr(estimator, kind.attribute(attribute)):
+            raise ValueError(f"include has {name!r}, but this {cls} has no {attribute}")
+    allowed_to_omit = sorted(set(estimator.get_params(deep=False)) - set(NEEDED))
+    for name in omit:
+        if name not in allowed_to_omit:
+            raise ValueError(
+                f"omit has {name!r}; of {cls} allowed are {', '.join(allowed_to_omit)}"
+            )
+
+
+def _advice(estimator: Any, kind: Kind, error: CannotSaveError) -> str:
+    """Return a message that names the part that can't be saved, and a remedy."""
+    name = error.name.split(".")[0]
+    kept = "model files hold numbers, strings, lists and objects of skgdpd"
+    if name in (kind.parameters or ()):
+        value = getattr(estimator, name)
+        message = f"{name}={value!r} can't be saved: {kept}"
+        if name in NEEDED:
+            return f"{message}. Use joblib.dump"
+        return f"{message}. Leave it out with omit=({name!r},), or use joblib.dump"
+    for part, attribute in kind.on_request.items():
+        if name == attribute:
+            return f"{error}: {kept}. Take {part!r} out of include, or use joblib.dump"
+    return f"{error}: {kept}. Use joblib.dump"

@@ -1,0 +1,1 @@
+"""Settings, seeds, threads, devices, fingerprints, and files written in one piece."""

@@ -1,0 +1,76 @@
+"""Parameters in groups: nested names work where a group is None, and no group is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn.base import BaseEstimator, clone
+
+Groups = Mapping[str, type[BaseEstimator]]
+"""Classes of grouped parameters by the name of the parameter that holds them."""
+
+
+def with_defaults(params: dict[str, Any], groups: Groups) -> dict[str, Any]:
+    """Return nested parameters, with the defaults of groups that are None.
+
+    Parameters
+    ----------
+    params : dict
+        Result of scikit-learn's ``get_params(deep=True)``.
+    groups : mapping of str to type
+        Classes of the groups by the names of their parameters.
+
+    Returns
+    -------
+    dict
+        The parameters, and those of every group under names such as ``training__optimizer``.
+    """
+    added = {
+        f"{group}__{name}": value
+        for group, kind in groups.items()
+        if params.get(group) is None
+        for name, value in kind().get_params().items()
+    }
+    return {**params, **added}
+
+
+def with_own_groups(estimator: Any, params: dict[str, Any], groups: Groups) -> dict[str, Any]:
+    """Return parameters to set, with a new object for each group of which an option is set.
+
+    Another estimator with the same object keeps its options.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Estimator whose parameters are to be set.
+    params : dict
+        Argument of ``set_params``.
+    groups : mapping of str to type
+        Classes of the groups by the names of their parameters.
+
+    Returns
+    -------
+    dict
+        Parameters to set. Groups come first, since their options are set on them. Options that
+        have the values already are left out, so that setting what ``get_params`` returned
+        changes nothing.
+    """
+    fresh: dict[str, Any] = {}
+    for group, kind in groups.items():
+        start = f"{group}__"
+        options = {name: value for name, value in params.items() if name.startswith(start)}
+        if options:
+            given = params.get(group, getattr(estimator, group))
+            if not (given is None or isinstance(given, kind)):
+                raise ValueError(
+                    f"{group}={given!r} has no parameters to set; it must be a {kind.__name__} or "
+                    f"None"
+                )
+            own = (kind() if given is None else given).get_params()
+            missing = object()
+            if all(own.get(name.removeprefix(start), missing) == v for name, v in options.items()):
+                params = {name: v for name, v in params.items() if name not in options}
+            else:
+                fresh[group] = kind() if given is None else clone(given)
+    return {**fresh, **{name: value for name, value in params.items() if name not in fresh}}

@@ -1,0 +1,472 @@
+"""Panels of time series, read from every form that the classifiers allow.
+
+:func:`read_panel` brings each form to one array, ``(n_samples, n_channels, n_timepoints)``. A
+series that is shorter than others ends in NaN in all channels. Values are copied only where the
+form requires it. They are not checked there but after the cut to the first part of a series
+(:func:`check_values`), because predictions must not depend on later values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_array
+
+from .._runtime.extras import require
+from .storage import StoredSeries, is_large, is_lazy_array
+
+FORMS = (
+    "a 3-D array (n_samples, n_channels, n_timepoints), a 2-D array (n_samples, n_timepoints) of "
+    "one channel, a list of (n_channels, n_timepoints) arrays, or a pandas panel of sktime's "
+    "forms (multi-indexed, nested, or a list of frames)"
+)
+
+PLAIN_ARRAYS = (np.ndarray, np.memmap)
+"""Classes of arrays that need no conversion."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Time series of one fit or prediction.
+
+    Attributes
+    ----------
+    values : ndarray or StoredSeries of shape (n_samples, n_channels, n_timepoints)
+        Numbers of any type, unchecked; NaN in all channels from a series' end on.
+    flat : bool
+        True if they were given as a 2-D array, whose time points are features for scikit-learn.
+    """
+
+    values: Any
+    flat: bool = False
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def stored(self) -> bool:
+        """True if the series are not in memory and are read in parts."""
+        return isinstance(self.values, StoredSeries)
+
+    @property
+    def ragged(self) -> bool:
+        """True if some series end before others."""
+        return any(np.isnan(part.values[:, :, -1]).all(1).any() for _, part in self.chunks())
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return self.values.shape[1]
+
+    @property
+    def n_timepoints(self) -> int:
+        """Number of time points."""
+        return self.values.shape[2]
+
+    def take(self, index: NDArray[np.int64]) -> Panel:
+        """Return some of the series.
+
+        Stored and memory-mapped series are not read. Neighbours in their order are not copied.
+
+        Parameters
+        ----------
+        index : ndarray of int
+            Numbers of the series.
+
+        Returns
+        -------
+        Panel
+            The series in the order of ``index``.
+        """
+        if len(index) == len(self) and np.array_equal(index, np.arange(len(self))):
+            return self
+        values = self.values
+        if isinstance(values, np.memmap):
+            values = StoredSeries(values)
+        if isinstance(values, StoredSeries):
+            return Panel(values.take(index), self.flat)
+        if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
+            return self.part(index[0], index[0] + len(index))
+        return Panel(values[index], self.flat)
+
+    def chunks(self) -> Iterator[tuple[int, Panel]]:
+        """Yield the series in parts that are in memory, each with the number of its first one."""
+        if not self.stored:
+            yield 0, self
+            return
+        for start, values in self.values.chunks():
+            yield start, Panel(values, self.flat)
+
+    def part(self, start: int, stop: int) -> Panel:
+        """Return series ``start`` to ``stop - 1``, not copied."""
+        return Panel(self.values[start:stop], self.flat)
+
+    def first(self, n_timepoints: int) -> Panel:
+        """Return the first time points of each series, not copied."""
+        return Panel(self.values[:, :, :n_timepoints], self.flat)
+
+
+def read_panel(X: Any, name: str = "X") -> Panel:
+    """Bring series in any supported form to a :class:`Panel`.
+
+    Parameters
+    ----------
+    X : array-like or pandas panel
+        Series in a form of :data:`FORMS`, a torch tensor, or stored series.
+    name : str, default="X"
+        Name of the argument in errors.
+
+    Returns
+    -------
+    Panel
+        The series, whose values are not checked.
+
+    Raises
+    ------
+    ValueError
+        If the form is none of these, if there are no series, or if they differ in their number
+        of channels.
+    """
+    if isinstance(X, StoredSeries):
+        return Panel(X)
+    if X is None:
+        raise ValueError(f"{name} is None; allowed are {FORMS}")
+    if isinstance(X, (str, os.PathLike)):
+        raise ValueError(
+            f"{name}={str(X)!r} is a name; open files with skgdpd.datasets.load_file, and give "
+            f"their series"
+        )
+    if is_lazy_array(X) and len(X.shape) in (2, 3) and 0 not in X.shape and X.dtype.kind in "biuf":
+        return Panel(StoredSeries(X), flat=len(X.shape) == 2)
+    if type(X) in PLAIN_ARRAYS and X.dtype.kind in "biuf" and X.ndim in (2, 3) and X.size:
+        # check_array would return the same, but it takes longer than a small network's prediction.
+        return Panel(X[:, None, :] if X.ndim == 2 else X, flat=X.ndim == 2)
+    if hasattr(X, "detach") and hasattr(X, "cpu"):
+        X = X.detach().cpu().numpy()
+    if _is_frame(X):
+        return _read_frame(X, name)
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
+        X = list(X)
+    if _is_list_of_series(X):
+        return _stack([_as_series(x, name, i) for i, x in enumerate(X)], name)
+    # Finiteness is checked after the cut, the number of time points below.
+    array = check_array(
+        X,
+        allow_nd=True,
+        dtype="numeric",
+        ensure_all_finite=False,
+        ensure_min_features=0,
+        input_name=name,
+    )
+    if array.ndim > 3:
+        raise ValueError(f"{name} has {array.ndim} dimensions; allowed are {FORMS}")
+    if array.shape[1] == 0:
+        # scikit-learn's checks of estimators expect these words.
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of "
+            "1 is required."
+        )
+    flat = array.ndim == 2
+    return Panel(array[:, None, :] if flat else array, flat)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Series whose values have been checked.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, n_channels, n_timepoints)
+        Contiguous, in single precision; NaN after a series' end and where a value is missing.
+    lengths : ndarray of shape (n_samples,) or None
+        Length of each series; None if all have ``n_timepoints``.
+    gaps : bool
+        True if values are missing before a series' end.
+    """
+
+    values: NDArray[np.float32]
+    lengths: NDArray[np.int64] | None = None
+    gaps: bool = False
+
+
+def check_values(
+    values: NDArray[Any],
+    name: str = "X",
+    *,
+    ragged: bool = True,
+    gaps: bool = False,
+    min_length: int = 1,
+    first: int = 0,
+) -> Checked:
+    """Bring values to single precision and check them.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_channels, n_timepoints)
+        Numbers.
+    name : str, default="X"
+        Name of the argument in errors.
+    ragged : bool, default=True
+        Whether NaN at the end of a series, in all channels, marks its end; else it counts as
+        missing values.
+    gaps : bool, default=False
+        Whether values may be missing before a series' end.
+    min_length : int, default=1
+        Smallest number of time points that a series may have.
+    first : int, default=0
+        Number of the first of these series among all, for errors.
+
+    Returns
+    -------
+    Checked
+        Values with the length of each series.
+
+    Raises
+    ------
+    ValueError
+        If a value is infinite, too large for single precision, or NaN where that is not allowed;
+        the error names the first such place. If a series is too short.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = np.ascontiguousarray(values, dtype=np.float32)
+        total = single.sum(dtype=np.float64)
+    if np.isfinite(total) or np.isfinite(single).all():
+        return Checked(single)
+    missing = np.isnan(single)
+    infinite = np.isinf(single)
+    if infinite.any():
+        kind = "infinity or a value too large for single precision"
+        raise _not_finite(infinite, name, kind, first)
+    lengths = own_lengths(missing) if ragged else None
+    if lengths is not None:
+        short = np.flatnonzero(lengths < min_length)
+        if len(short):
+            i = int(short[0])
+            raise ValueError(
+                f"series {first + i} of {name} has {lengths[i]} time point(s) before it ends in "
+                f"NaN; at least {min_length} are needed"
+            )
+        missing &= (np.arange(missing.shape[2]) < lengths[:, None])[:, None]
+        if (lengths == single.shape[2]).all():
+            lengths = None
+    any_missing = bool(missing.any())
+    if any_missing and not gaps:
+        raise _not_finite(missing, name, "NaN", first)
+    return Checked(single, lengths, any_missing)
+
+
+def check_panel(
+    panel: Panel, name: str = "X", *, gaps: bool = False, min_length: int = 1
+) -> Panel:
+    """Return checked series in single precision, without time points that no series has.
+
+    Series that are too large to be copied are read once in parts.
+
+    Parameters
+    ----------
+    panel : Panel
+        Series.
+    name : str, default="X"
+        Name of the argument in errors.
+    gaps : bool, default=False
+        Whether values may be missing before a series' end.
+    min_length : int, default=1
+        Smallest number of time points that a series may have.
+
+    Returns
+    -------
+    Panel
+        Checked series; stored ones if they are large.
+    """
+    values = panel.values
+    if is_large(values.shape):
+        values = values if panel.stored else StoredSeries(values)
+    longest, checked = 0, None
+    for start, part in Panel(values).chunks() if is_large(values.shape) else [(0, panel)]:
+        array = np.asarray(part.values)
+        checked = check_values(array, name, gaps=gaps, min_length=min_length, first=start)
+        own = part.n_timepoints if checked.lengths is None else int(checked.lengths.max())
+        longest = max(longest, own)
+    assert checked is not None
+    if not is_large(values.shape):
+        values = checked.values
+    return Panel(values, panel.flat).first(longest)
+
+
+def check_alike(panel: Panel, model: Panel, name: str, model_name: str) -> None:
+    """Raise an error unless series have the channels and the length of other series.
+
+    Parameters
+    ----------
+    panel : Panel
+        Series to check.
+    model : Panel
+        Series to which they are compared. If these are of unequal length, any length is allowed.
+    name, model_name : str
+        Names of the two arguments in errors.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of channels or the lengths differ.
+    """
+    if panel.n_channels == model.n_channels and (
+        panel.n_timepoints == model.n_timepoints or model.ragged
+    ):
+        return
+    raise ValueError(
+        f"{name} has series of {panel.n_channels} channels and {panel.n_timepoints} time points; "
+        f"they must be like those of {model_name}, {model.n_channels} and {model.n_timepoints}"
+    )
+
+
+def own_lengths(missing: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the length ``(n,)`` of each series before it ends in NaN, given a mask of NaN."""
+    there: NDArray[np.bool_] = np.logical_not(missing.all(axis=1))
+    n_timepoints = there.shape[1]
+    last = n_timepoints - there[:, ::-1].argmax(1)
+    return np.where(there.any(1), last, 0)
+
+
+def join(*panels: Panel) -> Panel:
+    """Join several panels to one, in which shorter series end in NaN.
+
+    Parameters
+    ----------
+    *panels : Panel
+        Panels with the same number of channels.
+
+    Returns
+    -------
+    Panel
+        All series. If one of the panels is stored, or all together are large, the result is
+        stored: no series are read or copied.
+    """
+    width = max(panel.n_timepoints for panel in panels)
+    shape = (sum(map(len, panels)), panels[0].n_channels, width)
+    if any(panel.stored for panel in panels) or is_large(shape):
+        return Panel(StoredSeries(*(panel.values for panel in panels)))
+    parts = []
+    for panel in panels:
+        values = panel.values
+        if values.shape[2] < width:
+            end = ((0, 0), (0, 0), (0, width - values.shape[2]))
+            values = np.pad(values, end, constant_values=np.nan)
+        parts.append(values)
+    return Panel(np.concatenate(parts))
+
+
+def as_list(values: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return series as a list of ``(n_channels, length)`` arrays without NaN at their ends."""
+    lengths = own_lengths(np.isnan(values))
+    return [series[:, :length] for series, length in zip(values, lengths, strict=True)]
+
+
+def as_frames(values: NDArray[Any]) -> list[Any]:
+    """Return series as sktime's list of frames with a column for each channel."""
+    pandas = require("pandas", "sktime", "to hand series of unequal length to sktime")
+    return [pandas.DataFrame(series.T) for series in as_list(values)]
+
+
+def _not_finite(bad: NDArray[np.bool_], name: str, kind: str, start: int) -> ValueError:
+    sample, channel, time = (int(i) for i in np.argwhere(bad)[0])
+    among = f" of series {start} to {start + len(bad) - 1}" if start else ""
+    advice = (
+        "All values must be finite. NaN at the end of a series, in all channels, marks its end; "
+        "for gaps before it, set series__missing_values='interpolate' or 'mask', or leave the "
+        "series out"
+        if kind == "NaN"
+        else "All values must be finite"
+    )
+    return ValueError(
+        f"{name} contains {kind}: {int(bad.sum())} of {bad.size} values{among}, the first in "
+        f"series {start + sample}, channel {channel}, at time point {time}. {advice}"
+    )
+
+
+def _is_frame(X: Any) -> bool:
+    return hasattr(X, "columns") and hasattr(X, "iloc")
+
+
+def _is_list_of_series(X: Any) -> bool:
+    """Return whether X is a sequence of 2-D arrays, frames, or 1-D arrays of unequal length."""
+    if isinstance(X, np.ndarray):
+        if X.dtype != object or X.ndim != 1 or len(X) == 0:
+            return False
+    elif not isinstance(X, Sequence) or isinstance(X, (str, bytes)) or len(X) == 0:
+        return False
+    if any(_is_frame(x) for x in X):
+        return True
+    if not all(hasattr(x, "__len__") and not isinstance(x, (str, bytes, dict)) for x in X):
+        return False
+    if any(np.ndim(x) >= 2 for x in X if hasattr(x, "ndim")):
+        return True
+    if all(isinstance(x, (list, tuple)) and len(x) and np.iterable(x[0]) for x in X):
+        return True
+    return len({len(x) for x in X}) > 1
+
+
+def _as_series(x: Any, name: str, i: int) -> NDArray[Any]:
+    """Return one series as ``(n_channels, n_timepoints)``."""
+    if _is_frame(x):
+        return np.asarray(x.to_numpy(dtype=float)).T
+    if hasattr(x, "detach") and hasattr(x, "cpu"):
+        x = x.detach().cpu().numpy()
+    series = np.asarray(x)
+    if series.ndim == 1:
+        series = series[None]
+    if series.ndim != 2 or series.dtype.kind not in "biuf":
+        raise ValueError(
+            f"series {i} of {name} is {series.ndim}-dimensional of type {series.dtype}; in a "
+            f"list each must be a numeric (n_channels, n_timepoints) array or a frame with a "
+            f"column a channel"
+        )
+    return series
+
+
+def _stack(series: list[NDArray[Any]], name: str) -> Panel:
+    channels = sorted({len(s) for s in series})
+    if len(channels) > 1:
+        raise ValueError(
+            f"the series of {name} have different numbers of channels ({channels}); all must "
+            f"have the same"
+        )
+    lengths = [s.shape[1] for s in series]
+    if len(set(lengths)) == 1:
+        return Panel(np.stack(series))
+    kind = np.result_type(np.float32, *(s.dtype for s in series))
+    values = np.full((len(series), channels[0], max(lengths)), np.nan, dtype=kind)
+    for row, s in zip(values, series, strict=True):
+        row[:, : s.shape[1]] = s
+    return Panel(values)
+
+
+def _read_frame(X: Any, name: str) -> Panel:
+    if len(X) == 0:
+        raise ValueError(f"{name} has 0 sample(s); a minimum of 1 is required.")
+    if X.shape[1] == 0:
+        raise ValueError(f"{name} has 0 feature(s); a minimum of 1 is required.")
+    if getattr(X.index, "nlevels", 1) > 2:
+        raise ValueError(f"{name} has {X.index.nlevels} index levels; allowed are {FORMS}")
+    if getattr(X.index, "nlevels", 1) == 2:
+        instances = X.index.get_level_values(0)
+        values = X.to_numpy(dtype=float)
+        # Series stay in the order of y; np.unique alone would sort them by name.
+        _, first, order = np.unique(instances, return_index=True, return_inverse=True)
+        groups = [values[order == k].T for k in np.argsort(first)]
+        return _stack(groups, name)
+    first = X.iloc[0, 0]
+    if hasattr(first, "__len__") and not isinstance(first, (str, bytes)):
+        rows = []
+        for row in X.itertuples(index=False):
+            cells = [np.asarray(cell, dtype=float) for cell in row]
+            if len({len(cell) for cell in cells}) > 1:
+                raise ValueError(f"a series of {name} has channels of different lengths")
+            rows.append(np.stack(cells))
+        return _stack(rows, name)
+    return read_panel(X.to_numpy(), name)

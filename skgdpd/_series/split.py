@@ -1,0 +1,38 @@
+"""Splitting labelled series into a training and a validation part."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Index = NDArray[np.int64]
+
+
+def stratified_split(y: NDArray[np.int64], fraction: float, seed: int) -> tuple[Index, Index]:
+    """Split rows at random into a training and a validation part, class by class.
+
+    Unlike scikit-learn's splitters, this one takes classes of any size: the number of a class's
+    rows for validation is rounded, and at least one row stays for training.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Class numbers.
+    fraction : float
+        Share of each class for validation, in [0, 1).
+    seed : int
+        Seed of the random draw.
+
+    Returns
+    -------
+    train, valid : ndarray of int
+        Row numbers in ascending order; ``valid`` may be empty.
+    """
+    rng = np.random.default_rng(seed)
+    valid: list[Index] = []
+    for label in np.unique(y):
+        members = rng.permutation(np.flatnonzero(y == label))
+        n_valid = min(round(fraction * len(members)), len(members) - 1)
+        valid.append(members[:n_valid])
+    chosen = np.sort(np.concatenate(valid))
+    return np.setdiff1d(np.arange(len(y)), chosen), chosen

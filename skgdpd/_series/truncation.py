@@ -1,0 +1,194 @@
+"""The cut of series to their first part."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import get_config
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import validate_data
+
+from .._runtime.doc_links import LinksToDocs
+from .._runtime.extras import require
+from .panel import read_panel
+
+MIN_LENGTH = 2
+"""Smallest number of time points, since a single point has no change over time."""
+
+
+def prefix_length(part: float, n_timepoints: int) -> int:
+    """Return the number of time points in the first part of a series.
+
+    Parameters
+    ----------
+    part : int or float
+        A float in (0, 1] is a fraction of the length, an int a number of time points.
+    n_timepoints : int
+        Length L of the series.
+
+    Returns
+    -------
+    int
+        ``floor(part * L + 1e-9)`` for a fraction, at least two. With the tolerance, 0.29 of 100
+        points are 29 in spite of rounding errors.
+
+    Examples
+    --------
+    >>> prefix_length(0.29, 100), int(0.29 * 100)
+    (29, 28)
+    """
+    if isinstance(part, Integral):
+        return int(part)
+    return max(math.floor(part * n_timepoints + 1e-9), MIN_LENGTH)
+
+
+class PrefixTruncator(LinksToDocs, TransformerMixin, BaseEstimator):
+    """Transformer that cuts each series to its first part.
+
+    It learns nothing, so ``transform`` needs no ``fit``: a fraction refers to the length of the
+    series that ``transform`` is given.
+
+    Parameters
+    ----------
+    fraction : float, default=0.3
+        Share of the time points that is kept, in (0, 1]: ``floor(fraction * n_timepoints + 1e-9)``
+        points, at least two.
+    length : int, default=None
+        Number of time points that are kept. If given, ``fraction`` has no effect.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgdpd import PrefixTruncator
+    >>> PrefixTruncator(0.3).transform(np.zeros((5, 2, 150))).shape
+    (5, 2, 45)
+    >>> PrefixTruncator(length=10).transform(np.zeros((5, 150))).shape
+    (5, 10)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "fraction": [Interval(Real, 0, 1, closed="right")],
+        "length": [Interval(Integral, MIN_LENGTH, None, closed="left"), None],
+    }
+
+    def __init__(self, fraction: float = 0.3, *, length: int | None = None) -> None:
+        self.fraction = fraction
+        self.length = length
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def set_output(self, *, transform: str | None = None) -> PrefixTruncator:
+        """Choose the container of 2-D output, as for any transformer of scikit-learn.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas"} or None, default=None
+            ``"pandas"`` returns frames with the names of the columns that are kept; None changes
+            nothing. Three-dimensional output is always an array.
+
+        Returns
+        -------
+        PrefixTruncator
+            The estimator itself.
+        """
+        if transform not in (None, "default", "pandas"):
+            raise ValueError(f"transform={transform!r} must be 'default', 'pandas' or None")
+        if transform is not None:
+            self._container = transform
+        return self
+
+    def fit(self, X: Any, y: Any = None) -> PrefixTruncator:
+        """Check the parameters and the form of the series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints) or (n_samples, n_timepoints)
+            Series.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        PrefixTruncator
+            The estimator itself.
+        """
+        self._validate_params()
+        self._read(X, reset=True)
+        return self
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Cut series to their first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints) or (n_samples, n_timepoints)
+            Series, in any form that the classifiers take. The output does not depend on what
+            comes after the cut.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_channels, k) or (n_samples, k)
+            The first k points of each series; two-dimensional if X is.
+
+        Raises
+        ------
+        ValueError
+            If the series are shorter than ``length``.
+        """
+        self._validate_params()
+        given, X = X, self._read(X, reset=False)
+        n_timepoints = X.shape[-1]
+        part = float(self.fraction) if self.length is None else self.length
+        k = prefix_length(part, n_timepoints)
+        if k > n_timepoints:
+            raise ValueError(
+                f"length={k} is more than the {n_timepoints} time points of X "
+                f"(n_features={n_timepoints}); give {n_timepoints} at most"
+            )
+        cut = X[..., :k].copy()
+        return self._named(cut, given) if cut.ndim == 2 else cut
+
+    def _named(self, cut: NDArray[Any], given: Any) -> Any:
+        """Return 2-D output in the container that was chosen."""
+        container = getattr(self, "_container", get_config()["transform_output"])
+        if container != "pandas":
+            return cut
+        pandas = require("pandas", "sktime", "for frames as output")
+        names = list(getattr(given, "columns", [f"x{i}" for i in range(cut.shape[1])]))
+        index = getattr(given, "index", None)
+        return pandas.DataFrame(cut, index=index, columns=names[: cut.shape[1]])
+
+    def _read(self, X: Any, reset: bool) -> NDArray[Any]:
+        panel = read_panel(X)
+        if panel.flat:
+            return validate_data(
+                self,
+                X,
+                reset=reset,
+                ensure_all_finite=False,
+                ensure_min_features=MIN_LENGTH if reset else 1,
+            )
+        if reset:
+            self.n_features_in_ = panel.n_channels
+        elif getattr(self, "n_features_in_", panel.n_channels) != panel.n_channels:
+            raise ValueError(
+                f"X has {panel.n_channels} channels, but PrefixTruncator is expecting "
+                f"{self.n_features_in_}"
+            )
+        return panel.values
+
+
+def as_numpy(values: Any) -> NDArray[Any]:
+    """Return the output of a transformer of series as an array ``(n, c, t)``."""
+    return np.asarray(read_panel(values, "the transformed X").values)

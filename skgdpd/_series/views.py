@@ -1,0 +1,372 @@
+"""Views, which turn the first part of series, or all of it, into the input of a network.
+
+A view cuts, fills gaps, normalises and resamples, in this order. Its output therefore does not
+depend on values after the cut.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from .panel import Panel, as_frames, as_list, check_values, own_lengths
+from .truncation import MIN_LENGTH, as_numpy, prefix_length
+
+Normalization = Literal["train", "prefix"]
+EarlinessOf = Literal["longest", "own"]
+MissingValues = Literal["error", "interpolate", "mask"]
+Series = NDArray[np.float32]
+Lengths = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Input of a network, made from series.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, n_channels, n_timepoints)
+        Finite values; zero after the end of a series.
+    lengths : ndarray of shape (n,) or None
+        Length of each series; None if all have ``n_timepoints``.
+    """
+
+    values: Series
+    lengths: Lengths | None = None
+
+
+class Normalizer:
+    """Normalisation of channels to mean 0 and variance 1, without regard to missing values.
+
+    Parameters
+    ----------
+    how : {"train", "prefix"} or None
+        ``"train"`` uses mean and standard deviation of each channel over the views of the training
+        part, ``"prefix"`` those of each view by itself. None leaves values as they are.
+    """
+
+    def __init__(self, how: Normalization | None) -> None:
+        self.how = how
+
+    def fit(self, views: Series) -> Normalizer:
+        """Compute the statistics of training views ``(n, c, t)``, without NaN."""
+        self._count = np.zeros((1, 1, 1))
+        self._mean = self._square = self._count
+        return self.update(views)
+
+    def update(self, views: Series) -> Normalizer:
+        """Add views ``(n, c, t)`` to the statistics, as if all had been given at once."""
+        if self.how != "train":
+            return self
+        mean, deviation = _moments(views, (0, 2))
+        count = (~np.isnan(views)).sum((0, 2), dtype=np.float64)[None, :, None]
+        square = count * deviation**2
+        if self._count.any():
+            # Moments of two parts are merged as in Chan, Golub and LeVeque (1983).
+            total = np.maximum(self._count + count, 1)
+            gap = mean - self._mean
+            square = self._square + square + gap**2 * self._count * count / total
+            mean = self._mean + gap * count / total
+            deviation = np.sqrt(square / total)
+        self._count, self._mean, self._square = self._count + count, mean, square
+        self.mean_ = mean[0].astype(np.float32)
+        self.scale_ = _nonzero(deviation, np.abs(mean))[0].astype(np.float32)
+        return self
+
+    def __call__(self, values: Series) -> Series:
+        """Normalise views ``(n, c, t)``; NaN stays."""
+        if self.how is None:
+            return values
+        if self.how == "train":
+            return (values - self.mean_) / self.scale_
+        mean, deviation = _moments(values, 2)
+        return ((values - mean) / _nonzero(deviation, np.abs(mean))).astype(np.float32)
+
+
+def _moments(values: Series, axis: int | tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return mean and deviation of the values that are not NaN, 0 if there are none."""
+    whole = bool(np.isfinite(values.sum(dtype=np.float64)))
+    if whole or not np.isnan(values).any():
+        mean = values.mean(axis, keepdims=True, dtype=np.float64)
+        return mean, values.std(axis, keepdims=True, dtype=np.float64)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice|Degrees of freedom", RuntimeWarning)
+        mean = np.nanmean(values, axis, keepdims=True, dtype=np.float64)
+        deviation = np.nanstd(values, axis, keepdims=True, dtype=np.float64)
+    return np.nan_to_num(mean), np.nan_to_num(deviation)
+
+
+def _nonzero(deviation: NDArray[Any], size: NDArray[Any]) -> NDArray[Any]:
+    """Return deviations, with 1 for channels that are constant up to rounding."""
+    return np.where(deviation > 1e-6 * size, deviation, 1.0)
+
+
+def interpolate(values: Series, lengths: Lengths | None) -> Series:
+    """Fill gaps linearly between neighbours, and at the ends with the nearest value.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, c, t)
+        NaN where a value is missing, and after the end of a series.
+    lengths : ndarray of shape (n,) or None
+        Length of each series, after which NaN stays; None if all are t points long.
+
+    Returns
+    -------
+    ndarray of shape (n, c, t)
+        Values without gaps; a channel of a series that has no value at all stays NaN.
+    """
+    filled = values.copy()
+    time = np.arange(values.shape[2])
+    for i, channel in np.argwhere(np.isnan(values).any(2)):
+        length = values.shape[2] if lengths is None else int(lengths[i])
+        row = filled[i, channel, :length]
+        there = ~np.isnan(row)
+        if there.any() and not there.all():
+            row[~there] = np.interp(time[:length][~there], time[:length][there], row[there])
+    return filled
+
+
+def resample(values: Series, n_timepoints: int) -> Series:
+    """Interpolate ``(n, c, t)`` linearly to another length, first and last points aligned."""
+    old = values.shape[2]
+    if old == n_timepoints:
+        return values
+    position = np.linspace(0, old - 1, n_timepoints)
+    left = np.minimum(position.astype(int), old - 2)
+    weight = (position - left).astype(np.float32)
+    return values[:, :, left] * (1 - weight) + values[:, :, left + 1] * weight
+
+
+class PrefixView:
+    """View that turns panels into the input of a network.
+
+    Parameters
+    ----------
+    earliness : float, int or transformer
+        Part of a series that is kept: a fraction, a number of time points, or any transformer of
+        series. 1.0 keeps the whole.
+    normalizer : Normalizer
+        Normalisation, which is fitted on the training views.
+    resample_length : int or None
+        Number of points to which the view is resampled, at most the length of the whole series.
+        None keeps the view's own length.
+    earliness_of : {"longest", "own"}, default="longest"
+        Length to which a fraction refers where series differ in length: that of the longest
+        training series, or each series' own.
+    missing_values : {"error", "interpolate", "mask"}, default="error"
+        Treatment of gaps: an error, a straight line between the neighbours, or zero together with
+        a further channel for each channel that is 1 where there is a value.
+    ragged : bool, optional
+        Whether series of any length are allowed. By default they are if the series in ``fit``
+        differ in length.
+
+    Attributes
+    ----------
+    ragged_ : bool
+        Whether series of any length are allowed.
+    n_whole_ : int
+        Length of the longest whole series.
+    n_seen_ : int
+        Length of the longest view before resampling.
+    n_out_ : int
+        Length of the longest view after resampling.
+    n_channels_ : int
+        Number of channels of the output.
+    """
+
+    def __init__(
+        self,
+        earliness: Any,
+        normalizer: Normalizer,
+        resample_length: int | None,
+        *,
+        earliness_of: EarlinessOf = "longest",
+        missing_values: MissingValues = "error",
+        ragged: bool | None = None,
+    ) -> None:
+        self.earliness = earliness
+        self.normalizer = normalizer
+        self.resample_length = resample_length
+        self.earliness_of = earliness_of
+        self.missing_values = missing_values
+        self.ragged = ragged
+
+    def fit(self, panel: Panel, rows: NDArray[np.int64] | None = None) -> PrefixView:
+        """Set lengths and statistics, and fit the transformer if there is one.
+
+        Parameters
+        ----------
+        panel : Panel
+            Whole series, from all of which lengths are taken.
+        rows : ndarray of int, optional
+            Numbers of the training part, from which statistics are taken; by default all series.
+
+        Returns
+        -------
+        PrefixView
+            The view itself.
+
+        Raises
+        ------
+        ValueError
+            If an ``earliness`` in time points is more than the series have.
+        """
+        self.ragged_, self.n_whole_ = bool(self.ragged), 0
+        for start, part in panel.chunks():
+            gaps = self.missing_values != "error"
+            checked = check_values(part.values, gaps=gaps, min_length=MIN_LENGTH, first=start)
+            own = part.n_timepoints if checked.lengths is None else int(checked.lengths.max())
+            self.n_whole_ = max(self.n_whole_, own)
+            self.ragged_ |= self.ragged is None and checked.lengths is not None
+        self.transformer_ = clone(self.earliness) if hasattr(self.earliness, "transform") else None
+        if self.transformer_ is not None:
+            self.transformer_.fit(self._for_transformer(panel))
+            self.n_seen_ = self._transform(panel).shape[2]
+        else:
+            self.n_seen_ = prefix_length(self.earliness, self.n_whole_)
+        if not MIN_LENGTH <= self.n_seen_ <= self.n_whole_:
+            raise ValueError(
+                f"earliness={self.earliness!r} leaves {self.n_seen_} time points of "
+                f"{self.n_whole_}; it must leave between {MIN_LENGTH} and {self.n_whole_}"
+            )
+        longest = self.resample_length
+        self.n_out_ = self.n_seen_ if longest is None else min(longest, self.n_whole_)
+        self.n_channels_ = panel.n_channels * (2 if self.missing_values == "mask" else 1)
+        training = panel if rows is None else panel.take(rows)
+        take = self.normalizer.fit
+        for _, part in training.chunks():
+            take(self._filled(part, "X")[0])
+            take = self.normalizer.update
+        return self
+
+    def seen_lengths(self, panel: Panel) -> Lengths:
+        """Return the number ``(n,)`` of time points that are kept of each series of a panel."""
+        if not self.ragged_:
+            return np.full(len(panel), self.n_seen_)
+        return own_lengths(np.isnan(self._cut(panel, "X")))
+
+    def learn_statistics(self, panel: Panel) -> None:
+        """Add series to the statistics of ``normalize="train"``."""
+        for _, part in panel.chunks():
+            self.normalizer.update(self._filled(part, "X")[0])
+
+    def __call__(self, panel: Panel, name: str = "X", first: int = 0) -> Seen:
+        """Return views ``(n, n_channels_, n_out_)`` of series that are whole or already cut.
+
+        Parameters
+        ----------
+        panel : Panel
+            Series.
+        name : str, default="X"
+            Name of the argument in errors.
+        first : int, default=0
+            Number of the first of these series among all, for errors.
+
+        Raises
+        ------
+        ValueError
+            If the series have another length, or values that are not finite.
+        """
+        plain = self._plain(panel)
+        if plain is not None:
+            return Seen(plain)
+        filled, lengths = self._filled(panel, name, first)
+        values = self.normalizer(filled)
+        if self.missing_values == "mask":
+            there = ~np.isnan(values)
+            values = np.concatenate([np.where(there, values, 0), there], 1, dtype=np.float32)
+        elif lengths is not None or self.missing_values == "interpolate":
+            # After a series' end and in channels without any value, the mean, 0, is used.
+            values = np.nan_to_num(values, copy=values is filled)
+        if self.resample_length is not None:
+            values, lengths = self._resampled(values, lengths), None
+        values = np.ascontiguousarray(values)
+        return Seen(values if values.flags.writeable else values.copy(), lengths)
+
+    def _plain(self, panel: Panel) -> Series | None:
+        """Return views by a shortcut for finite series of the expected length, or else None."""
+        # It makes the prediction for a single series much faster; the general way raises errors.
+        steps = self.ragged_ or self.transformer_ is not None or self.missing_values == "mask"
+        if steps or panel.values.shape[2] not in (self.n_whole_, self.n_seen_):
+            return None
+        values = panel.values[:, :, : self.n_seen_]
+        if values.dtype != np.float32:
+            with np.errstate(over="ignore"):
+                values = values.astype(np.float32)
+        if not np.isfinite(values).all():
+            return None
+        values = resample(self.normalizer(values), self.n_out_)
+        values = np.ascontiguousarray(values)
+        return values if values.flags.writeable else values.copy()
+
+    def _filled(self, panel: Panel, name: str, first: int = 0) -> tuple[Series, Lengths | None]:
+        """Return views before normalisation, gaps filled if required, and lengths."""
+        checked = check_values(
+            self._cut(panel, name),
+            name,
+            ragged=self.ragged_,
+            gaps=self.missing_values != "error",
+            min_length=MIN_LENGTH,
+            first=first,
+        )
+        values, lengths = checked.values, checked.lengths
+        if self.ragged_ and lengths is None:
+            lengths = np.full(len(values), values.shape[2])
+        if checked.gaps and self.missing_values == "interpolate":
+            values = interpolate(values, lengths)
+        return values, lengths
+
+    def _cut(self, panel: Panel, name: str) -> NDArray[Any]:
+        whole = panel.n_timepoints
+        if whole > self.n_whole_ and not self.ragged_:
+            beyond = panel.values[:, :, self.n_whole_ :]
+            if np.isnan(beyond).all():
+                panel, whole = panel.first(self.n_whole_), self.n_whole_
+        if not self.ragged_ and whole not in (self.n_whole_, self.n_seen_):
+            raise ValueError(
+                f"{name} has series of {whole} time points; this classifier was fitted on "
+                f"{self.n_whole_} and takes these, or the first {self.n_seen_}, which it uses"
+            )
+        if self.transformer_ is not None:
+            if self.ragged_ or whole == self.n_whole_:
+                return self._transform(panel)
+            return panel.values
+        if self.ragged_ and self.earliness_of == "own" and isinstance(self.earliness, float):
+            return self._own_parts(panel.values)
+        return panel.first(self.n_seen_).values
+
+    def _own_parts(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the same fraction of each series' own length."""
+        kept = np.array(
+            [prefix_length(self.earliness, int(k)) for k in own_lengths(np.isnan(values))]
+        )
+        cut = values[:, :, : kept.max()].astype(np.float64)
+        cut[np.broadcast_to((np.arange(kept.max()) >= kept[:, None])[:, None], cut.shape)] = np.nan
+        return cut
+
+    def _transform(self, panel: Panel) -> NDArray[Any]:
+        assert self.transformer_ is not None
+        return as_numpy(self.transformer_.transform(self._for_transformer(panel)))
+
+    def _for_transformer(self, panel: Panel) -> Any:
+        if not self.ragged_:
+            return np.asarray(panel.values)
+        is_sktime = any(
+            c.__module__.startswith("sktime.") for c in type(self.transformer_).__mro__
+        )
+        return as_frames(panel.values) if is_sktime else as_list(panel.values)
+
+    def _resampled(self, values: Series, lengths: Lengths | None) -> Series:
+        if lengths is None:
+            return resample(values, self.n_out_)
+        out = np.empty((*values.shape[:2], self.n_out_), dtype=np.float32)
+        for length in np.unique(lengths):
+            rows = lengths == length
+            out[rows] = resample(values[rows, :, :length], self.n_out_)
+        return out

@@ -1,0 +1,432 @@
+"""Teachers of every kind, and their fit.
+
+A teacher learns from whole series. It is fitted once for each training set, on the labelled
+training part only and never on a student's validation part. Its features and logits are computed
+once, before the student's training, in which they are arrays.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from joblib import Memory
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+from torch import nn
+
+from .._fitting.network import SeriesNetwork, softmax
+from .._fitting.preparation import NetworkData, NetworkPlan, finish, prepare, train
+from .._runtime.fingerprint import fingerprint
+from .._runtime.random import Seeds
+from .._runtime.warn import warn_user
+from .._series.panel import Panel, as_frames, as_list, own_lengths, read_panel
+from .._series.storage import StoredSeries
+from .._series.views import interpolate
+from ..nets import available_backbones
+from ..training import History, Progress
+from ..training.checkpoint import Checkpoints
+from .ensemble import (
+    MIN_PROBABILITY,
+    EnsembleTeacher,
+    FrozenMember,
+    in_order,
+    is_ensemble,
+    is_frozen,
+    members_of,
+    thawed,
+)
+
+
+class Teacher(Protocol):
+    """Fitted teacher, for whole series ``(n, c, t)`` in any form that classifiers allow."""
+
+    classes_: NDArray[Any]
+
+    def predict_proba(self, X: Any) -> NDArray[Any]: ...
+    def embed(self, X: Any) -> NDArray[Any]: ...
+
+
+@dataclass(frozen=True)
+class TeacherOutputs:
+    """A fitted teacher with its outputs for the training series.
+
+    Attributes
+    ----------
+    teacher : NetworkTeacher, EstimatorTeacher or EnsembleTeacher
+        Fitted teacher.
+    features : ndarray of shape (n, dT)
+        Features z_long.
+    logits : ndarray of shape (n, n_classes)
+        Logits in the student's order of classes.
+    """
+
+    teacher: Any
+    features: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+
+class NetworkTeacher:
+    """Teacher that is a network trained on whole series.
+
+    Parameters
+    ----------
+    network : SeriesNetwork
+        Trained network.
+    classes : ndarray of shape (n_classes,)
+        Labels by class number.
+    history : History
+        Loss terms of its training by epoch.
+
+    Attributes
+    ----------
+    network_ : SeriesNetwork
+        Trained network.
+    classes_ : ndarray of shape (n_classes,)
+        Labels by class number.
+    history_ : History
+        Loss terms of its training by epoch.
+    """
+
+    def __init__(self, network: SeriesNetwork, classes: NDArray[Any], history: History) -> None:
+        self.network_, self.classes_, self.history_ = network, classes, history
+
+    def run(self, values: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return features and logits of whole series ``(n, c, t)``."""
+        return self.network_.run_panel(Panel(values))
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Return class probabilities ``(n, n_classes)`` of whole series ``(n, c, t)``."""
+        return softmax(self.run(read_panel(X).values)[1])
+
+    def embed(self, X: Any) -> NDArray[Any]:
+        """Return features ``(n, dT)`` of whole series ``(n, c, t)``."""
+        return self.run(read_panel(X).values)[0]
+
+
+def fit_network_teacher(
+    plan: NetworkPlan,
+    values: NDArray[np.float32],
+    y: NDArray[np.int64],
+    weight: NDArray[np.float32] | None,
+    classes: NDArray[Any],
+    seed: int,
+    progress: Progress,
+    checkpoints: Checkpoints | None = None,
+) -> NetworkTeacher:
+    """Train a network on whole series.
+
+    There is no validation part, and the last weights of the schedule are kept. The teacher thus
+    does not depend on the series on which its student is validated.
+
+    Parameters
+    ----------
+    plan : NetworkPlan
+        Settings of the network.
+    values : ndarray of shape (n, c, t)
+        Whole series.
+    y : ndarray of shape (n,)
+        Class numbers.
+    weight : ndarray of shape (n,) or None
+        Weights of the cross-entropy.
+    classes : ndarray of shape (n_classes,)
+        Labels by class number.
+    seed : int
+        Seed of the fit.
+    progress : Progress
+        Progress bar, advanced by one unit in each epoch.
+    checkpoints : Checkpoints or None
+        Store of unfinished trainings.
+
+    Returns
+    -------
+    NetworkTeacher
+        Fitted teacher.
+    """
+    seeds, rows = Seeds(seed), np.arange(len(values))
+    data = NetworkData(Panel(values), y, weight, rows, rows[:0], len(classes))
+    preparation = prepare(plan, data, seeds, seeds("weights"))
+    history = train(preparation, progress=progress, checkpoints=checkpoints)
+    return NetworkTeacher(finish(preparation), classes, history)
+
+
+class EstimatorTeacher:
+    """Teacher that is any classifier with ``predict_proba``.
+
+    Its features are the output of its ``embed`` if it has one, else the output of a Pipeline's
+    steps before the last, else its log-probabilities. Its input is an array ``(n, c, t)`` in
+    double precision, in which gaps are filled by straight lines. Series of unequal length are
+    given to it as a list of ``(c, T_i)`` arrays, or of frames if it is a classifier of sktime.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted classifier.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+        self.classes_ = np.asarray(estimator.classes_)
+
+    def run(self, values: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return features and logits of whole series ``(n, c, t)``."""
+        logits = np.log(np.clip(self.predict_proba(values), MIN_PROBABILITY, None))
+        return self._features(values, logits), logits.astype(np.float32)
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Return class probabilities ``(n, n_classes)`` of whole series ``(n, c, t)``."""
+        series = series_for(self.estimator, read_panel(X).values)
+        return np.asarray(self.estimator.predict_proba(series))
+
+    def embed(self, X: Any) -> NDArray[Any]:
+        """Return features ``(n, dT)`` of whole series ``(n, c, t)``."""
+        return self.run(read_panel(X).values)[0]
+
+    def _features(self, values: NDArray[Any], logits: NDArray[Any]) -> NDArray[Any]:
+        model = thawed(self.estimator)
+        series = series_for(self.estimator, values)
+        if hasattr(model, "embed"):
+            features = model.embed(series)
+        elif isinstance(model, Pipeline) and len(model.steps) > 1:
+            features = model[:-1].transform(series)
+        else:
+            features = logits
+        features = features.toarray() if hasattr(features, "toarray") else np.asarray(features)
+        return features.reshape(len(values), -1).astype(np.float32)
+
+
+def series_for(estimator: Any, values: NDArray[Any]) -> Any:
+    """Return series in the form that a classifier needs; see :class:`EstimatorTeacher`."""
+    # Some compiled code, such as aeon's catch22, works in double precision only.
+    values = np.asarray(values, dtype=np.float64)
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    lengths = own_lengths(missing)
+    filled = interpolate(values, lengths)
+    if (lengths == values.shape[2]).all():
+        return filled
+    model = thawed(estimator)
+    is_sktime = any(cls.__module__.startswith("sktime.") for cls in type(model).__mro__)
+    return as_frames(filled) if is_sktime else as_list(filled)
+
+
+def check_teacher(spec: Any) -> None:
+    """Check, before any training, that an object can be a teacher.
+
+    Parameters
+    ----------
+    spec : object
+        Parameter ``teacher`` of a classifier.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or if an ensemble has no members or has an ensemble among them.
+    TypeError
+        If it is no name, module, factory of modules, classifier with ``predict_proba``, or
+        ensemble of such.
+    """
+    if is_ensemble(spec):
+        for member in members_of(spec)[0]:
+            check_teacher(member)
+    elif isinstance(spec, str):
+        if spec not in available_backbones():
+            raise ValueError(
+                f"teacher={spec!r} is not a backbone; the names are "
+                f"{', '.join(available_backbones())}"
+            )
+    elif not (spec is None or isinstance(spec, nn.Module) or hasattr(spec, "predict_proba")):
+        if hasattr(spec, "fit") or not callable(spec):
+            raise TypeError(
+                f"teacher={spec!r} must be None, a backbone's name, a torch module, a classifier "
+                f"with predict_proba, or a list of such"
+            )
+
+
+def n_networks(spec: Any) -> int:
+    """Return the number of networks that are trained for a teacher."""
+    if is_ensemble(spec):
+        return sum(n_networks(member) for member in members_of(spec)[0])
+    return 0 if hasattr(spec, "predict_proba") else 1
+
+
+def fit_teacher(
+    plan: NetworkPlan,
+    values: NDArray[np.float32],
+    y: NDArray[np.int64],
+    weight: NDArray[np.float32] | None,
+    classes: NDArray[Any],
+    seed: int,
+    memory: Memory,
+    progress: Progress,
+    checkpoints: Checkpoints | None,
+    folder: str,
+) -> TeacherOutputs:
+    """Fit a teacher, or load it from the cache, and compute its outputs for all series.
+
+    Parameters
+    ----------
+    plan : NetworkPlan
+        Teacher, with the settings for its networks.
+    values : ndarray of shape (n + m, c, t)
+        Whole series: those of the training part, then those without a label.
+    y : ndarray of shape (n,)
+        Class numbers of the first ``n``.
+    weight : ndarray of shape (n,) or None
+        Weights of these series in the cross-entropy.
+    classes : ndarray of shape (n_classes,)
+        Labels by class number.
+    seed : int
+        Seed of the teacher's fit.
+    memory : joblib.Memory
+        Cache of fitted teachers.
+    progress : Progress
+        Progress bar, advanced by one unit for each epoch of each network.
+    checkpoints : Checkpoints or None
+        Store of unfinished trainings.
+    folder : str
+        Folder for features that are too large for memory.
+
+    Returns
+    -------
+    TeacherOutputs
+        Outputs for all series, in their order.
+    """
+    before = progress.done
+    progress.stage("teacher")
+    # Features in files are mapped copy-on-write, since torch warns about read-only arrays.
+    how: dict[str, Any] = {"mmap_mode": "c"} if isinstance(values, StoredSeries) else {}
+    cached = memory.cache(
+        _fit_and_ask, ignore=["plan", "progress", "checkpoints", "folder"], **how
+    )
+    key = _key(plan, memory)
+    if key is None:
+        cached, key = _fit_and_ask, ""
+    outputs = cached(
+        key,
+        plan,
+        values,
+        y,
+        weight,
+        classes,
+        seed,
+        progress,
+        checkpoints,
+        folder,
+    )
+    # A teacher from the cache advances the bar as much as one that was trained.
+    units = plan.config.max_epochs * n_networks(plan.spec)
+    progress.advance(units - (progress.done - before))
+    return outputs
+
+
+def _key(plan: NetworkPlan, memory: Memory) -> str | None:
+    """Return the fingerprint of a plan, or None if the plan can't be pickled."""
+    location = getattr(memory, "location", "")
+    if location is None:  # the cache keeps nothing
+        return ""
+    try:
+        return fingerprint(plan)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        if location:
+            warn_user(
+                f"memory is of no use with teacher={plan.spec!r}, which can't be pickled, so that "
+                f"no later fit recognises it; give a function or a class that has a name in a "
+                f"module"
+            )
+        return None
+
+
+def _fit_and_ask(
+    key: str,
+    plan: NetworkPlan,
+    values: NDArray[np.float32],
+    y: NDArray[np.int64],
+    weight: NDArray[np.float32] | None,
+    classes: NDArray[Any],
+    seed: int,
+    progress: Progress,
+    checkpoints: Checkpoints | None,
+    folder: str,
+) -> TeacherOutputs:
+    panel = Panel(values)
+    train_values = panel.take(np.arange(len(y))).values
+    if is_ensemble(plan.spec):
+        specs, weights = members_of(plan.spec)
+        seeds = Seeds(seed)
+        members = [
+            _fit_one(
+                replace(plan, spec=spec),
+                train_values,
+                y,
+                weight,
+                classes,
+                own,
+                progress,
+                checkpoints,
+            )
+            for spec, own in zip(specs, map(seeds, map(str, range(len(specs)))), strict=True)
+        ]
+        teacher: Any = EnsembleTeacher(members, weights, train_values)
+    else:
+        teacher = _fit_one(plan, train_values, y, weight, classes, seed, progress, checkpoints)
+    features, logits = _ask(teacher, panel, folder)
+    return TeacherOutputs(teacher, features, in_order(logits, teacher.classes_, classes))
+
+
+def _fit_one(
+    plan: NetworkPlan,
+    train_values: NDArray[np.float32],
+    y: NDArray[np.int64],
+    weight: NDArray[np.float32] | None,
+    classes: NDArray[Any],
+    seed: int,
+    progress: Progress,
+    checkpoints: Checkpoints | None,
+) -> NetworkTeacher | EstimatorTeacher:
+    if hasattr(plan.spec, "predict_proba"):
+        return EstimatorTeacher(_fitted(plan.spec, train_values, classes[y], seed))
+    return fit_network_teacher(plan, train_values, y, weight, classes, seed, progress, checkpoints)
+
+
+def _ask(
+    teacher: NetworkTeacher | EstimatorTeacher, panel: Panel, folder: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return features and logits of a panel; those of stored series are memory-mapped files."""
+    if not panel.stored:
+        return teacher.run(panel.values)
+    answers: list[NDArray[Any]] = []
+    for start, part in panel.chunks():
+        found = teacher.run(part.values)
+        if not answers:
+            answers = [
+                np.lib.format.open_memmap(
+                    os.path.join(folder, f"{name}.npy"),
+                    mode="w+",
+                    dtype=np.float32,
+                    shape=(len(panel), array.shape[1]),
+                )
+                for name, array in zip(("features", "logits"), found, strict=True)
+            ]
+        for answer, array in zip(answers, found, strict=True):
+            answer[start : start + len(array)] = array
+    return answers[0], answers[1]
+
+
+def _fitted(spec: Any, values: NDArray[np.float32], labels: NDArray[Any], seed: int) -> Any:
+    """Return a frozen estimator as it is, and a fitted clone of another, with seeds set."""
+    if is_frozen(spec) or isinstance(spec, FrozenMember):
+        return spec
+    estimator = clone(spec)
+    params = estimator.get_params(deep=True)
+    random = check_random_state(seed)
+    unseeded = sorted(k for k, v in params.items() if k.endswith("random_state") and v is None)
+    if unseeded:
+        estimator.set_params(**{name: int(random.randint(2**31 - 1)) for name in unseeded})
+    return estimator.fit(series_for(estimator, values), labels)

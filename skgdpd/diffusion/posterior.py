@@ -1,0 +1,304 @@
+r"""Posterior samplers: draws of the whole series' feature, given the feature of its prefix.
+
+Each maps student features ``z_short (n, dS)`` to ``n_draws`` plausible teacher features
+``(n_draws, n, d)`` by means of a diffusion prior. The draws are differentiable in ``z_short``.
+
+- :class:`LearnedAlpha` is the heuristic of the paper. It mixes the student feature with noise in
+  a learned proportion and denoises the mixture.
+- :class:`MatchedNoise` is its calibrated form. The noise level is measured instead of learned.
+- :class:`LinearGaussianPosterior` samples the posterior under a measured linear-Gaussian model.
+- :class:`NoObservation` ignores the student feature and draws from the prior. It is the control.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .latent import LatentDiffusion
+from .measurement import LinearGaussian
+from .sampler import DDIM, Ancestral, NoiseSource, Renoise, Sampler
+
+
+class PosteriorSampler(nn.Module):
+    """Base class of the posterior samplers.
+
+    Parameters
+    ----------
+    latent : LatentDiffusion
+        Prior over teacher features. It is not registered as a submodule, so its parameters are
+        not among the sampler's. The caller decides whether they are trained.
+    n_steps : int
+        Number of evaluations of the denoiser for one draw.
+    """
+
+    needs_measurement = False
+    """True if :meth:`calibrate` must be called before the first draw."""
+
+    def __init__(self, latent: LatentDiffusion, n_steps: int) -> None:
+        super().__init__()
+        self._latent = (latent,)
+        self.n_steps = n_steps
+
+    @property
+    def latent(self) -> LatentDiffusion:
+        """Prior that the draws come from."""
+        return self._latent[0]
+
+    def calibrate(self, measurement: LinearGaussian) -> None:
+        """Set the measurement model; gradients treat it as constant."""
+
+    def phase(self) -> Hashable:
+        """Return the state, other than tensors, that decides how :meth:`draw` computes.
+
+        A recorded training step is valid as long as this value stays the same.
+
+        Returns
+        -------
+        hashable
+            The state; an empty tuple if there is none.
+        """
+        return ()
+
+    def draw(
+        self,
+        z_short: Tensor,
+        n_draws: int = 1,
+        generator: torch.Generator | None = None,
+        shared_noise: bool = False,
+    ) -> Tensor:
+        """Draw teacher features for student features.
+
+        Parameters
+        ----------
+        z_short : Tensor of shape (n, dS)
+            Student features; gradients flow back into them.
+        n_draws : int, default=1
+            Number of draws for each row.
+        generator : torch.Generator, optional
+            Source of the noise, on the features' device. By default torch's global generator.
+        shared_noise : bool, default=False
+            Use the same noise for all rows, so that the draws of a row don't depend on the other
+            rows.
+
+        Returns
+        -------
+        Tensor of shape (n_draws, n, d)
+        """
+        noise = NoiseSource(generator, n_draws, shared_noise)
+        repeated = z_short.repeat(n_draws, 1)
+        return self._draw(repeated, noise).unflatten(0, (n_draws, len(z_short)))
+
+    def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
+        raise NotImplementedError
+
+
+class LearnedAlpha(PosteriorSampler):
+    """Restoration of the paper: a learned proportion of noise, then a deterministic chain.
+
+    With ``f = Linear(z_short)`` and ``alpha = softmax(adapter(f))_0``, one number per series, the
+    chain starts at ``alpha f + (1 - alpha) eps`` and denoises from 0.4 T down to 0. It has no
+    measurement model and isn't posterior sampling, not even for Gaussian features; see
+    ``docs/prior.md``.
+
+    Parameters
+    ----------
+    latent : LatentDiffusion
+        Prior over teacher features.
+    n_steps : int
+        Number of evaluations of the denoiser. The chain of the paper has 5, at t = 400, 300, 200,
+        100, 0 of 1000.
+    n_short : int
+        Width dS of the student features.
+
+    References
+    ----------
+    GDPD, arXiv 2605.11414, section on posterior sampling.
+    """
+
+    start = 0.4
+    """First time step of the chain, as a fraction of T."""
+
+    def __init__(self, latent: LatentDiffusion, n_steps: int, n_short: int) -> None:
+        super().__init__(latent, n_steps)
+        self.map = nn.Linear(n_short, latent.n_features)
+        self.adapter = nn.Linear(latent.n_features, 2)
+        first = min(round(self.start * latent.schedule.n_steps), latent.schedule.n_steps - 1)
+        self.sampler: Sampler = DDIM(latent.schedule, n_steps, first)
+
+    def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
+        f = self.map(z_short)
+        alpha = self.adapter(f).softmax(-1)[:, :1]
+        start = alpha * f + (1 - alpha) * noise.normal(f)
+        return self.sampler.run(self.latent.denoiser, start, noise)
+
+
+class MeasuredDegradation(PosteriorSampler):
+    """Base class of the posterior samplers with a measurement model.
+
+    Attributes
+    ----------
+    measurement : LinearGaussian
+        Measurement model that :meth:`calibrate` got last.
+    """
+
+    needs_measurement = True
+    measurement: LinearGaussian
+
+    def calibrate(self, measurement: LinearGaussian) -> None:
+        self.measurement = measurement
+
+    def _constant(self, name: str, value: np.ndarray | Tensor) -> None:
+        """Store a constant as a buffer with the type and the device of the prior."""
+        tensor = torch.as_tensor(value).to(self.latent.mean)
+        known = self._buffers.get(name)
+        alike = ("shape", "dtype", "device")
+        if known is not None and all(getattr(known, k) == getattr(tensor, k) for k in alike):
+            # In place, because recorded training steps read this memory.
+            known.copy_(tensor)
+        else:
+            self.register_buffer(name, tensor)
+
+
+class MatchedNoise(MeasuredDegradation):  # numpydoc ignore=PR02
+    """Restoration that starts at the time step whose noise matches the measured noise.
+
+    Generalised least squares on the measurement turns the student feature into an unbiased
+    estimate of the teacher feature. The chain starts at the time step t* at which
+    ``(1 - alpha_bar) / alpha_bar`` equals the largest eigenvalue of the estimate's error
+    covariance N. In directions of smaller error, noise is added, so that the total is what the
+    denoiser expects at t*. Ancestral steps follow.
+
+    One time step holds for all directions, so the direction of the largest error decides. If the
+    measurement has no information about some direction, as always if dS < d, the chain starts at
+    the last time step. The draws are then draws from the prior in all directions.
+
+    Parameters
+    ----------
+    latent : LatentDiffusion
+        Prior over teacher features.
+    n_steps : int
+        Number of evaluations of the denoiser for one draw.
+    """
+
+    estimator: Tensor
+    offset: Tensor
+    fill: Tensor
+
+    def phase(self) -> Hashable:
+        return tuple(self.sampler.steps)
+
+    def calibrate(self, measurement: LinearGaussian) -> None:
+        super().calibrate(measurement)
+        schedule = self.latent.schedule
+        A, R = measurement.A, measurement.R
+        precision_A = np.linalg.solve(R, A)
+        information = A.T @ precision_A
+        last = schedule.level(schedule.n_steps - 1)
+        # Directions without information in the measurement get the schedule's largest noise.
+        floor = last / (1 - last)
+        noise = np.linalg.inv(information + floor * np.eye(len(information)))
+        estimator = noise @ precision_A.T
+        spectrum, axes = np.linalg.eigh(noise)
+        t = schedule.nearest_step(float(spectrum[-1]))
+        signal = schedule.level(t)
+        missing = np.maximum((1 - signal) / signal - spectrum * (1 - floor * spectrum), 0)
+        self._constant("estimator", estimator)
+        self._constant("offset", measurement.b)
+        self._constant("fill", (axes * np.sqrt(missing)) @ axes.T)
+        self.sampler = Ancestral(schedule, self.n_steps, t)
+
+    def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
+        estimate = (z_short - self.offset) @ self.estimator.T
+        filled = estimate + noise.normal(estimate) @ self.fill
+        signal = self.latent.schedule.level(self.sampler.steps[0])
+        return self.sampler.run(self.latent.denoiser, math.sqrt(signal) * filled, noise)
+
+
+class LinearGaussianPosterior(MeasuredDegradation):  # numpydoc ignore=PR02
+    """Posterior sampler under ``y = A z + b + n``, exact if the prior is Gaussian.
+
+    At each time step the denoised mean mu is corrected by the measurement, and a clean feature is
+    drawn,
+
+        ``C = (S^-1 + a / (1 - a) I)^-1``,  ``G = C A' (A C A' + R)^-1``,
+        ``z_0 = mu + G (y - b - A mu) + (C - G A C)^(1/2) n``,
+
+    where ``a`` is the ``alpha_bar`` of the time step and S the covariance of the prior. New noise
+    then leads to the next time step. C and G depend on the time step only, so they are computed
+    once. Each step of a draw costs one evaluation of the denoiser and two small matrix products;
+    no Jacobian is needed.
+
+    Parameters
+    ----------
+    latent : LatentDiffusion
+        Prior over teacher features, with their mean and covariance.
+    n_steps : int
+        Number of evaluations of the denoiser for one draw.
+    """
+
+    A: Tensor
+    b: Tensor
+    gains: Tensor
+    spreads: Tensor
+    start: Tensor
+
+    def calibrate(self, measurement: LinearGaussian) -> None:
+        super().calibrate(measurement)
+        self.sampler = Renoise(self.latent.schedule, self.n_steps)
+        A, R = measurement.A, measurement.R
+        spectrum, axes = np.linalg.eigh(self.latent.covariance.double().cpu().numpy())
+        spectrum = np.maximum(spectrum, 0)
+        gains, spreads = [], []
+        for t in self.sampler.steps:
+            signal = self.latent.schedule.level(t)
+            shrunk = spectrum * (1 - signal) / (1 - signal + signal * spectrum)
+            C = (axes * shrunk) @ axes.T
+            gain = np.linalg.solve(A @ C @ A.T + R, A @ C).T
+            left, right = np.linalg.eigh(C - gain @ A @ C)
+            gains.append(gain)
+            spreads.append((right * np.sqrt(np.maximum(left, 0))) @ right.T)
+        first = self.latent.schedule.level(self.sampler.steps[0])
+        self._constant("A", A)
+        self._constant("b", measurement.b)
+        self._constant("gains", np.stack(gains))
+        self._constant("spreads", np.stack(spreads))
+        self._constant("start", (axes * np.sqrt(first * spectrum + 1 - first)) @ axes.T)
+
+    def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
+        observed = z_short - self.b
+
+        def restore(mean: Tensor, i: int) -> Tensor:
+            surprise = observed - mean @ self.A.T
+            return mean + surprise @ self.gains[i].T + noise.normal(mean) @ self.spreads[i]
+
+        first = self.latent.schedule.level(self.sampler.steps[0])
+        spread = noise.normal(z_short, self.latent.n_features) @ self.start
+        start = math.sqrt(first) * self.latent.mean + spread
+        return self.sampler.run(self.latent.denoiser, start, noise, restore)
+
+
+class NoObservation(PosteriorSampler):
+    """Sampler of the prior that ignores the student feature, as a control.
+
+    Parameters
+    ----------
+    posterior : MeasuredDegradation
+        Sampler whose measurement is set to one without information, A = 0.
+    """
+
+    def __init__(self, posterior: MeasuredDegradation) -> None:
+        super().__init__(posterior.latent, posterior.n_steps)
+        d = posterior.latent.n_features
+        posterior.calibrate(LinearGaussian(np.zeros((1, d)), np.zeros(1), np.eye(1)))
+        self.posterior = posterior
+
+    def phase(self) -> Hashable:
+        return self.posterior.phase()
+
+    def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
+        return self.posterior._draw(z_short.new_zeros(len(z_short), 1), noise)

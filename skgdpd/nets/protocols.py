@@ -1,0 +1,362 @@
+"""Protocols of backbones beyond the forward pass, and functions that test for them.
+
+Any module that maps ``(n, c, t)`` series to ``(n, n_features)`` features is a backbone. It may
+support more, which is described by the protocols of this module. Nothing is inherited or
+registered: a module with the methods of a protocol supports it. The functions of this module are
+the only place where a backbone is searched for such methods.
+
+See docs/adding-a-backbone.md for a worked example of each.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from torch import Tensor, nn
+
+State = TypeVar("State")
+
+
+class Backbone(Protocol):
+    """Network that turns series into features.
+
+    Attributes
+    ----------
+    n_features : int
+        Width of the features. :func:`~skgdpd.nets.make_backbone` measures and sets it.
+    registered_name : str or None
+        Name from which the backbone was made and is made again when a model is loaded; None if it
+        was made from a module or a callable. :func:`~skgdpd.nets.make_backbone` sets it.
+
+    Notes
+    -----
+    A backbone may have a number ``suitable_lr``, which then is the learning rate of
+    ``lr="auto"``.
+    """
+
+    n_features: int
+    registered_name: str | None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map ``(n, n_channels, n_timepoints)`` series ``x`` to ``(n, n_features)`` features."""
+        ...
+
+
+class TakesLengths(Protocol):
+    """Backbone for series of unequal length, whose ``forward`` has a parameter ``lengths``.
+
+    Series are padded with zeros at the end. Features must not depend on the padding: up to
+    rounding, they must be those of each series cut to its own length.
+    """
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Map series to features ``(n, n_features)``.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, n_timepoints)
+            Series, zero beyond their own length.
+        lengths : Tensor of shape (n,), optional
+            Own length of each series; None where all are ``n_timepoints`` long.
+        """
+        ...
+
+
+class TimeMaps(Protocol):
+    """Backbone with activations over time, which some distillers compare.
+
+    Its ``forward`` is :meth:`features_from_maps` after :meth:`maps`. The steps of the maps divide
+    the time of a series into equal parts. Both methods are given ``lengths`` if ``forward`` has
+    that parameter, and need none otherwise.
+    """
+
+    def maps(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Map series to activations ``(n, n_maps, n_steps)``.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, n_timepoints)
+            Series, zero beyond their own length.
+        lengths : Tensor of shape (n,), optional
+            Own length of each series. Activations beyond it are never used.
+        """
+        ...
+
+    def features_from_maps(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Reduce activations to features ``(n, n_features)``.
+
+        Parameters
+        ----------
+        maps : Tensor of shape (n, n_maps, n_steps)
+            Result of :meth:`maps`.
+        lengths : Tensor of shape (n,), optional
+            Own length of each series, in time points.
+        """
+        ...
+
+
+class ClosedFormStart(NamedTuple):
+    """Linear classifier from which a training starts, with the fixed features of its rows.
+
+    Attributes
+    ----------
+    weight : Tensor of shape (n_classes, n_features)
+        Weights of the classifier on top of the backbone.
+    bias : Tensor of shape (n_classes,)
+        Biases of the classifier.
+    fixed : Tensor of shape (n, n_fixed)
+        Fixed features of the training rows, as ``featurize`` computes them.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    fixed: Tensor
+
+
+class FixedFeatures(Protocol):
+    """Backbone with features that are fitted once, before the training, and then stay as they are.
+
+    The fixed features of each row are computed once and reused in every epoch. The parameters of
+    the backbone are trained on top of them, from a classifier that is fitted in closed form.
+    Validation rows are held out only if the training may stop early. Its ``forward`` has a
+    parameter ``lengths``, to be treated as :class:`TakesLengths` describes.
+
+    Notes
+    -----
+    Two members are optional.
+
+    ``fixed_is_all`` is a bool. True means that ``forward`` uses nothing but ``fixed`` where that
+    is given, so that the series need not be kept. It is False if it is missing.
+
+    ``fixed_buffers()`` returns the buffers that no training changes. Copies of the network share
+    them, and averages of the weights leave them out. Without this method there are none.
+    """
+
+    def fit_fixed(
+        self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
+    ) -> ClosedFormStart:
+        """Fit the fixed features, and a linear classifier to start from.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, n_timepoints)
+            Training series.
+        lengths : Tensor of shape (n,) or None
+            Own lengths of the series; None if all are equal.
+        target : Tensor of shape (n, n_classes)
+            Class probabilities, one-hot where the label is known.
+        weight : Tensor of shape (n,) or None
+            Weight of each series; None if all are equal.
+        seed : int
+            Seed of all random draws.
+
+        Returns
+        -------
+        ClosedFormStart
+            The classifier, and the fixed features of these series.
+        """
+        ...
+
+    def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Compute the fixed features ``(n, n_fixed)`` of series ``x``, as they are now."""
+        ...
+
+    def forward(
+        self, x: Tensor, lengths: Tensor | None = None, fixed: Tensor | None = None
+    ) -> Tensor:
+        """Map series, or their fixed features where they are given, to ``(n, n_features)``."""
+        ...
+
+    def fold(self) -> None:
+        """End the training, for instance by merging fixed and trained matrices into one.
+
+        The output of ``forward`` stays the same up to rounding. A second call does nothing.
+        """
+        ...
+
+
+class OneProjection(FixedFeatures, Protocol):
+    """Backbone whose trained part is one linear map of its fixed features.
+
+    A grid search fits the fixed features of such backbones once for all candidates, and trains
+    the projections of many candidates in one matrix product.
+
+    Attributes
+    ----------
+    projection : torch.nn.Linear
+        The trained part.
+    """
+
+    projection: nn.Linear
+
+    @property
+    def trains_one_projection(self) -> bool:
+        """True if ``forward(x, lengths, fixed)`` is ``projection(fixed)``, all that is trained."""
+        ...
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """All settings on which the result of ``fit_fixed`` depends, besides rows and seed."""
+        ...
+
+
+class PointState(Protocol[State]):
+    """Backbone that reads a series point by point and keeps a state in between.
+
+    The features after ``k`` points are those of ``forward`` for the first ``k`` points, up to
+    rounding, at the cost of one point instead of ``k``. Nothing in the package uses it yet.
+    """
+
+    def start(self, n: int) -> State:
+        """Return the state of ``n`` series of which no point has been read."""
+        ...
+
+    def step(self, state: State, points: Tensor) -> tuple[State, Tensor]:
+        """Read one more point of each series.
+
+        Parameters
+        ----------
+        state : State
+            State after the points before; it is not changed.
+        points : Tensor of shape (n, n_channels)
+            The next point of each series.
+
+        Returns
+        -------
+        state : State
+            State after these points.
+        features : Tensor of shape (n, n_features)
+            Features of the series so far.
+        """
+        ...
+
+
+def takes_lengths(backbone: nn.Module) -> bool:
+    """Return whether a backbone supports series of unequal length; see :class:`TakesLengths`.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    bool
+    """
+    return "lengths" in inspect.signature(backbone.forward).parameters
+
+
+def has_maps(backbone: nn.Module) -> bool:
+    """Return whether a backbone has activations over time; see :class:`TimeMaps`.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    bool
+        False for backbones with fixed features, too, since their training computes no activations.
+    """
+    return _has(backbone, "maps", "features_from_maps") and not has_fixed_features(backbone)
+
+
+def has_fixed_features(backbone: object) -> bool:
+    """Return whether a backbone has features that are fitted once; see :class:`FixedFeatures`.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module or class
+        Any module, or a class of modules.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    TypeError
+        If it has ``fit_fixed``, but not the other methods of the protocol.
+    """
+    if not _has(backbone, "fit_fixed"):
+        return False
+    missing = [name for name in ("featurize", "fold") if not _has(backbone, name)]
+    if missing:
+        cls = backbone if isinstance(backbone, type) else type(backbone)
+        raise TypeError(
+            f"{cls.__name__} has the method fit_fixed, but not {' and '.join(missing)}; a "
+            f"backbone with fixed features needs fit_fixed, featurize and fold"
+        )
+    return True
+
+
+def needs_fixed_only(backbone: nn.Module) -> bool:
+    """Return whether a backbone uses nothing of a series but its fixed features.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    bool
+    """
+    return has_fixed_features(backbone) and bool(getattr(backbone, "fixed_is_all", False))
+
+
+def own_fixed_buffers(module: nn.Module) -> Iterable[Tensor]:
+    """Return the buffers that a module declares fixed by ``fixed_buffers``.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A backbone, or a part of a network.
+
+    Returns
+    -------
+    iterable of Tensor
+        Buffers; none for modules without that method.
+    """
+    declared: Any = module
+    return declared.fixed_buffers() if _has(module, "fixed_buffers") else ()
+
+
+def trains_one_projection(backbone: nn.Module) -> bool:
+    """Return whether a backbone's trained part is one linear map; see :class:`OneProjection`.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    bool
+    """
+    return has_fixed_features(backbone) and bool(getattr(backbone, "trains_one_projection", False))
+
+
+def suitable_lr(backbone: nn.Module, default: float) -> float:
+    """Return the learning rate that a backbone declares as suitable.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Any module.
+    default : float
+        Learning rate of backbones without an attribute ``suitable_lr``.
+
+    Returns
+    -------
+    float
+    """
+    return getattr(backbone, "suitable_lr", default)
+
+
+def _has(owner: object, *methods: str) -> bool:
+    # Not isinstance: from Python 3.12 on, it does not find submodules that serve as methods.
+    return all(callable(getattr(owner, name, None)) for name in methods)
