@@ -4,6 +4,10 @@ They are ridge regressions of class targets, in the space that the training rows
 series than features, nothing outside of that space can be learned, and a network in its
 coordinates has a hundredth of the weights. The penalty is chosen by leave-one-out errors, which
 cost no further fit. Leave-one-out predictions also give the scale that turns scores into logits.
+
+A row of weight w counts as w equal rows in the fit and in every error. They are left out together,
+since any that stayed would tell the label. Only ratios of weights matter: before the fit, weights
+are scaled to a mean of 1 over the rows that have any. A row of weight zero is as good as absent.
 """
 
 from __future__ import annotations
@@ -109,7 +113,7 @@ def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> 
     target : Tensor of shape (n, n_classes)
         Class probabilities; one-hot where the label is known.
     weight : Tensor of shape (n,), optional
-        Weight of each row; None where all are equal.
+        Weight of each row, not all zero; None where all are equal.
 
     Returns
     -------
@@ -118,12 +122,11 @@ def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> 
         makes the leave-one-out predictions likeliest.
     """
     target = target.to(coordinates)
-    w = torch.ones_like(target[:, 0]) if weight is None else weight.to(coordinates)
-    w = w / w.sum()
+    w = _shares(target, weight)
     centre = w @ coordinates
     signs = 2 * target - 1
     mean = w @ signs
-    root = (w * len(w)).sqrt()[:, None]
+    root = (w * int((w > 0).sum())).sqrt()[:, None]
     x, t = (coordinates - centre) * root, (signs - mean) * root
     squares, directions = torch.linalg.eigh(x.T @ x)
     kept = squares > squares[-1].clamp(min=1e-12) * 1e-9
@@ -140,8 +143,12 @@ def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> 
             best_error, chosen = error, penalty
             left_out = signs - residual / root.clamp(min=1e-9)
     slope = directions @ ((squares.sqrt() / (squares + chosen))[:, None] * along)
+    bias = mean - centre @ slope
+    # A row of no weight is left out of the fit as it is. One with all weight leaves no others.
+    left_out = torch.where(w[:, None] > 0, left_out, coordinates @ slope + bias)
+    left_out = torch.where(w[:, None] < 1 - 1e-9, left_out, torch.zeros_like(left_out))
     scale, _ = likeliest_scale(left_out, target, weight)
-    return LinearStart(slope, mean - centre @ slope, scale, float(chosen), left_out)
+    return LinearStart(slope, bias, scale, float(chosen), left_out)
 
 
 def likeliest_scale(
@@ -150,7 +157,7 @@ def likeliest_scale(
     """Find the scale at which scores are the best logits.
 
     Targets are smoothed as one more row of each class would do it. Otherwise, with 20 series that
-    are all classified rightly, no scale would be large enough.
+    are all classified rightly, no scale would be large enough. Those rows have the mean weight.
 
     Parameters
     ----------
@@ -169,9 +176,15 @@ def likeliest_scale(
         Log loss at that scale.
     """
     target = target.to(scores)
-    w = torch.ones_like(target[:, 0]) if weight is None else weight.to(scores)
-    w = w / w.sum()
-    smoothed = (target * len(w) + 1) / (len(w) + target.shape[1])
+    w = _shares(target, weight)
+    n = int((w > 0).sum())
+    smoothed = (target * n + 1) / (n + target.shape[1])
     losses = [-((smoothed * torch.log_softmax(s * scores, -1)).sum(-1) * w).sum() for s in SCALES]
     loss, best = torch.stack(losses).min(0)
     return float(SCALES[int(best)]), float(loss)
+
+
+def _shares(target: Tensor, weight: Tensor | None) -> Tensor:
+    """Return each row's share of all weight, ``(n,)``."""
+    w = torch.ones_like(target[:, 0]) if weight is None else weight.to(target)
+    return w / w.sum()

@@ -12,14 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.tree import ExtraTreeRegressor
 from torch import Tensor, nn
 
 LEAVES_AT_ONCE = 1 << 22
 """Number of leaves' values that are held in memory at once."""
 LOWEST = float(np.finfo(np.float32).min)
 """Threshold of a leaf: not infinity, because numbers in a state must be finite."""
+TOLERANCE = 1e-4
+"""Largest rounding error of a sum of probabilities."""
+LEAST_MASS = float(np.finfo(np.float32).tiny)
+"""Least sum by which masses are divided."""
 
 
 class Forest(nn.Module):
@@ -28,6 +33,10 @@ class Forest(nn.Module):
     Each row is missing from the samples of some trees, whose predictions for it are out of sample.
     The trees are regressions of class probabilities, which allows soft targets and weights; for
     one-hot targets their criterion is Gini's.
+
+    Weights have no part in the draws: a heavy row is out of sample as often as any other. They
+    enter the choice of splits, and the votes: a leaf votes with the mean weight of its rows, and
+    the votes for a series are divided by their sum.
 
     Parameters
     ----------
@@ -45,7 +54,10 @@ class Forest(nn.Module):
     root : Tensor of shape (n_trees,)
         First node of each tree.
     value : Tensor of shape (n_leaves, n_classes)
-        Class probabilities of each leaf.
+        Class probabilities of each leaf, multiplied by the mean weight of its rows. The weights
+        of the training rows have a mean of 1.
+    is_weighted : bool
+        Whether leaves vote with different weights.
     """
 
     feature: Tensor
@@ -66,6 +78,7 @@ class Forest(nn.Module):
         self.register_buffer("root", torch.zeros(1, dtype=torch.int32))
         self.register_buffer("value", torch.zeros(1, 1))
         self.n_levels = 0
+        self.is_weighted = False
 
     @property
     def n_classes(self) -> int:
@@ -82,32 +95,48 @@ class Forest(nn.Module):
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
-            Weight of each row; None where all are equal.
+            Weight of each row, not all zero; None where all are equal. Rows of weight zero are
+            left out of all trees.
         seed : int
             Seed of all random draws.
 
         Returns
         -------
         Tensor of shape (n, n_classes)
-            Out-of-sample probabilities of each row: the mean over the trees whose sample does not
-            have it.
+            Out-of-sample probabilities of each row: those of the trees whose sample does not have
+            it. A row that is in every sample gets the weighted class shares of the other rows, or
+            equal shares if no others have weight.
         """
-        grown = ExtraTreesRegressor(
-            self.n_trees, max_features=self.max_features, bootstrap=True, random_state=seed
-        ).fit(
-            x.cpu().numpy(),
-            target.double().cpu().numpy(),
-            None if weight is None else weight.double().cpu().numpy(),
+        known = np.arange(len(x)) if weight is None else weight.cpu().numpy().nonzero()[0]
+        rows = np.ascontiguousarray(x.cpu().numpy()[known])
+        own_target = target.double().cpu().numpy()[known]
+        own_weight = np.ones(len(known))
+        if weight is not None:
+            own_weight = weight.double().cpu().numpy()[known]
+            own_weight *= len(known) / own_weight.sum()
+        seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=self.n_trees)
+        samples = [_multiplicities(len(known), tree_seed) for tree_seed in seeds]
+        # One thread, unless joblib is configured otherwise: growing holds no interpreter lock.
+        trees = Parallel(prefer="threads")(
+            delayed(_grow)(rows, own_target, own_weight * sample, self.max_features, tree_seed)
+            for sample, tree_seed in zip(samples, seeds, strict=True)
         )
-        self._take([tree.tree_ for tree in grown.estimators_], target.shape[1])
-        unseen = torch.ones(len(x), self.n_trees, dtype=torch.bool, device=x.device)
-        for number, rows in enumerate(grown.estimators_samples_):
-            unseen[torch.from_numpy(np.unique(rows)).to(x.device), number] = False
-        # A row that is in every sample, if there is one, gets the mean of all trees.
-        unseen |= ~unseen.any(1, keepdim=True)
-        return self._means(x, unseen)
+        masses = None
+        if weight is not None:
+            leaves = [tree.apply(rows) for tree in trees]
+            masses = [_mean_weights(*own, own_weight) for own in zip(leaves, samples, strict=True)]
+        self._take(trees, masses, target.shape[1])
+        unseen = np.ones((len(x), self.n_trees), dtype=bool)
+        unseen[known] = np.stack(samples, 1) == 0
+        found = self._means(x, torch.from_numpy(unseen).to(x.device))
+        if len(always := np.flatnonzero(~unseen.any(1))):
+            shares = _shares_of_others(own_target, own_weight, np.isin(known, always))
+            found[always] = torch.from_numpy(shares).to(found)
+        return found
 
-    def _take(self, trees: list[Any], n_classes: int) -> None:
+    def _take(
+        self, trees: list[Any], masses: list[NDArray[np.float64]] | None, n_classes: int
+    ) -> None:
         """Lay the nodes of all trees end to end; a left child directly follows its node."""
         sizes = np.array([tree.node_count for tree in trees])
         root = np.concatenate([[0], np.cumsum(sizes)[:-1]])
@@ -116,18 +145,25 @@ class Forest(nn.Module):
         own = np.arange(len(right))
         feature = np.concatenate([tree.feature for tree in trees])
         threshold = _rounded_down(np.concatenate([tree.threshold for tree in trees]))
-        value = np.concatenate([tree.value.reshape(-1, n_classes) for tree in trees])
+        value = np.concatenate([tree.value.reshape(-1, n_classes) for tree in trees])[is_leaf]
+        if masses is not None:
+            value *= np.concatenate(masses)[:, None]
         found = {
             "feature": np.where(is_leaf, 0, feature).astype(np.int32),
             "threshold": np.where(is_leaf, LOWEST, threshold).astype(np.float32),
             "right": np.where(is_leaf, own, right).astype(np.int32),
             "leaf": np.where(is_leaf, np.cumsum(is_leaf) - 1, 0).astype(np.int32),
             "root": root.astype(np.int32),
-            "value": value[is_leaf].astype(np.float32),
+            "value": value.astype(np.float32),
         }
         for name, array in found.items():
             setattr(self, name, torch.from_numpy(array).to(self.value.device))
+        self._derive()
+
+    def _derive(self) -> None:
+        """Set what follows from the buffers."""
         self.n_levels = self._count_levels()
+        self.is_weighted = bool((self.value.sum(1) - 1).abs().max() > TOLERANCE)
 
     def _count_levels(self) -> int:
         """Count the comparisons from a root to the leaf that is farthest from it."""
@@ -143,7 +179,7 @@ class Forest(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """Map rows ``(n, n_features)`` to class probabilities ``(n, n_classes)``."""
-        return self.value[self._leaves(x)].mean(1)
+        return self._normalised(self.value[self._leaves(x)].mean(1))
 
     def _leaves(self, x: Tensor) -> Tensor:
         """Return the rows of ``value`` that apply, ``(n, n_trees)``."""
@@ -159,9 +195,14 @@ class Forest(nn.Module):
         size = max(LEAVES_AT_ONCE // (self.n_trees * self.n_classes), 1)
         found = []
         for part, own in zip(x.split(size), counted.split(size), strict=True):
-            share = own.to(self.value) / own.sum(1, keepdim=True)
+            share = own.to(self.value) / own.sum(1, keepdim=True).clamp(min=1)
             found.append((self.value[self._leaves(part)] * share[:, :, None]).sum(1))
-        return torch.cat(found)
+        return self._normalised(torch.cat(found))
+
+    def _normalised(self, mean: Tensor) -> Tensor:
+        if not self.is_weighted:
+            return mean
+        return mean / mean.sum(1, keepdim=True).clamp(min=LEAST_MASS)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # The sizes of the trees depend on the data they were grown on.
@@ -169,7 +210,48 @@ class Forest(nn.Module):
             if (given := state_dict.get(prefix + name)) is not None:
                 setattr(self, name, own.new_empty(given.shape))
         super()._load_from_state_dict(state_dict, prefix, *args)
-        self.n_levels = self._count_levels()
+        self._derive()
+
+
+def _multiplicities(n: int, seed: int) -> NDArray[np.int64]:
+    """Return how often a bootstrap sample of ``n`` rows has each of them.
+
+    All rows are equally likely, whatever their weights, in every version of scikit-learn. Its own
+    forests draw by weight from version 1.9 on, and heavy rows then are in every sample.
+    """
+    drawn = np.random.RandomState(seed).randint(0, n, n)
+    return np.bincount(drawn, minlength=n)
+
+
+def _grow(
+    rows: NDArray[np.float32],
+    target: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    max_features: float,
+    seed: int,
+) -> Any:
+    grown = ExtraTreeRegressor(max_features=max_features, random_state=seed)
+    return grown.fit(rows, target, weight, check_input=False).tree_
+
+
+def _mean_weights(
+    leaves: NDArray[np.int64], sample: NDArray[np.int64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the mean weight of the sampled rows in each leaf, in the order of the nodes."""
+    n_rows = np.bincount(leaves, sample)
+    is_leaf = n_rows > 0
+    return np.bincount(leaves, weight * sample)[is_leaf] / n_rows[is_leaf]
+
+
+def _shares_of_others(
+    target: NDArray[np.float64], weight: NDArray[np.float64], chosen: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return, for each chosen row, the weighted class shares of all rows but this one."""
+    masses = weight[:, None] * target
+    others = masses.sum(0) - masses[chosen]
+    total = others.sum(1, keepdims=True)
+    even = np.full_like(others, 1 / target.shape[1])
+    return np.divide(others, total, out=even, where=total > 1e-9 * weight.sum())
 
 
 def _at(table: Tensor, nodes: Tensor) -> Tensor:

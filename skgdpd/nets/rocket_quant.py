@@ -96,16 +96,16 @@ class RocketQuant(Rocket):
     def _fit_forest(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
     ) -> Tensor:
-        drawn = drawn_rows(len(x), MAX_ROWS // 2, seed)
-        rows = torch.arange(len(x)) if drawn is None else drawn
-        rows = rows.to(x.device)
+        known = torch.arange(len(x)) if weight is None else weight.cpu().nonzero()[:, 0]
+        drawn = drawn_rows(len(known), MAX_ROWS // 2, seed)
+        rows = (known if drawn is None else known[drawn]).to(x.device)
         features = self._quantiles(x[rows], None if lengths is None else lengths[rows])
         by_channel = features.unflatten(1, (x.shape[1], -1))
         spread = by_channel.amax(0) - by_channel.amin(0)
         by_channel[:, spread <= NOISE * x.abs().amax((0, 2))[:, None]] = 0
         own_weight = None if weight is None else weight[rows]
         own = _log_odds(self.forest.fit(features, target[rows], own_weight, seed))
-        if drawn is None:
+        if len(rows) == len(x):
             return own
         odds = self._odds(x, lengths)
         odds[rows] = own

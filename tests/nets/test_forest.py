@@ -21,22 +21,146 @@ def problem(n=60, p=8, k=3, seed=0):
     return x, torch.nn.functional.one_hot(y % k, k).float()
 
 
-@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("soft", [False, True])
-def test_predictions_are_scikit_learns(weighted, soft):
+def test_predictions_are_scikit_learns(soft):
     x, target = problem()
     target = 0.7 * target + 0.1 if soft else target
-    weight = torch.linspace(0, 2, 60) if weighted else None
     forest = Forest(150)
-    seen = forest.fit(x, target, weight, seed=3)
+    seen = forest.fit(x, target, None, seed=3)
     theirs = ExtraTreesRegressor(
         150, max_features=0.1, bootstrap=True, oob_score=True, random_state=3
-    ).fit(x.numpy(), target.numpy(), None if weight is None else weight.numpy())
+    ).fit(x.numpy(), target.numpy())
     other = problem(500, seed=1)[0]
     np.testing.assert_allclose(forest(other), theirs.predict(other.numpy()), atol=1e-6)
     np.testing.assert_allclose(forest(x), theirs.predict(x.numpy()), atol=1e-6)
     np.testing.assert_allclose(seen, theirs.oob_prediction_, atol=1e-6)
     np.testing.assert_allclose(forest(other).sum(1), 1, atol=1e-5)
+
+
+# weights
+
+
+def imbalanced(n=200, rare=10, seed=0):
+    """Rows of two overlapping classes, the second one rare."""
+    rng = torch.Generator().manual_seed(seed)
+    y = (torch.arange(n) >= n - rare).long()
+    x = torch.randn(n, 8, generator=rng) + y[:, None]
+    return x, torch.nn.functional.one_hot(y, 2).float()
+
+
+def balance(target):
+    return (target @ (1 / target.sum(0))) * len(target) / target.shape[1]
+
+
+def test_a_heavy_row_is_out_of_bag_as_often_as_others():
+    x, target = imbalanced()
+    weight = torch.ones(200)
+    weight[7] = 1e4
+    for own_weight in (weight, 20 * target[:, 1] + target[:, 0], balance(target)):
+        changed = target.clone()
+        rows = [7, 199]
+        changed[rows] = target[rows].roll(1, 1)
+        for row in rows:
+            alone = target.clone()
+            alone[row] = changed[row]
+            before = Forest(60).fit(x, target, own_weight, 0)
+            after = Forest(60).fit(x, alone, own_weight, 0)
+            np.testing.assert_array_equal(after[row], before[row])
+            assert not torch.equal(after, before)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_out_of_bag_is_as_good_as_on_new_rows_under_weights_too(seed):
+    x, target = imbalanced(seed=seed)
+    weight = balance(target)
+    forest = Forest(200)
+    rare = target[:, 1] > 0
+    plain = Forest(200).fit(x, target, None, seed)[rare, 1].mean()
+    out_of_bag = forest.fit(x, target, weight, seed)[rare, 1].mean()
+    other, its = imbalanced(4000, 200, seed + 10)
+    new = forest(other)[its[:, 1] > 0, 1].mean()
+    assert out_of_bag > 2 * plain
+    assert abs(out_of_bag - new) < 0.15
+    assert forest(x)[rare, 1].mean() > new + 0.15, "trees that know a row answer otherwise"
+
+
+def test_odds_shift_by_the_weights_of_the_classes():
+    # Where all rows are alike, no tree can split, and the shares of weight are all there is.
+    x = torch.zeros(400, 3)
+    target = torch.nn.functional.one_hot((torch.arange(400) % 20 == 0).long(), 2).float()
+    forest = Forest(200)
+    for unseen in (forest.fit(x, target, balance(target), 0), forest(x)):
+        np.testing.assert_allclose(unseen, 0.5, atol=0.03)
+
+
+def test_the_scale_of_weights_is_no_matter_and_equal_ones_are_none():
+    x, target = imbalanced()
+    weight = balance(target)
+    # Powers of two, as ties between splits are decided by the last bits.
+    found = [Forest(30).fit(x, target, w, 0) for w in (weight, 1024 * weight, weight / 1024)]
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+    plain, equal = Forest(30), Forest(30)
+    np.testing.assert_array_equal(
+        plain.fit(x, target, None, 0), equal.fit(x, target, torch.full((200,), 2.0), 0)
+    )
+    np.testing.assert_array_equal(plain(x), equal(x))
+
+
+def test_rows_of_no_weight_are_as_good_as_absent_and_get_the_mean_of_all_trees():
+    x, target = problem()
+    weight = torch.ones(60)
+    weight[::3] = 0
+    with_them, without = Forest(40), Forest(40)
+    unseen = with_them.fit(x, target, weight, 0)
+    kept = without.fit(x[weight > 0], target[weight > 0], None, 0)
+    np.testing.assert_array_equal(unseen[weight > 0], kept)
+    np.testing.assert_allclose(unseen[weight == 0], without(x[weight == 0]), atol=1e-6)
+    np.testing.assert_array_equal(with_them(x), without(x))
+
+
+def test_a_row_in_every_sample_gets_the_class_shares_of_the_others():
+    x, target = problem(6, 8, 3)
+    weight = torch.tensor([1.0, 2, 3, 4, 5, 6])
+    for own in (None, weight):
+        w = torch.ones(6) if own is None else own
+        hit = False
+        for seed in range(8):
+            unseen = Forest(1).fit(x, target, own, seed)
+            drawn = np.random.RandomState(seed).randint(np.iinfo(np.int32).max)
+            inside = np.unique(np.random.RandomState(drawn).randint(0, 6, 6))
+            for row in inside:
+                others = torch.arange(6) != row
+                expected = (w[others] @ target[others]) / w[others].sum()
+                np.testing.assert_allclose(unseen[row], expected, atol=1e-6)
+                hit = True
+        assert hit
+    np.testing.assert_array_equal(Forest(3).fit(x[:1], target[:1], None, 0), torch.ones(1, 3) / 3)
+
+
+@pytest.mark.parametrize("weight", [[1e-30, 1, 1, 1e30], [0, 0, 0, 1], [1e-38, 1e-38, 1, 1]])
+def test_extreme_weights_give_probabilities(weight):
+    x, target = problem(4, 3, 2)
+    forest = Forest(20)
+    for found in (forest.fit(x, target, torch.tensor(weight), 0), forest(x)):
+        assert torch.isfinite(found).all()
+        np.testing.assert_allclose(found.sum(1), 1, atol=1e-4)
+
+
+def test_weighted_forests_are_copied_saved_and_evaluated_the_same_way():
+    x, target = imbalanced()
+    forest = Forest(10)
+    forest.fit(x, target, balance(target), 0)
+    expected = forest(x)
+    np.testing.assert_allclose(expected.sum(1), 1, atol=1e-5)
+    fresh = Forest(10)
+    fresh.load_state_dict(forest.state_dict())
+    for other in (fresh, copy.deepcopy(forest), pickle.loads(pickle.dumps(forest))):
+        np.testing.assert_array_equal(other(x), expected)
+    np.testing.assert_array_equal(forest(x[3:4]), expected[3:4])
+
+
+# training rows
 
 
 def test_what_is_said_of_a_training_row_does_not_depend_on_its_label():
@@ -77,20 +201,6 @@ def test_few_rows_and_equal_rows_will_do(n, p, k):
         for found in (unseen, forest(x)):
             assert found.shape == (n, k)
             np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
-
-
-def test_a_row_of_no_weight_teaches_nothing():
-    x, target = problem()
-    weight = torch.ones(60)
-    weight[:20] = 0
-    changed = target.clone()
-    changed[:20] = target[:20].roll(1, 1)
-    found = []
-    for own in (target, changed):
-        forest = Forest(20)
-        forest.fit(x, own, weight, 0)
-        found.append(forest(x))
-    np.testing.assert_allclose(*found, atol=1e-6)
 
 
 def test_the_seed_decides_and_global_generators_are_left_alone():

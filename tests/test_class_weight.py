@@ -1,0 +1,65 @@
+"""Weights of classes: what is rare and made heavy is found more often, by every backbone."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from skgdpd import PrefixClassifier
+from skgdpd.datasets import make_bumps
+from skgdpd.nets import available_backbones, starts_fitted
+
+N, RARE = 400, 20
+PARAMS = {"earliness": 0.5, "max_epochs": 10, "batch_size": 16}
+"""Enough for the slowest of them, ``resnet``, to tell series that it was not fitted on."""
+BRIEF = {"rocket", "rocket-quant", "lstm1-8"}
+"""Those that are tested whenever tests are; the others take longer."""
+
+
+def imbalanced(seed):
+    """Series of which one in twenty is a failure, and begins almost as others do."""
+    X, y = make_bumps(2 * N, 40, noise=0.3, random_state=seed)
+    rows = np.r_[np.flatnonzero(y == 0)[: N - RARE], np.flatnonzero(y == 1)[:RARE]]
+    return X[rows], np.array(["fine", "failure"])[y[rows]]
+
+
+@pytest.fixture(scope="module")
+def test_part():
+    X, y = make_bumps(400, 40, noise=0.3, random_state=99)
+    return X, np.array(["fine", "failure"])[y]
+
+
+def recall(clf, test_part, label="failure"):
+    X, y = test_part
+    return (clf.predict(X[y == label]) == label).mean()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in BRIEF else pytest.param(name, marks=pytest.mark.slow)
+        for name in available_backbones()
+    ],
+)
+def test_a_rare_class_is_found_more_often_when_classes_are_balanced(name, seed, test_part):
+    X, y = imbalanced(seed)
+    plain = PrefixClassifier(name, **PARAMS, random_state=seed)
+    balanced = clone(plain).set_params(class_weight="balanced").fit(X, y)
+    plain.fit(X, y)
+    before, after = recall(plain, test_part), recall(balanced, test_part)
+    assert after > before or after == 1
+    if starts_fitted(name):  # not by answering nothing else
+        others = recall(plain, test_part, "fine"), recall(balanced, test_part, "fine")
+        assert after - before > others[0] - others[1]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_heavy_class_gets_larger_probabilities_from_the_start_on(seed, test_part):
+    X, y = imbalanced(seed)
+    plain = PrefixClassifier(earliness=0.5, max_epochs=1, lr=1e-9, random_state=seed)
+    heavy = clone(plain).set_params(class_weight={"fine": 1, "failure": 20})
+    (before, _), (after, _) = (
+        clf.fit(X, y).predict_proba(test_part[0][test_part[1] == "failure"]).mean(0)
+        for clf in (plain, heavy)
+    )
+    assert after > before + 0.2
