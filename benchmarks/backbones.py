@@ -22,6 +22,7 @@ STUDENTS = (
     "fcn",
     "fcn24",
     "resnet",
+    "tcn",
     "lstm",
     "lstm2-32",
     "lstm1-8",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple, cast
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +13,21 @@ RATES = {16: 0.03, 32: 0.01}
 """Learning rates by the largest width that they suit; see docs/choosing.md."""
 USUAL_RATE = 1e-3
 """Learning rate of wider networks."""
+
+
+class LSTMState(NamedTuple):
+    """State of an :class:`LSTM` after some points of each series.
+
+    Attributes
+    ----------
+    outputs : tuple of Tensor
+        Output of each layer at the last point, ``(n, hidden_size)``.
+    cells : tuple of Tensor
+        Content of each layer's cells.
+    """
+
+    outputs: tuple[Tensor, ...]
+    cells: tuple[Tensor, ...]
 
 
 class LSTM(nn.Module):
@@ -110,3 +129,35 @@ class LSTM(nn.Module):
         if lengths is None:
             return outputs[:, -1]
         return outputs[torch.arange(len(maps), device=maps.device), lengths - 1]
+
+    def features_at(
+        self, x: Tensor, time_points: Sequence[int], lengths: Tensor | None = None
+    ) -> Tensor:
+        """Return the outputs at several points; see :class:`~skgdpd.nets.PathFeatures`."""
+        outputs = self.maps(x[..., : time_points[-1]]).transpose(1, 2)
+        if lengths is None:
+            sizes = [end - start for start, end in pairwise([0, *time_points])]
+            return torch.stack([piece[:, -1] for piece in outputs.split(sizes, 1)], 1)
+        last = torch.stack([lengths.clamp(max=end) - 1 for end in time_points], 1)
+        return outputs[torch.arange(len(x), device=x.device)[:, None], last]
+
+    def start(self, n: int, device: torch.device | str | None = None) -> LSTMState:
+        """Return the state before the first point; see :class:`~skgdpd.nets.PointState`."""
+        weight = cast(Tensor, self.lstm.weight_hh_l0).detach()
+        zeros = (weight.new_zeros(n, self.lstm.hidden_size, device=device),) * self.lstm.num_layers
+        return LSTMState(zeros, zeros)
+
+    def step(self, state: LSTMState, points: Tensor) -> tuple[LSTMState, Tensor]:
+        """Read the next points of each series; see :class:`~skgdpd.nets.PointState`."""
+        if points.shape[-1] > 1:
+            before = (torch.stack(state.outputs), torch.stack(state.cells))
+            _, (outputs, cells) = self.lstm(points.transpose(1, 2), before)
+            return LSTMState(outputs.unbind(), cells.unbind()), outputs[-1]
+        # Several times as fast for one point as a pass over a series of one.
+        x, all_weights = points[..., 0], cast(list[list[Tensor]], self.lstm.all_weights)
+        outputs_after, cells_after = [], []
+        for output, cell, weights in zip(*state, all_weights, strict=True):
+            x, cell = torch.lstm_cell(x, (output, cell), *weights)
+            outputs_after.append(x)
+            cells_after.append(cell)
+        return LSTMState(tuple(outputs_after), tuple(cells_after)), x

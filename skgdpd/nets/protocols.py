@@ -11,9 +11,10 @@ See docs/adding-a-backbone.md for a worked example of each.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
+import torch
 from torch import Tensor, nn
 
 State = TypeVar("State")
@@ -202,26 +203,70 @@ class OneProjection(FixedFeatures, Protocol):
         ...
 
 
+class PathFeatures(Protocol):
+    """Backbone that computes the features of many moments in one pass.
+
+    Features at a moment depend on no later point, in evaluation to the last bit: they are those of
+    ``forward`` for the series cut at that moment, up to rounding.
+    """
+
+    def features_at(
+        self, x: Tensor, time_points: Sequence[int], lengths: Tensor | None = None
+    ) -> Tensor:
+        """Compute the features at several moments.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, n_timepoints)
+            Series, zero beyond their own length.
+        time_points : sequence of int
+            The moments: ascending numbers of points, from 1 to ``n_timepoints``.
+        lengths : Tensor of shape (n,), optional
+            Own length of each series; None where all have reached the last moment. The features
+            at a moment beyond it are those at the series' own end.
+
+        Returns
+        -------
+        Tensor of shape (n, n_moments, n_features)
+        """
+        ...
+
+
 class PointState(Protocol[State]):
     """Backbone that reads a series point by point and keeps a state in between.
 
-    The features after ``k`` points are those of ``forward`` for the first ``k`` points, up to
-    rounding, at the cost of one point instead of ``k``. Nothing in the package uses it yet.
+    The features after some points are those of ``forward`` for these points, up to rounding, in
+    evaluation mode. The cost of a point and the size of the state do not depend on the number of
+    points before.
+
+    States are values: a step leaves the state that it started from as it is, so one state may be
+    continued in several ways. A state is a tensor or a tuple of states, possibly named. All its
+    tensors have one row for each series, so :func:`map_state` takes series out of a state and
+    joins states, also of series of which different numbers of points have been read.
     """
 
-    def start(self, n: int) -> State:
-        """Return the state of ``n`` series of which no point has been read."""
+    def start(self, n: int, device: torch.device | str | None = None) -> State:
+        """Return the state of ``n`` series of which no point has been read.
+
+        Parameters
+        ----------
+        n : int
+            Number of series.
+        device : torch.device or str, optional
+            Device of the state; None for that of the weights.
+        """
         ...
 
     def step(self, state: State, points: Tensor) -> tuple[State, Tensor]:
-        """Read one more point of each series.
+        """Read the next points of each series.
 
         Parameters
         ----------
         state : State
             State after the points before; it is not changed.
-        points : Tensor of shape (n, n_channels)
-            The next point of each series.
+        points : Tensor of shape (n, n_channels, k)
+            The next points of each series, at least one. How a series is divided into steps makes
+            no difference but for rounding. The state keeps no reference to this memory.
 
         Returns
         -------
@@ -231,6 +276,39 @@ class PointState(Protocol[State]):
             Features of the series so far.
         """
         ...
+
+
+def map_state(function: Callable[..., Tensor], *states: State) -> State:
+    """Apply a function to each tensor of a state, or to the corresponding ones of several.
+
+    Parameters
+    ----------
+    function : callable
+        The function of as many tensors as there are states. For instance, ``lambda rows:
+        rows[:2]`` takes out the first two series.
+    *states : State
+        States of the same backbone; see :class:`PointState`.
+
+    Returns
+    -------
+    State
+        The function's results, in the form of the states.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgdpd.nets import make_backbone, map_state
+    >>> lstm = make_backbone("lstm1-8", n_channels=1, n_timepoints=10)
+    >>> both = map_state(lambda *rows: torch.cat(rows), lstm.start(2), lstm.start(3))
+    >>> lstm.step(both, torch.zeros(5, 1, 1))[1].shape
+    torch.Size([5, 8])
+    """
+    first: Any = states[0]
+    if isinstance(first, Tensor):
+        return cast(State, function(*states))
+    parts = [map_state(function, *own) for own in zip(*cast(Any, states), strict=True)]
+    is_named = hasattr(first, "_fields")
+    return cast(State, type(first)(*parts) if is_named else tuple(parts))
 
 
 def takes_lengths(backbone: nn.Module) -> bool:
@@ -262,6 +340,36 @@ def has_maps(backbone: nn.Module) -> bool:
         False for backbones with fixed features, too, since their training computes no activations.
     """
     return _has(backbone, "maps", "features_from_maps") and not has_fixed_features(backbone)
+
+
+def has_path_features(backbone: nn.Module) -> bool:
+    """Whether a backbone computes features of many moments at once; see :class:`PathFeatures`.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    bool
+    """
+    return _has(backbone, "features_at")
+
+
+def has_point_state(backbone: nn.Module) -> bool:
+    """Whether a backbone reads a series point by point; see :class:`PointState`.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    bool
+    """
+    return _has(backbone, "start", "step")
 
 
 def has_fixed_features(backbone: object) -> bool:

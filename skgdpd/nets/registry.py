@@ -15,6 +15,7 @@ from .protocols import has_fixed_features
 from .resnet import FCN, PaperResNet, ResNet
 from .rocket import Hybrid, Rocket
 from .rocket_quant import RocketQuant
+from .tcn import TCN
 
 BackboneFactory = Callable[[int, int], nn.Module]
 BackboneSpec = str | nn.Module | BackboneFactory
@@ -28,6 +29,7 @@ _BACKBONES: dict[str, BackboneFactory] = {
     "lstm3-100": lambda n_channels, n_timepoints: LSTM(n_channels, 100, 3, remember=False),
     "lstm2-32": lambda n_channels, n_timepoints: LSTM(n_channels, 32, 2, remember=False),
     "lstm1-8": lambda n_channels, n_timepoints: LSTM(n_channels, 8, 1, remember=False),
+    "tcn": TCN,
     "rocket": Rocket,
     "rocket-quant": RocketQuant,
     "hybrid": Hybrid,

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import torch
 from killers import KilledInFit, KilledInWriting, LoggingTeacher, fits
+from noting import OTHERS, Noting, note
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_validate
-from test_config import OTHERS, Noting, note
 
 import skgdpd
 from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier, config_context
@@ -28,7 +28,8 @@ from skgdpd._runtime.threads import in_worker, one_thread_in_workers
 # What dask and ray warn of when they start and stop is not ours to mend.
 pytestmark = pytest.mark.filterwarnings("default")
 
-PATH = os.pathsep.join([str(Path(skgdpd.__file__).parents[1]), str(Path(__file__).parent)])
+HERE = Path(__file__).parent
+PATH = os.pathsep.join(map(str, [Path(skgdpd.__file__).parents[1], HERE, HERE.parent]))
 GRID = {"lambda_kd": [0.1, 10.0]}
 BACKENDS = [
     "loky",

@@ -141,6 +141,20 @@ def test_channels_lengths_and_company_are_no_matter():
         np.testing.assert_allclose(alone[0], together[i], atol=1e-5)
 
 
+@pytest.mark.parametrize("n_rows", [70, 15])
+def test_series_of_no_weight_are_in_no_tree_and_are_represented(monkeypatch, n_rows):
+    monkeypatch.setattr("skgdpd.nets.rocket_quant.MAX_ROWS", 20)
+    x, y = series(n_rows), torch.arange(n_rows) % 2
+    weight = (torch.arange(n_rows) < 12).float()
+    weight[5] = 30
+    other = y.clone()
+    other[12:] = 1 - y[12:]
+    (one, before, _), (two, after, _) = (fitted(x, own, weight=weight) for own in (y, other))
+    np.testing.assert_array_equal(before.fixed[:, -2:], after.fixed[:, -2:])
+    np.testing.assert_array_equal(one.forest.value, two.forest.value)
+    assert torch.isfinite(before.fixed).all()
+
+
 # the classifiers
 
 
@@ -236,7 +250,14 @@ def test_streams_are_refused_and_no_series_is_kept_for_validation(bumps):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [{"earliness": 0.6}, {"earliness": 3, "normalize": "prefix"}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"earliness": 0.6},
+        {"earliness": 3, "normalize": "prefix"},
+        {"class_weight": {0: 1, 1: 9, 2: 0.5}},
+    ],
+)
 def test_an_exported_graph_says_the_same_of_training_series_too(how, tmp_path):
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")

@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
-import torch
+from noting import OTHERS, make_classifier, note, without
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 
@@ -24,14 +24,6 @@ from skgdpd import (
 )
 from skgdpd._runtime.config import ALLOWED, FACTORY
 from skgdpd._runtime.worker_config import IN_PICKLES
-
-OTHERS = {
-    "choose_threads": False,
-    "convolution_method": "direct",
-    "cuda_graphs": False,
-    "fused_adam": False,
-}
-"""A value of each setting that reaches workers, and that no process starts with."""
 
 WRONG = {
     "choose_threads": ["yes", 1, 0.0],
@@ -138,36 +130,6 @@ def test_they_are_exported():
 
 
 # Joblib's workers
-
-
-class Noting(torch.nn.Module):
-    """A backbone that notes the settings that it computes under, by what it does."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Linear(12, 4)
-        self.seen = {}
-
-    def forward(self, x):
-        if not torch.compiler.is_compiling():
-            self.seen["fit" if self.training else "predict"] = get_config()
-        return self.layer(x[:, 0, :12])
-
-
-def make_classifier(**params):
-    return PrefixClassifier(Noting(), max_epochs=1, random_state=0, **params)
-
-
-def note(clf, X, y):
-    """A scorer: 1 if the fit and this prediction ran under the settings that y's block has."""
-    seen = clf.module_.backbone.seen
-    seen.pop("predict", None)
-    clf.predict(X[:2])
-    return float(all(without(seen[when]) == OTHERS for when in ("fit", "predict")))
-
-
-def without(settings):
-    return {name: value for name, value in settings.items() if name != "data_parallel"}
 
 
 def seen(backend, X, y):

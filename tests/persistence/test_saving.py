@@ -40,7 +40,7 @@ from skgdpd.distillers import GDPD, Distiller, FitNets, GenDD, Hinton, RowDistil
 
 QUICK = {"max_epochs": 2, "random_state": 0}
 TINY_PRIOR = DiffusionFeaturePrior("gmm", n_diffusion_steps=20)
-KEPT = Path(__file__).parent / "data" / "model-format-1.zip"
+KEPT = Path(__file__).parents[1] / "data" / "model-format-1.zip"
 """Made by ``python tests/make_model_file.py``."""
 
 KINDS = [

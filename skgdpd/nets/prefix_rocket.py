@@ -1,0 +1,530 @@
+"""MiniRocket features of all prefixes of a series, from one pass over it.
+
+The convolutions are causal: output ``i`` of a kernel of dilation ``d`` reads the nine points
+``i - 8d, i - 7d, ..., i``, and no later point changes it. A feature is the proportion of positive
+values (PPV) among the outputs so far. So one pass with a running count gives the features of
+every prefix, and a state of counts and of the last ``8d`` points goes on point by point.
+
+A third of the kernels of each dilation count from the first output on, where points before the
+series are taken as zero; a third count from output ``4d`` on, and a third from ``8d`` on, where no
+point is missing. The share before a kernel's first counted output is 0. Dilations and biases suit
+all prefixes: see :func:`prefix_dilations` and :meth:`PrefixRocket.fit`.
+
+Two engines give the same counts, bit for bit: torch on any device, and numba on a CPU. All sums
+have one order, in both engines and in the state, and counts are integers.
+
+Source of the features: A. Dempster, D. F. Schmidt, G. I. Webb, "MiniRocket: a very fast (almost)
+deterministic transform for time series classification", KDD 2021, arXiv 2012.08791.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .minirocket import HEAVY_TAPS, MAX_CHANNELS, N_KERNELS, N_TAPS, Engine, fit_dilations
+
+MAX_DILATIONS = 40
+"""Number of different dilations at most."""
+N_GROUPS = 3
+"""Kernels of group ``g`` count from output ``4 * g * dilation`` on."""
+ORDERS = np.array(
+    [np.argsort((np.arange(N_KERNELS) + j) % N_GROUPS, kind="stable") for j in range(N_GROUPS)]
+)
+"""Order of the 84 kernels at the j-th dilation, in row ``j % 3``: group by group."""
+HEAVY = HEAVY_TAPS[ORDERS]
+"""Taps of weight 2 of each kernel in that order, ``(3, 84, 3)``."""
+GROUPS = np.repeat(np.arange(N_GROUPS), N_KERNELS // N_GROUPS)
+"""Group of each kernel in that order."""
+BLOCK_BYTES = 5 << 19
+"""Size of the features that :meth:`PrefixRocket.path` makes at once. Larger ones leave the
+processor's cache, and to write them then takes longer than to compute them."""
+TORCH_BYTES = 1 << 26
+"""Size of the largest array within the torch engine."""
+
+
+def prefix_dilations(
+    time_points: Sequence[int], n_features: int, max_dilations: int = MAX_DILATIONS
+) -> tuple[list[int], list[int]]:
+    """Choose dilations that suit prefixes of several lengths.
+
+    They are the union of those that MiniRocket would take for each length. If these are too many,
+    those nearest to a geometric sequence are kept. Each gets as many biases as MiniRocket would
+    give it on average, and one at least. The longest prefix counts as much in that average as all
+    others together: short ones have few dilations, and would leave little to the rest.
+
+    Parameters
+    ----------
+    time_points : sequence of int
+        Lengths of the prefixes, ascending.
+    n_features : int
+        Number of features; rounded down to a multiple of 84.
+    max_dilations : int, default=40
+        Number of different dilations at most.
+
+    Returns
+    -------
+    dilations : list of int
+        Rising.
+    n_biases : list of int
+        Number of biases that each kernel has at each dilation.
+    """
+    per_kernel = max(n_features // N_KERNELS, 1)
+    weights = np.full(len(time_points), 1 / max(2 * len(time_points) - 2, 1))
+    weights[-1] = 1 - weights[:-1].sum()
+    wanted: dict[int, float] = {}
+    for length, weight in zip(time_points, weights, strict=True):
+        own = fit_dilations(max(length, N_TAPS), n_features, min(32, max_dilations))
+        for dilation, count in zip(own[0], own[1], strict=True):
+            wanted[dilation] = wanted.get(dilation, 0.0) + float(weight * count)
+    candidates = np.array(sorted(wanted), dtype=np.int64)
+    most = min(per_kernel, max_dilations)
+    if len(wanted) > most:
+        targets = np.geomspace(1, candidates[-1], most)
+        nearest = [np.abs(np.log(candidates / target)).argmin() for target in targets]
+        candidates = candidates[np.unique(nearest)]
+    shares = np.zeros(len(candidates))
+    for dilation, share in wanted.items():  # Those left out give theirs to the nearest.
+        shares[np.abs(np.log(candidates / dilation)).argmin()] += share
+    counts = np.maximum(np.floor(shares + 1e-9), 1).astype(int)
+    while counts.sum() != per_kernel:
+        excess = counts - shares
+        if counts.sum() < per_kernel:
+            counts[excess.argmin()] += 1
+        else:
+            counts[np.where(counts > 1, excess, -np.inf).argmax()] -= 1
+    return candidates.tolist(), counts.tolist()
+
+
+def first_outputs(dilations: Sequence[int], n_timepoints: int) -> NDArray[np.int64]:
+    """Return the first counted output of each group of kernels at each dilation.
+
+    Parameters
+    ----------
+    dilations : sequence of int
+        The dilations.
+    n_timepoints : int
+        Length of the longest prefix. Where it ends before the first output of a group, that of
+        the group before is taken.
+
+    Returns
+    -------
+    ndarray of shape (n_dilations, 3)
+    """
+    starts = 4 * np.array(dilations, dtype=np.int64)[:, None] * np.arange(N_GROUPS)
+    for g in range(1, N_GROUPS):
+        late = starts[:, g] >= n_timepoints
+        starts[late, g] = starts[late, g - 1]
+    return starts
+
+
+@dataclass
+class PrefixState:
+    """State of series of which some points have been read.
+
+    Attributes
+    ----------
+    n_read : int
+        Number of points that have been read.
+    recent : Tensor of shape (n, n_channels, 8 * max_dilation + 1)
+        The last points, point ``t`` at place ``t % (8 * max_dilation + 1)``; zero where there is
+        none.
+    counts : Tensor of shape (n, n_features)
+        Numbers of counted outputs above each bias, as 32-bit integers.
+    """
+
+    n_read: int
+    recent: Tensor
+    counts: Tensor
+
+    def copy(self) -> PrefixState:
+        """Return a state that goes on by itself."""
+        return PrefixState(self.n_read, self.recent.clone(), self.counts.clone())
+
+
+class PrefixRocket(nn.Module):
+    """Causal MiniRocket features of the prefixes of series.
+
+    Features are in the order dilation, bias, kernel; the 84 kernels of a dilation are in the order
+    of their groups, which is a row of ``ORDERS``.
+
+    Parameters
+    ----------
+    n_channels, n_timepoints : int
+        Shape of the longest series.
+    time_points : sequence of int
+        Lengths of the prefixes, ascending, from 1 to ``n_timepoints``.
+    n_features : int, default=9996
+        Number of features; rounded down to a multiple of 84.
+    max_dilations : int, default=40
+        Number of different dilations at most.
+    engine : {"auto", "torch", "numba"}, default="auto"
+        Engine that computes the features. ``"auto"`` takes numba for float32 series on a CPU
+        where it is installed. The counts are the same.
+
+    Attributes
+    ----------
+    dilations, n_biases : list of int
+        The dilations, and the number of biases that each kernel has at each of them.
+    starts : ndarray of shape (n_dilations, 3)
+        First counted output of each group of kernels at each dilation.
+    biases : Tensor of shape (n_features,)
+        Biases; zero before ``fit``.
+    channels : Tensor of shape (n_dilations, 84, n_slots)
+        Numbers of the channels that each kernel sums; ``n_channels`` stands for an empty slot.
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        n_timepoints: int,
+        time_points: Sequence[int],
+        n_features: int = 9996,
+        max_dilations: int = MAX_DILATIONS,
+        engine: Engine = "auto",
+    ) -> None:
+        super().__init__()
+        self.time_points = [int(t) for t in time_points]
+        rising = all(a < b for a, b in pairwise(self.time_points))
+        if not self.time_points or not rising or self.time_points[0] < 1:
+            raise ValueError(f"time_points must be positive and ascending, got {time_points!r}")
+        if self.time_points[-1] > n_timepoints:
+            raise ValueError(f"time_points end at {time_points[-1]}, series at {n_timepoints}")
+        self.n_channels = n_channels
+        self.n_timepoints = n_timepoints
+        self.engine = engine
+        self.dilations, self.n_biases = prefix_dilations(
+            self.time_points, n_features, max_dilations
+        )
+        self.n_features = N_KERNELS * sum(self.n_biases)
+        self.starts = first_outputs(self.dilations, self.time_points[-1])
+        self._layout = np.array(self.dilations), np.array(self.n_biases)
+        slots = 1 if n_channels == 1 else min(n_channels, MAX_CHANNELS)
+        shape = (len(self.dilations), N_KERNELS, slots)
+        groups = [np.tile(N_GROUPS * i + GROUPS, count) for i, count in enumerate(self.n_biases)]
+        self.biases: Tensor
+        self.channels: Tensor
+        self.groups: Tensor
+        self.register_buffer("groups", torch.from_numpy(np.concatenate(groups)), persistent=False)
+        self.register_buffer("biases", torch.zeros(self.n_features))
+        self.register_buffer("channels", torch.zeros(shape, dtype=torch.int64))
+
+    def scales(self, time_points: Sequence[int]) -> NDArray[np.float32]:
+        """Return what turns counts into shares, ``(n_dilations, n_moments, 84)``.
+
+        Parameters
+        ----------
+        time_points : sequence of int
+            Numbers of points that have been read.
+
+        Returns
+        -------
+        ndarray
+            One over the number of counted outputs; 0 where there is none.
+        """
+        counted = np.array(time_points)[:, None] - self.starts[:, None]
+        return _reciprocals(counted).take(GROUPS, axis=2)
+
+    def fit(self, x: Tensor, seed: int, lengths: Tensor | None = None) -> PrefixRocket:
+        """Draw channels, and biases from training series.
+
+        The biases of each kernel are quantiles of its counted outputs on a prefix, of a length
+        drawn from ``time_points``, of one training series.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, n_timepoints)
+            Training series.
+        seed : int
+            Seed of all random draws.
+        lengths : Tensor of shape (n,), optional
+            Their own lengths; None where all are equal.
+
+        Returns
+        -------
+        PrefixRocket
+            The transform itself.
+        """
+        rng = np.random.default_rng(seed)
+        self.channels.copy_(torch.from_numpy(self._draw_channels(rng)))
+        golden = (np.sqrt(5) + 1) / 2
+        levels = (np.arange(1, self.n_features + 1) * golden) % 1
+        moments = np.array(self.time_points)
+        biases = []
+        done = 0
+        for i, count in enumerate(self.n_biases):
+            starts = self.starts[i, GROUPS]
+            rows = rng.integers(len(x), size=N_KERNELS)
+            # Among the prefixes that reach the kernel's first counted output.
+            first = np.searchsorted(moments, starts, side="right")
+            stops = moments[rng.integers(first, len(moments))]
+            if lengths is not None:
+                stops = np.minimum(stops, lengths.cpu().numpy()[rows])
+            drawn = x[torch.from_numpy(rows).to(x.device), :, : stops.max()].float()
+            outputs = self._outputs(drawn, i, of_own=True).cpu().numpy()
+            stop = done + N_KERNELS * count
+            own = levels[done:stop].reshape(N_KERNELS, count)
+            biases.append(_quantiles(outputs, np.minimum(starts, stops - 1), stops, own).T.ravel())
+            done = stop
+        self.biases.copy_(torch.from_numpy(np.concatenate(biases)))
+        return self
+
+    def _draw_channels(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        n_dilations, _, slots = self.channels.shape
+        drawn = np.full((n_dilations * N_KERNELS, slots), self.n_channels)
+        for row in drawn:
+            # Two to a uniform power: few channels are more frequent than many.
+            size = int(2 ** rng.uniform(0, np.log2(slots + 1)))
+            row[:size] = np.sort(rng.choice(self.n_channels, size, replace=False))
+        return drawn.reshape(n_dilations, N_KERNELS, slots)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features of series; see :meth:`transform`."""
+        return self.transform(x)
+
+    @torch.no_grad()
+    def transform(self, x: Tensor) -> Tensor:
+        """Return the features of series after their last point.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, t)
+            Series, or their first ``t`` points.
+
+        Returns
+        -------
+        Tensor of shape (n, n_features)
+            Shares between 0 and 1.
+        """
+        return self._engine(x, [x.shape[2]])(x)[0]
+
+    @torch.no_grad()
+    def path(self, x: Tensor, block: int | None = None) -> Iterator[Tensor]:
+        """Yield the features at each moment, block by block of series.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, t)
+            Series. They may end before the last moment.
+        block : int, optional
+            Number of series in a block; by default so many that a block has 2.5 MB.
+
+        Yields
+        ------
+        Tensor of shape (n_block, n_moments, n_features)
+            Features at those of ``time_points`` that the series reach. Those of one moment,
+            ``[:, m]``, are contiguous in memory.
+        """
+        reached = [t for t in self.time_points if t <= x.shape[2]]
+        if block is None:
+            block = max(BLOCK_BYTES // (4 * self.n_features * max(len(reached), 1)), 1)
+        features = self._engine(x, reached)
+        for part in x.split(block):
+            yield features(part).transpose(0, 1)
+
+    def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:
+        """Return what maps such series to features ``(n_moments, n, n_features)``."""
+        scales = self.scales(moments)
+        if self._takes_numba(x):
+            from . import prefix_rocket_numba
+
+            plan, times = self._plan(), np.array(moments)
+            return lambda part: torch.from_numpy(
+                prefix_rocket_numba.features(part.detach().numpy(), plan, times, scales)
+            )
+        return lambda part: self._in_torch(part, moments, scales)
+
+    def _takes_numba(self, x: Tensor) -> bool:
+        if self.engine == "torch" or x.device.type != "cpu" or x.dtype != torch.float32:
+            return False
+        if self.engine == "numba":
+            return True
+        return not torch.compiler.is_exporting() and _has_numba()
+
+    def _in_torch(self, x: Tensor, moments: list[int], scales: NDArray[np.float32]) -> Tensor:
+        size = max(TORCH_BYTES // (4 * N_KERNELS * max(x.shape[2], 1)), 1)
+        parts = [self._part_in_torch(part, moments, scales) for part in x.split(size)]
+        return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+
+    def _part_in_torch(self, x: Tensor, moments: list[int], scales: NDArray[np.float32]) -> Tensor:
+        times = torch.arange(x.shape[2], device=x.device)
+        before = (times[:, None] < torch.tensor(moments, device=x.device)).to(x.dtype)
+        starts = torch.from_numpy(self.starts[:, GROUPS]).to(x.device)
+        factors = torch.from_numpy(scales).to(x.device)
+        out = x.new_empty(len(moments), len(x), self.n_features)
+        done = 0
+        for i, biases in enumerate(self._biases_by_dilation()):
+            outputs = self._outputs(x, i)
+            outputs.masked_fill_(times < starts[i, :, None], -torch.inf)
+            for own in biases:
+                # Sums of ones are exact, whatever their order.
+                counts = (outputs > own[:, None]).to(x.dtype) @ before
+                shares = counts.permute(2, 0, 1) * factors[i, :, None]
+                out[:, :, done : done + N_KERNELS] = shares
+                done += N_KERNELS
+        return out
+
+    def _biases_by_dilation(self) -> Iterator[Tensor]:
+        for part in self.biases.split([N_KERNELS * count for count in self.n_biases]):
+            yield part.view(-1, N_KERNELS)
+
+    def _outputs(self, x: Tensor, i: int, of_own: bool = False) -> Tensor:
+        """Return outputs ``(n, 84, t)`` at the i-th dilation, or of kernel ``k`` on series ``k``.
+
+        In both cases the kernels are in the order of their groups.
+        """
+        d = self.dilations[i]
+        padded = F.pad(x, (8 * d, 0))
+        t = x.shape[2]
+        taps = torch.stack([padded[:, :, j * d : j * d + t] for j in range(N_TAPS)], 2)
+        base = -taps[:, :, 8]
+        for j in range(8):
+            base = base - taps[:, :, j]
+        return self._sums(base, 3 * taps, i, of_own)
+
+    def _sums(self, base: Tensor, tripled: Tensor, i: int, of_own: bool = False) -> Tensor:
+        """Add a base ``(n, c, t)`` and tripled taps ``(n, c, 9, t)`` up to ``(n, 84, t)``."""
+        heavy = HEAVY[i % N_GROUPS]
+        everywhere = np.arange(N_KERNELS)
+        total = base.new_zeros(
+            N_KERNELS if of_own else len(base), *(() if of_own else (84,)), base.shape[2]
+        )
+        for slot in self.channels[i].cpu().numpy().T:
+            used = np.flatnonzero(slot < self.n_channels)
+            rows: Any = everywhere[used] if of_own else slice(None)
+            output = base[rows, slot[used]]
+            for j in range(3):
+                output = output + tripled[rows, slot[used], heavy[used, j]]
+            if of_own:
+                total[used] += output
+            else:
+                total[:, used] += output
+        return total
+
+    def start(self, n: int) -> PrefixState:
+        """Return the state of ``n`` series of which no point has been read.
+
+        Parameters
+        ----------
+        n : int
+            Number of series.
+
+        Returns
+        -------
+        PrefixState
+        """
+        length = 8 * max(self.dilations) + 1
+        counts = torch.zeros(n, self.n_features, dtype=torch.int32, device=self.biases.device)
+        return PrefixState(0, self.biases.new_zeros(n, self.n_channels, length), counts)
+
+    @torch.no_grad()
+    def step(self, state: PrefixState, points: Tensor) -> PrefixState:
+        """Read more points of each series, at a cost that is the same for each point.
+
+        Parameters
+        ----------
+        state : PrefixState
+            State after the points before. Its tensors are updated in place, since copies would
+            take longer than the step; keep :meth:`PrefixState.copy` to return to it.
+        points : Tensor of shape (n, n_channels) or (n, n_channels, n_points)
+            The next point of each series, or the next few.
+
+        Returns
+        -------
+        PrefixState
+            The same state, after these points.
+        """
+        if points.ndim == 2:
+            points = points[:, :, None]
+        if self._takes_numba(points):
+            from . import prefix_rocket_numba
+
+            prefix_rocket_numba.step(
+                state.recent.numpy(),
+                state.counts.numpy(),
+                state.n_read,
+                points.numpy(),
+                self._plan(),
+            )
+            state.n_read += points.shape[2]
+            return state
+        for point in points.unbind(2):
+            self._step_in_torch(state, point)
+        return state
+
+    def _step_in_torch(self, state: PrefixState, point: Tensor) -> None:
+        t, length = state.n_read, state.recent.shape[2]
+        state.recent[:, :, t % length] = point
+        done = 0
+        for i, biases in enumerate(self._biases_by_dilation()):
+            d = self.dilations[i]
+            taps = state.recent[:, :, [(t - (8 - j) * d) % length for j in range(N_TAPS)]]
+            base = -taps[:, :, 8]
+            for j in range(8):
+                base = base - taps[:, :, j]
+            outputs = self._sums(base[..., None], 3 * taps[..., None], i)[..., 0]
+            outputs[:, torch.from_numpy(t < self.starts[i, GROUPS])] = -torch.inf
+            stop = done + biases.numel()
+            state.counts[:, done:stop] += (outputs[:, None] > biases).flatten(1)
+            done = stop
+        state.n_read += 1
+
+    def features(self, state: PrefixState) -> Tensor:
+        """Return the features of series after the points that a state has read.
+
+        Parameters
+        ----------
+        state : PrefixState
+            The state.
+
+        Returns
+        -------
+        Tensor of shape (n, n_features)
+            Those of :meth:`transform` on these points, bit for bit.
+        """
+        scales = _reciprocals(state.n_read - self.starts)
+        own = torch.from_numpy(scales).to(state.counts.device).take(self.groups)
+        return state.counts.float().mul_(own)
+
+    def _plan(self) -> tuple[NDArray[Any], ...]:
+        """Return what the compiled engine needs to know of the kernels."""
+        return (*self._layout, self.starts, self.biases.numpy(), HEAVY, self.channels.numpy())
+
+
+@cache
+def _has_numba() -> bool:
+    try:
+        from .prefix_rocket_numba import features  # noqa: F401
+    except ImportError:  # Not installed, or not made for the installed numpy.
+        return False
+    return True
+
+
+def _reciprocals(counted: NDArray[np.int64]) -> NDArray[np.float32]:
+    return np.where(counted > 0, 1 / np.maximum(counted, 1), 0).astype(np.float32)
+
+
+def _quantiles(
+    outputs: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    levels: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """Return quantiles ``(n, q)`` of part ``[start, stop)`` of each row, as numpy's would be."""
+    times = np.arange(outputs.shape[1])
+    inside = (times >= starts[:, None]) & (times < stops[:, None])
+    rising = np.sort(np.where(inside, outputs, np.inf), 1)
+    place = levels * (stops - starts - 1)[:, None]
+    below = np.floor(place).astype(int)
+    above = np.minimum(below + 1, (stops - starts - 1)[:, None])
+    low, high = (np.take_along_axis(rising, at, 1).astype(float) for at in (below, above))
+    return (low + (high - low) * (place - below)).astype(np.float32)
