@@ -45,6 +45,8 @@ HEAVY = HEAVY_TAPS[ORDERS]
 """Taps of weight 2 of each kernel in that order, ``(3, 84, 3)``."""
 GROUPS = np.repeat(np.arange(N_GROUPS), N_KERNELS // N_GROUPS)
 """Group of each kernel in that order."""
+N_DRAWS = 4
+"""Number of prefixes that give the biases of a kernel at one dilation."""
 BLOCK_BYTES = 5 << 19
 """Size of the features that :meth:`PrefixRocket.path` makes at once. Larger ones leave the
 processor's cache, and to write them then takes longer than to compute them."""
@@ -237,8 +239,9 @@ class PrefixRocket(nn.Module):
     def fit(self, x: Tensor, seed: int, lengths: Tensor | None = None) -> PrefixRocket:
         """Draw channels, and biases from training series.
 
-        The biases of each kernel are quantiles of its counted outputs on a prefix, of a length
-        drawn from ``time_points``, of one training series.
+        Biases are quantiles of a kernel's counted outputs on a prefix of a training series. The
+        series and the prefix are drawn four times for each kernel and dilation, and every second
+        prefix is the longest one.
 
         Parameters
         ----------
@@ -258,28 +261,43 @@ class PrefixRocket(nn.Module):
         self.channels.copy_(torch.from_numpy(self._draw_channels(rng)))
         golden = (np.sqrt(5) + 1) / 2
         levels = (np.arange(1, self.n_features + 1) * golden) % 1
-        moments = np.array(self.time_points)
         biases = []
         done = 0
         for i, count in enumerate(self.n_biases):
-            starts = self.starts[i, GROUPS]
-            rows = rng.integers(len(x), size=N_KERNELS)
-            # Among the prefixes that reach the kernel's first counted output.
-            first = np.searchsorted(moments, starts, side="right")
-            stops = moments[rng.integers(first, len(moments))]
-            if lengths is not None:
-                stops = np.minimum(stops, lengths.cpu().numpy()[rows])
-            drawn = x[torch.from_numpy(rows).to(x.device), :, : stops.max()].float()
-            outputs = self._outputs(drawn, i, of_own=True).cpu().numpy()
             stop = done + N_KERNELS * count
             own = levels[done:stop].reshape(N_KERNELS, count)
-            biases.append(_quantiles(outputs, np.minimum(starts, stops - 1), stops, own).T.ravel())
+            parts = np.array_split(own, min(N_DRAWS, count), 1)
+            biases += [self._draw_biases(x, lengths, i, part, rng) for part in parts]
             done = stop
         self.biases.copy_(torch.from_numpy(np.concatenate(biases)))
         return self
 
+    def _draw_biases(
+        self,
+        x: Tensor,
+        lengths: Tensor | None,
+        i: int,
+        levels: NDArray[np.float64],
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        """Return quantiles of each kernel's outputs on a prefix of one series, bias by bias."""
+        moments = np.array(self.time_points)
+        starts = self.starts[i, GROUPS]
+        rows = rng.integers(len(x), size=N_KERNELS)
+        # Among the prefixes that reach the kernel's first counted output.
+        first = np.searchsorted(moments, starts, side="right")
+        drawn = rng.integers(first, len(moments))
+        stops = moments[np.where(rng.random(N_KERNELS) < 0.5, len(moments) - 1, drawn)]
+        if lengths is not None:
+            stops = np.minimum(stops, lengths.cpu().numpy()[rows])
+        series = x[torch.from_numpy(rows).to(x.device), :, : stops.max()].float()
+        outputs = self._outputs(series, i, of_own=True).cpu().numpy()
+        return _quantiles(outputs, np.minimum(starts, stops - 1), stops, levels).T.ravel()
+
     def _draw_channels(self, rng: np.random.Generator) -> NDArray[np.int64]:
         n_dilations, _, slots = self.channels.shape
+        if self.n_channels == 1:
+            return np.zeros((n_dilations, N_KERNELS, 1), dtype=np.int64)
         drawn = np.full((n_dilations * N_KERNELS, slots), self.n_channels)
         for row in drawn:
             # Two to a uniform power: few channels are more frequent than many.
