@@ -16,7 +16,7 @@ transform for time series classification", KDD 2021, arXiv 2012.08791.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any, Literal
 
@@ -74,6 +74,50 @@ def fit_dilations(
     counts += rest // len(counts)
     counts[: rest % len(counts)] += 1
     return dilations.tolist(), counts.tolist()
+
+
+def draw_channels(
+    n_channels: int, shape: Sequence[int], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw the channels that each kernel sums.
+
+    Parameters
+    ----------
+    n_channels : int
+        Number of channels of the series.
+    shape : sequence of int
+        Shape of the result; the last number is that of slots, at most ``n_channels``.
+    rng : numpy.random.Generator
+        Source of the random draws.
+
+    Returns
+    -------
+    ndarray
+        Numbers of channels; ``n_channels`` stands for an empty slot.
+    """
+    n_slots = shape[-1]
+    drawn = np.full(shape, n_channels)
+    for row in drawn.reshape(-1, n_slots):
+        # Two to a uniform power: few channels are more frequent than many.
+        size = int(2 ** rng.uniform(0, np.log2(n_slots + 1)))
+        row[:size] = rng.choice(n_channels, size, replace=False)
+    return drawn
+
+
+def quantile_levels(n: int) -> NDArray[np.float64]:
+    """Return ``n`` levels between 0 and 1, spread evenly by multiples of the golden ratio.
+
+    Parameters
+    ----------
+    n : int
+        Number of levels.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    golden = (np.sqrt(5) + 1) / 2
+    return (np.arange(1, n + 1) * golden) % 1
 
 
 class MiniRocket(nn.Module):
@@ -143,10 +187,10 @@ class MiniRocket(nn.Module):
             The transform itself.
         """
         rng = np.random.default_rng(seed)
-        self.channels.copy_(torch.from_numpy(self._draw_channels(rng)))
+        drawn_channels = draw_channels(self.n_channels, self.channels.shape, rng)
+        self.channels.copy_(torch.from_numpy(drawn_channels))
         n_biases = np.array(self.n_biases)
-        golden = (np.sqrt(5) + 1) / 2
-        quantiles = (np.arange(1, self.n_features + 1) * golden) % 1
+        quantiles = quantile_levels(self.n_features)
         biases = np.empty(self.n_features, dtype=np.float32)
         start = 0
         for i, (dilation, count) in enumerate(zip(self.dilations, n_biases, strict=True)):
@@ -178,15 +222,6 @@ class MiniRocket(nn.Module):
                 total[used] += output
             outputs.update(zip(kernels.tolist(), total.cpu().numpy(), strict=True))
         return [outputs[kernel] for kernel in range(N_KERNELS)]
-
-    def _draw_channels(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        n_dilations, _, slots = self.channels.shape
-        drawn = np.full((n_dilations * N_KERNELS, slots), self.n_channels)
-        for row in drawn:
-            # Two to a uniform power: few channels are more frequent than many.
-            size = int(2 ** rng.uniform(0, np.log2(slots + 1)))
-            row[:size] = rng.choice(self.n_channels, size, replace=False)
-        return drawn.reshape(n_dilations, N_KERNELS, slots)
 
     @torch.no_grad()
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

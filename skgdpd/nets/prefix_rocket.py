@@ -31,7 +31,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .minirocket import HEAVY_TAPS, MAX_CHANNELS, N_KERNELS, N_TAPS, Engine, fit_dilations
+from .minirocket import (
+    HEAVY_TAPS,
+    MAX_CHANNELS,
+    N_KERNELS,
+    N_TAPS,
+    Engine,
+    draw_channels,
+    fit_dilations,
+    quantile_levels,
+)
 
 MAX_DILATIONS = 40
 """Number of different dilations at most."""
@@ -259,8 +268,7 @@ class PrefixRocket(nn.Module):
         """
         rng = np.random.default_rng(seed)
         self.channels.copy_(torch.from_numpy(self._draw_channels(rng)))
-        golden = (np.sqrt(5) + 1) / 2
-        levels = (np.arange(1, self.n_features + 1) * golden) % 1
+        levels = quantile_levels(self.n_features)
         biases = []
         done = 0
         for i, count in enumerate(self.n_biases):
@@ -295,15 +303,10 @@ class PrefixRocket(nn.Module):
         return _quantiles(outputs, np.minimum(starts, stops - 1), stops, levels).T.ravel()
 
     def _draw_channels(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        n_dilations, _, slots = self.channels.shape
+        shape = self.channels.shape
         if self.n_channels == 1:
-            return np.zeros((n_dilations, N_KERNELS, 1), dtype=np.int64)
-        drawn = np.full((n_dilations * N_KERNELS, slots), self.n_channels)
-        for row in drawn:
-            # Two to a uniform power: few channels are more frequent than many.
-            size = int(2 ** rng.uniform(0, np.log2(slots + 1)))
-            row[:size] = np.sort(rng.choice(self.n_channels, size, replace=False))
-        return drawn.reshape(n_dilations, N_KERNELS, slots)
+            return np.zeros(shape, dtype=np.int64)
+        return np.sort(draw_channels(self.n_channels, shape, rng), axis=2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features of series; see :meth:`transform`."""
@@ -404,18 +407,18 @@ class PrefixRocket(nn.Module):
         padded = F.pad(x, (8 * d, 0))
         t = x.shape[2]
         taps = torch.stack([padded[:, :, j * d : j * d + t] for j in range(N_TAPS)], 2)
+        return self._sums(taps, i, of_own)
+
+    def _sums(self, taps: Tensor, i: int, of_own: bool = False) -> Tensor:
+        """Add taps ``(n, c, 9, t)`` up to outputs ``(n, 84, t)``; see :meth:`_outputs`."""
         base = -taps[:, :, 8]
         for j in range(8):
             base = base - taps[:, :, j]
-        return self._sums(base, 3 * taps, i, of_own)
-
-    def _sums(self, base: Tensor, tripled: Tensor, i: int, of_own: bool = False) -> Tensor:
-        """Add a base ``(n, c, t)`` and tripled taps ``(n, c, 9, t)`` up to ``(n, 84, t)``."""
+        tripled = 3 * taps
         heavy = HEAVY[i % N_GROUPS]
         everywhere = np.arange(N_KERNELS)
-        total = base.new_zeros(
-            N_KERNELS if of_own else len(base), *(() if of_own else (84,)), base.shape[2]
-        )
+        shape = (N_KERNELS,) if of_own else (len(base), N_KERNELS)
+        total = base.new_zeros(*shape, base.shape[2])
         for slot in self.channels[i].cpu().numpy().T:
             used = np.flatnonzero(slot < self.n_channels)
             rows: Any = everywhere[used] if of_own else slice(None)
@@ -486,10 +489,7 @@ class PrefixRocket(nn.Module):
         for i, biases in enumerate(self._biases_by_dilation()):
             d = self.dilations[i]
             taps = state.recent[:, :, [(t - (8 - j) * d) % length for j in range(N_TAPS)]]
-            base = -taps[:, :, 8]
-            for j in range(8):
-                base = base - taps[:, :, j]
-            outputs = self._sums(base[..., None], 3 * taps[..., None], i)[..., 0]
+            outputs = self._sums(taps[..., None], i)[..., 0]
             outputs[:, torch.from_numpy(t < self.starts[i, GROUPS])] = -torch.inf
             stop = done + biases.numel()
             state.counts[:, done:stop] += (outputs[:, None] > biases).flatten(1)

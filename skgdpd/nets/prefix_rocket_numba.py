@@ -12,6 +12,7 @@ Sums have the order of the torch engine, and nothing here lets the compiler chan
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -87,32 +88,29 @@ def _sum(typing: Any, out: Any, o: Any, taps: Any, c: Any, heavy: Any, k: Any) -
     return nb.void(out, nb.intp, taps, nb.intp, heavy, nb.intp), generate
 
 
-@intrinsic
-def _add(typing: Any, out: Any, o: Any, a: Any, i: Any) -> Any:
-    """Add a word of ``a`` to one of ``out``."""
+def _combine(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what generates an operation on a word of ``out`` and one of ``a``, in place."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kinds = sig.args
         left = _load(context, builder, kinds[0], args[0], args[1])
         right = _load(context, builder, kinds[2], args[2], args[3])
-        _store(context, builder, kinds[0], args[0], args[1], builder.fadd(left, right))
+        _store(context, builder, kinds[0], args[0], args[1], operation(builder, left, right))
         return context.get_dummy_value()
 
-    return nb.void(out, nb.intp, a, nb.intp), generate
+    return generate
+
+
+@intrinsic
+def _add(typing: Any, out: Any, o: Any, a: Any, i: Any) -> Any:
+    """Add a word of ``a`` to one of ``out``."""
+    return nb.void(out, nb.intp, a, nb.intp), _combine(ir.IRBuilder.fadd)
 
 
 @intrinsic
 def _subtract(typing: Any, out: Any, o: Any, a: Any, i: Any) -> Any:
     """Subtract a word of ``a`` from one of ``out``."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        kinds = sig.args
-        left = _load(context, builder, kinds[0], args[0], args[1])
-        right = _load(context, builder, kinds[2], args[2], args[3])
-        _store(context, builder, kinds[0], args[0], args[1], builder.fsub(left, right))
-        return context.get_dummy_value()
-
-    return nb.void(out, nb.intp, a, nb.intp), generate
+    return nb.void(out, nb.intp, a, nb.intp), _combine(ir.IRBuilder.fsub)
 
 
 @intrinsic
