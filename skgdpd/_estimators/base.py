@@ -42,6 +42,7 @@ from .options import (
     EVERYDAY,
     SeriesOptions,
     TrainingOptions,
+    check_moments,
     training_config,
 )
 
@@ -213,6 +214,7 @@ class BasePrefixClassifier(
     ) -> FitData:
         """Check parameters and data before the training, and split the labelled series."""
         self._validate_params()
+        check_moments(self.earliness, self._series)
         resolve_device(self.device)
         gaps = self._series.missing_values
         panel = self._measure(read_panel(X), X)
@@ -282,14 +284,16 @@ class BasePrefixClassifier(
         for name, value in prepared.fitted.items():
             setattr(self, name, value)
         self.network_, self.history_ = network, history
-        self.prefix_length_ = network.view.n_seen_
+        self.time_points_ = np.array(network.view.time_points_)
+        self.prefix_length_ = int(self.time_points_[0])
         self.fit_seconds_ = prepared.seconds
         if prepared.checkpoints is not None:
             prepared.checkpoints.remove()
 
     def _attributes_in_training(self, network: SeriesNetwork) -> dict[str, Any]:
         """Return the attributes with which callbacks predict during the student's training."""
-        return {"network_": network, "prefix_length_": network.view.n_seen_}
+        times = np.array(network.view.time_points_)
+        return {"network_": network, "time_points_": times, "prefix_length_": int(times[0])}
 
     def _student_plan(self, data: FitData) -> NetworkPlan:
         series = self._series
@@ -298,13 +302,20 @@ class BasePrefixClassifier(
             role="student",
             config=training_config(self),
             device=str(resolve_device(self.device)),
-            earliness=1.0 if data.is_paired else self.earliness,
+            earliness=self._parts(data.is_paired),
             normalize=self.normalize,
             resample_length=series.resample_length,
             earliness_of=series.earliness_of,
             missing_values=series.missing_values,
             predict_batch_size=series.predict_batch_size,
         )
+
+    def _parts(self, is_paired: bool) -> Any:
+        """Return the part of a series that is seen, or a list of several parts."""
+        if np.ndim(self.earliness) == 0 or hasattr(self.earliness, "transform"):
+            return 1.0 if is_paired else self.earliness
+        parts = list(self.earliness)
+        return parts if len(parts) > 1 else parts[0]
 
     def _validation_fraction(self) -> float:
         options = self._training
@@ -372,6 +383,24 @@ class BasePrefixClassifier(
         """
         panel, network = self._read(X)
         return network.probabilities(panel)
+
+    @in_worker_settings
+    def predict_proba_path(self, X: Any) -> NDArray[np.float64]:
+        """Return class probabilities of series at each moment.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Series of any length from the first moment on.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_moments, n_classes)
+            Probabilities at the moments of ``time_points_``, NaN at those that a series has not
+            reached. Those at a moment don't depend on later points.
+        """
+        panel, network = self._read(X)
+        return network.path(panel)
 
     @in_worker_settings
     def predict(self, X: Any) -> NDArray[Any]:

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_memory
 from .._fitting.data import FitData
 from .._fitting.network import SeriesNetwork
 from .._fitting.preparation import FixedFit, Preparation, new_network, validation_rows
-from .._fitting.rows import fit_fixed_part, make_rows
+from .._fitting.rows import fit_fixed_part, fit_moment_maps, make_rows
 from .._runtime.random import RandomState
 from .._runtime.warn import warn_user
 from .._runtime.worker_config import in_worker_settings
@@ -36,8 +36,10 @@ from ..distillers.base import (
     PredictorContext,
     SeriesObjective,
 )
+from ..nets import has_moment_maps
 from ..nets.registry import BackboneSpec
 from ..training import History, Progress
+from ..training.batches import MomentRows
 from ..training.checkpoint import Checkpoints
 from ..training.fitting import isolated_random_state
 from ..training.progress import PartOfProgress
@@ -271,7 +273,10 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                     distiller, module, view, outputs.teacher, partial(taught_series, data)
                 )
                 rows = taught_rows(data, view, outputs, constants).to(device)
-                rows = fit_fixed(module, rows, seeds("fixed"))
+                if isinstance(rows, MomentRows) and has_moment_maps(module.backbone):
+                    rows, _ = fit_moment_maps(module, rows, seeds("fixed"), trains=True)
+                else:
+                    rows = fit_fixed(module, rows, seeds("fixed"))
             # A part of the bar, so that a distiller can't advance beyond its own stage.
             part = PartOfProgress(progress, PREPARATION_SHARE * self.max_epochs)
             with isolated_random_state(seeds("distiller"), device), timed(seconds, "preparation"):

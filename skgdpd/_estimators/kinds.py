@@ -20,6 +20,7 @@ FITTED = (
     "n_channels_in_",
     "n_timepoints_in_",
     "prefix_length_",
+    "time_points_",
     "network_",
     "history_",
 )
@@ -31,7 +32,7 @@ register_estimator(
     "prefix-classifier",
     PrefixClassifier,
     required=FITTED,
-    optional=(*SOMETIMES, "training_state"),
+    optional=(*SOMETIMES, "training_state", "left_out_path_"),
     attributes={"training_state": "_training_state"},
 )
 register_estimator(

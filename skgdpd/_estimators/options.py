@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -26,6 +28,7 @@ EVERYDAY: dict[str, list[Any] | str] = {
         Interval(Real, 0, 1, closed="right"),
         Interval(Integral, MIN_LENGTH, None, closed="left"),
         HasMethods(["fit", "transform"]),
+        "array-like",
     ],
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -184,6 +187,48 @@ class SeriesOptions(LinksToDocs, BaseEstimator):
         self.earliness_of = earliness_of
         self.missing_values = missing_values
         self.predict_batch_size = predict_batch_size
+
+
+def check_moments(earliness: Any, series: SeriesOptions) -> None:
+    """Check an ``earliness`` of several moments.
+
+    Parameters
+    ----------
+    earliness : object
+        Parameter of a classifier; anything but a list, a tuple or an array is left alone.
+    series : SeriesOptions
+        Options of the classifier.
+
+    Raises
+    ------
+    ValueError
+        If the list is not ascending, if it mixes shares and numbers, or if an option is set that
+        has no meaning at several moments.
+    """
+    if np.ndim(earliness) == 0 or hasattr(earliness, "transform"):
+        return
+    parts = list(earliness)
+    if len(parts) == 1:
+        return
+    are_shares = all(isinstance(p, Real) and not isinstance(p, Integral) for p in parts)
+    are_numbers = all(isinstance(p, Integral) and not isinstance(p, bool) for p in parts)
+    in_range = (are_shares and all(0 < p <= 1 for p in parts)) or (
+        are_numbers and all(p >= MIN_LENGTH for p in parts)
+    )
+    if not (parts and in_range and all(a < b for a, b in pairwise(parts))):
+        raise ValueError(
+            f"earliness={earliness!r} must be an ascending list, either of shares in (0, 1], such "
+            f"as [0.1, 0.5, 1.0], or of numbers of time points from {MIN_LENGTH} on"
+        )
+    for name, value, allowed in (
+        ("earliness_of", series.earliness_of, "longest"),
+        ("resample_length", series.resample_length, None),
+    ):
+        if value != allowed:
+            raise ValueError(
+                f"series__{name}={value!r} can't be used with several moments, earliness="
+                f"{earliness!r}; set it to {allowed!r}"
+            )
 
 
 def training_config(estimator: Any) -> TrainingConfig:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.metaestimators import available_if
 
 from .._fitting.data import FitData
-from .._fitting.preparation import FixedFit, prepare
+from .._fitting.preparation import FixedFit, Preparation, prepare
 from .._fitting.rows import fit_fixed_part, make_rows
 from .._runtime.random import RandomState
 from .._runtime.worker_config import in_worker_settings
+from .._series.panel import own_lengths
 from .._series.views import Normalization
 from ..nets.registry import BackboneSpec
 from ..training import Progress
@@ -201,7 +203,8 @@ class PrefixClassifier(BasePrefixClassifier):
         rows = make_rows(network.view, chunk.panel, y=chunk.y, weight=chunk.weight)
         train_further(self, network, history, rows)
         self.network_, self.history_ = network, history
-        self.prefix_length_ = network.view.n_seen_
+        self.time_points_ = np.array(network.view.time_points_)
+        self.prefix_length_ = int(self.time_points_[0])
         return self
 
     def _prepare(
@@ -214,4 +217,33 @@ class PrefixClassifier(BasePrefixClassifier):
         seeds = data.seeds
         plan = self._student_plan(data)
         student = prepare(plan, data.labelled, seeds, seeds("student"), fit_fixed)
-        return PreparedFit(data, student, checkpoints=self._checkpoints())
+        fitted = {}
+        if student.left_out is not None:
+            fitted["left_out_path_"] = left_out_path(data, student)
+        return PreparedFit(data, student, checkpoints=self._checkpoints(), fitted=fitted)
+
+
+def left_out_path(data: FitData, student: Preparation) -> NDArray[np.float64]:
+    """Return the probabilities of the series of ``X`` by classifiers fitted without them.
+
+    Parameters
+    ----------
+    data : FitData
+        Series and labels.
+    student : Preparation
+        Student that is fitted in closed form.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_moments, n_classes)
+        NaN at moments that a series has not reached.
+    """
+    assert student.left_out is not None
+    network = student.network(student.module)
+    path = np.full((len(data.panel), *student.left_out.shape[1:]), np.nan)
+    path[data.train] = student.left_out
+    if len(data.valid):
+        path[data.valid] = network.path(data.panel.take(data.valid))
+    ends = own_lengths(np.isnan(data.panel.values))
+    path[ends[:, None] < np.array(network.view.time_points_)] = np.nan
+    return path

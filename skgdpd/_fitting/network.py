@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from .._runtime.threads import chosen_threads
-from .._series.panel import Panel
+from .._series.panel import Panel, own_lengths
 from .._series.views import PrefixView, Seen, Series
 from ..nets.fixed import copy_trained
+from ..nets.protocols import PathFeatures, has_path_features
 from ..nets.student import SeriesNet, SeriesOutput
 from ..training.batches import sent
 
@@ -89,21 +90,105 @@ class SeriesNetwork:
                 result[start:][rows] = part
         return results
 
+    def path(self, panel: Panel, name: str = "X") -> NDArray[np.float64]:
+        """Return class probabilities at each moment.
+
+        Parameters
+        ----------
+        panel : Panel
+            Series, which may end before the last moment.
+        name : str, default="X"
+            Name of the argument in errors.
+
+        Returns
+        -------
+        ndarray of shape (n, n_moments, n_classes)
+            NaN at moments that a series has not reached.
+        """
+        parts = []
+        for start in range(0, len(panel), self.batch_size):
+            part = panel.part(start, start + self.batch_size)
+            self._check_reached(part, name, start)
+            parts.append(self._part_of_path(part, name, start))
+        return np.concatenate(parts)
+
+    def _part_of_path(self, panel: Panel, name: str, start: int) -> NDArray[np.float64]:
+        view = self.view
+        ends = own_lengths(np.isnan(panel.values))
+        times = np.array(view.time_points_)
+        n_classes = self.module.head.out_features
+        path = np.full((len(panel), len(times), n_classes), np.nan)
+        n_reached = int((times <= ends.max()).sum())
+        if view.normalizer.how == "prefix" or not has_path_features(self.module.backbone):
+            for m, t in enumerate(times[:n_reached]):
+                rows = np.flatnonzero(ends >= t)
+                for own, values in alike(view(panel.take(rows).first(t), name, start)):
+                    path[rows[own], m] = self.run(values, ("probabilities",), m)[0]
+            return path
+        seen = view(panel.first(int(times[n_reached - 1])), name, start).values
+        path[:, :n_reached] = self._in_one_pass(seen, times[:n_reached].tolist())
+        # Where the points before a moment are missing, the series is as it was before them.
+        reached = view.reached(panel)
+        for m in range(n_reached):
+            for length in np.unique(reached[:, m]):
+                rows = np.flatnonzero((reached[:, m] == length) & (ends >= times[m]))
+                if length < times[m] and len(rows):
+                    values = np.ascontiguousarray(seen[rows, :, :length])
+                    path[rows, m] = self.run(values, ("probabilities",), m)[0]
+        path[ends[:, None] < times] = np.nan
+        return path
+
+    def _in_one_pass(self, values: Series, times: list[int]) -> NDArray[np.float64]:
+        backbone = cast(PathFeatures, self.module.backbone)
+        with torch.inference_mode(), chosen_threads(self.module, values.shape, self.device):
+            features = backbone.features_at(sent(torch.from_numpy(values), self.device), times)
+            logits = self.module.head(features)
+            return torch.softmax(logits.double(), -1).cpu().numpy()
+
     def _started(
         self, panel: Panel, name: str, fields: tuple[str, ...]
     ) -> Iterator[tuple[int, slice | NDArray[np.int64], list[torch.Tensor]]]:
         """Start the batches on the device; yield first row, rows and outputs of each."""
         for start in range(0, len(panel), self.batch_size):
-            seen = self.view(panel.part(start, start + self.batch_size), name, start)
-            for rows, values in alike(seen):
+            part = panel.part(start, start + self.batch_size)
+            if self.view.several:
+                yield from self._started_at_last_moment(part, name, fields, start)
+                continue
+            for rows, values in alike(self.view(part, name, start)):
                 yield start, rows, self._start(values, fields)
 
-    def _start(self, values: Series, fields: tuple[str, ...]) -> list[torch.Tensor]:
+    def _started_at_last_moment(
+        self, panel: Panel, name: str, fields: tuple[str, ...], start: int
+    ) -> Iterator[tuple[int, NDArray[np.int64], list[torch.Tensor]]]:
+        """Start batches of series that are at the same moment, the last that they have reached."""
+        moments = self._check_reached(panel, name, start)
+        for m in np.unique(moments):
+            rows = np.flatnonzero(moments == m)
+            cut = panel.take(rows).first(self.view.time_points_[m])
+            for own, values in alike(self.view(cut, name, start)):
+                yield start, rows[own], self._start(values, fields, int(m))
+
+    def _check_reached(self, panel: Panel, name: str, start: int) -> NDArray[np.int64]:
+        """Return the last moment that each series has reached; raise an error if it is none."""
+        lengths = own_lengths(np.isnan(panel.values))
+        first = self.view.time_points_[0]
+        if (short := np.flatnonzero(lengths < first)).size:
+            raise ValueError(
+                f"{name} has a series of {lengths[short[0]]} time points, series "
+                f"{start + short[0]}; this classifier answers from {first} time points on"
+            )
+        return np.searchsorted(self.view.time_points_, lengths, "right") - 1
+
+    def _start(
+        self, values: Series, fields: tuple[str, ...], moment: int = -1
+    ) -> list[torch.Tensor]:
         with torch.inference_mode(), chosen_threads(self.module, values.shape, self.device):
-            output = self.module(sent(torch.from_numpy(values), self.device))
+            output = self.module(sent(torch.from_numpy(values), self.device), moment=moment)
             return [_field(output, field) for field in fields]
 
-    def run(self, values: Series, fields: tuple[str, ...]) -> list[NDArray[Any]]:
+    def run(
+        self, values: Series, fields: tuple[str, ...], moment: int = -1
+    ) -> list[NDArray[Any]]:
         """Return outputs of the module for views, in one batch.
 
         Parameters
@@ -112,13 +197,15 @@ class SeriesNetwork:
             Views of the series.
         fields : tuple of {"features", "logits", "probabilities"}
             Names of the outputs.
+        moment : int, default=-1
+            Number of the moment, for networks that answer at several.
 
         Returns
         -------
         list of ndarray of shape (n, width)
             Outputs in the order of ``fields``.
         """
-        return [output.cpu().numpy() for output in self._start(values, fields)]
+        return [output.cpu().numpy() for output in self._start(values, fields, moment)]
 
     def __getstate__(self) -> dict[str, Any]:
         module = self.module

@@ -8,7 +8,7 @@ prepare many networks, train them together, and finish each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,16 +21,17 @@ from .._runtime.random import Seeds
 from .._series.panel import Panel
 from .._series.views import EarlinessOf, MissingValues, Normalization, Normalizer, PrefixView
 from ..distillers.base import SeriesObjective
-from ..nets import make_backbone, takes_lengths
+from ..nets import has_moment_maps, make_backbone, starts_fitted, takes_lengths
 from ..nets.heads import HeadMaker, LinearHead
 from ..nets.registry import BackboneSpec
 from ..nets.student import SeriesNet
 from ..training import History, Progress, Rows, TrainingConfig
+from ..training.batches import MomentRows
 from ..training.checkpoint import Checkpoints
 from ..training.fitting import isolated_random_state
 from ..training.progress import SILENT
 from .network import SeriesNetwork
-from .rows import add_fixed_part, fit_fixed_part, make_rows
+from .rows import add_fixed_part, fit_fixed_part, fit_moment_maps, make_rows
 
 SELECTION_START = 0.5
 """Share of the epochs, from the first on, whose weights are never kept.
@@ -141,6 +142,9 @@ class Preparation:
         Number of series that are predicted at once.
     n_labeled, n_unlabeled : int
         Numbers of training series with and without a label.
+    left_out : ndarray of shape (n, n_moments, n_classes) or None
+        Probabilities of the training rows by classifiers that were fitted without them, where
+        these are known in closed form.
     """
 
     view: PrefixView
@@ -153,6 +157,7 @@ class Preparation:
     predict_batch_size: int = 1024
     n_labeled: int = 0
     n_unlabeled: int = 0
+    left_out: NDArray[np.float64] | None = None
     warmup_epochs: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -209,6 +214,8 @@ def new_network(
     ValueError
         If the backbone can't be made, or can't take series of unequal length.
     """
+    several = np.ndim(plan.earliness) > 0 and len(plan.earliness) > 1
+    is_made = not isinstance(plan.spec, torch.nn.Module)
     view = PrefixView(
         plan.earliness,
         Normalizer(plan.normalize),
@@ -216,8 +223,11 @@ def new_network(
         earliness_of=plan.earliness_of,
         missing_values=plan.missing_values,
         ragged=plan.ragged,
+        clock=several and is_made and not starts_fitted(plan.spec),
     ).fit(data.panel, data.train)
-    backbone = make_backbone(plan.spec, view.n_channels_, view.n_out_, plan.role)
+    backbone = make_backbone(
+        plan.spec, view.n_channels_, view.n_out_, plan.role, view.time_points_
+    )
     if view.ragged_ and plan.resample_length is None and not takes_lengths(backbone):
         raise ValueError(
             f"{plan.role}={plan.spec!r} can't learn from series of unequal length: its "
@@ -285,20 +295,29 @@ def prepare(
     """
     device = torch.device(plan.device)
     weight = None if data.weight is None else data.weight[data.train]
+    left_out = None
+    config = plan.config
     with isolated_random_state(weights_seed, device):
         view, module = new_network(plan, data)
         rows = make_rows(view, data.panel.take(data.train), y=data.y[data.train], weight=weight)
-        rows = fit_fixed(module, rows.to(device), seeds("fixed"))
+        rows = rows.to(device)
+        if isinstance(rows, MomentRows) and has_moment_maps(module.backbone):
+            rows, left_out = fit_moment_maps(module, rows, seeds("fixed"), trains=False)
+            # On labels alone, further training has not been better than the closed form.
+            config = replace(config, max_epochs=0)
+        else:
+            rows = fit_fixed(module, rows, seeds("fixed"))
     return Preparation(
         view=view,
         module=module,
         rows=rows,
         objective=SeriesObjective().to(device),
-        config=plan.config,
+        config=config,
         seeds=seeds,
-        valid_rows=validation_rows(view, module, data, device),
+        valid_rows=validation_rows(view, module, data, device) if config.max_epochs else None,
         predict_batch_size=plan.predict_batch_size,
         n_labeled=len(data.train),
+        left_out=left_out,
     )
 
 
@@ -328,6 +347,8 @@ def train(
         Loss terms by epoch.
     """
     seeds = preparation.seeds
+    if not preparation.config.max_epochs:
+        return preparation.described(History({}, best_epoch=None, n_validation=0))
     with isolated_random_state(seeds("training"), preparation.device):
         history = training.train(
             preparation.module,

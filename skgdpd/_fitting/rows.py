@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from .._series.panel import Panel
 from .._series.storage import is_large
-from .._series.views import PrefixView, Seen
+from .._series.views import Moments, PrefixView, Seen
+from ..nets.prefixes import Prefixes, cut
 from ..nets.protocols import FixedFeatures, needs_fixed_only
 from ..nets.student import SeriesNet
 from ..training import Rows
-from ..training.batches import StreamedRows
+from ..training.batches import MomentRows, StreamedRows
 
 
 def make_rows(view: PrefixView, panel: Panel, **arrays: NDArray[Any] | None) -> Rows:
@@ -36,6 +38,8 @@ def make_rows(view: PrefixView, panel: Panel, **arrays: NDArray[Any] | None) -> 
         Training rows.
     """
     tensors = {k: _as_tensor(v) for k, v in arrays.items() if v is not None}
+    if view.several:
+        return _moment_rows(view, panel, tensors)
     if not panel.stored:
         return Rows(**_as_tensors(view(panel)), **tensors)
     if view.ragged_ or is_large((len(panel), view.n_channels_, view.n_out_)):
@@ -46,9 +50,75 @@ def make_rows(view: PrefixView, panel: Panel, **arrays: NDArray[Any] | None) -> 
     return Rows(x=values, **tensors)
 
 
+def _moment_rows(view: PrefixView, panel: Panel, tensors: dict[str, torch.Tensor]) -> MomentRows:
+    if panel.stored:
+        panel = Panel(panel.values[np.arange(len(panel))])
+    return MomentRows(as_prefixes(view, view.moments(panel)), **tensors)
+
+
+def as_prefixes(view: PrefixView, moments: Moments) -> Prefixes:
+    """Return views at several moments as tensors.
+
+    Parameters
+    ----------
+    view : PrefixView
+        View by which they were made.
+    moments : Moments
+        The views.
+
+    Returns
+    -------
+    Prefixes
+    """
+    lengths = None if moments.lengths is None else torch.from_numpy(moments.lengths)
+    if moments.nested:
+        return cut(torch.from_numpy(moments.values[-1]), view.time_points_, lengths)
+    series = tuple(torch.from_numpy(values) for values in moments.values)
+    return Prefixes(view.time_points_, series, lengths, False)
+
+
 def _as_tensor(array: NDArray[Any]) -> torch.Tensor:
     # torch warns about read-only arrays, such as those of a cache opened with mmap_mode="r".
     return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def fit_moment_maps(
+    module: SeriesNet, rows: MomentRows, seed: int, trains: bool
+) -> tuple[MomentRows, NDArray[np.float64]]:
+    """Fit a classifier in closed form for each moment.
+
+    Parameters
+    ----------
+    module : SeriesNet
+        Network on the rows' device, whose backbone has a map for each moment.
+    rows : MomentRows
+        Training rows with ``y``, or with ``target`` if some have no label.
+    seed : int
+        Seed of the random draws.
+    trains : bool
+        Whether the maps are trained further.
+
+    Returns
+    -------
+    rows : MomentRows
+        Rows with fixed features if the maps are trained further, else the same rows.
+    left_out : ndarray of shape (n, n_moments, n_classes)
+        Probabilities of each row by classifiers that were fitted without it.
+    """
+    target, weight = _targets(module, rows)
+    start = module.fit_moments(rows.prefixes, target, weight, seed, trains)
+    left_out = torch.softmax(start.left_out.double(), -1).cpu().numpy()
+    return (rows if start.fixed is None else rows.with_fixed(start.fixed)), left_out
+
+
+def _targets(module: SeriesNet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return class probabilities and weights of rows, some of which may have no label."""
+    known = rows.tensors
+    target, weight = known.get("target"), known.get("target_weight")
+    if target is None:
+        target = torch.nn.functional.one_hot(known["y"], module.head.out_features).float()
+        weight = known.get("weight")
+    return target, weight
 
 
 def fit_fixed_part(module: SeriesNet, rows: Rows, seed: int) -> Rows:
@@ -76,10 +146,7 @@ def fit_fixed_part(module: SeriesNet, rows: Rows, seed: int) -> Rows:
             f"these {len(rows)} don't fit into memory; choose another, or fewer series"
         )
     known = rows.tensors
-    target, weight = known.get("target"), known.get("target_weight")
-    if target is None:
-        target = torch.nn.functional.one_hot(known["y"], module.head.out_features).float()
-        weight = known.get("weight")
+    target, weight = _targets(module, rows)
     fixed = module.fit_fixed(known["x"], known.get("lengths"), target, weight, seed)
     return with_fixed(module, rows, fixed)
 

@@ -96,7 +96,9 @@ def _make_network(state: State, opening: Opening) -> SeriesNetwork:
                 "load(path, student=...) what the classifier had as student"
             )
     with isolated_random_state(0, CPU):
-        backbone = make_backbone(spec, view.n_channels_, view.n_out_)
+        backbone = make_backbone(
+            spec, view.n_channels_, view.n_out_, time_points=view.time_points_
+        )
         head = head_maker(state["head"], **state["head_settings"])
         module = SeriesNet(backbone, state["n_classes"], state["precision"], head)
     module.load_state_dict(state["weights"])
@@ -171,6 +173,8 @@ register(
         "n_seen_",
         "n_out_",
         "n_channels_",
+        "time_points_",
+        "clock",
         "transformer_",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -46,6 +47,29 @@ def prefix_length(part: float, n_timepoints: int) -> int:
     if isinstance(part, Integral):
         return int(part)
     return max(math.floor(part * n_timepoints + 1e-9), MIN_LENGTH)
+
+
+def moments_of(parts: Sequence[float], n_timepoints: int) -> tuple[int, ...]:
+    """Return the numbers of time points in several first parts of a series.
+
+    Parameters
+    ----------
+    parts : sequence of int or float
+        Ascending shares of the length, or numbers of time points.
+    n_timepoints : int
+        Length of the series.
+
+    Returns
+    -------
+    tuple of int
+        Different numbers of time points, ascending. Parts of as many points count once.
+
+    Examples
+    --------
+    >>> moments_of([0.1, 0.15, 0.5, 1.0], 24)
+    (2, 3, 12, 24)
+    """
+    return tuple(sorted({prefix_length(part, n_timepoints) for part in parts}))
 
 
 class PrefixTruncator(LinksToDocs, TransformerMixin, BaseEstimator):

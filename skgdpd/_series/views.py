@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from .panel import Panel, as_frames, as_list, check_values, own_lengths
-from .truncation import MIN_LENGTH, as_numpy, prefix_length
+from .truncation import MIN_LENGTH, as_numpy, moments_of, prefix_length
 
 Normalization = Literal["train", "prefix"]
 EarlinessOf = Literal["longest", "own"]
@@ -38,6 +38,27 @@ class Seen:
 
     values: Series
     lengths: Lengths | None = None
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Input of a network at several moments, made from series.
+
+    Attributes
+    ----------
+    values : list of ndarray of shape (n, n_channels, t)
+        Finite values up to each moment; zero after the end of a series. If ``nested``, they are
+        parts of one array.
+    lengths : ndarray of shape (n, n_moments) or None
+        Number of points that each series has reached at each moment; None if each series has
+        reached every moment.
+    nested : bool
+        Whether the values up to a moment are those up to the last moment, cut.
+    """
+
+    values: list[Series]
+    lengths: Lengths | None
+    nested: bool
 
 
 class Normalizer:
@@ -132,6 +153,35 @@ def interpolate(values: Series, lengths: Lengths | None) -> Series:
     return filled
 
 
+def last_values(values: Series, lengths: Lengths | None) -> Series:
+    """Fill gaps with the last value before them, which needs no later one.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, c, t)
+        NaN where a value is missing, and after the end of a series.
+    lengths : ndarray of shape (n,) or None
+        Length of each series, after which NaN stays; None if all are t points long.
+
+    Returns
+    -------
+    ndarray of shape (n, c, t)
+        Values without gaps; what is before the first value of a channel stays NaN.
+    """
+    times = np.arange(values.shape[2])
+    places = np.where(np.isnan(values), 0, times)
+    filled = np.take_along_axis(values, np.maximum.accumulate(places, 2), 2)
+    if lengths is not None:
+        filled[np.broadcast_to(times >= lengths[:, None, None], filled.shape)] = np.nan
+    return filled
+
+
+def _to_length(values: Series, n_timepoints: int) -> Series:
+    """Return series with zeros at their end, if they are shorter than ``n_timepoints``."""
+    missing = n_timepoints - values.shape[2]
+    return np.pad(values, ((0, 0), (0, 0), (0, missing))) if missing > 0 else values
+
+
 def resample(values: Series, n_timepoints: int) -> Series:
     """Interpolate ``(n, c, t)`` linearly to another length, first and last points aligned."""
     old = values.shape[2]
@@ -148,9 +198,10 @@ class PrefixView:
 
     Parameters
     ----------
-    earliness : float, int or transformer
+    earliness : float, int, transformer or list
         Part of a series that is kept: a fraction, a number of time points, or any transformer of
-        series. 1.0 keeps the whole.
+        series. 1.0 keeps the whole. A list of fractions or numbers has a part for each of several
+        moments; the view then is that of the longest part which a series has reached.
     normalizer : Normalizer
         Normalisation, which is fitted on the training views.
     resample_length : int or None
@@ -160,16 +211,21 @@ class PrefixView:
         Length to which a fraction refers where series differ in length: that of the longest
         training series, or each series' own.
     missing_values : {"error", "interpolate", "mask"}, default="error"
-        Treatment of gaps: an error, a straight line between the neighbours, or zero together with
-        a further channel for each channel that is 1 where there is a value.
+        Treatment of gaps: an error, a straight line between the neighbours (at several moments
+        the last value before the gap), or zero together with a further channel for each channel
+        that is 1 where there is a value.
     ragged : bool, optional
         Whether series of any length are allowed. By default they are if the series in ``fit``
-        differ in length.
+        differ in length, or if there are several moments.
+    clock : bool, default=False
+        Whether a further channel has the share of the time that has passed at each point.
 
     Attributes
     ----------
     ragged_ : bool
         Whether series of any length are allowed.
+    time_points_ : tuple of int
+        Number of points at each moment, ascending.
     n_whole_ : int
         Length of the longest whole series.
     n_seen_ : int
@@ -189,6 +245,7 @@ class PrefixView:
         earliness_of: EarlinessOf = "longest",
         missing_values: MissingValues = "error",
         ragged: bool | None = None,
+        clock: bool = False,
     ) -> None:
         self.earliness = earliness
         self.normalizer = normalizer
@@ -196,6 +253,12 @@ class PrefixView:
         self.earliness_of = earliness_of
         self.missing_values = missing_values
         self.ragged = ragged
+        self.clock = clock
+
+    @property
+    def several(self) -> bool:
+        """True if the view is made at several moments."""
+        return len(self.time_points_) > 1
 
     def fit(self, panel: Panel, rows: NDArray[np.int64] | None = None) -> PrefixView:
         """Set lengths and statistics, and fit the transformer if there is one.
@@ -224,10 +287,14 @@ class PrefixView:
             own = part.n_timepoints if checked.lengths is None else int(checked.lengths.max())
             self.n_whole_ = max(self.n_whole_, own)
             self.ragged_ |= self.ragged is None and checked.lengths is not None
+        self.time_points_ = ()
         self.transformer_ = clone(self.earliness) if hasattr(self.earliness, "transform") else None
         if self.transformer_ is not None:
             self.transformer_.fit(self._for_transformer(panel))
             self.n_seen_ = self._transform(panel).shape[2]
+        elif isinstance(self.earliness, (list, tuple, np.ndarray)):
+            self.time_points_ = moments_of(self.earliness, self.n_whole_)
+            self.n_seen_ = self.time_points_[-1]
         else:
             self.n_seen_ = prefix_length(self.earliness, self.n_whole_)
         if not MIN_LENGTH <= self.n_seen_ <= self.n_whole_:
@@ -235,9 +302,13 @@ class PrefixView:
                 f"earliness={self.earliness!r} leaves {self.n_seen_} time points of "
                 f"{self.n_whole_}; it must leave between {MIN_LENGTH} and {self.n_whole_}"
             )
+        self.time_points_ = self.time_points_ or (self.n_seen_,)
         longest = self.resample_length
         self.n_out_ = self.n_seen_ if longest is None else min(longest, self.n_whole_)
         self.n_channels_ = panel.n_channels * (2 if self.missing_values == "mask" else 1)
+        self.n_channels_ += self.clock
+        # A series that goes on is taken at each moment as one that ended there.
+        self.ragged_ |= self.several
         training = panel if rows is None else panel.take(rows)
         take = self.normalizer.fit
         for _, part in training.chunks():
@@ -286,6 +357,8 @@ class PrefixView:
             values = np.nan_to_num(values, copy=values is filled)
         if self.resample_length is not None:
             values, lengths = self._resampled(values, lengths), None
+        if self.clock:
+            values = np.concatenate([values, self._times(values, lengths)], 1)
         values = np.ascontiguousarray(values)
         return Seen(values if values.flags.writeable else values.copy(), lengths)
 
@@ -319,8 +392,65 @@ class PrefixView:
         if self.ragged_ and lengths is None:
             lengths = np.full(len(values), values.shape[2])
         if checked.gaps and self.missing_values == "interpolate":
-            values = interpolate(values, lengths)
+            # A line to the next value would look ahead of a moment within the gap.
+            values = last_values(values, lengths) if self.several else interpolate(values, lengths)
         return values, lengths
+
+    def _times(self, values: Series, lengths: Lengths | None) -> Series:
+        """Return the share of time that has passed at each point, as a channel."""
+        n, _, t = values.shape
+        points = np.arange(1, t + 1)
+        shares = np.broadcast_to((points / self.n_whole_).astype(np.float32), (n, 1, t))
+        if lengths is None:
+            return shares
+        return np.where(points <= lengths[:, None, None], shares, np.float32(0))
+
+    def reached(self, panel: Panel) -> Lengths:
+        """Return the number of points ``(n, n_moments)`` that are known at each moment.
+
+        They are fewer than the moment's number where a series ended before, or where the last
+        points before the moment are missing.
+
+        Parameters
+        ----------
+        panel : Panel
+            Series.
+
+        Returns
+        -------
+        ndarray of shape (n, n_moments)
+        """
+        known = ~np.isnan(panel.first(self.n_seen_).values).all(1)
+        last = np.maximum.accumulate(np.where(known, np.arange(1, known.shape[1] + 1), 0), 1)
+        places = np.minimum(self.time_points_, known.shape[1]) - 1
+        return np.maximum(last[:, places], MIN_LENGTH)
+
+    def moments(self, panel: Panel, name: str = "X", first: int = 0) -> Moments:
+        """Return views of series at every moment.
+
+        Parameters
+        ----------
+        panel : Panel
+            Series.
+        name : str, default="X"
+            Name of the argument in errors.
+        first : int, default=0
+            Number of the first of these series among all, for errors.
+
+        Returns
+        -------
+        Moments
+        """
+        reached = self.reached(panel)
+        lengths = None if (reached == self.time_points_).all() else reached
+        nested = self.normalizer.how != "prefix"
+        if nested:
+            whole = _to_length(self(panel, name, first).values, self.n_seen_)
+            return Moments([whole[:, :, :t] for t in self.time_points_], lengths, True)
+        values = [
+            _to_length(self(panel.first(t), name, first).values, t) for t in self.time_points_
+        ]
+        return Moments(values, lengths, False)
 
     def _cut(self, panel: Panel, name: str) -> NDArray[Any]:
         whole = panel.n_timepoints

@@ -1,10 +1,14 @@
 """Backbones: networks that turn ``(n, c, t)`` series into ``(n, n_features)`` features."""
 
 from .layers import ConvolutionalBackbone
+from .path_rocket import PathRocket
+from .prefixes import Prefixes
 from .protocols import (
     Backbone,
     ClosedFormStart,
     FixedFeatures,
+    MomentMaps,
+    MomentStart,
     OneProjection,
     PathFeatures,
     PointState,
@@ -12,6 +16,7 @@ from .protocols import (
     TimeMaps,
     has_fixed_features,
     has_maps,
+    has_moment_maps,
     has_path_features,
     has_point_state,
     map_state,
@@ -27,9 +32,13 @@ __all__ = [
     "ConvolutionalBackbone",
     "FixedFeatures",
     "Hybrid",
+    "MomentMaps",
+    "MomentStart",
     "OneProjection",
     "PathFeatures",
+    "PathRocket",
     "PointState",
+    "Prefixes",
     "Rocket",
     "RocketQuant",
     "TakesLengths",
@@ -37,6 +46,7 @@ __all__ = [
     "available_backbones",
     "has_fixed_features",
     "has_maps",
+    "has_moment_maps",
     "has_path_features",
     "has_point_state",
     "make_backbone",

@@ -41,6 +41,7 @@ from .minirocket import (
     fit_dilations,
     quantile_levels,
 )
+from .prefixes import Prefixes
 
 MAX_DILATIONS = 40
 """Number of different dilations at most."""
@@ -245,7 +246,9 @@ class PrefixRocket(nn.Module):
         counted = np.array(time_points)[:, None] - self.starts[:, None]
         return _reciprocals(counted).take(GROUPS, axis=2)
 
-    def fit(self, x: Tensor, seed: int, lengths: Tensor | None = None) -> PrefixRocket:
+    def fit(
+        self, x: Tensor | Prefixes, seed: int, lengths: Tensor | None = None
+    ) -> PrefixRocket:
         """Draw channels, and biases from training series.
 
         Biases are quantiles of a kernel's counted outputs on a prefix of a training series. The
@@ -254,18 +257,21 @@ class PrefixRocket(nn.Module):
 
         Parameters
         ----------
-        x : Tensor of shape (n, n_channels, n_timepoints)
-            Training series.
+        x : Tensor of shape (n, n_channels, n_timepoints) or Prefixes
+            Training series, or their prefixes at ``time_points``.
         seed : int
             Seed of all random draws.
         lengths : Tensor of shape (n,), optional
-            Their own lengths; None where all are equal.
+            Own lengths of the series; None where all are equal. Prefixes have their own.
 
         Returns
         -------
         PrefixRocket
             The transform itself.
         """
+        if isinstance(x, Prefixes):
+            lengths = None if x.lengths is None else x.lengths[:, -1]
+            x = x if not x.nested else x.series[-1]
         rng = np.random.default_rng(seed)
         self.channels.copy_(torch.from_numpy(self._draw_channels(rng)))
         levels = quantile_levels(self.n_features)
@@ -282,7 +288,7 @@ class PrefixRocket(nn.Module):
 
     def _draw_biases(
         self,
-        x: Tensor,
+        x: Tensor | Prefixes,
         lengths: Tensor | None,
         i: int,
         levels: NDArray[np.float64],
@@ -295,10 +301,14 @@ class PrefixRocket(nn.Module):
         # Among the prefixes that reach the kernel's first counted output.
         first = np.searchsorted(moments, starts, side="right")
         drawn = rng.integers(first, len(moments))
-        stops = moments[np.where(rng.random(N_KERNELS) < 0.5, len(moments) - 1, drawn)]
+        chosen = np.where(rng.random(N_KERNELS) < 0.5, len(moments) - 1, drawn)
+        stops = moments[chosen]
         if lengths is not None:
             stops = np.minimum(stops, lengths.cpu().numpy()[rows])
-        series = x[torch.from_numpy(rows).to(x.device), :, : stops.max()].float()
+        if isinstance(x, Prefixes):
+            series = _drawn(x, rows, chosen)
+        else:
+            series = x[torch.from_numpy(rows).to(x.device), :, : stops.max()].float()
         outputs = self._outputs(series, i, of_own=True).cpu().numpy()
         return _quantiles(outputs, np.minimum(starts, stops - 1), stops, levels).T.ravel()
 
@@ -327,6 +337,32 @@ class PrefixRocket(nn.Module):
             Shares between 0 and 1.
         """
         return self._engine(x, [x.shape[2]])(x)[0]
+
+    @torch.no_grad()
+    def at(self, x: Tensor, time_points: Sequence[int]) -> Tensor:
+        """Return the features of series at several moments.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, t)
+            Series.
+        time_points : sequence of int
+            The moments: ascending numbers of points, ``t`` at most.
+
+        Returns
+        -------
+        Tensor of shape (n_moments, n, n_features)
+        """
+        moments = [int(t) for t in time_points]
+        size = max(BLOCK_BYTES // (4 * self.n_features * len(moments)), 1)
+        x = x[:, :, : moments[-1]].contiguous()
+        features = self._engine(x, moments)
+        if len(x) <= size:
+            return features(x)
+        found = x.new_empty(len(moments), len(x), self.n_features)
+        for start, part in zip(range(0, len(x), size), x.split(size), strict=True):
+            found[:, start : start + len(part)] = features(part)
+        return found
 
     @torch.no_grad()
     def path(self, x: Tensor, block: int | None = None) -> Iterator[Tensor]:
@@ -525,6 +561,16 @@ def _has_numba() -> bool:
     except ImportError:  # Not installed, or not made for the installed numpy.
         return False
     return True
+
+
+def _drawn(x: Prefixes, rows: NDArray[np.int64], moments: NDArray[np.int64]) -> Tensor:
+    """Return one prefix of each of the rows, ``(n_rows, c, t)``, zero beyond the prefix."""
+    last = x.series[moments.max()]
+    series = last.new_zeros(len(rows), *last.shape[1:], dtype=torch.float32)
+    for m in np.unique(moments):
+        own = torch.from_numpy(np.flatnonzero(moments == m)).to(last.device)
+        series[own, :, : x.time_points[m]] = x.series[m][torch.from_numpy(rows).to(last.device)[own]]
+    return series
 
 
 def _reciprocals(counted: NDArray[np.int64]) -> NDArray[np.float32]:

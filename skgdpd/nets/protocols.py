@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from .prefixes import Prefixes
+
 State = TypeVar("State")
 
 
@@ -232,6 +234,73 @@ class PathFeatures(Protocol):
         ...
 
 
+class MomentStart(NamedTuple):
+    """Classifiers in closed form, one for each moment, on top of features of a backbone.
+
+    Attributes
+    ----------
+    weight : Tensor of shape (n_classes, n_features)
+        Weights of the classifier on top of the backbone, the same for all moments.
+    bias : Tensor of shape (n_classes,)
+        Biases of this classifier.
+    fixed : Tensor of shape (n, n_moments, n_fixed) or None
+        Fixed features of the training rows; None if the maps are not trained further.
+    left_out : Tensor of shape (n, n_moments, n_classes)
+        Logits of each row by classifiers that were fitted without it.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    fixed: Tensor | None
+    left_out: Tensor
+
+
+class MomentMaps(PathFeatures, Protocol):
+    """Backbone with fixed features and a map of them for each of several moments.
+
+    It is made for the moments, and classifies at each of them from the start. Its ``forward`` has
+    a parameter ``moment``, the number of the moment whose map is used.
+    """
+
+    def fit_moments(
+        self, prefixes: Prefixes, target: Tensor, weight: Tensor | None, seed: int, trains: bool
+    ) -> MomentStart:
+        """Fit the fixed features, and a classifier for each moment.
+
+        Parameters
+        ----------
+        prefixes : Prefixes
+            Training series at the moments.
+        target : Tensor of shape (n, n_classes)
+            Class probabilities, one-hot where the label is known.
+        weight : Tensor of shape (n,) or None
+            Weight of each series; None if all are equal.
+        seed : int
+            Seed of all random draws.
+        trains : bool
+            Whether the maps are trained further.
+
+        Returns
+        -------
+        MomentStart
+        """
+        ...
+
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        fixed: Tensor | None = None,
+        moment: int = -1,
+    ) -> Tensor:
+        """Map series, or their fixed features where they are given, to ``(n, n_features)``."""
+        ...
+
+    def fold(self) -> None:
+        """End the training; the output stays the same up to rounding."""
+        ...
+
+
 class PointState(Protocol[State]):
     """Backbone that reads a series point by point and keeps a state in between.
 
@@ -355,6 +424,21 @@ def has_path_features(backbone: nn.Module) -> bool:
     bool
     """
     return _has(backbone, "features_at")
+
+
+def has_moment_maps(backbone: object) -> bool:
+    """Whether a backbone has a map for each of several moments; see :class:`MomentMaps`.
+
+    Parameters
+    ----------
+    backbone : torch.nn.Module or class
+        Any module, or a class of modules.
+
+    Returns
+    -------
+    bool
+    """
+    return _has(backbone, "fit_moments")
 
 
 def has_point_state(backbone: nn.Module) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
 from .inception import InceptionTime, SerialInception
 from .lstm import LSTM
+from .path_rocket import PathRocket
 from .protocols import has_fixed_features
 from .resnet import FCN, PaperResNet, ResNet
 from .rocket import Hybrid, Rocket
@@ -18,6 +19,7 @@ from .rocket_quant import RocketQuant
 from .tcn import TCN
 
 BackboneFactory = Callable[[int, int], nn.Module]
+PathFactory = Callable[[int, int, Sequence[int]], nn.Module]
 BackboneSpec = str | nn.Module | BackboneFactory
 
 _BACKBONES: dict[str, BackboneFactory] = {
@@ -36,6 +38,9 @@ _BACKBONES: dict[str, BackboneFactory] = {
     "inception55-32": lambda n_channels, n_timepoints: SerialInception(n_channels),
     "resnet32-64": lambda n_channels, n_timepoints: PaperResNet(n_channels),
 }
+
+_AT_SEVERAL_MOMENTS: dict[str, PathFactory] = {"rocket": PathRocket, "rocket-quant": PathRocket}
+"""Backbones that a name stands for where there are several moments."""
 
 
 def available_backbones() -> list[str]:
@@ -82,7 +87,11 @@ def register_backbone(name: str, factory: BackboneFactory) -> None:
 
 
 def make_backbone(
-    spec: BackboneSpec, n_channels: int, n_timepoints: int, name: str | None = None
+    spec: BackboneSpec,
+    n_channels: int,
+    n_timepoints: int,
+    name: str | None = None,
+    time_points: Sequence[int] = (),
 ) -> nn.Module:
     """Make a fresh backbone and find its feature width.
 
@@ -95,6 +104,8 @@ def make_backbone(
         Shape of the series.
     name : str, optional
         Name of the parameter whose value is ``spec``, for errors.
+    time_points : sequence of int, default=()
+        The moments at which the network answers, if there are several.
 
     Returns
     -------
@@ -112,7 +123,10 @@ def make_backbone(
         if spec not in _BACKBONES:
             names = ", ".join(available_backbones())
             raise ValueError(f"{whose}unknown backbone {spec!r}; the names are {names}")
-        backbone = _BACKBONES[spec](n_channels, n_timepoints)
+        if len(time_points) > 1 and spec in _AT_SEVERAL_MOMENTS:
+            backbone = _AT_SEVERAL_MOMENTS[spec](n_channels, n_timepoints, time_points)
+        else:
+            backbone = _BACKBONES[spec](n_channels, n_timepoints)
     elif isinstance(spec, nn.Module):
         backbone = copy.deepcopy(spec)
     else:
@@ -127,6 +141,11 @@ def make_backbone(
             raise ValueError(
                 f"{whose}{spec!r} returned {type(backbone).__name__}, not a torch module"
             )
+    if len(time_points) > 1 and has_fixed_features(backbone):
+        raise ValueError(
+            f"{whose}{spec!r} is fitted at one moment and can't answer at {len(time_points)}; "
+            f"give {sorted(_AT_SEVERAL_MOMENTS)} or a network that is trained, such as 'tcn'"
+        )
     # Measured even where there is an attribute of that name, which may be the width of the input.
     n_features = _find_n_features(backbone, n_channels, n_timepoints, whose)
     backbone.n_features = n_features  # type: ignore[assignment]

@@ -152,8 +152,8 @@ class Rocket(nn.Module):
         n_scores = min(int((strengths > strengths[0] * 1e-6).sum()), self.n_features)
         n_components = min(rank, self.n_features - n_scores)
         first = directions[:, :n_scores] * strengths[:n_scores]
-        first_scale = _spread(coordinates @ first)
-        second_scale = _spread(coordinates[:, :n_components])
+        first_scale = spread(coordinates @ first)
+        second_scale = spread(coordinates[:, :n_components])
         head = weight.new_zeros(weight.shape[1], self.n_features)
         head[:, :n_scores] = start.scale * (first_scale[:, None] * mixture[:n_scores]).T
         with torch.no_grad():
@@ -214,7 +214,7 @@ def in_parts(
     return zip(parts, own, strict=True)
 
 
-def _spread(coordinates: Tensor) -> Tensor:
+def spread(coordinates: Tensor) -> Tensor:
     """Return the standard deviation of each column, whose mean is 0; never exactly zero."""
     return coordinates.square().mean(0).sqrt().clamp(min=1e-9)
 

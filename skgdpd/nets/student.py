@@ -8,7 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from .heads import HeadMaker, LinearHead
-from .protocols import FixedFeatures, TimeMaps, has_fixed_features
+from .prefixes import Prefixes
+from .protocols import (
+    FixedFeatures,
+    MomentMaps,
+    MomentStart,
+    TimeMaps,
+    has_fixed_features,
+    has_moment_maps,
+)
 
 Precision = Literal["float32", "bf16"]
 
@@ -70,6 +78,7 @@ class SeriesNet(nn.Module):
         lengths: Tensor | None = None,
         fixed: Tensor | None = None,
         with_maps: bool = False,
+        moment: int = -1,
     ) -> SeriesOutput:
         """Compute features and logits.
 
@@ -83,6 +92,8 @@ class SeriesNet(nn.Module):
             Fixed features of the series, where they are computed already.
         with_maps : bool, default=False
             Whether the output has the activations over time, of a backbone with such.
+        moment : int, default=-1
+            Number of the moment, for backbones with a map for each.
 
         Returns
         -------
@@ -90,16 +101,21 @@ class SeriesNet(nn.Module):
             Features and logits, in single precision.
         """
         if self.precision == "float32" or not self.training:
-            return self._output(x, lengths, fixed, with_maps)
+            return self._output(x, lengths, fixed, with_maps, moment)
         with torch.autocast(x.device.type, torch.bfloat16):
-            output = self._output(x, lengths, fixed, with_maps)
+            output = self._output(x, lengths, fixed, with_maps, moment)
         return SeriesOutput(*(None if part is None else part.float() for part in output))  # type: ignore[arg-type]
 
     def _output(
-        self, x: Tensor, lengths: Tensor | None, fixed: Tensor | None, with_maps: bool
+        self,
+        x: Tensor,
+        lengths: Tensor | None,
+        fixed: Tensor | None,
+        with_maps: bool,
+        moment: int,
     ) -> SeriesOutput:
         if not with_maps:
-            features = self.features(x, lengths, fixed)
+            features = self.features(x, lengths, fixed, moment)
             return SeriesOutput(features, self.head(features))
         own = () if lengths is None else (lengths,)
         backbone = cast(TimeMaps, self.backbone)
@@ -108,9 +124,15 @@ class SeriesNet(nn.Module):
         return SeriesOutput(features, self.head(features), maps)
 
     def features(
-        self, x: Tensor, lengths: Tensor | None = None, fixed: Tensor | None = None
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        fixed: Tensor | None = None,
+        moment: int = -1,
     ) -> Tensor:
         """Return the backbone's features; parameters as for :meth:`forward`."""
+        if has_moment_maps(self.backbone):
+            return self.backbone(x, lengths, fixed, moment)
         if fixed is not None:
             return self.backbone(x, lengths, fixed)
         return self.backbone(x) if lengths is None else self.backbone(x, lengths)
@@ -119,7 +141,8 @@ class SeriesNet(nn.Module):
         """Compute the outputs for a batch, with activations over time if ``with_maps`` is set."""
         # Batches have no series where the backbone uses their fixed features only.
         x = batch["x"] if "x" in batch else batch["fixed"]
-        return self(x, batch.get("lengths"), batch.get("fixed"), with_maps)
+        moment = int(batch["moment"]) if "moment" in batch else -1
+        return self(x, batch.get("lengths"), batch.get("fixed"), with_maps, moment)
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
@@ -149,7 +172,35 @@ class SeriesNet(nn.Module):
         self.head.start_from(start.weight, start.bias)
         return start.fixed
 
+    def fit_moments(
+        self, prefixes: Prefixes, target: Tensor, weight: Tensor | None, seed: int, trains: bool
+    ) -> MomentStart:
+        """Fit the backbone's classifiers of all moments, and set the head to their common one.
+
+        Parameters
+        ----------
+        prefixes : Prefixes
+            Training series at the moments.
+        target : Tensor of shape (n, n_classes)
+            Class probabilities, one-hot where the label is known.
+        weight : Tensor of shape (n,) or None
+            Weight of each series; None if all are equal.
+        seed : int
+            Seed of all random draws.
+        trains : bool
+            Whether the maps are trained further.
+
+        Returns
+        -------
+        MomentStart
+            Fixed features and left-out logits of the series.
+        """
+        backbone = cast(MomentMaps, self.backbone)
+        start = backbone.fit_moments(prefixes, target, weight, seed, trains)
+        self.head.start_from(start.weight, start.bias)
+        return start
+
     def fold(self) -> None:
         """End the training of a backbone with fixed features; others stay as they are."""
-        if self.has_fixed_part:
+        if self.has_fixed_part or has_moment_maps(self.backbone):
             cast(FixedFeatures, self.backbone).fold()

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._runtime.workers import is_shared, own_part
+from ..nets.prefixes import Prefixes
 
 Batch = dict[str, Tensor]
+SERIES = "series"
+"""Name of the tensor by which the series of :class:`MomentRows` are recognised."""
 
 
 class Rows:
@@ -37,6 +40,11 @@ class Rows:
 
     def __len__(self) -> int:
         return self.n_rows
+
+    @property
+    def n_moments(self) -> int:
+        """The number of moments at which a batch may show its series."""
+        return 1
 
     @property
     def device(self) -> torch.device:
@@ -66,6 +74,63 @@ class Rows:
     def everything(self) -> Batch:
         """Return all rows in their own order."""
         return self.tensors
+
+
+class MomentRows(Rows):
+    """Rows whose series a batch shows as they are known at one of several moments.
+
+    Parameters
+    ----------
+    prefixes : Prefixes
+        The series at each moment.
+    fixed : Tensor of shape (n_rows, n_moments, n_fixed), optional
+        Fixed features of the series at each moment, which take the place of the series.
+    **tensors : Tensor of shape (n_rows, ...)
+        Further tensors by name, the same at all moments.
+    """
+
+    def __init__(
+        self, prefixes: Prefixes, fixed: Tensor | None = None, **tensors: Tensor
+    ) -> None:
+        super().__init__(**tensors)
+        self.prefixes = prefixes
+        self.fixed = fixed
+        # Training is continued only for the same series, of which these are told apart.
+        series = prefixes.series[-1] if fixed is None else fixed
+        self.tensors = {**self.tensors, SERIES: series}
+
+    @property
+    def n_moments(self) -> int:
+        return self.prefixes.n_moments
+
+    def with_fixed(self, fixed: Tensor) -> MomentRows:
+        """Return the same rows with fixed features in place of the series."""
+        return MomentRows(self.prefixes, fixed, **self._others())
+
+    def to(self, device: torch.device) -> MomentRows:
+        moved = {name: tensor.to(device) for name, tensor in self._others().items()}
+        fixed = None if self.fixed is None else self.fixed.to(device)
+        return MomentRows(self.prefixes.to(device), fixed, **moved)
+
+    def select(self, index: Tensor, moment: int = -1) -> Batch:
+        """Return the rows with the numbers in ``index``, at a moment; by default at the last."""
+        known = {name: tensor for name, tensor in self.tensors.items() if name != SERIES}
+        batch = {name: tensor.index_select(0, index) for name, tensor in known.items()}
+        moment = range(self.n_moments)[moment]
+        batch["moment"] = torch.tensor(moment)
+        if self.fixed is not None:
+            return {**batch, "fixed": self.fixed[index, moment]}
+        x, lengths = self.prefixes.at(moment)
+        batch["x"] = x.index_select(0, index)
+        if lengths is not None:
+            batch["lengths"] = lengths.index_select(0, index)
+        return batch
+
+    def everything(self) -> Batch:
+        return self.select(self.tensors["index"])
+
+    def _others(self) -> Batch:
+        return {k: v for k, v in self.tensors.items() if k not in ("index", SERIES)}
 
 
 class StreamedRows(Rows):
@@ -114,7 +179,8 @@ class RowBatches:
     """One epoch's batches of rows.
 
     Batches differ in size by one row at most. So no epoch ends with a batch of a single row, which
-    batch normalisation can't normalise.
+    batch normalisation can't normalise. A batch of :class:`MomentRows` is at a moment that is
+    drawn; without a generator each batch is yielded at every moment.
 
     Parameters
     ----------
@@ -136,14 +202,31 @@ class RowBatches:
         self.generator = generator
 
     def __len__(self) -> int:
-        return self.n_batches
+        return self.n_batches if self.generator is not None else self.n_batches * self.n_moments
+
+    @property
+    def n_moments(self) -> int:
+        """Number of moments of the rows."""
+        return self.rows.n_moments
 
     def __iter__(self) -> Iterator[Batch]:
+        if isinstance(self.rows, MomentRows):
+            yield from self._at_moments(self.rows)
+            return
         if self.n_batches == 1 and not self._is_shared:
             yield self.rows.everything()
             return
         for part in self.numbers():
             yield self.rows.select(part)
+
+    def _at_moments(self, rows: MomentRows) -> Iterator[Batch]:
+        for part in self.numbers():
+            drawn = range(rows.n_moments)
+            if self.generator is not None:
+                m = int(torch.randint(rows.n_moments, (), generator=self.generator))
+                drawn = range(m, m + 1)
+            for moment in drawn:
+                yield rows.select(part, moment)
 
     def numbers(self) -> Iterator[Tensor]:
         """Yield the row numbers of each of an epoch's batches."""

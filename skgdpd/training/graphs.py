@@ -98,6 +98,8 @@ def refusal(modules: Iterable[nn.Module], rows: Rows, batches: Iterable[Batch]) 
         return "batches are shared among processes"
     if isinstance(rows, StreamedRows):
         return "series are read for each batch anew, as they don't fit into memory"
+    if rows.n_moments > 1:
+        return "batches at different moments differ in shape"
     if not isinstance(batches, RowBatches):
         return f"batches come from {type(batches).__name__}, not from rows on the device"
     if torch.is_autocast_enabled(rows.device.type):

@@ -233,7 +233,7 @@ class TermNet(NeuralNet):
             return self.validation_step(rows.everything())
         totals: Terms = {}
         for batch in batches:
-            share = len(batch["index"]) / len(rows)
+            share = len(batch["index"]) / (len(rows) * rows.n_moments)
             for name, value in self.validation_step(batch).items():
                 totals[name] = totals.get(name, 0.0) + share * value
         return totals
