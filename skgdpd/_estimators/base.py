@@ -43,6 +43,7 @@ from .options import (
     SeriesOptions,
     TrainingOptions,
     check_moments,
+    has_several,
     training_config,
 )
 
@@ -312,10 +313,12 @@ class BasePrefixClassifier(
 
     def _parts(self, is_paired: bool) -> Any:
         """Return the part of a series that is seen, or a list of several parts."""
-        if np.ndim(self.earliness) == 0 or hasattr(self.earliness, "transform"):
-            return 1.0 if is_paired else self.earliness
-        parts = list(self.earliness)
-        return parts if len(parts) > 1 else parts[0]
+        if has_several(self.earliness):
+            return list(self.earliness)
+        if is_paired:
+            return 1.0
+        is_list = np.ndim(self.earliness) > 0 and not hasattr(self.earliness, "transform")
+        return self.earliness[0] if is_list else self.earliness
 
     def _validation_fraction(self) -> float:
         options = self._training

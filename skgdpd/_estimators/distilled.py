@@ -46,7 +46,13 @@ from ..training.progress import PartOfProgress
 from .base import BasePrefixClassifier, PreparedFit, timed
 from .callbacks import with_callbacks
 from .incremental import can_stream, known_labels, read_chunk, refuse_balanced, train_further
-from .options import EVERYDAY, SeriesOptions, TrainingOptions, training_config
+from .options import (
+    EVERYDAY,
+    SeriesOptions,
+    TrainingOptions,
+    has_several,
+    training_config,
+)
 
 PREPARATION_SHARE = 0.2
 """Length of the preparation on the progress bar, as a fraction of the student's training."""
@@ -78,7 +84,13 @@ class BaseDistilledClassifier(BasePrefixClassifier):
     def _validate_params(self) -> None:
         super()._validate_params()
         check_teacher(self.teacher)
-        self._make_distiller(False)._validate_params()
+        distiller = self._make_distiller(False)
+        distiller._validate_params()
+        if has_several(self.earliness) and (distiller.compares_maps or distiller.predictor_stage):
+            raise ValueError(
+                f"earliness={self.earliness!r}: {type(distiller).__name__} teaches at one moment; "
+                f"give one share or number of time points, or another distiller"
+            )
 
     @available_if(can_stream)
     @in_worker_settings

@@ -189,6 +189,12 @@ class SeriesOptions(LinksToDocs, BaseEstimator):
         self.predict_batch_size = predict_batch_size
 
 
+def has_several(earliness: Any) -> bool:
+    """Return whether an ``earliness`` is a list of several parts."""
+    is_list = np.ndim(earliness) > 0 and not hasattr(earliness, "transform")
+    return is_list and len(earliness) != 1
+
+
 def check_moments(earliness: Any, series: SeriesOptions) -> None:
     """Check an ``earliness`` of several moments.
 
@@ -205,11 +211,9 @@ def check_moments(earliness: Any, series: SeriesOptions) -> None:
         If the list is not ascending, if it mixes shares and numbers, or if an option is set that
         has no meaning at several moments.
     """
-    if np.ndim(earliness) == 0 or hasattr(earliness, "transform"):
+    if not has_several(earliness):
         return
     parts = list(earliness)
-    if len(parts) == 1:
-        return
     are_shares = all(isinstance(p, Real) and not isinstance(p, Integral) for p in parts)
     are_numbers = all(isinstance(p, Integral) and not isinstance(p, bool) for p in parts)
     in_range = (are_shares and all(0 < p <= 1 for p in parts)) or (

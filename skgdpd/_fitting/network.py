@@ -186,9 +186,7 @@ class SeriesNetwork:
             output = self.module(sent(torch.from_numpy(values), self.device), moment=moment)
             return [_field(output, field) for field in fields]
 
-    def run(
-        self, values: Series, fields: tuple[str, ...], moment: int = -1
-    ) -> list[NDArray[Any]]:
+    def run(self, values: Series, fields: tuple[str, ...], moment: int = -1) -> list[NDArray[Any]]:
         """Return outputs of the module for views, in one batch.
 
         Parameters

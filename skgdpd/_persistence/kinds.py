@@ -175,6 +175,7 @@ register(
         "n_channels_",
         "time_points_",
         "clock",
+        "clock_",
         "transformer_",
     ),
 )

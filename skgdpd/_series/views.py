@@ -218,7 +218,8 @@ class PrefixView:
         Whether series of any length are allowed. By default they are if the series in ``fit``
         differ in length, or if there are several moments.
     clock : bool, default=False
-        Whether a further channel has the share of the time that has passed at each point.
+        Whether a further channel has the share of the time that has passed at each point, if
+        there are several moments.
 
     Attributes
     ----------
@@ -287,13 +288,13 @@ class PrefixView:
             own = part.n_timepoints if checked.lengths is None else int(checked.lengths.max())
             self.n_whole_ = max(self.n_whole_, own)
             self.ragged_ |= self.ragged is None and checked.lengths is not None
-        self.time_points_ = ()
+        self.time_points_: tuple[int, ...] = ()
         self.transformer_ = clone(self.earliness) if hasattr(self.earliness, "transform") else None
         if self.transformer_ is not None:
             self.transformer_.fit(self._for_transformer(panel))
             self.n_seen_ = self._transform(panel).shape[2]
         elif isinstance(self.earliness, (list, tuple, np.ndarray)):
-            self.time_points_ = moments_of(self.earliness, self.n_whole_)
+            self.time_points_ = moments_of(list(self.earliness), self.n_whole_)
             self.n_seen_ = self.time_points_[-1]
         else:
             self.n_seen_ = prefix_length(self.earliness, self.n_whole_)
@@ -306,7 +307,8 @@ class PrefixView:
         longest = self.resample_length
         self.n_out_ = self.n_seen_ if longest is None else min(longest, self.n_whole_)
         self.n_channels_ = panel.n_channels * (2 if self.missing_values == "mask" else 1)
-        self.n_channels_ += self.clock
+        self.clock_ = self.clock and self.several
+        self.n_channels_ += self.clock_
         # A series that goes on is taken at each moment as one that ended there.
         self.ragged_ |= self.several
         training = panel if rows is None else panel.take(rows)
@@ -357,7 +359,7 @@ class PrefixView:
             values = np.nan_to_num(values, copy=values is filled)
         if self.resample_length is not None:
             values, lengths = self._resampled(values, lengths), None
-        if self.clock:
+        if self.clock_:
             values = np.concatenate([values, self._times(values, lengths)], 1)
         values = np.ascontiguousarray(values)
         return Seen(values if values.flags.writeable else values.copy(), lengths)

@@ -249,8 +249,7 @@ class PathRocket(nn.Module):
         """Set the maps of the features, from means, bases and maps of coordinates."""
         merged = [basis @ own for (_, basis), own in zip(parts, maps, strict=True)]
         moved = [
-            shift - mean @ own
-            for (mean, _), own, shift in zip(parts, merged, shifts, strict=True)
+            shift - mean @ own for (mean, _), own, shift in zip(parts, merged, shifts, strict=True)
         ]
         self.maps = nn.Parameter(torch.stack(merged).float())
         self.shifts = nn.Parameter(torch.stack(moved).float())

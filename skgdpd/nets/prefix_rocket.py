@@ -246,9 +246,7 @@ class PrefixRocket(nn.Module):
         counted = np.array(time_points)[:, None] - self.starts[:, None]
         return _reciprocals(counted).take(GROUPS, axis=2)
 
-    def fit(
-        self, x: Tensor | Prefixes, seed: int, lengths: Tensor | None = None
-    ) -> PrefixRocket:
+    def fit(self, x: Tensor | Prefixes, seed: int, lengths: Tensor | None = None) -> PrefixRocket:
         """Draw channels, and biases from training series.
 
         Biases are quantiles of a kernel's counted outputs on a prefix of a training series. The
@@ -568,8 +566,9 @@ def _drawn(x: Prefixes, rows: NDArray[np.int64], moments: NDArray[np.int64]) -> 
     last = x.series[moments.max()]
     series = last.new_zeros(len(rows), *last.shape[1:], dtype=torch.float32)
     for m in np.unique(moments):
-        own = torch.from_numpy(np.flatnonzero(moments == m)).to(last.device)
-        series[own, :, : x.time_points[m]] = x.series[m][torch.from_numpy(rows).to(last.device)[own]]
+        own = np.flatnonzero(moments == m)
+        drawn = x.series[m][torch.from_numpy(rows[own]).to(last.device)].float()
+        series[torch.from_numpy(own).to(last.device), :, : x.time_points[m]] = drawn
     return series
 
 

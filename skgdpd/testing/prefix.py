@@ -11,14 +11,32 @@ from .subject import Subject, refused
 LENGTH_WORDS = ("length", "time", "point", "feature", "shape", "short", "size", "NaN", "equal")
 
 
+def _several_moments(fitted: Any) -> bool:
+    """Return whether a classifier answers at several moments."""
+    return len(getattr(fitted, "time_points_", ())) > 1 and hasattr(fitted, "predict_proba_path")
+
+
 def _check_future(subject: Subject, values: Any, what: str) -> None:
     fitted = subject.fit()
+    if _several_moments(fitted):
+        _check_future_of_moments(subject, fitted, values, what)
+        return
     length = subject.prefix(fitted)
     changed = subject.X.copy()
     changed[..., length:] = values
     told = subject.answer(fitted)
     # Only the prefix enters the computation, so the results must be equal bit by bit.
     subject.same(subject.answer(fitted, changed), told, f"{what} after the prefix", exact=True)
+
+
+def _check_future_of_moments(subject: Subject, fitted: Any, values: Any, what: str) -> None:
+    told = fitted.predict_proba_path(subject.X)
+    for m, length in enumerate(fitted.time_points_):
+        changed = subject.X.copy()
+        changed[..., length:] = values[..., : changed.shape[-1] - length] if np.ndim(values) else values
+        found = fitted.predict_proba_path(changed)[:, : m + 1]
+        where = f"{what} after moment {m}, of {length} time points"
+        subject.same(found, told[:, : m + 1], where, exact=True)
 
 
 def check_future_random(subject: Subject) -> None:
@@ -41,6 +59,13 @@ def check_future_huge(subject: Subject) -> None:
 def check_prefix_alone(subject: Subject) -> None:
     """The prefix alone gets the same prediction as the whole series."""
     fitted = subject.fit()
+    if _several_moments(fitted):
+        path = fitted.predict_proba_path(subject.X)
+        for m, length in enumerate(fitted.time_points_):
+            alone = subject.answer(fitted, subject.X[..., :length].copy())
+            what = f"the first {length} points alone, and the path at that moment"
+            subject.same(alone, path[:, m], what)
+        return
     length = subject.prefix(fitted)
     try:
         alone = subject.answer(fitted, subject.X[..., :length].copy())
@@ -88,6 +113,14 @@ def check_bad_earliness_refused(subject: Subject) -> None:
 
 def check_shorter_series_refused(subject: Subject) -> None:
     """Series shorter than the prefix are refused at predict."""
+    if _several_moments(subject.fit()):
+        short = subject.X[..., : subject.fit().time_points_[0] - 1].copy()
+        refused(
+            lambda: subject.answer(subject.fit(), short),
+            f"series of {short.shape[-1]} points, before the first moment",
+            LENGTH_WORDS,
+        )
+        return
     _need_fixed_length(subject)
     fitted = subject.fit()
     short = subject.X[..., : subject.seen(fitted) - 1].copy()
@@ -135,6 +168,7 @@ def _need_earliness(subject: Subject) -> None:
 
 
 def _need_fixed_length(subject: Subject) -> None:
+    subject.need(not _several_moments(subject.fit()), "it answers at several moments")
     subject.need(
         not subject.takes("unequal_length", otherwise=False),
         "its tags declare support of series of unequal length",

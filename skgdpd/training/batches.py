@@ -89,9 +89,7 @@ class MomentRows(Rows):
         Further tensors by name, the same at all moments.
     """
 
-    def __init__(
-        self, prefixes: Prefixes, fixed: Tensor | None = None, **tensors: Tensor
-    ) -> None:
+    def __init__(self, prefixes: Prefixes, fixed: Tensor | None = None, **tensors: Tensor) -> None:
         super().__init__(**tensors)
         self.prefixes = prefixes
         self.fixed = fixed

@@ -252,7 +252,7 @@ class BatchedStudents:
             leaf = self.state.parameters.detach().requires_grad_()
             return *self._fused_features(leaf, batch), leaf
         self.gradient.zero_()
-        unbound = {name: batch[name].unbind(0) for name in SERIES if name in batch}
+        unbound: dict[str, Any] = {name: batch[name].unbind(0) for name in SERIES if name in batch}
         features = [
             module.features(**{name: tensors[i] for name, tensors in unbound.items()})
             for i, module in enumerate(self.modules)
