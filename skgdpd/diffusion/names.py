@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from torch import nn
 
@@ -50,7 +50,11 @@ def make_denoiser(name: DenoiserName, n_features: int, schedule: NoiseSchedule) 
 
 
 def make_posterior_sampler(
-    name: DegradationName, latent: LatentDiffusion, n_steps: int, n_short: int
+    name: DegradationName,
+    latent: LatentDiffusion,
+    n_steps: int,
+    n_short: int,
+    like: PosteriorSampler | None = None,
 ) -> PosteriorSampler:
     """Make a posterior sampler by the name of its degradation.
 
@@ -66,6 +70,8 @@ def make_posterior_sampler(
         Number of evaluations of the denoiser for one draw.
     n_short : int
         Width dS of the student features; only ``"learned-alpha"`` needs it.
+    like : PosteriorSampler, optional
+        Sampler of another moment; only that of ``"learned-alpha"`` shares weights with it.
 
     Returns
     -------
@@ -77,7 +83,7 @@ def make_posterior_sampler(
         If the name is unknown.
     """
     if name == "learned-alpha":
-        return LearnedAlpha(latent, n_steps, n_short)
+        return LearnedAlpha(latent, n_steps, n_short, cast("LearnedAlpha | None", like))
     if name == "matched-noise":
         return MatchedNoise(latent, n_steps)
     if name not in ("linear-gaussian", "none"):

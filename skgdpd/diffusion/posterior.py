@@ -114,6 +114,9 @@ class LearnedAlpha(PosteriorSampler):
         100, 0 of 1000.
     n_short : int
         Width dS of the student features.
+    like : LearnedAlpha, optional
+        Sampler of another moment. Its maps are shared, and a constant of this moment is added to
+        the logits of alpha: the earlier the moment, the more has to be restored.
 
     References
     ----------
@@ -123,16 +126,28 @@ class LearnedAlpha(PosteriorSampler):
     start = 0.4
     """First time step of the chain, as a fraction of T."""
 
-    def __init__(self, latent: LatentDiffusion, n_steps: int, n_short: int) -> None:
+    def __init__(
+        self,
+        latent: LatentDiffusion,
+        n_steps: int,
+        n_short: int,
+        like: LearnedAlpha | None = None,
+    ) -> None:
         super().__init__(latent, n_steps)
-        self.map = nn.Linear(n_short, latent.n_features)
-        self.adapter = nn.Linear(latent.n_features, 2)
+        self.shift: nn.Parameter | None = None
+        if like is None:
+            self.map = nn.Linear(n_short, latent.n_features)
+            self.adapter = nn.Linear(latent.n_features, 2)
+        else:
+            self.map, self.adapter = like.map, like.adapter
+            self.shift = nn.Parameter(torch.zeros_like(like.adapter.bias))
         first = min(round(self.start * latent.schedule.n_steps), latent.schedule.n_steps - 1)
         self.sampler: Sampler = DDIM(latent.schedule, n_steps, first)
 
     def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
         f = self.map(z_short)
-        alpha = self.adapter(f).softmax(-1)[:, :1]
+        logits = self.adapter(f) if self.shift is None else self.adapter(f) + self.shift
+        alpha = logits.softmax(-1)[:, :1]
         start = alpha * f + (1 - alpha) * noise.normal(f)
         return self.sampler.run(self.latent.denoiser, start, noise)
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from ..diffusion import LinearMeasurement, PosteriorSampler, make_posterior_samp
 from ..nets.layers import FeatureBatchNorm
 from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Progress, Rows, Step, Terms, Warmup
+from ..training.batches import MomentRows
 from .base import Distillation, DistillationContext, Distiller
 from .logits import hinton_loss
 
@@ -95,8 +96,8 @@ class GDPDDistillation(Distillation):
         Indices of these rows.
     n_rows : int
         Number of all training rows.
-    degradation : PosteriorSampler
-        Posterior sampler, from student features to draws.
+    degradations : sequence of PosteriorSampler
+        Posterior sampler of each moment, from student features to draws.
     warmup_epochs : int
         Number of epochs on labels alone.
     n_student_features : int
@@ -118,14 +119,16 @@ class GDPDDistillation(Distillation):
         codes: Tensor,
         calibration: Tensor,
         n_rows: int,
-        degradation: PosteriorSampler,
+        degradations: Sequence[PosteriorSampler],
         warmup_epochs: int,
         n_student_features: int,
     ) -> None:
         super().__init__()
         self.distiller = distiller
         self.warmup_epochs = warmup_epochs
+        degradation, *others = degradations
         self.degradation = degradation
+        self.others = nn.ModuleList(others)
         if distiller.prior_trainable:
             self.trained_prior = degradation.latent
         self._prepare_comparison(codes, n_student_features)
@@ -135,7 +138,10 @@ class GDPDDistillation(Distillation):
             # All rows without calibration share the last place.
             self.register_buffer("seen", torch.zeros(len(codes) + 1, n_student_features))
             # Features of the last calibration, so that a resumed training can repeat it.
-            self.register_buffer("calibrated", self.seen[:-1].clone())
+            kept = self.seen[:-1].clone()
+            self.register_buffer(
+                "calibrated", kept.repeat(len(degradations), 1, 1) if others else kept
+            )
             place = torch.full((n_rows,), len(codes))
             place[calibration] = torch.arange(len(codes))
             self.register_buffer("calibration", calibration)
@@ -159,6 +165,14 @@ class GDPDDistillation(Distillation):
             return
         if since % self.distiller.recalibrate_every:
             return
+        if isinstance(rows, MomentRows):
+            # Each batch was at one moment, so most of the last features are of other moments.
+            with torch.no_grad():
+                for m in range(rows.n_moments):
+                    batch = rows.select(self.calibration, m)
+                    self.calibrated[m] = student.read(batch).features
+            self._calibrate()
+            return
         # No batch has run before the first epoch; of shared ones, only this process's part has.
         if step.epoch == 0 or is_shared():
             with torch.no_grad():
@@ -176,7 +190,14 @@ class GDPDDistillation(Distillation):
 
     def _calibrate(self) -> None:
         features = self.calibrated.double().cpu().numpy()
-        self.degradation.calibrate(self._measurement.fit(features))
+        by_moment = features if len(self.others) else features[None]
+        for sampler, own in zip([self.degradation, *self.others], by_moment, strict=True):
+            cast(PosteriorSampler, sampler).calibrate(self._measurement.fit(own))
+
+    def _sampler(self, batch: Batch) -> PosteriorSampler:
+        """Return the posterior sampler of the batch's moment."""
+        moment = int(batch["moment"]) if "moment" in batch else 0
+        return cast(PosteriorSampler, [self.degradation, *self.others][moment])
 
     def warmup(self) -> Warmup:
         distiller, measured = self.distiller, self.degradation.needs_measurement
@@ -191,10 +212,10 @@ class GDPDDistillation(Distillation):
     def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
         terms: Terms = {}
         distiller = self.distiller
-        if self.degradation.needs_measurement and self.calibrating:
+        if self.degradation.needs_measurement and self.calibrating and not len(self.others):
             self.seen.index_copy_(0, self.place[batch["index"]], output.features.detach())
         if step.epoch >= self.warmup_epochs and distiller.lambda_kd:
-            draws = self.degradation.draw(
+            draws = self._sampler(batch).draw(
                 output.features, distiller.n_posterior_samples, step.generator
             )
             terms[self.name] = distiller.lambda_kd * self.compare(student, draws, batch)
@@ -291,9 +312,11 @@ class GDPD(Distiller):
         latent.requires_grad_(self.prior_trainable)
         calibration = evenly(len(features), MAX_CALIBRATION_ROWS).to(features.device)
         codes = torch.as_tensor(prior.encode(features[calibration].cpu())).to(features)
-        degradation = make_posterior_sampler(
-            prior.degradation, latent, prior.n_sampling_steps, context.n_student_features
-        )
+        settings = (latent, prior.n_sampling_steps, context.n_student_features)
+        degradations = [make_posterior_sampler(prior.degradation, *settings)]
+        for _ in range(context.rows.n_moments - 1):
+            other = make_posterior_sampler(prior.degradation, *settings, degradations[0])
+            degradations.append(other)
         warmup = self.warmup_epochs
         if not isinstance(warmup, Integral):
             warmup = min(round(warmup * context.max_epochs), context.max_epochs - 1)
@@ -302,7 +325,7 @@ class GDPD(Distiller):
             codes,
             calibration,
             len(features),
-            degradation,
+            degradations,
             int(warmup),
             context.n_student_features,
         )

@@ -33,7 +33,9 @@ def _check_future_of_moments(subject: Subject, fitted: Any, values: Any, what: s
     told = fitted.predict_proba_path(subject.X)
     for m, length in enumerate(fitted.time_points_):
         changed = subject.X.copy()
-        changed[..., length:] = values[..., : changed.shape[-1] - length] if np.ndim(values) else values
+        changed[..., length:] = (
+            values[..., : changed.shape[-1] - length] if np.ndim(values) else values
+        )
         found = fitted.predict_proba_path(changed)[:, : m + 1]
         where = f"{what} after moment {m}, of {length} time points"
         subject.same(found, told[:, : m + 1], where, exact=True)

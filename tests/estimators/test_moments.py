@@ -305,12 +305,12 @@ def test_students_of_one_moment_are_refused(bumps):
 @pytest.mark.parametrize("distiller", [AT(), GenDD()], ids=lambda d: type(d).__name__)
 def test_methods_of_one_moment_are_refused(distiller, bumps):
     clf = DistilledPrefixClassifier(distiller, student="fcn24", earliness=MOMENTS)
-    with pytest.raises(ValueError, match="earliness=.* one moment"):
+    with pytest.raises(ValueError, match=r"earliness=.* one moment"):
         clf.fit(*bumps)
 
 
 def test_gendd_is_of_one_moment(bumps):
-    with pytest.raises(ValueError, match="earliness=.* one moment"):
+    with pytest.raises(ValueError, match=r"earliness=.* one moment"):
         GenDDClassifier(student="fcn24", earliness=MOMENTS).fit(*bumps)
 
 
@@ -318,7 +318,7 @@ def test_series_that_end_before_the_first_moment_are_refused(fitted, bumps):
     X = bumps[0].copy()
     X[7, :, 3:] = np.nan
     for ask in (fitted.predict, fitted.predict_proba, fitted.predict_proba_path):
-        with pytest.raises(ValueError, match="3 time points, series 7.*from 4 time points on"):
+        with pytest.raises(ValueError, match=r"3 time points, series 7.*from 4 time points on"):
             ask(X)
 
 
