@@ -58,7 +58,7 @@ def best_threshold(
     else:
         accuracy = means(data.right.astype(np.float64))
         earliness = means(np.broadcast_to(data.shares, scores.shape))
-        losses = -_harmonic_mean(accuracy, earliness)
+        losses = -harmonic_means(accuracy, earliness)
     best = int(_first_smallest(losses))
     return _between(value[ends], best), float(losses[best])
 
@@ -77,7 +77,7 @@ def _maxima(scores: Floats, last: Integers) -> tuple[Integers, Integers, Integer
     return row, moment, following, reached[row, moment]
 
 
-def _harmonic_mean(accuracy: Floats, earliness: Floats) -> Floats:
+def harmonic_means(accuracy: Floats, earliness: Floats) -> Floats:
     total = accuracy + 1 - earliness
     return 2 * accuracy * (1 - earliness) / np.where(total > 0, total, 1)
 
