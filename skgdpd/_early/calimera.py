@@ -102,16 +102,20 @@ class Calimera(Rule):
             value[waits] = later[waits]
             later = value
 
-    def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
-        if moment >= self.n_waiting_:
-            return np.ones(len(state), dtype=bool)
+    def _change(self, moment: int, probabilities: Floats) -> Floats:
+        """Return the predicted change of the cost if one waits, ``(n,)``."""
         function = KernelSum(
             self.centres_[moment],
             self.coefficients_[moment],
             float(self.gammas_[moment]),
             float(self.intercepts_[moment]),
         )
-        return function(_features(probabilities) * self.scales_[moment]) >= 0
+        return function(_features(probabilities) * self.scales_[moment])
+
+    def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
+        if moment >= self.n_waiting_:
+            return np.ones(len(state), dtype=bool)
+        return self._change(moment, probabilities) >= 0
 
 
 def _features(probabilities: Floats) -> Floats:

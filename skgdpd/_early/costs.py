@@ -134,8 +134,16 @@ class DecisionCost:
         -------
         float
             Mean of the costs of waiting and of errors.
+
+        Raises
+        ------
+        ValueError
+            If a moment is after the end of its series.
         """
         costs = self.of_answers(path, y)[np.arange(len(y)), moments]
+        if np.isnan(costs).any():
+            rows = np.flatnonzero(np.isnan(costs))[:5].tolist()
+            raise ValueError(f"moments are after the end of the series in rows {rows}, ...")
         return float(np.average(costs, weights=sample_weight))
 
 

@@ -177,5 +177,9 @@ def _features(probabilities: Floats) -> Floats:
 
 
 def _trained(x: Floats, weight: Floats, gamma: float) -> KernelSum:
-    svm = OneClassSVM(kernel="rbf", nu=NU, gamma=gamma).fit(x, sample_weight=weight)
+    svm = OneClassSVM(kernel="rbf", nu=NU, gamma=gamma)
+    # No parameter; without it the fit draws a seed, of which it makes no use, from numpy's own
+    # generator.
+    svm.random_state = 0
+    svm.fit(x, sample_weight=weight)
     return KernelSum(svm.support_vectors_, svm.dual_coef_[0], gamma, float(svm.intercept_[0]))
