@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +89,7 @@ def main() -> None:
     print(table({rule: np.array(values) for rule, values in found.items()}))
 
 
-def kept_paths(data: Path, out: Path, seed: int) -> dict[str, NDArray[np.float64]]:
+def kept_paths(data: Path, out: Path, seed: int) -> dict[str, NDArray[Any]]:
     """Return the probabilities of a set, from the output folder if they are there."""
     kept = out / f"{data.stem}-{seed}.npz"
     if not kept.exists():
@@ -101,9 +102,7 @@ def kept_paths(data: Path, out: Path, seed: int) -> dict[str, NDArray[np.float64
         return {name: arrays[name] for name in arrays.files}
 
 
-def make_paths(
-    x: NDArray[np.float32], y: NDArray[np.str_], seed: int
-) -> dict[str, NDArray[np.float64]]:
+def make_paths(x: NDArray[np.float32], y: NDArray[np.str_], seed: int) -> dict[str, NDArray[Any]]:
     """Return left-out paths of two thirds, and paths of the last third, with their labels.
 
     Parameters
@@ -146,7 +145,7 @@ def make_paths(
     }
 
 
-def compare(paths: dict[str, NDArray[np.float64]]) -> dict[str, list[float]]:
+def compare(paths: dict[str, NDArray[Any]]) -> dict[str, list[float]]:
     """Return the mean cost of each rule on the last third, at each cost of delay."""
     time_points, n_timepoints = paths["time_points"].tolist(), int(paths["n_timepoints"])
     path, y = paths["path"], paths["y"]

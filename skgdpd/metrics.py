@@ -216,7 +216,7 @@ def earliness(
     >>> earliness([25, 75], 100)
     0.5
     """
-    return float(np.average(_shares_seen(n_seen, n_timepoints), weights=sample_weight))
+    return _mean(_shares_seen(n_seen, n_timepoints), sample_weight)
 
 
 def harmonic_mean(accuracy: float, earliness: float) -> float:
@@ -318,13 +318,25 @@ def average_cost(
         errors = _errors_by_matrix(y_true, y_pred, misclassification_cost, classes)
     delays = np.asarray(delay_cost(shares) if callable(delay_cost) else delay_cost * shares)
     costs = errors + delays.astype(np.float64)
-    if costs.shape != shares.shape or not np.isfinite(costs).all():
+    if delays.shape != shares.shape or not np.isfinite(costs).all():
         raise ValueError(
             f"delay_cost gives costs of shape {delays.shape}, from {delays.min()} to "
             f"{delays.max()}, and errors cost {errors.min()} to {errors.max()}; all must be "
             f"finite, with a delay for each of {len(shares)} series"
         )
-    return float(np.average(costs, weights=sample_weight))
+    return _mean(costs, sample_weight)
+
+
+def _mean(values: Floats, sample_weight: ArrayLike | None) -> float:
+    if sample_weight is None:
+        return float(values.mean())
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != values.shape or (weight < 0).any() or not 0 < weight.sum() < np.inf:
+        raise ValueError(
+            f"sample_weight must have {len(values)} finite numbers that are not negative and not "
+            f"all zero, got {sample_weight!r}"
+        )
+    return float(np.average(values, weights=weight))
 
 
 def _shares_seen(n_seen: ArrayLike, n_timepoints: ArrayLike) -> Floats:

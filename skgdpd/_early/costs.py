@@ -88,7 +88,7 @@ class DecisionCost:
         costs = self.misclassification[y[:, None], self.labels(path)] + self.delay
         return np.where(np.isnan(path[:, :, 0]), np.nan, costs)
 
-    def floor(self, path: Floats, y: Integers, sample_weight: ArrayLike | None = None) -> float:
+    def floor(self, path: Floats, y: Integers, sample_weight: Floats | None = None) -> float:
         """Return the mean cost if each series were answered at its own cheapest moment.
 
         No rule can cost less on these paths: whoever chooses like this knows the labels.
@@ -99,7 +99,7 @@ class DecisionCost:
             Class probabilities; NaN after a series' own end.
         y : ndarray of shape (n,)
             Numbers of the true classes.
-        sample_weight : array-like of shape (n,), optional
+        sample_weight : ndarray of shape (n,), optional
             Weight of each series; by default all are equal.
 
         Returns
@@ -115,7 +115,7 @@ class DecisionCost:
         path: Floats,
         y: Integers,
         moments: Integers,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: Floats | None = None,
     ) -> float:
         """Return the mean cost of answering each series at a given moment (AvgCost).
 
@@ -127,7 +127,7 @@ class DecisionCost:
             Numbers of the true classes.
         moments : ndarray of shape (n,)
             Index of the moment of each answer.
-        sample_weight : array-like of shape (n,), optional
+        sample_weight : ndarray of shape (n,), optional
             Weight of each series; by default all are equal.
 
         Returns

@@ -78,6 +78,7 @@ def _maxima(scores: Floats, last: Integers) -> tuple[Integers, Integers, Integer
 
 
 def harmonic_means(accuracy: Floats, earliness: Floats) -> Floats:
+    """Return the harmonic means of accuracy and 1 - earliness; 0 where both are 0."""
     total = accuracy + 1 - earliness
     return 2 * accuracy * (1 - earliness) / np.where(total > 0, total, 1)
 

@@ -147,9 +147,7 @@ def _groups(largest: Floats, edges: Floats) -> Integers:
     return np.column_stack(columns)
 
 
-def _stops(
-    data: TrainingPaths, group: Integers, n_groups: int, loop: Loop
-) -> NDArray[np.bool_]:
+def _stops(data: TrainingPaths, group: Integers, n_groups: int, loop: Loop) -> NDArray[np.bool_]:
     """Return whether to answer in each group at each moment, ``(n_moments, n_groups)``."""
     last = int(data.last.max())
     stops = np.ones((len(data.shares), n_groups), dtype=bool)

@@ -7,9 +7,7 @@ import numpy as np
 from .costs import Integers
 
 
-def fold_numbers(
-    y: Integers, group: Integers, n_folds: int, rng: np.random.Generator
-) -> Integers:
+def fold_numbers(y: Integers, group: Integers, n_folds: int, rng: np.random.Generator) -> Integers:
     """Divide rows into folds.
 
     Parameters

@@ -129,9 +129,7 @@ def _blocks(group: Integers) -> list[NDArray[np.int64]]:
     _, number, counts = np.unique(group, return_inverse=True, return_counts=True)
     order = np.argsort(number, kind="stable")
     starts = np.cumsum(counts) - counts
-    return [
-        order[starts[counts == size][:, None] + np.arange(size)] for size in np.unique(counts)
-    ]
+    return [order[starts[counts == size][:, None] + np.arange(size)] for size in np.unique(counts)]
 
 
 def _left_out_residuals(

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sklearn.svm import OneClassSVM
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from ..metrics import harmonic_mean
 from .costs import DecisionCost, Floats, Integers
-from .crossing import Objective, harmonic_means
+from .crossing import Objective
 from .folds import fold_numbers
 from .kernels import KernelSum
 from .paths import TrainingPaths, top_two
@@ -131,7 +132,7 @@ class Teaser(Rule):
         right = data.right[np.arange(len(moments)), moments]
         accuracy = np.average(right, weights=data.weight)
         earliness = np.average(data.shares[moments], weights=data.weight)
-        return -float(harmonic_means(accuracy, earliness))
+        return -harmonic_mean(float(accuracy), float(earliness))
 
     def _start(self, n: int) -> Floats:
         return np.zeros((n, 2))

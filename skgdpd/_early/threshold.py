@@ -32,9 +32,7 @@ class ProbabilityThreshold(Rule):
         end.
     """
 
-    _parameter_constraints: dict[str, Any] = {
-        "objective": [StrOptions({"cost", "harmonic_mean"})]
-    }
+    _parameter_constraints: dict[str, Any] = {"objective": [StrOptions({"cost", "harmonic_mean"})]}
 
     def __init__(self, objective: Objective = "cost") -> None:
         self.objective = objective

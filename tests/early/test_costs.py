@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from early_paths import gaussian_paths, ragged, setting
 from hypothesis import given
 from hypothesis import strategies as st
-from early_paths import gaussian_paths, ragged, setting
 
 from skgdpd.stopping import DecisionCost, decision_cost
 
@@ -131,9 +131,11 @@ def test_costs_of_answers_written_out():
     found = cost.of_answers(path, y)
     np.testing.assert_allclose(found, [[2.25, 0.5, 3], [0.25, 0.5, np.nan]])
     assert cost.floor(path, y) == pytest.approx((0.5 + 0.25) / 2)
-    assert cost.floor(path, y, [3, 1]) == pytest.approx((3 * 0.5 + 0.25) / 4)
+    assert cost.floor(path, y, np.array([3, 1])) == pytest.approx((3 * 0.5 + 0.25) / 4)
     assert cost.average(path, y, np.array([2, 1])) == pytest.approx((3 + 0.5) / 2)
-    assert cost.average(path, y, np.array([2, 1]), [1, 3]) == pytest.approx((3 + 1.5) / 4)
+    assert cost.average(path, y, np.array([2, 1]), np.array([1, 3])) == pytest.approx(
+        (3 + 1.5) / 4
+    )
 
 
 def test_an_answer_after_the_end_is_refused():

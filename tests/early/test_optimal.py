@@ -186,9 +186,7 @@ def test_the_threshold_is_that_of_a_search_over_all(seed, decimals):
     best = min(loss(answered_by_hand(largest, last, v)) for v in [*values, np.inf])
     decided = rule.decide(path)
     assert loss(decided.moment) == pytest.approx(best)
-    np.testing.assert_array_equal(
-        decided.moment, answered_by_hand(largest, last, rule.threshold_)
-    )
+    np.testing.assert_array_equal(decided.moment, answered_by_hand(largest, last, rule.threshold_))
 
 
 @settings(max_examples=20, deadline=None)
