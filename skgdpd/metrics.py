@@ -1,7 +1,8 @@
-"""Metrics of early classifiers: ranking, calibration and agreement with the teacher."""
+"""Metrics of early classifiers: ranking, calibration, agreement, earliness and cost."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -184,6 +185,198 @@ def reliability_bins(
     sure = proba.max(1)
     bins = np.minimum((sure * n_bins).astype(int), n_bins - 1)
     return sure, classes[proba.argmax(1)] == y_true, bins
+
+
+def earliness(
+    n_seen: ArrayLike, n_timepoints: ArrayLike, sample_weight: ArrayLike | None = None
+) -> float:
+    """Return the mean share of a series that had been seen when it was answered.
+
+    Parameters
+    ----------
+    n_seen : array-like of shape (n,)
+        Number of points seen of each series.
+    n_timepoints : int or array-like of shape (n,)
+        Number of points of a whole series, or of each.
+    sample_weight : array-like of shape (n,), optional
+        Weight of each series; by default all are equal.
+
+    Returns
+    -------
+    float
+        Share in (0, 1]; small is early.
+
+    Raises
+    ------
+    ValueError
+        If a number of points seen is not from 1 to that of the whole series.
+
+    Examples
+    --------
+    >>> earliness([25, 75], 100)
+    0.5
+    """
+    return _mean(_shares_seen(n_seen, n_timepoints), sample_weight)
+
+
+def harmonic_mean(accuracy: float, earliness: float) -> float:
+    """Return the harmonic mean of accuracy and 1 - earliness (HM).
+
+    Parameters
+    ----------
+    accuracy : float
+        Share of series that are classified rightly.
+    earliness : float
+        Mean share of a series that had been seen; see :func:`earliness`.
+
+    Returns
+    -------
+    float
+        Mean in [0, 1]; 1 is best. It is 0 where both are 0.
+
+    References
+    ----------
+    P. Schäfer, U. Leser, "TEASER: early and accurate time series classification", Data Mining and
+    Knowledge Discovery 34, 2020.
+
+    Examples
+    --------
+    >>> round(harmonic_mean(0.9, 0.4), 3)
+    0.72
+    """
+    for name, value in (("accuracy", accuracy), ("earliness", earliness)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} must be from 0 to 1, got {value!r}")
+    total = accuracy + 1 - earliness
+    return float(2 * accuracy * (1 - earliness) / total) if total else 0.0
+
+
+def average_cost(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    n_seen: ArrayLike,
+    n_timepoints: ArrayLike,
+    *,
+    delay_cost: float | Callable[[Floats], ArrayLike],
+    misclassification_cost: ArrayLike | None = None,
+    classes: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Return the mean cost of errors and of waiting (AvgCost).
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        Labels.
+    y_pred : array-like of shape (n,)
+        Predicted labels.
+    n_seen : array-like of shape (n,)
+        Number of points seen of each series.
+    n_timepoints : int or array-like of shape (n,)
+        Number of points of a whole series, or of each.
+    delay_cost : float or callable
+        Cost of waiting: a number c costs c * t / T; a callable maps the array of shares t / T to
+        costs.
+    misclassification_cost : array-like of shape (n_classes, n_classes), optional
+        Cost of each answer, ``[true, predicted]``; by default 1 for an error.
+    classes : array-like of shape (n_classes,), optional
+        Label of each row and column of the matrix; by default the sorted labels of ``y_true``.
+    sample_weight : array-like of shape (n,), optional
+        Weight of each series; by default all are equal.
+
+    Returns
+    -------
+    float
+        Mean cost; small is good.
+
+    Raises
+    ------
+    ValueError
+        If shapes don't fit, if a label has no row in the matrix, or if a cost is not finite.
+
+    References
+    ----------
+    A. Renault, A. Bondu, A. Cornuéjols, V. Lemaire, "Early classification of time series:
+    taxonomy and benchmark", TMLR 2024, arXiv 2406.18332. Its weights are ``alpha`` for errors and
+    ``1 - alpha`` for delay: here ``delay_cost=(1 - alpha) / alpha``, and the result times alpha.
+
+    Examples
+    --------
+    >>> average_cost(["a", "b"], ["a", "a"], [50, 100], 100, delay_cost=0.2)
+    0.65
+    """
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    shares = _shares_seen(n_seen, n_timepoints)
+    if not y_true.shape == y_pred.shape == shares.shape:
+        raise ValueError(
+            f"y_true, y_pred and n_seen have shapes {y_true.shape}, {y_pred.shape} and "
+            f"{shares.shape}; all must be (n,)"
+        )
+    if misclassification_cost is None:
+        errors = (y_true != y_pred).astype(np.float64)
+    else:
+        errors = _errors_by_matrix(y_true, y_pred, misclassification_cost, classes)
+    delays = np.asarray(delay_cost(shares) if callable(delay_cost) else delay_cost * shares)
+    costs = errors + delays.astype(np.float64)
+    if delays.shape != shares.shape or not np.isfinite(costs).all():
+        raise ValueError(
+            f"delay_cost gives costs of shape {delays.shape}, from {delays.min()} to "
+            f"{delays.max()}, and errors cost {errors.min()} to {errors.max()}; all must be "
+            f"finite, with a delay for each of {len(shares)} series"
+        )
+    return _mean(costs, sample_weight)
+
+
+def _mean(values: Floats, sample_weight: ArrayLike | None) -> float:
+    if sample_weight is None:
+        return float(values.mean())
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != values.shape or (weight < 0).any() or not 0 < weight.sum() < np.inf:
+        raise ValueError(
+            f"sample_weight must have {len(values)} finite numbers that are not negative and not "
+            f"all zero, got {sample_weight!r}"
+        )
+    return float(np.average(values, weights=weight))
+
+
+def _shares_seen(n_seen: ArrayLike, n_timepoints: ArrayLike) -> Floats:
+    seen, whole = np.asarray(n_seen), np.asarray(n_timepoints)
+    if seen.ndim != 1 or not len(seen) or whole.shape not in ((), seen.shape):
+        raise ValueError(
+            f"n_seen has shape {seen.shape} and n_timepoints {whole.shape}; they must be (n,), "
+            f"and a number or (n,)"
+        )
+    wrong = ~((seen >= 1) & (seen <= whole))
+    if wrong.any():
+        row = int(wrong.argmax())
+        of = np.broadcast_to(whole, seen.shape)[row]
+        raise ValueError(
+            f"n_seen must be from 1 to n_timepoints, but is {seen[row]} of {of} in row {row}"
+        )
+    return np.asarray(seen / whole, dtype=np.float64)
+
+
+def _errors_by_matrix(
+    y_true: NDArray[Any], y_pred: NDArray[Any], cost: ArrayLike, classes: ArrayLike | None
+) -> Floats:
+    labels = np.unique(y_true) if classes is None else np.asarray(classes)
+    matrix = np.asarray(cost, dtype=np.float64)
+    if matrix.shape != (len(labels), len(labels)):
+        raise ValueError(
+            f"misclassification_cost has shape {matrix.shape}; with classes {labels.tolist()} it "
+            f"must be {(len(labels), len(labels))}"
+        )
+    order = np.argsort(labels)
+    places = []
+    for name, y in (("y_true", y_true), ("y_pred", y_pred)):
+        unknown = sorted(set(np.unique(y).tolist()) - set(labels.tolist()))
+        if unknown:
+            raise ValueError(
+                f"{name} has labels that aren't in classes: {unknown}; classes is "
+                f"{labels.tolist()}"
+            )
+        places.append(order[np.searchsorted(labels, y, sorter=order)])
+    return matrix[places[0], places[1]]
 
 
 def _check(

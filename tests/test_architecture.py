@@ -15,6 +15,8 @@ FLOORS = [
     ["_cli"],
     ["benchmarking"],
     ["sktime", "__init__"],
+    ["stopping"],
+    ["_early"],
     ["_model_selection"],
     ["_estimators"],
     ["_persistence"],

@@ -8,12 +8,16 @@ from scipy.stats import entropy
 from sklearn.metrics import log_loss, roc_auc_score
 
 from skgdpd.metrics import (
+    average_cost,
+    earliness,
     expected_calibration_error,
+    harmonic_mean,
     macro_auc_prc,
     macro_average_precision,
     predictive_kl,
     top1_agreement,
 )
+from skgdpd.stopping import decision_cost
 
 RANKING = [macro_auc_prc, macro_average_precision]
 WITH_LABELS = [*RANKING, expected_calibration_error]
@@ -326,3 +330,108 @@ def test_two_models_of_unlike_shapes_are_refused_with_both_shapes(metric):
         metric(np.full((3, 2), 0.5), np.full((3, 4), 0.25))
     with pytest.raises(ValueError, match=r"has shape \(3,\) and \w+ \(3,\); both"):
         metric(np.zeros(3), np.zeros(3))
+
+
+# Earliness, harmonic mean, cost
+
+
+def test_earliness_is_the_mean_share_seen():
+    assert earliness([10, 30], 40) == pytest.approx(0.5)
+    assert earliness([10, 10], [10, 40]) == pytest.approx(0.625)
+    assert earliness([10, 30], 40, [1, 3]) == pytest.approx((10 + 90) / 160)
+
+
+@pytest.mark.parametrize(
+    ("n_seen", "whole", "words"),
+    [
+        ([0, 1], 4, "is 0 of 4 in row 0"),
+        ([1, 5], 4, "is 5 of 4 in row 1"),
+        ([1, 5], [4, 4], "is 5 of 4 in row 1"),
+        ([np.nan, 1], 4, "in row 0"),
+        ([1, 2], [4], r"shape \(2,\) and n_timepoints \(1,\)"),
+        ([], 4, r"shape \(0,\)"),
+        (3, 4, r"shape \(\)"),
+    ],
+)
+def test_numbers_of_points_that_are_refused(n_seen, whole, words):
+    with pytest.raises(ValueError, match=words):
+        earliness(n_seen, whole)
+
+
+@pytest.mark.parametrize("weight", [[1], [1, -1], [0, 0], [np.nan, 1], [np.inf, 1]])
+def test_weights_that_are_refused(weight):
+    with pytest.raises(ValueError, match="sample_weight"):
+        earliness([1, 2], 4, weight)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_the_harmonic_mean_lies_between_and_is_symmetric(accuracy, seen):
+    score = harmonic_mean(accuracy, seen)
+    assert min(accuracy, 1 - seen) - 1e-12 <= score <= max(accuracy, 1 - seen) + 1e-12
+    assert score == pytest.approx(harmonic_mean(1 - seen, 1 - accuracy))
+
+
+def test_the_harmonic_mean_written_out():
+    assert harmonic_mean(0.8, 0.8) == pytest.approx(1 / ((1 / 0.8 + 1 / 0.2) / 2))
+    assert harmonic_mean(0, 1) == 0
+    for values, name in (((1.2, 0), "accuracy"), ((0, -0.1), "earliness"), ((np.nan, 0), "acc")):
+        with pytest.raises(ValueError, match=name):
+            harmonic_mean(*values)
+
+
+COST_CASE = (["b", "a", "a"], ["b", "b", "a"], [10, 20, 40], 40)
+
+
+def test_the_mean_cost_written_out():
+    assert average_cost(*COST_CASE, delay_cost=2) == pytest.approx((0.5 + 1 + 1 + 2) / 3)
+    matrix = [[0, 7], [3, 1]]
+    expected = (1 + 7 + 0) / 3
+    found = average_cost(*COST_CASE, delay_cost=0, misclassification_cost=matrix)
+    assert found == pytest.approx(expected)
+    turned = average_cost(
+        *COST_CASE, delay_cost=0, misclassification_cost=[[1, 3], [7, 0]], classes=["b", "a"]
+    )
+    assert turned == pytest.approx(expected)
+    found = average_cost(*COST_CASE, delay_cost=np.square, sample_weight=[0, 1, 0])
+    assert found == pytest.approx(1 + 0.25)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.5, 0.9])
+def test_the_survey_s_weights_are_a_unit_of_cost(alpha):
+    found = alpha * average_cost(*COST_CASE, delay_cost=(1 - alpha) / alpha)
+    assert found == pytest.approx(alpha / 3 + (1 - alpha) * earliness(*COST_CASE[2:]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"delay_cost": np.nan}, "finite"),
+        ({"delay_cost": lambda shares: 1 / (shares - shares)}, "finite"),
+        ({"delay_cost": lambda shares: shares.sum()}, r"shape \(\)"),
+        ({"misclassification_cost": np.ones((3, 3))}, r"must be \(2, 2\)"),
+        ({"misclassification_cost": np.ones((2, 2)), "classes": ["a", "c"]}, r"y_true.*\['b'\]"),
+        ({"misclassification_cost": [[0]], "classes": ["a"]}, "labels"),
+    ],
+)
+def test_costs_that_are_refused(change, words):
+    with np.errstate(divide="ignore"), pytest.raises(ValueError, match=words):
+        average_cost(*COST_CASE, **{"delay_cost": 1, **change})
+
+
+def test_shapes_that_are_refused():
+    with pytest.raises(ValueError, match=r"\(3,\), \(2,\) and \(3,\)"):
+        average_cost(["a"] * 3, ["a"] * 2, [1, 1, 1], 4, delay_cost=1)
+
+
+@given(st.integers(0, 2**31))
+def test_the_mean_cost_is_that_of_the_rules_costs(seed):
+    rng = np.random.default_rng(seed)
+    path = rng.dirichlet(np.ones(3), size=(20, 4))
+    y, moments = rng.integers(3, size=20), rng.integers(4, size=20)
+    y[:3] = range(3)
+    matrix = rng.uniform(0, 2, size=(3, 3))
+    cost = decision_cost(0.3, matrix, [5, 10, 15, 20], 20, range(3))
+    predicted = cost.labels(path[np.arange(20), moments])
+    seen = 5 * (moments + 1)
+    found = average_cost(y, predicted, seen, 20, delay_cost=0.3, misclassification_cost=matrix)
+    assert found == pytest.approx(cost.average(path, y, moments))

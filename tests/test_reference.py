@@ -27,7 +27,7 @@ ROOT = PACKAGE.parent
 REFERENCE = sorted((ROOT / "docs" / "api").glob("*.rst"))
 FOR_USERS = [
     "skgdpd", "skgdpd.datasets", "skgdpd.metrics", "skgdpd.plotting", "skgdpd.testing",
-    "skgdpd.sktime",
+    "skgdpd.sktime", "skgdpd.stopping",
 ]  # fmt: skip
 FOR_AUTHORS = ["skgdpd.distillers", "skgdpd.diffusion", "skgdpd.nets", "skgdpd.training"]
 """For those who write methods of their own, whose small methods may say all in a sentence."""

@@ -1,0 +1,1 @@
+"""When to answer: costs, and the rules that weigh waiting against errors."""

@@ -1,0 +1,153 @@
+"""AccuracyGap: earlier answers that are promised to lose little accuracy."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+from sklearn.utils._param_validation import Interval
+
+from .costs import Floats, Integers
+from .paths import TrainingPaths, top_two
+from .rule import Rule
+
+
+class AccuracyGap(Rule):
+    """Rule whose answers are promised to lose little accuracy against those at the end.
+
+    The accuracy gap up to a moment is the share of series, among those answered by then, that
+    would be classified rightly at their end but are not. The rule promises that with probability
+    1 - delta over the draw of the calibration series the gap up to every moment is at most
+    ``max_gap``. It answers when the largest probability reaches the moment's threshold.
+
+    Thresholds are chosen on a part of the series: moment by moment the smallest one with which
+    the test below passes there. The other part tests them, from the last moment back: thresholds
+    are used from a moment on as long as for all moments from there on P(B <= number of losses)
+    <= delta, where B is binomial with the number of answers and ``max_gap``. Moments before the
+    first failure are not used.
+
+    The promise is of the model whose path ``fit`` is given. So the path must be of the deployed
+    model, on series that it was not trained on. Left-out paths of cross-validation are of other
+    models and void the promise. Costs of waiting have no part in it; those of errors decide on
+    the label.
+
+    Parameters
+    ----------
+    max_gap : float, default=0.05
+        Largest accuracy gap.
+    delta : float, default=0.05
+        Probability that the promise is broken.
+    calibration_fraction : float, default=0.5
+        Share of the series, or of the groups, that test the thresholds; the others choose them.
+        With the default ``max_gap`` and ``delta`` the test needs 59 of them that are answered
+        without a loss.
+    random_state : int, default=0
+        Seed of the division.
+
+    Attributes
+    ----------
+    thresholds_ : ndarray of shape (n_moments,)
+        Least probability of an answer at each moment; infinity where nothing is promised.
+    n_calibration_ : int
+        Number of series that tested the thresholds: of each group one, which is drawn. Where
+        groups are given, the promise is of such a draw. Weights take part in the choice, not in
+        the test.
+
+    References
+    ----------
+    L. Ringel, R. Cohen, D. Freedman, M. Elad, Y. Romano, "Early time classification with
+    accumulated accuracy gap control", ICML 2024.
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "max_gap": [Interval(Real, 0, 1, closed="neither")],
+        "delta": [Interval(Real, 0, 1, closed="neither")],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        max_gap: float = 0.05,
+        delta: float = 0.05,
+        calibration_fraction: float = 0.5,
+        random_state: int = 0,
+    ) -> None:
+        self.max_gap = max_gap
+        self.delta = delta
+        self.calibration_fraction = calibration_fraction
+        self.random_state = random_state
+
+    def _fit(self, data: TrainingPaths) -> None:
+        rng = np.random.default_rng(self.random_state)
+        order = rng.permutation(len(data.y))
+        groups, first = np.unique(data.group[order], return_index=True)
+        n_testing = round(self.calibration_fraction * len(groups))
+        needed = int(np.ceil(np.log(self.delta) / np.log1p(-self.max_gap)))
+        if n_testing < needed or n_testing == len(groups):
+            raise ValueError(
+                f"AccuracyGap has {n_testing} of {len(groups)} series or groups to test its "
+                f"thresholds on; with max_gap={self.max_gap} and delta={self.delta} it needs "
+                f"{needed} at least, and others that choose. Give more series, or larger values"
+            )
+        testing = rng.permutation(len(groups))[:n_testing]
+        drawn = order[first[testing]]
+        self.n_calibration_ = n_testing
+        choosing = data.rows(~np.isin(data.group, groups[testing]))
+        self.thresholds_ = self._tested(data.rows(drawn), self._chosen(choosing))
+
+    def _passes(self, losses: Floats, answers: Floats) -> NDArray[np.bool_]:
+        return binom.cdf(losses, np.maximum(answers, 1), self.max_gap) <= self.delta
+
+    def _chosen(self, data: TrainingPaths) -> Floats:
+        """Return the smallest threshold of each moment with which the test passes there."""
+        losses = _losses(data)
+        thresholds = np.full(len(data.shares), np.inf)
+        waiting = np.ones(len(data.y), dtype=bool)
+        n_answers = n_losses = 0.0
+        for m in range(len(data.shares)):
+            ends = waiting & (data.last == m)
+            # A series that ends loses nothing.
+            order = np.flatnonzero(waiting & ~ends)
+            order = order[np.argsort(-data.largest[order, m], kind="stable")]
+            value, weight = data.largest[order, m], data.weight[order]
+            answers = n_answers + data.weight[ends].sum() + np.cumsum(weight)
+            lost = n_losses + np.cumsum(weight * losses[order, m])
+            is_last = np.append(value[1:] < value[:-1], True)[: len(value)]
+            passing = np.flatnonzero(self._passes(lost, np.floor(answers)) & is_last)
+            if len(passing):
+                thresholds[m] = value[passing[-1]]
+            stops = waiting & (ends | (data.largest[:, m] >= thresholds[m]))
+            n_answers += data.weight[stops].sum()
+            n_losses += data.weight[stops] @ losses[stops, m]
+            waiting &= ~stops
+        return thresholds
+
+    def _tested(self, data: TrainingPaths, thresholds: Floats) -> Floats:
+        """Return the thresholds from the first moment on that passes, with all after it."""
+        losses = _losses(data)
+        n_moments = len(thresholds)
+        passed = np.full(n_moments, np.inf)
+        for first in reversed(np.flatnonzero(np.isfinite(thresholds))):
+            candidate = np.where(np.arange(n_moments) >= first, thresholds, np.inf)
+            stops = (data.largest >= candidate) | (np.arange(n_moments) >= data.last[:, None])
+            moments = stops.argmax(1)
+            lost = np.bincount(moments, losses[np.arange(len(moments)), moments], n_moments)
+            answers = np.bincount(moments, minlength=n_moments)
+            # Before the first threshold there are only series that have ended.
+            if not self._passes(np.cumsum(lost), np.cumsum(answers))[first:].all():
+                break
+            passed = candidate
+        return passed
+
+    def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
+        return top_two(probabilities)[0] >= self.thresholds_[moment]
+
+
+def _losses(data: TrainingPaths) -> Integers:
+    """Return 1 where a series is wrong at a moment but right at its end, ``(n, n_moments)``."""
+    right_at_end = data.right[np.arange(len(data.y)), data.last]
+    return (right_at_end[:, None] & ~data.right).astype(np.int64)

@@ -1,0 +1,128 @@
+"""Calimera: a regression of what waiting will bring."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
+
+from .costs import Floats
+from .kernels import KernelSum, kernel_ridge
+from .paths import TrainingPaths, top_two
+from .rule import Rule
+
+MAX_ROWS = 5000
+"""Number of rows at most to which the regressions are fitted."""
+
+
+class Calimera(Rule):
+    """Rule that answers where the cost is predicted to rise.
+
+    From the last moment back, a kernel ridge regression predicts how the cost changes if one
+    waits: the cost of the answer that will be given later, less that of the best answer now. A
+    series waits where less than zero is predicted. What it then costs is what its own later
+    answer costs, not what was predicted, so that errors of prediction don't add up. This is
+    backward induction as in the pricing of American options (Longstaff and Schwartz, 2001).
+
+    Predictions within the fit are of rows left out, with their groups. Width and penalty of each
+    regression have the least error on such rows.
+
+    Parameters
+    ----------
+    n_centres : int, default=128
+        Number of kernels at most, at drawn rows; more change little, since probabilities fill few
+        dimensions.
+    random_state : int, default=0
+        Seed of the draws: of 5000 rows, where there are more, and of the centres.
+
+    Attributes
+    ----------
+    centres_ : ndarray of shape (n_moments - 1, n_centres, n_classes + 2)
+        Centres of the kernels, in standardised probabilities, their margin and their maximum.
+    coefficients_ : ndarray of shape (n_moments - 1, n_centres)
+        Weights of the kernels; 0 where a moment has fewer.
+    gammas_, intercepts_ : ndarray of shape (n_moments - 1,)
+        Exponents and intercepts.
+    scales_ : ndarray of shape (n_moments - 1, n_classes + 2)
+        Numbers by which the features are multiplied.
+    n_waiting_ : int
+        Number of moments at which it can be worth to wait. At later ones, which no more than one
+        moment of the training series follows, every series is answered.
+
+    References
+    ----------
+    J. M. Bilski, A. Jastrzębska, "CALIMERA: a new early time series classification method",
+    Information Processing & Management 60(5), 2023.
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "n_centres": [Interval(Integral, 1, None, closed="left")],
+        "random_state": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    def __init__(self, n_centres: int = 128, random_state: int = 0) -> None:
+        self.n_centres = n_centres
+        self.random_state = random_state
+
+    def _fit(self, data: TrainingPaths) -> None:
+        rng = np.random.default_rng(self.random_state)
+        data = data.drawn(MAX_ROWS, rng)
+        self.n_waiting_ = int(data.last.max())
+        most = min(self.n_centres, len(data.y))
+        n_features = self.n_classes_ + 2
+        self.centres_ = np.zeros((self.n_waiting_, most, n_features))
+        self.coefficients_ = np.zeros((self.n_waiting_, most))
+        self.gammas_ = np.ones(self.n_waiting_)
+        self.intercepts_ = np.zeros(self.n_waiting_)
+        self.scales_ = np.ones((self.n_waiting_, n_features))
+        now = data.cost.expected(data.path) + data.cost.delay
+        later = now[:, self.n_waiting_]
+        for m in reversed(range(self.n_waiting_)):
+            # Where a series ends, waiting changes nothing, and nothing is to be learned.
+            rows = np.flatnonzero(data.last > m)
+            features = _features(data.path[rows, m])
+            self.scales_[m] = 1 / np.maximum(_deviations(features, data.weight[rows]), 1e-6)
+            features *= self.scales_[m]
+            drawn = np.sort(rng.permutation(len(rows))[:most])
+            function, change = kernel_ridge(
+                features,
+                (later - now[:, m])[rows],
+                data.weight[rows],
+                data.group[rows],
+                features[drawn],
+            )
+            self.centres_[m, : len(drawn)] = function.centres
+            self.coefficients_[m, : len(drawn)] = function.coefficients
+            self.gammas_[m], self.intercepts_[m] = function.gamma, function.intercept
+            waits = rows[change < 0]
+            value = now[:, m].copy()
+            value[waits] = later[waits]
+            later = value
+
+    def _change(self, moment: int, probabilities: Floats) -> Floats:
+        """Return the predicted change of the cost if one waits, ``(n,)``."""
+        function = KernelSum(
+            self.centres_[moment],
+            self.coefficients_[moment],
+            float(self.gammas_[moment]),
+            float(self.intercepts_[moment]),
+        )
+        return function(_features(probabilities) * self.scales_[moment])
+
+    def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
+        if moment >= self.n_waiting_:
+            return np.ones(len(state), dtype=bool)
+        return self._change(moment, probabilities) >= 0
+
+
+def _features(probabilities: Floats) -> Floats:
+    largest, margin = top_two(probabilities)
+    return np.column_stack([probabilities, margin, largest])
+
+
+def _deviations(features: Floats, weight: Floats) -> Floats:
+    mean = np.average(features, axis=0, weights=weight)
+    return np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight))

@@ -1,0 +1,340 @@
+"""Costs of an answer: what waiting costs, and what each error costs.
+
+A series of class y that is answered with class p at time t costs C_m[y, p] + C_d(t). Only
+differences of costs matter to a decision, and multiplying both by one number changes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+DelayCost = float | Callable[[float], float] | ArrayLike
+MisclassificationCost = ArrayLike | Mapping[Hashable, float | Mapping[Hashable, float]] | None
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionCost:
+    """Cost of answering at each moment, and of each error.
+
+    Attributes
+    ----------
+    delay : ndarray of shape (n_moments,)
+        Cost of waiting until each moment.
+    misclassification : ndarray of shape (n_classes, n_classes)
+        Cost of each answer, ``[true, predicted]``, in the order of the classes.
+    """
+
+    delay: Floats
+    misclassification: Floats
+
+    def labels(self, probabilities: Floats) -> Integers:
+        """Return the classes of least expected cost.
+
+        Parameters
+        ----------
+        probabilities : ndarray of shape (..., n_classes)
+            Class probabilities.
+
+        Returns
+        -------
+        ndarray of shape (...)
+            Numbers of the classes; the first one where several are equal. With the cost 1 for
+            each error these are the most probable classes.
+        """
+        # Less a constant for each true class. With 0/1 costs the sums are then exact, so that two
+        # probabilities that differ in the last digit are no tie.
+        gains = self.misclassification - self.misclassification.max(1, keepdims=True)
+        return _product(probabilities, gains).argmin(-1)
+
+    def expected(self, probabilities: Floats) -> Floats:
+        """Return the expected cost of the errors of the best answers, without that of waiting.
+
+        Parameters
+        ----------
+        probabilities : ndarray of shape (..., n_classes)
+            Class probabilities.
+
+        Returns
+        -------
+        ndarray of shape (...)
+            Least expected costs.
+        """
+        return _product(probabilities, self.misclassification).min(-1)
+
+    def of_answers(self, path: Floats, y: Integers) -> Floats:
+        """Return what it costs to answer each series at each moment.
+
+        Parameters
+        ----------
+        path : ndarray of shape (n, n_moments, n_classes)
+            Class probabilities; NaN after a series' own end.
+        y : ndarray of shape (n,)
+            Numbers of the true classes.
+
+        Returns
+        -------
+        ndarray of shape (n, n_moments)
+            Costs of waiting and of the error; NaN after a series' own end.
+        """
+        costs = self.misclassification[y[:, None], self.labels(path)] + self.delay
+        return np.where(np.isnan(path[:, :, 0]), np.nan, costs)
+
+    def floor(self, path: Floats, y: Integers, sample_weight: Floats | None = None) -> float:
+        """Return the mean cost if each series were answered at its own cheapest moment.
+
+        No rule can cost less on these paths: whoever chooses like this knows the labels.
+
+        Parameters
+        ----------
+        path : ndarray of shape (n, n_moments, n_classes)
+            Class probabilities; NaN after a series' own end.
+        y : ndarray of shape (n,)
+            Numbers of the true classes.
+        sample_weight : ndarray of shape (n,), optional
+            Weight of each series; by default all are equal.
+
+        Returns
+        -------
+        float
+            The a-posteriori optimum.
+        """
+        least = np.nanmin(self.of_answers(path, y), axis=1)
+        return float(np.average(least, weights=sample_weight))
+
+    def average(
+        self,
+        path: Floats,
+        y: Integers,
+        moments: Integers,
+        sample_weight: Floats | None = None,
+    ) -> float:
+        """Return the mean cost of answering each series at a given moment (AvgCost).
+
+        Parameters
+        ----------
+        path : ndarray of shape (n, n_moments, n_classes)
+            Class probabilities; NaN after a series' own end.
+        y : ndarray of shape (n,)
+            Numbers of the true classes.
+        moments : ndarray of shape (n,)
+            Index of the moment of each answer.
+        sample_weight : ndarray of shape (n,), optional
+            Weight of each series; by default all are equal.
+
+        Returns
+        -------
+        float
+            Mean of the costs of waiting and of errors.
+
+        Raises
+        ------
+        ValueError
+            If a moment is after the end of its series.
+        """
+        costs = self.of_answers(path, y)[np.arange(len(y)), moments]
+        if np.isnan(costs).any():
+            rows = np.flatnonzero(np.isnan(costs))[:5].tolist()
+            raise ValueError(f"moments are after the end of the series in rows {rows}, ...")
+        return float(np.average(costs, weights=sample_weight))
+
+
+def decision_cost(
+    delay_cost: DelayCost,
+    misclassification_cost: MisclassificationCost,
+    time_points: Sequence[int],
+    n_timepoints: int,
+    classes: ArrayLike,
+) -> DecisionCost:
+    """Read costs in any of their forms.
+
+    Parameters
+    ----------
+    delay_cost : float, callable or array-like of shape (n_moments,)
+        Cost of waiting. A number c costs c * t / T at time t of T. A callable maps the share
+        t / T to the cost. An array has a cost for each moment. Costs must not fall over time:
+        where a late answer is worth more than an early one, the errors say so already.
+    misclassification_cost : array-like of shape (n_classes, n_classes), dict or None
+        Cost of errors. None counts each error as 1. A matrix is ``[true, predicted]`` in the order
+        of the classes. A dict names true classes with the cost of any error on them, or with a
+        dict of costs by predicted class: ``{"failure": 20}`` says that a missed failure costs 20
+        false alarms, and ``{"failure": {"wear": 2, "fine": 20}}`` tells misses apart. An error
+        that is not named costs 1.
+    time_points : sequence of int
+        Numbers of points at which an answer is possible, ascending.
+    n_timepoints : int
+        Number of points T of a whole series.
+    classes : array-like of shape (n_classes,)
+        Labels of the classes.
+
+    Returns
+    -------
+    DecisionCost
+        Both as arrays.
+
+    Raises
+    ------
+    ValueError
+        If a cost is negative, infinite or missing, if delay costs fall, or if a shape or a label
+        does not fit.
+
+    Examples
+    --------
+    >>> from skgdpd.stopping import decision_cost
+    >>> cost = decision_cost(0.5, {"failure": 20}, [30, 60, 100], 100, ["failure", "fine"])
+    >>> cost.delay
+    array([0.15, 0.3 , 0.5 ])
+    >>> cost.misclassification
+    array([[ 0., 20.],
+           [ 1.,  0.]])
+    """
+    shares = shares_of(time_points, n_timepoints)
+    labels = np.asarray(classes).tolist()
+    return DecisionCost(_delays(delay_cost, shares), _errors(misclassification_cost, labels))
+
+
+def shares_of(time_points: Sequence[int], n_timepoints: int) -> Floats:
+    """Return the share of a series that is seen at each moment.
+
+    Parameters
+    ----------
+    time_points : sequence of int
+        Numbers of points, ascending.
+    n_timepoints : int
+        Number of points of a whole series.
+
+    Returns
+    -------
+    ndarray of shape (n_moments,)
+        Shares, in (0, 1].
+    """
+    points = np.asarray(time_points)
+    if points.ndim != 1 or not len(points) or points.dtype.kind not in "iu":
+        raise ValueError(f"time_points must be a list of whole numbers, got {time_points!r}")
+    if points[0] < 1 or points[-1] > n_timepoints or (np.diff(points) <= 0).any():
+        raise ValueError(
+            f"time_points must ascend from 1 at least to n_timepoints={n_timepoints} at most, got "
+            f"{points.tolist()}"
+        )
+    return points / float(n_timepoints)
+
+
+def _product(probabilities: Floats, costs: Floats) -> Floats:
+    """Return ``probabilities @ costs`` in one order of sums, whatever the number of rows.
+
+    A library's matrix product may round differently for one row and for many, and then a stream
+    and an array would be answered differently.
+    """
+    total = probabilities[..., :1] * costs[0]
+    for k in range(1, len(costs)):
+        total += probabilities[..., k, None] * costs[k]
+    return total
+
+
+def _delays(delay_cost: DelayCost, shares: Floats) -> Floats:
+    if _is_number(delay_cost):
+        delays = float(delay_cost) * shares  # type: ignore[arg-type]
+    elif callable(delay_cost):
+        delays = np.array([_as_number(delay_cost(float(s)), s) for s in shares])
+    else:
+        delays = _floats(delay_cost, "delay_cost")
+        if delays.shape != shares.shape:
+            raise ValueError(
+                f"delay_cost has shape {delays.shape}; it must be a number, a callable of the "
+                f"share of a series, or an array with a cost for each of the {len(shares)} "
+                f"moments, of shape {shares.shape}"
+            )
+    if not np.isfinite(delays).all() or (delays < 0).any():
+        raise ValueError(
+            f"delay_cost must be finite and not negative, but is {delays.tolist()} at the moments"
+        )
+    if (np.diff(delays) < 0).any():
+        raise ValueError(
+            f"delay_cost must not fall from one moment to the next, but is {delays.tolist()}"
+        )
+    return delays
+
+
+def _as_number(value: Any, share: float) -> float:
+    if not _is_number(value):
+        raise ValueError(
+            f"delay_cost({share:.4g}) is {value!r}; a callable must give a number for each share"
+        )
+    return float(value)
+
+
+def _errors(cost: MisclassificationCost, labels: list[Any]) -> Floats:
+    n = len(labels)
+    if cost is None:
+        return 1.0 - np.eye(n)
+    if isinstance(cost, Mapping):
+        return _checked_errors(_errors_by_label(cost, labels), labels)
+    matrix = _floats(cost, "misclassification_cost")
+    if matrix.shape != (n, n):
+        raise ValueError(
+            f"misclassification_cost has shape {matrix.shape}; with {n} classes ({labels}) it "
+            f"must be {(n, n)}: a row for each true class, a column for each predicted one"
+        )
+    return _checked_errors(matrix, labels)
+
+
+def _checked_errors(matrix: Floats, labels: list[Any]) -> Floats:
+    bad = np.argwhere(~(np.isfinite(matrix) & (matrix >= 0)))
+    if len(bad):
+        i, j = bad[0]
+        raise ValueError(
+            f"misclassification_cost must be finite and not negative, but is {matrix[i, j]} for "
+            f"true {labels[i]!r} and predicted {labels[j]!r}"
+        )
+    return matrix
+
+
+def _errors_by_label(
+    cost: Mapping[Hashable, float | Mapping[Hashable, float]], labels: list[Any]
+) -> Floats:
+    place = {label: i for i, label in enumerate(labels)}
+    matrix = 1.0 - np.eye(len(labels))
+    for true, entry in cost.items():
+        i = _place(true, place)
+        if isinstance(entry, Mapping):
+            for predicted, value in entry.items():
+                matrix[i, _place(predicted, place)] = _entry(value, (true, predicted))
+        else:
+            matrix[i] = _entry(entry, (true,))
+            matrix[i, i] = 0.0
+    return matrix
+
+
+def _place(label: Hashable, place: dict[Any, int]) -> int:
+    if label not in place:
+        raise ValueError(
+            f"misclassification_cost names the class {label!r}; the classes are {list(place)}. "
+            f"Give {{true: cost}} or {{true: {{predicted: cost}}}}"
+        )
+    return place[label]
+
+
+def _entry(value: Any, labels: tuple[Any, ...]) -> float:
+    if not _is_number(value):
+        names = "".join(f"[{label!r}]" for label in labels)
+        raise ValueError(f"misclassification_cost{names} is {value!r}; it must be a number")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+
+
+def _floats(value: Any, name: str) -> Floats:
+    try:
+        return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be made of numbers, got {value!r}") from error

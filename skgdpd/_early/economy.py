@@ -1,0 +1,181 @@
+"""Economy: expected costs of all later moments, from groups of equally sure series."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from .costs import Floats, Integers
+from .folds import fold_numbers
+from .paths import TrainingPaths, top_two
+from .rule import Rule
+
+MAX_ROWS = 10_000
+"""Number of rows at most that choose the number of groups. The plan is made of all rows."""
+
+Loop = Literal["closed", "open"]
+
+
+class Plan(NamedTuple):
+    """What to do in each group at each moment.
+
+    Attributes
+    ----------
+    edges : ndarray of shape (n_moments, n_groups - 1)
+        Largest probabilities at which a group ends and the next begins.
+    stops : ndarray of shape (n_moments, n_groups)
+        Whether to answer.
+    """
+
+    edges: Floats
+    stops: NDArray[np.bool_]
+
+
+class Economy(Rule):
+    """Rule that answers where waiting is not expected to cost less, by groups of series.
+
+    At each moment series are divided into groups of equal size by their largest probability. The
+    moves from group to group, from one moment to the next, are taken for a Markov chain. In each
+    group the mean cost of an answer is known. What waiting costs follows from both, and a series is
+    answered where it is no less than the cost of now.
+
+    The number of groups is that of the least cost on rows that are held out, fold by fold. A
+    group's average is smoothed by one series of the moment's average cost.
+
+    Parameters
+    ----------
+    loop : {"closed", "open"}, default="closed"
+        What waiting costs. With ``"open"``, the source's Economy-gamma-max, it is the least of the
+        expected costs at all later moments: as if the moment of the answer were fixed now. With
+        ``"closed"`` it is expected from the last moment back, each group taking the better of
+        answer and waiting (Bellman): as if one looked again at each moment, which one does. On
+        validation data it costs less.
+    max_groups : int, default=10
+        Number of groups at most; also at most the root of the number of series.
+    n_folds : int, default=5
+        Number of folds that compare numbers of groups.
+    random_state : int, default=0
+        Seed of the folds, and of the draw of 10 000 rows, where there are more, that choose the
+        number of groups.
+
+    Attributes
+    ----------
+    edges_ : ndarray of shape (n_moments, n_groups - 1)
+        Largest probabilities at which a group ends and the next begins.
+    stops_ : ndarray of shape (n_moments, n_groups)
+        Whether series of a group are answered.
+
+    References
+    ----------
+    Y. Achenchabe, A. Bondu, A. Cornuéjols, A. Dachraoui, "Early classification of time series:
+    cost-based optimization criterion and algorithms", Machine Learning 110, 2021.
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "loop": [StrOptions({"closed", "open"})],
+        "max_groups": [Interval(Integral, 1, None, closed="left")],
+        "n_folds": [Interval(Integral, 2, None, closed="left")],
+        "random_state": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        loop: Loop = "closed",
+        max_groups: int = 10,
+        n_folds: int = 5,
+        random_state: int = 0,
+    ) -> None:
+        self.loop = loop
+        self.max_groups = max_groups
+        self.n_folds = n_folds
+        self.random_state = random_state
+
+    def _fit(self, data: TrainingPaths) -> None:
+        numbers = range(1, min(self.max_groups, int(np.sqrt(len(data.y)))) + 1)
+        best = 1
+        if len(numbers) > 1 and len(np.unique(data.group)) > 1:
+            rng = np.random.default_rng(self.random_state)
+            totals = self._held_out_costs(data.drawn(MAX_ROWS, rng), list(numbers), rng)
+            best = numbers[int(totals.argmin())]
+        self.edges_, self.stops_ = _plans(data, [best], self.loop)[0]
+
+    def _held_out_costs(
+        self, data: TrainingPaths, numbers: list[int], rng: np.random.Generator
+    ) -> Floats:
+        """Return the sum of costs on rows held out, for each number of groups."""
+        folds = fold_numbers(data.y, data.group, self.n_folds, rng)
+        totals = np.zeros(len(numbers))
+        for fold in range(folds.max() + 1):
+            held_out = data.rows(folds == fold)
+            for i, plan in enumerate(_plans(data.rows(folds != fold), numbers, self.loop)):
+                stops = plan.stops[
+                    np.arange(len(data.shares)), _groups(held_out.largest, plan.edges)
+                ]
+                stops[np.arange(len(stops)), held_out.last] = True
+                totals[i] += held_out.weight @ held_out.answered(stops.argmax(1))
+        return totals
+
+    def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
+        largest = top_two(probabilities)[0]
+        return self.stops_[moment, np.searchsorted(self.edges_[moment], largest, side="right")]
+
+
+def _plans(data: TrainingPaths, numbers: list[int], loop: Loop) -> list[Plan]:
+    """Return the plan for each number of groups."""
+    n_moments = len(data.shares)
+    edges = [np.full((n_moments, n - 1), np.inf) for n in numbers]
+    for m in range(data.last.max() + 1):
+        rows = np.flatnonzero(data.last >= m)
+        order = rows[np.argsort(data.largest[rows, m], kind="stable")]
+        below = np.cumsum(data.weight[order])
+        for own, n in zip(edges, numbers, strict=True):
+            places = np.searchsorted(below, np.arange(1, n) / n * below[-1])
+            own[m] = data.largest[order[np.minimum(places, len(order) - 1)], m]
+    return [
+        Plan(own, _stops(data, _groups(data.largest, own), n, loop))
+        for own, n in zip(edges, numbers, strict=True)
+    ]
+
+
+def _groups(largest: Floats, edges: Floats) -> Integers:
+    """Return the group of each series at each moment, ``(n, n_moments)``."""
+    columns = [np.searchsorted(e, p, side="right") for p, e in zip(largest.T, edges, strict=True)]
+    return np.column_stack(columns)
+
+
+def _stops(data: TrainingPaths, group: Integers, n_groups: int, loop: Loop) -> NDArray[np.bool_]:
+    """Return whether to answer in each group at each moment, ``(n_moments, n_groups)``."""
+    last = int(data.last.max())
+    stops = np.ones((len(data.shares), n_groups), dtype=bool)
+    # Expected costs of each way to go on: to answer at each later moment, or to look again.
+    ways = _mean_costs(data, group[:, last], last, n_groups)[:, None]
+    for m in reversed(range(last)):
+        now = _mean_costs(data, group[:, m], m, n_groups)
+        ways = _transitions(data, group, m, n_groups) @ ways
+        stops[m] = now <= ways.min(1)
+        ways = np.column_stack([now, ways])
+        if loop == "closed":
+            ways = ways.min(1, keepdims=True)
+    return stops
+
+
+def _mean_costs(data: TrainingPaths, group: Integers, m: int, n_groups: int) -> Floats:
+    """Return the mean cost of answers in each group at a moment, smoothed."""
+    rows = data.last >= m
+    weight = data.weight[rows]
+    sums = np.bincount(group[rows], weight * data.costs[rows, m], n_groups)
+    mean = sums.sum() / weight.sum()
+    return (sums + mean) / (np.bincount(group[rows], weight, n_groups) + 1)
+
+
+def _transitions(data: TrainingPaths, group: Integers, m: int, n_groups: int) -> Floats:
+    """Return the probability of each group after each group, of series that go on, smoothed."""
+    rows = data.last > m
+    moves = group[rows, m] * n_groups + group[rows, m + 1]
+    counts = np.bincount(moves, data.weight[rows], n_groups**2).reshape(n_groups, n_groups)
+    share = counts.sum(0) / counts.sum()
+    return (counts + share) / (counts.sum(1, keepdims=True) + 1)

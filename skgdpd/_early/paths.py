@@ -1,0 +1,255 @@
+"""Paths: class probabilities of series at each moment, checked, and what rules read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .costs import DecisionCost, Floats, Integers, shares_of
+
+SUM_TOLERANCE = 1e-3
+"""How far the sum of a row of probabilities may be from 1; single precision stays far below."""
+
+
+def check_path(path: ArrayLike, shape: tuple[int, int] | None = None) -> Floats:
+    """Return a path in double precision.
+
+    Parameters
+    ----------
+    path : array-like of shape (n, n_moments, n_classes)
+        Class probabilities at each moment; NaN at the moments after a series' own end.
+    shape : tuple of int, optional
+        Numbers of moments and of classes that it must have.
+
+    Returns
+    -------
+    ndarray of shape (n, n_moments, n_classes)
+        The path.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape, if a NaN is before a series' last moment or at the first moment,
+        or if probabilities are negative or don't sum to 1.
+    """
+    path = np.asarray(path, dtype=np.float64)
+    wanted = "(n, n_moments, n_classes)" if shape is None else f"(n, {shape[0]}, {shape[1]})"
+    if path.ndim != 3 or 0 in path.shape[1:] or (shape is not None and path.shape[1:] != shape):
+        raise ValueError(f"path has shape {path.shape}; it must be {wanted}")
+    missing = np.isnan(path)
+    ended = missing[:, :, 0]
+    if (missing != ended[:, :, None]).any() or (ended[:, :-1] > ended[:, 1:]).any():
+        raise ValueError("path has NaN before a series' last moment; NaN may only follow its end")
+    if ended[:, 0].any():
+        rows = np.flatnonzero(ended[:, 0])[:5].tolist()
+        raise ValueError(f"path has no probabilities at the first moment in rows {rows}, ...")
+    sums = path.sum(2)
+    if (path < 0).any() or (np.abs(sums - 1) > SUM_TOLERANCE).any():
+        raise ValueError(
+            f"path must have probabilities that are not negative and sum to 1, but has values "
+            f"from {np.nanmin(path):.4g} to {np.nanmax(path):.4g} and sums from "
+            f"{np.nanmin(sums):.4g} to {np.nanmax(sums):.4g}"
+        )
+    return path
+
+
+def last_moments(path: Floats) -> Integers:
+    """Return the index of the last moment that each series reaches, ``(n,)``."""
+    return (~np.isnan(path[:, :, 0])).sum(1) - 1
+
+
+def top_two(probabilities: Floats) -> tuple[Floats, Floats]:
+    """Return the largest probability, and by how much it exceeds the second.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (..., n_classes)
+        Class probabilities. Of one class alone, the second is 0.
+
+    Returns
+    -------
+    largest, margin : ndarray of shape (...)
+        The largest one, and the difference.
+    """
+    n_classes = probabilities.shape[-1]
+    if n_classes == 1:
+        return probabilities[..., 0], probabilities[..., 0]
+    parts = np.partition(probabilities, n_classes - 2, axis=-1)
+    return parts[..., -1], parts[..., -1] - parts[..., -2]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPaths:
+    """What a rule is fitted to.
+
+    Attributes
+    ----------
+    path : ndarray of shape (n, n_moments, n_classes)
+        Left-out class probabilities; NaN after a series' own end.
+    y : ndarray of shape (n,)
+        Numbers of the true classes.
+    cost : DecisionCost
+        What waiting and errors cost.
+    shares : ndarray of shape (n_moments,)
+        Share of a series that is seen at each moment.
+    weight : ndarray of shape (n,)
+        Weight of each series, positive; 1 on average.
+    group : ndarray of shape (n,)
+        Number of the group of each series, from 0. Rows of a group are held out together.
+    """
+
+    path: Floats
+    y: Integers
+    cost: DecisionCost
+    shares: Floats
+    weight: Floats
+    group: Integers
+
+    @cached_property
+    def last(self) -> Integers:
+        """Index of the last moment that each series reaches, ``(n,)``."""
+        return last_moments(self.path)
+
+    @cached_property
+    def labels(self) -> Integers:
+        """Class of least expected cost at each moment, ``(n, n_moments)``."""
+        return self.cost.labels(self.path)
+
+    @cached_property
+    def costs(self) -> Floats:
+        """Cost of answering at each moment, ``(n, n_moments)``; NaN after a series' own end."""
+        return self.cost.of_answers(self.path, self.y)
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the label at each moment is the true one, ``(n, n_moments)``."""
+        return self.labels == self.y[:, None]
+
+    @cached_property
+    def largest(self) -> Floats:
+        """Largest probability at each moment, ``(n, n_moments)``."""
+        return top_two(self.path)[0]
+
+    def rows(self, index: NDArray[Any]) -> TrainingPaths:
+        """Return some of the series.
+
+        Parameters
+        ----------
+        index : ndarray
+            Their row numbers, or a mask.
+
+        Returns
+        -------
+        TrainingPaths
+            These series, with their weights unchanged.
+        """
+        parts = (self.path, self.y, self.weight, self.group)
+        path, y, weight, group = (part[index] for part in parts)
+        return TrainingPaths(path, y, self.cost, self.shares, weight, group)
+
+    def answered(self, moments: Integers) -> Floats:
+        """Return the cost of each series if it is answered at the given moment, ``(n,)``.
+
+        Parameters
+        ----------
+        moments : ndarray of shape (n,)
+            Index of the moment of each answer.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Costs of waiting and of errors.
+        """
+        return self.costs[np.arange(len(self.y)), moments]
+
+    def drawn(self, n_rows: int, rng: np.random.Generator) -> TrainingPaths:
+        """Return these series, or as many as given, drawn without replacement."""
+        if len(self.y) <= n_rows:
+            return self
+        return self.rows(np.sort(rng.choice(len(self.y), n_rows, replace=False)))
+
+
+def check_training(
+    path: ArrayLike,
+    y: ArrayLike,
+    cost: DecisionCost,
+    time_points: Sequence[int],
+    n_timepoints: int,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+) -> TrainingPaths:
+    """Check what a rule is fitted to.
+
+    Parameters
+    ----------
+    path : array-like of shape (n, n_moments, n_classes)
+        Left-out class probabilities; NaN after a series' own end.
+    y : array-like of shape (n,)
+        Numbers of the true classes, from 0.
+    cost : DecisionCost
+        What waiting and errors cost.
+    time_points : sequence of int
+        Numbers of points at the moments.
+    n_timepoints : int
+        Number of points of a whole series.
+    sample_weight : array-like of shape (n,), optional
+        Weight of each series. Rows of weight zero are left out.
+    groups : array-like of shape (n,), optional
+        Group of each series.
+
+    Returns
+    -------
+    TrainingPaths
+        Rows of some weight.
+    """
+    path = check_path(path)
+    n, n_moments, n_classes = path.shape
+    if not n:
+        raise ValueError("path has no series; a rule is fitted to one at least")
+    if not isinstance(cost, DecisionCost):
+        raise TypeError(f"cost must be a DecisionCost, as decision_cost makes it, got {cost!r}")
+    shapes = cost.delay.shape, cost.misclassification.shape
+    if shapes != ((n_moments,), (n_classes, n_classes)):
+        raise ValueError(
+            f"cost has {shapes[0]} delays and {shapes[1]} errors; path has {n_moments} moments "
+            f"and {n_classes} classes"
+        )
+    shares = shares_of(time_points, n_timepoints)
+    if len(shares) != n_moments:
+        raise ValueError(f"time_points has {len(shares)} entries; path has {n_moments} moments")
+    y = np.asarray(y)
+    if y.shape != (n,) or y.dtype.kind not in "iu" or (y < 0).any() or (y >= n_classes).any():
+        raise ValueError(
+            f"y must have {n} class numbers from 0 to {n_classes - 1}, got shape {y.shape} and "
+            f"values {np.unique(y)[:10].tolist()}"
+        )
+    weight = _weights(sample_weight, n)
+    group = _group_numbers(groups, n)
+    kept = weight > 0
+    weight = weight[kept] / weight[kept].mean()
+    return TrainingPaths(path[kept], y[kept].astype(np.int64), cost, shares, weight, group[kept])
+
+
+def _weights(sample_weight: ArrayLike | None, n: int) -> Floats:
+    if sample_weight is None:
+        return np.ones(n)
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (n,):
+        raise ValueError(f"sample_weight has shape {weight.shape}; it must be {(n,)}")
+    if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
+        raise ValueError("sample_weight must be finite, not negative, and not zero throughout")
+    return weight
+
+
+def _group_numbers(groups: ArrayLike | None, n: int) -> Integers:
+    if groups is None:
+        return np.arange(n)
+    groups = np.asarray(groups)
+    if groups.shape != (n,):
+        raise ValueError(f"groups has shape {groups.shape}; it must be {(n,)}")
+    return np.unique(groups, return_inverse=True)[1].astype(np.int64)

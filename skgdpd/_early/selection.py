@@ -1,0 +1,137 @@
+"""The rules by their names, and the choice among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.utils import check_scalar
+
+from .accuracy_gap import AccuracyGap
+from .calimera import Calimera
+from .costs import DecisionCost
+from .ecec import ECEC
+from .economy import Economy
+from .fixed import FixedTime
+from .folds import fold_numbers
+from .paths import check_training
+from .rule import Rule
+from .stopping_rule import StoppingRule
+from .teaser import Teaser
+from .threshold import ProbabilityThreshold
+
+RULES: dict[str, type[Rule]] = {
+    "fixed": FixedTime,
+    "threshold": ProbabilityThreshold,
+    "stopping_rule": StoppingRule,
+    "teaser": Teaser,
+    "ecec": ECEC,
+    "economy": Economy,
+    "calimera": Calimera,
+    "accuracy_gap": AccuracyGap,
+}
+"""Rules of when to answer by name."""
+COMPARED = ("fixed", "threshold", "stopping_rule", "economy", "calimera")
+"""Names of the rules that :func:`select_rule` compares by default: those whose fit is quick."""
+
+
+class RuleChoice(NamedTuple):
+    """Rule that was chosen, and what the choice was made by.
+
+    Attributes
+    ----------
+    rule : Rule
+        The rule of the least cost, fitted to all series.
+    name : str
+        Its name.
+    costs : dict of str to (float, float)
+        Mean cost of each rule on series held out, and its standard error.
+    """
+
+    rule: Rule
+    name: str
+    costs: dict[str, tuple[float, float]]
+
+
+def select_rule(
+    path: ArrayLike,
+    y: ArrayLike,
+    cost: DecisionCost,
+    *,
+    time_points: Sequence[int],
+    n_timepoints: int,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    rules: Mapping[str, Rule] | None = None,
+    n_folds: int = 5,
+    random_state: int = 0,
+) -> RuleChoice:
+    """Choose the rule of the least mean cost on series held out.
+
+    Each rule is fitted to all folds but one and decides on the one left, in turn. The cost of the
+    winner is a little flattered, since it is the least of several.
+
+    Parameters
+    ----------
+    path : array-like of shape (n, n_moments, n_classes)
+        Left-out class probabilities at each moment. NaN at the moments after a series' own end.
+    y : array-like of shape (n,)
+        Numbers of the true classes, from 0.
+    cost : DecisionCost
+        What waiting and errors cost.
+    time_points : sequence of int
+        Number of points seen at each moment.
+    n_timepoints : int
+        Number of points of a whole series.
+    sample_weight : array-like of shape (n,), optional
+        Weight of each series; only ratios matter.
+    groups : array-like of shape (n,), optional
+        Group of each series; those of a group are held out together.
+    rules : dict of str to Rule, optional
+        Rules to compare, by name. By default a fixed moment, a threshold, ``StoppingRule``,
+        ``Economy`` and ``Calimera``, whose fits are quick.
+    n_folds : int, default=5
+        Number of folds.
+    random_state : int, default=0
+        Seed of the folds.
+
+    Returns
+    -------
+    RuleChoice
+        The rule, fitted to all series, its name, and each rule's mean cost and standard error.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two series or groups.
+    """
+    check_scalar(n_folds, "n_folds", Integral, min_val=2)
+    if rules is None:
+        rules = {name: RULES[name]() for name in COMPARED}
+    for rule in rules.values():
+        rule._validate_params()
+    data = check_training(path, y, cost, time_points, n_timepoints, sample_weight, groups)
+    rng = np.random.default_rng(random_state)
+    folds = fold_numbers(data.y, data.group, n_folds, rng)
+    if folds.max() == 0:
+        raise ValueError("select_rule holds series out, and needs two series or groups at least")
+    paid = {name: np.empty(len(data.y)) for name in rules}
+    for fold in range(folds.max() + 1):
+        held_out, others = data.rows(folds == fold), data.rows(folds != fold)
+        for name, rule in rules.items():
+            fitted = clone(rule)
+            fitted._fit_paths(others)
+            paid[name][folds == fold] = held_out.answered(fitted._decide(held_out.path).moment)
+    share = data.weight / data.weight.sum()
+    costs = {}
+    for name, own in paid.items():
+        mean = float(share @ own)
+        costs[name] = mean, float(np.sqrt((share**2 * (own - mean) ** 2).sum()))
+    name = min(costs, key=lambda name: costs[name][0])
+    rule = clone(rules[name])
+    rule._fit_paths(data)
+    return RuleChoice(rule, name, costs)

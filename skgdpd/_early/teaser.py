@@ -1,0 +1,186 @@
+"""TEASER: one-class machines that accept predictions, and a count of equal ones in a row."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.svm import OneClassSVM
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ..metrics import harmonic_mean
+from .costs import DecisionCost, Floats, Integers
+from .crossing import Objective
+from .folds import fold_numbers
+from .kernels import KernelSum
+from .paths import TrainingPaths, top_two
+from .rule import Rule
+
+MAX_ROWS = 500
+"""Number of rows at most of one machine."""
+GAMMAS = (100.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.5, 1.0)
+NU = 0.05
+MAX_STREAK = 5
+
+
+class Teaser(Rule):
+    """Rule that answers after several accepted predictions of one class in a row.
+
+    At each moment a one-class support vector machine learns what the probabilities of rightly
+    classified series look like, and accepts or rejects predictions. A count rises by one when a
+    prediction is accepted that equals the one before. It is one when another class is accepted,
+    and zero after a rejection. A series is answered when the count reaches a length from 1 to 5.
+    Exponents of the machines are chosen by the share that they accept of rows held out. Where the
+    length is chosen, a row that trained a machine is judged by one that it did not train.
+
+    Parameters
+    ----------
+    objective : {"cost", "harmonic_mean"}, default="cost"
+        What the length is best for: the mean cost, or the source's harmonic mean of accuracy and
+        1 - earliness, which knows no costs.
+    n_folds : int, default=5
+        Number of folds that choose exponents.
+    random_state : int, default=0
+        Seed of the folds, and of the draw of 500 rows for a machine where there are more: its
+        training takes time with the square of their number.
+
+    Attributes
+    ----------
+    streak_ : int
+        Number of accepted predictions in a row before an answer.
+    centres_ : ndarray of shape (n_support, n_classes + 1)
+        Support vectors of all machines: probabilities and the margin of the largest one.
+    coefficients_ : ndarray of shape (n_support,)
+        Their weights.
+    starts_ : ndarray of shape (n_moments + 1,)
+        Place of the first support vector of each moment, and the end.
+    gammas_, intercepts_ : ndarray of shape (n_moments,)
+        Exponents and intercepts.
+    misclassification_ : ndarray of shape (n_classes, n_classes)
+        Cost of errors, which decides on the label.
+
+    References
+    ----------
+    P. Schäfer, U. Leser, "TEASER: early and accurate time series classification", Data Mining and
+    Knowledge Discovery 34, 2020.
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "objective": [StrOptions({"cost", "harmonic_mean"})],
+        "n_folds": [Interval(Integral, 2, None, closed="left")],
+        "random_state": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self, objective: Objective = "cost", n_folds: int = 5, random_state: int = 0
+    ) -> None:
+        self.objective = objective
+        self.n_folds = n_folds
+        self.random_state = random_state
+
+    def _fit(self, data: TrainingPaths) -> None:
+        rng = np.random.default_rng(self.random_state)
+        self.misclassification_ = data.cost.misclassification
+        machines = []
+        accepted = np.zeros(data.costs.shape, dtype=bool)
+        for m in range(len(data.shares)):
+            machine, accepted[:, m] = self._machine(data, m, rng)
+            machines.append(machine)
+        self.starts_ = np.cumsum([0, *(len(machine.centres) for machine in machines)])
+        self.centres_ = np.concatenate([machine.centres for machine in machines])
+        self.coefficients_ = np.concatenate([machine.coefficients for machine in machines])
+        self.gammas_ = np.array([machine.gamma for machine in machines])
+        self.intercepts_ = np.array([machine.intercept for machine in machines])
+        losses = [
+            self._loss(data, _first_streaks(accepted, data.labels, data.last, length))
+            for length in range(1, MAX_STREAK + 1)
+        ]
+        self.streak_ = 1 + int(np.argmin(losses))
+
+    def _machine(
+        self, data: TrainingPaths, m: int, rng: np.random.Generator
+    ) -> tuple[KernelSum, NDArray[np.bool_]]:
+        """Return the machine of a moment, and which rows are accepted, by others where held out."""
+        reached = data.last >= m
+        rows = np.flatnonzero(reached & data.right[:, m])
+        rows = np.sort(rng.permutation(rows)[:MAX_ROWS])
+        x = _features(np.where(reached[:, None], data.path[:, m], 1 / self.n_classes_))
+        folds = fold_numbers(data.y[rows], data.group[rows], self.n_folds, rng)
+        if not len(rows) or folds.max() == 0:
+            none = KernelSum(np.zeros((0, x.shape[1])), np.zeros(0), 1.0, -1.0)
+            return none, np.zeros(len(x), dtype=bool)
+        weight = data.weight[rows] / data.weight[rows].mean()
+        best = -1.0
+        for gamma in GAMMAS:
+            inside = np.zeros(len(rows), dtype=bool)
+            for fold in range(folds.max() + 1):
+                out = folds == fold
+                inside[out] = _trained(x[rows[~out]], weight[~out], gamma)(x[rows[out]]) > 0
+            share = float(weight @ inside)
+            if share > best:
+                best, chosen, held_out = share, gamma, inside
+        machine = _trained(x[rows], weight, chosen)
+        accepted = machine(x) > 0
+        accepted[rows] = held_out
+        return machine, accepted & reached
+
+    def _loss(self, data: TrainingPaths, moments: Integers) -> float:
+        if self.objective == "cost":
+            return float(data.weight @ data.answered(moments))
+        right = data.right[np.arange(len(moments)), moments]
+        accuracy = np.average(right, weights=data.weight)
+        earliness = np.average(data.shares[moments], weights=data.weight)
+        return -harmonic_mean(float(accuracy), float(earliness))
+
+    def _start(self, n: int) -> Floats:
+        return np.zeros((n, 2))
+
+    def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
+        own = slice(self.starts_[moment], self.starts_[moment + 1])
+        machine = KernelSum(
+            self.centres_[own],
+            self.coefficients_[own],
+            float(self.gammas_[moment]),
+            float(self.intercepts_[moment]),
+        )
+        accepted = machine(_features(probabilities)) > 0
+        label = DecisionCost(np.zeros(0), self.misclassification_).labels(probabilities)
+        _count(state, accepted, label)
+        return state[:, 1] >= self.streak_
+
+
+def _count(state: Floats, accepted: NDArray[np.bool_], label: Integers) -> None:
+    """Bring each row's last label and count up to date."""
+    same = (state[:, 0] == label) & (state[:, 1] > 0)
+    state[:, 1] = np.where(accepted, np.where(same, state[:, 1] + 1, 1), 0)
+    state[:, 0] = label
+
+
+def _first_streaks(
+    accepted: NDArray[np.bool_], labels: Integers, last: Integers, length: int
+) -> Integers:
+    """Return the moment at which each series has had so many equal answers, or its last one."""
+    state = np.zeros((len(last), 2))
+    moments = last.copy()
+    waiting = np.ones(len(last), dtype=bool)
+    for m in range(labels.shape[1]):
+        _count(state, accepted[:, m], labels[:, m])
+        stops = waiting & (state[:, 1] >= length) & (m <= last)
+        moments[stops] = m
+        waiting &= ~stops
+    return moments
+
+
+def _features(probabilities: Floats) -> Floats:
+    return np.column_stack([probabilities, top_two(probabilities)[1]])
+
+
+def _trained(x: Floats, weight: Floats, gamma: float) -> KernelSum:
+    svm = OneClassSVM(kernel="rbf", nu=NU, gamma=gamma)
+    # No parameter; without it the fit draws a seed, of which it makes no use, from numpy's own
+    # generator.
+    svm.random_state = 0
+    svm.fit(x, sample_weight=weight)
+    return KernelSum(svm.support_vectors_, svm.dual_coef_[0], gamma, float(svm.intercept_[0]))

@@ -1,0 +1,101 @@
+"""AccuracyGap: its promise by simulation, and its parts by hand."""
+
+import numpy as np
+import pytest
+from early_paths import gaussian_paths, ragged, setting
+from scipy.stats import binomtest
+
+from skgdpd.stopping import AccuracyGap
+
+
+def gap_up_to_each_moment(rule, path, y):
+    """Share of losses among those answered by each moment; 0 where there are none."""
+    moment, _ = rule.decide(path)
+    labels = path.argmax(2)
+    last = (~np.isnan(path[:, :, 0])).sum(1) - 1
+    rows = np.arange(len(y))
+    lost = (labels[rows, last] == y) & (labels[rows, moment] != y)
+    counts = np.bincount(moment, minlength=path.shape[1]).cumsum()
+    return np.bincount(moment, lost, path.shape[1]).cumsum() / np.maximum(counts, 1)
+
+
+@pytest.mark.parametrize(("max_gap", "delta", "ends"), [(0.1, 0.1, False), (0.15, 0.2, True)])
+def test_the_promise_is_kept(max_gap, delta, ends):
+    """In 500 draws of series, the largest gap in the population is too large in delta at most."""
+    population, truth = gaussian_paths(40_000, seed=10**6, shift=0.6)
+    population = ragged(population) if ends else population
+    cost, how = setting()
+    broken, early = 0, []
+    for seed in range(500):
+        path, y = gaussian_paths(400, seed=seed, shift=0.6)
+        path = ragged(path, seed) if ends else path
+        rule = AccuracyGap(max_gap, delta, random_state=seed).fit(path, y, cost, **how)
+        moved = gap_up_to_each_moment(rule, population[:8000], truth[:8000])
+        if moved.max() > 0.8 * max_gap:  # Only then are the others needed.
+            moved = gap_up_to_each_moment(rule, population, truth)
+        broken += moved.max() > max_gap
+        early.append(np.isfinite(rule.thresholds_[:-1]).any())
+    # Refused if so many broken promises had a chance of 1 in 1000 at delta.
+    assert binomtest(broken, 500, delta, alternative="greater").pvalue > 1e-3
+    assert np.mean(early) > 0.5, "a rule that always waits keeps any promise"
+
+
+def test_too_few_series_are_refused():
+    path, y = gaussian_paths(117)
+    cost, how = setting()
+    with pytest.raises(ValueError, match=r"has 58 of 117 .* needs 59"):
+        AccuracyGap().fit(path, y, cost, **how)
+    path, y = gaussian_paths(118)
+    assert AccuracyGap().fit(path, y, cost, **how).n_calibration_ == 59
+
+
+def test_plain_series_are_answered_at_once():
+    """All are right from the first moment on, with one probability."""
+    path = np.tile([0.9, 0.1], (200, 6, 1))
+    cost, how = setting(n_classes=2)
+    rule = AccuracyGap().fit(path, np.zeros(200, dtype=int), cost, **how)
+    assert not rule.decide(path).moment.any()
+
+
+def test_series_that_are_right_at_the_end_only_wait():
+    path = np.tile([0.9, 0.1], (400, 6, 1))
+    path[:, 5] = [0.1, 0.9]
+    cost, how = setting(n_classes=2)
+    rule = AccuracyGap().fit(path, np.ones(400, dtype=int), cost, **how)
+    assert (rule.decide(path).moment == 5).all()
+
+
+def test_errors_that_stay_are_no_gap():
+    path = np.tile([0.9, 0.1], (400, 6, 1))
+    cost, how = setting(n_classes=2)
+    rule = AccuracyGap().fit(path, np.ones(400, dtype=int), cost, **how)
+    assert not rule.decide(path).moment.any()
+
+
+def test_one_series_of_each_group_tests():
+    path, y = gaussian_paths(600)
+    cost, how = setting()
+    rule = AccuracyGap(calibration_fraction=0.5)
+    rule.fit(path, y, cost, **how, groups=np.arange(600) // 4)
+    assert rule.n_calibration_ == 75
+    with pytest.raises(ValueError, match="50 of 100"):
+        rule.fit(path, y, cost, **how, groups=np.arange(600) // 6)
+
+
+def test_costs_of_waiting_have_no_effect():
+    path, y = gaussian_paths(400)
+    thresholds = [
+        AccuracyGap().fit(path, y, cost, **how).thresholds_
+        for cost, how in (setting(delay=0), setting(delay=9))
+    ]
+    np.testing.assert_array_equal(*thresholds)
+
+
+def test_more_is_lost_where_more_may_be():
+    path, y = gaussian_paths(4000, n_moments=12, shift=0.4)
+    cost, how = setting(n_moments=12)
+    moments = [
+        AccuracyGap(gap).fit(path, y, cost, **how).decide(path).moment.mean()
+        for gap in (0.02, 0.1, 0.3)
+    ]
+    assert moments[0] > moments[1] > moments[2]
