@@ -1,5 +1,6 @@
 """Early classification of time series, taught by a whole-series teacher (GDPD)."""
 
+from ._early.classifier import EarlyClassifier, EarlyDecisions
 from ._estimators.distilled import DistilledPrefixClassifier
 from ._estimators.gdpd import GDPDClassifier
 from ._estimators.gendd import GenDDClassifier
@@ -19,6 +20,8 @@ from .distillers import GeneratorOptions
 __all__ = [
     "DiffusionFeaturePrior",
     "DistilledPrefixClassifier",
+    "EarlyClassifier",
+    "EarlyDecisions",
     "GDPDClassifier",
     "GenDDClassifier",
     "GeneratorOptions",

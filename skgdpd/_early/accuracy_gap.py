@@ -62,6 +62,8 @@ class AccuracyGap(Rule):
     accumulated accuracy gap control", ICML 2024.
     """
 
+    needs_held_out = True
+
     _parameter_constraints: dict[str, Any] = {
         "max_gap": [Interval(Real, 0, 1, closed="neither")],
         "delta": [Interval(Real, 0, 1, closed="neither")],

@@ -45,6 +45,9 @@ class Rule(BaseEstimator):
 
     _parameter_constraints: dict[str, Any] = {}
 
+    needs_held_out = False
+    """True if the path must be of the deployed model, on series that it was not trained on."""
+
     def fit(
         self,
         path: ArrayLike,

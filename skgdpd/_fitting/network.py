@@ -16,6 +16,7 @@ from .._series.panel import Panel, own_lengths
 from .._series.views import PrefixView, Seen, Series
 from ..nets.fixed import copy_trained
 from ..nets.protocols import PathFeatures, has_path_features
+from ..nets.rocket import SAME_FROM
 from ..nets.student import SeriesNet, SeriesOutput
 from ..training.batches import sent
 
@@ -142,8 +143,46 @@ class SeriesNetwork:
         backbone = cast(PathFeatures, self.module.backbone)
         with torch.inference_mode(), chosen_threads(self.module, values.shape, self.device):
             features = backbone.features_at(sent(torch.from_numpy(values), self.device), times)
-            logits = self.module.head(features)
-            return torch.softmax(logits.double(), -1).cpu().numpy()
+            proba = self.probabilities_of(features.flatten(0, 1))
+            return proba.unflatten(0, features.shape[:2]).cpu().numpy()
+
+    def probabilities_of(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the probabilities for features of series.
+
+        Parameters
+        ----------
+        features : Tensor of shape (n, n_features)
+            Features, on the network's device.
+
+        Returns
+        -------
+        Tensor of shape (n, n_classes)
+            Probabilities in double precision. Those of a row don't depend on the other rows.
+        """
+        n = len(features)
+        padded = torch.nn.functional.pad(features, (0, 0, 0, max(SAME_FROM - n, 0)))
+        return torch.softmax(self.module.head(padded)[:n].double(), -1)
+
+    def at_moment(self, panel: Panel, moment: int, name: str = "X") -> NDArray[np.float64]:
+        """Return class probabilities of series that are cut at a moment.
+
+        Parameters
+        ----------
+        panel : Panel
+            First points of series, up to the moment.
+        moment : int
+            Number of the moment.
+        name : str, default="X"
+            Name of the argument in errors.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+        """
+        found = np.empty((len(panel), self.module.head.out_features))
+        for rows, values in alike(self.view(panel, name)):
+            found[rows] = self.run(values, ("probabilities",), moment)[0]
+        return found
 
     def _started(
         self, panel: Panel, name: str, fields: tuple[str, ...]
@@ -183,7 +222,10 @@ class SeriesNetwork:
         self, values: Series, fields: tuple[str, ...], moment: int = -1
     ) -> list[torch.Tensor]:
         with torch.inference_mode(), chosen_threads(self.module, values.shape, self.device):
-            output = self.module(sent(torch.from_numpy(values), self.device), moment=moment)
+            x = sent(torch.from_numpy(values), self.device)
+            if self.view.several and fields == ("probabilities",):
+                return [self.probabilities_of(self.module.features(x, moment=moment))]
+            output = self.module(x, moment=moment)
             return [_field(output, field) for field in fields]
 
     def run(self, values: Series, fields: tuple[str, ...], moment: int = -1) -> list[NDArray[Any]]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .closed_form import MAX_RANK, LinearStart, drawn_rows, ridge, span
 from .minirocket import Engine
-from .prefix_rocket import PrefixRocket
+from .prefix_rocket import PrefixRocket, PrefixState
 from .prefixes import Prefixes
 from .protocols import MomentStart
 from .rocket import SAME_FROM, spread
@@ -184,7 +184,7 @@ class PathRocket(nn.Module):
         """
         if fixed is not None:
             return fixed @ self.maps[moment] + self.shifts[moment]
-        return self._mapped(self.featurize(x, lengths), moment)
+        return self.mapped(self.featurize(x, lengths), moment)
 
     def features_at(
         self, x: Tensor, time_points: Sequence[int], lengths: Tensor | None = None
@@ -221,11 +221,24 @@ class PathRocket(nn.Module):
         for m, features in zip(moments, self.transform.at(x, times), strict=True):
             t = self.time_points[m]
             ends = None if lengths is None else lengths.clamp(max=t)
-            found.append(self._mapped(self._with_ended(features, x[:, :, :t], ends), m))
+            found.append(self.mapped(self._with_ended(features, x[:, :, :t], ends), m))
         return torch.stack(found, 1)
 
-    def _mapped(self, features: Tensor, moment: int) -> Tensor:
-        """Map features to the output, so that the number of rows does not change a row's bits."""
+    def mapped(self, features: Tensor, moment: int) -> Tensor:
+        """Map the transform's features to the output of a moment.
+
+        Parameters
+        ----------
+        features : Tensor of shape (n, n_fixed)
+            Features of series.
+        moment : int
+            Number of the moment.
+
+        Returns
+        -------
+        Tensor of shape (n, n_features)
+            Output. The bits of a row don't depend on the other rows.
+        """
         if self.basis is not None and self.means is not None:
             features = (features - self.means[moment]) @ self.basis[moment]
         n = len(features)
@@ -233,6 +246,19 @@ class PathRocket(nn.Module):
             features = F.pad(features, (0, 0, 0, SAME_FROM - n))
         out = (features @ self.maps[moment])[:n] + self.shifts[moment]
         return F.pad(out, (0, self.n_features - out.shape[1]))
+
+    def start(self, n: int) -> list[Tensor]:
+        """Return the state before the first point; see :class:`~skgdpd.nets.MomentState`."""
+        state = self.transform.start(n)
+        return [state.recent, state.counts]
+
+    @torch.no_grad()
+    def advance(self, state: list[Tensor], x: Tensor, n_read: int, moment: int) -> Tensor:
+        """Read new points, and return the features; see :class:`~skgdpd.nets.MomentState`."""
+        counted = PrefixState(n_read, *state)
+        if x.shape[2] > n_read:
+            self.transform.step(counted, x[:, :, n_read:].contiguous())
+        return self.mapped(self.transform.features(counted), moment)
 
     @torch.no_grad()
     def fold(self) -> None:
@@ -247,6 +273,10 @@ class PathRocket(nn.Module):
         self, parts: list[tuple[Tensor, Tensor]], maps: list[Tensor], shifts: list[Tensor]
     ) -> None:
         """Set the maps of the features, from means, bases and maps of coordinates."""
+        # A product with one column adds up in an order that depends on the number of rows.
+        missing = max(2 - maps[0].shape[1], 0)
+        maps = [F.pad(own, (0, missing)) for own in maps]
+        shifts = [F.pad(own, (0, missing)) for own in shifts]
         merged = [basis @ own for (_, basis), own in zip(parts, maps, strict=True)]
         moved = [
             shift - mean @ own for (mean, _), own, shift in zip(parts, merged, shifts, strict=True)

@@ -347,6 +347,37 @@ class PointState(Protocol[State]):
         ...
 
 
+class MomentState(Protocol):
+    """Backbone with a map for each moment that reads each point of a series once.
+
+    Its features are those of ``features_at``, to the bit.
+    """
+
+    def start(self, n: int) -> list[Tensor]:
+        """Return the state of ``n`` series of which nothing has been read, a row for each."""
+        ...
+
+    def advance(self, state: list[Tensor], x: Tensor, n_read: int, moment: int) -> Tensor:
+        """Read the points of series since the last moment.
+
+        Parameters
+        ----------
+        state : list of Tensor
+            State of the series; it is brought up to date in place.
+        x : Tensor of shape (n, n_channels, t)
+            All points of the series that are known at the moment.
+        n_read : int
+            Number of points that have been read before.
+        moment : int
+            Number of the moment.
+
+        Returns
+        -------
+        Tensor of shape (n, n_features)
+        """
+        ...
+
+
 def map_state(function: Callable[..., Tensor], *states: State) -> State:
     """Apply a function to each tensor of a state, or to the corresponding ones of several.
 

@@ -1,0 +1,521 @@
+"""The classifier that says what, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import Tags, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from .._estimators.base import BasePrefixClassifier
+from .._estimators.options import SeriesOptions, check_moments, has_several
+from .._estimators.prefix import PrefixClassifier
+from .._persistence import Saveable
+from .._runtime.doc_links import LinksToDocs
+from .._runtime.random import RandomState, Seeds
+from .._runtime.worker_config import CarriesConfig, in_worker_settings
+from .._series.panel import Panel, own_lengths, read_panel
+from .._series.unlabeled import refuse_marked, split_marked
+from .clones import MomentClones
+from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_cost
+from .left_out import cross_fitted_path, rows_of, series_of, splitter
+from .reading import Reader, reader_of
+from .rule import Rule
+from .selection import RULES, select_rule
+
+EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
+"""Shares of a series at which there is an answer by default, as in the field's benchmarks."""
+
+
+@dataclass(frozen=True, eq=False)
+class EarlyDecisions:
+    """Answers to series, with the moments at which they were given.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n,)
+        Labels of the answers.
+    probabilities : ndarray of shape (n, n_classes)
+        Class probabilities at the moment of the answer.
+    n_seen : ndarray of shape (n,)
+        Number of time points at the moment of the answer.
+    share_seen : ndarray of shape (n,)
+        The same as a share of the length of the training series.
+    forced : ndarray of bool of shape (n,)
+        Whether the series ended before the rule had seen enough.
+    cost : ndarray of shape (n,) or None
+        Cost of each answer, of waiting and of an error; None if labels were not given.
+    """
+
+    labels: NDArray[Any]
+    probabilities: Floats
+    n_seen: Integers
+    share_seen: Floats
+    forced: NDArray[np.bool_]
+    cost: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, BaseEstimator):
+    """Classifier of time series that answers as soon as it has seen enough.
+
+    A classifier gives the probabilities of a series at several moments. A rule decides at each
+    moment whether to answer or to wait, by what waiting and errors cost.
+
+    Parameters
+    ----------
+    classifier : classifier, default=None
+        Classifier of series. One of skgdpd's has several moments, ``earliness=[...]``. Of any
+        other, from scikit-learn, sktime or aeon, there is a clone for each moment. None is
+        ``PrefixClassifier``.
+    rule : {"auto", "fixed", "threshold", "stopping_rule", "teaser", "ecec", "economy", \
+"calimera", "accuracy_gap"} or rule, default="auto"
+        Rule of when to answer; see :mod:`skgdpd.stopping`. "auto" is the rule of the least cost
+        on left-out series, among those whose fit is quick. The parameters of a rule are searched
+        as ``rule__...``.
+    delay_cost : float, callable or array-like of shape (n_moments,), default=0.25
+        Cost of waiting. A number c costs c * t / T at time t of T. A callable maps the share
+        t / T to the cost. An array has a cost for each moment. The default is the customary
+        weight of 0.8 on errors and 0.2 on delay.
+    misclassification_cost : array-like of shape (n_classes, n_classes), dict or None, default=None
+        Cost of errors. None counts each as 1. A matrix is ``[true, predicted]``, in the order of
+        ``classes_``. A dict names true classes with the cost of any error on them, or with a dict
+        of costs by predicted class: ``{"failure": 20}`` says that a missed failure costs as much
+        as 20 false alarms. Labels are then those of the least expected cost.
+    earliness : sequence of float or int, default=None
+        Ascending shares of the length, or numbers of time points, at which a classifier that is
+        None or not skgdpd's answers. None is every twentieth of the length.
+    cv : int or splitter, default=5
+        Folds of the left-out probabilities to which the rule is fitted, where they are not known
+        in closed form.
+    held_out_fraction : float, default=0.5
+        Share of the labelled series that are held out for a rule whose promise is about the
+        fitted classifier itself (``"accuracy_gap"``). Other rules hold none out.
+    n_jobs : int, default=None
+        Number of processes for clones and folds; None is one.
+    random_state : int, RandomState instance or None, default=None
+        Source of the seeds of folds, and of the classifier if that is None.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels in ascending order.
+    classifier_ : classifier
+        Fitted classifier, with ``predict_proba_path``.
+    rule_ : rule
+        Fitted rule.
+    rule_table_ : dict of str to (float, float)
+        Mean cost of each rule that was compared, on left-out series, with its standard error.
+        Empty if a rule was given.
+    time_points_ : ndarray of shape (n_moments,)
+        Numbers of time points at which there is an answer.
+    cost_ : DecisionCost
+        Costs of waiting at each moment, and of errors.
+    left_out_path_ : ndarray of shape (n_samples, n_moments, n_classes)
+        Probabilities of the training series by models that were fitted without them, to which
+        the rule was fitted. NaN for series without a label, for those that the rule was not
+        fitted to, and at moments that a series has not reached.
+    n_features_in_ : int
+        Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+    n_channels_in_, n_timepoints_in_ : int
+        Numbers of channels and of time points of the whole series.
+
+    Examples
+    --------
+    >>> from skgdpd import EarlyClassifier
+    >>> from skgdpd.datasets import make_bumps
+    >>> X, y = make_bumps(n_samples=80, random_state=0)
+    >>> early = EarlyClassifier(delay_cost=0.5, random_state=0).fit(X[:60], y[:60])
+    >>> answers = early.decide(X[60:])
+    >>> answers.labels.shape, bool((answers.share_seen <= 1).all())
+    ((20,), True)
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "classifier": [HasMethods(["fit", "predict_proba"]), None],
+        "rule": [StrOptions({"auto", *RULES}), Rule],
+        "delay_cost": [Interval(Real, 0, None, closed="left"), callable, "array-like"],
+        "misclassification_cost": [dict, "array-like", None],
+        "earliness": ["array-like", None],
+        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split"])],
+        "held_out_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        classifier: Any = None,
+        *,
+        rule: str | Rule = "auto",
+        delay_cost: DelayCost = 0.25,
+        misclassification_cost: MisclassificationCost = None,
+        earliness: Sequence[float] | None = None,
+        cv: Any = 5,
+        held_out_fraction: float = 0.5,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ) -> None:
+        self.classifier = classifier
+        self.rule = rule
+        self.delay_cost = delay_cost
+        self.misclassification_cost = misclassification_cost
+        self.earliness = earliness
+        self.cv = cv
+        self.held_out_fraction = held_out_fraction
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        if self.classifier is not None:
+            tags.input_tags.allow_nan = get_tags(self.classifier).input_tags.allow_nan
+        return tags
+
+    @in_worker_settings
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        **fit_params: Any,
+    ) -> EarlyClassifier:
+        """Fit the classifier, and the rule to its left-out probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series, in any form that skgdpd's classifiers allow.
+        y : array-like of shape (n_samples,)
+            Labels. Where the classifier has a teacher, some may be missing.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each series for the classifier and for the rule.
+        groups : array-like of shape (n_samples,), optional
+            Group of each series, such as a patient. Series of a group are left out together.
+        **fit_params
+            Further arguments of the classifier's ``fit``, such as ``X_unlabeled``.
+
+        Returns
+        -------
+        EarlyClassifier
+            The estimator itself.
+        """
+        for name in ("classifier_", "rule_"):
+            self.__dict__.pop(name, None)
+        self._validate_params()
+        seeds = Seeds(self.random_state)
+        panel = read_panel(X)
+        column, labelled = self._read_labels(y, len(panel))
+        self.classes_, codes = np.unique(column[labelled], return_inverse=True)
+        numbers = np.full(len(panel), -1)
+        numbers[labelled] = codes
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, numbers, dtype=np.float64, ensure_non_negative=True
+            )
+            fit_params = {**fit_params, "sample_weight": weight}
+        own_groups = _checked_groups(groups, len(panel))
+        model = self._unfitted(seeds)
+        rows = self._learning_rows(numbers, own_groups, seeds)
+        model.fit(series_of(panel.take(rows)), column[rows], **rows_of(fit_params, rows))
+        self._set_shape(panel, model)
+        path = self._left_out(model, panel, column, labelled, rows, own_groups, fit_params, seeds)
+        self._fit_rule(path, numbers, weight, own_groups, seeds)
+        self.classifier_, self.left_out_path_ = model, path
+        return self
+
+    # The parts of a fit
+
+    def _read_labels(self, y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return y as a column, and where it has labels."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        marker = getattr(self.classifier, "unlabeled", None)
+        if hasattr(self.classifier, "teacher"):
+            labels, missing = split_marked(y, marker)
+        else:
+            labels, missing = refuse_marked(y), np.zeros(len(y), dtype=bool)
+        if len(missing) != n:
+            raise ValueError(
+                f"X has {n} series and y {len(missing)} labels; they must be equally many"
+            )
+        column = labels
+        if missing.any():
+            column = np.full(n, None, dtype=object)
+            column[~missing] = labels
+        return column, ~missing
+
+    def _unfitted(self, seeds: Seeds) -> Any:
+        """Return an unfitted classifier with ``predict_proba_path``."""
+        times = EVERY_TWENTIETH if self.earliness is None else list(self.earliness)
+        check_moments(times, SeriesOptions())
+        if self.classifier is None:
+            return PrefixClassifier(earliness=times, random_state=seeds("classifier"))
+        if not isinstance(self.classifier, BasePrefixClassifier):
+            return MomentClones(clone(self.classifier), times, self.n_jobs)
+        if self.earliness is not None:
+            raise ValueError(
+                f"earliness={self.earliness!r} is given, but the classifier has its own, "
+                f"{self.classifier.earliness!r}; leave one of them out"
+            )
+        if not has_several(self.classifier.earliness):
+            raise ValueError(
+                f"classifier has earliness={self.classifier.earliness!r}, and so answers at one "
+                f"moment; give it a list, such as earliness=[0.1, 0.2, 0.5, 1.0]"
+            )
+        return clone(self.classifier)
+
+    @property
+    def _holds_out(self) -> bool:
+        if isinstance(self.rule, Rule):
+            return self.rule.needs_held_out
+        return self.rule != "auto" and RULES[self.rule].needs_held_out
+
+    def _learning_rows(
+        self, numbers: Integers, groups: NDArray[Any] | None, seeds: Seeds
+    ) -> NDArray[np.int64]:
+        """Return the series to which the classifier is fitted."""
+        everything = np.arange(len(numbers))
+        if not self._holds_out:
+            return everything
+        known = np.flatnonzero(numbers >= 0)
+        own = None if groups is None else groups[known]
+        n_folds = max(round(1 / self.held_out_fraction), 2)
+        split = splitter(n_folds, numbers[known], own, seeds("held out"))
+        _, held_out = next(split.split(known, numbers[known], own))
+        return np.setdiff1d(everything, known[held_out])
+
+    def _left_out(
+        self,
+        model: Any,
+        panel: Panel,
+        column: NDArray[Any],
+        labelled: NDArray[np.bool_],
+        rows: NDArray[np.int64],
+        groups: NDArray[Any] | None,
+        fit_params: dict[str, Any],
+        seeds: Seeds,
+    ) -> Floats:
+        """Return the probabilities of labelled series by models that were fitted without them."""
+        if len(rows) < len(panel):
+            held_out = np.setdiff1d(np.arange(len(panel)), rows)
+            own = reader_of(model).path(panel.take(held_out))
+            path = np.full((len(panel), *own.shape[1:]), np.nan)
+            path[held_out] = own
+            return path
+        if groups is None and hasattr(model, "left_out_path_"):
+            return np.asarray(model.left_out_path_)
+        return cross_fitted_path(
+            model,
+            panel,
+            column,
+            labelled,
+            self.classes_,
+            cv=self.cv,
+            groups=groups,
+            fit_params=fit_params,
+            n_jobs=self.n_jobs,
+            seed=seeds("folds"),
+        )
+
+    def _set_shape(self, panel: Panel, model: Any) -> None:
+        self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, int(model.n_timepoints_in_)
+        self.n_features_in_ = panel.n_timepoints if panel.flat else panel.n_channels
+        self.time_points_ = np.asarray(model.time_points_)
+
+    def _fit_rule(
+        self,
+        path: Floats,
+        numbers: Integers,
+        weight: NDArray[Any] | None,
+        groups: NDArray[Any] | None,
+        seeds: Seeds,
+    ) -> None:
+        self.cost_ = decision_cost(
+            self.delay_cost,
+            self.misclassification_cost,
+            self.time_points_.tolist(),
+            self.n_timepoints_in_,
+            self.classes_,
+        )
+        rows = np.flatnonzero(~np.isnan(path[:, 0, 0]) & (numbers >= 0))
+        data: dict[str, Any] = {
+            "time_points": self.time_points_.tolist(),
+            "n_timepoints": self.n_timepoints_in_,
+            "sample_weight": None if weight is None else weight[rows],
+            "groups": None if groups is None else groups[rows],
+        }
+        self.rule_table_: dict[str, tuple[float, float]] = {}
+        if isinstance(self.rule, str) and self.rule == "auto":
+            choice = select_rule(
+                path[rows], numbers[rows], self.cost_, **data, random_state=seeds("rule")
+            )
+            self.rule_, self.rule_table_ = choice.rule, choice.costs
+            return
+        rule = RULES[self.rule]() if isinstance(self.rule, str) else clone(self.rule)
+        self.rule_ = rule.fit(path[rows], numbers[rows], self.cost_, **data)
+
+    # Answers
+
+    @property
+    def _reader(self) -> Reader:
+        return reader_of(self.classifier_)
+
+    @in_worker_settings
+    def decide(self, X: Any, y: ArrayLike | None = None) -> EarlyDecisions:
+        """Answer each series at its own moment.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Series of any length from the first moment on. What comes after a series' answer has
+            no effect.
+        y : array-like of shape (n_samples,), optional
+            True labels, from which the cost of each answer is computed.
+
+        Returns
+        -------
+        EarlyDecisions
+            Labels, probabilities, moments and costs.
+        """
+        check_is_fitted(self)
+        panel = self._read(X)
+        path = self._reader.path(panel)
+        moments, forced = self.rule_.decide(path)
+        rows = np.arange(len(panel))
+        proba = path[rows, moments]
+        answers = self.cost_.labels(proba)
+        cost = None
+        if y is not None:
+            true = self._numbers(y, len(panel))
+            cost = self.cost_.misclassification[true, answers] + self.cost_.delay[moments]
+        n_seen = self.time_points_[moments]
+        return EarlyDecisions(
+            labels=self.classes_[answers],
+            probabilities=proba,
+            n_seen=n_seen,
+            share_seen=n_seen / self.n_timepoints_in_,
+            forced=forced,
+            cost=cost,
+        )
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the labels of series, each at its own moment.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`decide`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels of least expected cost.
+        """
+        return self.decide(X).labels
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Return class probabilities of series, each at the moment of its answer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`decide`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        return self.decide(X).probabilities
+
+    @in_worker_settings
+    def predict_proba_path(self, X: Any) -> Floats:
+        """Return class probabilities of series at each moment.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`decide`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_moments, n_classes)
+            NaN at the moments that a series has not reached.
+        """
+        check_is_fitted(self)
+        return self._reader.path(self._read(X))
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the mean cost with a minus sign, so that higher is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`decide`.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the series.
+
+        Returns
+        -------
+        float
+        """
+        return -float(np.average(self.decide(X, y).cost, weights=sample_weight))  # type: ignore[arg-type]
+
+    def _numbers(self, y: Any, n: int) -> Integers:
+        labels = refuse_marked(y, getattr(self.classifier, "unlabeled", None))
+        if len(labels) != n:
+            raise ValueError(
+                f"X has {n} series and y {len(labels)} labels; they must be equally many"
+            )
+        unknown = np.setdiff1d(labels, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y has the labels {unknown.tolist()}, for which no cost is known; the classes "
+                f"are {self.classes_.tolist()}"
+            )
+        return np.searchsorted(self.classes_, labels)
+
+    def _read(self, X: Any) -> Panel:
+        """Return the series to answer, all of which have reached the first moment."""
+        panel = read_panel(X)
+        if panel.n_channels != self.n_channels_in_:
+            raise ValueError(
+                f"X has {panel.n_channels} channels, but {type(self).__name__} is expecting "
+                f"{self.n_channels_in_}"
+            )
+        lengths = own_lengths(np.isnan(np.asarray(panel.values, dtype=np.float64)))
+        first = int(self.time_points_[0])
+        if (short := np.flatnonzero(lengths < first)).size:
+            raise ValueError(
+                f"X has a series of {lengths[short[0]]} time points, series {short[0]}; this "
+                f"classifier answers from {first} time points on"
+            )
+        return panel
+
+
+def _checked_groups(groups: Any, n: int) -> NDArray[Any] | None:
+    if groups is None:
+        return None
+    column = np.asarray(groups)
+    if column.shape != (n,):
+        raise ValueError(
+            f"groups has shape {column.shape}; it must be {(n,)}, one for each series"
+        )
+    return column

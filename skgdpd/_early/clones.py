@@ -1,0 +1,130 @@
+"""Classifiers of other packages at several moments: a clone for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.pipeline import Pipeline
+
+from .._series.panel import Panel, as_frames, as_list, own_lengths, read_panel
+from .._series.truncation import moments_of
+
+SERIES_PACKAGES = ("aeon.", "sktime.", "skgdpd.")
+"""Packages whose classifiers take series; those of others take a row of numbers."""
+
+
+class MomentClones(ClassifierMixin, BaseEstimator):
+    """Classifier that has a clone of another one for each of several moments.
+
+    Each clone is fitted to the series cut at its moment. Classifiers of aeon and sktime are given
+    series. Others are given a row of numbers for each series: its values so far, one channel
+    after the other.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Classifier with ``predict_proba``; it is cloned.
+    earliness : sequence of float or int
+        Ascending shares of the length, or numbers of time points, at which there is an answer.
+    n_jobs : int, default=None
+        Number of processes in which clones are fitted; None is one.
+
+    Attributes
+    ----------
+    estimators_ : list of classifiers
+        Fitted clone of each moment.
+    time_points_ : ndarray of shape (n_moments,)
+        Number of points at each moment.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels in ascending order.
+    n_channels_in_, n_timepoints_in_ : int
+        Numbers of channels and of time points of the whole series.
+    """
+
+    def __init__(
+        self, estimator: Any, earliness: Sequence[float], n_jobs: int | None = None
+    ) -> None:
+        self.estimator = estimator
+        self.earliness = earliness
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any, **fit_params: Any) -> MomentClones:
+        """Fit a clone for each moment.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series.
+        y : array-like of shape (n_samples,)
+            Labels.
+        **fit_params
+            Further arguments of the classifier's ``fit``.
+
+        Returns
+        -------
+        MomentClones
+            The estimator itself.
+        """
+        panel = read_panel(X)
+        self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, panel.n_timepoints
+        times = moments_of(list(self.earliness), panel.n_timepoints)
+        self.time_points_ = np.array(times)
+        self.estimators_ = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fitted)(clone(self.estimator), panel.first(t), y, fit_params) for t in times
+        )
+        self.classes_ = np.asarray(self.estimators_[0].classes_)
+        return self
+
+    def predict_proba_path(self, X: Any) -> NDArray[np.float64]:
+        """Return class probabilities of series at each moment.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Series of any length from the first moment on.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_moments, n_classes)
+            NaN at the moments that a series has not reached.
+        """
+        panel = read_panel(X)
+        ends = own_lengths(np.isnan(np.asarray(panel.values, dtype=np.float64)))
+        path = np.full((len(panel), len(self.time_points_), len(self.classes_)), np.nan)
+        for m, t in enumerate(self.time_points_):
+            rows = np.flatnonzero(ends >= t)
+            if len(rows):
+                path[rows, m] = self.proba_at(panel.take(rows).first(t), m)
+        return path
+
+    def proba_at(self, panel: Panel, moment: int) -> NDArray[np.float64]:
+        """Return class probabilities ``(n, n_classes)`` of series that are cut at a moment."""
+        estimator = self.estimators_[moment]
+        return np.asarray(estimator.predict_proba(_form_for(estimator, panel)), dtype=np.float64)
+
+
+def _fitted(estimator: Any, panel: Panel, y: Any, fit_params: dict[str, Any]) -> Any:
+    return estimator.fit(_form_for(estimator, panel), y, **fit_params)
+
+
+def _form_for(estimator: Any, panel: Panel) -> Any:
+    """Return series in the form that a classifier takes."""
+    values = np.asarray(panel.values, dtype=np.float64)
+    package = _package(estimator)
+    if package is None:
+        return values.reshape(len(values), -1)
+    if package != "skgdpd." and (own_lengths(np.isnan(values)) < values.shape[2]).any():
+        return as_frames(values) if package == "sktime." else as_list(values)
+    return values
+
+
+def _package(estimator: Any) -> str | None:
+    """Return the package of series that a classifier, or a pipeline's first step, is from."""
+    first = estimator.steps[0][1] if isinstance(estimator, Pipeline) else estimator
+    modules = [f"{cls.__module__}." for cls in type(first).__mro__]
+    return next((p for p in SERIES_PACKAGES if any(m.startswith(p) for m in modules)), None)

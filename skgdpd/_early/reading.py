@@ -1,0 +1,191 @@
+"""Reading of series moment by moment, to the same bits whether they are whole or arrive in parts.
+
+A matrix product of few rows may add up in another order than one of many. Networks with a map for
+each moment see to that themselves; other models are always given exactly :data:`ROWS` series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .._fitting.network import SeriesNetwork
+from .._runtime.threads import chosen_threads
+from .._series.panel import Panel, own_lengths
+from ..nets import has_moment_maps
+from ..nets.protocols import MomentState
+from .clones import MomentClones
+from .costs import Floats
+
+ROWS = 16
+"""Number of series that a model without a map for each moment is given at once."""
+
+Memory = list[NDArray[Any]]
+"""What a reader keeps of series: arrays with a row for each series."""
+
+
+class Reader(Protocol):
+    """Reader of the class probabilities of series at each moment."""
+
+    def start(self, n: int) -> Memory:
+        """Return what is kept of ``n`` series of which nothing has been read."""
+        ...
+
+    def read(self, memory: Memory, values: Floats, moment: int) -> Floats:
+        """Read series up to a moment, after all moments before it.
+
+        Parameters
+        ----------
+        memory : Memory
+            What is kept of the series; it is brought up to date in place.
+        values : ndarray of shape (n, n_channels, time_points[moment])
+            All points of the series up to the moment.
+        moment : int
+            Number of the moment.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            Probabilities.
+        """
+        ...
+
+    def path(self, panel: Panel) -> Floats:
+        """Return the probabilities ``(n, n_moments, n_classes)`` of whole series.
+
+        They are those of :meth:`read`, to the bit. NaN at moments that a series has not reached.
+        """
+        ...
+
+
+def reader_of(model: Any) -> Reader:
+    """Return the reader of a fitted classifier of several moments.
+
+    Parameters
+    ----------
+    model : classifier
+        Fitted classifier with ``predict_proba_path``.
+
+    Returns
+    -------
+    Reader
+    """
+    network = getattr(model, "network_", None)
+    if isinstance(network, SeriesNetwork) and getattr(model, "predictor_", None) is None:
+        if not has_moment_maps(network.module.backbone):
+            return BlockReader(model.time_points_, network.at_moment, ROWS)
+        if network.view.normalizer.how == "prefix":
+            return BlockReader(model.time_points_, network.at_moment)
+        return StateReader(network)
+    if isinstance(model, MomentClones):
+        return BlockReader(model.time_points_, model.proba_at, ROWS)
+    return BlockReader(
+        model.time_points_, lambda panel, moment: model.predict_proba(panel.values), ROWS
+    )
+
+
+class BlockReader:
+    """Reader that gives a model all points so far at each moment.
+
+    Parameters
+    ----------
+    time_points : sequence of int
+        The moments.
+    proba : callable
+        Function of a panel that is cut at a moment, and of the moment's number, that returns
+        probabilities ``(n, n_classes)``.
+    n_rows : int, optional
+        Number of series that the model is given at once. None gives any number.
+    """
+
+    def __init__(
+        self,
+        time_points: Sequence[int] | NDArray[np.int64],
+        proba: Callable[[Panel, int], Floats],
+        n_rows: int | None = None,
+    ) -> None:
+        self.time_points = [int(t) for t in time_points]
+        self.proba = proba
+        self.n_rows = n_rows
+
+    def start(self, n: int) -> Memory:
+        """Return nothing, as nothing is kept."""
+        return []
+
+    def read(self, memory: Memory, values: Floats, moment: int) -> Floats:
+        """Read series up to a moment; see :class:`Reader`."""
+        if self.n_rows is None:
+            return self.proba(Panel(values), moment)
+        parts = []
+        for start in range(0, len(values), self.n_rows):
+            block = values[start : start + self.n_rows]
+            rows = np.minimum(np.arange(self.n_rows), len(block) - 1)
+            parts.append(self.proba(Panel(block[rows]), moment)[: len(block)])
+        return np.concatenate(parts)
+
+    def path(self, panel: Panel) -> Floats:
+        """Return the probabilities of whole series; see :class:`Reader`."""
+        values = np.asarray(panel.values)
+        ends = own_lengths(np.isnan(values))
+        found = {}
+        for m, t in enumerate(self.time_points):
+            rows = np.flatnonzero(ends >= t)
+            if len(rows):
+                found[m] = rows, self.read([], values[rows, :, :t], m)
+        n_classes = found[0][1].shape[1]
+        path = np.full((len(values), len(self.time_points), n_classes), np.nan)
+        for m, (rows, proba) in found.items():
+            path[rows, m] = proba
+        return path
+
+
+class StateReader:
+    """Reader of a network that keeps a state, and reads each point once.
+
+    Parameters
+    ----------
+    network : SeriesNetwork
+        Network whose backbone has a map and a state for each moment.
+    """
+
+    def __init__(self, network: SeriesNetwork) -> None:
+        self.network = network
+        self.backbone = cast(MomentState, network.module.backbone)
+
+    def start(self, n: int) -> Memory:
+        """Return the numbers of points read, and the state; see :class:`Reader`."""
+        state = self.backbone.start(n)
+        return [np.zeros(n, dtype=np.int64), *(tensor.cpu().numpy() for tensor in state)]
+
+    def read(self, memory: Memory, values: Floats, moment: int) -> Floats:
+        """Read series up to a moment; see :class:`Reader`."""
+        seen = self.network.view(Panel(values))
+        lengths = seen.lengths
+        if lengths is None:
+            lengths = np.full(len(values), values.shape[2])
+        n_read, *state = memory
+        found = np.empty((len(values), self.network.module.head.out_features))
+        for first, last in np.unique(np.stack([n_read, lengths], 1), axis=0):
+            rows = np.flatnonzero((n_read == first) & (lengths == last))
+            taken = [torch.from_numpy(part[rows]).to(self.network.device) for part in state]
+            x = torch.from_numpy(np.ascontiguousarray(seen.values[rows, :, :last]))
+            x = x.to(self.network.device)
+            with torch.inference_mode(), self._threads(x):
+                features = self.backbone.advance(taken, x, int(first), moment)
+                found[rows] = self.network.probabilities_of(features).cpu().numpy()
+            for part, new in zip(state, taken, strict=True):
+                part[rows] = new.cpu().numpy()
+        n_read[:] = lengths
+        return found
+
+    def path(self, panel: Panel) -> Floats:
+        """Return the probabilities of whole series in one pass; see :class:`Reader`."""
+        return self.network.path(panel)
+
+    def _threads(self, x: Tensor) -> Any:
+        return chosen_threads(self.network.module, tuple(x.shape), self.network.device)
