@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -29,6 +30,7 @@ from .left_out import cross_fitted_path, rows_of, series_of, splitter
 from .reading import Reader, reader_of
 from .rule import Rule
 from .selection import RULES, select_rule
+from .session import AfterAnswer, EarlySession, OnIdle, SessionOptions, resumed
 
 EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
 """Shares of a series at which there is an answer by default, as in the field's benchmarks."""
@@ -412,6 +414,69 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             forced=forced,
             cost=cost,
         )
+
+    def start(
+        self,
+        ids: int | Iterable[Hashable] = (),
+        *,
+        join: bool = False,
+        after_answer: AfterAnswer = "ignore",
+        max_open: int | None = None,
+        idle_timeout: float | None = None,
+        on_idle: OnIdle = "force",
+    ) -> EarlySession:
+        """Start a session, for series whose points arrive bit by bit.
+
+        Parameters
+        ----------
+        ids : int or iterable of hashable, default=()
+            Ids of the series, or their number n for the ids 0 to n - 1.
+        join : bool, default=False
+            Whether points of an unknown id begin a new series. Otherwise they are refused, as
+            an unknown id is often a mistake.
+        after_answer : {"ignore", "refuse", "restart"}, default="ignore"
+            Treatment of points that come after the answer to their series. "restart" begins a
+            new series under the same id, as for sensors that never end.
+        max_open : int, default=None
+            Largest number of series that wait for an answer at the same time. Further ones are
+            refused. None sets no limit.
+        idle_timeout : float, default=None
+            Time without points after which a series is given up, in the unit of the ``time`` of
+            :meth:`EarlySession.push`. None waits for ever.
+        on_idle : {"force", "drop"}, default="force"
+            Whether a series that is given up is answered from its latest moment, or forgotten.
+
+        Returns
+        -------
+        EarlySession
+            Session in which no points have been read.
+        """
+        check_is_fitted(self)
+        options = SessionOptions(join, after_answer, max_open, idle_timeout, on_idle)
+        return EarlySession(self, ids, options)
+
+    def resume(self, path: str | os.PathLike[str]) -> EarlySession:
+        """Open a session that :meth:`EarlySession.save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+            Name of the file.
+
+        Returns
+        -------
+        EarlySession
+            Session that goes on from its save, with the same answers.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is no session, or one of another classifier.
+        """
+        check_is_fitted(self)
+        return resumed(self, path)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the labels of series, each at its own moment.

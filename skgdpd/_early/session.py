@@ -1,0 +1,612 @@
+"""Sessions: answers to series while their points arrive."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import get_tags
+
+from .._persistence.archive import read_model, write_model
+from .._persistence.codec import Reader as FileReader
+from .._persistence.codec import Writer
+from .._persistence.registry import Opening
+from .._version import __version__
+from .costs import Floats, Integers
+from .reading import reader_of
+from .slots import Slots
+
+if TYPE_CHECKING:
+    from .classifier import EarlyClassifier
+
+AfterAnswer = Literal["ignore", "refuse", "restart"]
+OnIdle = Literal["force", "drop"]
+SESSION = "early-session"
+"""Kind of a session's file."""
+MEMORY = "memory"
+"""Begin of the names of what the classifier's reader keeps."""
+LARGEST = float(np.finfo(np.float32).max)
+
+
+class StreamDecision(NamedTuple):
+    """Answer to a series of a session.
+
+    Attributes
+    ----------
+    id : hashable
+        Id of the series.
+    label : object
+        Label of the answer.
+    probabilities : ndarray of shape (n_classes,)
+        Class probabilities at the moment of the answer.
+    n_seen : int
+        Number of time points at the moment of the answer.
+    share_seen : float
+        The same as a share of the length of the training series.
+    forced : bool
+        Whether the series ended, or was closed, before the rule had seen enough.
+    time : float or None
+        Time of the push that led to the answer; None if no times were given.
+    """
+
+    id: Hashable
+    label: Any
+    probabilities: Floats
+    n_seen: int
+    share_seen: float
+    forced: bool
+    time: float | None = None
+
+
+@dataclass
+class SessionOptions:
+    """Options of a session.
+
+    Attributes
+    ----------
+    join : bool
+        Whether points of an unknown id begin a new series. Otherwise they are refused.
+    after_answer : {"ignore", "refuse", "restart"}
+        Treatment of points that come after the answer to their series.
+    max_open : int or None
+        Largest number of series that wait for an answer at the same time.
+    idle_timeout : float or None
+        Time without points after which a series is given up.
+    on_idle : {"force", "drop"}
+        Whether a series that is given up is answered or forgotten.
+    """
+
+    join: bool = False
+    after_answer: AfterAnswer = "ignore"
+    max_open: int | None = None
+    idle_timeout: float | None = None
+    on_idle: OnIdle = "force"
+
+    def check(self) -> None:
+        """Raise an error for an option that is not allowed."""
+        if self.after_answer not in ("ignore", "refuse", "restart"):
+            raise ValueError(
+                f"after_answer={self.after_answer!r} must be 'ignore', 'refuse' or 'restart'"
+            )
+        if self.on_idle not in ("force", "drop"):
+            raise ValueError(f"on_idle={self.on_idle!r} must be 'force' or 'drop'")
+        number = isinstance(self.max_open, Integral) and self.max_open > 0
+        if self.max_open is not None and not number:
+            raise ValueError(f"max_open={self.max_open!r} must be None or a whole number above 0")
+        number = isinstance(self.idle_timeout, Real) and self.idle_timeout > 0
+        if self.idle_timeout is not None and not number:
+            raise ValueError(f"idle_timeout={self.idle_timeout!r} must be None or above 0")
+
+
+class EarlySession:
+    """Series whose points arrive bit by bit, and their answers.
+
+    :meth:`EarlyClassifier.start` makes a session. It holds all that changes; the estimator stays
+    as it is, so any number of sessions may use one estimator at the same time. A session itself
+    is for one thread.
+
+    Answers are those of :meth:`EarlyClassifier.decide` on the whole series, to the bit, however
+    the points are divided into pushes.
+
+    Parameters
+    ----------
+    early : EarlyClassifier
+        Fitted estimator.
+    ids : int or sequence of hashable
+        Ids of the series, or their number n for the ids 0 to n - 1.
+    options : SessionOptions
+        Options.
+
+    Attributes
+    ----------
+    options : SessionOptions
+        Options.
+    n_ignored : int
+        Number of points that came after the answers to their series and were ignored.
+    """
+
+    def __init__(
+        self, early: EarlyClassifier, ids: int | Iterable[Hashable], options: SessionOptions
+    ) -> None:
+        options.check()
+        self.early = early
+        self.options = options
+        self.n_ignored = 0
+        self._reader = reader_of(early.classifier_)
+        n_classes = len(early.classes_)
+        one: dict[str, NDArray[Any]] = {
+            "points": np.full((1, early.n_channels_in_, int(early.time_points_[-1])), np.nan),
+            "n_points": np.zeros(1, dtype=np.int64),
+            "moment": np.zeros(1, dtype=np.int64),
+            "answered": np.zeros(1, dtype=bool),
+            "forced": np.zeros(1, dtype=bool),
+            "probabilities": np.full((1, n_classes), np.nan),
+            "rule": early.rule_.start(1),
+            "time": np.full(1, np.nan),
+        }
+        for i, part in enumerate(self._reader.start(1)):
+            one[f"{MEMORY}{i}"] = part
+        self._slots = Slots(one)
+        self._n_memory = len(one) - 8
+        self.open(*(range(int(ids)) if isinstance(ids, Integral) else list(ids)))
+
+    # What is known
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def ids(self) -> list[Hashable]:
+        """Ids of the series, in the order in which they were opened."""
+        return list(self._slots.places)
+
+    @property
+    def decided(self) -> NDArray[np.bool_]:
+        """Whether each series has its answer, ``(n,)``, in the order of ``ids``."""
+        return self._slots["answered"][self._rows]
+
+    @property
+    def probabilities(self) -> Floats:
+        """Class probabilities at the answer, or else at the latest moment, ``(n, n_classes)``.
+
+        NaN before the first moment.
+        """
+        return self._slots["probabilities"][self._rows]
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Labels of the answers, ``(n,)``; None for series that wait."""
+        found = np.full(len(self), None, dtype=object)
+        decided = self.decided
+        answers = self.early.cost_.labels(self.probabilities[decided])
+        found[decided] = self.early.classes_[answers]
+        return found
+
+    @property
+    def n_seen(self) -> Integers:
+        """Number of points at the answer, or else so far, ``(n,)``."""
+        rows = self._rows
+        slots, times = self._slots, self.early.time_points_
+        at_answer = times[np.maximum(slots["moment"][rows] - 1, 0)]
+        return np.where(slots["answered"][rows], at_answer, slots["n_points"][rows])
+
+    @property
+    def _rows(self) -> Integers:
+        return np.fromiter(self._slots.places.values(), np.int64, len(self))
+
+    # What happens
+
+    def open(self, *ids: Hashable) -> None:
+        """Begin new series.
+
+        Parameters
+        ----------
+        *ids : hashable
+            Ids that are not in use. They are strings or whole numbers if the session is to be
+            saved.
+
+        Raises
+        ------
+        ValueError
+            If an id is in use or named twice, or if more series would be open than allowed.
+        """
+        self._check_new(list(ids))
+        self._slots.add(list(ids))
+        self._slots.keep()
+
+    def push(self, points: Any, *, time: float | None = None) -> list[StreamDecision]:
+        """Read the next points of series.
+
+        Parameters
+        ----------
+        points : array-like of shape (n, n_channels, k) or mapping
+            The next k points of all series, in the order of ``ids``. ``(n, k)`` is allowed for
+            one channel, and ``(n,)`` for one point of one channel. Or a mapping from ids to the
+            points of some series, ``(n_channels, k)`` each. ``(k,)`` or a number is allowed for
+            one channel, and ``(n_channels,)`` for one point of several.
+        time : float, optional
+            Time of the push, not before that of the last one. Answers carry it, and
+            ``idle_timeout`` refers to it.
+
+        Returns
+        -------
+        list of StreamDecision
+            Answers that these points led to, by moment, and those to series that were idle.
+
+        Raises
+        ------
+        KeyError
+            If an id is unknown.
+        ValueError
+            If points have another shape or values that are not allowed, or come after an answer
+            where that is refused. The session then is as it was before the push.
+        """
+        arrived, fresh = self._read_points(points)
+        if time is not None and not np.isfinite(time):
+            raise ValueError(f"time={time!r} must be a finite number")
+        if self.options.idle_timeout is not None and time is None:
+            raise ValueError("time must be given, as the session has an idle_timeout")
+        self._check_new(fresh)
+        ignored = self.n_ignored
+        try:
+            decisions = [] if time is None else self._expire(time, set(arrived))
+            self._slots.add(fresh)
+            decisions += self._apply(arrived, time)
+        except BaseException:
+            self._slots.undo()
+            self.n_ignored = ignored
+            raise
+        self._slots.keep()
+        return decisions
+
+    def close(self, id: Hashable) -> StreamDecision:
+        """End a series: return its answer, forced if there was none, and free its id.
+
+        Parameters
+        ----------
+        id : hashable
+            Id of the series.
+
+        Returns
+        -------
+        StreamDecision
+            The answer, from the latest moment that was reached.
+
+        Raises
+        ------
+        KeyError
+            If the id is unknown.
+        ValueError
+            If the series has not reached the first moment; :meth:`drop` forgets it.
+        """
+        row = self._row(id)
+        slots = self._slots
+        if not slots["moment"][row]:
+            first = int(self.early.time_points_[0])
+            raise ValueError(
+                f"id={id!r} has {slots['n_points'][row]} points, and there is no answer before "
+                f"{first}; drop({id!r}) forgets it"
+            )
+        forced = bool(slots["forced"][row]) or not slots["answered"][row]
+        decision = self._decision(id, row, forced)
+        self.drop(id)
+        return decision
+
+    def drop(self, id: Hashable) -> None:
+        """Forget a series, and free its id.
+
+        Parameters
+        ----------
+        id : hashable
+            Id of the series.
+        """
+        self._row(id)
+        self._slots.remove(id)
+        self._slots.keep()
+
+    def expire(self, time: float) -> list[StreamDecision]:
+        """Give up the series without points for longer than ``idle_timeout``.
+
+        Parameters
+        ----------
+        time : float
+            The present time.
+
+        Returns
+        -------
+        list of StreamDecision
+            Answers to those that were forced. Series before the first moment are forgotten.
+        """
+        decisions = self._expire(time, set())
+        self._slots.keep()
+        return decisions
+
+    # Reading of points
+
+    def _row(self, id: Hashable) -> int:
+        if id not in self._slots.places:
+            raise KeyError(f"id={id!r} is unknown; the session has {_some(self.ids)}")
+        return self._slots.places[id]
+
+    def _check_new(self, ids: list[Hashable]) -> None:
+        used = [id_ for id_ in ids if id_ in self._slots.places]
+        if used:
+            raise ValueError(f"ids {_some(used)} are in use already; choose others, or close them")
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"ids {_some(ids)} name a series twice")
+        most = self.options.max_open
+        if most is not None and ids:
+            n_open = int((~self.decided).sum()) + len(ids)
+            if n_open > most:
+                raise ValueError(
+                    f"{n_open} series would wait for an answer, more than max_open={most}"
+                )
+
+    def _read_points(self, points: Any) -> tuple[dict[Hashable, Floats], list[Hashable]]:
+        """Return the points of each series, ``(n_channels, k)``, and the ids of new series."""
+        if isinstance(points, Mapping):
+            arrived = {id_: self._one_series(id_, own) for id_, own in points.items()}
+        else:
+            arrived = self._all_series(points)
+        fresh = [id_ for id_ in arrived if id_ not in self._slots.places]
+        if fresh and not self.options.join:
+            raise KeyError(f"ids {_some(fresh)} are unknown; the session has {_some(self.ids)}")
+        if self.options.after_answer == "refuse":
+            rows = self._slots.of(id_ for id_ in arrived if id_ in self._slots.places)
+            late = rows[self._slots["answered"][rows]]
+            if len(late):
+                known = {row: id_ for id_, row in self._slots.places.items()}
+                raise ValueError(
+                    f"ids {_some([known[row] for row in late])} have their answers; close them "
+                    f"first, or use after_answer='ignore' or 'restart'"
+                )
+        return arrived, fresh
+
+    def _all_series(self, points: Any) -> dict[Hashable, Floats]:
+        n, n_channels = len(self), self.early.n_channels_in_
+        array = _numbers(points, "points")
+        if n_channels == 1 and array.ndim == 1:
+            array = array[:, None]
+        if n_channels == 1 and array.ndim == 2:
+            array = array[:, None]
+        if array.ndim != 3 or array.shape[:2] != (n, n_channels):
+            short = f", ({n}, k) or ({n},)" if n_channels == 1 else ""
+            raise ValueError(
+                f"points has shape {array.shape}; for all series it must be ({n}, {n_channels}, "
+                f"k){short}"
+            )
+        self._check_values(array, None)
+        return dict(zip(self._slots.places, array, strict=True))
+
+    def _one_series(self, id_: Hashable, points: Any) -> Floats:
+        n_channels = self.early.n_channels_in_
+        array = _numbers(points, f"points of id {id_!r}")
+        if array.ndim < 2:
+            array = array.reshape(1, -1) if n_channels == 1 else array.reshape(-1, 1)
+        if array.ndim != 2 or array.shape[0] != n_channels:
+            raise ValueError(
+                f"points of id {id_!r} have shape {np.shape(points)}; they must be "
+                f"({n_channels}, k), k points of {n_channels} channels"
+            )
+        self._check_values(array, id_)
+        return array
+
+    def _check_values(self, array: Floats, id_: Hashable) -> None:
+        whose = "points" if id_ is None else f"points of id {id_!r}"
+        if not np.isfinite(array).all():
+            gaps = get_tags(self.early).input_tags.allow_nan
+            if np.isinf(array).any() or not gaps:
+                allowed = "finite or missing" if gaps else "finite"
+                raise ValueError(f"{whose} must be {allowed}; there is {_first_bad(array)}")
+        if (np.abs(array) > LARGEST).any():
+            raise ValueError(f"{whose} have values beyond {LARGEST:.3g}, the largest allowed")
+
+    # Application of points
+
+    def _apply(self, arrived: dict[Hashable, Floats], time: float | None) -> list[StreamDecision]:
+        """Read all points, moment by moment."""
+        ids = list(arrived)
+        left = np.array([own.shape[1] for own in arrived.values()], dtype=np.int64)
+        n_given = left.copy()
+        values = list(arrived.values())
+        decisions: list[StreamDecision] = []
+        slots, times = self._slots, self.early.time_points_
+        if time is not None and ids:
+            slots.set("time", slots.of(ids), time)
+        active = np.flatnonzero(left)
+        while len(active):
+            rows = slots.of(ids[i] for i in active)
+            late = slots["answered"][rows]
+            if late.any():
+                done = active[late]
+                if self.options.after_answer == "restart":
+                    for i in done:
+                        slots.remove(ids[i])
+                        slots.add([ids[i]])
+                    continue
+                self.n_ignored += int(left[done].sum())
+                left[done] = 0
+                active, rows = active[~late], rows[~late]
+            moments = slots["moment"][rows]
+            taken = np.minimum(left[active], times[moments] - slots["n_points"][rows])
+            self._store(rows, active, values, n_given - left, taken)
+            left[active] -= taken
+            reached = slots["n_points"][rows] == times[moments]
+            for m in np.unique(moments[reached]):
+                chosen = reached & (moments == m)
+                answered = self._read_moment(rows[chosen], int(m))
+                for i, row in zip(active[chosen][answered], rows[chosen][answered], strict=True):
+                    forced = bool(slots["forced"][row])
+                    decisions.append(self._decision(ids[i], int(row), forced))
+            active = active[left[active] > 0]
+        return decisions
+
+    def _store(
+        self,
+        rows: Integers,
+        which: Integers,
+        values: list[Floats],
+        first: Integers,
+        taken: Integers,
+    ) -> None:
+        """Put new points behind those that are stored."""
+        slots = self._slots
+        n_points = slots["n_points"][rows]
+        kinds = np.stack([n_points, taken, first[which]], 1)
+        for n, k, start in np.unique(kinds, axis=0):
+            alike = np.flatnonzero((kinds == (n, k, start)).all(1))
+            new = np.stack([values[which[j]][:, start : start + k] for j in alike])
+            # Not noted: what is behind the number of points is never read.
+            slots["points"][rows[alike], :, n : n + k] = new
+        slots.set("n_points", rows, n_points + taken)
+
+    def _read_moment(self, rows: Integers, moment: int) -> NDArray[np.bool_]:
+        """Read series that have reached a moment; return which of them are answered."""
+        slots, early = self._slots, self.early
+        values = slots["points"][rows, :, : early.time_points_[moment]]
+        names = [f"{MEMORY}{i}" for i in range(self._n_memory)]
+        memory = [slots[name][rows] for name in names]
+        state = slots["rule"][rows]
+        proba = self._reader.read(memory, values, moment)
+        answered = early.rule_.step(state, moment, proba)
+        if moment == len(early.time_points_) - 1:
+            slots.set("forced", rows, ~answered)
+            answered = np.ones(len(rows), dtype=bool)
+        for name, part in zip(names, memory, strict=True):
+            slots.set(name, rows, part)
+        slots.set("rule", rows, state)
+        slots.set("probabilities", rows, proba)
+        slots.set("moment", rows, moment + 1)
+        slots.set("answered", rows, answered)
+        return answered
+
+    def _decision(self, id_: Hashable, row: int, forced: bool) -> StreamDecision:
+        slots, early = self._slots, self.early
+        proba = slots["probabilities"][row].copy()
+        time = float(slots["time"][row])
+        n_seen = int(early.time_points_[slots["moment"][row] - 1])
+        return StreamDecision(
+            id_,
+            early.classes_[early.cost_.labels(proba)],
+            proba,
+            n_seen,
+            n_seen / early.n_timepoints_in_,
+            forced,
+            None if np.isnan(time) else time,
+        )
+
+    def _expire(self, time: float, alive: set[Hashable]) -> list[StreamDecision]:
+        timeout = self.options.idle_timeout
+        if timeout is None:
+            return []
+        slots, decisions = self._slots, []
+        idle = (slots["time"][self._rows] < time - timeout) & ~self.decided
+        for id_, row in [
+            pair for pair, gone in zip(slots.places.items(), idle, strict=True) if gone
+        ]:
+            if id_ in alive:
+                continue
+            if self.options.on_idle == "force" and slots["moment"][row]:
+                decisions.append(self._decision(id_, row, True))
+            slots.remove(id_)
+        return decisions
+
+    # Files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the session to a file that can't run code; :meth:`EarlyClassifier.resume` opens it.
+
+        An existing file is replaced in one step.
+
+        Parameters
+        ----------
+        path : str or path
+            Name of the file.
+
+        Raises
+        ------
+        ValueError
+            If an id is neither a string nor a whole number.
+        """
+        for id_ in self.ids:
+            if type(id_) not in (str, int):
+                raise ValueError(
+                    f"id {id_!r} can't be saved; ids must be strings or whole numbers"
+                )
+        writer, rows = Writer(), self._rows
+        state = {
+            "ids": self.ids,
+            "options": vars(self.options),
+            "n_ignored": self.n_ignored,
+            "arrays": {name: array[rows] for name, array in self._slots.arrays.items()},
+            "probe": self._probe(),
+        }
+        header = {
+            "kind": SESSION,
+            "versions": {"skgdpd": __version__},
+            "model": writer.encode(state, "session"),
+        }
+        write_model(path, header, writer.tensors)
+
+    def _probe(self) -> Floats:
+        """Return probabilities by which the fitted estimator is recognised."""
+        early = self.early
+        shape = (1, early.n_channels_in_, int(early.time_points_[-1]))
+        series = np.sin(np.arange(np.prod(shape))).reshape(shape)
+        return np.append(early.predict_proba_path(series).ravel(), early.time_points_)
+
+
+def resumed(early: EarlyClassifier, path: str | os.PathLike[str]) -> EarlySession:
+    """Open a session that was saved.
+
+    Parameters
+    ----------
+    early : EarlyClassifier
+        The fitted estimator of the session.
+    path : str or path
+        Name of the file.
+
+    Returns
+    -------
+    EarlySession
+        Session that goes on from its save.
+    """
+    header, tensors = read_model(path)
+    if header.get("kind") != SESSION:
+        raise ValueError(f"{path} holds no session but {header.get('kind')!r}")
+    try:
+        state = FileReader(tensors, Opening(None, torch.device("cpu"))).decode(header["model"])
+        session = EarlySession(early, state["ids"], SessionOptions(**state["options"]))
+        same = np.allclose(session._probe(), state["probe"], atol=1e-4)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} can't be opened: {error}") from error
+    if not same:
+        raise ValueError(
+            f"{path} is a session of another classifier; give the one that it began with"
+        )
+    for name, array in state["arrays"].items():
+        session._slots[name][session._rows] = array
+    session.n_ignored = state["n_ignored"]
+    return session
+
+
+def _numbers(values: Any, name: str) -> Floats:
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers: {error}") from error
+
+
+def _first_bad(array: Floats) -> str:
+    return str(array[~np.isfinite(array)][0])
+
+
+def _some(ids: Sequence[Hashable]) -> str:
+    shown = ", ".join(repr(id_) for id_ in ids[:5])
+    return shown + (f", ... ({len(ids)} in all)" if len(ids) > 5 else "")

@@ -1,0 +1,99 @@
+"""Places of the open series of a session: arrays that grow, with changes that can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .costs import Integers
+
+
+class Slots:
+    """Arrays with a row for each series of a session.
+
+    Every change is noted, so that all changes since the last :meth:`keep` can be undone.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray of shape (1, ...)
+        One row of each array by name: the values of a new series.
+
+    Attributes
+    ----------
+    arrays : dict of str to ndarray of shape (capacity, ...)
+        The arrays by name.
+    places : dict
+        Row of each series by its id, in the order in which series were added.
+    """
+
+    def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
+        self._new = arrays
+        self.arrays = {name: row[:0].copy() for name, row in arrays.items()}
+        self.places: dict[Hashable, int] = {}
+        self._free: list[int] = []
+        self._notes: list[tuple[str, Any, Any]] = []
+        self._before: tuple[dict[Hashable, int], list[int]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.arrays[name]
+
+    def of(self, ids: Any) -> Integers:
+        """Return the rows of series with these ids."""
+        return np.array([self.places[id_] for id_ in ids], dtype=np.int64)
+
+    def set(self, name: str, rows: Any, values: Any) -> None:
+        """Set rows of an array."""
+        array = self.arrays[name]
+        self._notes.append((name, rows, array[rows].copy()))
+        array[rows] = values
+
+    def add(self, ids: list[Hashable]) -> None:
+        """Add series of which nothing is known, with ids that are not in use."""
+        self._note_places()
+        if len(ids) > len(self._free):
+            self._grow(len(ids) - len(self._free))
+        for id_ in ids:
+            self.places[id_] = self._free.pop()
+        rows = self.of(ids)
+        for name, new in self._new.items():
+            self.set(name, rows, new)
+
+    def remove(self, id_: Hashable) -> None:
+        """Remove a series."""
+        self._note_places()
+        self._free.append(self.places.pop(id_))
+
+    def keep(self) -> None:
+        """Make all changes since the last call final."""
+        self._notes.clear()
+        self._before = None
+
+    def undo(self) -> None:
+        """Undo all changes since the last :meth:`keep`."""
+        for name, rows, values in reversed(self._notes):
+            self.arrays[name][rows] = values
+        if self._before is not None:
+            self.places, self._free = self._before
+        self.keep()
+
+    def _note_places(self) -> None:
+        if self._before is None:
+            self._before = dict(self.places), list(self._free)
+
+    def _grow(self, n: int) -> None:
+        """Add rows: at least ``n``, and as many as there are, so that adding stays cheap."""
+        size = len(next(iter(self.arrays.values())))
+        n = max(n, size)
+        for name, new in self._new.items():
+            more = np.repeat(new, n, 0)
+            self.arrays[name] = np.concatenate([self.arrays[name], more])
+        fresh = list(range(size + n - 1, size - 1, -1))
+        self._free = fresh + self._free
+        if self._before is not None:
+            self._before[1][:0] = fresh
