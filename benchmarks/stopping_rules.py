@@ -185,7 +185,8 @@ def table(found: dict[str, NDArray[np.float64]]) -> str:
     for rule, values in found.items():
         of_seeds = values.mean(1)
         means, spreads = of_seeds.mean(0), of_seeds.std(0)
-        cells = [f"{a:.3f} ± {b:.3f}" for a, b in zip(means, spreads, strict=True)]
+        wins = (values.mean(0) < found["fixed moment"].mean(0)).sum(0)
+        cells = [f"{a:.3f} ± {b:.3f} ({w})" for a, b, w in zip(means, spreads, wins, strict=True)]
         lines.append(f"| {rule} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -40,8 +40,8 @@ class Economy(Rule):
 
     At each moment series are divided into groups of equal size by their largest probability. The
     moves from group to group, from one moment to the next, are taken for a Markov chain. In each
-    group the mean cost of an answer is known. What waiting costs follows from both, and a series is
-    answered where it is no less than the cost of now.
+    group the mean cost of an answer is known. What waiting costs follows from both. A series is
+    answered where that is no less than the cost of now.
 
     The number of groups is that of the least cost on rows that are held out, fold by fold. A
     group's average is smoothed by one series of the moment's average cost.
