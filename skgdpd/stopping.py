@@ -5,7 +5,7 @@ what waiting and errors cost. It then decides at which moment a series is answer
 
 Examples
 --------
-Two moments. A series that is sure at once need not wait; two that are not had better.
+Two moments. The first series is plain at once; the others are not.
 
 >>> from skgdpd.stopping import ProbabilityThreshold, decision_cost
 >>> path = [
@@ -16,8 +16,8 @@ Two moments. A series that is sure at once need not wait; two that are not had b
 >>> y = [0, 1, 0]
 >>> cost = decision_cost(0.5, None, [20, 40], 40, classes=["no", "yes"])
 >>> rule = ProbabilityThreshold().fit(path, y, cost, time_points=[20, 40], n_timepoints=40)
->>> rule.threshold_
-0.7
+>>> round(rule.largest_risk_, 3)
+0.3
 >>> rule.decide(path).moment
 array([0, 1, 1])
 """

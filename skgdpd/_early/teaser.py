@@ -11,7 +11,7 @@ from sklearn.svm import OneClassSVM
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..metrics import harmonic_mean
-from .costs import DecisionCost, Floats, Integers
+from .costs import Floats, Integers, best_labels
 from .crossing import Objective
 from .folds import fold_numbers
 from .kernels import KernelSum
@@ -149,7 +149,7 @@ class Teaser(Rule):
             float(self.intercepts_[moment]),
         )
         accepted = machine(_features(probabilities)) > 0
-        label = DecisionCost(np.zeros(0), self.misclassification_).labels(probabilities)
+        label = best_labels(probabilities, self.misclassification_)
         _count(state, accepted, label)
         return state[:, 1] >= self.streak_
 
