@@ -2,6 +2,24 @@
 
 A rule is fitted to the class probabilities of series at several moments, to their labels, and to
 what waiting and errors cost. It then decides at which moment a series is answered.
+
+Examples
+--------
+Two moments. The first series is plain at once; the others are not.
+
+>>> from skgdpd.stopping import ProbabilityThreshold, decision_cost
+>>> path = [
+...     [[0.9, 0.1], [0.9, 0.1]],
+...     [[0.6, 0.4], [0.2, 0.8]],
+...     [[0.4, 0.6], [0.8, 0.2]],
+... ]
+>>> y = [0, 1, 0]
+>>> cost = decision_cost(0.5, None, [20, 40], 40, classes=["no", "yes"])
+>>> rule = ProbabilityThreshold().fit(path, y, cost, time_points=[20, 40], n_timepoints=40)
+>>> round(rule.largest_risk_, 3)
+0.3
+>>> rule.decide(path).moment
+array([0, 1, 1])
 """
 
 from ._early.accuracy_gap import AccuracyGap

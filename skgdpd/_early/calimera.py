@@ -78,7 +78,7 @@ class Calimera(Rule):
         self.gammas_ = np.ones(self.n_waiting_)
         self.intercepts_ = np.zeros(self.n_waiting_)
         self.scales_ = np.ones((self.n_waiting_, n_features))
-        now = data.cost.expected(data.path) + data.cost.delay
+        now = data.risks + data.cost.delay
         later = now[:, self.n_waiting_]
         for m in reversed(range(self.n_waiting_)):
             # Where a series ends, waiting changes nothing, and nothing is to be learned.

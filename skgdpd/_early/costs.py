@@ -50,10 +50,7 @@ class DecisionCost:
             Numbers of the classes; the first one where several are equal. With the cost 1 for
             each error these are the most probable classes.
         """
-        # Less a constant for each true class. With 0/1 costs the sums are then exact, so that two
-        # probabilities that differ in the last digit are no tie.
-        gains = self.misclassification - self.misclassification.max(1, keepdims=True)
-        return _product(probabilities, gains).argmin(-1)
+        return best_labels(probabilities, self.misclassification)
 
     def expected(self, probabilities: Floats) -> Floats:
         """Return the expected cost of the errors of the best answers, without that of waiting.
@@ -68,7 +65,7 @@ class DecisionCost:
         ndarray of shape (...)
             Least expected costs.
         """
-        return _product(probabilities, self.misclassification).min(-1)
+        return risks(probabilities, self.misclassification)
 
     def of_answers(self, path: Floats, y: Integers) -> Floats:
         """Return what it costs to answer each series at each moment.
@@ -199,6 +196,19 @@ def decision_cost(
     shares = shares_of(time_points, n_timepoints)
     labels = np.asarray(classes).tolist()
     return DecisionCost(_delays(delay_cost, shares), _errors(misclassification_cost, labels))
+
+
+def best_labels(probabilities: Floats, misclassification: Floats) -> Integers:
+    """Return the classes of least expected cost; see :meth:`DecisionCost.labels`."""
+    # Less a constant for each true class. With 0/1 costs the sums are then exact, so that two
+    # probabilities that differ in the last digit are no tie.
+    gains = misclassification - misclassification.max(1, keepdims=True)
+    return _product(probabilities, gains).argmin(-1)
+
+
+def risks(probabilities: Floats, misclassification: Floats) -> Floats:
+    """Return the expected costs of the best answers; see :meth:`DecisionCost.expected`."""
+    return _product(probabilities, misclassification).min(-1)
 
 
 def shares_of(time_points: Sequence[int], n_timepoints: int) -> Floats:

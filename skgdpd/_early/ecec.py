@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .costs import DecisionCost, Floats
+from .costs import Floats, best_labels
 from .crossing import best_threshold
 from .paths import TrainingPaths
 from .rule import Rule
@@ -55,7 +55,7 @@ class ECEC(Rule):
 
     def _evidence(self, state: Floats, moment: int, probabilities: Floats) -> Floats:
         """Bring the state up to date, and return -log(1 - C_t)."""
-        label = DecisionCost(np.zeros(0), self.misclassification_).labels(probabilities)
+        label = best_labels(probabilities, self.misclassification_)
         state += self.doubts_[moment, label]
         return -state[np.arange(len(state)), label]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from .costs import Floats, Integers
+from .costs import Floats, Integers, risks
 from .folds import fold_numbers
-from .paths import TrainingPaths, top_two
+from .paths import TrainingPaths
 from .rule import Rule
 
 MAX_ROWS = 10_000
@@ -26,7 +26,7 @@ class Plan(NamedTuple):
     Attributes
     ----------
     edges : ndarray of shape (n_moments, n_groups - 1)
-        Largest probabilities at which a group ends and the next begins.
+        Risks at which a group ends and the next begins.
     stops : ndarray of shape (n_moments, n_groups)
         Whether to answer.
     """
@@ -38,10 +38,12 @@ class Plan(NamedTuple):
 class Economy(Rule):
     """Rule that answers where waiting is not expected to cost less, by groups of series.
 
-    At each moment series are divided into groups of equal size by their largest probability. The
-    moves from group to group, from one moment to the next, are taken for a Markov chain. In each
-    group the mean cost of an answer is known. What waiting costs follows from both, and a series is
-    answered where it is no less than the cost of now.
+    At each moment series are divided into groups of equal size by their risk: the expected cost
+    of the errors of the best answer. With the cost 1 for each error it is one less the largest
+    probability, by which the source divides. The moves from group to group, from one moment to
+    the next, are taken for a Markov chain. In each group the mean cost of an answer is known. What
+    waiting costs follows from both. A series is answered where that is no less than the cost of
+    now.
 
     The number of groups is that of the least cost on rows that are held out, fold by fold. A
     group's average is smoothed by one series of the moment's average cost.
@@ -65,9 +67,11 @@ class Economy(Rule):
     Attributes
     ----------
     edges_ : ndarray of shape (n_moments, n_groups - 1)
-        Largest probabilities at which a group ends and the next begins.
+        Risks at which a group ends and the next begins.
     stops_ : ndarray of shape (n_moments, n_groups)
         Whether series of a group are answered.
+    misclassification_ : ndarray of shape (n_classes, n_classes)
+        Cost of errors.
 
     References
     ----------
@@ -101,6 +105,7 @@ class Economy(Rule):
             rng = np.random.default_rng(self.random_state)
             totals = self._held_out_costs(data.drawn(MAX_ROWS, rng), list(numbers), rng)
             best = numbers[int(totals.argmin())]
+        self.misclassification_ = data.cost.misclassification
         self.edges_, self.stops_ = _plans(data, [best], self.loop)[0]
 
     def _held_out_costs(
@@ -113,15 +118,15 @@ class Economy(Rule):
             held_out = data.rows(folds == fold)
             for i, plan in enumerate(_plans(data.rows(folds != fold), numbers, self.loop)):
                 stops = plan.stops[
-                    np.arange(len(data.shares)), _groups(held_out.largest, plan.edges)
+                    np.arange(len(data.shares)), _groups(held_out.risks, plan.edges)
                 ]
                 stops[np.arange(len(stops)), held_out.last] = True
                 totals[i] += held_out.weight @ held_out.answered(stops.argmax(1))
         return totals
 
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
-        largest = top_two(probabilities)[0]
-        return self.stops_[moment, np.searchsorted(self.edges_[moment], largest, side="right")]
+        risk = risks(probabilities, self.misclassification_)
+        return self.stops_[moment, np.searchsorted(self.edges_[moment], risk, side="right")]
 
 
 def _plans(data: TrainingPaths, numbers: list[int], loop: Loop) -> list[Plan]:
@@ -130,20 +135,20 @@ def _plans(data: TrainingPaths, numbers: list[int], loop: Loop) -> list[Plan]:
     edges = [np.full((n_moments, n - 1), np.inf) for n in numbers]
     for m in range(data.last.max() + 1):
         rows = np.flatnonzero(data.last >= m)
-        order = rows[np.argsort(data.largest[rows, m], kind="stable")]
+        order = rows[np.argsort(data.risks[rows, m], kind="stable")]
         below = np.cumsum(data.weight[order])
         for own, n in zip(edges, numbers, strict=True):
             places = np.searchsorted(below, np.arange(1, n) / n * below[-1])
-            own[m] = data.largest[order[np.minimum(places, len(order) - 1)], m]
+            own[m] = data.risks[order[np.minimum(places, len(order) - 1)], m]
     return [
-        Plan(own, _stops(data, _groups(data.largest, own), n, loop))
+        Plan(own, _stops(data, _groups(data.risks, own), n, loop))
         for own, n in zip(edges, numbers, strict=True)
     ]
 
 
-def _groups(largest: Floats, edges: Floats) -> Integers:
+def _groups(risk: Floats, edges: Floats) -> Integers:
     """Return the group of each series at each moment, ``(n, n_moments)``."""
-    columns = [np.searchsorted(e, p, side="right") for p, e in zip(largest.T, edges, strict=True)]
+    columns = [np.searchsorted(e, p, side="right") for p, e in zip(risk.T, edges, strict=True)]
     return np.column_stack(columns)
 
 

@@ -135,6 +135,11 @@ class TrainingPaths:
         """Largest probability at each moment, ``(n, n_moments)``."""
         return top_two(self.path)[0]
 
+    @cached_property
+    def risks(self) -> Floats:
+        """Expected cost of the errors of the best answer at each moment, ``(n, n_moments)``."""
+        return self.cost.expected(self.path)
+
     def rows(self, index: NDArray[Any]) -> TrainingPaths:
         """Return some of the series.
 

@@ -11,7 +11,7 @@ from sklearn.svm import OneClassSVM
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..metrics import harmonic_mean
-from .costs import DecisionCost, Floats, Integers
+from .costs import Floats, Integers, best_labels
 from .crossing import Objective
 from .folds import fold_numbers
 from .kernels import KernelSum
@@ -21,8 +21,11 @@ from .rule import Rule
 MAX_ROWS = 500
 """Number of rows at most of one machine."""
 GAMMAS = (100.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.5, 1.0)
+"""Exponents of the kernel that are compared, those of the source."""
 NU = 0.05
+"""Share of training rows that a machine may reject, that of the source."""
 MAX_STREAK = 5
+"""Longest streak that is compared, that of the source."""
 
 
 class Teaser(Rule):
@@ -102,7 +105,7 @@ class Teaser(Rule):
     def _machine(
         self, data: TrainingPaths, m: int, rng: np.random.Generator
     ) -> tuple[KernelSum, NDArray[np.bool_]]:
-        """Return the machine of a moment, and which rows are accepted, by others where held out."""
+        """Return the machine of a moment, and which rows are accepted, held out where trained."""
         reached = data.last >= m
         rows = np.flatnonzero(reached & data.right[:, m])
         rows = np.sort(rng.permutation(rows)[:MAX_ROWS])
@@ -146,7 +149,7 @@ class Teaser(Rule):
             float(self.intercepts_[moment]),
         )
         accepted = machine(_features(probabilities)) > 0
-        label = DecisionCost(np.zeros(0), self.misclassification_).labels(probabilities)
+        label = best_labels(probabilities, self.misclassification_)
         _count(state, accepted, label)
         return state[:, 1] >= self.streak_
 

@@ -8,28 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import StrOptions
 
-from .costs import Floats
+from .costs import Floats, risks
 from .crossing import Objective, best_threshold
-from .paths import TrainingPaths, top_two
+from .paths import TrainingPaths
 from .rule import Rule
 
 
 class ProbabilityThreshold(Rule):
-    """Rule that answers as soon as the largest probability reaches a threshold.
+    """Rule that answers as soon as the largest probability is large enough.
 
-    All thresholds that tell the series apart are compared, by one sort.
+    Where errors cost differently, a probability does not tell how dear an error would be. So the
+    expected cost of the errors of the best answer is compared with a threshold. With the cost 1
+    for each error it is one less the largest probability. All thresholds that tell the series
+    apart are compared, by one sort.
 
     Parameters
     ----------
     objective : {"cost", "harmonic_mean"}, default="cost"
         What the threshold is best for: the mean cost, or the harmonic mean of accuracy and
-        1 - earliness, which knows no costs.
+        1 - earliness, which knows no costs of waiting.
 
     Attributes
     ----------
-    threshold_ : float
-        Least probability of an answer. Minus infinity answers at once, infinity waits for the
-        end.
+    largest_risk_ : float
+        Largest expected cost of errors of an answer. Infinity answers at once, minus infinity
+        waits for the end.
+    misclassification_ : ndarray of shape (n_classes, n_classes)
+        Cost of errors.
     """
 
     _parameter_constraints: dict[str, Any] = {"objective": [StrOptions({"cost", "harmonic_mean"})]}
@@ -38,7 +43,9 @@ class ProbabilityThreshold(Rule):
         self.objective = objective
 
     def _fit(self, data: TrainingPaths) -> None:
-        self.threshold_, _ = best_threshold(data.largest, data, self.objective)
+        self.misclassification_ = data.cost.misclassification
+        threshold, _ = best_threshold(-data.risks, data, self.objective)
+        self.largest_risk_ = -threshold
 
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
-        return top_two(probabilities)[0] >= self.threshold_
+        return risks(probabilities, self.misclassification_) <= self.largest_risk_

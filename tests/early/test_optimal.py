@@ -172,21 +172,31 @@ def case(seed, decimals):
     return path, y, weight, cost, how, last
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**31), st.booleans())
 def test_the_threshold_is_that_of_a_search_over_all(seed, decimals):
     path, y, weight, cost, how, last = case(seed, decimals)
     rule = ProbabilityThreshold().fit(path, y, cost, **how, sample_weight=weight)
-    largest = path.max(2)
+    sure = -cost.expected(path)
 
     def loss(moments):
         return cost.average(path, y, moments, weight)
 
-    values = np.unique(largest[~np.isnan(largest)])
-    best = min(loss(answered_by_hand(largest, last, v)) for v in [*values, np.inf])
+    values = np.unique(sure[~np.isnan(sure)])
+    best = min(loss(answered_by_hand(sure, last, v)) for v in [*values, np.inf])
     decided = rule.decide(path)
     assert loss(decided.moment) == pytest.approx(best)
-    np.testing.assert_array_equal(decided.moment, answered_by_hand(largest, last, rule.threshold_))
+    by_hand = answered_by_hand(sure, last, -rule.largest_risk_)
+    np.testing.assert_array_equal(decided.moment, by_hand)
+
+
+def test_with_equal_errors_the_threshold_is_one_on_the_largest_probability():
+    path, y = gaussian_paths(200)
+    cost, how = setting()
+    rule = ProbabilityThreshold().fit(path, y, cost, **how)
+    last = np.full(200, 5)
+    by_hand = answered_by_hand(path.max(2), last, 1 - rule.largest_risk_)
+    np.testing.assert_array_equal(rule.decide(path).moment, by_hand)
 
 
 @settings(max_examples=20, deadline=None)
@@ -194,15 +204,15 @@ def test_the_threshold_is_that_of_a_search_over_all(seed, decimals):
 def test_the_harmonic_mean_is_the_best_of_all_thresholds(seed):
     path, y, weight, cost, how, last = case(seed, False)
     rule = ProbabilityThreshold("harmonic_mean").fit(path, y, cost, **how, sample_weight=weight)
-    largest, labels = path.max(2), cost.labels(path)
+    sure, labels = -cost.expected(path), cost.labels(path)
 
     def score(moments):
         accuracy = np.average(labels[np.arange(25), moments] == y, weights=weight)
         share = np.average((moments + 1) / 6, weights=weight)
         return harmonic_mean(accuracy, share)
 
-    values = np.unique(largest[~np.isnan(largest)])
-    best = max(score(answered_by_hand(largest, last, v)) for v in [*values, np.inf])
+    values = np.unique(sure[~np.isnan(sure)])
+    best = max(score(answered_by_hand(sure, last, v)) for v in [*values, np.inf])
     assert score(rule.decide(path).moment) == pytest.approx(best)
 
 
