@@ -154,7 +154,9 @@ class EarlySession:
             one[f"{MEMORY}{i}"] = part
         self._slots = Slots(one)
         self._n_memory = len(one) - 8
-        self.open(*(range(int(ids)) if isinstance(ids, Integral) else list(ids)))
+        if isinstance(ids, Integral):
+            ids = range(int(ids))
+        self.open(*ids)
 
     # What is known
 
