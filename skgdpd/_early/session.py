@@ -154,9 +154,7 @@ class EarlySession:
             one[f"{MEMORY}{i}"] = part
         self._slots = Slots(one)
         self._n_memory = len(one) - 8
-        if isinstance(ids, Integral):
-            ids = range(int(ids))
-        self.open(*ids)
+        self.open(*(range(ids) if isinstance(ids, int) else ids))
 
     # What is known
 
