@@ -23,6 +23,7 @@ from .._runtime.doc_links import LinksToDocs
 from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
 from .._series.panel import Panel, own_lengths, read_panel
+from .._series.truncation import moments_of
 from .._series.unlabeled import refuse_marked, split_marked
 from .clones import MomentClones
 from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_cost
@@ -230,9 +231,11 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             fit_params = {**fit_params, "sample_weight": weight}
         own_groups = _checked_groups(groups, len(panel))
         model = self._unfitted(seeds)
+        self._set_costs(panel, model)
         rows = self._learning_rows(numbers, own_groups, seeds)
         model.fit(series_of(panel.take(rows)), column[rows], **rows_of(fit_params, rows))
-        self._set_shape(panel, model)
+        self.n_channels_in_ = panel.n_channels
+        self.n_features_in_ = panel.n_timepoints if panel.flat else panel.n_channels
         path = self._left_out(model, panel, column, labelled, rows, own_groups, fit_params, seeds)
         self._fit_rule(path, numbers, weight, own_groups, seeds)
         self.classifier_, self.left_out_path_ = model, path
@@ -334,10 +337,24 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             seed=seeds("folds"),
         )
 
-    def _set_shape(self, panel: Panel, model: Any) -> None:
-        self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, int(model.n_timepoints_in_)
-        self.n_features_in_ = panel.n_timepoints if panel.flat else panel.n_channels
-        self.time_points_ = np.asarray(model.time_points_)
+    def _set_costs(self, panel: Panel, model: Any) -> None:
+        """Read the costs, before anything is fitted."""
+        missing = np.isnan(np.asarray(panel.values, dtype=np.float64))
+        self.n_timepoints_in_ = int(own_lengths(missing).max())
+        times = moments_of(list(model.earliness), self.n_timepoints_in_)
+        if times[-1] > self.n_timepoints_in_:
+            raise ValueError(
+                f"earliness={list(model.earliness)!r} has a moment of {times[-1]} time points; "
+                f"the series have {self.n_timepoints_in_}"
+            )
+        self.time_points_ = np.array(times)
+        self.cost_ = decision_cost(
+            self.delay_cost,
+            self.misclassification_cost,
+            times,
+            self.n_timepoints_in_,
+            self.classes_,
+        )
 
     def _fit_rule(
         self,
@@ -347,13 +364,6 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         groups: NDArray[Any] | None,
         seeds: Seeds,
     ) -> None:
-        self.cost_ = decision_cost(
-            self.delay_cost,
-            self.misclassification_cost,
-            self.time_points_.tolist(),
-            self.n_timepoints_in_,
-            self.classes_,
-        )
         rows = np.flatnonzero(~np.isnan(path[:, 0, 0]) & (numbers >= 0))
         data: dict[str, Any] = {
             "time_points": self.time_points_.tolist(),
