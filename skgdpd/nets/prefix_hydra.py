@@ -6,10 +6,9 @@ The kernels have mean zero and absolute values that sum to 1. There are groups a
 2, 4 and so on, half of them on the series and half on its first difference.
 
 The kernels are causal: output ``i`` at dilation ``d`` reads the points ``i - 8d, ..., i``, and no
-later point changes it. Points before the series are zero, and so is the first difference. A third
-of the groups count from the first output on, a third from output ``4d`` on, and a third from
-``8d`` on, where no point is missing. A feature is the square root of a sum or count over the
-number of counted outputs so far; it is 0 before the first one, and where a sum is negative.
+later point changes it. Points before the series are zero, and so is the first difference at the
+first point. A feature is the square root of a sum or count over the number of outputs so far, and
+0 where a sum is negative.
 
 Outputs are added as integers, in units of about a thousandth of what is usual in the training
 series. So sums are exact, and a pass, a state and both engines (torch, and numba on a CPU) give
@@ -43,8 +42,6 @@ from .prefixes import (
 LANES = 16
 """Number of groups that are computed together: a block. Its groups have one dilation and one
 series."""
-N_STARTS = 3
-"""Group ``g`` of a block counts from output ``4 * (g % 3) * dilation`` on."""
 RESOLUTION = 10
 """The unit of summed outputs is the usual output over two to this power."""
 LARGEST = 1 << 15
@@ -107,8 +104,6 @@ class PrefixHydra(nn.Module):
         Dilation of each block.
     of_difference : ndarray of shape (n_blocks,)
         1 for blocks on the first difference, 0 for the others.
-    starts : ndarray of shape (n_blocks, 16)
-        First counted output of each group.
     weights : Tensor of shape (n_blocks, 9, n_kernels, 16)
         Kernels; zero before ``fit``.
     channels : Tensor of shape (n_blocks, 16, n_slots)
@@ -130,7 +125,9 @@ class PrefixHydra(nn.Module):
         self.time_points = check_time_points(time_points, n_timepoints)
         _check_length(n_timepoints)
         if n_kernels < 2:
-            raise ValueError(f"n_kernels must be 2 or more, since kernels compete, got {n_kernels}")
+            raise ValueError(
+                f"n_kernels must be 2 or more, since kernels compete, got {n_kernels}"
+            )
         self.n_channels = n_channels
         self.n_timepoints = n_timepoints
         self.n_kernels = n_kernels
@@ -140,7 +137,6 @@ class PrefixHydra(nn.Module):
         of_each = max(n_groups // (2 * LANES), 1)
         self.dilations = np.repeat(dilations, 2 * of_each)
         self.of_difference = np.tile(np.repeat([0, 1], of_each), len(dilations))
-        self.starts = first_outputs(self.dilations, self.time_points[-1])
         n_blocks = len(self.dilations)
         self.n_features = n_blocks * 2 * n_kernels * LANES
         slots = 1 if n_channels == 1 else min(n_channels, MAX_CHANNELS)
@@ -148,9 +144,7 @@ class PrefixHydra(nn.Module):
         self.channels: Tensor
         self.units: Tensor
         self.register_buffer("weights", torch.zeros(n_blocks, N_TAPS, n_kernels, LANES))
-        self.register_buffer(
-            "channels", torch.zeros(n_blocks, LANES, slots, dtype=torch.int64)
-        )
+        self.register_buffer("channels", torch.zeros(n_blocks, LANES, slots, dtype=torch.int64))
         self.register_buffer("units", torch.ones(n_blocks))
 
     def fit(self, x: Tensor, seed: int, lengths: Tensor | None = None) -> PrefixHydra:
@@ -236,8 +230,8 @@ class PrefixHydra(nn.Module):
             return lambda part: self._in_numba(self.start(len(part)), part, moments, scales)
         return lambda part: self._in_torch(part, moments, scales)
 
-    def scales(self, moments: Sequence[int]) -> NDArray[np.float32]:
-        """Return what turns sums and counts into means, ``(n_moments, n_blocks, 2, 16)``.
+    def scales(self, moments: Sequence[int]) -> Tensor:
+        """Return what turns sums and counts into means, ``(n_moments, n_blocks, 2)``.
 
         Parameters
         ----------
@@ -246,14 +240,12 @@ class PrefixHydra(nn.Module):
 
         Returns
         -------
-        ndarray
-            For sums the unit over the number of counted outputs, for counts one over it; 0 where
-            there is none.
+        Tensor
+            For sums the unit over the number of points, for counts one over it.
         """
-        counted = np.array(moments)[:, None, None] - self.starts
-        shares = np.where(counted > 0, 1 / np.maximum(counted, 1), 0)
-        units = self.units.cpu().numpy()[:, None]
-        return np.stack([shares * units, shares], 2).astype(np.float32)
+        shares = [1 / max(t, 1) for t in moments]
+        units = torch.stack([self.units, torch.ones_like(self.units)], 1)
+        return torch.tensor(shares, device=units.device)[:, None, None] * units
 
     def start(self, n: int) -> HydraState:
         """Return the state of ``n`` series of which no point has been read.
@@ -310,19 +302,16 @@ class PrefixHydra(nn.Module):
         Tensor of shape (n, n_features)
             Those of :meth:`transform` on these points, bit for bit.
         """
-        scales = torch.from_numpy(self.scales([state.n_read])[0]).to(state.counts.device)
-        shape = (len(state.counts), len(self.units), 2, self.n_kernels, LANES)
-        means = state.counts.view(shape).clamp(min=0) * scales[:, :, None]
-        return means.sqrt_().flatten(1)
+        return self._roots(state.counts[None], self.scales([state.n_read]))[0]
 
     def _in_numba(
-        self, state: HydraState, x: Tensor, moments: list[int], scales: NDArray[np.float32]
+        self, state: HydraState, x: Tensor, moments: list[int], scales: Tensor
     ) -> Tensor:
         from . import prefix_hydra_numba
 
         window = self._window(state, x.detach())
         out = prefix_hydra_numba.read(
-            window.numpy(), state.counts.numpy(), state.n_read, self._plan(), moments, scales
+            window.numpy(), state.counts.numpy(), self._plan(), moments, scales.numpy()
         )
         state.n_read += x.shape[2]
         return torch.from_numpy(out)
@@ -332,38 +321,44 @@ class PrefixHydra(nn.Module):
         return (
             self.dilations,
             self.of_difference,
-            self.starts.astype(np.int32),
             self.weights.flatten(1).numpy(),
             self.channels.numpy(),
             1 / self.units.numpy(),
         )
 
-    def _in_torch(self, x: Tensor, moments: list[int], scales: NDArray[np.float32]) -> Tensor:
+    def _in_torch(self, x: Tensor, moments: list[int], scales: Tensor) -> Tensor:
         size = max(TORCH_BYTES // (4 * LANES * self.n_kernels * max(x.shape[2], 1)), 1)
-        factors = torch.from_numpy(scales).to(x)[:, None, :, :, None]
-        parts = []
-        for part in x.split(size):
-            counts = torch.stack(self._read(self.start(len(part)), part, moments))
-            shape = (*counts.shape[:2], len(self.units), 2, self.n_kernels, LANES)
-            means = counts.view(shape).clamp(min=0) * factors
-            parts.append(means.sqrt_().flatten(2))
+        parts = [
+            self._roots(self._read(self.start(len(part)), part, moments), scales.to(x))
+            for part in x.split(size)
+        ]
         return torch.cat(parts, 1)
 
-    def _read(self, state: HydraState, x: Tensor, moments: Sequence[int] = ()) -> list[Tensor]:
-        """Add points to a state, and return its counts at moments, numbers of points of ``x``."""
+    def _roots(self, counts: Tensor, scales: Tensor) -> Tensor:
+        """Return features of sums and counts ``(n_moments, n, n_features)``."""
+        shape = (*counts.shape[:2], len(self.units), 2, self.n_kernels * LANES)
+        means = counts.view(shape).clamp(min=0) * scales[:, None, :, :, None]
+        if means.device.type == "cpu" and not torch.compiler.is_exporting():
+            # Torch's roots on a CPU are not always the nearest number, which all others return.
+            return torch.from_numpy(np.sqrt(means.numpy())).flatten(2)
+        return means.sqrt().flatten(2)
+
+    def _read(self, state: HydraState, x: Tensor, moments: Sequence[int] = ()) -> Tensor:
+        """Add points to a state.
+
+        Returns its counts ``(n_moments, n, n_features)`` at moments, numbers of the new points.
+        """
         window = self._window(state, x)
-        times = torch.arange(state.n_read, state.n_read + x.shape[2], device=x.device)
         places = torch.tensor(moments, dtype=torch.int64, device=x.device) - 1
+        size = 2 * self.n_kernels * LANES
         found = []
         for b in range(len(self.units)):
-            counted = times >= torch.from_numpy(self.starts[b]).to(x.device)[:, None]
-            hits = _hits(self._outputs(window, b), counted, float(1 / self.units[b]))
-            sums = torch.cumsum(hits, -1, dtype=torch.int32)
-            size = 2 * self.n_kernels * LANES
-            state.counts[:, b * size : (b + 1) * size] += sums[..., -1].flatten(1)
-            found.append(sums[..., places].flatten(1, 3))
+            hits = _hits(self._outputs(window, b), 1 / self.units[b].to(x))
+            sums = torch.cumsum(hits.flatten(1, 3), -1, dtype=torch.int32)
+            state.counts[:, b * size : (b + 1) * size] += sums[..., -1]
+            found.append(sums[..., places])
         state.n_read += x.shape[2]
-        return list(torch.cat(found, 1).unbind(2))
+        return torch.cat(found, 1).permute(2, 0, 1).contiguous()
 
     def _window(self, state: HydraState, x: Tensor) -> Tensor:
         """Return recent and new points of series and differences, and keep the last as recent."""
@@ -377,7 +372,7 @@ class PrefixHydra(nn.Module):
         """Return outputs ``(n, n_kernels, 16, t)`` of block ``b``."""
         first = self.n_channels * int(self.of_difference[b])
         series = window[:, first : first + self.n_channels]
-        series = sum_of_channels(series, self.channels[b].cpu().numpy())[:, None]
+        series = sum_of_channels(series, self.channels[b])[:, None]
         weights = self.weights[b, ..., None].to(window)
         margin, d = 8 * int(self.dilations.max()), int(self.dilations[b])
         t = window.shape[2] - margin
@@ -390,25 +385,7 @@ class PrefixHydra(nn.Module):
         return total
 
 
-def first_outputs(dilations: NDArray[np.int64], n_timepoints: int) -> NDArray[np.int64]:
-    """Return the first counted output of each group of each block.
-
-    Parameters
-    ----------
-    dilations : ndarray of shape (n_blocks,)
-        Dilations of the blocks.
-    n_timepoints : int
-        Length of the longest prefix. Groups whose first output is beyond it count from output 0.
-
-    Returns
-    -------
-    ndarray of shape (n_blocks, 16)
-    """
-    starts = 4 * dilations[:, None] * (np.arange(LANES) % N_STARTS)
-    return np.where(starts < n_timepoints, starts, 0)
-
-
-def _hits(outputs: Tensor, counted: Tensor, per_unit: float) -> Tensor:
+def _hits(outputs: Tensor, per_unit: Tensor) -> Tensor:
     """Return what each output adds to its sum and count, ``(n, 2, n_kernels, 16, t)``."""
     largest = smallest = outputs[:, 0]
     winner = loser = torch.zeros(largest.shape, dtype=torch.int32, device=outputs.device)
@@ -421,9 +398,8 @@ def _hits(outputs: Tensor, counted: Tensor, per_unit: float) -> Tensor:
     scaled = torch.where(scaled < most, scaled, most)
     scaled = torch.where(scaled > -most, scaled, -most)
     kernels = torch.arange(outputs.shape[1], device=outputs.device)[:, None, None]
-    wins = (winner[:, None] == kernels) & counted
-    losses = (loser[:, None] == kernels) & counted
-    return torch.stack([wins * scaled.to(torch.int32)[:, None], losses.to(torch.int32)], 1)
+    wins = (winner[:, None] == kernels) * scaled.to(torch.int32)[:, None]
+    return torch.stack([wins, (loser[:, None] == kernels).to(torch.int32)], 1)
 
 
 def _power_of_two(usual: float) -> float:

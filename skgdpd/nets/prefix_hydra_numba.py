@@ -15,12 +15,14 @@ import numba as nb
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .._runtime.compiled import compiled
 from .minirocket import N_TAPS
 from .prefix_hydra import LANES, LARGEST
+from .prefix_rocket_numba import _aligned
 from .prefixes import on_threads
 
 SHARED = 5e7
@@ -50,22 +52,20 @@ def _compete(
     taps: Any,
     first: Any,
     step: Any,
-    starts: Any,
-    t: Any,
     per_unit: Any,
     n_kernels: Any,
 ) -> Any:
-    """Add to the sums and counts of a block what its groups have at point ``t``.
+    """Add to the sums and counts of a block what its groups have at one point.
 
     The first taps of its groups begin at ``taps[first]``, the next ones ``step`` values later.
     """
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         data = [
-            context.make_array(kind)(context, builder, arg).data if i in (0, 1, 2, 5) else arg
+            context.make_array(kind)(context, builder, arg).data if i < 3 else arg
             for i, (kind, arg) in enumerate(zip(sig.args, args, strict=True))
         ]
-        sums, own, points, place, stride, begins, now, factor, kernels = data
+        sums, own, points, place, stride, factor, kernels = data
 
         def address(base: Any, start: Any, kind: Any) -> Any:
             return builder.bitcast(builder.gep(base, [start]), kind.as_pointer())
@@ -109,10 +109,7 @@ def _compete(
             inside = builder.fcmp_ordered(sign, scaled, _constant(_REAL, most))
             scaled = builder.select(inside, scaled, _constant(_REAL, most))
         none = _constant(_WHOLE, 0)
-        time = _everywhere(builder, builder.trunc(now, ir.IntType(32)), _WHOLE)
-        counted = builder.icmp_signed("<=", load(begins, _LONG(0), _WHOLE), time)
-        gain = builder.select(counted, builder.fptosi(scaled, _WHOLE), none)
-        one = builder.select(counted, _constant(_WHOLE, 1), none)
+        gain, one = builder.fptosi(scaled, _WHOLE), _constant(_WHOLE, 1)
         with cgutils.for_range(builder, kernels) as loop:
             number = _everywhere(builder, builder.trunc(loop.index, ir.IntType(32)), _WHOLE)
             at = builder.mul(loop.index, _LONG(LANES))
@@ -123,18 +120,36 @@ def _compete(
                 at = builder.add(at, row)
         return context.get_dummy_value()
 
-    return nb.void(
-        counts, weights, taps, nb.intp, nb.intp, starts, nb.intp, nb.float32, nb.intp
-    ), generate
+    return nb.void(counts, weights, taps, nb.intp, nb.intp, nb.float32, nb.intp), generate
+
+
+@intrinsic
+def _write_root(typing: Any, out: Any, counts: Any, start: Any, scale: Any) -> Any:
+    """Write the square roots of 16 sums or counts times a scale, 0 where one is negative."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        def address(i: int, start: Any, kind: Any) -> Any:
+            data = context.make_array(sig.args[i])(context, builder, args[i]).data
+            return builder.bitcast(builder.gep(data, [start]), kind.as_pointer())
+
+        count = builder.load(address(1, args[2], _WHOLE))
+        count.align = 4
+        none = _constant(_WHOLE, 0)
+        count = builder.select(builder.icmp_signed(">", count, none), count, none)
+        mean = builder.fmul(builder.sitofp(count, _REAL), _everywhere(builder, args[3], _REAL))
+        kind = ir.FunctionType(_REAL, [_REAL])
+        root = get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f32")
+        builder.store(builder.call(root, [mean]), address(0, args[2], _REAL)).align = 4
+        return context.get_dummy_value()
+
+    return nb.void(out, counts, nb.intp, nb.float32), generate
 
 
 def _run(
     window: Any,
     counts: Any,
-    n_read: int,
     dilations: Any,
     of_difference: Any,
-    starts: Any,
     weights: Any,
     channels: Any,
     per_unit: Any,
@@ -151,7 +166,7 @@ def _run(
     half = n_kernels * LANES
     margin = 8 * dilations.max()
     n_points = window.shape[2] - margin
-    taps = np.empty(window.shape[2] * LANES, np.float32)
+    taps = _aligned(window.shape[2] * LANES)
     for i in range(i_first, i_stop):
         for b in range(n_blocks):
             d = dilations[b]
@@ -175,20 +190,15 @@ def _run(
                     taps,
                     (first + t) * LANES,
                     d * LANES,
-                    starts[b],
-                    n_read + t,
                     per_unit[b],
                     n_kernels,
                 )
                 if m < len(moments) and moments[m] == t + 1:
                     row = out[m, i, 2 * half * b : 2 * half * (b + 1)]
                     for kind in range(2):
-                        scale = scales[m, b, kind]
                         for k in range(n_kernels):
                             at = kind * half + k * LANES
-                            for g in range(LANES):
-                                share = np.float32(max(own[at + g], 0)) * scale[g]
-                                row[at + g] = np.sqrt(share)
+                            _write_root(row, own, at, scales[m, b, kind])
                     m += 1
 
 
@@ -203,15 +213,13 @@ def _compiled() -> Any:
         nb.void(
             _array(nb.float32, 3),
             _array(nb.int32, 2),
-            nb.int64,
             _array(nb.int64, 1),
             _array(nb.int64, 1),
-            _array(nb.int32, 2),
             _array(nb.float32, 2),
             _array(nb.int64, 3),
             _array(nb.float32, 1),
             _array(nb.int64, 1),
-            _array(nb.float32, 4),
+            _array(nb.float32, 3),
             _array(nb.float32, 3),
             nb.int64,
             nb.int64,
@@ -222,7 +230,6 @@ def _compiled() -> Any:
 def read(
     window: NDArray[np.float32],
     counts: NDArray[np.int32],
-    n_read: int,
     plan: tuple[NDArray[Any], ...],
     moments: Sequence[int],
     scales: NDArray[np.float32],
@@ -235,14 +242,12 @@ def read(
         Recent and new points of each series and of its first difference.
     counts : ndarray of shape (n, n_features)
         Sums and counts.
-    n_read : int
-        Number of points before the new ones.
     plan : tuple of ndarray
-        Dilations, whether of differences, first counted outputs, weights (a row for each block),
+        Dilations, whether of differences, weights (a row for each block),
         channels, and one over the units.
     moments : sequence of int
         Numbers of new points, ascending.
-    scales : ndarray of shape (n_moments, n_blocks, 2, 16)
+    scales : ndarray of shape (n_moments, n_blocks, 2)
         What turns sums and counts into means.
 
     Returns
@@ -252,6 +257,6 @@ def read(
     out = np.empty((len(moments), *counts.shape), np.float32)
     places = np.array(moments, dtype=np.int64)
     work = float(window.shape[2]) * counts.size / 2
-    arguments = (window, counts, n_read, *plan, places, scales, out)
+    arguments = (window, counts, *plan, places, scales, out)
     on_threads(_compiled(), arguments, len(window), int(work / SHARED))
     return out

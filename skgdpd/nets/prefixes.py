@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from .minirocket import Engine, draw_channels
@@ -87,25 +86,26 @@ def channel_slots(shape: Sequence[int], n_channels: int, rng: np.random.Generato
     return torch.from_numpy(np.sort(draw_channels(n_channels, shape, rng), axis=-1))
 
 
-def sum_of_channels(x: Tensor, slots: NDArray[np.int64]) -> Tensor:
+def sum_of_channels(x: Tensor, slots: Tensor) -> Tensor:
     """Add channels up, slot by slot in their order.
 
     Parameters
     ----------
     x : Tensor of shape (n, n_channels, t)
         Series.
-    slots : ndarray of shape (n_sums, n_slots)
+    slots : Tensor of shape (n_sums, n_slots)
         Numbers of channels; ``n_channels`` stands for an empty slot.
 
     Returns
     -------
     Tensor of shape (n, n_sums, t)
     """
+    if slots.shape[1] == 1:
+        return x[:, slots[:, 0]]
+    x = torch.cat([x, torch.zeros_like(x[:, :1])], 1)
     total = x[:, slots[:, 0]]
-    for slot in slots[:, 1:].T:
-        used = np.flatnonzero(slot < x.shape[1])
-        if len(used):
-            total[:, used] += x[:, slot[used]]
+    for slot in slots.unbind(1)[1:]:
+        total = total + x[:, slot]
     return total
 
 
