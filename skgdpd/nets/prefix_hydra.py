@@ -35,6 +35,7 @@ from .prefixes import (
     block_size,
     channel_slots,
     check_time_points,
+    exact_root,
     sum_of_channels,
     takes_numba,
 )
@@ -338,10 +339,7 @@ class PrefixHydra(nn.Module):
         """Return features of sums and counts ``(n_moments, n, n_features)``."""
         shape = (*counts.shape[:2], len(self.units), 2, self.n_kernels * LANES)
         means = counts.view(shape).clamp(min=0) * scales[:, None, :, :, None]
-        if means.device.type == "cpu" and not torch.compiler.is_exporting():
-            # Torch's roots on a CPU are not always the nearest number, which all others return.
-            return torch.from_numpy(np.sqrt(means.numpy())).flatten(2)
-        return means.sqrt().flatten(2)
+        return exact_root(means).flatten(2)
 
     def _read(self, state: HydraState, x: Tensor, moments: Sequence[int] = ()) -> Tensor:
         """Add points to a state.
