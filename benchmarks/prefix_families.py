@@ -25,7 +25,6 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,7 @@ from skgdpd.nets.closed_form import ridge, span
 from skgdpd.nets.minirocket import MiniRocket
 from skgdpd.nets.prefix_hydra import PrefixHydra
 from skgdpd.nets.prefix_rocket import PrefixRocket
+from skgdpd.nets.prefix_shapelets import PrefixShapelets
 
 SHARES = (0.1, 0.2, 0.3, 0.5, 1.0)
 PREFIX_SHARES = (0.2, 0.5)
@@ -66,7 +66,17 @@ SETS = (
 FAMILIES: dict[str, Callable[[int, int, list[int]], Any]] = {
     "rocket": PrefixRocket,
     "hydra": PrefixHydra,
+    "shapelets": PrefixShapelets,
+    "another rocket": PrefixRocket,
 }
+COMBINATIONS = (
+    ("rocket", "another rocket"),
+    ("rocket", "hydra"),
+    ("rocket", "shapelets"),
+    ("hydra", "shapelets"),
+    ("rocket", "hydra", "shapelets"),
+)
+"""Families that vote together. The first pair shows what more features of one kind are worth."""
 SCORES = ("auc_prc", "accuracy", "log_loss")
 
 
@@ -161,16 +171,16 @@ def compare(
         centre, scale = x[fit].mean((0, 2), keepdim=True), x[fit].std((0, 2), keepdim=True)
         series = (x - centre) / scale.clamp(min=1e-8)
         unique = sorted(set(moments))
-        for name, make in FAMILIES.items():
-            transform = make(x.shape[1], n_timepoints, unique).fit(series[fit], seed)
+        for i, (name, make) in enumerate(FAMILIES.items()):
+            transform = make(x.shape[1], n_timepoints, unique).fit(series[fit], 10 * seed + i)
             path = torch.cat(list(transform.path(series)))
             features[name] = [path[:, unique.index(t)] for t in moments]
         prefixes = [series[:, :, :t] for t in moments]
     else:
         prefixes = [_normalised(x[:, :, :t]) for t in moments]
-        for name, make in FAMILIES.items():
+        for i, (name, make) in enumerate(FAMILIES.items()):
             features[name] = [
-                make(x.shape[1], t, [t]).fit(part[fit], seed)(part)
+                make(x.shape[1], t, [t]).fit(part[fit], 10 * seed + i)(part)
                 for t, part in zip(moments, prefixes, strict=True)
             ]
     features["minirocket"] = [
@@ -200,12 +210,10 @@ def _chances(
         others = (own[test] - directions.mean) @ directions.basis
         coordinates[name] = directions.coordinates, others
     chances = {name: _classify(*own, target[fit]) for name, own in coordinates.items()}
-    families = list(FAMILIES)
-    for size in range(2, len(families) + 1):
-        for group in combinations(families, size):
-            chances["mean of " + ", ".join(group)] = np.mean([chances[name] for name in group], 0)
-            joined = [torch.cat([coordinates[name][i] for name in group], 1) for i in (0, 1)]
-            chances["joined " + ", ".join(group)] = _classify(*joined, target[fit])
+    for group in COMBINATIONS:
+        chances["mean of " + ", ".join(group)] = np.mean([chances[name] for name in group], 0)
+        fitted, others = (torch.cat([coordinates[name][i] for name in group], 1) for i in (0, 1))
+        chances["joined " + ", ".join(group)] = _classify(fitted, others, target[fit])
     return chances
 
 
@@ -260,7 +268,7 @@ def print_scores(found: dict[str, dict[str, list[list[float]]]], normalize: str)
 
 
 def speed_table(repeats: int) -> None:
-    """Print the processor time of a path of 20 moments.
+    """Print the processor time of a path of 20 moments, relative to the first family's.
 
     Parameters
     ----------
@@ -273,7 +281,8 @@ def speed_table(repeats: int) -> None:
         moments = [n_timepoints * i // 20 for i in range(1, 21)]
         x = torch.randn(2000, 1, n_timepoints, generator=torch.Generator().manual_seed(0))
         transforms = {
-            name: make(1, n_timepoints, moments).fit(x[:100], 0) for name, make in FAMILIES.items()
+            name: make(1, n_timepoints, moments).fit(x[:100], 0)
+            for name, make in list(FAMILIES.items())[:3]
         }
         for n in (200, 2000):
             programs = [partial(_read_path, own, x[:n]) for own in transforms.values()]

@@ -10,6 +10,8 @@ later point changes it. Points before the series are zero, and so is the first d
 first point. A feature is the square root of a sum or count over the number of outputs so far, and
 0 where a sum is negative.
 
+Groups are computed in blocks of 16, which have one dilation and one series.
+
 Outputs are added as integers, in units of about a thousandth of what is usual in the training
 series. So sums are exact, and a pass, a state and both engines (torch, and numba on a CPU) give
 the same bits. Outputs beyond 32 times what is usual count as that.
@@ -32,6 +34,8 @@ from torch import Tensor, nn
 
 from .minirocket import MAX_CHANNELS, N_TAPS, Engine
 from .prefixes import (
+    LANES,
+    LARGEST,
     block_size,
     channel_slots,
     check_time_points,
@@ -40,13 +44,8 @@ from .prefixes import (
     takes_numba,
 )
 
-LANES = 16
-"""Number of groups that are computed together: a block. Its groups have one dilation and one
-series."""
 RESOLUTION = 10
 """The unit of summed outputs is the usual output over two to this power."""
-LARGEST = 1 << 15
-"""Largest absolute value of an output, in units."""
 MAX_TIMEPOINTS = (1 << 16) - 1
 """Number of points for which no sum of 32 bits can overflow."""
 N_SCALING = 64

@@ -15,33 +15,16 @@ import numba as nb
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
-from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .._runtime.compiled import compiled
+from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, store
 from .minirocket import N_TAPS
-from .prefix_hydra import LANES, LARGEST
-from .prefix_rocket_numba import _aligned
-from .prefixes import on_threads
+from .prefixes import LANES, LARGEST, on_threads
 
 SHARED = 5e7
 """Number of outputs for each thread, from which on several threads share the series."""
-
-_REAL = ir.VectorType(ir.FloatType(), LANES)
-_WHOLE = ir.VectorType(ir.IntType(32), LANES)
-_LONG = ir.IntType(64)
-
-
-def _everywhere(builder: Any, value: Any, kind: Any) -> Any:
-    """Return a vector whose values are all the same."""
-    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.IntType(32)(0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    return builder.shuffle_vector(one, one, zeros)
-
-
-def _constant(kind: Any, value: float) -> Any:
-    return ir.Constant(kind, [value] * LANES)
 
 
 @intrinsic
@@ -61,19 +44,8 @@ def _compete(
     """
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = [
-            context.make_array(kind)(context, builder, arg).data if i < 3 else arg
-            for i, (kind, arg) in enumerate(zip(sig.args, args, strict=True))
-        ]
-        sums, own, points, place, stride, factor, kernels = data
-
-        def address(base: Any, start: Any, kind: Any) -> Any:
-            return builder.bitcast(builder.gep(base, [start]), kind.as_pointer())
-
-        def load(base: Any, start: Any, kind: Any) -> Any:
-            value = builder.load(address(base, start, kind))
-            value.align = 4
-            return value
+        sums, own, points = (data(context, builder, sig.args[i], args[i]) for i in range(3))
+        place, stride, factor, kernels = args[3:]
 
         def variable(value: Any) -> Any:
             return cgutils.alloca_once_value(builder, value)
@@ -83,20 +55,20 @@ def _compete(
 
         read = []
         for _ in range(N_TAPS):
-            read.append(load(points, place, _REAL))
+            read.append(load(builder, points, place, REAL))
             place = builder.add(place, stride)
-        largest, smallest = variable(_constant(_REAL, 0)), variable(_constant(_REAL, 0))
-        winner, loser = variable(_constant(_WHOLE, 0)), variable(_constant(_WHOLE, 0))
-        row = builder.mul(kernels, _LONG(LANES))
+        largest, smallest = variable(constant(REAL, 0)), variable(constant(REAL, 0))
+        winner, loser = variable(constant(WHOLE, 0)), variable(constant(WHOLE, 0))
+        row = builder.mul(kernels, LONG(LANES))
         with cgutils.for_range(builder, kernels) as loop:
-            at = builder.mul(loop.index, _LONG(LANES))
-            number = _everywhere(builder, builder.trunc(loop.index, ir.IntType(32)), _WHOLE)
+            at = builder.mul(loop.index, LONG(LANES))
+            number = everywhere(builder, builder.trunc(loop.index, ir.IntType(32)), WHOLE)
             total = None
             for tap in read:
-                product = builder.fmul(load(own, at, _REAL), tap)
+                product = builder.fmul(load(builder, own, at, REAL), tap)
                 total = product if total is None else builder.fadd(total, product)
                 at = builder.add(at, row)
-            is_first = builder.icmp_signed("==", number, _constant(_WHOLE, 0))
+            is_first = builder.icmp_signed("==", number, constant(WHOLE, 0))
             above = builder.fcmp_ordered(">", total, builder.load(largest))
             below = builder.fcmp_ordered("<", total, builder.load(smallest))
             above, below = builder.or_(above, is_first), builder.or_(below, is_first)
@@ -104,19 +76,21 @@ def _compete(
             choose(above, number, winner)
             choose(below, total, smallest)
             choose(below, number, loser)
-        scaled = builder.fmul(builder.load(largest), _everywhere(builder, factor, _REAL))
+        scaled = builder.fmul(builder.load(largest), everywhere(builder, factor, REAL))
         for sign, most in (("<", float(LARGEST)), (">", -float(LARGEST))):
-            inside = builder.fcmp_ordered(sign, scaled, _constant(_REAL, most))
-            scaled = builder.select(inside, scaled, _constant(_REAL, most))
-        none = _constant(_WHOLE, 0)
-        gain, one = builder.fptosi(scaled, _WHOLE), _constant(_WHOLE, 1)
+            inside = builder.fcmp_ordered(sign, scaled, constant(REAL, most))
+            scaled = builder.select(inside, scaled, constant(REAL, most))
+        none = constant(WHOLE, 0)
+        gain, one = builder.fptosi(scaled, WHOLE), constant(WHOLE, 1)
         with cgutils.for_range(builder, kernels) as loop:
-            number = _everywhere(builder, builder.trunc(loop.index, ir.IntType(32)), _WHOLE)
-            at = builder.mul(loop.index, _LONG(LANES))
+            number = everywhere(builder, builder.trunc(loop.index, ir.IntType(32)), WHOLE)
+            at = builder.mul(loop.index, LONG(LANES))
             for who, more in ((winner, gain), (loser, one)):
                 mine = builder.icmp_signed("==", builder.load(who), number)
-                total = builder.add(load(sums, at, _WHOLE), builder.select(mine, more, none))
-                builder.store(total, address(sums, at, _WHOLE)).align = 4
+                total = builder.add(
+                    load(builder, sums, at, WHOLE), builder.select(mine, more, none)
+                )
+                store(builder, total, sums, at)
                 at = builder.add(at, row)
         return context.get_dummy_value()
 
@@ -128,18 +102,12 @@ def _write_root(typing: Any, out: Any, counts: Any, start: Any, scale: Any) -> A
     """Write the square roots of 16 sums or counts times a scale, 0 where one is negative."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        def address(i: int, start: Any, kind: Any) -> Any:
-            data = context.make_array(sig.args[i])(context, builder, args[i]).data
-            return builder.bitcast(builder.gep(data, [start]), kind.as_pointer())
-
-        count = builder.load(address(1, args[2], _WHOLE))
-        count.align = 4
-        none = _constant(_WHOLE, 0)
+        to, own = (data(context, builder, sig.args[i], args[i]) for i in range(2))
+        none = constant(WHOLE, 0)
+        count = load(builder, own, args[2], WHOLE)
         count = builder.select(builder.icmp_signed(">", count, none), count, none)
-        mean = builder.fmul(builder.sitofp(count, _REAL), _everywhere(builder, args[3], _REAL))
-        kind = ir.FunctionType(_REAL, [_REAL])
-        root = get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f32")
-        builder.store(builder.call(root, [mean]), address(0, args[2], _REAL)).align = 4
+        mean = builder.fmul(builder.sitofp(count, REAL), everywhere(builder, args[3], REAL))
+        store(builder, call(builder, "sqrt", mean), to, args[2])
         return context.get_dummy_value()
 
     return nb.void(out, counts, nb.intp, nb.float32), generate
@@ -166,7 +134,7 @@ def _run(
     half = n_kernels * LANES
     margin = 8 * dilations.max()
     n_points = window.shape[2] - margin
-    taps = _aligned(window.shape[2] * LANES)
+    taps = np.empty(window.shape[2] * LANES, np.float32)
     for i in range(i_first, i_stop):
         for b in range(n_blocks):
             d = dilations[b]

@@ -7,11 +7,14 @@ the other half, shapelet and points have each their own mean taken off, and are 
 own deviation. So that flat parts stay flat, a hundredth of what is usual in the training series is
 added to a deviation.
 
-The features of a shapelet are the smallest distance so far, which can only fall, and the share of
-outputs whose distance is below the shapelet's threshold. Both are 0 before the first output, which
-needs as many points as the shapelet spans, and so are distances that are no numbers. One pass gives
-the features of every prefix, and a state of minima and counts goes on point by point. A third of
-the shapelets or more is as short as early prefixes need.
+The features of a shapelet are the smallest distance so far, which can only fall, and the share
+of outputs whose distance is below the shapelet's threshold. Both are 0 before the first output,
+which needs as many points as the shapelet spans. One pass gives the features of every prefix,
+and a state of minima and counts goes on point by point. Half of the shapelets are made for the
+longest prefix, the others for all prefixes in turn.
+
+Shapelets are computed in blocks of 16, which have one length, dilation and normalisation, and the
+same channels.
 
 Two engines give the same features, bit for bit: torch on any device, and numba on a CPU.
 
@@ -31,11 +34,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .minirocket import MAX_CHANNELS, Engine
-from .prefixes import block_size, channel_slots, check_time_points, exact_root, takes_numba
+from .prefixes import LANES, block_size, check_time_points, exact_root, takes_numba
 
-LANES = 16
-"""Number of shapelets that are computed together: a block. They have one length, dilation and
-normalisation, and the same channels."""
 LENGTH = 11
 """Number of points of a shapelet, the authors' choice; fewer where the prefix is short."""
 LEVELS = (0.05, 0.1)
@@ -132,8 +132,10 @@ class PrefixShapelets(nn.Module):
         Points of each shapelet, channel by channel; zero before ``fit``.
     thresholds : Tensor of shape (n_blocks, 16)
         Distances below which an output counts.
+    n_compared : ndarray of shape (n_blocks,)
+        Number of channels that a block compares.
     channels : Tensor of shape (n_blocks, n_slots)
-        Numbers of the channels that a block compares; ``n_channels`` stands for an empty slot.
+        Numbers of these channels, in the first slots.
     floors : Tensor of shape (n_channels,)
         What is added to deviations of each channel.
     """
@@ -154,9 +156,12 @@ class PrefixShapelets(nn.Module):
         n_blocks = 4 * max(n_shapelets // (4 * LANES), 1)
         self.lengths, self.dilations = shapelet_shapes(self.time_points, n_blocks)
         self.starts = (self.lengths - 1) * self.dilations
-        self.normalized = np.arange(n_blocks) % 2
+        numbers = np.arange(n_blocks)
+        self.normalized = numbers % 2
         self.n_features = n_blocks * 2 * LANES
-        slots = 1 if n_channels == 1 else min(n_channels, MAX_CHANNELS)
+        slots = min(n_channels, MAX_CHANNELS)
+        # Two to a uniform power: few channels are more frequent than many.
+        self.n_compared = ((slots + 1) ** ((numbers + 1) * np.sqrt(2) % 1)).astype(np.int64)
         rows = slots * int(self.lengths.max())
         self.values: Tensor
         self.thresholds: Tensor
@@ -185,7 +190,9 @@ class PrefixShapelets(nn.Module):
             The transform itself.
         """
         rng = np.random.default_rng(seed)
-        self.channels.copy_(channel_slots(self.channels.shape, self.n_channels, rng))
+        for own, size in zip(self.channels, self.n_compared, strict=True):
+            drawn = np.sort(rng.choice(self.n_channels, size, replace=False))
+            own[:size] = torch.from_numpy(drawn)
         series = x.cpu().float()
         own = torch.full((len(x),), x.shape[2]) if lengths is None else lengths.cpu()
         self.floors.copy_(FLOOR * _deviations(series, own))
@@ -361,6 +368,7 @@ class PrefixShapelets(nn.Module):
             self.lengths,
             self.dilations,
             self.normalized,
+            self.n_compared,
             self.values.flatten(1).numpy(),
             self.thresholds.numpy(),
             self.channels.numpy(),
@@ -414,15 +422,13 @@ class PrefixShapelets(nn.Module):
         """Return points ``(n, n_used * length, t)`` that shapelets are compared with."""
         span, length, d = int(self.starts.max()), int(self.lengths[b]), int(self.dilations[b])
         t = window.shape[2] - span
-        used = [c for c in self.channels[b].tolist() if c < self.n_channels]
-        parts = []
-        for c in used:
-            first = [span - (length - 1 - j) * d for j in range(length)]
-            points = [window[:, c, at : at + t] for at in first]
-            if self.normalized[b]:
-                points = _normalized(points, self.floors[c].to(window))
-            parts += points
-        return torch.stack(parts, 1)
+        used = self.channels[b, : self.n_compared[b]].to(window.device)
+        series = window[:, used]
+        first = [span - (length - 1 - j) * d for j in range(length)]
+        points = [series[:, :, at : at + t] for at in first]
+        if self.normalized[b]:
+            points = _normalized(points, self.floors.to(window)[used, None])
+        return torch.stack(points, 2).flatten(1, 2)
 
 
 def _normalized(points: list[Tensor], floor: Tensor) -> list[Tensor]:

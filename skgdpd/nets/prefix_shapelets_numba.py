@@ -12,21 +12,16 @@ from typing import Any
 
 import numba as nb
 import numpy as np
-from llvmlite import ir
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .._runtime.compiled import compiled
-from .prefix_shapelets import LANES
-from .prefixes import on_threads
+from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, store
+from .prefixes import LANES, on_threads
 
 SHARED = 2e7
 """Number of distances for each thread, from which on several threads share the series."""
-
-_REAL = ir.VectorType(ir.FloatType(), LANES)
-_WHOLE = ir.VectorType(ir.IntType(32), LANES)
-_LONG = ir.IntType(64)
 
 
 @intrinsic
@@ -45,41 +40,24 @@ def _compare(
     """Compare the shapelets of a block with points ``taps[first + j * step]``."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        def data(i: int) -> Any:
-            return context.make_array(sig.args[i])(context, builder, args[i]).data
-
-        def address(base: Any, start: Any, kind: Any) -> Any:
-            return builder.bitcast(builder.gep(base, [start]), kind.as_pointer())
-
-        def load(base: Any, start: Any, kind: Any) -> Any:
-            value = builder.load(address(base, start, kind))
-            value.align = 4
-            return value
-
-        def everywhere(value: Any) -> Any:
-            one = ir.Constant(_REAL, ir.Undefined)
-            one = builder.insert_element(one, value, ir.IntType(32)(0))
-            return builder.shuffle_vector(one, one, ir.Constant(_WHOLE, [0] * LANES))
-
-        function = ir.FunctionType(_REAL, [_REAL])
-        name = f"llvm.fabs.v{LANES}f32"
-        absolute = cgutils.get_or_insert_function(builder.module, function, name)
-        points, own, start = data(2), data(5), _LONG(0)
-        total = cgutils.alloca_once_value(builder, ir.Constant(_REAL, [0.0] * LANES))
+        least, hits, points, own, bounds = (
+            data(context, builder, sig.args[i], args[i]) for i in (0, 1, 2, 5, 6)
+        )
+        start = LONG(0)
+        total = cgutils.alloca_once_value(builder, constant(REAL, 0.0))
         with cgutils.for_range(builder, args[8]) as loop:
             place = builder.add(args[3], builder.mul(loop.index, args[4]))
-            point = everywhere(builder.load(builder.gep(points, [place])))
-            value = load(own, builder.mul(loop.index, _LONG(LANES)), _REAL)
-            gap = builder.call(absolute, [builder.fsub(point, value)])
+            point = everywhere(builder, builder.load(builder.gep(points, [place])), REAL)
+            value = load(builder, own, builder.mul(loop.index, LONG(LANES)), REAL)
+            gap = call(builder, "fabs", builder.fsub(point, value))
             builder.store(builder.fadd(builder.load(total), gap), total)
-        distance = builder.fmul(builder.load(total), everywhere(args[7]))
-        best = load(data(0), start, _REAL)
+        distance = builder.fmul(builder.load(total), everywhere(builder, args[7], REAL))
+        best = load(builder, least, start, REAL)
         nearer = builder.fcmp_ordered("<", distance, best)
-        least = builder.select(nearer, distance, best)
-        builder.store(least, address(data(0), start, _REAL)).align = 4
-        below = builder.fcmp_ordered("<", distance, load(data(6), start, _REAL))
-        count = builder.add(load(data(1), start, _WHOLE), builder.zext(below, _WHOLE))
-        builder.store(count, address(data(1), start, _WHOLE)).align = 4
+        store(builder, builder.select(nearer, distance, best), least, start)
+        below = builder.fcmp_ordered("<", distance, load(builder, bounds, start, REAL))
+        count = builder.add(load(builder, hits, start, WHOLE), builder.zext(below, WHOLE))
+        store(builder, count, hits, start)
         return context.get_dummy_value()
 
     kinds = (nb.intp, nb.intp, values, thresholds, nb.float32, nb.intp)
@@ -121,6 +99,7 @@ def _run(
     lengths: Any,
     dilations: Any,
     normalized: Any,
+    n_compared: Any,
     values: Any,
     thresholds: Any,
     channels: Any,
@@ -132,7 +111,6 @@ def _run(
     i_stop: int,
 ) -> None:
     """Read the new points of series ``i_first`` to ``i_stop``, block by block of shapelets."""
-    n_channels = window.shape[1]
     span = ((lengths - 1) * dilations).max()
     n_points = window.shape[2] - span
     taps = np.empty(values.shape[1] // LANES * n_points, np.float32)
@@ -140,12 +118,10 @@ def _run(
     for i in range(i_first, i_stop):
         for b in range(len(lengths)):
             length, d = lengths[b], dilations[b]
-            n_taps = 0
-            for s in range(channels.shape[1]):
+            n_taps = n_compared[b] * length
+            for s in range(n_compared[b]):
                 c = channels[b, s]
-                if c == n_channels:
-                    break
-                first = n_taps * n_points
+                first = s * length * n_points
                 for j in range(length):
                     at = span - (length - 1 - j) * d
                     to = taps[first + j * n_points : first + (j + 1) * n_points]
@@ -154,7 +130,6 @@ def _run(
                         to[t] = series[t]
                 if normalized[b]:
                     _normalize(taps, first, n_points, length, floors[c], work)
-                n_taps += length
             share = np.float32(1 / n_taps)
             nearest = minima[i, b * LANES : (b + 1) * LANES]
             hits = counts[i, b * LANES : (b + 1) * LANES]
@@ -189,6 +164,7 @@ def _compiled() -> Any:
             _array(nb.float32, 2),
             _array(nb.int32, 2),
             nb.int64,
+            _array(nb.int64, 1),
             _array(nb.int64, 1),
             _array(nb.int64, 1),
             _array(nb.int64, 1),
@@ -227,8 +203,8 @@ def read(
     n_read : int
         Number of points before the new ones.
     plan : tuple of ndarray
-        Lengths, dilations, whether normalised, values (a row for each block), thresholds,
-        channels, floors of deviations.
+        Lengths, dilations, whether normalised, numbers of channels, values (a row for each
+        block), thresholds, channels, floors of deviations.
     moments : sequence of int
         Numbers of new points, ascending.
     scales : ndarray of shape (n_moments, n_blocks)

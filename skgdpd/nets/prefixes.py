@@ -15,6 +15,10 @@ from torch import Tensor
 
 from .minirocket import Engine, draw_channels
 
+LANES = 16
+"""Number of groups or shapelets that are computed together: a vector of single precision."""
+LARGEST = 1 << 15
+"""Largest absolute value of an output that Hydra adds to a sum, in units."""
 BLOCK_BYTES = 5 << 19
 """Size of the features that a path makes at once. Larger ones leave the processor's cache, and to
 write them then takes longer than to compute them."""
