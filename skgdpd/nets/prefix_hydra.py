@@ -327,6 +327,8 @@ class PrefixHydra(nn.Module):
         )
 
     def _in_torch(self, x: Tensor, moments: list[int], scales: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():  # A graph takes any number of series.
+            return self._roots(self._read(self.start(x.shape[0]), x, moments), scales.to(x))
         size = max(TORCH_BYTES // (4 * LANES * self.n_kernels * max(x.shape[2], 1)), 1)
         parts = [
             self._roots(self._read(self.start(len(part)), part, moments), scales.to(x))

@@ -376,6 +376,8 @@ class PrefixShapelets(nn.Module):
         )
 
     def _in_torch(self, x: Tensor, moments: list[int]) -> Tensor:
+        if torch.compiler.is_exporting():  # A graph takes any number of series.
+            return self._read(self.start(x.shape[0]), x, moments)
         size = max(TORCH_BYTES // (4 * self.values.shape[1] * LANES * max(x.shape[2], 1)), 1)
         parts = [self._read(self.start(len(part)), part, moments) for part in x.split(size)]
         return torch.cat(parts, 1)
@@ -405,7 +407,7 @@ class PrefixShapelets(nn.Module):
                     rows.append(_features(minima[:, None], counts[:, None], scales[m, b : b + 1]))
                 begin = stop
             state.minima[:, own], state.counts[:, own] = minima, counts
-            found.append(torch.stack(rows) if rows else x.new_empty(0, len(x), 1, 2, LANES))
+            found.append(torch.stack(rows) if rows else x.new_empty(0, x.shape[0], 1, 2, LANES))
         state.n_read += x.shape[2]
         return torch.cat(found, 2).flatten(2)
 
