@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .._runtime.compiled import compiled
+from . import lanes, prefixes
 from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, store
 from .minirocket import N_TAPS
 from .prefixes import LANES, LARGEST, on_threads
@@ -192,6 +193,7 @@ def _compiled() -> Any:
             nb.int64,
             nb.int64,
         ),
+        modules=(lanes, prefixes),
     )
 
 

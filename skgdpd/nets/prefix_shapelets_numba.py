@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .._runtime.compiled import compiled
+from . import lanes, prefixes
 from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, store
 from .prefixes import LANES, on_threads
 
@@ -178,6 +179,7 @@ def _compiled() -> Any:
             nb.int64,
             nb.int64,
         ),
+        modules=(lanes, prefixes),
     )
 
 
