@@ -6,7 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from .prefixes import LANES
+from .causal import LANES
 
 REAL = ir.VectorType(ir.FloatType(), LANES)
 """Vector of single precision."""

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .minirocket import MAX_CHANNELS, N_TAPS, Engine
-from .prefixes import (
+from .causal import (
     LANES,
     LARGEST,
     block_size,

@@ -22,7 +22,7 @@ from .._runtime.compiled import compiled
 from . import lanes, prefixes
 from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, store
 from .minirocket import N_TAPS
-from .prefixes import LANES, LARGEST, on_threads
+from .causal import LANES, LARGEST, on_threads
 
 SHARED = 5e7
 """Number of outputs for each thread, from which on several threads share the series."""

@@ -40,7 +40,7 @@ from .minirocket import (
     fit_dilations,
     quantile_levels,
 )
-from .prefixes import block_size, check_time_points
+from .causal import block_size, check_time_points
 
 MAX_DILATIONS = 40
 """Number of different dilations at most."""

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from .._runtime.compiled import compiled
 from .minirocket import N_KERNELS, N_TAPS
-from .prefixes import on_threads
+from .causal import on_threads
 
 WORD = 64
 HALF = 32

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .minirocket import MAX_CHANNELS, Engine
-from .prefixes import LANES, block_size, check_time_points, exact_root, takes_numba
+from .causal import LANES, block_size, check_time_points, exact_root, takes_numba
 
 LENGTH = 11
 """Number of points of a shapelet, the authors' choice; fewer where the prefix is short."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .._runtime.compiled import compiled
 from . import lanes, prefixes
 from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, store
-from .prefixes import LANES, on_threads
+from .causal import LANES, on_threads
 
 SHARED = 2e7
 """Number of distances for each thread, from which on several threads share the series."""
