@@ -19,8 +19,9 @@ import pickle
 import platform
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 _lock = threading.RLock()
@@ -28,7 +29,9 @@ SUFFIX = ".nbc"
 """End of the names of files with compiled code."""
 
 
-def compiled(function: Callable[..., Any], signature: Any) -> Callable[..., Any]:
+def compiled(
+    function: Callable[..., Any], signature: Any, modules: Sequence[ModuleType] = ()
+) -> Callable[..., Any]:
     """Compile a function for one signature, or load its compiled code.
 
     Parameters
@@ -37,6 +40,8 @@ def compiled(function: Callable[..., Any], signature: Any) -> Callable[..., Any]
         Function of a module.
     signature : numba.core.typing.Signature
         Types of its parameters and of what it returns.
+    modules : sequence of module, default=()
+        Other modules whose code or constants become part of the compiled function.
 
     Returns
     -------
@@ -48,7 +53,7 @@ def compiled(function: Callable[..., Any], signature: Any) -> Callable[..., Any]
     with _lock:
         dispatcher = numba.njit(nogil=True)(function)
         with contextlib.suppress(Exception):  # Another version of numba may have none of this.
-            dispatcher._cache = _cache(function)
+            dispatcher._cache = _cache(function, modules)
         dispatcher.compile(signature)
         dispatcher.disable_compile()
         return dispatcher
@@ -75,13 +80,14 @@ def cache_folder(path: str) -> Path:
     return Path(importlib.util.cache_from_source(path)).parent
 
 
-def _cache(function: Callable[..., Any]) -> Any:
+def _cache(function: Callable[..., Any], modules: Sequence[ModuleType]) -> Any:
     import numba
     from numba.core.caching import _Cache
     from numba.core.compiler import CompileResult
 
     source = inspect.getfile(function)
-    content = Path(source).read_bytes()
+    sources = [source, *(inspect.getfile(module) for module in modules)]
+    content = b"".join(Path(path).read_bytes() for path in sources)
     folder = cache_folder(source)
 
     class FileCache(_Cache):

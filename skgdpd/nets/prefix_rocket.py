@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -41,6 +40,7 @@ from .minirocket import (
     fit_dilations,
     quantile_levels,
 )
+from .causal import block_size, check_time_points
 from .prefixes import Prefixes
 
 MAX_DILATIONS = 40
@@ -57,9 +57,6 @@ GROUPS = np.repeat(np.arange(N_GROUPS), N_KERNELS // N_GROUPS)
 """Group of each kernel in that order."""
 N_DRAWS = 4
 """Number of prefixes that give the biases of a kernel at one dilation."""
-BLOCK_BYTES = 5 << 19
-"""Size of the features that :meth:`PrefixRocket.path` makes at once. Larger ones leave the
-processor's cache, and to write them then takes longer than to compute them."""
 TORCH_BYTES = 1 << 26
 """Size of the largest array within the torch engine."""
 
@@ -205,12 +202,7 @@ class PrefixRocket(nn.Module):
         engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        self.time_points = [int(t) for t in time_points]
-        rising = all(a < b for a, b in pairwise(self.time_points))
-        if not self.time_points or not rising or self.time_points[0] < 1:
-            raise ValueError(f"time_points must be positive and ascending, got {time_points!r}")
-        if self.time_points[-1] > n_timepoints:
-            raise ValueError(f"time_points end at {time_points[-1]}, series at {n_timepoints}")
+        self.time_points = check_time_points(time_points, n_timepoints)
         self.n_channels = n_channels
         self.n_timepoints = n_timepoints
         self.engine = engine
@@ -352,7 +344,7 @@ class PrefixRocket(nn.Module):
         Tensor of shape (n_moments, n, n_features)
         """
         moments = [int(t) for t in time_points]
-        size = max(BLOCK_BYTES // (4 * self.n_features * len(moments)), 1)
+        size = block_size(self.n_features, len(moments))
         x = x[:, :, : moments[-1]].contiguous()
         features = self._engine(x, moments)
         if len(x) <= size:
@@ -380,10 +372,8 @@ class PrefixRocket(nn.Module):
             ``[:, m]``, are contiguous in memory.
         """
         reached = [t for t in self.time_points if t <= x.shape[2]]
-        if block is None:
-            block = max(BLOCK_BYTES // (4 * self.n_features * max(len(reached), 1)), 1)
         features = self._engine(x, reached)
-        for part in x.split(block):
+        for part in x.split(block or block_size(self.n_features, len(reached))):
             yield features(part).transpose(0, 1)
 
     def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:

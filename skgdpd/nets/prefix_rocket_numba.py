@@ -11,15 +11,12 @@ Sums have the order of the torch engine, and nothing here lets the compiler chan
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
 import numba as nb
 import numpy as np
-import torch
 from llvmlite import ir
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
@@ -27,6 +24,7 @@ from numpy.typing import NDArray
 
 from .._runtime.compiled import compiled
 from .minirocket import N_KERNELS, N_TAPS
+from .causal import on_threads
 
 WORD = 64
 HALF = 32
@@ -433,7 +431,7 @@ def features(
     """
     out = np.empty((len(moments), len(x), len(plan[3])), np.float32)
     work = float(x.shape[2]) * x.shape[0] * len(plan[3])
-    _share(_pass(), (x, *plan, moments, scales, out), len(x), work)
+    on_threads(_pass(), (x, *plan, moments, scales, out), len(x), int(work / SHARED))
     return out
 
 
@@ -460,20 +458,4 @@ def step(
         See :func:`features`.
     """
     work = float(points.shape[2]) * counts.size
-    _share(_step(), (recent, counts, n_read, points, *plan), len(points), work)
-
-
-def _share(function: Any, arguments: tuple[Any, ...], n: int, work: float) -> None:
-    """Call a function for all series, on as many threads as torch may use.
-
-    These are plain threads: numba's own, once started, would change how many OpenMP gives torch.
-    """
-    n_threads = min(torch.get_num_threads(), n, int(work / SHARED))
-    if n_threads < 2:
-        function(*arguments, 0, n)
-        return
-    bounds = [n * k // n_threads for k in range(n_threads + 1)]
-    with ThreadPoolExecutor(n_threads) as pool:
-        calls = [pool.submit(function, *arguments, *rows) for rows in itertools.pairwise(bounds)]
-        for call in calls:
-            call.result()
+    on_threads(_step(), (recent, counts, n_read, points, *plan), len(points), int(work / SHARED))

@@ -171,3 +171,19 @@ def test_kinds_of_processors_and_processes_may_share_a_folder(tmp_path, source):
         running = [start(cpu) for cpu in (None, "generic")]
         assert [process.communicate()[0].strip() for process in running] == [hits] * 2
     assert len(files(tmp_path / "shared")) == 2
+
+
+def test_code_of_another_module_that_becomes_part_of_it_counts_too(told, source, tmp_path):
+    path = tmp_path / "constants.py"
+    path.write_text("ONE = 1\n")
+    spec = importlib.util.spec_from_file_location("constants", path)
+    constants = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(constants)
+
+    def hits():
+        made = compiled(function(source), SIGNATURE, [constants])
+        return sum(made.stats.cache_hits.values())
+
+    assert (hits(), hits()) == (0, 1)
+    path.write_text("ONE = 2\n")
+    assert hits() == 0
