@@ -162,7 +162,7 @@ def decision_cost(
     misclassification_cost : array-like of shape (n_classes, n_classes), dict or None
         Cost of errors. None counts each error as 1. A matrix is ``[true, predicted]`` in the order
         of the classes. A dict names true classes with the cost of any error on them, or with a
-        dict of costs by predicted class: ``{"failure": 20}`` says that a missed failure costs 20
+        dict of costs by predicted class: ``{"failure": 20}`` means that a missed failure costs 20
         false alarms, and ``{"failure": {"wear": 2, "fine": 20}}`` tells misses apart. An error
         that is not named costs 1.
     time_points : sequence of int
