@@ -19,7 +19,7 @@ MAX_ROWS = 5000
 
 
 class Calimera(Rule):
-    """Rule that answers where the cost is predicted to rise.
+    """Rule that answers where the cost is predicted to rise if one waits.
 
     From the last moment back, a kernel ridge regression predicts how the cost changes if one
     waits: the cost of the answer that will be given later, less that of the best answer now. A
@@ -40,17 +40,17 @@ class Calimera(Rule):
 
     Attributes
     ----------
-    centres_ : ndarray of shape (n_moments - 1, n_centres, n_classes + 2)
+    centres_ : ndarray of shape (n_waiting_, n_centres, n_classes + 2)
         Centres of the kernels, in standardised probabilities, their margin and their maximum.
-    coefficients_ : ndarray of shape (n_moments - 1, n_centres)
+    coefficients_ : ndarray of shape (n_waiting_, n_centres)
         Weights of the kernels; 0 where a moment has fewer.
-    gammas_, intercepts_ : ndarray of shape (n_moments - 1,)
+    gammas_, intercepts_ : ndarray of shape (n_waiting_,)
         Exponents and intercepts.
-    scales_ : ndarray of shape (n_moments - 1, n_classes + 2)
+    scales_ : ndarray of shape (n_waiting_, n_classes + 2)
         Numbers by which the features are multiplied.
     n_waiting_ : int
-        Number of moments at which it can be worth to wait. At later ones, which no more than one
-        moment of the training series follows, every series is answered.
+        Number of moments after which some training series goes on. At later ones every series is
+        answered.
 
     References
     ----------

@@ -88,7 +88,7 @@ class DecisionCost:
     def floor(self, path: Floats, y: Integers, sample_weight: Floats | None = None) -> float:
         """Return the mean cost if each series were answered at its own cheapest moment.
 
-        No rule can cost less on these paths: whoever chooses like this knows the labels.
+        No rule can cost less on these paths. To choose like this takes the labels.
 
         Parameters
         ----------
@@ -158,11 +158,11 @@ def decision_cost(
     delay_cost : float, callable or array-like of shape (n_moments,)
         Cost of waiting. A number c costs c * t / T at time t of T. A callable maps the share
         t / T to the cost. An array has a cost for each moment. Costs must not fall over time:
-        where a late answer is worth more than an early one, the errors say so already.
+        a falling cost would pay for waiting, and a late answer gains by its fewer errors already.
     misclassification_cost : array-like of shape (n_classes, n_classes), dict or None
         Cost of errors. None counts each error as 1. A matrix is ``[true, predicted]`` in the order
         of the classes. A dict names true classes with the cost of any error on them, or with a
-        dict of costs by predicted class: ``{"failure": 20}`` says that a missed failure costs 20
+        dict of costs by predicted class: ``{"failure": 20}`` means that a missed failure costs 20
         false alarms, and ``{"failure": {"wear": 2, "fine": 20}}`` tells misses apart. An error
         that is not named costs 1.
     time_points : sequence of int

@@ -69,7 +69,7 @@ class Rule(BaseEstimator):
         y : array-like of shape (n,)
             Numbers of the true classes, from 0.
         cost : DecisionCost
-            What waiting and errors cost; see :func:`decision_cost`.
+            What waiting and errors cost; see :func:`skgdpd.stopping.decision_cost`.
         time_points : sequence of int
             Number of points seen at each moment.
         n_timepoints : int

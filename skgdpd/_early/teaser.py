@@ -42,7 +42,7 @@ class Teaser(Rule):
     ----------
     objective : {"cost", "harmonic_mean"}, default="cost"
         What the length is best for: the mean cost, or the source's harmonic mean of accuracy and
-        1 - earliness, which knows no costs.
+        1 - earliness, in which no cost enters.
     n_folds : int, default=5
         Number of folds that choose exponents.
     random_state : int, default=0

@@ -26,7 +26,7 @@ class ProbabilityThreshold(Rule):
     ----------
     objective : {"cost", "harmonic_mean"}, default="cost"
         What the threshold is best for: the mean cost, or the harmonic mean of accuracy and
-        1 - earliness, which knows no costs of waiting.
+        1 - earliness, in which no cost of waiting enters.
 
     Attributes
     ----------

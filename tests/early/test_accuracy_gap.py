@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from early_paths import gaussian_paths, ragged, setting
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from skgdpd.stopping import AccuracyGap
 
@@ -52,6 +52,23 @@ def test_the_promise_is_kept(max_gap, delta, ends):
     # Refused if so many broken promises had a chance of 1 in 1000 at delta.
     assert binomtest(broken, 500, delta, alternative="greater").pvalue > 1e-3
     assert np.mean(early) > 0.5, "a rule that always waits keeps any promise"
+
+
+def test_thresholds_at_the_edge_pass_as_often_as_the_test_allows(monkeypatch):
+    """Whatever is chosen: answering at once has the largest gap allowed, and passes by chance."""
+    monkeypatch.setattr(AccuracyGap, "_chosen", lambda self, data: np.zeros(2))
+    cost, how = setting(n_moments=2, n_classes=2)
+    rng = np.random.default_rng(0)
+    passed = 0
+    for seed in range(1000):
+        y = (rng.random(300) < 0.1).astype(int)  # One in ten is taken for the other at first.
+        right = np.where((y == 1)[:, None], [0.1, 0.9], [0.9, 0.1])
+        path = np.stack([np.tile([0.9, 0.1], (300, 1)), right], 1)
+        rule = AccuracyGap(0.1, 0.1, random_state=seed).fit(path, y, cost, **how)
+        passed += np.isfinite(rule.thresholds_[0])
+    most = np.arange(150)[binom.cdf(np.arange(150), 150, 0.1) <= 0.1].max()
+    expected = binom.cdf(most, 150, 0.1)
+    assert binomtest(passed, 1000, expected).pvalue > 1e-3
 
 
 def test_too_few_series_are_refused():
