@@ -1,4 +1,13 @@
-"""Forests that predict from quantiles of the prefixes of a series, one forest for each moment."""
+"""A forest that predicts at many moments of a series, from quantiles of its prefixes.
+
+Its rows are series at moments: the features have one meaning at all moments, and the share that
+has been read is one of them. So neighbouring moments share trees, and the number of trees does not
+grow with the number of moments.
+
+A bootstrap sample is one of series, and has each of them at a few random moments. A series is
+therefore in the sample of a tree at some moments, or at none: then the predictions of this tree for
+it are out of sample at all moments.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +15,27 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .closed_form import drawn_rows
-from .forest import Forest
+from .forest import Forest, multiplicities, shares_of_others, tree_seeds
+from .minirocket import Engine
 from .prefix_quantiles import PointBuffer, PrefixQuantiles
 from .quantiles import without_rounding
 
-MAX_ROWS = 2048
-"""Number of rows on which the trees are grown at most."""
-N_TREES = 50
-"""Number of trees of each moment."""
+N_TREES = 200
+"""Number of trees for all moments."""
+MOMENTS_PER_TREE = 4
+"""Number of moments at which a sample has a series. More cost time, and are worth little."""
+MAX_SERIES = 2048
+"""Number of series on which the trees are grown at most."""
+MAX_VALUES = 1 << 27
+"""Number of values that all rows together have at most; fewer series are taken above it."""
 
 
 class PrefixForest(nn.Module):
-    """Extremely randomised trees on quantiles of intervals, at several moments of a series.
+    """Extremely randomised trees on quantiles of intervals, for all moments together.
 
     Parameters
     ----------
@@ -28,8 +43,10 @@ class PrefixForest(nn.Module):
         Shape of the longest series.
     time_points : sequence of int
         Lengths of the prefixes, ascending, from 1 to ``n_timepoints``.
-    n_trees : int, default=50
-        Number of trees of each moment.
+    n_trees : int, default=200
+        Number of trees.
+    engine : {"auto", "torch", "numba"}, default="auto"
+        See :class:`~skgdpd.nets.prefix_quantiles.PrefixQuantiles`.
     """
 
     def __init__(
@@ -38,10 +55,11 @@ class PrefixForest(nn.Module):
         n_timepoints: int,
         time_points: Sequence[int],
         n_trees: int = N_TREES,
+        engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        self.quantiles = PrefixQuantiles(n_channels, n_timepoints, time_points)
-        self.forests = nn.ModuleList(Forest(n_trees) for _ in self.quantiles.time_points)
+        self.quantiles = PrefixQuantiles(n_channels, n_timepoints, time_points, engine)
+        self.forest = Forest(n_trees)
 
     def fit(
         self,
@@ -50,7 +68,7 @@ class PrefixForest(nn.Module):
         weight: Tensor | None,
         seed: int,
     ) -> Tensor:
-        """Grow the trees of all moments.
+        """Grow the trees.
 
         Parameters
         ----------
@@ -60,33 +78,62 @@ class PrefixForest(nn.Module):
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
-            Weight of each row, not all zero; None where all are equal. Rows of weight zero are
-            left out of all trees.
+            Weight of each series, not all zero; None where all are equal. Series of weight zero
+            are left out of all trees.
         seed : int
             Seed of all random draws.
 
         Returns
         -------
         Tensor of shape (n, n_moments, n_classes)
-            Out-of-sample probabilities of each row: those of the trees whose sample does not have
-            it, see :class:`~skgdpd.nets.forest.Forest`.
+            Out-of-sample probabilities: those of the trees whose sample does not have the series.
+            A series that is in every sample gets the weighted class shares of the others.
         """
-        known = torch.arange(len(target)) if weight is None else weight.cpu().nonzero()[:, 0]
-        drawn = drawn_rows(len(known), MAX_ROWS // 2, seed)
-        rows = (known if drawn is None else known[drawn]).to(target.device)
-        own_weight = None if weight is None else weight[rows]
-        seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(self.forests))
+        n, n_moments = len(target), len(self.quantiles.time_points)
+        known = torch.arange(n) if weight is None else weight.cpu().nonzero()[:, 0]
+        most = min(MAX_SERIES, MAX_VALUES // (n_moments * self.quantiles.n_features))
+        drawn = drawn_rows(len(known), max(most // 2, 1), seed)
+        rows = known if drawn is None else known[drawn.sort().values]
+        own_target = target.double().cpu().numpy()[rows]
+        own_weight = np.ones(len(rows))
+        if weight is not None:
+            own_weight = weight.double().cpu().numpy()[rows]
+            own_weight *= len(rows) / own_weight.sum()
+        seeds = tree_seeds(self.forest.n_trees, seed)
+        samples = [multiplicities(len(rows), tree_seed) for tree_seed in seeds]
+        self.forest.grow(
+            self._training_rows(x, rows.to(target.device)),
+            own_target.repeat(n_moments, 0),
+            None if weight is None else own_weight.repeat(n_moments),
+            [_at_moments(*own, n_moments) for own in zip(samples, seeds, strict=True)],
+            seeds,
+        )
+        unseen = np.ones((n, self.forest.n_trees), dtype=bool)
+        unseen[rows] = np.stack(samples, 1) == 0
+        found = self._means(x, torch.from_numpy(unseen).to(target.device))
+        if len(always := np.flatnonzero(~unseen.any(1))):
+            shares = shares_of_others(own_target, own_weight, np.isin(rows, always))
+            found[always] = torch.from_numpy(shares).to(found)[:, None]
+        return found
+
+    def _training_rows(self, x: Tensor | Sequence[Tensor], rows: Tensor) -> NDArray[np.float32]:
+        """Return the features of some series at all moments, ``(n_rows * n_moments, ...)``."""
+        own = x[rows] if isinstance(x, Tensor) else [prefix[rows] for prefix in x]
+        features = torch.cat(list(self.quantiles.path(own)))
+        for m, t in enumerate(self.quantiles.time_points):
+            prefix = own[:, :, :t] if isinstance(own, Tensor) else own[m]
+            features[:, m, :-1] = without_rounding(features[:, m, :-1], prefix)
+        return features.flatten(0, 1).cpu().numpy()
+
+    def _means(self, x: Tensor | Sequence[Tensor], counted: Tensor) -> Tensor:
         found = []
-        for m, prefix in enumerate(self.quantiles.prefixes(x)):
-            features = self.quantiles.at(m, prefix)
-            own = without_rounding(features[rows], prefix[rows])
-            left_out = self.forests[m].fit(own, target[rows], own_weight, int(seeds[m]))
-            if len(rows) < len(target):
-                every = self.forests[m](features)
-                every[rows] = left_out
-                left_out = every
-            found.append(left_out)
-        return torch.stack(found, 1)
+        done = 0
+        for features in self.quantiles.path(x):
+            n, n_moments = features.shape[:2]
+            own = counted[done : done + n].repeat_interleave(n_moments, 0)
+            found.append(self.forest.means(features.flatten(0, 1), own).unflatten(0, (n, -1)))
+            done += n
+        return torch.cat(found)
 
     @torch.no_grad()
     def path(self, x: Tensor | Sequence[Tensor]) -> Tensor:
@@ -100,11 +147,13 @@ class PrefixForest(nn.Module):
         Returns
         -------
         Tensor of shape (n, n_moments, n_classes)
-            Probabilities at the moments that the series reach, at least one.
+            Probabilities at the moments that the series reach.
         """
-        features = self.quantiles.path(x)
-        found = [forest(own) for forest, own in zip(self.forests, features, strict=False)]
-        return torch.stack(found, 1)
+        found = [
+            self.forest(features.flatten(0, 1)).unflatten(0, features.shape[:2])
+            for features in self.quantiles.path(x)
+        ]
+        return torch.cat(found)
 
     def start(self, n: int) -> PointBuffer:
         """Return the state of ``n`` series of which no point has been read.
@@ -139,7 +188,7 @@ class PrefixForest(nn.Module):
 
     @torch.no_grad()
     def proba(self, state: PointBuffer) -> Tensor:
-        """Return the class probabilities at the moment that a state has reached.
+        """Return the class probabilities after the points that a state has read.
 
         Parameters
         ----------
@@ -149,6 +198,17 @@ class PrefixForest(nn.Module):
         Returns
         -------
         Tensor of shape (n, n_classes)
+            Those of :meth:`path`, if a moment has been reached.
         """
-        m = self.quantiles.moment(state)
-        return self.forests[m](self.quantiles.features(state))
+        return self.forest(self.quantiles.features(state))
+
+
+def _at_moments(sample: NDArray[np.int64], seed: int, n_moments: int) -> NDArray[np.int64]:
+    """Return the sample of a tree, ``(n * n_moments,)``: each series at a few moments."""
+    shape = len(sample), n_moments
+    if n_moments <= MOMENTS_PER_TREE:
+        return sample.repeat(n_moments)
+    order = np.random.RandomState([seed, 1]).random_sample(shape).argsort(1)
+    chosen = np.zeros(shape, dtype=np.int64)
+    np.put_along_axis(chosen, order[:, :MOMENTS_PER_TREE], sample[:, None], 1)
+    return chosen.ravel()

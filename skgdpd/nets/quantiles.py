@@ -241,7 +241,7 @@ class IntervalQuantiles(nn.Module):
 
 
 def without_rounding(features: Tensor, x: Tensor) -> Tensor:
-    """Return features of training series with 0 for those that differ by rounding errors alone.
+    """Return features of training series, without differences that are rounding errors alone.
 
     Parameters
     ----------
@@ -253,11 +253,12 @@ def without_rounding(features: Tensor, x: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (n, n_features)
+        A feature of such differences is that of the first series in all.
     """
     by_channel = features.unflatten(1, (x.shape[1], -1))
     spread = by_channel.amax(0) - by_channel.amin(0)
     is_noise = spread <= NOISE * x.abs().amax((0, 2))[:, None]
-    return by_channel.masked_fill(is_noise, 0).flatten(1)
+    return torch.where(is_noise, by_channel[:1], by_channel).flatten(1)
 
 
 def _stretched(x: Tensor, n_timepoints: int) -> Tensor:
