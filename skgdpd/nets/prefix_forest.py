@@ -4,9 +4,9 @@ Its rows are series at moments: the features have one meaning at all moments, an
 has been read is one of them. So neighbouring moments share trees, and the number of trees does not
 grow with the number of moments.
 
-A bootstrap sample is one of series, and has each of them at a few random moments. A series is
-therefore in the sample of a tree at some moments, or at none: then the predictions of this tree for
-it are out of sample at all moments.
+A bootstrap sample is one of series, and has each of them at a few random moments. A series is in
+the sample of a tree at some moments, or at none. Then what the tree predicts for it is out of
+sample at all moments.
 """
 
 from __future__ import annotations
