@@ -58,7 +58,7 @@ SETS = (
     "TwoLeadECG",
 )
 Blend = Literal["own", "near", "all"]
-BLENDS = ("own", "near", "all")
+BLENDS: tuple[Blend, ...] = ("own", "near", "all")
 Prefixes = list[Tensor]
 """Normalised prefixes of all series at each moment."""
 
@@ -260,6 +260,7 @@ class OnePass:
         dict
             Class probabilities at each moment, seconds and more, by name of the model and blend.
         """
+        found: dict[str, tuple[list[Any], float, dict[str, Any]]] = {}
         rows = torch.from_numpy(test)
         scores = [
             (features.double() - own.mean) @ own.basis @ start.weight + start.bias
@@ -277,7 +278,7 @@ class OnePass:
         left_out, predict, size = self._forest(model)
         seconds = time.process_time() - begin
         predicted = predict(rows)
-        found = {f"{model}+alone": (list(predicted.unbind(1)), seconds, {"bytes": size})}
+        found[f"{model}+alone"] = list(predicted.unbind(1)), seconds, {"bytes": size}
         for blend in BLENDS:
             begin = time.process_time()
             weights = blended(self.starts, log_odds(left_out), self.target, blend)
@@ -297,14 +298,17 @@ class OnePass:
         shape = self.prefixes[-1].shape[1:]
         if kind == "joint":
             n_trees = int(numbers[0]) if numbers else prefix_forest.N_TREES
-            joint = PrefixForest(*shape, self.moments, n_trees)
-            usual = prefix_forest.MOMENTS_PER_TREE
+            joint = PrefixForest(shape[0], shape[1], self.moments, n_trees)
+            usual = prefix_forest.MOMENTS_PER_TREE, prefix_forest.ROWS_PER_TREE
             try:
                 if len(numbers) > 1:
-                    prefix_forest.MOMENTS_PER_TREE = int(numbers[1])
+                    prefix_forest.MOMENTS_PER_TREE, prefix_forest.ROWS_PER_TREE = (
+                        int(numbers[1]),
+                        0,
+                    )
                 left_out = joint.fit(self._seen(self.fit), self.target, None, 0)
             finally:
-                prefix_forest.MOMENTS_PER_TREE = usual
+                prefix_forest.MOMENTS_PER_TREE, prefix_forest.ROWS_PER_TREE = usual
             return left_out, lambda rows: joint.path(self._seen(rows)), _n_bytes(joint)
         forests = [Forest(int(numbers[0])) for _ in self.moments]
         transforms = [IntervalQuantiles(shape[0], t) for t in self.moments]

@@ -26,8 +26,11 @@ from .quantiles import without_rounding
 
 N_TREES = 200
 """Number of trees for all moments."""
-MOMENTS_PER_TREE = 4
-"""Number of moments at which a sample has a series. More cost time, and are worth little."""
+MOMENTS_PER_TREE = 2
+"""Smallest number of moments at which a sample has a series."""
+ROWS_PER_TREE = 1024
+"""Number of rows of a sample up to which it has the series at more moments: this makes trees of
+few series better, and these cost little."""
 MAX_SERIES = 2048
 """Number of series on which the trees are grown at most."""
 MAX_VALUES = 1 << 27
@@ -205,10 +208,11 @@ class PrefixForest(nn.Module):
 
 def _at_moments(sample: NDArray[np.int64], seed: int, n_moments: int) -> NDArray[np.int64]:
     """Return the sample of a tree, ``(n * n_moments,)``: each series at a few moments."""
-    shape = len(sample), n_moments
-    if n_moments <= MOMENTS_PER_TREE:
+    count = max(MOMENTS_PER_TREE, ROWS_PER_TREE // len(sample))
+    if n_moments <= count:
         return sample.repeat(n_moments)
+    shape = len(sample), n_moments
     order = np.random.RandomState([seed, 1]).random_sample(shape).argsort(1)
     chosen = np.zeros(shape, dtype=np.int64)
-    np.put_along_axis(chosen, order[:, :MOMENTS_PER_TREE], sample[:, None], 1)
+    np.put_along_axis(chosen, order[:, :count], sample[:, None], 1)
     return chosen.ravel()

@@ -107,7 +107,7 @@ class PrefixQuantiles(nn.Module):
         bounds = np.array(dyadic_intervals(last), dtype=np.int64)
         points = POINTS_PER_QUANTILE
         while True:
-            counts = n_quantiles(bounds[:, 1] - bounds[:, 0], points)
+            counts = np.array([n_quantiles(stop - start, points) for start, stop in bounds])
             ends = np.cumsum(counts)
             self.n_features = N_REPRESENTATIONS * n_channels * int(ends[-1]) + 1
             if self.n_features <= MAX_FEATURES or points >= last:

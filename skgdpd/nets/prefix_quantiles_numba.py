@@ -141,7 +141,7 @@ def features(
     out : ndarray of shape (n, n_moments, n_features)
         The features; more columns than there are features are left as they are.
     """
-    arguments = (x, intervals, moments, smoothed, int(intervals[-1, 3]), out)
+    arguments: tuple[Any, ...] = (x, intervals, moments, smoothed, int(intervals[-1, 3]), out)
     n_threads = min(torch.get_num_threads(), len(x), int(36 * x.size / SHARED))
     if n_threads < 2:
         _pass()(*arguments, 0, len(x))

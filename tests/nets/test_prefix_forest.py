@@ -60,13 +60,14 @@ def test_left_out_predictions_promise_no_more_than_new_series_get():
     np.testing.assert_allclose(accuracy(left_out, target), 0.5, atol=0.12)
 
 
-def test_a_sample_has_a_series_at_a_few_moments_or_at_none():
+@pytest.mark.parametrize(("n", "n_chosen"), [(50, 20), (100, 10), (400, MOMENTS_PER_TREE)])
+def test_a_sample_has_a_series_at_a_few_moments_or_at_none(n, n_chosen):
     (seed,) = tree_seeds(1, 0)
-    sample = multiplicities(50, seed)
-    drawn = prefix_forest._at_moments(sample, seed, 20).reshape(50, 20)
-    np.testing.assert_array_equal((drawn > 0).sum(1), MOMENTS_PER_TREE * (sample > 0))
+    sample = multiplicities(n, seed)
+    drawn = prefix_forest._at_moments(sample, seed, 20).reshape(n, 20)
+    np.testing.assert_array_equal((drawn > 0).sum(1), n_chosen * (sample > 0))
     np.testing.assert_array_equal(drawn.max(1), sample)
-    every = prefix_forest._at_moments(sample, seed, 3).reshape(50, 3)
+    every = prefix_forest._at_moments(sample, seed, 3).reshape(n, 3)
     np.testing.assert_array_equal(every, sample[:, None].repeat(3, 1))
 
 
