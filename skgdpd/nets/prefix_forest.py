@@ -36,6 +36,9 @@ MAX_SERIES = 2048
 MAX_VALUES = 1 << 27
 """Number of values that all rows together have at most; fewer series are taken above it."""
 
+ROWS_AT_ONCE = 4096
+"""Number of rows, series at moments, for which the forest predicts at once."""
+
 
 class PrefixForest(nn.Module):
     """Extremely randomised trees on quantiles of intervals, for all moments together.
@@ -131,12 +134,17 @@ class PrefixForest(nn.Module):
     def _means(self, x: Tensor | Sequence[Tensor], counted: Tensor) -> Tensor:
         found = []
         done = 0
-        for features in self.quantiles.path(x):
+        for features in self.quantiles.path(x, self._block):
             n, n_moments = features.shape[:2]
             own = counted[done : done + n].repeat_interleave(n_moments, 0)
             found.append(self.forest.means(features.flatten(0, 1), own).unflatten(0, (n, -1)))
             done += n
         return torch.cat(found)
+
+    @property
+    def _block(self) -> int:
+        """Number of series for which the forest predicts at once."""
+        return max(ROWS_AT_ONCE // len(self.quantiles.time_points), 1)
 
     @torch.no_grad()
     def path(self, x: Tensor | Sequence[Tensor]) -> Tensor:
@@ -154,7 +162,7 @@ class PrefixForest(nn.Module):
         """
         found = [
             self.forest(features.flatten(0, 1)).unflatten(0, features.shape[:2])
-            for features in self.quantiles.path(x)
+            for features in self.quantiles.path(x, self._block)
         ]
         return torch.cat(found)
 
@@ -170,7 +178,7 @@ class PrefixForest(nn.Module):
         -------
         PointBuffer
         """
-        return self.quantiles.start(n)
+        return self.quantiles.start(n, self.forest.value.device)
 
     def step(self, state: PointBuffer, points: Tensor) -> PointBuffer:
         """Read more points of each series; see :meth:`PrefixQuantiles.step`.

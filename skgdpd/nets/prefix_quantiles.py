@@ -203,19 +203,22 @@ class PrefixQuantiles(nn.Module):
                     own[:, m + 1 :, :, :, first:last] = own[:, m, None, :, :, first:last]
                     break
 
-    def start(self, n: int) -> PointBuffer:
+    def start(self, n: int, device: torch.device | str = "cpu") -> PointBuffer:
         """Return the state of ``n`` series of which no point has been read.
 
         Parameters
         ----------
         n : int
             Number of series.
+        device : torch.device or str, default="cpu"
+            Where the points are kept.
 
         Returns
         -------
         PointBuffer
         """
-        return PointBuffer(0, torch.zeros(n, self.n_channels, self.n_timepoints))
+        shape = n, self.n_channels, self.n_timepoints
+        return PointBuffer(0, torch.zeros(shape, device=device))
 
     def step(self, state: PointBuffer, points: Tensor) -> PointBuffer:
         """Read more points of each series; this keeps them and computes nothing.
