@@ -107,39 +107,34 @@ class PrefixForest(nn.Module):
             own_weight *= len(rows) / own_weight.sum()
         seeds = tree_seeds(self.forest.n_trees, seed)
         samples = [multiplicities(len(rows), tree_seed) for tree_seed in seeds]
+        features = self._training_rows(x, rows.to(target.device))
         self.forest.grow(
-            self._training_rows(x, rows.to(target.device)),
+            features.cpu().numpy(),
             own_target.repeat(n_moments, 0),
             None if weight is None else own_weight.repeat(n_moments),
             [_at_moments(*own, n_moments) for own in zip(samples, seeds, strict=True)],
             seeds,
         )
-        unseen = np.ones((n, self.forest.n_trees), dtype=bool)
-        unseen[rows] = np.stack(samples, 1) == 0
-        found = self._means(x, torch.from_numpy(unseen).to(target.device))
-        if len(always := np.flatnonzero(~unseen.any(1))):
-            shares = shares_of_others(own_target, own_weight, np.isin(rows, always))
-            found[always] = torch.from_numpy(shares).to(found)[:, None]
+        unseen = np.stack(samples, 1) == 0
+        counted = torch.from_numpy(unseen.repeat(n_moments, 0)).to(target.device)
+        left_out = self.forest.means(features, counted).unflatten(0, (-1, n_moments))
+        if (always := ~unseen.any(1)).any():
+            shares = shares_of_others(own_target, own_weight, always)
+            left_out[always] = torch.from_numpy(shares).to(left_out)[:, None]
+        if len(rows) == n:
+            return left_out
+        found = self.path(x)
+        found[rows] = left_out
         return found
 
-    def _training_rows(self, x: Tensor | Sequence[Tensor], rows: Tensor) -> NDArray[np.float32]:
+    def _training_rows(self, x: Tensor | Sequence[Tensor], rows: Tensor) -> Tensor:
         """Return the features of some series at all moments, ``(n_rows * n_moments, ...)``."""
         own = x[rows] if isinstance(x, Tensor) else [prefix[rows] for prefix in x]
         features = torch.cat(list(self.quantiles.path(own)))
         for m, t in enumerate(self.quantiles.time_points):
             prefix = own[:, :, :t] if isinstance(own, Tensor) else own[m]
             features[:, m, :-1] = without_rounding(features[:, m, :-1], prefix)
-        return features.flatten(0, 1).cpu().numpy()
-
-    def _means(self, x: Tensor | Sequence[Tensor], counted: Tensor) -> Tensor:
-        found = []
-        done = 0
-        for features in self.quantiles.path(x, self._block):
-            n, n_moments = features.shape[:2]
-            own = counted[done : done + n].repeat_interleave(n_moments, 0)
-            found.append(self.forest.means(features.flatten(0, 1), own).unflatten(0, (n, -1)))
-            done += n
-        return torch.cat(found)
+        return features.flatten(0, 1)
 
     @property
     def _block(self) -> int:
