@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from .._runtime.compiled import compiled
 
+RUN = 16
+"""Number of points that are put in order by insertion."""
 SHARED = 2e6
 """Number of points of all intervals for each thread, from which on several share the series."""
 
@@ -37,21 +39,44 @@ def _represent(x: Any, smoothed: Any, out: Any) -> None:
 
 
 @nb.njit
-def _merge(ordered: Any, middle: Any, stop: Any, tail: Any) -> None:
-    """Put ``ordered[middle:stop]``, in any order, among the ordered points before it."""
-    new = ordered[middle:stop]
-    new.sort()
-    n = stop - middle
-    tail[:n] = new
-    a, b = middle - 1, n - 1
+def _insert(ordered: Any, first: Any, stop: Any) -> None:
+    """Put ``ordered[first:stop]`` in order, one point after the other."""
+    for j in range(first + 1, stop):
+        value = ordered[j]
+        k = j
+        while k > first and ordered[k - 1] > value:
+            ordered[k] = ordered[k - 1]
+            k -= 1
+        ordered[k] = value
+
+
+@nb.njit
+def _merge(ordered: Any, first: Any, middle: Any, stop: Any, tail: Any) -> None:
+    """Put ``ordered[first:stop]`` in order, of which both parts are in order."""
+    for j in range(middle, stop):
+        tail[j - middle] = ordered[j]
+    a, b = middle - 1, stop - middle - 1
     while b >= 0:
         place = a + b + 1
-        if a >= 0 and ordered[a] > tail[b]:
+        if a >= first and ordered[a] > tail[b]:
             ordered[place] = ordered[a]
             a -= 1
         else:
             ordered[place] = tail[b]
             b -= 1
+
+
+@nb.njit
+def _order(ordered: Any, middle: Any, stop: Any, tail: Any) -> None:
+    """Put ``ordered[:stop]`` in order, of which ``ordered[:middle]`` is."""
+    for first in range(middle, stop, RUN):
+        _insert(ordered, first, min(first + RUN, stop))
+    width = RUN
+    while width < stop - middle:
+        for first in range(middle, stop - width, 2 * width):
+            _merge(ordered, first, first + width, min(first + 2 * width, stop), tail)
+        width *= 2
+    _merge(ordered, 0, middle, stop, tail)
 
 
 @nb.njit
@@ -94,16 +119,18 @@ def _run(
                     is_final = False
                     for m in range(len(moments)):
                         if is_final:
-                            out[i, m, first:last] = out[i, m - 1, first:last]
+                            for f in range(first, last):
+                                out[i, m, f] = out[i, m - 1, f]
                             continue
                         until = min(moments[m], stop) - start
                         if until <= 0:
-                            out[i, m, first:last] = 0
+                            for f in range(first, last):
+                                out[i, m, f] = 0
                             continue
                         for j in range(n, until):
                             ordered[j] = seen[r, start + j]
                             total += ordered[j]
-                        _merge(ordered, n, until, tail)
+                        _order(ordered, n, until, tail)
                         n = until
                         _write(ordered, n, total / n, out[i, m, first:last])
                         is_final = start + n == stop
