@@ -34,10 +34,9 @@ from skgdpd import PrefixClassifier
 from skgdpd.metrics import macro_auc_prc
 from skgdpd.nets import prefix_forest
 from skgdpd.nets.closed_form import LinearStart, likeliest_scale, ridge, span
-from skgdpd.nets.forest import Forest
+from skgdpd.nets.moment_forests import MomentForests
 from skgdpd.nets.prefix_forest import PrefixForest
 from skgdpd.nets.prefix_rocket import PrefixRocket
-from skgdpd.nets.quantiles import IntervalQuantiles
 from skgdpd.nets.rocket_quant import LEAST_PROBABILITY, SHARES
 
 MOMENTS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -310,20 +309,9 @@ class OnePass:
             finally:
                 prefix_forest.MOMENTS_PER_TREE, prefix_forest.ROWS_PER_TREE = usual
             return left_out, lambda rows: joint.path(self._seen(rows)), _n_bytes(joint)
-        forests = [Forest(int(numbers[0])) for _ in self.moments]
-        transforms = [IntervalQuantiles(shape[0], t) for t in self.moments]
-
-        def each(predict: Callable[[Forest, Tensor], Tensor], rows: Tensor) -> Tensor:
-            found = [
-                predict(forest, transform(prefix[rows]))
-                for forest, transform, prefix in zip(
-                    forests, transforms, self.prefixes, strict=True
-                )
-            ]
-            return torch.stack(found, 1)
-
-        left_out = each(lambda forest, own: forest.fit(own, self.target, None, 0), self.fit)
-        return left_out, lambda rows: each(Forest.__call__, rows), sum(map(_n_bytes, forests))
+        each = MomentForests(shape[0], shape[1], self.moments, int(numbers[0]))
+        left_out = each.fit(self._seen(self.fit), self.target, None, 0)
+        return left_out, lambda rows: each.path(self._seen(rows)), _n_bytes(each)
 
     def _seen(self, rows: Tensor) -> Tensor | Prefixes:
         if self.series is not None:

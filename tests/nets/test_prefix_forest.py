@@ -6,6 +6,7 @@ import torch
 
 from skgdpd.nets import prefix_forest
 from skgdpd.nets.forest import multiplicities, tree_seeds
+from skgdpd.nets.moment_forests import MomentForests
 from skgdpd.nets.prefix_forest import MOMENTS_PER_TREE, PrefixForest
 
 MOMENTS = [2, 5, 10, 15, 20, 30, 40]
@@ -167,3 +168,43 @@ def test_global_random_state_is_left_alone_and_seeds_count():
     assert not torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), before[0])
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+
+# A forest for each moment
+
+
+def test_forests_of_each_moment_have_the_same_face():
+    x, target = problem(80, c=2)
+    forests = MomentForests(2, 40, MOMENTS)
+    left_out = forests.fit(x, target, None, 0)
+    other, its = problem(200, c=2, seed=1)
+    path, state, done = forests.path(other), forests.start(200), 0
+    for right in (accuracy(path, its), accuracy(left_out, target)):
+        assert right[:3].max() < 0.75
+        assert right[3:].min() > 0.85
+    for m, t in enumerate(MOMENTS):
+        state = forests.step(state, other[:, :, done:t])
+        assert torch.equal(forests.proba(state), path[:, m])
+        done = t
+    changed = other.clone()
+    changed[:, :, 20:] = torch.nan
+    assert torch.equal(forests.path(changed[:, :, :20]), path[:, :5])
+    prefixes = [x[:, :, :t] for t in MOMENTS]
+    again = MomentForests(2, 40, MOMENTS)
+    assert torch.equal(again.fit(prefixes, target, None, 0), left_out)
+    loaded = MomentForests(2, 40, MOMENTS)
+    loaded.load_state_dict(forests.state_dict())
+    assert torch.equal(loaded.path(other), path)
+    with pytest.raises(ValueError, match="got 0 points"):
+        forests.proba(forests.start(2))
+    with pytest.raises(ValueError, match="must have lengths"):
+        forests.path(prefixes[1:])
+
+
+def test_left_out_predictions_of_each_moment_do_not_know_the_label():
+    x, target = problem()
+    before = MomentForests(1, 40, MOMENTS).fit(x, target, None, 0)
+    target[7] = target[7].flip(0)
+    after = MomentForests(1, 40, MOMENTS).fit(x, target, None, 0)
+    assert torch.equal(after[7], before[7])
+    assert not torch.equal(after, before)
