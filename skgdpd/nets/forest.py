@@ -7,6 +7,7 @@ Source: P. Geurts, D. Ernst, L. Wehenkel, "Extremely randomized trees", Machine 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -114,25 +115,51 @@ class Forest(nn.Module):
         if weight is not None:
             own_weight = weight.double().cpu().numpy()[known]
             own_weight *= len(known) / own_weight.sum()
-        seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=self.n_trees)
-        samples = [_multiplicities(len(known), tree_seed) for tree_seed in seeds]
+        seeds = tree_seeds(self.n_trees, seed)
+        samples = [multiplicities(len(known), tree_seed) for tree_seed in seeds]
+        self.grow(rows, own_target, None if weight is None else own_weight, samples, seeds)
+        unseen = np.ones((len(x), self.n_trees), dtype=bool)
+        unseen[known] = np.stack(samples, 1) == 0
+        found = self.means(x, torch.from_numpy(unseen).to(x.device))
+        if len(always := np.flatnonzero(~unseen.any(1))):
+            shares = shares_of_others(own_target, own_weight, np.isin(known, always))
+            found[always] = torch.from_numpy(shares).to(found)
+        return found
+
+    def grow(
+        self,
+        rows: NDArray[np.float32],
+        target: NDArray[np.float64],
+        weight: NDArray[np.float64] | None,
+        samples: Sequence[NDArray[np.int64]],
+        seeds: NDArray[np.int64],
+    ) -> None:
+        """Grow one tree on each sample.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, n_features)
+            Training rows.
+        target : ndarray of shape (n, n_classes)
+            Class probabilities.
+        weight : ndarray of shape (n,) or None
+            Weight of each row, positive and with a mean of 1; None where all are equal.
+        samples : sequence of n_trees ndarrays of shape (n,)
+            How often the sample of each tree has each row.
+        seeds : ndarray of shape (n_trees,)
+            Seed of each tree.
+        """
+        own_weight = np.ones(len(rows)) if weight is None else weight
         # One thread, unless joblib is configured otherwise: growing holds no interpreter lock.
         trees = Parallel(prefer="threads")(
-            delayed(_grow)(rows, own_target, own_weight * sample, self.max_features, tree_seed)
+            delayed(_grow)(rows, target, own_weight * sample, self.max_features, tree_seed)
             for sample, tree_seed in zip(samples, seeds, strict=True)
         )
         masses = None
         if weight is not None:
             leaves = [tree.apply(rows) for tree in trees]
-            masses = [_mean_weights(*own, own_weight) for own in zip(leaves, samples, strict=True)]
+            masses = [_mean_weights(*own, weight) for own in zip(leaves, samples, strict=True)]
         self._take(trees, masses, target.shape[1])
-        unseen = np.ones((len(x), self.n_trees), dtype=bool)
-        unseen[known] = np.stack(samples, 1) == 0
-        found = self._means(x, torch.from_numpy(unseen).to(x.device))
-        if len(always := np.flatnonzero(~unseen.any(1))):
-            shares = _shares_of_others(own_target, own_weight, np.isin(known, always))
-            found[always] = torch.from_numpy(shares).to(found)
-        return found
 
     def _take(
         self, trees: list[Any], masses: list[NDArray[np.float64]] | None, n_classes: int
@@ -190,8 +217,21 @@ class Forest(nn.Module):
             nodes = torch.where(goes_left, nodes + 1, _at(self.right, nodes).long())
         return _at(self.leaf, nodes).long()
 
-    def _means(self, x: Tensor, counted: Tensor) -> Tensor:
-        """Average, for each row, the trees that are ``counted``, ``(n, n_trees)``."""
+    def means(self, x: Tensor, counted: Tensor) -> Tensor:
+        """Average, for each row, the predictions of some of the trees.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+            Rows.
+        counted : Tensor of shape (n, n_trees)
+            Whether a tree counts for a row, as booleans.
+
+        Returns
+        -------
+        Tensor of shape (n, n_classes)
+            Class probabilities; zero for a row for which no tree counts.
+        """
         size = max(LEAVES_AT_ONCE // (self.n_trees * self.n_classes), 1)
         found = []
         for part, own in zip(x.split(size), counted.split(size), strict=True):
@@ -213,11 +253,27 @@ class Forest(nn.Module):
         self._derive()
 
 
-def _multiplicities(n: int, seed: int) -> NDArray[np.int64]:
+def tree_seeds(n_trees: int, seed: int) -> NDArray[np.int64]:
+    """Return the seed of each tree of a forest, as scikit-learn draws them."""
+    return np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=n_trees)
+
+
+def multiplicities(n: int, seed: int) -> NDArray[np.int64]:
     """Return how often a bootstrap sample of ``n`` rows has each of them.
 
     All rows are equally likely, whatever their weights, in every version of scikit-learn. Its own
     forests draw by weight from version 1.9 on, and heavy rows then are in every sample.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    ndarray of shape (n,)
     """
     drawn = np.random.RandomState(seed).randint(0, n, n)
     return np.bincount(drawn, minlength=n)
@@ -243,10 +299,25 @@ def _mean_weights(
     return np.bincount(leaves, weight * sample)[is_leaf] / n_rows[is_leaf]
 
 
-def _shares_of_others(
+def shares_of_others(
     target: NDArray[np.float64], weight: NDArray[np.float64], chosen: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return, for each chosen row, the weighted class shares of all rows but this one."""
+    """Return, for each chosen row, the weighted class shares of all rows but this one.
+
+    Parameters
+    ----------
+    target : ndarray of shape (n, n_classes)
+        Class probabilities.
+    weight : ndarray of shape (n,)
+        Weights.
+    chosen : ndarray of shape (n,)
+        Which rows are chosen, as booleans.
+
+    Returns
+    -------
+    ndarray of shape (n_chosen, n_classes)
+        Equal shares where no others have weight.
+    """
     masses = weight[:, None] * target
     others = masses.sum(0) - masses[chosen]
     total = others.sum(1, keepdims=True)

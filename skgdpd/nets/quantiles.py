@@ -26,6 +26,10 @@ MIN_POINTS = 3
 """Smallest number of points that has second differences."""
 LEAST_FILLED = 0.9
 """Smallest length of an interval, as a share of the longest that is sorted together with it."""
+SORTED_AT_ONCE = 1 << 18
+"""Number of values, of all series together, whose intervals are sorted at once."""
+NOISE = 1e-5
+"""Share of a channel's largest value below which differences of features count as rounding."""
 MAX_FEATURES = 20_000
 """Limit above which fewer quantiles of each interval are taken; a forest draws a tenth of them."""
 
@@ -234,6 +238,27 @@ class IntervalQuantiles(nn.Module):
         everything = F.pad(torch.cat(seen, 2), (0, 1), value=torch.inf)
         found = torch.cat([group(everything) for group in self.groups], 2)
         return found.index_select(2, self.order).flatten(1).to(x.dtype)
+
+
+def without_rounding(features: Tensor, x: Tensor) -> Tensor:
+    """Return features of training series, without differences that are rounding errors alone.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, n_features)
+        Their features, those of the first channel first.
+    x : Tensor of shape (n, n_channels, t)
+        The series.
+
+    Returns
+    -------
+    Tensor of shape (n, n_features)
+        A feature of such differences is that of the first series in all.
+    """
+    by_channel = features.unflatten(1, (x.shape[1], -1))
+    spread = by_channel.amax(0) - by_channel.amin(0)
+    is_noise = spread <= NOISE * x.abs().amax((0, 2))[:, None]
+    return torch.where(is_noise, by_channel[:1], by_channel).flatten(1)
 
 
 def _stretched(x: Tensor, n_timepoints: int) -> Tensor:

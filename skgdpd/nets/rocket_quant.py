@@ -16,15 +16,11 @@ from .closed_form import MAX_RANK, LinearStart, drawn_rows, likeliest_scale, rid
 from .forest import Forest
 from .minirocket import Engine
 from .protocols import ClosedFormStart
-from .quantiles import IntervalQuantiles
+from .quantiles import SORTED_AT_ONCE, IntervalQuantiles, without_rounding
 from .rocket import AT_ONCE, Rocket, in_parts
 
 MAX_ROWS = 4096
 """Number of rows on which the trees are grown at most."""
-SORTED_AT_ONCE = 1 << 18
-"""Number of values, of all series together, whose intervals are sorted at once."""
-NOISE = 1e-5
-"""Share of a channel's largest value below which differences of features count as rounding."""
 SHARES = (0.5, 0.375, 0.625, 0.25, 0.75, 0.125, 0.875, 0.0, 1.0)
 """Shares of the forest in the logits that are tried; the first of equally good ones is taken."""
 LEAST_PROBABILITY = 0.005
@@ -100,9 +96,7 @@ class RocketQuant(Rocket):
         drawn = drawn_rows(len(known), MAX_ROWS // 2, seed)
         rows = (known if drawn is None else known[drawn]).to(x.device)
         features = self._quantiles(x[rows], None if lengths is None else lengths[rows])
-        by_channel = features.unflatten(1, (x.shape[1], -1))
-        spread = by_channel.amax(0) - by_channel.amin(0)
-        by_channel[:, spread <= NOISE * x.abs().amax((0, 2))[:, None]] = 0
+        features = without_rounding(features, x[rows])
         own_weight = None if weight is None else weight[rows]
         own = _log_odds(self.forest.fit(features, target[rows], own_weight, seed))
         if len(rows) == len(x):
