@@ -123,10 +123,22 @@ def likeliest_shares(
 
 
 def confusion_counts(predicted: Array, y: Array, n_classes: int) -> Array:
-    """Return smoothed counts of predicted classes by true class, ``(n_classes, n_classes)``.
+    """Return smoothed counts of predicted classes by true class.
 
     A class of a few series borrows from the pooled accuracy, with the weight of ``SMOOTHING``
     series.
+
+    Parameters
+    ----------
+    predicted, y : ndarray of shape (n,)
+        Predicted and true class numbers of left-out series.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_classes)
+        Counts, a row for each true class.
     """
     counts = np.zeros((n_classes, n_classes))
     np.add.at(counts, (y, predicted), 1)
@@ -210,6 +222,18 @@ def as_far_as_agreed(estimates: Array, shares: Array) -> Array:
     """Return the mean of several estimates, drawn towards ``shares`` by their disagreement.
 
     The way from ``shares`` is shortened by the ratio of the estimates' variance to its square.
+
+    Parameters
+    ----------
+    estimates : ndarray of shape (n_estimates, n_classes)
+        Estimated shares; of a single one nothing is known, so it counts as none.
+    shares : ndarray of shape (n_classes,)
+        Shares of the labelled series.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        The shares.
     """
     way = estimates.mean(0) - shares
     variance = estimates.var(0, ddof=1).sum() if len(estimates) > 1 else np.inf

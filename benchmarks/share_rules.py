@@ -80,13 +80,18 @@ def apply_rules(records: list[dict[str, Any]], guarded: bool = True) -> Rules:
     sets = sorted({r["set"] for r in records})
     place = np.array([sets.index(r["set"]) * len(GROUPS) + group_of(r) for r in records])
     size = len(sets) * len(GROUPS)
-    n = np.bincount(place, minlength=size)
-    by_group = n.reshape(len(sets), -1).sum(0)
+    counts = np.bincount(place, minlength=size).astype(float)
+    n = np.where(counts > 0, counts, np.nan)
+    by_group = np.nansum(n.reshape(len(sets), -1), 0)
+    by_group[by_group == 0] = np.nan
     passed = [
         {name: np.array([test(r) for r in records]) for name, test in guards.items()}
         for guards in GUARDS.values()
     ]
-    names, gains, used, loses = [], [], [], []
+    names: list[tuple[str, ...]] = []
+    gains: list[Array] = []
+    used: list[Array] = []
+    loses: list[Array] = []
     for estimate in records[0]["gains"]:
         own = np.array([r["gains"][estimate] for r in records])
         for guards in product(*passed) if guarded else [("",) * len(passed)]:
@@ -95,9 +100,8 @@ def apply_rules(records: list[dict[str, Any]], guarded: bool = True) -> Rules:
                 on = guard & (own[:, 1] <= limit)
                 values = np.where(on, own[:, 0], 0)
                 names.append((estimate, *guards, "" if limit == 1 else f"change <= {limit:g}"))
-                with np.errstate(invalid="ignore"):
-                    total = np.bincount(place, values, size) / n
-                gains.append(total.reshape(len(sets), -1))
+                means = np.bincount(place, values, size) / n
+                gains.append(means.reshape(len(sets), -1))
                 for share, kept in ((used, on), (loses, values < -0.5)):
                     count = np.bincount(place, kept, size).reshape(len(sets), -1).sum(0)
                     share.append(count / by_group)
@@ -151,8 +155,8 @@ def print_rules(records: list[dict[str, Any]]) -> None:
         if best < 0:
             print(f"| {title}: none keeps the limit |")
             continue
-        name = ", ".join(part for part in rules.names[best] if part)
-        show(f"{title}: {name}", rules.gains[best], rules.used[best], rules.loses[best])
+        label = ", ".join(part for part in rules.names[best] if part)
+        show(f"{title}: {label}", rules.gains[best], rules.used[best], rules.loses[best])
         others = [chosen(np.delete(rules.gains, j, 1), groups) for j in range(len(rules.sets))]
         own = np.array([rules.gains[i, j] for j, i in enumerate(others)])
         show(f"{title}: chosen on the other sets ({len(set(others))} rules)", own)
@@ -160,9 +164,9 @@ def print_rules(records: list[dict[str, Any]]) -> None:
         if later:
             i = chosen(without_oracle(apply_rules(first)).gains, groups)
             fresh = without_oracle(apply_rules(later))
-            name = ", ".join(part for part in fresh.names[i] if part)
+            label = ", ".join(part for part in fresh.names[i] if part)
             show(
-                f"{title}: chosen on seed 0 ({name}), other seeds",
+                f"{title}: chosen on seed 0 ({label}), other seeds",
                 fresh.gains[i],
                 fresh.used[i],
                 fresh.loses[i],
