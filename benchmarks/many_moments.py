@@ -16,6 +16,7 @@ import json
 import tempfile
 import time
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,16 @@ from skgdpd._runtime.atomic import replace_file
 from skgdpd._series.split import stratified_split
 from skgdpd.benchmarking.evaluation import score
 from skgdpd.datasets import load_file
+from skgdpd.nets import PathRocket
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 SHOWN = ("auc_prc", "accuracy", "log_loss")
+FAMILIES = ("rocket", "hydra", "shapelets")
 METHODS: dict[str, dict[str, Any]] = {
     "one": {},
     "one-rocket": {"student": "rocket"},
+    "one-each-family": {"student": partial(PathRocket, families=FAMILIES)},
+    "one-forest": {"student": partial(PathRocket, n_trees=50)},
     "one-tcn": {"student": "tcn"},
     "one-lstm": {"student": "lstm2-32"},
     "one-fcn": {"student": "fcn24"},
@@ -114,7 +119,7 @@ def compare(parts: Any, seed: int, normalize: str, method: str) -> dict[str, Any
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{i}.skgdpd" for i in range(len(models))]
         for file, model in zip(files, models, strict=True):
-            model.save(file)
+            model.save(file, omit=() if isinstance(model.student, str) else ("student",))
         size = sum(file.stat().st_size for file in files)
     return {"scores": scores, "seconds": seconds, "bytes": size}
 

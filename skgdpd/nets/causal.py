@@ -68,6 +68,33 @@ def block_size(n_features: int, n_moments: int) -> int:
     return max(BLOCK_BYTES // (4 * n_features * max(n_moments, 1)), 1)
 
 
+def at_moments(
+    features: Callable[[Tensor], Tensor], x: Tensor, n_features: int, n_moments: int
+) -> Tensor:
+    """Compute features of series at several moments, in blocks that stay in the cache.
+
+    Parameters
+    ----------
+    features : callable
+        Function from series to features ``(n_moments, n, n_features)``.
+    x : Tensor of shape (n, n_channels, t)
+        Series.
+    n_features, n_moments : int
+        Numbers of features and of moments.
+
+    Returns
+    -------
+    Tensor of shape (n_moments, n, n_features)
+    """
+    size = block_size(n_features, n_moments)
+    if len(x) <= size:
+        return features(x)
+    found = x.new_empty(n_moments, len(x), n_features)
+    for start, part in zip(range(0, len(x), size), x.split(size), strict=True):
+        found[:, start : start + len(part)] = features(part)
+    return found
+
+
 def channel_slots(shape: Sequence[int], n_channels: int, rng: np.random.Generator) -> Tensor:
     """Draw the channels that are summed, ascending.
 

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from .closed_form import drawn_rows
 from .forest import Forest
-from .prefix_quantiles import PointBuffer, PrefixQuantiles
+from .prefixes import Prefixes
 from .quantiles import SORTED_AT_ONCE, IntervalQuantiles, without_rounding
+from .rocket import in_parts
 
 MAX_ROWS = 2048
 """Number of rows on which the trees are grown at most."""
@@ -29,41 +30,33 @@ class MomentForests(nn.Module):
 
     Parameters
     ----------
-    n_channels, n_timepoints : int
-        Shape of the longest series.
+    n_channels : int
+        Number of channels of the series.
     time_points : sequence of int
-        Lengths of the prefixes, ascending, from 1 to ``n_timepoints``.
+        Lengths of the prefixes, ascending.
     n_trees : int, default=50
         Number of trees of each moment.
     """
 
     def __init__(
-        self,
-        n_channels: int,
-        n_timepoints: int,
-        time_points: Sequence[int],
-        n_trees: int = N_TREES,
+        self, n_channels: int, time_points: Sequence[int], n_trees: int = N_TREES
     ) -> None:
         super().__init__()
-        self.points = PrefixQuantiles(n_channels, n_timepoints, time_points)
-        self.time_points = self.points.time_points
-        self.quantiles = nn.ModuleList(IntervalQuantiles(n_channels, t) for t in self.time_points)
-        self.forests = nn.ModuleList(Forest(n_trees) for _ in self.time_points)
+        self.quantiles = nn.ModuleList(IntervalQuantiles(n_channels, t) for t in time_points)
+        self.forests = nn.ModuleList(Forest(n_trees) for _ in time_points)
 
-    def fit(
-        self,
-        x: Tensor | Sequence[Tensor],
-        target: Tensor,
-        weight: Tensor | None,
-        seed: int,
-    ) -> Tensor:
+    @property
+    def n_classes(self) -> int:
+        """Number of classes; 1 before :meth:`fit`."""
+        return cast(Forest, self.forests[0]).n_classes
+
+    def fit(self, prefixes: Prefixes, target: Tensor, weight: Tensor | None, seed: int) -> Tensor:
         """Grow the trees of all moments.
 
         Parameters
         ----------
-        x : Tensor of shape (n, n_channels, n_timepoints), or sequence of Tensor
-            Normalised training series; or their prefixes, ``(n, n_channels, time_points[m])``,
-            where each has a normalisation of its own.
+        prefixes : Prefixes
+            Training series at the moments.
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
@@ -84,103 +77,39 @@ class MomentForests(nn.Module):
         own_weight = None if weight is None else weight[rows]
         seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(self.forests))
         found = []
-        for m, prefix in enumerate(self._prefixes(x)):
-            features = self._features(m, prefix)
-            own = without_rounding(features[rows], prefix[rows])
-            left_out = self._forest(m).fit(own, target[rows], own_weight, int(seeds[m]))
+        for m in range(prefixes.n_moments):
+            x, lengths = prefixes.at(m)
+            features = self._features(x, lengths, m)
+            own = without_rounding(features[rows], x[rows])
+            forest = cast(Forest, self.forests[m])
+            left_out = forest.fit(own, target[rows], own_weight, int(seeds[m]))
             if len(rows) < len(target):
-                every = self._forest(m)(features)
+                every = forest(features)
                 every[rows] = left_out
                 left_out = every
             found.append(left_out)
         return torch.stack(found, 1)
 
     @torch.no_grad()
-    def path(self, x: Tensor | Sequence[Tensor]) -> Tensor:
-        """Return the class probabilities at each moment.
+    def forward(self, x: Tensor, lengths: Tensor | None, moment: int) -> Tensor:
+        """Return class probabilities at a moment.
 
         Parameters
         ----------
-        x : Tensor of shape (n, n_channels, t), or sequence of Tensor
-            Series or prefixes, as in :meth:`fit`. They may end before the last moment.
-
-        Returns
-        -------
-        Tensor of shape (n, n_moments, n_classes)
-            Probabilities at the moments that the series reach, at least one.
-        """
-        found = [
-            self._forest(m)(self._features(m, prefix))
-            for m, prefix in enumerate(self._prefixes(x))
-        ]
-        return torch.stack(found, 1)
-
-    def _forest(self, m: int) -> Forest:
-        return cast(Forest, self.forests[m])
-
-    def _prefixes(self, x: Tensor | Sequence[Tensor]) -> list[Tensor]:
-        if isinstance(x, Tensor):
-            return [x[:, :, :t] for t in self.time_points if t <= x.shape[2]]
-        lengths = [prefix.shape[2] for prefix in x]
-        if lengths != self.time_points[: len(lengths)]:
-            raise ValueError(f"prefixes must have lengths {self.time_points}, got {lengths}")
-        return list(x)
-
-    @torch.no_grad()
-    def _features(self, m: int, prefix: Tensor) -> Tensor:
-        size = max(SORTED_AT_ONCE // (prefix.shape[1] * prefix.shape[2]), 1)
-        return torch.cat([self.quantiles[m](part) for part in prefix.split(size)])
-
-    def start(self, n: int) -> PointBuffer:
-        """Return the state of ``n`` series of which no point has been read.
-
-        Parameters
-        ----------
-        n : int
-            Number of series.
-
-        Returns
-        -------
-        PointBuffer
-        """
-        return self.points.start(n, self._forest(0).value.device)
-
-    def step(self, state: PointBuffer, points: Tensor) -> PointBuffer:
-        """Read more points of each series; see :meth:`PrefixQuantiles.step`.
-
-        Parameters
-        ----------
-        state : PointBuffer
-            State after the points before; it is updated in place.
-        points : Tensor of shape (n, n_channels) or (n, n_channels, n_points)
-            The next point of each series, or the next few.
-
-        Returns
-        -------
-        PointBuffer
-            The same state, after these points.
-        """
-        return self.points.step(state, points)
-
-    @torch.no_grad()
-    def proba(self, state: PointBuffer) -> Tensor:
-        """Return the class probabilities at the moment that a state has reached.
-
-        Parameters
-        ----------
-        state : PointBuffer
-            The state.
+        x : Tensor of shape (n, n_channels, t)
+            Series up to the moment.
+        lengths : Tensor of shape (n,) or None
+            Own length of each series; None where all are equal.
+        moment : int
+            Number of the moment.
 
         Returns
         -------
         Tensor of shape (n, n_classes)
-
-        Raises
-        ------
-        ValueError
-            If the number of points that have been read is no moment.
         """
-        if state.n_read not in self.time_points:
-            raise ValueError(f"moments are {self.time_points}, got {state.n_read} points")
-        m = self.time_points.index(state.n_read)
-        return self._forest(m)(self._features(m, state.points[:, :, : state.n_read]))
+        return cast(Forest, self.forests[moment])(self._features(x, lengths, moment))
+
+    def _features(self, x: Tensor, lengths: Tensor | None, moment: int) -> Tensor:
+        size = max(SORTED_AT_ONCE // (x.shape[1] * x.shape[2]), 1)
+        quantiles = self.quantiles[moment]
+        return torch.cat([quantiles(*part) for part in in_parts(x, lengths, size)])

@@ -1,34 +1,56 @@
-"""Backbone of causal MiniRocket features with a linear map for each of several moments."""
+"""Backbone of causal features of all moments, with a linear map for each moment."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .closed_form import MAX_RANK, LinearStart, drawn_rows, ridge, span
+from .closed_form import MAX_RANK, LinearStart, drawn_rows, likeliest_scale, ridge, span
+from .joined_features import JoinedFeatures
 from .minirocket import Engine
-from .prefix_rocket import PrefixRocket, PrefixState
+from .moment_forests import MomentForests
 from .prefixes import Prefixes
 from .protocols import MomentStart
 from .rocket import SAME_FROM, spread
+from .rocket_quant import SHARES, log_odds
 
 FIT_BYTES = 1 << 28
-"""Size of the features that a fit holds in memory at once."""
+"""Size of the features that are held in memory at once."""
 TRAINED_RANK = 256
 """Upper limit of the number of coordinates if the maps are trained, which keeps a basis for each
 moment in memory."""
 
 
-class PathRocket(nn.Module):
-    """Causal MiniRocket features of all moments, and a linear map for each moment.
+class Weighed(NamedTuple):
+    """Classifier of a moment: a ridge regression and a forest, with their weights.
 
-    The classifier of each moment is a ridge regression in closed form. Its scores are the first
-    outputs. If the maps are trained further, principal components are the other outputs; else
-    these are zero.
+    Attributes
+    ----------
+    weight : Tensor of shape (r + n_odds, n_classes)
+        Weights of coordinates, then of the forest's log-odds.
+    bias : Tensor of shape (n_classes,)
+        Biases.
+    left_out : Tensor of shape (n, n_classes)
+        Logits of the rows by classifiers that were fitted without them.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    left_out: Tensor
+
+
+class PathRocket(nn.Module):
+    """Causal features and forests of several moments, with a linear map for each moment.
+
+    The classifier of each moment is a ridge regression of the features in closed form. Its logits
+    may be weighed with the log-odds of a forest, by left-out predictions of both. The logits are
+    the first outputs. If the maps are trained further, principal components of the features are
+    the other outputs; else these are zero.
 
     Parameters
     ----------
@@ -38,8 +60,10 @@ class PathRocket(nn.Module):
         The moments, ascending; the last is ``n_timepoints``.
     n_features : int, default=64
         Width of the output.
-    n_fixed : int, default=9996
-        Number of MiniRocket features; rounded down to a multiple of 84.
+    families : sequence of {"rocket", "hydra", "shapelets"}, default=("rocket",)
+        Families of the features.
+    n_trees : int, default=0
+        Number of trees of the forest of each moment; 0 for no forests.
     max_rank : int, default=1024
         Upper limit of the number of coordinates of the features of a moment.
     engine : {"auto", "torch", "numba"}, default="auto"
@@ -47,8 +71,9 @@ class PathRocket(nn.Module):
 
     Attributes
     ----------
-    maps : Parameter of shape (n_moments, n_fixed, width)
-        Map of each moment; on coordinates during a training, on centred features after it.
+    maps : Parameter of shape (n_moments, n_inputs, width)
+        Map of each moment. Its inputs are coordinates during a training and features after it,
+        then the forest's log-odds.
     shifts : Parameter of shape (n_moments, width)
         Constants that are added to the results of the maps.
     """
@@ -64,7 +89,8 @@ class PathRocket(nn.Module):
         n_timepoints: int,
         time_points: Sequence[int],
         n_features: int = 64,
-        n_fixed: int = 9996,
+        families: Sequence[str] = ("rocket",),
+        n_trees: int = 0,
         max_rank: int = MAX_RANK,
         engine: Engine = "auto",
     ) -> None:
@@ -72,20 +98,23 @@ class PathRocket(nn.Module):
         self.time_points = tuple(int(t) for t in time_points)
         self.n_features = n_features
         self.max_rank = max_rank
-        self.transform = PrefixRocket(
-            n_channels, n_timepoints, self.time_points, n_fixed, engine=engine
+        self.transform = JoinedFeatures(
+            n_channels, n_timepoints, self.time_points, families, engine
         )
+        self.forests = MomentForests(n_channels, self.time_points, n_trees) if n_trees else None
         self.basis: Tensor | None
         self.means: Tensor | None
         self.register_buffer("basis", None, persistent=False)
         self.register_buffer("means", None, persistent=False)
-        m, n_fixed = len(self.time_points), self.transform.n_features
-        self.maps = nn.Parameter(torch.zeros(m, n_fixed, 1))
+        m, n_odds = len(self.time_points), int(self.forests is not None)
+        self.maps = nn.Parameter(torch.zeros(m, self.transform.n_features + n_odds, 1))
         self.shifts = nn.Parameter(torch.zeros(m, 1))
 
     def fixed_buffers(self) -> Iterator[Tensor]:
         """Return all buffers: no training changes them."""
         return self.buffers()
+
+    # Fit
 
     def fit_moments(
         self, prefixes: Prefixes, target: Tensor, weight: Tensor | None, seed: int, trains: bool
@@ -113,28 +142,39 @@ class PathRocket(nn.Module):
         self.transform.fit(prefixes, seed)
         rank = min(self.max_rank, TRAINED_RANK) if trains else self.max_rank
         drawn = drawn_rows(len(prefixes), rank, seed)
-        parts, starts = [], []
+        widths = self.transform.widths
+        bases, inputs, ridges = [], [], []
         for features in self._features_by_moment(prefixes):
-            found = span(features if drawn is None else features[drawn.to(features.device)], rank)
+            known = features if drawn is None else features[drawn.to(features.device)]
+            found = span(known, rank, widths)
             coordinates = (features - found.mean) @ found.basis
-            starts.append(ridge(coordinates, target, weight))
-            parts.append((found.mean, found.basis, coordinates))
-        head, shift, maps, shifts = _joined(starts, [p[2] for p in parts], self.n_features)
-        if trains:
-            self._start_training(parts, maps, shifts)
+            ridges.append(ridge(coordinates, target, weight))
+            bases.append((found.mean, found.basis))
+            inputs.append(coordinates)
+        if self.forests is None:
+            starts = [
+                Weighed(r.scale * r.weight, r.scale * r.bias, r.scale * r.left_out) for r in ridges
+            ]
         else:
-            self._set_maps([p[:2] for p in parts], maps, shifts)
-        width = head.shape[1]
-        head = F.pad(head, (0, self.n_features - width))
-        left_out = torch.stack([start.scale * start.left_out for start in starts], 1)
-        fixed = _padded([p[2].float() for p in parts]) if trains else None
-        return MomentStart(head, shift, fixed, left_out)
+            odds = log_odds(self.forests.fit(prefixes, target, weight, seed)).double()
+            starts = _weighed(ridges, odds, target, weight)
+            inputs = [torch.cat([x, odds[:, m]], 1) for m, x in enumerate(inputs)]
+        head, maps, shifts = _joined(starts, inputs, self.n_features)
+        fixed = None
+        if trains:
+            self._start_training(bases, inputs, maps, shifts)
+            fixed = torch.stack([self._padded_inputs(x.float()) for x in inputs], 1)
+        else:
+            self._set_maps(bases, maps, shifts)
+        left_out = torch.stack([start.left_out for start in starts], 1)
+        weights = F.pad(head, (0, self.n_features - head.shape[1]))
+        return MomentStart(weights, torch.zeros_like(head[:, 0]), fixed, left_out)
 
     def _features_by_moment(self, prefixes: Prefixes) -> Iterator[Tensor]:
         """Yield the features of all series at each moment, ``(n, n_fixed)``."""
         if not prefixes.nested:
             for m in range(prefixes.n_moments):
-                yield self.featurize(*prefixes.at(m))
+                yield self._features(*prefixes.at(m))
             return
         size = max(FIT_BYTES // (4 * self.transform.n_features * len(prefixes)), 1)
         x = prefixes.series[-1]
@@ -153,8 +193,10 @@ class PathRocket(nn.Module):
                 features[rows] = self.transform.at(x[rows], [length])[0]
         return features
 
+    # Use
+
     @torch.no_grad()
-    def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def _features(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the features ``(n, n_fixed)`` of series at their own ends."""
         return self._with_ended(self.transform.at(x, [x.shape[2]])[0], x, lengths)
 
@@ -165,7 +207,7 @@ class PathRocket(nn.Module):
         fixed: Tensor | None = None,
         moment: int = -1,
     ) -> Tensor:
-        """Map series to features of a moment.
+        """Map series to the output of a moment.
 
         Parameters
         ----------
@@ -173,8 +215,8 @@ class PathRocket(nn.Module):
             Series up to the moment.
         lengths : Tensor of shape (n,), optional
             Own length of each series; None where all are equal.
-        fixed : Tensor of shape (n, n_coordinates), optional
-            Coordinates of the series at this moment, during a training.
+        fixed : Tensor of shape (n, n_inputs), optional
+            Coordinates and log-odds of the series at this moment, during a training.
         moment : int, default=-1
             Number of the moment, whose map is used.
 
@@ -184,12 +226,12 @@ class PathRocket(nn.Module):
         """
         if fixed is not None:
             return fixed @ self.maps[moment] + self.shifts[moment]
-        return self.mapped(self.featurize(x, lengths), moment)
+        return self._mapped(self._features(x, lengths), x, lengths, moment)
 
     def features_at(
         self, x: Tensor, time_points: Sequence[int], lengths: Tensor | None = None
     ) -> Tensor:
-        """Compute the features at several moments; see :class:`~skgdpd.nets.PathFeatures`.
+        """Compute the outputs at several moments; see :class:`~skgdpd.nets.PathFeatures`.
 
         Parameters
         ----------
@@ -206,12 +248,11 @@ class PathRocket(nn.Module):
         """
         own = [self.time_points.index(t) for t in time_points]
         size = max(FIT_BYTES // (4 * self.transform.n_features * len(own)), 1)
+        ends = x if lengths is None else lengths
         return torch.cat(
             [
-                self._part_at(part, own, None if lengths is None else ends)
-                for part, ends in zip(
-                    x.split(size), (x if lengths is None else lengths).split(size), strict=True
-                )
+                self._part_at(part, own, None if lengths is None else until)
+                for part, until in zip(x.split(size), ends.split(size), strict=True)
             ]
         )
 
@@ -219,103 +260,151 @@ class PathRocket(nn.Module):
         times = [self.time_points[m] for m in moments]
         found = []
         for m, features in zip(moments, self.transform.at(x, times), strict=True):
-            t = self.time_points[m]
-            ends = None if lengths is None else lengths.clamp(max=t)
-            found.append(self.mapped(self._with_ended(features, x[:, :, :t], ends), m))
+            prefix = x[:, :, : self.time_points[m]]
+            ends = None if lengths is None else lengths.clamp(max=prefix.shape[2])
+            features = self._with_ended(features, prefix, ends)
+            found.append(self._mapped(features, prefix, ends, m))
         return torch.stack(found, 1)
 
-    def mapped(self, features: Tensor, moment: int) -> Tensor:
-        """Map the transform's features to the output of a moment.
+    def start(self, n: int) -> list[Tensor]:
+        """Return the state before the first point; see :class:`~skgdpd.nets.MomentState`."""
+        return self.transform.start(n)
 
-        Parameters
-        ----------
-        features : Tensor of shape (n, n_fixed)
-            Features of series.
-        moment : int
-            Number of the moment.
+    @torch.no_grad()
+    def advance(self, state: list[Tensor], x: Tensor, n_read: int, moment: int) -> Tensor:
+        """Read new points, and return the output; see :class:`~skgdpd.nets.MomentState`."""
+        features = self.transform.step(state, x[:, :, n_read:].contiguous(), n_read)
+        return self._mapped(features, x, None, moment)
 
-        Returns
-        -------
-        Tensor of shape (n, n_features)
-            Output. The bits of a row don't depend on the other rows.
-        """
+    def _mapped(self, features: Tensor, x: Tensor, lengths: Tensor | None, moment: int) -> Tensor:
+        """Map features to the output, so that the number of rows does not change a row's bits."""
         if self.basis is not None and self.means is not None:
             features = (features - self.means[moment]) @ self.basis[moment]
+        if self.forests is not None:
+            odds = log_odds(self.forests(x, lengths, moment))
+            features = torch.cat([features, odds.to(features)], 1)
         n = len(features)
         if n < SAME_FROM and not torch.compiler.is_exporting():
             features = F.pad(features, (0, 0, 0, SAME_FROM - n))
         out = (features @ self.maps[moment])[:n] + self.shifts[moment]
         return F.pad(out, (0, self.n_features - out.shape[1]))
 
-    def start(self, n: int) -> list[Tensor]:
-        """Return the state before the first point; see :class:`~skgdpd.nets.MomentState`."""
-        state = self.transform.start(n)
-        return [state.recent, state.counts]
-
-    @torch.no_grad()
-    def advance(self, state: list[Tensor], x: Tensor, n_read: int, moment: int) -> Tensor:
-        """Read new points, and return the features; see :class:`~skgdpd.nets.MomentState`."""
-        counted = PrefixState(n_read, *state)
-        if x.shape[2] > n_read:
-            self.transform.step(counted, x[:, :, n_read:].contiguous())
-        return self.mapped(self.transform.features(counted), moment)
+    # Maps
 
     @torch.no_grad()
     def fold(self) -> None:
         """Merge each moment's coordinates and map into one map of the features."""
         if self.basis is None or self.means is None:
             return
-        parts = [(mean, basis) for mean, basis in zip(self.means, self.basis, strict=True)]
-        self._set_maps(parts, list(self.maps), list(self.shifts))
+        bases = [(m.double(), b.double()) for m, b in zip(self.means, self.basis, strict=True)]
+        maps = [own.double() for own in self.maps]
+        self._set_maps(bases, maps, [shift.double() for shift in self.shifts])
         self.basis = self.means = None
 
     def _set_maps(
-        self, parts: list[tuple[Tensor, Tensor]], maps: list[Tensor], shifts: list[Tensor]
+        self, bases: list[tuple[Tensor, Tensor]], maps: list[Tensor], shifts: list[Tensor]
     ) -> None:
-        """Set the maps of the features, from means, bases and maps of coordinates."""
+        """Set the maps of the features, from bases and maps of coordinates and log-odds."""
+        merged, moved = [], []
+        for (mean, basis), own, shift in zip(bases, maps, shifts, strict=True):
+            of_features = basis @ own[: basis.shape[1]]
+            merged.append(torch.cat([of_features, own[basis.shape[1] :]]))
+            moved.append(shift - mean @ of_features)
         # A product with one column adds up in an order that depends on the number of rows.
-        missing = max(2 - maps[0].shape[1], 0)
-        maps = [F.pad(own, (0, missing)) for own in maps]
-        shifts = [F.pad(own, (0, missing)) for own in shifts]
-        merged = [basis @ own for (_, basis), own in zip(parts, maps, strict=True)]
-        moved = [
-            shift - mean @ own for (mean, _), own, shift in zip(parts, merged, shifts, strict=True)
-        ]
-        self.maps = nn.Parameter(torch.stack(merged).float())
-        self.shifts = nn.Parameter(torch.stack(moved).float())
+        missing = max(2 - merged[0].shape[1], 0)
+        self.maps = nn.Parameter(F.pad(torch.stack(merged), (0, missing)).float())
+        self.shifts = nn.Parameter(F.pad(torch.stack(moved), (0, missing)).float())
 
     def _start_training(
         self,
-        parts: list[tuple[Tensor, Tensor, Tensor]],
+        bases: list[tuple[Tensor, Tensor]],
+        inputs: list[Tensor],
         maps: list[Tensor],
         shifts: list[Tensor],
     ) -> None:
-        """Set trained maps of coordinates: scores first, then principal components."""
+        """Set trained maps of coordinates: logits first, then principal components."""
+        most = max(basis.shape[1] for _, basis in bases)
+        self.basis = torch.stack([F.pad(b, (0, most - b.shape[1])) for _, b in bases]).float()
+        self.means = torch.stack([mean for mean, _ in bases]).float()
         full, moved = [], []
-        for (_, _, coordinates), own, shift in zip(parts, maps, shifts, strict=True):
-            n_components = min(coordinates.shape[1], self.n_features - own.shape[1])
-            whole = own.new_zeros(coordinates.shape[1], self.n_features)
-            whole[:, : own.shape[1]] = own
+        for (_, basis), x, own, shift in zip(bases, inputs, maps, shifts, strict=True):
+            n_logits = own.shape[1]
+            n_components = min(basis.shape[1], self.n_features - n_logits)
+            whole = F.pad(own, (0, self.n_features - n_logits))
             rows = torch.arange(n_components, device=own.device)
-            whole[rows, own.shape[1] + rows] = 1 / spread(coordinates[:, :n_components])
-            full.append(whole)
-            moved.append(F.pad(shift, (0, self.n_features - len(shift))))
-        self.maps = nn.Parameter(_padded(full, 0).float())
+            whole[rows, n_logits + rows] = 1 / spread(x[:, :n_components])
+            full.append(self._padded_inputs(whole.T).T)
+            moved.append(F.pad(shift, (0, self.n_features - n_logits)))
+        self.maps = nn.Parameter(torch.stack(full).float())
         self.shifts = nn.Parameter(torch.stack(moved).float())
-        self.basis = _padded([basis.T for _, basis, _ in parts], 0).transpose(1, 2).float()
-        self.means = torch.stack([mean for mean, _, _ in parts]).float()
+
+    def _padded_inputs(self, x: Tensor) -> Tensor:
+        """Put zeros between coordinates and log-odds, so that all moments have as many inputs."""
+        assert self.basis is not None
+        n_odds = 0 if self.forests is None else self.forests.n_classes
+        n_coordinates = x.shape[1] - n_odds
+        missing = self.basis.shape[2] - n_coordinates
+        return torch.cat([F.pad(x[:, :n_coordinates], (0, missing)), x[:, n_coordinates:]], 1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # The widths depend on the data of the fit.
+        # The sizes depend on the data of the fit.
         for name in ("maps", "shifts"):
             if (given := state_dict.get(prefix + name)) is not None:
                 setattr(self, name, nn.Parameter(getattr(self, name).new_empty(given.shape)))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+def _weighed(
+    ridges: list[LinearStart], odds: Tensor, target: Tensor, weight: Tensor | None
+) -> list[Weighed]:
+    """Weigh ridge regressions and forests by their left-out predictions.
+
+    The loss of a share at a moment is averaged with those at the moments beside it, since a few
+    left-out rows alone would choose by chance.
+
+    Parameters
+    ----------
+    ridges : list of LinearStart
+        Ridge regression of each moment.
+    odds : Tensor of shape (n, n_moments, n_classes)
+        Out-of-sample log-odds of the forests.
+    target : Tensor of shape (n, n_classes)
+        Class probabilities.
+    weight : Tensor of shape (n,) or None
+        Weight of each row.
+
+    Returns
+    -------
+    list of Weighed
+        Classifier of each moment.
+    """
+    losses = np.empty((len(ridges), len(SHARES)))
+    factors: list[list[tuple[float, float]]] = []
+    for m, start in enumerate(ridges):
+        own_scale, _ = likeliest_scale(odds[:, m], target, weight)
+        factors.append([])
+        for k, share in enumerate(SHARES):
+            linear, forest = (1 - share) * start.scale, share * own_scale
+            logits = linear * start.left_out + forest * odds[:, m]
+            scale, losses[m, k] = likeliest_scale(logits, target, weight)
+            factors[-1].append((scale * linear, scale * forest))
+    wide = np.pad(losses, ((1, 1), (0, 0)), "edge")
+    best = (wide[:-2] + 2 * wide[1:-1] + wide[2:]).argmin(1)
+    # Centring changes no centred log-odds; the identity in its place would add a direction in
+    # which no rows differ.
+    centring = torch.eye(odds.shape[2]).to(odds) - 1 / odds.shape[2]
+    found = []
+    for m, start in enumerate(ridges):
+        linear, forest = factors[m][best[m]]
+        weights = torch.cat([linear * start.weight, forest * centring])
+        left_out = linear * start.left_out + forest * odds[:, m]
+        found.append(Weighed(weights, linear * start.bias, left_out))
+    return found
+
+
 def _joined(
-    starts: list[LinearStart], coordinates: list[Tensor], most: int
-) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
+    starts: list[Weighed], inputs: list[Tensor], most: int
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """Write the classifiers of all moments as one head on top of a map for each moment.
 
     The outputs of the maps are uncorrelated and have a mean square of 1 over all moments.
@@ -323,45 +412,32 @@ def _joined(
 
     Parameters
     ----------
-    starts : list of LinearStart
+    starts : list of Weighed
         Classifier of each moment.
-    coordinates : list of Tensor of shape (n, r)
-        Coordinates of the training rows at each moment.
+    inputs : list of Tensor of shape (n, n_inputs)
+        Coordinates and log-odds of the training rows at each moment.
     most : int
         Largest number of outputs; those of the largest variance are kept.
 
     Returns
     -------
-    head, bias : Tensor of shape (n_classes, width) and (n_classes,)
-        The head.
-    maps : list of Tensor of shape (r, width)
+    head : Tensor of shape (n_classes, width)
+        Weights of the head.
+    maps : list of Tensor of shape (n_inputs, width)
         The map of each moment.
     shifts : list of Tensor of shape (width,)
         The constants of each moment.
     """
-    weights = [s.scale * (s.weight - s.weight.mean(1, keepdim=True)) for s in starts]
-    biases = [s.scale * (s.bias - s.bias.mean()) for s in starts]
+    weights = [s.weight - s.weight.mean(1, keepdim=True) for s in starts]
+    biases = [s.bias - s.bias.mean() for s in starts]
     logits = torch.cat(
-        [x @ own + bias for x, own, bias in zip(coordinates, weights, biases, strict=True)]
+        [x @ own + bias for x, own, bias in zip(inputs, weights, biases, strict=True)]
     )
     squares, directions = torch.linalg.eigh(logits.T @ logits / len(logits))
     kept = (squares > squares[-1].clamp(min=1e-12) * 1e-9).nonzero()[:, 0].flip(0)[:most]
-    if not len(kept):  # All scores are zero; any direction will do.
+    if not len(kept):  # All logits are zero; any direction will do.
         kept = torch.tensor([len(squares) - 1], device=squares.device)
     sizes, axes = squares[kept].clamp(min=1e-12).sqrt(), directions[:, kept]
     maps = [own @ axes / sizes for own in weights]
     shifts = [bias @ axes / sizes for bias in biases]
-    return axes * sizes, torch.zeros_like(biases[0]), maps, shifts
-
-
-def _padded(parts: list[Tensor], rows_first: int | None = None) -> Tensor:
-    """Stack matrices that differ in one dimension, with zeros in place of what is missing.
-
-    Matrices ``(n, r)`` become ``(n, n_parts, most)``; with ``rows_first=0`` matrices ``(r, w)``
-    become ``(n_parts, most, w)``.
-    """
-    if rows_first == 0:
-        most = max(len(part) for part in parts)
-        return torch.stack([F.pad(part, (0, 0, 0, most - len(part))) for part in parts])
-    most = max(part.shape[1] for part in parts)
-    return torch.stack([F.pad(part, (0, most - part.shape[1])) for part in parts], 1)
+    return axes * sizes, maps, shifts

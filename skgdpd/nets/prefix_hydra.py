@@ -32,10 +32,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .minirocket import MAX_CHANNELS, N_TAPS, Engine
 from .causal import (
     LANES,
     LARGEST,
+    at_moments,
     block_size,
     channel_slots,
     check_time_points,
@@ -43,6 +43,7 @@ from .causal import (
     sum_of_channels,
     takes_numba,
 )
+from .minirocket import MAX_CHANNELS, N_TAPS, Engine
 
 RESOLUTION = 10
 """The unit of summed outputs is the usual output over two to this power."""
@@ -199,6 +200,25 @@ class PrefixHydra(nn.Module):
         Tensor of shape (n, n_features)
         """
         return self._engine(x, [x.shape[2]])(x)[0]
+
+    @torch.no_grad()
+    def at(self, x: Tensor, time_points: Sequence[int]) -> Tensor:
+        """Return the features of series at several moments.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, t)
+            Series.
+        time_points : sequence of int
+            The moments: ascending numbers of points, ``t`` at most.
+
+        Returns
+        -------
+        Tensor of shape (n_moments, n, n_features)
+        """
+        moments = [int(t) for t in time_points]
+        x = x[:, :, : moments[-1]].contiguous()
+        return at_moments(self._engine(x, moments), x, self.n_features, len(moments))
 
     @torch.no_grad()
     def path(self, x: Tensor, block: int | None = None) -> Iterator[Tensor]:

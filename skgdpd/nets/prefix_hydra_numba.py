@@ -19,10 +19,10 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .._runtime.compiled import compiled
-from . import lanes, prefixes
+from . import causal, lanes
+from .causal import LANES, LARGEST, on_threads
 from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, store
 from .minirocket import N_TAPS
-from .causal import LANES, LARGEST, on_threads
 
 SHARED = 5e7
 """Number of outputs for each thread, from which on several threads share the series."""
@@ -193,7 +193,7 @@ def _compiled() -> Any:
             nb.int64,
             nb.int64,
         ),
-        modules=(lanes, prefixes),
+        modules=(lanes, causal),
     )
 
 

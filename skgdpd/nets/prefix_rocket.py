@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .causal import at_moments, block_size, check_time_points
 from .minirocket import (
     HEAVY_TAPS,
     MAX_CHANNELS,
@@ -40,7 +41,6 @@ from .minirocket import (
     fit_dilations,
     quantile_levels,
 )
-from .causal import block_size, check_time_points
 from .prefixes import Prefixes
 
 MAX_DILATIONS = 40
@@ -344,15 +344,8 @@ class PrefixRocket(nn.Module):
         Tensor of shape (n_moments, n, n_features)
         """
         moments = [int(t) for t in time_points]
-        size = block_size(self.n_features, len(moments))
         x = x[:, :, : moments[-1]].contiguous()
-        features = self._engine(x, moments)
-        if len(x) <= size:
-            return features(x)
-        found = x.new_empty(len(moments), len(x), self.n_features)
-        for start, part in zip(range(0, len(x), size), x.split(size), strict=True):
-            found[:, start : start + len(part)] = features(part)
-        return found
+        return at_moments(self._engine(x, moments), x, self.n_features, len(moments))
 
     @torch.no_grad()
     def path(self, x: Tensor, block: int | None = None) -> Iterator[Tensor]:

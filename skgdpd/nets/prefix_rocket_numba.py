@@ -23,8 +23,8 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .._runtime.compiled import compiled
-from .minirocket import N_KERNELS, N_TAPS
 from .causal import on_threads
+from .minirocket import N_KERNELS, N_TAPS
 
 WORD = 64
 HALF = 32

@@ -33,8 +33,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .causal import LANES, at_moments, block_size, check_time_points, exact_root, takes_numba
 from .minirocket import MAX_CHANNELS, Engine
-from .causal import LANES, block_size, check_time_points, exact_root, takes_numba
 
 LENGTH = 11
 """Number of points of a shapelet, the authors' choice; fewer where the prefix is short."""
@@ -234,6 +234,25 @@ class PrefixShapelets(nn.Module):
         Tensor of shape (n, n_features)
         """
         return self._engine(x, [x.shape[2]])(x)[0]
+
+    @torch.no_grad()
+    def at(self, x: Tensor, time_points: Sequence[int]) -> Tensor:
+        """Return the features of series at several moments.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, t)
+            Series.
+        time_points : sequence of int
+            The moments: ascending numbers of points, ``t`` at most.
+
+        Returns
+        -------
+        Tensor of shape (n_moments, n, n_features)
+        """
+        moments = [int(t) for t in time_points]
+        x = x[:, :, : moments[-1]].contiguous()
+        return at_moments(self._engine(x, moments), x, self.n_features, len(moments))
 
     @torch.no_grad()
     def path(self, x: Tensor, block: int | None = None) -> Iterator[Tensor]:

@@ -17,9 +17,9 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .._runtime.compiled import compiled
-from . import lanes, prefixes
-from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, store
+from . import causal, lanes
 from .causal import LANES, on_threads
+from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, store
 
 SHARED = 2e7
 """Number of distances for each thread, from which on several threads share the series."""
@@ -179,7 +179,7 @@ def _compiled() -> Any:
             nb.int64,
             nb.int64,
         ),
-        modules=(lanes, prefixes),
+        modules=(lanes, causal),
     )
 
 

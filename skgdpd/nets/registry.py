@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from torch import nn
 from .inception import InceptionTime, SerialInception
 from .lstm import LSTM
 from .path_rocket import PathRocket
-from .protocols import has_fixed_features
+from .protocols import has_fixed_features, has_moment_maps
 from .resnet import FCN, PaperResNet, ResNet
 from .rocket import Hybrid, Rocket
 from .rocket_quant import RocketQuant
@@ -39,7 +40,12 @@ _BACKBONES: dict[str, BackboneFactory] = {
     "resnet32-64": lambda n_channels, n_timepoints: PaperResNet(n_channels),
 }
 
-_AT_SEVERAL_MOMENTS: dict[str, PathFactory] = {"rocket": PathRocket, "rocket-quant": PathRocket}
+_AT_SEVERAL_MOMENTS: dict[str, PathFactory] = {
+    "rocket": PathRocket,
+    "rocket-quant": functools.partial(
+        PathRocket, families=("rocket", "hydra", "shapelets"), n_trees=50
+    ),
+}
 """Backbones that a name stands for where there are several moments."""
 
 
@@ -99,7 +105,8 @@ def make_backbone(
     ----------
     spec : str, torch.nn.Module or callable
         A name; a module, which is copied with its present weights; or a callable
-        ``(n_channels, n_timepoints) -> module``.
+        ``(n_channels, n_timepoints) -> module``. A class with a map for each moment, such as
+        :class:`~skgdpd.nets.PathRocket`, or a partial of one, is given the moments too.
     n_channels, n_timepoints : int
         Shape of the series.
     name : str, optional
@@ -130,8 +137,11 @@ def make_backbone(
     elif isinstance(spec, nn.Module):
         backbone = copy.deepcopy(spec)
     else:
+        shape: tuple[Any, ...] = (n_channels, n_timepoints)
+        if has_moment_maps(_called_first(spec)):
+            shape = (*shape, time_points)
         try:
-            backbone = spec(n_channels, n_timepoints)
+            backbone = spec(*shape)
         except Exception as error:
             raise ValueError(
                 f"{whose}{spec!r} can't make a network for {n_channels} channels and "
@@ -141,6 +151,10 @@ def make_backbone(
             raise ValueError(
                 f"{whose}{spec!r} returned {type(backbone).__name__}, not a torch module"
             )
+    if len(time_points) < 2 and has_moment_maps(backbone):
+        raise ValueError(
+            f"{whose}{spec!r} answers at several moments; give earliness a list of these"
+        )
     if len(time_points) > 1 and has_fixed_features(backbone):
         raise ValueError(
             f"{whose}{spec!r} is fitted at one moment and can't answer at {len(time_points)}; "
@@ -166,10 +180,15 @@ def starts_fitted(spec: BackboneSpec) -> bool:
     -------
     bool
     """
-    factory: object = _BACKBONES.get(spec) if isinstance(spec, str) else spec
+    factory = _called_first(_BACKBONES.get(spec) if isinstance(spec, str) else spec)
+    return has_fixed_features(factory) or has_moment_maps(factory)
+
+
+def _called_first(factory: object) -> object:
+    """Return the class or function that a partial calls, or the factory itself."""
     while isinstance(factory, functools.partial):
         factory = factory.func
-    return has_fixed_features(factory)
+    return factory
 
 
 def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int, whose: str) -> int:

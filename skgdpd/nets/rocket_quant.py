@@ -98,7 +98,7 @@ class RocketQuant(Rocket):
         features = self._quantiles(x[rows], None if lengths is None else lengths[rows])
         features = without_rounding(features, x[rows])
         own_weight = None if weight is None else weight[rows]
-        own = _log_odds(self.forest.fit(features, target[rows], own_weight, seed))
+        own = log_odds(self.forest.fit(features, target[rows], own_weight, seed))
         if len(rows) == len(x):
             return own
         odds = self._odds(x, lengths)
@@ -113,9 +113,9 @@ class RocketQuant(Rocket):
 
     def _odds(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         if self.basis is None:
-            return _log_odds(self.forest(self._quantiles(x, lengths)))
+            return log_odds(self.forest(self._quantiles(x, lengths)))
         parts = in_parts(x, lengths, AT_ONCE)
-        return torch.cat([_log_odds(self.forest(self._quantiles(*part))) for part in parts])
+        return torch.cat([log_odds(self.forest(self._quantiles(*part))) for part in parts])
 
     @torch.no_grad()
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -132,10 +132,10 @@ class RocketQuant(Rocket):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _log_odds(proba: Tensor) -> Tensor:
-    """Return log-probabilities ``(n, n_classes)``, centred in each row."""
+def log_odds(proba: Tensor) -> Tensor:
+    """Return log-probabilities ``(..., n_classes)``, centred in each row."""
     logs = (proba + LEAST_PROBABILITY).log()
-    return logs - logs.mean(1, keepdim=True)
+    return logs - logs.mean(-1, keepdim=True)
 
 
 def _weighed(

@@ -1,0 +1,154 @@
+"""Causal features of several families, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .minirocket import Engine
+from .prefix_hydra import HydraState, PrefixHydra
+from .prefix_rocket import PrefixRocket, PrefixState
+from .prefix_shapelets import PrefixShapelets, ShapeletState
+from .prefixes import Prefixes
+
+FAMILIES: dict[str, tuple[Any, Any]] = {
+    "rocket": (PrefixRocket, PrefixState),
+    "hydra": (PrefixHydra, HydraState),
+    "shapelets": (PrefixShapelets, ShapeletState),
+}
+"""Transform and state of each family."""
+
+
+class JoinedFeatures(nn.Module):
+    """Features of one or several families at all moments of a series.
+
+    Parameters
+    ----------
+    n_channels, n_timepoints : int
+        Shape of the series up to the last moment.
+    time_points : sequence of int
+        The moments, ascending.
+    families : sequence of {"rocket", "hydra", "shapelets"}
+        Names of the families.
+    engine : {"auto", "torch", "numba"}, default="auto"
+        See :class:`~skgdpd.nets.prefix_rocket.PrefixRocket`.
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        n_timepoints: int,
+        time_points: Sequence[int],
+        families: Sequence[str],
+        engine: Engine = "auto",
+    ) -> None:
+        super().__init__()
+        self.families = tuple(families)
+        self.parts = nn.ModuleList(
+            FAMILIES[name][0](n_channels, n_timepoints, time_points, engine=engine)
+            for name in families
+        )
+
+    @property
+    def widths(self) -> list[int]:
+        """Number of features of each family."""
+        return [int(part.n_features) for part in self.parts]  # type: ignore[arg-type]
+
+    @property
+    def n_features(self) -> int:
+        """Number of all features."""
+        return sum(self.widths)
+
+    def fit(self, prefixes: Prefixes, seed: int) -> JoinedFeatures:
+        """Fit all families.
+
+        Parameters
+        ----------
+        prefixes : Prefixes
+            Training series at the moments.
+        seed : int
+            Seed of all random draws.
+
+        Returns
+        -------
+        JoinedFeatures
+            The transform itself.
+        """
+        series: tuple[Tensor, Tensor | None] | None = None
+        for i, (name, part) in enumerate(zip(self.families, self.parts, strict=True)):
+            if name == "rocket":
+                part.fit(prefixes, seed)  # type: ignore[operator]
+                continue
+            series = _examples(prefixes, seed) if series is None else series
+            part.fit(series[0], seed + i, series[1])  # type: ignore[operator]
+        return self
+
+    def at(self, x: Tensor, time_points: Sequence[int]) -> Tensor:
+        """Return the features ``(n_moments, n, n_features)`` of series at several moments."""
+        found = [part.at(x, time_points) for part in self.parts]  # type: ignore[operator]
+        return found[0] if len(found) == 1 else torch.cat(found, 2)
+
+    def start(self, n: int) -> list[Tensor]:
+        """Return the state of ``n`` series of which nothing has been read."""
+        return [
+            tensor
+            for part in self.parts
+            for tensor in _tensors(part.start(n))  # type: ignore[operator]
+        ]
+
+    def step(self, state: list[Tensor], points: Tensor, n_read: int) -> Tensor:
+        """Read points, if there are any, and return the features so far.
+
+        Parameters
+        ----------
+        state : list of Tensor
+            State; it is brought up to date in place.
+        points : Tensor of shape (n, n_channels, k)
+            The next points of each series; there may be none.
+        n_read : int
+            Number of points that have been read before.
+
+        Returns
+        -------
+        Tensor of shape (n, n_features)
+        """
+        tensors = iter(state)
+        found = []
+        for name, part in zip(self.families, self.parts, strict=True):
+            kind = FAMILIES[name][1]
+            own = kind(n_read, *(next(tensors) for _ in fields(kind)[1:]))
+            if points.shape[2]:
+                part.step(own, points)  # type: ignore[operator]
+            found.append(part.features(own))  # type: ignore[operator]
+        return torch.cat(found, 1)
+
+
+def _tensors(state: Any) -> list[Tensor]:
+    first, *others = fields(state)
+    assert first.name == "n_read"
+    return [getattr(state, field.name) for field in others]
+
+
+def _examples(prefixes: Prefixes, seed: int) -> tuple[Tensor, Tensor | None]:
+    """Return series with lengths, from which kernels and shapelets are drawn.
+
+    Where each prefix is normalised by itself, half of the series are at a moment that is drawn.
+    """
+    x, lengths = prefixes.at(prefixes.n_moments - 1)
+    if prefixes.nested:
+        return x, lengths
+    rng = np.random.default_rng(seed)
+    own = torch.full((len(x),), x.shape[2]) if lengths is None else lengths.clone()
+    x = x.clone()
+    for i in np.flatnonzero(rng.random(len(x)) < 0.5):
+        m = int(rng.integers(prefixes.n_moments))
+        series, at = prefixes.at(m)
+        x[i] = 0
+        x[i, :, : series.shape[2]] = series[i]
+        own[i] = series.shape[2] if at is None else at[i]
+    return x, own
