@@ -377,7 +377,8 @@ class BasePrefixClassifier(
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
             Whole series, or their first ``prefix_length_`` time points, in any form that ``fit``
-            allows. Later time points have no effect.
+            allows. Later time points have no effect. With several moments, series of any length
+            from the first moment on, which are answered from the last moment that they reach.
 
         Returns
         -------
