@@ -314,7 +314,7 @@ class BasePrefixClassifier(
     def _parts(self, is_paired: bool) -> Any:
         """Return the part of a series that is seen, or a list of several parts."""
         if has_several(self.earliness):
-            return list(self.earliness)
+            return self.earliness if isinstance(self.earliness, str) else list(self.earliness)
         if is_paired:
             return 1.0
         is_list = np.ndim(self.earliness) > 0 and not hasattr(self.earliness, "transform")

@@ -85,12 +85,14 @@ class GenDDClassifier(BaseDistilledClassifier):
         ``lambda_kd`` and ``warmup_epochs`` then fits each of them once for each training set, and
         its results stay the same to the last bit. The cache needs an int as ``random_state``.
         None keeps nothing.
-    earliness : float, int, transformer or sequence of float or int, default=0.3
+    earliness : float, int, transformer, sequence of float or int, or "every", \
+default=0.3
         Part of a series that the student is given. A float in (0, 1] is a fraction of the length
         of the training series. An int is a number of time points. A transformer of series, such
         as sktime's ``TruncationTransformer``, may make any other view. An ascending list of
-        fractions, or of numbers, makes one model that answers at several moments; see
-        docs/many-moments.md. A method that teaches at one moment only refuses a list.
+        fractions, or of numbers, makes one model that answers at several moments. "every" makes
+        one that answers at every point, of students with a state per point. See
+        docs/many-moments.md. A method that teaches at one moment only refuses both.
     max_epochs : int, default=60
         Number of passes over the training part. With the one-cycle schedule, more than 60 did not
         help on small data sets; see docs/choosing.md.

@@ -36,12 +36,14 @@ class PrefixClassifier(BasePrefixClassifier):
         :func:`skgdpd.nets.available_backbones`), a module that maps ``(n, n_channels,
         n_timepoints)`` to ``(n, n_features)``, or a callable ``(n_channels, n_timepoints) ->
         module``. The default was the best one on validation data; see docs/choosing.md.
-    earliness : float, int, transformer or sequence of float or int, default=0.3
+    earliness : float, int, transformer, sequence of float or int, or "every", \
+default=0.3
         Part of a series that the student is given. A float in (0, 1] is a fraction of the length
         of the training series. An int is a number of time points. A transformer of series, such
         as sktime's ``TruncationTransformer``, may make any other view. An ascending list of
-        fractions, or of numbers, makes one model that answers at several moments; see
-        docs/many-moments.md. A method that teaches at one moment only refuses a list.
+        fractions, or of numbers, makes one model that answers at several moments. "every" makes
+        one that answers at every point, of students with a state per point. See
+        docs/many-moments.md. A method that teaches at one moment only refuses both.
     max_epochs : int, default=60
         Number of passes over the training part. With the one-cycle schedule, more than 60 did not
         help on small data sets; see docs/choosing.md.
