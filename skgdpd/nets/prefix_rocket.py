@@ -436,7 +436,7 @@ class PrefixRocket(nn.Module):
         everywhere = np.arange(N_KERNELS)
         shape = (N_KERNELS,) if of_own else (len(base), N_KERNELS)
         total = base.new_zeros(*shape, base.shape[2])
-        for slot in self.channels[i].cpu().numpy().T:
+        for slot in self._slots(i).T:
             used = np.flatnonzero(slot < self.n_channels)
             rows: Any = everywhere[used] if of_own else slice(None)
             output = base[rows, slot[used]]
@@ -447,6 +447,12 @@ class PrefixRocket(nn.Module):
             else:
                 total[:, used] += output
         return total
+
+    def _slots(self, i: int) -> NDArray[np.int64]:
+        """Return the channels ``(84, n_slots)`` of the kernels at the i-th dilation."""
+        if self.n_channels == 1:  # In a graph the numbers in a buffer are not known.
+            return np.zeros((N_KERNELS, 1), dtype=np.int64)
+        return self.channels[i].cpu().numpy()
 
     def start(self, n: int) -> PrefixState:
         """Return the state of ``n`` series of which no point has been read.
