@@ -1,0 +1,57 @@
+"""Labels as numbers of classes, for displays of probabilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._series.unlabeled import refuse_marked
+
+
+def class_numbers(
+    y: ArrayLike, classes: ArrayLike | None, n: int, n_classes: int, name: str = "y"
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the number of each label's class, and the classes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+    classes : array-like of shape (n_classes,) or None
+        Label of each column of the probabilities, ascending. None is the sorted labels of ``y``.
+    n : int
+        Number of labels that there must be.
+    n_classes : int
+        Number of classes that there must be.
+    name : str, default="y"
+        Name of the labels in errors.
+
+    Returns
+    -------
+    numbers : ndarray of shape (n,)
+        Numbers of the classes.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing or unknown, or if one of the numbers is another.
+    """
+    labels = refuse_marked(y)
+    if labels.shape != (n,):
+        raise ValueError(f"{name} has shape {labels.shape}; there are {n} series, so give {(n,)}")
+    known = np.unique(labels) if classes is None else np.asarray(classes)
+    if known.shape != (n_classes,):
+        whose = f"{name} has the labels" if classes is None else "classes is"
+        raise ValueError(
+            f"{whose} {known.tolist()}; the probabilities have {n_classes} columns, so give "
+            f"classes with {n_classes} labels"
+        )
+    place = {label: i for i, label in enumerate(known.tolist())}
+    unknown = sorted({label for label in labels.tolist() if label not in place}, key=str)
+    if unknown:
+        raise ValueError(f"{name} has the labels {unknown}; the classes are {known.tolist()}")
+    return np.array([place[label] for label in labels.tolist()], dtype=np.int64), known
