@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from .._early.paths import check_path
+from .._series.panel import read_panel
 from .cost_curves import (
     CostCurve,
     checked_delay_costs,
@@ -20,19 +20,21 @@ from .cost_curves import (
     shares_for,
     training_of,
 )
-from .labels import class_numbers
+from .labels import check_early, class_numbers
 from .style import draw_band, marked_style, new_axes
 
 Kind = Literal["cost", "accuracy"]
 KINDS = ("cost", "accuracy")
+FLOOR = "optimum in hindsight"
 
 
 class CostDisplay:
     """Plot of methods that answer early, over several costs of waiting.
 
-    There are two views of the same answers. ``kind="cost"`` is the mean cost of a series against
-    the cost of waiting; its band is the mean plus and minus one standard error. ``kind="accuracy"``
-    is the accuracy against the part seen, with a marker for each cost of waiting.
+    There are two views of the same answers. ``kind="cost"`` shows the mean cost of a series
+    against the cost of waiting, with a band of one standard error up and down.
+    ``kind="accuracy"`` shows the accuracy against the part seen, with a marker for each cost of
+    waiting.
 
     Grey is the a-posteriori optimum: each series is answered at its own cheapest moment. It takes
     the labels to know that moment, so no rule costs less on the same probabilities. Methods of
@@ -144,9 +146,9 @@ class CostDisplay:
         if not estimators:
             raise ValueError("estimators is empty; give at least one fitted EarlyClassifier")
         training = {}
-        first = next(iter(estimators.values()))
+        first = check_early(next(iter(estimators.values())))
         for name, early in estimators.items():
-            check_is_fitted(early)
+            check_early(early)
             errors = early.cost_.misclassification
             same = np.array_equal(early.classes_, first.classes_)
             if not (same and np.array_equal(errors, first.cost_.misclassification)):
@@ -157,7 +159,9 @@ class CostDisplay:
                     f"they must be the same"
                 )
             training[name] = training_of(early, name, y_train, sample_weight, groups)
-        numbers, classes = class_numbers(y, first.classes_, len(X), len(first.classes_))
+        numbers, classes = class_numbers(
+            y, first.classes_, len(read_panel(X)), len(first.classes_)
+        )
         curves, floors = {}, {}
         for name, early in estimators.items():
             path = early.predict_proba_path(X)
@@ -272,12 +276,17 @@ default=None
             marker = marked_style(i)["marker"]
             grey = {"color": "0.45", "linestyle": (0, (1, 1)), "marker": marker, "markersize": 4}
             draw(ax, line, name, {**grey, "markerfacecolor": "white"})
+        title = None
         if kind == "cost":
             self._label_costs(ax)
         else:
             ax.set(xlabel="mean part of the series seen (%)", ylabel="accuracy")
+            low, high = self.delay_costs[0], self.delay_costs[-1]
+            title = f"cost of waiting from {low:g}\nto {high:g} (large marker)"
         ax.grid(alpha=0.3)
-        ax.legend(fontsize="small", framealpha=1)
+        ax.legend(
+            title=title, alignment="left", fontsize="small", title_fontsize="small", framealpha=1
+        )
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -288,6 +297,8 @@ default=None
 
     def _draw_accuracies(self, ax: Any, line: CostCurve, name: str, style: dict[str, Any]) -> None:
         ax.plot(100 * line.share_seen, line.accuracy, label=name, **style)
+        large = {**style, "markersize": 1.8 * style["markersize"], "linestyle": "none"}
+        ax.plot(100 * line.share_seen[-1:], line.accuracy[-1:], **large)
 
     def _label_costs(self, ax: Any) -> None:
         if self.delay_costs[0] > 0:
@@ -305,22 +316,17 @@ def _check_kind(kind: str) -> None:
 
 def _distinct(floors: Mapping[str, CostCurve]) -> dict[str, CostCurve]:
     """Return the optima by what stands in the legend, one for methods that share it."""
-    found: dict[str, CostCurve] = {}
-    of: list[list[str]] = []
-    values: list[CostCurve] = []
+    groups: list[tuple[list[str], CostCurve]] = []
     for name, floor in floors.items():
-        for i, other in enumerate(values):
-            if all(np.array_equal(own, also) for own, also in _pairs(floor, other)):
-                of[i].append(name)
-                break
+        alike = next((names for names, other in groups if _equal(floor, other)), None)
+        if alike is None:
+            groups.append(([name], floor))
         else:
-            values.append(floor)
-            of.append([name])
-    for names, value in zip(of, values, strict=True):
-        whose = "" if len(values) == 1 else f" ({', '.join(names)})"
-        found[f"optimum in hindsight{whose}"] = value
-    return found
+            alike.append(name)
+    if len(groups) == 1:
+        return {FLOOR: groups[0][1]}
+    return {f"{FLOOR} ({', '.join(names)})": floor for names, floor in groups}
 
 
-def _pairs(one: CostCurve, other: CostCurve) -> list[tuple[Any, Any]]:
-    return [(getattr(one, field), getattr(other, field)) for field in vars(one)]
+def _equal(one: CostCurve, other: CostCurve) -> bool:
+    return all(np.array_equal(getattr(one, field), getattr(other, field)) for field in vars(one))

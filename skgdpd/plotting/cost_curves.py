@@ -254,7 +254,7 @@ def checked_moments(moments: ArrayLike, name: str, n_costs: int, path: Floats) -
         If the shape is another, or a moment is none that its series has reached.
     """
     array = np.asarray(moments)
-    n, n_moments = path.shape[:2]
+    n = len(path)
     if array.shape != (n_costs, n) or array.dtype.kind not in "iu":
         raise ValueError(
             f"moments[{name!r}] has shape {array.shape} and type {array.dtype}; with {n_costs} "

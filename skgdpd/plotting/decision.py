@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
-from sklearn.utils.validation import check_is_fitted
 
 from .._early.costs import shares_of
 from .._early.paths import check_path, last_moments
-from .labels import class_numbers
+from .labels import check_early, class_numbers
 from .style import marked_style, new_axes
 
 
@@ -141,7 +140,7 @@ class DecisionDisplay:
         ValueError
             If ``x`` is not one series, or ``y`` is no label of the classifier.
         """
-        check_is_fitted(early)
+        check_early(early)
         path = early.predict_proba_path(_one_series(x))
         moments, forced = early.rule_.decide(path)
         moment = int(moments[0])

@@ -1,4 +1,4 @@
-"""Labels as numbers of classes, for displays of probabilities."""
+"""Checks of labels and classifiers, for displays of early answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
+from .._early.classifier import EarlyClassifier
 from .._series.unlabeled import refuse_marked
 
 
@@ -55,3 +57,31 @@ def class_numbers(
     if unknown:
         raise ValueError(f"{name} has the labels {unknown}; the classes are {known.tolist()}")
     return np.array([place[label] for label in labels.tolist()], dtype=np.int64), known
+
+
+def check_early(early: Any) -> EarlyClassifier:
+    """Return a fitted ``EarlyClassifier``, or raise an error for anything else.
+
+    Parameters
+    ----------
+    early : EarlyClassifier
+        Fitted classifier.
+
+    Returns
+    -------
+    EarlyClassifier
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    NotFittedError
+        If it is not fitted.
+    """
+    if not isinstance(early, EarlyClassifier):
+        raise TypeError(
+            f"{type(early).__name__} has no rule of when to answer; give an EarlyClassifier"
+        )
+    check_is_fitted(early)
+    return early

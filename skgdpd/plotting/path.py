@@ -328,7 +328,9 @@ class PathDisplay:
         if self.quantiles is not None:
             low, high = self.quantiles
             what = f"mean; band: {100 * low:g} to {100 * high:g} % of series"
-        ax.legend(title=what, fontsize="small", title_fontsize="small", framealpha=1)
+        ax.legend(
+            title=what, alignment="left", fontsize="small", title_fontsize="small", framealpha=1
+        )
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
