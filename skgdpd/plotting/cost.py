@@ -275,7 +275,7 @@ default=None
         for i, (name, line) in enumerate(self.floors.items()):
             marker = marked_style(i)["marker"]
             grey = {"color": "0.45", "linestyle": (0, (1, 1)), "marker": marker, "markersize": 4}
-            draw(ax, line, name, {**grey, "markerfacecolor": "white"})
+            draw(ax, line, name, {**grey, "fillstyle": "none"})
         title = None
         if kind == "cost":
             self._label_costs(ax)

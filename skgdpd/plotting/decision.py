@@ -12,7 +12,7 @@ from sklearn.utils import check_scalar
 
 from .._early.costs import shares_of
 from .._early.paths import check_path, last_moments
-from .labels import check_early, class_numbers
+from .labels import check_early, checked_classes, class_numbers
 from .style import marked_style, new_axes
 
 
@@ -101,7 +101,9 @@ class DecisionDisplay:
             raise ValueError(f"moment={moment}; the series ends at moment {last}")
         self.time_points = np.asarray(time_points)
         self.moment = int(moment)
-        self.classes = np.arange(n_classes) if classes is None else np.asarray(classes)
+        self.classes = checked_classes(
+            np.arange(n_classes) if classes is None else classes, n_classes
+        )
         answer = self.path[moment].argmax() if label is None else self._number(label, "label")
         self._answer = int(answer)
         self._true = None if y is None else self._number(y, "y")

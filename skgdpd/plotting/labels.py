@@ -12,6 +12,34 @@ from .._early.classifier import EarlyClassifier
 from .._series.unlabeled import refuse_marked
 
 
+def checked_classes(classes: ArrayLike, n_classes: int) -> NDArray[Any]:
+    """Return the label of each column of probabilities.
+
+    Parameters
+    ----------
+    classes : array-like of shape (n_classes,)
+        Labels.
+    n_classes : int
+        Number of columns.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+
+    Raises
+    ------
+    ValueError
+        If they are fewer or more, or not distinct.
+    """
+    known = np.asarray(classes)
+    if known.shape != (n_classes,) or len(set(known.tolist())) < n_classes:
+        raise ValueError(
+            f"classes is {known.tolist()}; the probabilities have {n_classes} columns, so there "
+            f"must be {n_classes} distinct labels"
+        )
+    return known
+
+
 def class_numbers(
     y: ArrayLike, classes: ArrayLike | None, n: int, n_classes: int, name: str = "y"
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
@@ -45,13 +73,7 @@ def class_numbers(
     labels = refuse_marked(y)
     if labels.shape != (n,):
         raise ValueError(f"{name} has shape {labels.shape}; there are {n} series, so give {(n,)}")
-    known = np.unique(labels) if classes is None else np.asarray(classes)
-    if known.shape != (n_classes,):
-        whose = f"{name} has the labels" if classes is None else "classes is"
-        raise ValueError(
-            f"{whose} {known.tolist()}; the probabilities have {n_classes} columns, so give "
-            f"classes with {n_classes} labels"
-        )
+    known = checked_classes(np.unique(labels) if classes is None else classes, n_classes)
     place = {label: i for i, label in enumerate(known.tolist())}
     unknown = sorted({label for label in labels.tolist() if label not in place}, key=str)
     if unknown:
