@@ -85,7 +85,7 @@ for name, method in methods.items():
 # How sure is the classifier?
 # ---------------------------
 # A line for each kind of machine, and a band for the middle half of that kind.
-PathDisplay.from_estimator(early, X_new, y_new, by_class=True)
+display = PathDisplay.from_estimator(early, X_new, y_new, by_class=True)
 
 # %%
 # The alarm, while points arrive
@@ -132,4 +132,4 @@ display = CostDisplay.from_estimators(
 # Where waiting costs little, the fixed hour is as good. Where it costs much, both sound the alarm
 # for every machine as early as they can: few answers are right then, but errors that cost 1 are
 # cheaper than hours. The second view shows it.
-display.plot(kind="accuracy")
+display = display.plot(kind="accuracy")

@@ -12,6 +12,7 @@ from .._early.paths import check_path
 from .._series.panel import read_panel
 from .cost_curves import (
     CostCurve,
+    Floats,
     checked_delay_costs,
     checked_moments,
     costs_by_delay,
@@ -303,8 +304,9 @@ default=None
     def _label_costs(self, ax: Any) -> None:
         if self.delay_costs[0] > 0:
             ax.set_xscale("log")
-        ax.set_xticks(self.delay_costs, [f"{c:g}" for c in self.delay_costs])
-        ax.set_xticks([], minor=True)
+            ticks = _apart(self.delay_costs)
+            ax.set_xticks(ticks, [f"{c:g}" for c in ticks])
+            ax.set_xticks([], minor=True)
         ax.set_ylim(bottom=0)
         ax.set(xlabel="cost of waiting to the end of a series", ylabel="mean cost of a series")
 
@@ -312,6 +314,16 @@ default=None
 def _check_kind(kind: str) -> None:
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} must be 'cost' or 'accuracy'")
+
+
+def _apart(costs: Floats) -> list[float]:
+    """Return those costs whose labels on a logarithmic axis don't overlap."""
+    least = (costs[-1] / costs[0]) ** 0.08
+    kept = [float(costs[0])]
+    for cost in costs[1:]:
+        if cost >= least * kept[-1]:
+            kept.append(float(cost))
+    return kept
 
 
 def _distinct(floors: Mapping[str, CostCurve]) -> dict[str, CostCurve]:

@@ -1,5 +1,7 @@
 """CostDisplay: costs counted by hand, truths of optima, and rules that are fitted again."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -87,6 +89,16 @@ def test_waiting_may_be_free():
     assert display.ax_.get_xscale() == "linear"
     assert display.curves["m"].cost[0] == 0
     assert drawn().ax_.get_xscale() == "log"
+
+
+def test_labels_of_costs_that_are_close_do_not_overlap():
+    delays = [0.1, 0.101, 0.11, 0.2, 0.21, 1]
+    display = drawn(delay_costs=delays, moments={"m": np.zeros((6, 4), int)})
+    labels = display.ax_.get_xticklabels()
+    assert [label.get_text() for label in labels] == ["0.1", "0.2", "1"]
+    display.figure_.canvas.draw()
+    ends = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(ends))
 
 
 def test_methods_of_the_same_probabilities_share_an_optimum():
