@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._early.paths import check_path
 from .._series.panel import read_panel
+from .checks import check_early, class_numbers, read_times
 from .cost_curves import (
     CostCurve,
     Floats,
@@ -18,10 +19,8 @@ from .cost_curves import (
     costs_by_delay,
     curve,
     moments_by_cost,
-    shares_for,
     training_of,
 )
-from .labels import check_early, class_numbers
 from .style import draw_band, marked_style, new_axes
 
 Kind = Literal["cost", "accuracy"]
@@ -166,13 +165,12 @@ class CostDisplay:
         curves, floors = {}, {}
         for name, early in estimators.items():
             path = early.predict_proba_path(X)
-            times, n = early.time_points_.tolist(), early.n_timepoints_in_
-            shares = shares_for(times, n, name, path)
-            errors = early.cost_.misclassification
-            costs = costs_by_delay(delays, errors, times, n, classes)
+            own = {name: early.time_points_.tolist()}
+            times = read_times(own, early.n_timepoints_in_, {name: path})[name]
+            costs = costs_by_delay(delays, early.cost_.misclassification, times, classes)
             moments = moments_by_cost(early, path, costs, training[name])
-            curves[name] = curve(costs, shares, path, numbers, moments)
-            floors[name] = curve(costs, shares, path, numbers)
+            curves[name] = curve(costs, times.shares, path, numbers, moments)
+            floors[name] = curve(costs, times.shares, path, numbers)
         return cls(curves, _distinct(floors), delays).plot(ax=ax, kind=kind)
 
     @classmethod
@@ -231,25 +229,20 @@ default=None
         """
         _check_kind(kind)
         delays = checked_delay_costs(delay_costs)
-        times = (
-            dict(time_points) if isinstance(time_points, Mapping)
-            else dict.fromkeys(paths, time_points)
-        )  # fmt: skip
-        if not paths or set(paths) != set(moments) or set(paths) != set(times):
+        if not paths or set(paths) != set(moments):
             raise ValueError(
-                f"paths names {sorted(paths)}, moments {sorted(moments)} and time_points "
-                f"{sorted(times)}; there must be at least one name, and the same in all"
+                f"paths names {sorted(paths)} and moments {sorted(moments)}; there must be at "
+                f"least one name, and the same in both"
             )
-        n_all = max(int(t[-1]) for t in times.values()) if n_timepoints is None else n_timepoints
+        checked = {name: check_path(path) for name, path in paths.items()}
         curves, floors = {}, {}
-        for name, own in paths.items():
-            path = check_path(own)
-            shares = shares_for(times[name], n_all, name, path)
+        times = read_times(time_points, n_timepoints, checked)
+        for name, path in checked.items():
             numbers, labels = class_numbers(y, classes, len(path), path.shape[2])
             answered = checked_moments(moments[name], name, len(delays), path)
-            costs = costs_by_delay(delays, misclassification_cost, times[name], n_all, labels)
-            curves[name] = curve(costs, shares, path, numbers, answered)
-            floors[name] = curve(costs, shares, path, numbers)
+            costs = costs_by_delay(delays, misclassification_cost, times[name], labels)
+            curves[name] = curve(costs, times[name].shares, path, numbers, answered)
+            floors[name] = curve(costs, times[name].shares, path, numbers)
         return cls(curves, _distinct(floors), delays).plot(ax=ax, kind=kind)
 
     def plot(self, ax: Any = None, *, kind: Kind = "cost") -> CostDisplay:

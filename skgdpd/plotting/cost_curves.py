@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
-from .._early.costs import shares_of
 from .._runtime.random import Seeds
 from .._series.unlabeled import split_marked
 from ..stopping import DecisionCost, Rule, decision_cost, select_rule
-from .labels import class_numbers
+from .checks import Times, class_numbers
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -73,16 +72,12 @@ def checked_delay_costs(delay_costs: ArrayLike) -> Floats:
 
 
 def costs_by_delay(
-    delay_costs: Floats,
-    misclassification_cost: Any,
-    time_points: Sequence[int],
-    n_timepoints: int,
-    classes: ArrayLike,
+    delay_costs: Floats, misclassification_cost: Any, times: Times, classes: ArrayLike
 ) -> list[DecisionCost]:
     """Return the costs of answers for each cost of waiting; parameters as in the display."""
+    points, n = times.points, times.n_timepoints
     return [
-        decision_cost(float(c), misclassification_cost, time_points, n_timepoints, classes)
-        for c in delay_costs
+        decision_cost(float(c), misclassification_cost, points, n, classes) for c in delay_costs
     ]
 
 
@@ -269,14 +264,3 @@ def checked_moments(moments: ArrayLike, name: str, n_costs: int, path: Floats) -
             f"{last[row]}"
         )
     return array
-
-
-def shares_for(time_points: Sequence[int], n_timepoints: int, name: str, path: Floats) -> Floats:
-    """Return the share seen at each moment of a method's path."""
-    shares = shares_of(time_points, n_timepoints)
-    if len(shares) != path.shape[1]:
-        raise ValueError(
-            f"time_points has {len(shares)} entries for {name!r}; its path has {path.shape[1]} "
-            f"moments"
-        )
-    return shares

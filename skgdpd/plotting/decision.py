@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 
-from .._early.costs import shares_of
 from .._early.paths import check_path, last_moments
-from .labels import check_early, checked_classes, class_numbers
+from .checks import check_early, checked_classes, class_numbers, read_times
 from .style import marked_style, new_axes
+
+ONE = "the series"
+"""Name of the series in errors."""
 
 
 class DecisionDisplay:
@@ -89,17 +91,12 @@ class DecisionDisplay:
             )
         self.path = check_path(values[None])[0]
         n_moments, n_classes = self.path.shape
-        self.n_timepoints = int(time_points[-1]) if n_timepoints is None else n_timepoints
-        shares = shares_of(time_points, self.n_timepoints)
-        if len(shares) != n_moments:
-            raise ValueError(
-                f"time_points has {len(shares)} entries; path has {n_moments} moments"
-            )
+        times = read_times(time_points, n_timepoints, {ONE: self.path[None]})[ONE]
         check_scalar(moment, "moment", Integral, min_val=0, max_val=n_moments - 1)
         last = int(last_moments(self.path[None])[0])
         if moment > last:
             raise ValueError(f"moment={moment}; the series ends at moment {last}")
-        self.time_points = np.asarray(time_points)
+        self.time_points, self.n_timepoints = np.array(times.points), times.n_timepoints
         self.moment = int(moment)
         self.classes = checked_classes(
             np.arange(n_classes) if classes is None else classes, n_classes
@@ -109,7 +106,7 @@ class DecisionDisplay:
         self._true = None if y is None else self._number(y, "y")
         self.forced = bool(forced)
         self.label_ = self.classes.tolist()[self._answer]
-        self.share_seen_ = float(shares[moment])
+        self.share_seen_ = float(times.shares[moment])
 
     def _number(self, label: Any, name: str) -> int:
         return int(class_numbers([label], self.classes, 1, self.path.shape[1], name)[0][0])

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from .._early.costs import shares_of
 from .._early.paths import check_path
-from .labels import class_numbers
+from .checks import class_numbers, read_times
 from .style import draw_band, marked_style, new_axes
 
 Floats = NDArray[np.float64]
@@ -107,31 +106,16 @@ class PathDisplay:
                 raise ValueError(
                     f"quantiles={quantiles!r} must be two ascending numbers from 0 to 1, or None"
                 )
-        times = (
-            dict(time_points) if isinstance(time_points, Mapping)
-            else dict.fromkeys(paths, time_points)
-        )  # fmt: skip
-        if set(times) != set(paths):
-            raise ValueError(
-                f"time_points names {sorted(times)} and paths {sorted(paths)}; the names must be "
-                f"the same"
-            )
-        if n_timepoints is None:
-            n_timepoints = max(int(own[-1]) for own in times.values())
+        checked = {name: check_path(path) for name, path in paths.items()}
+        times = read_times(time_points, n_timepoints, checked)
         self.quantiles = quantiles
         self.by_class = by_class
         self.results_: dict[str, RightProbability] = {}
-        for name, path in paths.items():
-            checked = check_path(path)
-            n, n_moments, n_classes = checked.shape
-            share = shares_of(times[name], n_timepoints)
-            if len(share) != n_moments:
-                raise ValueError(
-                    f"time_points has {len(share)} entries for {name!r}; its path has "
-                    f"{n_moments} moments"
-                )
+        for name, path in checked.items():
+            n, _, n_classes = path.shape
+            share = times[name].shares
             numbers, labels = class_numbers(y, classes, n, n_classes)
-            right = checked[np.arange(n), :, numbers]
+            right = path[np.arange(n), :, numbers]
             if not by_class:
                 self.results_[name] = summary(right, share, quantiles)
                 continue

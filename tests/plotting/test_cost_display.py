@@ -203,7 +203,7 @@ def test_series_that_were_held_out_are_those_of_the_rule(bumps):
         ({"kind": "both"}, "kind='both' must be 'cost' or 'accuracy'"),
         ({"moments": {"m": [[0, 0, 0, 1]] * 2}}, r"\['m'\] has 1 for series 3, .* 0 to 0"),
         ({"moments": {"m": np.zeros((2, 4))}}, "must have whole numbers"),
-        ({"moments": {"n": MOMENTS}}, r"paths names \['m'\], moments \['n'\] and time_points"),
+        ({"moments": {"n": MOMENTS}}, r"paths names \['m'\] and moments \['n'\]"),
         ({"paths": {}, "moments": {}}, "there must be at least one name"),
         ({"time_points": [10]}, "time_points has 1 entries for 'm'; its path has 2"),
         ({"y": ["a", "b"]}, r"y has shape \(2,\)"),

@@ -113,7 +113,7 @@ def test_a_class_that_is_not_there_has_no_line(bumps, early):
         ({"quantiles": (0.8, 0.2)}, r"quantiles=\(0.8, 0.2\) must be two ascending"),
         ({"quantiles": (-0.1, 0.2)}, "must be two ascending numbers from 0 to 1"),
         ({"time_points": [10]}, "time_points has 1 entries for 'all series'; its path has 2"),
-        ({"time_points": {"other": [10, 20]}}, r"time_points names \['other'\] and paths"),
+        ({"time_points": {"other": [10, 20]}}, r"time_points names \['other'\], but there are"),
         ({"time_points": [20, 10]}, "time_points must ascend"),
         ({"classes": ["a", "c"]}, r"y has the labels \['b'\]; the classes are \['a', 'c'\]"),
         ({"classes": ["a", "b", "c"]}, "the probabilities have 2 columns"),

@@ -1,15 +1,85 @@
-"""Checks of labels and classifiers, for displays of early answers."""
+"""Checks of moments, labels and classifiers, for displays of early answers."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._early.classifier import EarlyClassifier
+from .._early.costs import Floats, shares_of
 from .._series.unlabeled import refuse_marked
+
+
+class Times(NamedTuple):
+    """Moments of a method's probabilities.
+
+    Attributes
+    ----------
+    points : list of int
+        Number of points seen at each moment.
+    n_timepoints : int
+        Number of points of a whole series.
+    shares : ndarray of shape (n_moments,)
+        Share of a series that is seen at each moment.
+    """
+
+    points: list[int]
+    n_timepoints: int
+    shares: Floats
+
+
+def read_times(
+    time_points: Sequence[int] | Mapping[str, Sequence[int]],
+    n_timepoints: int | None,
+    paths: Mapping[str, Floats],
+) -> dict[str, Times]:
+    """Return the moments of each method.
+
+    Parameters
+    ----------
+    time_points : sequence of int, or dict of str to sequence of int
+        Number of points seen at each moment, the same for all methods or by name.
+    n_timepoints : int or None
+        Number of points of a whole series. None is that of the latest moment.
+    paths : dict of str to ndarray of shape (n, n_moments, n_classes)
+        Class probabilities of each method.
+
+    Returns
+    -------
+    dict of str to Times
+
+    Raises
+    ------
+    ValueError
+        If names or numbers of moments differ, or if moments don't ascend.
+    """
+    by_name = (
+        dict(time_points)
+        if isinstance(time_points, Mapping)
+        else dict.fromkeys(paths, time_points)
+    )
+    if set(by_name) != set(paths):
+        raise ValueError(
+            f"time_points names {sorted(by_name)}, but there are probabilities of "
+            f"{sorted(paths)}; the names must be the same"
+        )
+    if n_timepoints is None:
+        latest = [np.max(own) for own in by_name.values() if np.size(own)]
+        n_timepoints = int(max(latest, default=1))
+    found = {}
+    for name, own in by_name.items():
+        shares, n_moments = shares_of(own, n_timepoints), paths[name].shape[1]
+        if len(shares) != n_moments:
+            raise ValueError(
+                f"time_points has {len(shares)} entries for {name!r}; its path has {n_moments} "
+                f"moments"
+            )
+        found[name] = Times(np.asarray(own).tolist(), n_timepoints, shares)
+    return found
 
 
 def checked_classes(classes: ArrayLike, n_classes: int) -> NDArray[Any]:
