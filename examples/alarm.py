@@ -82,6 +82,9 @@ for name, method in methods.items():
 # rule cost less than the fixed hour in three of four draws. In the fourth it missed five failures,
 # and cost more.
 #
+# The machines of this story were made, and their numbers chosen, so that an own moment pays. On
+# your data, compare with a fixed moment before you trust a rule.
+#
 # How sure is the classifier?
 # ---------------------------
 # A line for each kind of machine, and a band for the middle half of that kind.
