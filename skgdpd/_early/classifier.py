@@ -31,7 +31,7 @@ from .left_out import cross_fitted_path, rows_of, series_of, splitter
 from .reading import Reader, reader_of
 from .rule import Rule
 from .selection import RULES, select_rule
-from .session import AfterAnswer, EarlySession, OnIdle, SessionOptions, resumed
+from .session import AfterAnswer, EarlySession, OnIdle, SessionOptions
 
 EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
 """Shares of a series at which there is an answer by default, as in the field's benchmarks."""
@@ -232,7 +232,10 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         own_groups = _checked_groups(groups, len(panel))
         model = self._unfitted(seeds)
         self._set_costs(panel, model)
-        rows = self._learning_rows(numbers, own_groups, seeds)
+        rows = np.arange(len(panel))
+        if self._holds_out:
+            fraction, seed = self.held_out_fraction, seeds("held out")
+            rows = learning_rows(numbers, own_groups, fraction, seed)
         model.fit(series_of(panel.take(rows)), column[rows], **rows_of(fit_params, rows))
         self.n_channels_in_ = panel.n_channels
         self.n_features_in_ = panel.n_timepoints if panel.flat else panel.n_channels
@@ -289,20 +292,6 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         if isinstance(self.rule, Rule):
             return self.rule.needs_held_out
         return self.rule != "auto" and RULES[self.rule].needs_held_out
-
-    def _learning_rows(
-        self, numbers: Integers, groups: NDArray[Any] | None, seeds: Seeds
-    ) -> NDArray[np.int64]:
-        """Return the series to which the classifier is fitted."""
-        everything = np.arange(len(numbers))
-        if not self._holds_out:
-            return everything
-        known = np.flatnonzero(numbers >= 0)
-        own = None if groups is None else groups[known]
-        n_folds = max(round(1 / self.held_out_fraction), 2)
-        split = splitter(n_folds, numbers[known], own, seeds("held out"))
-        _, held_out = next(split.split(known, numbers[known], own))
-        return np.setdiff1d(everything, known[held_out])
 
     def _left_out(
         self,
@@ -413,7 +402,8 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         answers = self.cost_.labels(proba)
         cost = None
         if y is not None:
-            true = self._numbers(y, len(panel))
+            marker = getattr(self.classifier, "unlabeled", None)
+            true = class_numbers(y, len(panel), self.classes_, marker)
             cost = self.cost_.misclassification[true, answers] + self.cost_.delay[moments]
         n_seen = self.time_points_[moments]
         return EarlyDecisions(
@@ -486,7 +476,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             If it is no session, or one of another classifier.
         """
         check_is_fitted(self)
-        return resumed(self, path)
+        return EarlySession.opened(self, path)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the labels of series, each at its own moment.
@@ -553,20 +543,6 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         """
         return -float(np.average(self.decide(X, y).cost, weights=sample_weight))  # type: ignore[arg-type]
 
-    def _numbers(self, y: Any, n: int) -> Integers:
-        labels = refuse_marked(y, getattr(self.classifier, "unlabeled", None))
-        if len(labels) != n:
-            raise ValueError(
-                f"X has {n} series and y {len(labels)} labels; they must be equally many"
-            )
-        unknown = np.setdiff1d(labels, self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"y has the labels {unknown.tolist()}, for which no cost is known; the classes "
-                f"are {self.classes_.tolist()}"
-            )
-        return np.searchsorted(self.classes_, labels)
-
     def _read(self, X: Any) -> Panel:
         """Return the series to answer, all of which have reached the first moment."""
         panel = read_panel(X)
@@ -583,6 +559,65 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
                 f"classifier answers from {first} time points on"
             )
         return panel
+
+
+def learning_rows(
+    numbers: Integers, groups: NDArray[Any] | None, held_out_fraction: float, seed: int
+) -> NDArray[np.int64]:
+    """Return the series to which a classifier is fitted if others are held out for the rule.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n,)
+        Class numbers, -1 for series without a label, which are never held out.
+    groups : ndarray of shape (n,) or None
+        Group of each series; those of a group stay together.
+    held_out_fraction : float
+        Share of the labelled series that are held out, about.
+    seed : int
+        Seed of the choice.
+
+    Returns
+    -------
+    ndarray of int
+        Ascending.
+    """
+    known = np.flatnonzero(numbers >= 0)
+    own = None if groups is None else groups[known]
+    n_folds = max(round(1 / held_out_fraction), 2)
+    split = splitter(n_folds, numbers[known], own, seed)
+    _, held_out = next(split.split(known, numbers[known], own))
+    return np.setdiff1d(np.arange(len(numbers)), known[held_out])
+
+
+def class_numbers(y: Any, n: int, classes: NDArray[Any], marker: Any) -> Integers:
+    """Return the class numbers of labels, all of which have a cost.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+    n : int
+        Number of series.
+    classes : ndarray of shape (n_classes,)
+        Labels by class number.
+    marker : object
+        Value that marks a missing label.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    labels = refuse_marked(y, marker)
+    if len(labels) != n:
+        raise ValueError(f"X has {n} series and y {len(labels)} labels; they must be equally many")
+    unknown = np.setdiff1d(labels, classes)
+    if len(unknown):
+        raise ValueError(
+            f"y has the labels {unknown.tolist()}, for which no cost is known; the classes are "
+            f"{classes.tolist()}"
+        )
+    return np.searchsorted(classes, labels)
 
 
 def _checked_groups(groups: Any, n: int) -> NDArray[Any] | None:

@@ -56,9 +56,17 @@ class Reader(Protocol):
         ...
 
     def path(self, panel: Panel) -> Floats:
-        """Return the probabilities ``(n, n_moments, n_classes)`` of whole series.
+        """Return the probabilities of whole series, those of :meth:`read` to the bit.
 
-        They are those of :meth:`read`, to the bit. NaN at moments that a series has not reached.
+        Parameters
+        ----------
+        panel : Panel
+            Series.
+
+        Returns
+        -------
+        ndarray of shape (n, n_moments, n_classes)
+            NaN at moments that a series has not reached.
         """
         ...
 

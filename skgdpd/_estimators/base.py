@@ -466,9 +466,7 @@ class BasePrefixClassifier(
         panel, network = self._read(X)
         return network.features(panel)
 
-    def export_onnx(
-        self, path: str | os.PathLike[str], time_point: int | None = None
-    ) -> None:
+    def export_onnx(self, path: str | os.PathLike[str], time_point: int | None = None) -> None:
         """Write the fitted network as an ONNX file, to run without this package or torch.
 
         The input ``prefix`` has the shape ``(n, n_channels_in_, prefix_length_)`` and the type
@@ -491,8 +489,9 @@ class BasePrefixClassifier(
         ImportError
             If onnx or onnxscript isn't installed: ``pip install 'skgdpd[onnx]'``.
         ValueError
-            If the moment is not one of the classifier's, or if it fills gaps (``missing_values="interpolate"``) or cuts each series by
-            its own length (``earliness_of="own"``), which a graph can't do.
+            If the moment is not one of the classifier's, or if it fills gaps
+            (``missing_values="interpolate"``) or cuts each series by its own length
+            (``earliness_of="own"``), which a graph can't do.
         FileNotFoundError
             If the folder doesn't exist.
         """

@@ -225,9 +225,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         numbers = self.predict_proba(X).argmax(1)
         return self.classes_[numbers]
 
-    def export_onnx(
-        self, path: str | os.PathLike[str], time_point: int | None = None
-    ) -> None:
+    def export_onnx(self, path: str | os.PathLike[str], time_point: int | None = None) -> None:
         """Write the student as an ONNX file; see :meth:`PrefixClassifier.export_onnx`.
 
         Parameters
