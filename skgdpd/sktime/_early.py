@@ -150,21 +150,19 @@ class SktimeEarlyClassifier(BaseEarlyClassifier):
             If there is one class only.
         """
         filled = without_marks(y, marker_of(self.estimator))
+        known = np.unique(y if filled is None else filled)
+        if len(known) == 1:
+            # sktime leaves such a fit out, and its early classifiers then fail in predict.
+            raise ValueError(
+                f"y has one class, {known.tolist()[0]!r}; a classifier needs two at least"
+            )
         if filled is not None:
             # sktime's reset, with which its fit begins, keeps names with "__" in them.
             self._marked__y, y = y, filled
         try:
-            super().fit(X, y)
-            if self.n_classes_ < 2:
-                # sktime leaves such a fit out, and its early classifiers fail in predict.
-                self._is_fitted = False
-                raise ValueError(
-                    f"y has one class, {self.classes_.tolist()[0]!r}; a classifier needs two at "
-                    f"least"
-                )
+            return super().fit(X, y)
         finally:
             self.__dict__.pop("_marked__y", None)
-        return self
 
     def _fit(self, X: Any, y: NDArray[Any]) -> SktimeEarlyClassifier:
         self.estimator_ = fitted_clone(self.estimator, X, getattr(self, "_marked__y", y))
