@@ -442,8 +442,8 @@ def harmonic_mean_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
 def neg_mean_cost_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     """Return the mean cost of errors and of waiting, with a minus sign.
 
-    The costs are those of the estimator itself, as in its ``score``. So candidates of a search that
-    differ in ``delay_cost`` or ``misclassification_cost`` can't be compared by it.
+    The costs are those of the estimator itself, as in its ``score``. So it can't compare
+    candidates of a search that differ in ``delay_cost`` or ``misclassification_cost``.
 
     Parameters
     ----------

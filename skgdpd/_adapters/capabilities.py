@@ -120,7 +120,7 @@ def _takes_channels(part: Any) -> bool:
 
 
 def _is_seeded(estimator: Any) -> bool:
-    """Return whether a classifier, and that of an early classifier, have whole numbers as seeds."""
+    """Return whether the seeds of a classifier, and of one inside it, are whole numbers."""
     parts = [estimator, getattr(estimator, "classifier", None)]
     return all(
         isinstance(part.random_state, (int, np.integer))

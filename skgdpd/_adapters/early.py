@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 
 from .. import metrics
 from .._early.classifier import EarlyClassifier
 from .._early.session import EarlySession
+from .._estimators.options import SeriesOptions
+from .._estimators.prefix import PrefixClassifier
 from .._series.panel import own_lengths, read_panel
 from .._series.unlabeled import refuse_marked
 from .capabilities import marker_of
@@ -198,6 +201,32 @@ def scores(early: EarlyClassifier, X: Any, y: ArrayLike) -> tuple[float, float, 
     accuracy = float(accuracy_score(labels, answers.labels))
     seen = metrics.earliness(answers.n_seen, early.n_timepoints_in_)
     return metrics.harmonic_mean(accuracy, seen), accuracy, seen
+
+
+def cheap_settings() -> list[dict[str, Any]]:
+    """Return seeded settings of an adapter that are cheap to fit, for the checks of others.
+
+    Returns
+    -------
+    list of dict
+        A trained network, a student in closed form, and clones of another classifier. The last
+        moments of the first two come before the end of the shortest series of the checks.
+    """
+    network = PrefixClassifier(
+        "lstm1-8",
+        earliness=[4, 8],
+        max_epochs=2,
+        series=SeriesOptions(missing_values="mask"),
+        random_state=0,
+    )
+    closed = PrefixClassifier("rocket", earliness=[5, 9], random_state=0)
+    rows = LogisticRegression()
+    made: dict[str, Any] = {"cv": 2, "rule": "threshold", "random_state": 0}
+    return [
+        {"estimator": EarlyClassifier(network, **made)},
+        {"estimator": EarlyClassifier(closed, **made)},
+        {"estimator": EarlyClassifier(rows, earliness=[0.2, 1.0], **made)},
+    ]
 
 
 def _values_of(X: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -6,14 +6,10 @@ from typing import Any
 
 from aeon.classification.early_classification import BaseEarlyClassifier
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from .._adapters.capabilities import CHANNELS, GAPS, RAGGED, capabilities_of, marker_of
-from .._adapters.early import Answers, Progress, fitted_clone, scores
+from .._adapters.early import Answers, Progress, cheap_settings, fitted_clone, scores
 from .._adapters.labels import without_marks
-from .._early.classifier import EarlyClassifier
-from .._estimators.options import SeriesOptions
-from .._estimators.prefix import PrefixClassifier
 
 
 class AeonEarlyClassifier(BaseEarlyClassifier):
@@ -160,14 +156,4 @@ class AeonEarlyClassifier(BaseEarlyClassifier):
     @classmethod
     def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Return cheap settings for aeon's checks, all seeded."""
-        masked = SeriesOptions(missing_values="mask")
-        network = PrefixClassifier(
-            "lstm1-8", earliness=[4, 8], max_epochs=2, series=masked, random_state=0
-        )
-        closed = PrefixClassifier("rocket", earliness=[5, 9], random_state=0)
-        made: dict[str, Any] = {"cv": 2, "rule": "threshold", "random_state": 0}
-        return [
-            {"estimator": EarlyClassifier(network, **made)},
-            {"estimator": EarlyClassifier(closed, **made)},
-            {"estimator": EarlyClassifier(LogisticRegression(), earliness=[0.2, 1.0], **made)},
-        ]
+        return cheap_settings()

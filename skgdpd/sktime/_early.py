@@ -6,15 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from sktime.classification.early_classification import BaseEarlyClassifier
 
 from .._adapters.capabilities import marker_of
-from .._adapters.early import Answers, Progress, fitted_clone, scores
+from .._adapters.early import Answers, Progress, cheap_settings, fitted_clone, scores
 from .._adapters.labels import without_marks
-from .._early.classifier import EarlyClassifier
-from .._estimators.options import SeriesOptions
-from .._estimators.prefix import PrefixClassifier
 from ._classifier import tags_of
 
 
@@ -209,17 +205,6 @@ class SktimeEarlyClassifier(BaseEarlyClassifier):
         Returns
         -------
         list of dict
-            A trained network, a student in closed form, and clones of another classifier. Their
-            last moments come before the end of the shortest series of the checks.
+            A trained network, a student in closed form, and clones of another classifier.
         """
-        masked = SeriesOptions(missing_values="mask")
-        network = PrefixClassifier(
-            "lstm1-8", earliness=[4, 8], max_epochs=2, series=masked, random_state=0
-        )
-        closed = PrefixClassifier("rocket", earliness=[5, 9], random_state=0)
-        made = {"cv": 2, "rule": "threshold", "random_state": 0}
-        return [
-            {"estimator": EarlyClassifier(network, **made)},
-            {"estimator": EarlyClassifier(closed, **made)},
-            {"estimator": EarlyClassifier(LogisticRegression(), earliness=[0.2, 1.0], **made)},
-        ]
+        return cheap_settings()

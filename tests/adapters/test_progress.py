@@ -110,7 +110,7 @@ def test_other_rows_and_changed_beginnings_are_refused(fitted, series):
         progress.go_on(X)
     with pytest.raises(ValueError, match="X has another beginning than before, series 0"):
         progress.go_on(X[waiting[::-1]])
-    with pytest.raises(ValueError, match="series of 5 time points, series 0, of which 30 have been"):
+    with pytest.raises(ValueError, match="5 time points, series 0, of which 30 have been"):
         progress.go_on(X[waiting, :, :5])
     # What was refused has left no trace.
     progress.go_on(X[waiting])
