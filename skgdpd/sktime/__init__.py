@@ -4,8 +4,8 @@ An adapter is named after the interface that it has. :class:`SktimeClassifier` w
 of this package for sktime's benchmarks, pipelines, searches and early classifiers.
 :class:`SktimeEarlyClassifier` wraps an :class:`~skgdpd.EarlyClassifier`, and stands beside the
 early classifiers of sktime. :class:`SklearnTransformer` wraps a transformer of sktime for the
-pipelines and searches of scikit-learn. :class:`SortedSplitter` keeps sktime's ``evaluate`` from pairing
-series with other series' labels.
+pipelines and searches of scikit-learn. :class:`SortedSplitter` keeps sktime's ``evaluate`` from
+pairing series with other series' labels.
 
 This module needs sktime (extra ``sktime``); the rest of the package does not.
 """
