@@ -182,7 +182,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         if self.classifier is not None:
-            tags.input_tags.allow_nan = get_tags(self.classifier).input_tags.allow_nan
+            tags.input_tags.allow_nan = _allows_missing(self.classifier)
         return tags
 
     @in_worker_settings
@@ -618,6 +618,13 @@ def class_numbers(y: Any, n: int, classes: NDArray[Any], marker: Any) -> Integer
             f"{classes.tolist()}"
         )
     return np.searchsorted(classes, labels)
+
+
+def _allows_missing(classifier: Any) -> bool:
+    # sktime's classifiers have tags of their own only.
+    if hasattr(classifier, "get_tag"):
+        return bool(classifier.get_tag("capability:missing_values"))
+    return get_tags(classifier).input_tags.allow_nan
 
 
 def _checked_groups(groups: Any, n: int) -> NDArray[Any] | None:
