@@ -43,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 for success, 1 if lines of a stream were refused, 2 for bad arguments or data, 130 if interrupted, and 141 if
-        the reader of the output is gone.
+        Exit status: 0 for success, 1 if lines of a stream were refused, 2 for bad arguments or
+        data, 130 if interrupted, and 141 if the reader of the output is gone.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
