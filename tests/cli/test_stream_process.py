@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from skgdpd import load
+from skgdpd._cli.main import main
 from skgdpd.datasets import make_bumps
 
 N = 1000
@@ -115,9 +116,6 @@ def test_what_is_stopped_goes_on_with_repeated_lines(early_file, early, X, lines
     assert process.returncode == 0, err
     assert b"repeated" in err
     same_as_decide(found + [json.loads(line) for line in out.splitlines()], early, X)
-    with running(early_file, "--state", state) as process:
-        out, err = process.communicate(b"".join(lines[:1000]), timeout=60)
-    assert out == b""
 
 
 def test_an_interrupt_saves_and_says_so(early_file, lines, tmp_path):
@@ -131,15 +129,6 @@ def test_an_interrupt_saves_and_says_so(early_file, lines, tmp_path):
     assert out == b""
     assert b"Traceback" not in err
     assert b"1 open series are kept in" in err
-
-
-def test_without_a_state_open_series_are_answered_at_the_end(early_file, early, X, lines):
-    n_points = 20
-    with running(early_file) as process:
-        out, _ = process.communicate(b"".join(lines[: n_points * N]), timeout=60)
-    answers = [json.loads(line) for line in out.splitlines()]
-    assert any(answer["forced"] for answer in answers)
-    same_as_decide(answers, early, X[:, :, :n_points])
 
 
 def test_a_closed_pipe_ends_it_and_its_answers_are_written_at_the_next_start(
@@ -157,26 +146,45 @@ def test_a_closed_pipe_ends_it_and_its_answers_are_written_at_the_next_start(
     same_as_decide([json.loads(line) for line in out.splitlines()], early, X)
 
 
-def test_bad_lines_are_reported_and_survived(early_file, early, X, lines):
+@pytest.fixture
+def run(monkeypatch, tmp_path, capfd):
+    """Function that runs the command in this process; it returns status and outputs."""
+
+    def run(content, *arguments):
+        (tmp_path / "in").write_bytes(content)
+        out = tmp_path / "out"
+        with (
+            (tmp_path / "in").open() as stdin,
+            out.open("w") as stdout,
+            monkeypatch.context() as m,
+        ):
+            m.setattr(sys, "stdin", stdin)
+            m.setattr(sys, "stdout", stdout)
+            status = main(["stream", *arguments])
+        return status, out.read_text(), capfd.readouterr().err
+
+    return run
+
+
+def test_bad_lines_are_reported_and_survived(run, early_file, early, X, lines):
     own = [line for i, line in enumerate(lines) if i % N == 0]
     bad = [b"{oops\n", b'{"id": 0, "t": 12, "values": [1, 2]}\n', b"\xff\xfe\n", b"\n"]
-    with running(early_file) as process:
-        out, err = process.communicate(b"".join([*own[:12], *bad, *own[12:]]), timeout=60)
-    assert process.returncode == 1
-    text = err.decode().splitlines()
+    handler = signal.getsignal(signal.SIGTERM)
+    status, out, err = run(b"".join([*own[:12], *bad, *own[12:]]), early_file)
+    assert status == 1
+    text = err.splitlines()
     assert [words.split(":")[1] for words in text[:3]] == [" line 13", " line 14", " line 15"]
     assert text[3].startswith("skgdpd: 64 lines; 3 refused")
     same_as_decide([json.loads(line) for line in out.splitlines()], early, X[:1])
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
-def test_csv_from_a_file(early_file, early, X, tmp_path):
-    path = tmp_path / "points.csv"
+def test_csv_from_a_file(run, early_file, early, X):
     rows = [f"{t},s{i},{X[i, 0, t]}" for t in range(60) for i in range(5)]
-    path.write_text("\n".join(["time,id,value", *rows]))  # without a line end
-    with path.open() as file, running(early_file, "--format", "csv", stdin=file) as process:
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    head, *answers = (line.split(",") for line in out.decode().splitlines())
+    content = "\n".join(["time,id,value", *rows]).encode()  # without a line end
+    status, out, err = run(content, early_file, "--format", "csv")
+    assert status == 0, err
+    head, *answers = (line.split(",") for line in out.splitlines())
     assert head[:6] == ["id", "label", "n_seen", "share_seen", "forced", "time"]
     expected = early.decide(X[:5])
     assert len(answers) == 5
@@ -184,8 +192,29 @@ def test_csv_from_a_file(early_file, early, X, tmp_path):
         i = int(answer[0][1:])
         assert answer[1:3] == [str(expected.labels[i]), str(expected.n_seen[i])]
         assert float(answer[5]) == expected.n_seen[i] - 1
-    path.write_text("id,3\n")
-    with path.open() as file, running(early_file, "--format", "csv", stdin=file) as process:
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert b"as a header has" in err
+
+
+def test_an_ambiguous_header_is_an_error(run, early_file):
+    status, _, err = run(b"id,3\n", early_file, "--format", "csv")
+    assert status == 2
+    assert "as a header has" in err
+
+
+def test_a_csv_that_goes_on_has_one_header(run, early_file, X, tmp_path):
+    rows = [f"{i},{t},{X[i, 0, t]}" for t in range(60) for i in range(5)]
+    options = [early_file, "--format", "csv", "--state", str(tmp_path / "state.zip")]
+    first = run("\n".join(["id,t,value", *rows[:150]]).encode(), *options)
+    second = run("\n".join(rows[150:]).encode(), *options)  # without a header
+    assert first[0] == second[0] == 0
+    answers = (first[1] + second[1]).splitlines()
+    assert [line[:3] for line in answers].count("id,") == 1
+    assert sorted(line.split(",")[0] for line in answers[1:]) == list("01234")
+
+
+def test_without_a_state_open_series_are_answered_at_the_end(run, early_file, early, X, lines):
+    n_points = 20
+    status, out, _ = run(b"".join(lines[: n_points * N]), early_file)
+    assert status == 0
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert any(answer["forced"] for answer in answers)
+    same_as_decide(answers, early, X[:, :, :n_points])
