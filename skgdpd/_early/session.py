@@ -307,8 +307,7 @@ class EarlySession:
             Id of the series.
         """
         self._row(id)
-        self._slots.remove(id)
-        self._slots.keep()
+        self._slots.forget(id)
 
     def expire(self, time: float) -> list[StreamDecision]:
         """Give up the series without points for longer than ``idle_timeout``.
@@ -352,6 +351,7 @@ class EarlySession:
         """Return the points of each series, ``(n_channels, k)``, and the ids of new series."""
         if isinstance(points, Mapping):
             arrived = {id_: self._one_series(id_, own) for id_, own in points.items()}
+            self._check_all_values(arrived)
         else:
             arrived = self._all_series(points)
         fresh = [id_ for id_ in arrived if id_ not in self._slots.places]
@@ -394,8 +394,16 @@ class EarlySession:
                 f"points of id {id_!r} have shape {np.shape(points)}; they must be "
                 f"({n_channels}, k), k points of {n_channels} channels"
             )
-        self._check_values(array, id_)
         return array
+
+    def _check_all_values(self, arrived: dict[Hashable, Floats]) -> None:
+        """Check all points at once, and one series after the other only to name a bad one."""
+        if not arrived:
+            return
+        everything = np.concatenate(list(arrived.values()), axis=1)
+        if not (np.abs(everything) <= LARGEST).all():  # NaN is not less than anything
+            for id_, own in arrived.items():
+                self._check_values(own, id_)
 
     def _check_values(self, array: Floats, id_: Hashable) -> None:
         whose = "points" if id_ is None else f"points of id {id_!r}"
