@@ -4,6 +4,7 @@ import importlib.util
 import multiprocessing
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,7 +38,8 @@ class InProcess:
     """Worker in a process of its own."""
 
     def __init__(self, model, path):
-        context = multiprocessing.get_context("spawn")
+        multiprocessing.set_forkserver_preload(["skgdpd"])  # imported once for all
+        context = multiprocessing.get_context("forkserver")
         self.pipe, far = context.Pipe()
         self.process = context.Process(target=serve, args=(model, path, far), daemon=True)
         self.process.start()
@@ -94,11 +96,13 @@ def test_a_killed_actor_goes_on_from_its_file(model, tmp_path):
         def kill(self):
             ray.kill(self.actor)
 
-    paths = [os.path.dirname(__file__)]  # a worker's process finds this module by it
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(here.parents[1])])  # so that actors find their class
     ray.init(
         num_cpus=4,
         include_dashboard=False,
-        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}},
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}},
     )
     try:
         check(model, lambda number: InActor(tmp_path / f"{number}.zip"), 10_000)
