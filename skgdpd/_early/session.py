@@ -31,6 +31,8 @@ SESSION = "early-session"
 """Kind of a session's file."""
 MEMORY = "memory"
 """Begin of the names of what the classifier's reader keeps."""
+BLOCK = 128
+"""Number of series that are read at once, so that what is kept of them stays in a cache."""
 LARGEST = float(np.finfo(np.float32).max)
 
 
