@@ -80,7 +80,17 @@ class SeriesTable:
     def state(self, id_: Id) -> tuple[int, str]:
         """Return the number of points of a series, and what became of it.
 
-        That is ``"open"`` for a series that is read, and an empty string for one that is unknown.
+        Parameters
+        ----------
+        id_ : str or int
+            Id of the series.
+
+        Returns
+        -------
+        n_read : int
+            Number of points that were read.
+        what : str
+            What became of the series; ``"open"`` if it is read, and empty if it is unknown.
         """
         if id_ in self.open:
             return self.open[id_][0], "open"
