@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_points(
-    points: Any, ids: Sequence[Hashable], n_channels: int, gaps: bool
+    points: Any, ids: Collection[Hashable], n_channels: int, gaps: bool
 ) -> dict[Hashable, Floats]:
     """Return the points of each series.
 
@@ -22,7 +22,7 @@ def read_points(
     ----------
     points : array-like or mapping
         Points as for :meth:`EarlySession.push`.
-    ids : sequence of hashable
+    ids : collection of hashable
         Ids of all series, in the order of an array.
     n_channels : int
         Number of channels.
@@ -40,7 +40,13 @@ def read_points(
         If they have another shape, or values that are not allowed.
     """
     if isinstance(points, Mapping):
-        return {id_: _of_one(id_, own, n_channels, gaps) for id_, own in points.items()}
+        arrived = {id_: _of_one(id_, own, n_channels) for id_, own in points.items()}
+        # All at once, and one series after the other only to name a bad one.
+        everything = np.concatenate([*arrived.values(), np.zeros((n_channels, 0))], axis=1)
+        if not (np.abs(everything) <= LARGEST).all():  # NaN is not less than anything
+            for id_, own in arrived.items():
+                _check_values(own, f"points of id {id_!r}", gaps)
+        return arrived
     array = _numbers(points, "points")
     if n_channels == 1 and array.ndim == 1:
         array = array[:, None]
@@ -63,7 +69,7 @@ def some(ids: Sequence[Hashable]) -> str:
     return shown + (f", ... ({len(ids)} in all)" if len(ids) > 5 else "")
 
 
-def _of_one(id_: Hashable, points: Any, n_channels: int, gaps: bool) -> Floats:
+def _of_one(id_: Hashable, points: Any, n_channels: int) -> Floats:
     whose = f"points of id {id_!r}"
     array = _numbers(points, whose)
     if array.ndim < 2:
@@ -73,7 +79,6 @@ def _of_one(id_: Hashable, points: Any, n_channels: int, gaps: bool) -> Floats:
             f"{whose} have shape {np.shape(points)}; they must be ({n_channels}, k), k points of "
             f"{n_channels} channels"
         )
-    _check_values(array, whose, gaps)
     return array
 
 

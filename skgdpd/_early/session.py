@@ -23,6 +23,8 @@ AfterAnswer = Literal["ignore", "refuse", "restart"]
 OnIdle = Literal["force", "drop"]
 MEMORY = "memory"
 """Begin of the names of what the classifier's reader keeps."""
+BLOCK = 128
+"""Number of series that are read at once, so that what is kept of them stays in a cache."""
 
 
 class Fitted(Protocol):
@@ -144,6 +146,7 @@ class EarlySession:
         self.options = options
         self.n_ignored = 0
         self._reader = reader_of(early.classifier_)
+        self._gaps = get_tags(early).input_tags.allow_nan
         n_classes = len(early.classes_)
         one: dict[str, NDArray[Any]] = {
             "points": np.full((1, early.n_channels_in_, int(early.time_points_[-1])), np.nan),
@@ -309,8 +312,7 @@ class EarlySession:
             Id of the series.
         """
         self._row(id)
-        self._slots.remove(id)
-        self._slots.keep()
+        self._slots.forget(id)
 
     def expire(self, time: float) -> list[StreamDecision]:
         """Give up the series without points for longer than ``idle_timeout``.
@@ -352,8 +354,8 @@ class EarlySession:
 
     def _arrived(self, points: Any) -> tuple[dict[Hashable, Floats], list[Hashable]]:
         """Return the points of each series, ``(n_channels, k)``, and the ids of new series."""
-        gaps = get_tags(self.early).input_tags.allow_nan
-        arrived = read_points(points, self.ids, self.early.n_channels_in_, gaps)
+        ids = self._slots.places
+        arrived = read_points(points, ids, self.early.n_channels_in_, self._gaps)
         fresh = [id_ for id_ in arrived if id_ not in self._slots.places]
         if fresh and not self.options.join:
             raise KeyError(f"ids {some(fresh)} are unknown; the session has {some(self.ids)}")
@@ -400,11 +402,13 @@ class EarlySession:
             left[active] -= taken
             reached = slots["n_points"][rows] == times[moments]
             for m in np.unique(moments[reached]):
-                chosen = reached & (moments == m)
-                answered = self._read_moment(rows[chosen], int(m))
-                for i, row in zip(active[chosen][answered], rows[chosen][answered], strict=True):
-                    forced = bool(slots["forced"][row])
-                    decisions.append(self._decision(ids[i], int(row), forced))
+                chosen = np.flatnonzero(reached & (moments == m))
+                for start in range(0, len(chosen), BLOCK):
+                    block = chosen[start : start + BLOCK]
+                    answered = block[self._read_moment(rows[block], int(m))]
+                    for i, row in zip(active[answered], rows[answered], strict=True):
+                        forced = bool(slots["forced"][row])
+                        decisions.append(self._decision(ids[i], int(row), forced))
             active = active[left[active] > 0]
         return decisions
 
