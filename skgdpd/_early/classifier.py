@@ -15,9 +15,6 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from .._estimators.base import BasePrefixClassifier
-from .._estimators.options import SeriesOptions, check_moments, has_several
-from .._estimators.prefix import PrefixClassifier
 from .._persistence import Saveable
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.random import RandomState, Seeds
@@ -25,16 +22,13 @@ from .._runtime.worker_config import CarriesConfig, in_worker_settings
 from .._series.panel import Panel, own_lengths, read_panel
 from .._series.truncation import moments_of
 from .._series.unlabeled import refuse_marked, split_marked
-from .clones import MomentClones
 from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_cost
 from .left_out import cross_fitted_path, rows_of, series_of, splitter
+from .models import unfitted_model
 from .reading import Reader, reader_of
 from .rule import Rule
 from .selection import RULES, select_rule
 from .session import AfterAnswer, EarlySession, OnIdle, SessionOptions
-
-EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
-"""Shares of a series at which there is an answer by default, as in the field's benchmarks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +224,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             )
             fit_params = {**fit_params, "sample_weight": weight}
         own_groups = _checked_groups(groups, len(panel))
-        model = self._unfitted(seeds)
+        model = unfitted_model(self.classifier, self.earliness, self.n_jobs, seeds("classifier"))
         self._set_costs(panel, model)
         rows = np.arange(len(panel))
         if self._holds_out:
@@ -266,26 +260,6 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             column = np.full(n, None, dtype=object)
             column[~missing] = labels
         return column, ~missing
-
-    def _unfitted(self, seeds: Seeds) -> Any:
-        """Return an unfitted classifier with ``predict_proba_path``."""
-        times = EVERY_TWENTIETH if self.earliness is None else list(self.earliness)
-        check_moments(times, SeriesOptions())
-        if self.classifier is None:
-            return PrefixClassifier(earliness=times, random_state=seeds("classifier"))
-        if not isinstance(self.classifier, BasePrefixClassifier):
-            return MomentClones(clone(self.classifier), times, self.n_jobs)
-        if self.earliness is not None:
-            raise ValueError(
-                f"earliness={self.earliness!r} is given, but the classifier has its own, "
-                f"{self.classifier.earliness!r}; leave one of them out"
-            )
-        if not has_several(self.classifier.earliness):
-            raise ValueError(
-                f"classifier has earliness={self.classifier.earliness!r}, and so answers at one "
-                f"moment; give it a list, such as earliness=[0.1, 0.2, 0.5, 1.0]"
-            )
-        return clone(self.classifier)
 
     @property
     def _holds_out(self) -> bool:
