@@ -21,6 +21,7 @@ from .._runtime.atomic import replace_file
 from .._runtime.extras import require
 from .._series.views import PrefixView
 from .._version import __version__
+from ..nets import has_moment_maps
 from ..nets.minirocket import MiniRocket
 from ..nets.minirocket_graph import MiniRocketGraph
 from .network import SeriesNetwork
@@ -135,6 +136,12 @@ def export_onnx(
         raise ValueError(
             "earliness_of='own' on series of unequal length can't be exported: a graph has one "
             "prefix length; fit with earliness_of='longest'"
+        )
+    if has_moment_maps(network.module.backbone):
+        raise ValueError(
+            "a student in closed form of several moments can't be exported: its graph would have "
+            "tens of thousands of nodes; choose one that is trained, such as 'tcn', or fit it at "
+            "one moment"
         )
     moment = _moment_of(view, time_point)
     n_points = view.time_points_[moment]
