@@ -392,6 +392,8 @@ class EarlySession:
                     for i in done:
                         slots.remove(ids[i])
                         slots.add([ids[i]])
+                    if time is not None:
+                        slots.set("time", slots.of(ids[i] for i in done), time)
                     continue
                 self.n_ignored += int(left[done].sum())
                 left[done] = 0

@@ -225,7 +225,7 @@ def test_idle_series_need_times_that_do_not_fall(early, capsys):
     assert "line 3: time=1.0 is before 2.0" in err
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_any_division_of_the_lines_gives_the_same_answers(early, X, data):
     draw = data.draw
