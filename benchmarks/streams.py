@@ -177,8 +177,10 @@ def main() -> None:
     early = fitted()
     session = early.start(1)
     session.push(series(1))  # loads the compiled code
-    print(push_table(early, options.series), flush=True)
-    print(f"\n{growth_table(early, options.points)}", flush=True)
+    print(
+        growth_table(early, options.points), flush=True
+    )  # first: memory that is free hides growth
+    print(f"\n{push_table(early, options.series)}", flush=True)
     print(f"\n{command_table(early, options.series)}")
 
 
