@@ -53,7 +53,9 @@ class Slots:
     def set(self, name: str, rows: Any, values: Any) -> None:
         """Set rows of an array."""
         array = self.arrays[name]
-        self._notes.append((name, rows, array[rows].copy()))
+        # Numbers of rows give a copy, others a view.
+        before = array[rows] if isinstance(rows, np.ndarray) else array[rows].copy()
+        self._notes.append((name, rows, before))
         array[rows] = values
 
     def add(self, ids: list[Hashable]) -> None:
