@@ -18,7 +18,7 @@ from .forest import Forest
 from .minirocket import Engine
 from .prefixes import Prefixes
 from .quantiles import SORTED_AT_ONCE, IntervalQuantiles, without_rounding
-from .rocket import in_parts
+from .rocket import AT_ONCE, in_parts
 
 MAX_ROWS = 2048
 """Number of rows on which the trees are grown at most."""
@@ -88,12 +88,12 @@ class MomentForests(nn.Module):
         found = []
         for m in range(prefixes.n_moments):
             x, lengths = prefixes.at(m)
-            features = self._features(x, lengths, m)
-            own = without_rounding(features[rows], x[rows])
+            ends = None if lengths is None else lengths[rows]
+            own = without_rounding(self._features(x[rows], ends, m), x[rows])
             forest = cast(Forest, self.forests[m])
             left_out = forest.fit(own, target[rows], own_weight, int(seeds[m]))
             if len(rows) < len(target):
-                every = forest(features)
+                every = torch.cat([self(*part, m) for part in in_parts(x, lengths, AT_ONCE)])
                 every[rows] = left_out
                 left_out = every
             found.append(left_out)

@@ -16,7 +16,7 @@ from .minirocket import Engine
 from .moment_forests import MomentForests
 from .prefixes import Prefixes
 from .protocols import MomentStart
-from .rocket import SAME_FROM, spread
+from .rocket import AT_ONCE, SAME_FROM, in_parts, spread
 from .rocket_quant import SHARES, log_odds
 
 FIT_BYTES = 1 << 28
@@ -37,11 +37,14 @@ class Weighed(NamedTuple):
         Biases.
     left_out : Tensor of shape (n, n_classes)
         Logits of the rows by classifiers that were fitted without them.
+    logits : Tensor of shape (n, n_classes)
+        Logits of the rows by this classifier.
     """
 
     weight: Tensor
     bias: Tensor
     left_out: Tensor
+    logits: Tensor
 
 
 class PathRocket(nn.Module):
@@ -143,34 +146,53 @@ class PathRocket(nn.Module):
         """
         self.transform.fit(prefixes, seed)
         rank = min(self.max_rank, TRAINED_RANK) if trains else self.max_rank
-        drawn = drawn_rows(len(prefixes), rank, seed)
-        widths = self.transform.widths
-        bases, inputs, ridges = [], [], []
-        for features in self._features_by_moment(prefixes):
-            known = features if drawn is None else features[drawn.to(features.device)]
-            found = span(known, rank, widths)
-            coordinates = (features - found.mean) @ found.basis
-            ridges.append(ridge(coordinates, target, weight))
-            bases.append((found.mean, found.basis))
-            inputs.append(coordinates)
+        bases, kept, ridges, scores = [], [], [], []
+        for basis, coordinates in self._coordinates_by_moment(prefixes, rank, seed):
+            found = ridge(coordinates, target, weight)
+            bases.append(basis)
+            ridges.append(found)
+            scores.append(coordinates @ found.weight + found.bias)
+            if trains:
+                kept.append(coordinates.float())
         if self.forests is None:
             starts = [
-                Weighed(r.scale * r.weight, r.scale * r.bias, r.scale * r.left_out) for r in ridges
+                Weighed(r.scale * r.weight, r.scale * r.bias, r.scale * r.left_out, r.scale * s)
+                for r, s in zip(ridges, scores, strict=True)
             ]
         else:
             odds = log_odds(self.forests.fit(prefixes, target, weight, seed)).double()
-            starts = _weighed(ridges, odds, target, weight)
-            inputs = [torch.cat([x, odds[:, m]], 1) for m, x in enumerate(inputs)]
-        head, maps, shifts = _joined(starts, inputs, self.n_features)
+            starts = _weighed(ridges, scores, odds, target, weight)
+        head, maps, shifts = _joined(starts, self.n_features)
         fixed = None
         if trains:
-            self._start_training(bases, inputs, maps, shifts)
-            fixed = torch.stack([self._padded_inputs(x.float()) for x in inputs], 1)
+            self._start_training(bases, kept, maps, shifts)
+            if self.forests is not None:
+                kept = [torch.cat([x, odds[:, m].float()], 1) for m, x in enumerate(kept)]
+            fixed = torch.stack([self._padded_inputs(x) for x in kept], 1)
         else:
             self._set_maps(bases, maps, shifts)
         left_out = torch.stack([start.left_out for start in starts], 1)
         weights = F.pad(head, (0, self.n_features - head.shape[1]))
         return MomentStart(weights, torch.zeros_like(head[:, 0]), fixed, left_out)
+
+    def _coordinates_by_moment(
+        self, prefixes: Prefixes, rank: int, seed: int
+    ) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
+        """Yield mean and basis of the features of each moment, and all rows' coordinates."""
+        widths = self.transform.widths
+        drawn = drawn_rows(len(prefixes), rank, seed)
+        if drawn is None:
+            for features in self._features_by_moment(prefixes):
+                found = span(features, rank, widths)
+                yield (found.mean, found.basis), (features - found.mean) @ found.basis
+            return
+        # The features of many series would not fit into memory.
+        some = prefixes.take(drawn.to(prefixes.series[0].device))
+        for m in range(prefixes.n_moments):
+            found = span(self._features(*some.at(m)), rank, widths)
+            parts = in_parts(*prefixes.at(m), AT_ONCE)
+            rows = [(self._features(*part) - found.mean) @ found.basis for part in parts]
+            yield (found.mean, found.basis), torch.cat(rows)
 
     def _features_by_moment(self, prefixes: Prefixes) -> Iterator[Tensor]:
         """Yield the features of all series at each moment, ``(n, n_fixed)``."""
@@ -320,7 +342,7 @@ class PathRocket(nn.Module):
     def _start_training(
         self,
         bases: list[tuple[Tensor, Tensor]],
-        inputs: list[Tensor],
+        coordinates: list[Tensor],
         maps: list[Tensor],
         shifts: list[Tensor],
     ) -> None:
@@ -329,12 +351,12 @@ class PathRocket(nn.Module):
         self.basis = torch.stack([F.pad(b, (0, most - b.shape[1])) for _, b in bases]).float()
         self.means = torch.stack([mean for mean, _ in bases]).float()
         full, moved = [], []
-        for (_, basis), x, own, shift in zip(bases, inputs, maps, shifts, strict=True):
+        for (_, basis), x, own, shift in zip(bases, coordinates, maps, shifts, strict=True):
             n_logits = own.shape[1]
             n_components = min(basis.shape[1], self.n_features - n_logits)
             whole = F.pad(own, (0, self.n_features - n_logits))
             rows = torch.arange(n_components, device=own.device)
-            whole[rows, n_logits + rows] = 1 / spread(x[:, :n_components])
+            whole[rows, n_logits + rows] = 1 / spread(x[:, :n_components].to(whole))
             full.append(self._padded_inputs(whole.T).T)
             moved.append(F.pad(shift, (0, self.n_features - n_logits)))
         self.maps = nn.Parameter(torch.stack(full).float())
@@ -357,7 +379,11 @@ class PathRocket(nn.Module):
 
 
 def _weighed(
-    ridges: list[LinearStart], odds: Tensor, target: Tensor, weight: Tensor | None
+    ridges: list[LinearStart],
+    scores: list[Tensor],
+    odds: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
 ) -> list[Weighed]:
     """Weigh ridge regressions and forests by their left-out predictions.
 
@@ -368,6 +394,8 @@ def _weighed(
     ----------
     ridges : list of LinearStart
         Ridge regression of each moment.
+    scores : list of Tensor of shape (n, n_classes)
+        Its scores of the training rows.
     odds : Tensor of shape (n, n_moments, n_classes)
         Out-of-sample log-odds of the forests.
     target : Tensor of shape (n, n_classes)
@@ -400,13 +428,12 @@ def _weighed(
         linear, forest = factors[m][best[m]]
         weights = torch.cat([linear * start.weight, forest * centring])
         left_out = linear * start.left_out + forest * odds[:, m]
-        found.append(Weighed(weights, linear * start.bias, left_out))
+        logits = linear * scores[m] + forest * odds[:, m]
+        found.append(Weighed(weights, linear * start.bias, left_out, logits))
     return found
 
 
-def _joined(
-    starts: list[Weighed], inputs: list[Tensor], most: int
-) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+def _joined(starts: list[Weighed], most: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """Write the classifiers of all moments as one head on top of a map for each moment.
 
     The outputs of the maps are uncorrelated and have a mean square of 1 over all moments.
@@ -416,8 +443,6 @@ def _joined(
     ----------
     starts : list of Weighed
         Classifier of each moment.
-    inputs : list of Tensor of shape (n, n_inputs)
-        Coordinates and log-odds of the training rows at each moment.
     most : int
         Largest number of outputs; those of the largest variance are kept.
 
@@ -432,9 +457,7 @@ def _joined(
     """
     weights = [s.weight - s.weight.mean(1, keepdim=True) for s in starts]
     biases = [s.bias - s.bias.mean() for s in starts]
-    logits = torch.cat(
-        [x @ own + bias for x, own, bias in zip(inputs, weights, biases, strict=True)]
-    )
+    logits = torch.cat([start.logits - start.logits.mean(1, keepdim=True) for start in starts])
     squares, directions = torch.linalg.eigh(logits.T @ logits / len(logits))
     kept = (squares > squares[-1].clamp(min=1e-12) * 1e-9).nonzero()[:, 0].flip(0)[:most]
     if not len(kept):  # All logits are zero; any direction will do.
