@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,62 @@ def read_points(
     return dict(zip(ids, array, strict=True))
 
 
+def checked_ids(ids: Any) -> list[Hashable]:
+    """Return ids as a list, those of a number n as 0 to n - 1.
+
+    Parameters
+    ----------
+    ids : int or iterable of hashable
+        Ids, or their number.
+
+    Returns
+    -------
+    list of hashable
+
+    Raises
+    ------
+    ValueError
+        If they are a text, a negative number, or not hashable.
+    """
+    if isinstance(ids, Integral) and not isinstance(ids, bool):
+        if ids < 0:
+            raise ValueError(f"ids={ids!r} must be the number of series, 0 at least, or their ids")
+        return list(range(int(ids)))
+    if isinstance(ids, (str, bytes, bool)) or not isinstance(ids, Iterable):
+        raise ValueError(f"ids={ids!r} must be the number of series, or a list of their ids")
+    found = [id_.item() if isinstance(id_, np.generic) else id_ for id_ in ids]
+    for id_ in found:
+        if not isinstance(id_, Hashable) or isinstance(id_, (list, set)):
+            raise ValueError(f"id {id_!r} can't be an id; allowed are strings and whole numbers")
+    return found
+
+
+def checked_time(time: Any, now: float) -> float:
+    """Return a time, which must be a finite number and not before the present one.
+
+    Parameters
+    ----------
+    time : float
+        The new time.
+    now : float
+        The present time.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If it is no finite number, or earlier.
+    """
+    if not isinstance(time, Real) or isinstance(time, bool) or not np.isfinite(float(time)):
+        raise ValueError(f"time={time!r} must be a finite number")
+    if float(time) < now:
+        raise ValueError(f"time={time!r} is before {now}, the time of the last push")
+    return float(time)
+
+
 def some(ids: Sequence[Hashable]) -> str:
     """Return the first of several ids as text, for errors."""
     shown = ", ".join(repr(id_) for id_ in ids[:5])
@@ -83,8 +140,15 @@ def _of_one(id_: Hashable, points: Any, n_channels: int) -> Floats:
 
 
 def _numbers(values: Any, name: str) -> Floats:
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError(
+            f"{name} have a mask, which is not read; put NaN where values are missing"
+        )
     try:
-        return np.array(values, dtype=np.float64)
+        array = np.asarray(values)
+        if array.size and array.dtype.kind not in "iuf":
+            raise TypeError(f"it holds {array.dtype.type.__name__}")
+        return np.array(array, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of numbers: {error}") from error
 

@@ -21,7 +21,8 @@ from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
 from .._series.panel import Panel, own_lengths, read_panel
 from .._series.truncation import moments_of
-from .._series.unlabeled import refuse_marked, split_marked
+from .._series.unlabeled import is_missing, refuse_marked, split_marked
+from .clones import MomentClones
 from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_cost
 from .left_out import cross_fitted_path, rows_of, series_of, splitter
 from .models import unfitted_model
@@ -77,8 +78,8 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
     rule : {"auto", "fixed", "threshold", "stopping_rule", "teaser", "ecec", "economy", \
 "calimera", "accuracy_gap"} or rule, default="auto"
         Rule of when to answer; see :mod:`skgdpd.stopping`. "auto" is the rule of the least cost
-        on left-out series, among those whose fit is quick. The parameters of a rule are searched
-        as ``rule__...``.
+        on left-out series, among those whose fit is quick. Of a rule that is given as an object
+        the parameters are searched as ``rule__...``.
     delay_cost : float, callable or array-like of shape (n_moments,), default=0.25
         Cost of waiting. A number c costs c * t / T at time t of T. A callable maps the share
         t / T to the cost. An array has a cost for each moment. The default is the customary
@@ -143,7 +144,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         "delay_cost": [Interval(Real, 0, None, closed="left"), callable, "array-like"],
         "misclassification_cost": [dict, "array-like", None],
         "earliness": ["array-like", None],
-        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split"])],
+        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"])],
         "held_out_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -208,8 +209,9 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         EarlyClassifier
             The estimator itself.
         """
-        for name in ("classifier_", "rule_"):
-            self.__dict__.pop(name, None)
+        # If this fit fails, nothing of an earlier one may answer.
+        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
+            delattr(self, name)
         self._validate_params()
         seeds = Seeds(self.random_state)
         panel = read_panel(X)
@@ -227,6 +229,9 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         model = unfitted_model(self.classifier, self.earliness, self.n_jobs, seeds("classifier"))
         self._set_costs(panel, model)
         rows = np.arange(len(panel))
+        if own_groups is not None or isinstance(model, MomentClones):
+            known = np.flatnonzero(numbers >= 0)
+            splitter(self.cv, numbers[known], None if own_groups is None else own_groups[known], 0)
         if self._holds_out:
             fraction, seed = self.held_out_fraction, seeds("held out")
             rows = learning_rows(numbers, own_groups, fraction, seed)
@@ -367,7 +372,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         EarlyDecisions
             Labels, probabilities, moments and costs.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "classifier_")
         panel = self._read(X)
         path = self._reader.path(panel)
         moments, forced = self.rule_.decide(path)
@@ -425,7 +430,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         EarlySession
             Session in which no points have been read.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "classifier_")
         options = SessionOptions(join, after_answer, max_open, idle_timeout, on_idle)
         return EarlySession(self, ids, options)
 
@@ -449,7 +454,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         ValueError
             If it is no session, or one of another classifier.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "classifier_")
         return EarlySession.opened(self, path)
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -496,7 +501,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         ndarray of shape (n_samples, n_moments, n_classes)
             NaN at the moments that a series has not reached.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "classifier_")
         return self._reader.path(self._read(X))
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -515,7 +520,9 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         -------
         float
         """
-        return -float(np.average(self.decide(X, y).cost, weights=sample_weight))  # type: ignore[arg-type]
+        cost = self.decide(X, y).cost
+        assert cost is not None
+        return -weighted_mean(cost, sample_weight)
 
     def _read(self, X: Any) -> Panel:
         """Return the series to answer, all of which have reached the first moment."""
@@ -564,6 +571,18 @@ def learning_rows(
     return np.setdiff1d(np.arange(len(numbers)), known[held_out])
 
 
+def weighted_mean(values: Floats, sample_weight: Any) -> float:
+    """Return a mean, weighted where weights are given; they are checked."""
+    if sample_weight is None:
+        return float(values.mean())
+    weight = _check_sample_weight(
+        sample_weight, values, dtype=np.float64, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError("sample_weight is zero for all series; give some a positive weight")
+    return float(np.average(values, weights=weight))
+
+
 def class_numbers(y: Any, n: int, classes: NDArray[Any], marker: Any) -> Integers:
     """Return the class numbers of labels, all of which have a cost.
 
@@ -609,4 +628,11 @@ def _checked_groups(groups: Any, n: int) -> NDArray[Any] | None:
         raise ValueError(
             f"groups has shape {column.shape}; it must be {(n,)}, one for each series"
         )
+    values = column.tolist()
+    missing = sum(is_missing(value) for value in values)
+    if missing:
+        raise ValueError(f"groups is missing for {missing} series; give each series a group")
+    kinds = sorted({type(value).__name__ for value in values})
+    if len(kinds) > 1:
+        raise ValueError(f"groups has values of several types, {kinds}; they must be of one")
     return column

@@ -287,6 +287,11 @@ def _errors(cost: MisclassificationCost, labels: list[Any]) -> Floats:
         return 1.0 - np.eye(n)
     if isinstance(cost, Mapping):
         return _checked_errors(_errors_by_label(cost, labels), labels)
+    if hasattr(cost, "columns"):
+        raise ValueError(
+            "misclassification_cost is a frame, whose labels are not read; give a dict of dicts "
+            "by labels, or an array in the order of the classes"
+        )
     matrix = _floats(cost, "misclassification_cost")
     if matrix.shape != (n, n):
         raise ValueError(

@@ -65,12 +65,15 @@ def cross_fitted_path(
     """
     known = np.flatnonzero(labelled)
     own_groups = None if groups is None else groups[known]
-    folds = [
-        (known[train], known[test])
-        for train, test in splitter(cv, y[known], own_groups, seed).split(
-            known, y[known], own_groups
+    numbers = np.searchsorted(classes, np.array(y[known].tolist()))
+    split = splitter(cv, numbers, own_groups, seed).split(known, numbers, own_groups)
+    folds = [(known[train], known[test]) for train, test in split]
+    n_tests = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(panel))[known]
+    if (n_tests != 1).any():
+        raise ValueError(
+            f"cv={cv!r} predicts {int((n_tests == 0).sum())} series never and "
+            f"{int((n_tests > 1).sum())} more than once; each must be left out once, as by KFold"
         )
-    ]
     always = np.flatnonzero(~labelled)
     paths = Parallel(n_jobs=n_jobs)(
         delayed(_fold_path)(
@@ -136,9 +139,14 @@ def splitter(cv: Any, y: NDArray[Any], groups: NDArray[Any] | None, seed: int) -
 def rows_of(fit_params: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
     """Return the arguments of ``fit`` for some of the series."""
     return {
-        name: _taken(value, rows) if name in ROW_BY_ROW and value is not None else value
+        name: _taken(value, rows) if _is_row_by_row(name) and value is not None else value
         for name, value in fit_params.items()
     }
+
+
+def _is_row_by_row(name: str) -> bool:
+    # Pipelines name the step first: logisticregression__sample_weight.
+    return name.rsplit("__", 1)[-1] in ROW_BY_ROW
 
 
 def _taken(value: Any, rows: NDArray[np.int64]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import get_tags
 
-from .arrivals import read_points, some
+from .arrivals import checked_ids, checked_time, read_points, some
 from .costs import DecisionCost, Floats, Integers
 from .reading import reader_of
 from .rule import Rule
@@ -59,7 +60,7 @@ class StreamDecision(NamedTuple):
     forced : bool
         Whether the series ended, or was closed, before the rule had seen enough.
     time : float or None
-        Time of the push that led to the answer; None if no times were given.
+        Time of the last push with points of the series; None if no times were given.
     """
 
     id: Hashable
@@ -103,12 +104,18 @@ class SessionOptions:
             )
         if self.on_idle not in ("force", "drop"):
             raise ValueError(f"on_idle={self.on_idle!r} must be 'force' or 'drop'")
-        number = isinstance(self.max_open, Integral) and self.max_open > 0
+        if type(self.join) is not bool:
+            raise ValueError(f"join={self.join!r} must be True or False")
+        number = _is_number(self.max_open, Integral)
         if self.max_open is not None and not number:
             raise ValueError(f"max_open={self.max_open!r} must be None or a whole number above 0")
-        number = isinstance(self.idle_timeout, Real) and self.idle_timeout > 0
+        number = _is_number(self.idle_timeout, Real)
         if self.idle_timeout is not None and not number:
             raise ValueError(f"idle_timeout={self.idle_timeout!r} must be None or above 0")
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and value > 0  # type: ignore[operator]
 
 
 class EarlySession:
@@ -142,9 +149,11 @@ class EarlySession:
         self, early: Fitted, ids: int | Iterable[Hashable], options: SessionOptions
     ) -> None:
         options.check()
-        self.early = early
+        # A copy, so that a later fit of the estimator changes no open session.
+        self.early = early = copy.copy(early)
         self.options = options
         self.n_ignored = 0
+        self._now = -np.inf
         self._reader = reader_of(early.classifier_)
         self._gaps = get_tags(early).input_tags.allow_nan
         n_classes = len(early.classes_)
@@ -162,7 +171,7 @@ class EarlySession:
             one[f"{MEMORY}{i}"] = part
         self._slots = Slots(one)
         self._n_memory = len(one) - 8
-        self.open(*(range(ids) if isinstance(ids, int) else ids))
+        self.open(*checked_ids(ids))
 
     # What is known
 
@@ -221,8 +230,9 @@ class EarlySession:
         ValueError
             If an id is in use or named twice, or if more series would be open than allowed.
         """
-        self._check_new(list(ids))
-        self._slots.add(list(ids))
+        new = checked_ids(ids)
+        self._check_new(new)
+        self._slots.add(new)
         self._slots.keep()
 
     def push(self, points: Any, *, time: float | None = None) -> list[StreamDecision]:
@@ -253,14 +263,13 @@ class EarlySession:
             where that is refused. The session then is as it was before the push.
         """
         arrived, fresh = self._arrived(points)
-        if time is not None and not np.isfinite(time):
-            raise ValueError(f"time={time!r} must be a finite number")
         if self.options.idle_timeout is not None and time is None:
             raise ValueError("time must be given, as the session has an idle_timeout")
-        self._check_new(fresh)
+        now = self._now if time is None else checked_time(time, self._now)
         ignored = self.n_ignored
         try:
-            decisions = [] if time is None else self._expire(time, set(arrived))
+            decisions = [] if time is None else self._expire(now, set(arrived))
+            self._check_new(fresh)
             self._slots.add(fresh)
             decisions += self._apply(arrived, time)
         except BaseException:
@@ -268,6 +277,7 @@ class EarlySession:
             self.n_ignored = ignored
             raise
         self._slots.keep()
+        self._now = now
         return decisions
 
     def close(self, id: Hashable) -> StreamDecision:
@@ -327,7 +337,10 @@ class EarlySession:
         list of StreamDecision
             Answers to those that were forced. Series before the first moment are forgotten.
         """
-        decisions = self._expire(time, set())
+        if self.options.idle_timeout is None:
+            raise ValueError("the session has no idle_timeout, so no series is idle")
+        self._now = checked_time(time, self._now)
+        decisions = self._expire(self._now, set())
         self._slots.keep()
         return decisions
 
@@ -389,9 +402,7 @@ class EarlySession:
             if late.any():
                 done = active[late]
                 if self.options.after_answer == "restart":
-                    for i in done:
-                        slots.remove(ids[i])
-                        slots.add([ids[i]])
+                    slots.renew(slots.of(ids[i] for i in done))
                     if time is not None:
                         slots.set("time", slots.of(ids[i] for i in done), time)
                     continue
@@ -499,14 +510,10 @@ class EarlySession:
         ValueError
             If an id is neither a string nor a whole number.
         """
-        for id_ in self.ids:
-            if type(id_) not in (str, int):
-                raise ValueError(
-                    f"id {id_!r} can't be saved; ids must be strings or whole numbers"
-                )
         rows = self._rows
         arrays = {name: array[rows] for name, array in self._slots.arrays.items()}
-        write_session(path, self.early, self.ids, vars(self.options), self.n_ignored, arrays)
+        facts = {"n_ignored": self.n_ignored, "now": self._now}
+        write_session(path, self.early, self.ids, vars(self.options), facts, arrays)
 
     @classmethod
     def opened(cls, early: Fitted, path: str | os.PathLike[str]) -> EarlySession:
@@ -528,5 +535,5 @@ class EarlySession:
         session = cls(early, state["ids"], SessionOptions(**state["options"]))
         for name, array in state["arrays"].items():
             session._slots[name][session._rows] = array
-        session.n_ignored = state["n_ignored"]
+        session.n_ignored, session._now = state["n_ignored"], state["now"]
         return session

@@ -25,7 +25,7 @@ def write_session(
     early: Any,
     ids: list[Hashable],
     options: dict[str, Any],
-    n_ignored: int,
+    facts: dict[str, float],
     arrays: dict[str, NDArray[Any]],
 ) -> None:
     """Write the state of a session.
@@ -40,17 +40,21 @@ def write_session(
         Ids of the series.
     options : dict
         Options of the session.
-    n_ignored : int
-        Number of points that were ignored.
+    facts : dict of str to float
+        Number of points that were ignored, and the present time.
     arrays : dict of str to ndarray
         What is known of the series, a row for each.
     """
+    for id_ in ids:
+        if type(id_) not in (str, int):
+            raise ValueError(f"id {id_!r} can't be saved; ids must be strings or whole numbers")
     writer = Writer()
     state = {
         "ids": ids,
         "options": options,
-        "n_ignored": n_ignored,
+        **facts,
         "arrays": arrays,
+        "estimator": _description(early),
         "probe": _probe(early),
     }
     header = {
@@ -89,7 +93,8 @@ def read_session(path: str | os.PathLike[str], early: Any) -> dict[str, Any]:
             header["model"]
         )
         own, probe = _probe(early), state["probe"]
-        same = own.shape == probe.shape and np.allclose(own, probe, atol=1e-4)
+        same = state["estimator"] == _description(early)
+        same = same and own.shape == probe.shape and np.allclose(own, probe, atol=1e-4)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} can't be opened: {error}") from error
     if not same:
@@ -97,6 +102,16 @@ def read_session(path: str | os.PathLike[str], early: Any) -> dict[str, Any]:
             f"{path} is a session of another classifier; give the one that it began with"
         )
     return state
+
+
+def _description(early: Any) -> dict[str, Any]:
+    """Return what of a fitted estimator is the same to the last digit: labels, costs, rule."""
+    return {
+        "classes": early.classes_.tolist(),
+        "delay": early.cost_.delay.tolist(),
+        "errors": early.cost_.misclassification.tolist(),
+        "rule": type(early.rule_).__name__,
+    }
 
 
 def _probe(early: Any) -> Floats:

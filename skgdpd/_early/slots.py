@@ -72,6 +72,11 @@ class Slots:
         for name, new in self._new.items():
             self.set(name, rows, new)
 
+    def renew(self, rows: Integers) -> None:
+        """Let series begin anew, at their places."""
+        for name, new in self._new.items():
+            self.set(name, rows, new)
+
     def remove(self, id_: Hashable) -> None:
         """Remove a series."""
         if self._before is None:

@@ -215,6 +215,12 @@ def check_moments(earliness: Any, series: SeriesOptions) -> None:
         has no meaning at several moments.
     """
     if not has_several(earliness):
+        is_list = np.ndim(earliness) > 0 and not hasattr(earliness, "transform")
+        if is_list and (np.ndim(earliness) > 1 or not isinstance(earliness[0], Real)):
+            raise ValueError(
+                f"earliness={earliness!r} must be a list of numbers: shares in (0, 1], or numbers "
+                f"of time points"
+            )
         return
     parts = [0.5, 1.0] if isinstance(earliness, str) else list(earliness)
     are_shares = all(isinstance(p, Real) and not isinstance(p, Integral) for p in parts)

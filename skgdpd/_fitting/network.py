@@ -160,7 +160,7 @@ class SeriesNetwork:
             Probabilities in double precision. Those of a row don't depend on the other rows.
         """
         n = len(features)
-        padded = torch.nn.functional.pad(features, (0, 0, 0, max(SAME_FROM - n, 0)))
+        padded = torch.nn.functional.pad(features, (0, 0, 0, -n % SAME_FROM))
         return torch.softmax(self.module.head(padded)[:n].double(), -1)
 
     def at_moment(self, panel: Panel, moment: int, name: str = "X") -> NDArray[np.float64]:

@@ -388,10 +388,13 @@ class PrefixView:
             name,
             ragged=self.ragged_,
             gaps=self.missing_values != "error",
-            min_length=MIN_LENGTH,
+            # Before a moment all values may be missing, though the series has begun.
+            min_length=0 if self.several else MIN_LENGTH,
             first=first,
         )
         values, lengths = checked.values, checked.lengths
+        if self.several and lengths is not None:
+            lengths = np.maximum(lengths, MIN_LENGTH)
         if self.ragged_ and lengths is None:
             lengths = np.full(len(values), values.shape[2])
         if checked.gaps and self.missing_values == "interpolate":

@@ -21,6 +21,8 @@ from .rocket_quant import SHARES, log_odds
 
 FIT_BYTES = 1 << 28
 """Size of the features that are held in memory at once."""
+COLUMNS = 4
+"""Number of which the width of a map is a multiple."""
 TRAINED_RANK = 256
 """Upper limit of the number of coordinates if the maps are trained, which keeps a basis for each
 moment in memory."""
@@ -308,10 +310,9 @@ class PathRocket(nn.Module):
             odds = log_odds(self.forests(x, lengths, moment))
             features = torch.cat([features, odds.to(features)], 1)
         n = len(features)
-        if n < SAME_FROM and not torch.compiler.is_exporting():
-            features = F.pad(features, (0, 0, 0, SAME_FROM - n))
+        features = F.pad(features, (0, 0, 0, -n % SAME_FROM))
         out = (features @ self.maps[moment])[:n] + self.shifts[moment]
-        return F.pad(out, (0, self.n_features - out.shape[1]))
+        return F.pad(out, (0, max(self.n_features - out.shape[1], 0)))[:, : self.n_features]
 
     # Maps
 
@@ -334,8 +335,8 @@ class PathRocket(nn.Module):
             of_features = basis @ own[: basis.shape[1]]
             merged.append(torch.cat([of_features, own[basis.shape[1] :]]))
             moved.append(shift - mean @ of_features)
-        # A product with one column adds up in an order that depends on the number of rows.
-        missing = max(2 - merged[0].shape[1], 0)
+        # Products with some numbers of columns add up in an order that depends on the row.
+        missing = -merged[0].shape[1] % COLUMNS
         self.maps = nn.Parameter(F.pad(torch.stack(merged), (0, missing)).float())
         self.shifts = nn.Parameter(F.pad(torch.stack(moved), (0, missing)).float())
 
