@@ -1,9 +1,9 @@
 """Costs of the comparison: two regimes, and four weights of errors in each.
 
 Both weigh the cost of an error by alpha and that of waiting by 1 - alpha. In the first regime an
-error costs alpha and the whole series 1 - alpha, in proportion to the share seen. In the second one
-an error on the smallest class costs 100 alpha, any other alpha, and waiting until the share s costs
-(1 - alpha) * 100**s, so that it is from 1 - alpha at the start to 100 times that at the end.
+error costs alpha, and waiting until the share s of a series costs (1 - alpha) * s. In the second
+one an error on the smallest class costs 100 * alpha, any other alpha, and waiting costs
+(1 - alpha) * 100**s, which rises from 1 - alpha to a hundred times that.
 
 Source: A. Renault et al., "Early classification of time series: a survey and benchmark", TMLR,
 arXiv 2406.18332.

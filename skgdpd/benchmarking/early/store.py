@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,32 @@ from .models import Fit
 ARRAYS = ("time_points", "y", "y_test", "last", "left_out", "path", "moments", "answers")
 SMALL = ("left_out", "path")
 """Arrays that are kept in single precision."""
+
+
+@dataclass(frozen=True)
+class EarlyRecord:
+    """Scores of a cell, without probabilities.
+
+    Attributes
+    ----------
+    cell : EarlyCell
+        The cell.
+    scores : list of dict
+        What each rule costs; see :func:`~skgdpd.benchmarking.early.scores.score_fit`.
+    seconds : dict of str to float
+        CPU seconds of the fit and of the prediction of the test part.
+    accuracy : list of float
+        Accuracy if all test series were answered at the same moment, by moment. Empty for a
+        model that has its own rule.
+    shares : list of float
+        Share of a series that is seen at each moment.
+    """
+
+    cell: EarlyCell
+    scores: list[dict[str, Any]]
+    seconds: dict[str, float]
+    accuracy: list[float]
+    shares: list[float]
 
 
 class EarlyStore:
@@ -88,12 +115,59 @@ class EarlyStore:
         path = self._place("scores", cell, ".json")
         return json.loads(path.read_text()) if path.is_file() else None
 
-    def scored(self) -> Iterator[EarlyCell]:
-        """Yield the cells that have scores."""
+    def records(self) -> list[EarlyRecord]:
+        """Return the records of all cells that have scores, packed or not."""
+        found: dict[str, EarlyRecord] = {}
+        if self._packed.is_file():
+            for line in self._packed.read_text().splitlines():
+                content = json.loads(line)
+                record = EarlyRecord(**{**content, "cell": EarlyCell(**content["cell"])})
+                found[record.cell.key] = record
+        for cell in self._scored():
+            found[cell.key] = self._record(cell)
+        return sorted(found.values(), key=lambda record: record.cell)
+
+    def pack(self) -> int:
+        """Write the records of all cells into one file, which is enough for a report.
+
+        Returns
+        -------
+        int
+            The number of records.
+        """
+        records = self.records()
+        lines = [json.dumps(_rounded(asdict(record))) for record in records]
+        self._write(self._packed, ("\n".join(lines) + "\n").encode())
+        return len(records)
+
+    @property
+    def _packed(self) -> Path:
+        return self.folder / "scores.jsonl"
+
+    def _scored(self) -> Iterator[EarlyCell]:
         for path in sorted((self.folder / "scores").glob("*.json")):
             data, model, normalize, seed = path.stem.split("--")
             yield EarlyCell(data, model, normalize, int(seed))
 
+    def _record(self, cell: EarlyCell) -> EarlyRecord:
+        fit = self.read_fit(cell)
+        accuracy: list[float] = []
+        if fit.path is not None:
+            moments = np.minimum(np.arange(len(fit.time_points)), fit.last[:, None])
+            labels = np.take_along_axis(fit.path.argmax(2), moments, axis=1)
+            accuracy = (labels == fit.y_test[:, None]).mean(0).tolist()
+        shares = (fit.time_points / fit.n_timepoints).tolist()
+        return EarlyRecord(cell, self.scores(cell) or [], fit.seconds, accuracy, shares)
+
     def _write(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, content)
+
+
+def _rounded(value: Any) -> Any:
+    """Return nested lists and dicts with numbers of six digits."""
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
