@@ -10,7 +10,7 @@ from .cells import PROTOCOLS, Cell, make_cells
 from .controls import CONTROLS
 from .early.cells import MODELS, SETS, make_early_cells
 from .early.report import write_early_report
-from .early.run import run_early
+from .early.run import load_compiled_parts, run_early
 from .early.store import EarlyStore
 from .paper import METHODS, PUBLISHED, paper_table
 from .report import write_report
@@ -168,6 +168,7 @@ def _paper(options: argparse.Namespace) -> None:
 def _early(options: argparse.Namespace) -> None:
     cells = make_early_cells(options.sets, options.models, options.normalize, range(options.seeds))
     store = EarlyStore(options.store)
+    load_compiled_parts()
     n_fits, n_failed = run_early(
         cells, store, folder=options.data, retry=options.retry, rescore=options.rescore
     )

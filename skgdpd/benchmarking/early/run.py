@@ -53,8 +53,6 @@ def run_early(
     asked = [c for c in asked if rescore or not store.has_fit(c) or store.scores(c) is None]
     n_fits = n_failed = 0
     with Progress(len(asked), verbose) as progress:
-        if any(not store.has_fit(cell) for cell in asked):
-            _load_compiled_parts()
         for cell in asked:
             progress.stage(f"{cell.data}, {cell.model}, {cell.normalize}, {cell.seed}")
             if not store.has_fit(cell):
@@ -78,8 +76,8 @@ def _fitted(cell: EarlyCell, store: EarlyStore, folder: str | None) -> bool:
     return True
 
 
-def _load_compiled_parts() -> None:
-    """Fit models once, so that no measured time has the loading of compiled code in it."""
+def load_compiled_parts() -> None:
+    """Fit small models once, so that no measured time has the loading of compiled code in it."""
     X, y = make_bumps(24, 60, random_state=0)
     for series in (X, np.concatenate([X, X], 1)):
         parts = TrainTest(series[:16], y[:16], series[16:], y[16:])

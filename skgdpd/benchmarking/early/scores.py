@@ -33,8 +33,8 @@ RULES: dict[str, Rule] = {
     "ecec": ECEC(),
     "teaser": Teaser("harmonic_mean"),
 }
-"""Rules by name. TEASER is that of its source. AccuracyGap has no part: it takes no cost of waiting
-and holds series out."""
+"""Rules by name. TEASER is that of its source. AccuracyGap has no part: it takes no cost of
+waiting and holds series out."""
 WITHOUT_DELAY = ("teaser",)
 """Rules to which waiting has no cost. They are the same for all alphas of a regime, since a factor
 of the errors' costs changes no label."""

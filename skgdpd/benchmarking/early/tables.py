@@ -256,7 +256,7 @@ def times(records: Iterable[EarlyRecord], models: Sequence[str]) -> list[list[st
 def by_set(
     results: EarlyResults, setting: Setting, methods: Sequence[str], alpha: float
 ) -> list[list[str]]:
-    """Make a table of AvgCost by data set at one alpha, with the least in bold."""
+    """Make a table of AvgCost by data set at one alpha, with the least but the optimum in bold."""
     sets = results.sets(setting, methods)
     column = ALPHAS.index(alpha)
     costs = np.array([results.values(setting, m, sets, "cost")[:, column] for m in methods]).T
