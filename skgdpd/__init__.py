@@ -1,6 +1,7 @@
 """Early classification of time series, taught by a whole-series teacher (GDPD)."""
 
 from ._early.classifier import EarlyClassifier, EarlyDecisions
+from ._early.session import EarlySession, StreamDecision
 from ._estimators.distilled import DistilledPrefixClassifier
 from ._estimators.gdpd import GDPDClassifier
 from ._estimators.gendd import GenDDClassifier
@@ -22,6 +23,7 @@ __all__ = [
     "DistilledPrefixClassifier",
     "EarlyClassifier",
     "EarlyDecisions",
+    "EarlySession",
     "GDPDClassifier",
     "GenDDClassifier",
     "GeneratorOptions",
@@ -30,6 +32,7 @@ __all__ = [
     "PrefixTruncator",
     "SeriesOptions",
     "SharedGridSearchCV",
+    "StreamDecision",
     "TrainingOptions",
     "UnlabeledCheck",
     "__version__",

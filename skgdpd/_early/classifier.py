@@ -341,10 +341,10 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         """Read the costs, before anything is fitted."""
         missing = np.isnan(np.asarray(panel.values, dtype=np.float64))
         self.n_timepoints_in_ = int(own_lengths(missing).max())
-        times = moments_of(list(model.earliness), self.n_timepoints_in_)
+        times = moments_of(model.earliness, self.n_timepoints_in_)
         if times[-1] > self.n_timepoints_in_:
             raise ValueError(
-                f"earliness={list(model.earliness)!r} has a moment of {times[-1]} time points; "
+                f"earliness={model.earliness!r} has a moment of {times[-1]} time points; "
                 f"the series have {self.n_timepoints_in_}"
             )
         self.time_points_ = np.array(times)

@@ -72,7 +72,7 @@ class MomentClones(ClassifierMixin, BaseEstimator):
         """
         panel = read_panel(X)
         self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, panel.n_timepoints
-        times = moments_of(list(self.earliness), panel.n_timepoints)
+        times = moments_of(self.earliness, panel.n_timepoints)
         self.time_points_ = np.array(times)
         self.estimators_ = Parallel(n_jobs=self.n_jobs)(
             delayed(_fitted)(clone(self.estimator), panel.first(t), y, fit_params) for t in times

@@ -314,7 +314,7 @@ class BasePrefixClassifier(
     def _parts(self, is_paired: bool) -> Any:
         """Return the part of a series that is seen, or a list of several parts."""
         if has_several(self.earliness):
-            return list(self.earliness)
+            return self.earliness if isinstance(self.earliness, str) else list(self.earliness)
         if is_paired:
             return 1.0
         is_list = np.ndim(self.earliness) > 0 and not hasattr(self.earliness, "transform")
@@ -377,7 +377,8 @@ class BasePrefixClassifier(
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
             Whole series, or their first ``prefix_length_`` time points, in any form that ``fit``
-            allows. Later time points have no effect.
+            allows. Later time points have no effect. With several moments, series of any length
+            from the first moment on, which are answered from the last moment that they reach.
 
         Returns
         -------

@@ -85,10 +85,14 @@ class GenDDClassifier(BaseDistilledClassifier):
         ``lambda_kd`` and ``warmup_epochs`` then fits each of them once for each training set, and
         its results stay the same to the last bit. The cache needs an int as ``random_state``.
         None keeps nothing.
-    earliness : float, int or transformer, default=0.3
+    earliness : float, int, transformer, sequence of float or int, or "every", \
+default=0.3
         Part of a series that the student is given. A float in (0, 1] is a fraction of the length
         of the training series. An int is a number of time points. A transformer of series, such
-        as sktime's ``TruncationTransformer``, may make any other view.
+        as sktime's ``TruncationTransformer``, may make any other view. An ascending list of
+        fractions, or of numbers, makes one model that answers at several moments. "every" makes
+        one that answers at every point, of students with a state per point. See
+        docs/many-moments.md. A method that teaches at one moment only refuses both.
     max_epochs : int, default=60
         Number of passes over the training part. With the one-cycle schedule, more than 60 did not
         help on small data sets; see docs/choosing.md.
@@ -129,7 +133,9 @@ class GenDDClassifier(BaseDistilledClassifier):
     n_channels_in_, n_timepoints_in_ : int
         Numbers of channels and of time points of the whole series.
     prefix_length_ : int
-        Number of time points from which predictions are made.
+        Number of time points from which predictions are made; of several moments, the first.
+    time_points_ : ndarray of shape (n_moments,)
+        Number of time points at each moment, ascending.
     module_ : torch.nn.Module
         Trained network of the student.
     history_ : History

@@ -29,6 +29,7 @@ EVERYDAY: dict[str, list[Any] | str] = {
         Interval(Integral, MIN_LENGTH, None, closed="left"),
         HasMethods(["fit", "transform"]),
         "array-like",
+        StrOptions({"every"}),
     ],
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -190,7 +191,9 @@ class SeriesOptions(LinksToDocs, BaseEstimator):
 
 
 def has_several(earliness: Any) -> bool:
-    """Return whether an ``earliness`` is a list of several parts."""
+    """Return whether an ``earliness`` is "every", or a list of several parts."""
+    if isinstance(earliness, str):
+        return True
     is_list = np.ndim(earliness) > 0 and not hasattr(earliness, "transform")
     return is_list and len(earliness) != 1
 
@@ -213,7 +216,7 @@ def check_moments(earliness: Any, series: SeriesOptions) -> None:
     """
     if not has_several(earliness):
         return
-    parts = list(earliness)
+    parts = [0.5, 1.0] if isinstance(earliness, str) else list(earliness)
     are_shares = all(isinstance(p, Real) and not isinstance(p, Integral) for p in parts)
     are_numbers = all(isinstance(p, Integral) and not isinstance(p, bool) for p in parts)
     in_range = (are_shares and all(0 < p <= 1 for p in parts)) or (

@@ -36,10 +36,14 @@ class PrefixClassifier(BasePrefixClassifier):
         :func:`skgdpd.nets.available_backbones`), a module that maps ``(n, n_channels,
         n_timepoints)`` to ``(n, n_features)``, or a callable ``(n_channels, n_timepoints) ->
         module``. The default was the best one on validation data; see docs/choosing.md.
-    earliness : float, int or transformer, default=0.3
+    earliness : float, int, transformer, sequence of float or int, or "every", \
+default=0.3
         Part of a series that the student is given. A float in (0, 1] is a fraction of the length
         of the training series. An int is a number of time points. A transformer of series, such
-        as sktime's ``TruncationTransformer``, may make any other view.
+        as sktime's ``TruncationTransformer``, may make any other view. An ascending list of
+        fractions, or of numbers, makes one model that answers at several moments. "every" makes
+        one that answers at every point, of students with a state per point. See
+        docs/many-moments.md. A method that teaches at one moment only refuses both.
     max_epochs : int, default=60
         Number of passes over the training part. With the one-cycle schedule, more than 60 did not
         help on small data sets; see docs/choosing.md.
@@ -80,7 +84,13 @@ class PrefixClassifier(BasePrefixClassifier):
     n_channels_in_, n_timepoints_in_ : int
         Numbers of channels and of time points of the whole series.
     prefix_length_ : int
-        Number of time points from which predictions are made.
+        Number of time points from which predictions are made; of several moments, the first.
+    time_points_ : ndarray of shape (n_moments,)
+        Number of time points at each moment, ascending.
+    left_out_path_ : ndarray of shape (n_samples, n_moments, n_classes)
+        Probabilities of the training series at each moment, by classifiers that were fitted
+        without them. Only with several moments and a student that is fitted in closed form
+        (``"rocket"``, ``"rocket-quant"``). NaN at moments that a series has not reached.
     module_ : torch.nn.Module
         Trained network of the student.
     history_ : History

@@ -21,7 +21,7 @@ from .._runtime.random import Seeds
 from .._series.panel import Panel
 from .._series.views import EarlinessOf, MissingValues, Normalization, Normalizer, PrefixView
 from ..distillers.base import SeriesObjective
-from ..nets import has_moment_maps, make_backbone, starts_fitted, takes_lengths
+from ..nets import has_moment_maps, has_point_state, make_backbone, starts_fitted, takes_lengths
 from ..nets.heads import HeadMaker, LinearHead
 from ..nets.registry import BackboneSpec
 from ..nets.student import SeriesNet
@@ -214,7 +214,8 @@ def new_network(
     ValueError
         If the backbone can't be made, or can't take series of unequal length.
     """
-    several = np.ndim(plan.earliness) > 0 and len(plan.earliness) > 1
+    every = isinstance(plan.earliness, str)
+    several = every or (np.ndim(plan.earliness) > 0 and len(plan.earliness) > 1)
     is_made = not isinstance(plan.spec, torch.nn.Module)
     view = PrefixView(
         plan.earliness,
@@ -228,6 +229,11 @@ def new_network(
     backbone = make_backbone(
         plan.spec, view.n_channels_, view.n_out_, plan.role, view.time_points_
     )
+    if every and not has_point_state(backbone):
+        raise ValueError(
+            f"earliness={plan.earliness!r} needs a {plan.role} with a state per point, such as "
+            f"'lstm1-8' or 'tcn'; {plan.spec!r} has none, so give it a list of moments"
+        )
     if view.ragged_ and plan.resample_length is None and not takes_lengths(backbone):
         raise ValueError(
             f"{plan.role}={plan.spec!r} can't learn from series of unequal length: its "

@@ -49,13 +49,14 @@ def prefix_length(part: float, n_timepoints: int) -> int:
     return max(math.floor(part * n_timepoints + 1e-9), MIN_LENGTH)
 
 
-def moments_of(parts: Sequence[float], n_timepoints: int) -> tuple[int, ...]:
+def moments_of(parts: Sequence[float] | str, n_timepoints: int) -> tuple[int, ...]:
     """Return the numbers of time points in several first parts of a series.
 
     Parameters
     ----------
-    parts : sequence of int or float
-        Ascending shares of the length, or numbers of time points.
+    parts : sequence of int or float, or "every"
+        Ascending shares of the length, or numbers of time points. "every" is every time point
+        from the second on.
     n_timepoints : int
         Length of the series.
 
@@ -69,6 +70,8 @@ def moments_of(parts: Sequence[float], n_timepoints: int) -> tuple[int, ...]:
     >>> moments_of([0.1, 0.15, 0.5, 1.0], 24)
     (2, 3, 12, 24)
     """
+    if isinstance(parts, str):
+        return tuple(range(MIN_LENGTH, n_timepoints + 1))
     return tuple(sorted({prefix_length(part, n_timepoints) for part in parts}))
 
 

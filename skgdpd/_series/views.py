@@ -200,8 +200,8 @@ class PrefixView:
     ----------
     earliness : float, int, transformer or list
         Part of a series that is kept: a fraction, a number of time points, or any transformer of
-        series. 1.0 keeps the whole. A list of fractions or numbers has a part for each of several
-        moments; the view then is that of the longest part which a series has reached.
+        series. 1.0 keeps the whole. A list of fractions or numbers, or "every", has a part for
+        each of several moments. The view then is that of the longest part that a series reaches.
     normalizer : Normalizer
         Normalisation, which is fitted on the training views.
     resample_length : int or None
@@ -293,8 +293,9 @@ class PrefixView:
         if self.transformer_ is not None:
             self.transformer_.fit(self._for_transformer(panel))
             self.n_seen_ = self._transform(panel).shape[2]
-        elif isinstance(self.earliness, (list, tuple, np.ndarray)):
-            self.time_points_ = moments_of(list(self.earliness), self.n_whole_)
+        elif isinstance(self.earliness, (list, tuple, np.ndarray, str)):
+            parts = self.earliness if isinstance(self.earliness, str) else list(self.earliness)
+            self.time_points_ = moments_of(parts, self.n_whole_)
             self.n_seen_ = self.time_points_[-1]
         else:
             self.n_seen_ = prefix_length(self.earliness, self.n_whole_)

@@ -91,6 +91,22 @@ def test_shares_that_fall_together_are_one_moment(bumps):
     assert np.array_equal(both.fit(X, y).predict_proba(X), one.fit(X, y).predict_proba(X))
 
 
+@pytest.mark.parametrize("student", ["lstm1-8", "tcn"])
+def test_every_point_may_be_a_moment(student, bumps):
+    X, y = bumps
+    clf = PrefixClassifier(student, earliness="every", max_epochs=2, random_state=0).fit(X, y)
+    assert clf.time_points_.tolist() == list(range(2, 41))
+    assert clf.predict_proba(X[:, :, :17]) == pytest.approx(
+        clf.predict_proba_path(X)[:, 15], abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("student", ["rocket-quant", "fcn24"])
+def test_every_point_needs_a_state(student, bumps):
+    with pytest.raises(ValueError, match="'every' needs a student with a state per point"):
+        PrefixClassifier(student, earliness="every").fit(*bumps)
+
+
 # Answers
 
 
