@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from sklearn.tree import ExtraTreeRegressor
 from torch import Tensor, nn
 
+from .causal import takes_numba
+
 LEAVES_AT_ONCE = 1 << 22
 """Number of leaves' values that are held in memory at once."""
 LOWEST = float(np.finfo(np.float32).min)
@@ -210,6 +212,12 @@ class Forest(nn.Module):
 
     def _leaves(self, x: Tensor) -> Tensor:
         """Return the rows of ``value`` that apply, ``(n, n_trees)``."""
+        if takes_numba("auto", x, "forest_numba"):
+            from . import forest_numba
+
+            known = (self.feature, self.threshold, self.right, self.leaf, self.root)
+            arrays = [tensor.numpy() for tensor in known]
+            return torch.from_numpy(forest_numba.leaves(x.detach().numpy(), *arrays))
         nodes = self.root.long().expand(x.shape[0], -1)
         for _ in range(self.n_levels):
             seen = x.gather(1, _at(self.feature, nodes).long())

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .closed_form import drawn_rows
 from .forest import Forest
+from .minirocket import Engine
 from .prefixes import Prefixes
 from .quantiles import SORTED_AT_ONCE, IntervalQuantiles, without_rounding
 from .rocket import in_parts
@@ -36,13 +37,21 @@ class MomentForests(nn.Module):
         Lengths of the prefixes, ascending.
     n_trees : int, default=50
         Number of trees of each moment.
+    engine : {"auto", "torch", "numba"}, default="auto"
+        Engine of the quantiles.
     """
 
     def __init__(
-        self, n_channels: int, time_points: Sequence[int], n_trees: int = N_TREES
+        self,
+        n_channels: int,
+        time_points: Sequence[int],
+        n_trees: int = N_TREES,
+        engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        self.quantiles = nn.ModuleList(IntervalQuantiles(n_channels, t) for t in time_points)
+        self.quantiles = nn.ModuleList(
+            IntervalQuantiles(n_channels, t, engine) for t in time_points
+        )
         self.forests = nn.ModuleList(Forest(n_trees) for _ in time_points)
 
     @property

@@ -101,7 +101,9 @@ class PathRocket(nn.Module):
         self.transform = JoinedFeatures(
             n_channels, n_timepoints, self.time_points, families, engine
         )
-        self.forests = MomentForests(n_channels, self.time_points, n_trees) if n_trees else None
+        self.forests = (
+            MomentForests(n_channels, self.time_points, n_trees, engine) if n_trees else None
+        )
         self.basis: Tensor | None
         self.means: Tensor | None
         self.register_buffer("basis", None, persistent=False)

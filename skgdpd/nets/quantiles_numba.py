@@ -1,0 +1,62 @@
+"""The compiled engine of :class:`~skgdpd.nets.quantiles.IntervalQuantiles`, for CPUs."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from .._runtime.compiled import compiled
+
+
+def _run(x: Any, intervals: Any, out: Any) -> None:
+    ordered = np.empty(x.shape[2])
+    for i in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            for k in range(len(intervals)):
+                start, n, first, count = intervals[k]
+                total = 0.0
+                for j in range(n):
+                    ordered[j] = x[i, c, start + j]
+                    total += ordered[j]
+                ordered[:n].sort()
+                for j in range(count):
+                    position = j * (n - 1) / (count - 1) if count > 1 else (n - 1) / 2
+                    below = max(min(int(position), n - 2), 0)
+                    low, high = ordered[below], ordered[min(below + 1, n - 1)]
+                    value = low + (high - low) * (position - below)
+                    if j % 2:  # Those minus the mean follow the others.
+                        out[i, c, first + (count + 1) // 2 + j // 2] = value - total / n
+                    else:
+                        out[i, c, first + j // 2] = value
+
+
+@cache
+def _compiled() -> Any:
+    series = nb.types.Array(nb.float64, 3, "C", readonly=True)
+    table = nb.types.Array(nb.int64, 2, "C", readonly=True)
+    out = nb.types.Array(nb.float32, 3, "C")
+    return compiled(_run, nb.void(series, table, out))
+
+
+def features(x: NDArray[np.float64], intervals: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return quantiles of intervals.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, n_channels, n_points)
+        Representations of series, end to end.
+    intervals : ndarray of shape (n_intervals, 4)
+        Start, length, number of the first feature and number of features of each.
+
+    Returns
+    -------
+    ndarray of shape (n, n_channels, n_features)
+    """
+    n_features = int(intervals[-1, 2] + intervals[-1, 3])
+    out = np.empty((*x.shape[:2], n_features), np.float32)
+    _compiled()(x, intervals, out)
+    return out
