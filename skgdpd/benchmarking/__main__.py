@@ -115,6 +115,8 @@ def make_parser() -> argparse.ArgumentParser:
     early.add_argument("--store", required=True, metavar="FOLDER",
                        help="folder of the results, from which a killed run goes on")  # fmt: skip
     early.add_argument("--data", metavar="FOLDER", help="folder of the data sets")
+    early.add_argument("--max-train", type=int, default=300, metavar="N",
+                       help="training series of a set at most, drawn by class")  # fmt: skip
     early.add_argument("--retry", action="store_true", help="run failed fits again")
     early.add_argument("--rescore", action="store_true", help="fit the rules again")
     early.set_defaults(run=_early)
@@ -170,8 +172,9 @@ def _early(options: argparse.Namespace) -> None:
     store = EarlyStore(options.store)
     load_compiled_parts()
     n_fits, n_failed = run_early(
-        cells, store, folder=options.data, retry=options.retry, rescore=options.rescore
-    )
+        cells, store, folder=options.data, max_train=options.max_train,
+        retry=options.retry, rescore=options.rescore,
+    )  # fmt: skip
     print(f"{n_fits} fits, {n_failed} failed; {store.pack()} records in {options.store}")
 
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skgdpd.benchmarking.__main__ import main
 from skgdpd.benchmarking.early.cells import EarlyCell, make_early_cells
 from skgdpd.benchmarking.early.clones import MiniRocketRidge
 from skgdpd.benchmarking.early.costs import ALPHAS, REGIMES, survey_cost
-from skgdpd.benchmarking.early.models import Fit, carried_forward, fit_model
+from skgdpd.benchmarking.early.models import Fit, bounded, carried_forward, fit_model
 from skgdpd.benchmarking.early.report import write_early_report
 from skgdpd.benchmarking.early.run import run_early
 from skgdpd.benchmarking.early.scores import AUTO, FLOOR, OWN, RULES, score_fit
@@ -58,6 +58,7 @@ def test_linear_costs_are_those_of_the_survey(alpha):
     np.testing.assert_allclose(cost.misclassification, alpha * (1 - np.eye(3)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=2, max_size=6), st.sampled_from(ALPHAS))
 def test_dear_errors_are_those_on_the_smallest_class_alone(sizes, alpha):
     cost = survey_cost("rare", alpha, np.array([5, 10]), 10, np.array(sizes))
@@ -143,6 +144,25 @@ def test_series_that_have_ended_have_no_later_probabilities(folder):
         ended = np.isnan(fit.path[:, :, 0])
         np.testing.assert_array_equal(ended[0], fit.time_points > 6)
         assert not ended[1:].any()
+
+
+def test_series_that_have_not_begun_are_left_out_for_all(folder):
+    parts = load_data("Bumps", folder)
+    X_test = parts.X_test.copy()
+    X_test[3, :, :5] = np.nan
+    fit = fit_model(EarlyCell("Bumps", "clones"), parts._replace(X_test=X_test))
+    np.testing.assert_array_equal(fit.y_test, np.delete(parts.y_test, 3))
+    assert len(fit.path) == len(fit.last) == len(X_test) - 1
+
+
+def test_large_training_parts_are_drawn_by_class(folder):
+    parts = load_data("Bumps", folder)
+    few = bounded(parts, 10, 0)
+    assert len(few.y) == len(few.X) == 10
+    shares = [np.bincount(p.y).tolist() for p in (parts, few)]
+    np.testing.assert_allclose(np.array(shares[1]) / 10, np.array(shares[0]) / 30, atol=0.06)
+    assert few.X_test is parts.X_test
+    assert bounded(parts, 30, 0) is bounded(parts, None, 0) is parts
 
 
 def test_gaps_are_filled_from_before():
@@ -231,6 +251,7 @@ def test_tables_agree_with_the_scores(store):
     assert float(row[2].split()[0]) == pytest.approx(expected, abs=6e-4)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.1, 10), min_size=2, max_size=8), st.floats(0.1, 10))
 def test_a_mean_ratio_scales_and_turns(values, factor):
     a = np.array(values)

@@ -71,6 +71,30 @@ class Fit:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+def bounded(parts: TrainTest, n_train: int | None, seed: int) -> TrainTest:
+    """Draw training series, stratified by class, where there are more than a number.
+
+    Parameters
+    ----------
+    parts : TrainTest
+        The data set.
+    n_train : int or None
+        Number of training series at most; None for all.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    TrainTest
+        The data set with the whole test part.
+    """
+    if n_train is None or len(parts.y) <= n_train:
+        return parts
+    numbers = np.unique(parts.y, return_inverse=True)[1]
+    rows, _ = stratified_split(numbers, 1 - n_train / len(numbers), seed)
+    return parts._replace(X=parts.X[rows], y=parts.y[rows])
+
+
 def fit_model(cell: EarlyCell, parts: TrainTest) -> Fit:
     """Fit a model and apply it to the test part.
 
@@ -88,10 +112,12 @@ def fit_model(cell: EarlyCell, parts: TrainTest) -> Fit:
     Returns
     -------
     Fit
+        The test series are those that have values before the first moment.
     """
     classes, y = np.unique(parts.y, return_inverse=True)
     length = int(_lengths(parts.X).max())
     time_points = np.array(moments_of(list(EVERY_TWENTIETH), length))
+    parts = _begun(parts, int(time_points[0]))
     ends = np.maximum(_lengths(parts.X_test), time_points[0])
     fit = Fit(
         time_points=time_points,
@@ -102,6 +128,12 @@ def fit_model(cell: EarlyCell, parts: TrainTest) -> Fit:
     )
     FITS[cell.model](cell, parts, fit)
     return fit
+
+
+def _begun(parts: TrainTest, first: int) -> TrainTest:
+    """Leave out test series that have no value before the first moment: nobody can answer them."""
+    begun = _lengths(parts.X_test[:, :, :first]) > 1
+    return parts._replace(X_test=parts.X_test[begun], y_test=parts.y_test[begun])
 
 
 def _ours(cell: EarlyCell, parts: TrainTest, fit: Fit) -> None:

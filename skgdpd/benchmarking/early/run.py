@@ -12,7 +12,7 @@ from ...datasets import TrainTest, make_bumps
 from ...training import Progress
 from ..scenario import load_data
 from .cells import EarlyCell
-from .models import fit_model
+from .models import bounded, fit_model
 from .scores import score_fit
 from .store import EarlyStore
 
@@ -23,6 +23,7 @@ def run_early(
     store: EarlyStore,
     *,
     folder: str | None = None,
+    max_train: int | None = None,
     retry: bool = False,
     rescore: bool = False,
     verbose: bool = True,
@@ -37,6 +38,8 @@ def run_early(
         The store, which gets each fit and its scores as soon as they are done.
     folder : str or None, default=None
         The folder of the data sets.
+    max_train : int or None, default=None
+        Number of training series of a set at most; None for all.
     retry : bool, default=False
         Whether fits that failed are tried again.
     rescore : bool, default=False
@@ -57,7 +60,7 @@ def run_early(
             progress.stage(f"{cell.data}, {cell.model}, {cell.normalize}, {cell.seed}")
             if not store.has_fit(cell):
                 n_fits += 1
-                if not _fitted(cell, store, folder):
+                if not _fitted(cell, store, folder, max_train):
                     n_failed += 1
                     progress.advance(1, {"failed": n_failed})
                     continue
@@ -66,10 +69,11 @@ def run_early(
     return n_fits, n_failed
 
 
-def _fitted(cell: EarlyCell, store: EarlyStore, folder: str | None) -> bool:
+def _fitted(cell: EarlyCell, store: EarlyStore, folder: str | None, max_train: int | None) -> bool:
     """Fit a cell's model and write it, or its error; return whether it went well."""
     try:
-        store.write_fit(cell, fit_model(cell, load_data(cell.data, folder)))
+        parts = bounded(load_data(cell.data, folder), max_train, cell.seed)
+        store.write_fit(cell, fit_model(cell, parts))
     except Exception:
         store.write_error(cell, traceback.format_exc())
         return False
