@@ -32,8 +32,6 @@ from .tables import (
 Floats = NDArray[np.float64]
 
 REGIME_NAMES = {"linear": "linear delay, equal errors", "rare": "exponential delay, dear errors"}
-DRAWN = (AUTO, "calimera", "threshold", "fixed")
-"""Rules that are drawn."""
 SHOWN_ALPHA = 0.8
 """Weight of errors of the tables by data set; it is the default of the classifier."""
 
@@ -182,13 +180,14 @@ def draw_ratios(results: EarlyResults) -> Any:
     Returns
     -------
     matplotlib.figure.Figure
-        A line for each method, a mark for each setting.
+        A line for each method, a mark for each normalisation, in the linear regime.
     """
+    settings = [s for s in results.settings if s[1] == "linear"]
     others = [m for m in results.methods if m != REFERENCE and not m.endswith(FLOOR)]
     others = [m for m in others if "moment" not in m]
     ax = new_axes(figsize=(6.4, 0.6 + 0.36 * len(others)))
-    step = 0.8 / max(len(results.settings), 1)
-    for i, setting in enumerate(results.settings):
+    step = 0.3
+    for i, setting in enumerate(settings):
         style = marked_style(i)
         places, middles, errors = [], [], []
         for j, m in enumerate(others):
@@ -200,20 +199,22 @@ def draw_ratios(results: EarlyResults) -> Any:
                 for name in (REFERENCE, m)
             )
             ratio, low, high = mean_ratio(own, other)
-            places.append(j + (i - (len(results.settings) - 1) / 2) * step)
+            places.append(j + (i - (len(settings) - 1) / 2) * step)
             middles.append(ratio)
             errors.append((ratio - low, high - ratio))
-        label = f"{REGIME_NAMES[setting[1]]}, {setting[0]}"
+        if not places:
+            continue
+        label = f"normalised by {setting[0]}"
         ax.errorbar(
             middles, places, xerr=np.array(errors).T, label=label, linestyle="none",
             color=style["color"], marker=style["marker"], markersize=4, linewidth=1,
         )  # fmt: skip
     ax.axvline(1, color="0.4", linewidth=1)
     ax.set_xscale("log")
-    ticks = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2]
+    ticks = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    ax.set_xlim(0.45, 1.3)
+    ax.set_xlim(0.38, 1.3)
     ax.set_yticks(range(len(others)), others, fontsize="small")
     ax.invert_yaxis()
     ax.set_xlabel(f"cost of {REFERENCE} as a multiple (below 1: it costs less)", fontsize="small")
