@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
+autodoc_mock_imports = [] if find_spec("aeon") else ["aeon"]  # it has an environment of its own
 autodoc_typehints = "none"  # numpydoc's sections say it
 autodoc_member_order = "groupwise"
 numpydoc_show_class_members = False

@@ -1,4 +1,9 @@
-"""Metrics of early classifiers: ranking, calibration, agreement, earliness and cost."""
+"""Metrics of early classifiers: ranking, calibration, agreement, earliness and cost.
+
+Functions whose name ends in ``_scorer`` are for ``scoring`` in scikit-learn's searches and
+cross-validation. They take a fitted :class:`~skgdpd.EarlyClassifier`, a pipeline that ends in one,
+or a search over either.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import auc, average_precision_score, precision_recall_curve
+from sklearn.metrics import (
+    accuracy_score,
+    auc,
+    average_precision_score,
+    precision_recall_curve,
+)
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 
 Floats = NDArray[np.float64]
@@ -325,6 +336,151 @@ def average_cost(
             f"finite, with a delay for each of {len(shares)} series"
         )
     return _mean(costs, sample_weight)
+
+
+def early_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
+    """Return all scores of an early classifier, for which it answers once.
+
+    Parameters
+    ----------
+    estimator : EarlyClassifier, pipeline or search
+        Fitted estimator.
+    X : array-like of shape (n_samples, n_channels, n_timepoints)
+        Series.
+    y : array-like of shape (n_samples,)
+        True labels.
+
+    Returns
+    -------
+    dict of str to float
+        ``"accuracy"``, ``"neg_earliness"``, ``"harmonic_mean"`` and ``"neg_mean_cost"``, as by
+        the functions below. Higher is better for each.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no ``decide``.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_validate
+    >>> from skgdpd import EarlyClassifier
+    >>> from skgdpd.datasets import make_bumps
+    >>> from skgdpd.metrics import early_scorer
+    >>> X, y = make_bumps(n_samples=60, random_state=0)
+    >>> early = EarlyClassifier(earliness=[0.2, 0.5, 1.0], rule="threshold", random_state=0)
+    >>> found = cross_validate(early, X, y, cv=2, scoring=early_scorer)
+    >>> sorted(name for name in found if name.startswith("test_"))
+    ['test_accuracy', 'test_harmonic_mean', 'test_neg_earliness', 'test_neg_mean_cost']
+    """
+    answers = _decisions(estimator, X, y)
+    accuracy = float(accuracy_score(y, answers.labels))
+    seen = float(np.mean(answers.share_seen))
+    return {
+        "accuracy": accuracy,
+        "neg_earliness": -seen,
+        "harmonic_mean": harmonic_mean(accuracy, seen),
+        "neg_mean_cost": -float(np.mean(answers.cost)),
+    }
+
+
+def neg_earliness_scorer(estimator: Any, X: Any, y: ArrayLike | None = None) -> float:
+    """Return the mean share of series that was seen, with a minus sign.
+
+    By itself it is best for whoever answers at once, whatever the answer.
+
+    Parameters
+    ----------
+    estimator : EarlyClassifier, pipeline or search
+        Fitted estimator.
+    X : array-like of shape (n_samples, n_channels, n_timepoints)
+        Series.
+    y : array-like of shape (n_samples,)
+        Ignored.
+
+    Returns
+    -------
+    float
+        Score in [-1, 0); higher is better.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no ``decide``.
+    """
+    return -float(np.mean(_decisions(estimator, X).share_seen))
+
+
+def harmonic_mean_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
+    """Return the harmonic mean of accuracy and 1 - earliness; see :func:`harmonic_mean`.
+
+    Parameters
+    ----------
+    estimator : EarlyClassifier, pipeline or search
+        Fitted estimator.
+    X : array-like of shape (n_samples, n_channels, n_timepoints)
+        Series.
+    y : array-like of shape (n_samples,)
+        True labels.
+
+    Returns
+    -------
+    float
+        Score in [0, 1]; higher is better.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no ``decide``.
+    """
+    answers = _decisions(estimator, X)
+    return harmonic_mean(
+        float(accuracy_score(y, answers.labels)), float(np.mean(answers.share_seen))
+    )
+
+
+def neg_mean_cost_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
+    """Return the mean cost of errors and of waiting, with a minus sign.
+
+    The costs are those of the estimator itself, as in its ``score``. So it can't compare
+    candidates of a search that differ in ``delay_cost`` or ``misclassification_cost``.
+
+    Parameters
+    ----------
+    estimator : EarlyClassifier, pipeline or search
+        Fitted estimator.
+    X : array-like of shape (n_samples, n_channels, n_timepoints)
+        Series.
+    y : array-like of shape (n_samples,)
+        True labels, all of which were in its training.
+
+    Returns
+    -------
+    float
+        Score; higher is better.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no ``decide``.
+    """
+    return -float(np.mean(_decisions(estimator, X, y).cost))
+
+
+def _decisions(estimator: Any, X: Any, *y: Any) -> Any:
+    """Return the answers of an early classifier, found behind transforms and searches."""
+    if hasattr(estimator, "decide"):
+        return estimator.decide(X, *y)
+    if hasattr(estimator, "best_estimator_"):
+        return _decisions(estimator.best_estimator_, X, *y)
+    if isinstance(estimator, Pipeline):
+        if len(estimator) > 1:
+            X = estimator[:-1].transform(X)
+        return _decisions(estimator[-1], X, *y)
+    raise TypeError(
+        f"estimator={estimator!r} has no decide, so it doesn't say when it answers; give an "
+        f"EarlyClassifier, a pipeline that ends in one, or a search over either"
+    )
 
 
 def _mean(values: Floats, sample_weight: ArrayLike | None) -> float:

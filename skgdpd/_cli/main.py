@@ -11,6 +11,7 @@ from .._version import __version__
 from ..nets import available_backbones
 from . import commands as actions
 from .demo import run_demo
+from .stream import stream
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -22,9 +23,11 @@ EXAMPLES = """examples:
   python -m skgdpd evaluate gun.zip GunPoint_TEST.ts
   python -m skgdpd predict gun.zip GunPoint_TEST.ts --out predictions.csv
   python -m skgdpd export gun.zip gun.onnx
+  python -m skgdpd stream early.zip < points.jsonl > answers.jsonl
   python -m skgdpd benchmark --help
 
-exit status: 0 for success, 2 for bad arguments or data, 130 if interrupted
+exit status: 0 for success, 1 if lines of a stream were refused, 2 for bad arguments or data,
+130 if interrupted
 """
 FILES = "a .ts, .tsv or .npz file"
 
@@ -40,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 for success, 2 for bad arguments or data, 130 if interrupted, and 141 if
-        the reader of the output is gone.
+        Exit status: 0 for success, 1 if lines of a stream were refused, 2 for bad arguments or
+        data, 130 if interrupted, and 141 if the reader of the output is gone.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
@@ -50,7 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return run_benchmark(arguments[1:])
         options = _parser().parse_args(arguments)
-        print(options.run(options), flush=True)
+        result = options.run(options)
+        if isinstance(result, int):
+            return result
+        print(result, flush=True)
     except BrokenPipeError:
         # As after "| head". Without this, Python would print an error when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -76,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_fit(commands)
     _add_uses(commands)
+    _add_stream(commands)
     # Listed for --help only; main passes its arguments on.
     commands.add_parser("benchmark", help="compare methods, and time them", add_help=False)
     return parser
@@ -203,6 +210,91 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
     predict.set_defaults(run=lambda o: actions.predict(o.model, o.data, o.out))
     evaluate.set_defaults(run=lambda o: actions.evaluate(o.model, o.data))
     export.set_defaults(run=lambda o: actions.export(o.model, o.out))
+
+
+def _add_stream(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser(
+        "stream",
+        help="answers to series while their points arrive on standard input",
+        description="Read points of series from standard input, line by line, and write the "
+        "answer to each series to standard output as soon as it falls. Ids join as they come. "
+        "Lines that can't be read are reported on standard error and skipped.",
+        epilog='example: echo \'{"id": "a", "values": [0.5]}\' | python -m skgdpd stream early.zip'
+        "\n\nkeys of a JSON line: id; values, a number for each channel, or points, a list of "
+        "these;\nt, the index of the first point within its series, by which repeats are ignored "
+        "and gaps\nrefused; time, which is carried through; end, true for the last line of a "
+        "series.\nfields of a CSV line: id, value, ...; or those that a header names",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("model", metavar="MODEL", help="EarlyClassifier, saved by save in Python")
+    command.add_argument(
+        "--format", choices=("jsonl", "csv"), default="jsonl", help="form of lines (%(default)s)"
+    )
+    command.add_argument(
+        "--state",
+        metavar="FILE",
+        help="file to keep open series in when the input ends or the program is stopped; if it "
+        "exists, the stream goes on from it. Without it, series that are open at the end of the "
+        "input are answered",
+    )
+    command.add_argument(
+        "--save-every",
+        type=_positive,
+        default=60.0,
+        metavar="SECONDS",
+        help="time after which the state is saved anew (%(default)s)",
+    )
+    command.add_argument(
+        "--after-answer",
+        choices=("ignore", "refuse", "restart"),
+        default="ignore",
+        help="treatment of points after the answer; restart begins a new series (%(default)s)",
+    )
+    command.add_argument(
+        "--max-open", type=_count, metavar="N", help="most series that are open at a time"
+    )
+    command.add_argument(
+        "--idle-timeout",
+        type=_positive,
+        metavar="TIME",
+        help="give up series without points for longer than this, in the unit of time in the "
+        "lines, which it needs",
+    )
+    command.add_argument(
+        "--remember",
+        type=_count,
+        default=100_000,
+        metavar="N",
+        help="series that are remembered when they need no more points (%(default)s)",
+    )
+    command.set_defaults(
+        run=lambda o: stream(
+            o.model,
+            state=o.state,
+            save_every=o.save_every,
+            format=o.format,
+            after_answer=o.after_answer,
+            max_open=o.max_open,
+            idle_timeout=o.idle_timeout,
+            remember=o.remember,
+        )
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
 
 
 def _part(text: str) -> float:

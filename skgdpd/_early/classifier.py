@@ -15,9 +15,6 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from .._estimators.base import BasePrefixClassifier
-from .._estimators.options import SeriesOptions, check_moments, has_several
-from .._estimators.prefix import PrefixClassifier
 from .._persistence import Saveable
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.random import RandomState, Seeds
@@ -25,16 +22,13 @@ from .._runtime.worker_config import CarriesConfig, in_worker_settings
 from .._series.panel import Panel, own_lengths, read_panel
 from .._series.truncation import moments_of
 from .._series.unlabeled import refuse_marked, split_marked
-from .clones import MomentClones
 from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_cost
 from .left_out import cross_fitted_path, rows_of, series_of, splitter
+from .models import unfitted_model
 from .reading import Reader, reader_of
 from .rule import Rule
 from .selection import RULES, select_rule
-from .session import AfterAnswer, EarlySession, OnIdle, SessionOptions, resumed
-
-EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
-"""Shares of a series at which there is an answer by default, as in the field's benchmarks."""
+from .session import AfterAnswer, EarlySession, OnIdle, SessionOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +176,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         if self.classifier is not None:
-            tags.input_tags.allow_nan = get_tags(self.classifier).input_tags.allow_nan
+            tags.input_tags.allow_nan = _allows_missing(self.classifier)
         return tags
 
     @in_worker_settings
@@ -230,9 +224,12 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             )
             fit_params = {**fit_params, "sample_weight": weight}
         own_groups = _checked_groups(groups, len(panel))
-        model = self._unfitted(seeds)
+        model = unfitted_model(self.classifier, self.earliness, self.n_jobs, seeds("classifier"))
         self._set_costs(panel, model)
-        rows = self._learning_rows(numbers, own_groups, seeds)
+        rows = np.arange(len(panel))
+        if self._holds_out:
+            fraction, seed = self.held_out_fraction, seeds("held out")
+            rows = learning_rows(numbers, own_groups, fraction, seed)
         model.fit(series_of(panel.take(rows)), column[rows], **rows_of(fit_params, rows))
         self.n_channels_in_ = panel.n_channels
         self.n_features_in_ = panel.n_timepoints if panel.flat else panel.n_channels
@@ -264,45 +261,11 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             column[~missing] = labels
         return column, ~missing
 
-    def _unfitted(self, seeds: Seeds) -> Any:
-        """Return an unfitted classifier with ``predict_proba_path``."""
-        times = EVERY_TWENTIETH if self.earliness is None else list(self.earliness)
-        check_moments(times, SeriesOptions())
-        if self.classifier is None:
-            return PrefixClassifier(earliness=times, random_state=seeds("classifier"))
-        if not isinstance(self.classifier, BasePrefixClassifier):
-            return MomentClones(clone(self.classifier), times, self.n_jobs)
-        if self.earliness is not None:
-            raise ValueError(
-                f"earliness={self.earliness!r} is given, but the classifier has its own, "
-                f"{self.classifier.earliness!r}; leave one of them out"
-            )
-        if not has_several(self.classifier.earliness):
-            raise ValueError(
-                f"classifier has earliness={self.classifier.earliness!r}, and so answers at one "
-                f"moment; give it a list, such as earliness=[0.1, 0.2, 0.5, 1.0]"
-            )
-        return clone(self.classifier)
-
     @property
     def _holds_out(self) -> bool:
         if isinstance(self.rule, Rule):
             return self.rule.needs_held_out
         return self.rule != "auto" and RULES[self.rule].needs_held_out
-
-    def _learning_rows(
-        self, numbers: Integers, groups: NDArray[Any] | None, seeds: Seeds
-    ) -> NDArray[np.int64]:
-        """Return the series to which the classifier is fitted."""
-        everything = np.arange(len(numbers))
-        if not self._holds_out:
-            return everything
-        known = np.flatnonzero(numbers >= 0)
-        own = None if groups is None else groups[known]
-        n_folds = max(round(1 / self.held_out_fraction), 2)
-        split = splitter(n_folds, numbers[known], own, seeds("held out"))
-        _, held_out = next(split.split(known, numbers[known], own))
-        return np.setdiff1d(everything, known[held_out])
 
     def _left_out(
         self,
@@ -413,7 +376,8 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         answers = self.cost_.labels(proba)
         cost = None
         if y is not None:
-            true = self._numbers(y, len(panel))
+            marker = getattr(self.classifier, "unlabeled", None)
+            true = class_numbers(y, len(panel), self.classes_, marker)
             cost = self.cost_.misclassification[true, answers] + self.cost_.delay[moments]
         n_seen = self.time_points_[moments]
         return EarlyDecisions(
@@ -486,7 +450,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             If it is no session, or one of another classifier.
         """
         check_is_fitted(self)
-        return resumed(self, path)
+        return EarlySession.opened(self, path)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the labels of series, each at its own moment.
@@ -553,20 +517,6 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         """
         return -float(np.average(self.decide(X, y).cost, weights=sample_weight))  # type: ignore[arg-type]
 
-    def _numbers(self, y: Any, n: int) -> Integers:
-        labels = refuse_marked(y, getattr(self.classifier, "unlabeled", None))
-        if len(labels) != n:
-            raise ValueError(
-                f"X has {n} series and y {len(labels)} labels; they must be equally many"
-            )
-        unknown = np.setdiff1d(labels, self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"y has the labels {unknown.tolist()}, for which no cost is known; the classes "
-                f"are {self.classes_.tolist()}"
-            )
-        return np.searchsorted(self.classes_, labels)
-
     def _read(self, X: Any) -> Panel:
         """Return the series to answer, all of which have reached the first moment."""
         panel = read_panel(X)
@@ -583,6 +533,72 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
                 f"classifier answers from {first} time points on"
             )
         return panel
+
+
+def learning_rows(
+    numbers: Integers, groups: NDArray[Any] | None, held_out_fraction: float, seed: int
+) -> NDArray[np.int64]:
+    """Return the series to which a classifier is fitted if others are held out for the rule.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n,)
+        Class numbers, -1 for series without a label, which are never held out.
+    groups : ndarray of shape (n,) or None
+        Group of each series; those of a group stay together.
+    held_out_fraction : float
+        Share of the labelled series that are held out, about.
+    seed : int
+        Seed of the choice.
+
+    Returns
+    -------
+    ndarray of int
+        Ascending.
+    """
+    known = np.flatnonzero(numbers >= 0)
+    own = None if groups is None else groups[known]
+    n_folds = max(round(1 / held_out_fraction), 2)
+    split = splitter(n_folds, numbers[known], own, seed)
+    _, held_out = next(split.split(known, numbers[known], own))
+    return np.setdiff1d(np.arange(len(numbers)), known[held_out])
+
+
+def class_numbers(y: Any, n: int, classes: NDArray[Any], marker: Any) -> Integers:
+    """Return the class numbers of labels, all of which have a cost.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+    n : int
+        Number of series.
+    classes : ndarray of shape (n_classes,)
+        Labels by class number.
+    marker : object
+        Value that marks a missing label.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    labels = refuse_marked(y, marker)
+    if len(labels) != n:
+        raise ValueError(f"X has {n} series and y {len(labels)} labels; they must be equally many")
+    unknown = np.setdiff1d(labels, classes)
+    if len(unknown):
+        raise ValueError(
+            f"y has the labels {unknown.tolist()}, for which no cost is known; the classes are "
+            f"{classes.tolist()}"
+        )
+    return np.searchsorted(classes, labels)
+
+
+def _allows_missing(classifier: Any) -> bool:
+    # sktime's classifiers have tags of their own only.
+    if hasattr(classifier, "get_tag"):
+        return bool(classifier.get_tag("capability:missing_values"))
+    return get_tags(classifier).input_tags.allow_nan
 
 
 def _checked_groups(groups: Any, n: int) -> NDArray[Any] | None:

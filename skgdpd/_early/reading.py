@@ -56,9 +56,17 @@ class Reader(Protocol):
         ...
 
     def path(self, panel: Panel) -> Floats:
-        """Return the probabilities ``(n, n_moments, n_classes)`` of whole series.
+        """Return the probabilities of whole series, those of :meth:`read` to the bit.
 
-        They are those of :meth:`read`, to the bit. NaN at moments that a series has not reached.
+        Parameters
+        ----------
+        panel : Panel
+            Series.
+
+        Returns
+        -------
+        ndarray of shape (n, n_moments, n_classes)
+            NaN at moments that a series has not reached.
         """
         ...
 
@@ -170,8 +178,11 @@ class StateReader:
             lengths = np.full(len(values), values.shape[2])
         n_read, *state = memory
         found = np.empty((len(values), self.network.module.head.out_features))
-        for first, last in np.unique(np.stack([n_read, lengths], 1), axis=0):
-            rows = np.flatnonzero((n_read == first) & (lengths == last))
+        pairs = np.unique(np.stack([n_read, lengths], 1), axis=0)
+        for first, last in pairs:
+            # Without a copy where all series have read as much.
+            alike = (n_read == first) & (lengths == last)
+            rows: Any = np.flatnonzero(alike) if len(pairs) > 1 else slice(None)
             taken = [torch.from_numpy(part[rows]).to(self.network.device) for part in state]
             x = torch.from_numpy(np.ascontiguousarray(seen.values[rows, :, :last]))
             x = x.to(self.network.device)

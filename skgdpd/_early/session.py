@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.utils import get_tags
 
-from .._persistence.archive import read_model, write_model
-from .._persistence.codec import Reader as FileReader
-from .._persistence.codec import Writer
-from .._persistence.registry import Opening
-from .._version import __version__
-from .costs import Floats, Integers
+from .arrivals import read_points, some
+from .costs import DecisionCost, Floats, Integers
 from .reading import reader_of
+from .rule import Rule
+from .session_files import read_session, write_session
 from .slots import Slots
-
-if TYPE_CHECKING:
-    from .classifier import EarlyClassifier
 
 AfterAnswer = Literal["ignore", "refuse", "restart"]
 OnIdle = Literal["force", "drop"]
-SESSION = "early-session"
-"""Kind of a session's file."""
 MEMORY = "memory"
 """Begin of the names of what the classifier's reader keeps."""
-LARGEST = float(np.finfo(np.float32).max)
+BLOCK = 128
+"""Number of series that are read at once, so that what is kept of them stays in a cache."""
+
+
+class Fitted(Protocol):
+    """What a session needs of a fitted :class:`EarlyClassifier`."""
+
+    classifier_: Any
+    rule_: Rule
+    cost_: DecisionCost
+    classes_: NDArray[Any]
+    time_points_: Integers
+    n_channels_in_: int
+    n_timepoints_in_: int
+
+    def predict_proba_path(self, X: Any) -> Floats: ...
 
 
 class StreamDecision(NamedTuple):
@@ -132,13 +139,14 @@ class EarlySession:
     """
 
     def __init__(
-        self, early: EarlyClassifier, ids: int | Iterable[Hashable], options: SessionOptions
+        self, early: Fitted, ids: int | Iterable[Hashable], options: SessionOptions
     ) -> None:
         options.check()
         self.early = early
         self.options = options
         self.n_ignored = 0
         self._reader = reader_of(early.classifier_)
+        self._gaps = get_tags(early).input_tags.allow_nan
         n_classes = len(early.classes_)
         one: dict[str, NDArray[Any]] = {
             "points": np.full((1, early.n_channels_in_, int(early.time_points_[-1])), np.nan),
@@ -173,10 +181,7 @@ class EarlySession:
 
     @property
     def probabilities(self) -> Floats:
-        """Class probabilities at the answer, or else at the latest moment, ``(n, n_classes)``.
-
-        NaN before the first moment.
-        """
+        """Probabilities ``(n, n_classes)`` at the answer or the latest moment; NaN before any."""
         return self._slots["probabilities"][self._rows]
 
     @property
@@ -247,7 +252,7 @@ class EarlySession:
             If points have another shape or values that are not allowed, or come after an answer
             where that is refused. The session then is as it was before the push.
         """
-        arrived, fresh = self._read_points(points)
+        arrived, fresh = self._arrived(points)
         if time is not None and not np.isfinite(time):
             raise ValueError(f"time={time!r} must be a finite number")
         if self.options.idle_timeout is not None and time is None:
@@ -307,8 +312,7 @@ class EarlySession:
             Id of the series.
         """
         self._row(id)
-        self._slots.remove(id)
-        self._slots.keep()
+        self._slots.forget(id)
 
     def expire(self, time: float) -> list[StreamDecision]:
         """Give up the series without points for longer than ``idle_timeout``.
@@ -331,15 +335,15 @@ class EarlySession:
 
     def _row(self, id: Hashable) -> int:
         if id not in self._slots.places:
-            raise KeyError(f"id={id!r} is unknown; the session has {_some(self.ids)}")
+            raise KeyError(f"id={id!r} is unknown; the session has {some(self.ids)}")
         return self._slots.places[id]
 
     def _check_new(self, ids: list[Hashable]) -> None:
         used = [id_ for id_ in ids if id_ in self._slots.places]
         if used:
-            raise ValueError(f"ids {_some(used)} are in use already; choose others, or close them")
+            raise ValueError(f"ids {some(used)} are in use already; choose others, or close them")
         if len(set(ids)) < len(ids):
-            raise ValueError(f"ids {_some(ids)} name a series twice")
+            raise ValueError(f"ids {some(ids)} name a series twice")
         most = self.options.max_open
         if most is not None and ids:
             n_open = int((~self.decided).sum()) + len(ids)
@@ -348,64 +352,23 @@ class EarlySession:
                     f"{n_open} series would wait for an answer, more than max_open={most}"
                 )
 
-    def _read_points(self, points: Any) -> tuple[dict[Hashable, Floats], list[Hashable]]:
+    def _arrived(self, points: Any) -> tuple[dict[Hashable, Floats], list[Hashable]]:
         """Return the points of each series, ``(n_channels, k)``, and the ids of new series."""
-        if isinstance(points, Mapping):
-            arrived = {id_: self._one_series(id_, own) for id_, own in points.items()}
-        else:
-            arrived = self._all_series(points)
+        ids = self._slots.places
+        arrived = read_points(points, ids, self.early.n_channels_in_, self._gaps)
         fresh = [id_ for id_ in arrived if id_ not in self._slots.places]
         if fresh and not self.options.join:
-            raise KeyError(f"ids {_some(fresh)} are unknown; the session has {_some(self.ids)}")
+            raise KeyError(f"ids {some(fresh)} are unknown; the session has {some(self.ids)}")
         if self.options.after_answer == "refuse":
-            rows = self._slots.of(id_ for id_ in arrived if id_ in self._slots.places)
-            late = rows[self._slots["answered"][rows]]
-            if len(late):
-                known = {row: id_ for id_, row in self._slots.places.items()}
+            known = [id_ for id_ in arrived if id_ in self._slots.places]
+            answered = self._slots["answered"][self._slots.of(known)]
+            if answered.any():
+                late = [id_ for id_, done in zip(known, answered, strict=True) if done]
                 raise ValueError(
-                    f"ids {_some([known[row] for row in late])} have their answers; close them "
-                    f"first, or use after_answer='ignore' or 'restart'"
+                    f"ids {some(late)} have their answers; close them first, or use "
+                    f"after_answer='ignore' or 'restart'"
                 )
         return arrived, fresh
-
-    def _all_series(self, points: Any) -> dict[Hashable, Floats]:
-        n, n_channels = len(self), self.early.n_channels_in_
-        array = _numbers(points, "points")
-        if n_channels == 1 and array.ndim == 1:
-            array = array[:, None]
-        if n_channels == 1 and array.ndim == 2:
-            array = array[:, None]
-        if array.ndim != 3 or array.shape[:2] != (n, n_channels):
-            short = f", ({n}, k) or ({n},)" if n_channels == 1 else ""
-            raise ValueError(
-                f"points has shape {array.shape}; for all series it must be ({n}, {n_channels}, "
-                f"k){short}"
-            )
-        self._check_values(array, None)
-        return dict(zip(self._slots.places, array, strict=True))
-
-    def _one_series(self, id_: Hashable, points: Any) -> Floats:
-        n_channels = self.early.n_channels_in_
-        array = _numbers(points, f"points of id {id_!r}")
-        if array.ndim < 2:
-            array = array.reshape(1, -1) if n_channels == 1 else array.reshape(-1, 1)
-        if array.ndim != 2 or array.shape[0] != n_channels:
-            raise ValueError(
-                f"points of id {id_!r} have shape {np.shape(points)}; they must be "
-                f"({n_channels}, k), k points of {n_channels} channels"
-            )
-        self._check_values(array, id_)
-        return array
-
-    def _check_values(self, array: Floats, id_: Hashable) -> None:
-        whose = "points" if id_ is None else f"points of id {id_!r}"
-        if not np.isfinite(array).all():
-            gaps = get_tags(self.early).input_tags.allow_nan
-            if np.isinf(array).any() or not gaps:
-                allowed = "finite or missing" if gaps else "finite"
-                raise ValueError(f"{whose} must be {allowed}; there is {_first_bad(array)}")
-        if (np.abs(array) > LARGEST).any():
-            raise ValueError(f"{whose} have values beyond {LARGEST:.3g}, the largest allowed")
 
     # Application of points
 
@@ -429,6 +392,8 @@ class EarlySession:
                     for i in done:
                         slots.remove(ids[i])
                         slots.add([ids[i]])
+                    if time is not None:
+                        slots.set("time", slots.of(ids[i] for i in done), time)
                     continue
                 self.n_ignored += int(left[done].sum())
                 left[done] = 0
@@ -439,11 +404,13 @@ class EarlySession:
             left[active] -= taken
             reached = slots["n_points"][rows] == times[moments]
             for m in np.unique(moments[reached]):
-                chosen = reached & (moments == m)
-                answered = self._read_moment(rows[chosen], int(m))
-                for i, row in zip(active[chosen][answered], rows[chosen][answered], strict=True):
-                    forced = bool(slots["forced"][row])
-                    decisions.append(self._decision(ids[i], int(row), forced))
+                chosen = np.flatnonzero(reached & (moments == m))
+                for start in range(0, len(chosen), BLOCK):
+                    block = chosen[start : start + BLOCK]
+                    answered = block[self._read_moment(rows[block], int(m))]
+                    for i, row in zip(active[answered], rows[answered], strict=True):
+                        forced = bool(slots["forced"][row])
+                        decisions.append(self._decision(ids[i], int(row), forced))
             active = active[left[active] > 0]
         return decisions
 
@@ -517,8 +484,6 @@ class EarlySession:
             slots.remove(id_)
         return decisions
 
-    # Files
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the session to a file that can't run code; :meth:`EarlyClassifier.resume` opens it.
 
@@ -539,74 +504,29 @@ class EarlySession:
                 raise ValueError(
                     f"id {id_!r} can't be saved; ids must be strings or whole numbers"
                 )
-        writer, rows = Writer(), self._rows
-        state = {
-            "ids": self.ids,
-            "options": vars(self.options),
-            "n_ignored": self.n_ignored,
-            "arrays": {name: array[rows] for name, array in self._slots.arrays.items()},
-            "probe": self._probe(),
-        }
-        header = {
-            "kind": SESSION,
-            "versions": {"skgdpd": __version__},
-            "model": writer.encode(state, "session"),
-        }
-        write_model(path, header, writer.tensors)
+        rows = self._rows
+        arrays = {name: array[rows] for name, array in self._slots.arrays.items()}
+        write_session(path, self.early, self.ids, vars(self.options), self.n_ignored, arrays)
 
-    def _probe(self) -> Floats:
-        """Return probabilities by which the fitted estimator is recognised."""
-        early = self.early
-        shape = (1, early.n_channels_in_, int(early.time_points_[-1]))
-        series = np.sin(np.arange(np.prod(shape))).reshape(shape)
-        return np.append(early.predict_proba_path(series).ravel(), early.time_points_)
+    @classmethod
+    def opened(cls, early: Fitted, path: str | os.PathLike[str]) -> EarlySession:
+        """Open a session that was saved; see :meth:`EarlyClassifier.resume`.
 
+        Parameters
+        ----------
+        early : EarlyClassifier
+            The fitted estimator of the session.
+        path : str or path
+            Name of the file.
 
-def resumed(early: EarlyClassifier, path: str | os.PathLike[str]) -> EarlySession:
-    """Open a session that was saved.
-
-    Parameters
-    ----------
-    early : EarlyClassifier
-        The fitted estimator of the session.
-    path : str or path
-        Name of the file.
-
-    Returns
-    -------
-    EarlySession
-        Session that goes on from its save.
-    """
-    header, tensors = read_model(path)
-    if header.get("kind") != SESSION:
-        raise ValueError(f"{path} holds no session but {header.get('kind')!r}")
-    try:
-        state = FileReader(tensors, Opening(None, torch.device("cpu"))).decode(header["model"])
-        session = EarlySession(early, state["ids"], SessionOptions(**state["options"]))
-        same = np.allclose(session._probe(), state["probe"], atol=1e-4)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} can't be opened: {error}") from error
-    if not same:
-        raise ValueError(
-            f"{path} is a session of another classifier; give the one that it began with"
-        )
-    for name, array in state["arrays"].items():
-        session._slots[name][session._rows] = array
-    session.n_ignored = state["n_ignored"]
-    return session
-
-
-def _numbers(values: Any, name: str) -> Floats:
-    try:
-        return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of numbers: {error}") from error
-
-
-def _first_bad(array: Floats) -> str:
-    return str(array[~np.isfinite(array)][0])
-
-
-def _some(ids: Sequence[Hashable]) -> str:
-    shown = ", ".join(repr(id_) for id_ in ids[:5])
-    return shown + (f", ... ({len(ids)} in all)" if len(ids) > 5 else "")
+        Returns
+        -------
+        EarlySession
+            Session that goes on from its save.
+        """
+        state = read_session(path, early)
+        session = cls(early, state["ids"], SessionOptions(**state["options"]))
+        for name, array in state["arrays"].items():
+            session._slots[name][session._rows] = array
+        session.n_ignored = state["n_ignored"]
+        return session

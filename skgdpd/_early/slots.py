@@ -35,6 +35,9 @@ class Slots:
         self.places: dict[Hashable, int] = {}
         self._free: list[int] = []
         self._notes: list[tuple[str, Any, Any]] = []
+        self._added: list[Hashable] = []
+        # Copied before the first removal only: to note an addition is cheap, but to undo a removal
+        # means to restore the order.
         self._before: tuple[dict[Hashable, int], list[int]] | None = None
 
     def __len__(self) -> int:
@@ -50,14 +53,19 @@ class Slots:
     def set(self, name: str, rows: Any, values: Any) -> None:
         """Set rows of an array."""
         array = self.arrays[name]
-        self._notes.append((name, rows, array[rows].copy()))
+        # Numbers of rows give a copy, others a view.
+        before = array[rows] if isinstance(rows, np.ndarray) else array[rows].copy()
+        self._notes.append((name, rows, before))
         array[rows] = values
 
     def add(self, ids: list[Hashable]) -> None:
         """Add series of which nothing is known, with ids that are not in use."""
-        self._note_places()
+        if not ids:
+            return
         if len(ids) > len(self._free):
             self._grow(len(ids) - len(self._free))
+        if self._before is None:
+            self._added += ids
         for id_ in ids:
             self.places[id_] = self._free.pop()
         rows = self.of(ids)
@@ -66,12 +74,18 @@ class Slots:
 
     def remove(self, id_: Hashable) -> None:
         """Remove a series."""
-        self._note_places()
+        if self._before is None:
+            self._before = dict(self.places), list(self._free)
+        self.forget(id_)
+
+    def forget(self, id_: Hashable) -> None:
+        """Remove a series for good: nothing undoes it."""
         self._free.append(self.places.pop(id_))
 
     def keep(self) -> None:
         """Make all changes since the last call final."""
         self._notes.clear()
+        self._added.clear()
         self._before = None
 
     def undo(self) -> None:
@@ -80,11 +94,9 @@ class Slots:
             self.arrays[name][rows] = values
         if self._before is not None:
             self.places, self._free = self._before
+        for id_ in reversed(self._added):
+            self.forget(id_)
         self.keep()
-
-    def _note_places(self) -> None:
-        if self._before is None:
-            self._before = dict(self.places), list(self._free)
 
     def _grow(self, n: int) -> None:
         """Add rows: at least ``n``, and as many as there are, so that adding stays cheap."""

@@ -466,7 +466,7 @@ class BasePrefixClassifier(
         panel, network = self._read(X)
         return network.features(panel)
 
-    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+    def export_onnx(self, path: str | os.PathLike[str], time_point: int | None = None) -> None:
         """Write the fitted network as an ONNX file, to run without this package or torch.
 
         The input ``prefix`` has the shape ``(n, n_channels_in_, prefix_length_)`` and the type
@@ -480,19 +480,23 @@ class BasePrefixClassifier(
         ----------
         path : path
             Name of the file, which is written completely or not at all.
+        time_point : int, optional
+            Number of time points after which the graph answers: one of ``time_points_``. Required
+            if there are several, since a graph has one moment.
 
         Raises
         ------
         ImportError
             If onnx or onnxscript isn't installed: ``pip install 'skgdpd[onnx]'``.
         ValueError
-            If the classifier fills gaps (``missing_values="interpolate"``) or cuts each series by
-            its own length (``earliness_of="own"``), which a graph can't do.
+            If the moment is not one of the classifier's, or if it fills gaps
+            (``missing_values="interpolate"``) or cuts each series by its own length
+            (``earliness_of="own"``), which a graph can't do.
         FileNotFoundError
             If the folder doesn't exist.
         """
         check_is_fitted(self, "network_")
-        export_onnx(self.network_, self.classes_, self.n_channels_in_, path)
+        export_onnx(self.network_, self.classes_, self.n_channels_in_, path, time_point)
 
     def _read(self, X: Any) -> tuple[Panel, SeriesNetwork]:
         """Return the series to predict, checked, and the network."""

@@ -225,13 +225,15 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         numbers = self.predict_proba(X).argmax(1)
         return self.classes_[numbers]
 
-    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+    def export_onnx(self, path: str | os.PathLike[str], time_point: int | None = None) -> None:
         """Write the student as an ONNX file; see :meth:`PrefixClassifier.export_onnx`.
 
         Parameters
         ----------
         path : path
             Name of the file.
+        time_point : int, optional
+            Number of time points after which the graph answers, if there are several moments.
 
         Raises
         ------
@@ -244,7 +246,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 f"a {type(self).__name__} that predicts by a {type(predictor).__name__} can't be "
                 f"exported: the graph holds the student alone"
             )
-        super().export_onnx(path)
+        super().export_onnx(path, time_point)
 
     def _predictor(self) -> Any:
         """Return the predictor that replaces the student's head, or None if the head predicts."""

@@ -291,13 +291,15 @@ optional
         z_short = network.features(panel).astype(np.float64)
         return self._generator().draw(z_short, network.device)
 
-    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+    def export_onnx(self, path: str | os.PathLike[str], time_point: int | None = None) -> None:
         """Write the student as an ONNX file; see :meth:`PrefixClassifier.export_onnx`.
 
         Parameters
         ----------
         path : path
             Name of the file.
+        time_point : int, optional
+            Number of time points after which the graph answers: that of the classifier.
 
         Raises
         ------
@@ -309,7 +311,7 @@ optional
                 f"deploy={self.deploy!r} can't be exported: a graph makes no draws. "
                 f"set_params(deploy='student_head') exports the student with its own classifier"
             )
-        super().export_onnx(path)
+        super().export_onnx(path, time_point)
 
     def _predictor(self) -> FeatureGenerator | None:
         return None if self.deploy == "student_head" else self._generator()

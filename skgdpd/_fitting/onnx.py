@@ -21,6 +21,7 @@ from .._runtime.atomic import replace_file
 from .._runtime.extras import require
 from .._series.views import PrefixView
 from .._version import __version__
+from ..nets import has_moment_maps
 from ..nets.minirocket import MiniRocket
 from ..nets.minirocket_graph import MiniRocketGraph
 from .network import SeriesNetwork
@@ -38,6 +39,10 @@ class PrefixGraph(nn.Module):
         Fitted view. Its normalisation and resampling are part of the module, its cut is not.
     module : SeriesNet
         Trained network.
+    n_points : int
+        Number of points of a prefix.
+    moment : int
+        Number of the moment.
     """
 
     mean: Tensor
@@ -45,9 +50,13 @@ class PrefixGraph(nn.Module):
     left: Tensor
     weight: Tensor
 
-    def __init__(self, view: PrefixView, module: nn.Module) -> None:
+    def __init__(self, view: PrefixView, module: nn.Module, n_points: int, moment: int) -> None:
         super().__init__()
         self.module = module
+        self.moment = moment
+        self.times: Tensor | None
+        times = torch.arange(1, n_points + 1, dtype=torch.float64) / view.n_whole_
+        self.register_buffer("times", times.float() if view.clock_ else None)
         self.normalize = view.normalizer.how
         self.mask = view.missing_values == "mask"
         self.resampled = view.n_out_ != view.n_seen_
@@ -67,7 +76,9 @@ class PrefixGraph(nn.Module):
             x = torch.cat([torch.where(there, x, torch.zeros_like(x)), there.to(x.dtype)], 1)
         if self.resampled:
             x = x[:, :, self.left] * (1 - self.weight) + x[:, :, self.left + 1] * self.weight
-        return torch.softmax(self.module(x).logits, 1)
+        if self.times is not None:
+            x = torch.cat([x, self.times.expand(x.shape[0], 1, -1)], 1)
+        return torch.softmax(self.module(x, moment=self.moment).logits, 1)
 
     def _normalized(self, x: Tensor, there: Tensor) -> Tensor:
         if self.normalize is None:
@@ -93,6 +104,7 @@ def export_onnx(
     classes: NDArray[Any],
     n_channels: int,
     path: str | os.PathLike[str],
+    time_point: int | None = None,
 ) -> None:
     """Write a network as an ONNX file; see ``export_onnx`` of the classifiers.
 
@@ -106,6 +118,8 @@ def export_onnx(
         Number of channels of the raw series.
     path : path
         Name of the file.
+    time_point : int, optional
+        Number of points after which the graph answers, of a network of several moments.
     """
     onnx = require("onnx", "onnx", "to export models")
     require("onnxscript", "onnx", "to export models")
@@ -123,9 +137,18 @@ def export_onnx(
             "earliness_of='own' on series of unequal length can't be exported: a graph has one "
             "prefix length; fit with earliness_of='longest'"
         )
-    graph = PrefixGraph(view, _traceable(copy.deepcopy(network.module).cpu())).eval()
+    if has_moment_maps(network.module.backbone):
+        raise ValueError(
+            "a student in closed form of several moments can't be exported: its graph would have "
+            "tens of thousands of nodes; choose one that is trained, such as 'tcn', or fit it at "
+            "one moment"
+        )
+    moment = _moment_of(view, time_point)
+    n_points = view.time_points_[moment]
+    module = _traceable(copy.deepcopy(network.module).cpu())
+    graph = PrefixGraph(view, module, n_points, moment).eval()
     # Two rows, since the exporter would treat a batch size of one as a constant.
-    example = torch.zeros(2, n_channels, view.n_seen_)
+    example = torch.zeros(2, n_channels, n_points)
     with torch.inference_mode(False), torch.no_grad(), _quiet():
         program = torch.onnx.export(
             graph,
@@ -141,13 +164,28 @@ def export_onnx(
     model = program.model_proto
     metadata = {
         "classes": json.dumps([_as_json(label) for label in classes.tolist()]),
-        "prefix_length": str(view.n_seen_),
+        "prefix_length": str(n_points),
         "n_channels": str(n_channels),
         "skgdpd_version": __version__,
     }
     onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     replace_file(path, model.SerializeToString())
+
+
+def _moment_of(view: PrefixView, time_point: int | None) -> int:
+    """Return the number of the moment of a graph, which has one only."""
+    times = list(view.time_points_)
+    if time_point is None:
+        if view.several:
+            raise ValueError(
+                f"time_point must be given: a graph answers at one moment, and this classifier at "
+                f"{times}"
+            )
+        return len(times) - 1
+    if time_point not in times:
+        raise ValueError(f"time_point={time_point!r} is no moment of this classifier: {times}")
+    return times.index(time_point)
 
 
 def _traceable(module: nn.Module) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .minirocket import Engine, draw_channels
 
@@ -93,6 +93,88 @@ def at_moments(
     for start, part in zip(range(0, len(x), size), x.split(size), strict=True):
         found[:, start : start + len(part)] = features(part)
     return found
+
+
+class CausalFeatures(nn.Module):
+    """Base of features of all prefixes of a series, which are computed in one pass.
+
+    A subclass writes ``_engine(x, moments)``, which returns a function from series to features
+    ``(n_moments, n, n_features)``.
+
+    Attributes
+    ----------
+    time_points : list of int
+        Lengths of the prefixes.
+    n_features : int
+        Number of features.
+    """
+
+    time_points: list[int]
+    n_features: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features of series; see :meth:`transform`."""
+        return self.transform(x)
+
+    @torch.no_grad()
+    def transform(self, x: Tensor) -> Tensor:
+        """Return the features of series after their last point.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, t)
+            Series, or their first ``t`` points.
+
+        Returns
+        -------
+        Tensor of shape (n, n_features)
+            Shares between 0 and 1.
+        """
+        return self._engine(x, [x.shape[2]])(x)[0]
+
+    @torch.no_grad()
+    def at(self, x: Tensor, time_points: Sequence[int]) -> Tensor:
+        """Return the features of series at several moments.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, t)
+            Series.
+        time_points : sequence of int
+            The moments: ascending numbers of points, ``t`` at most.
+
+        Returns
+        -------
+        Tensor of shape (n_moments, n, n_features)
+        """
+        moments = [int(t) for t in time_points]
+        x = x[:, :, : moments[-1]].contiguous()
+        return at_moments(self._engine(x, moments), x, self.n_features, len(moments))
+
+    @torch.no_grad()
+    def path(self, x: Tensor, block: int | None = None) -> Iterator[Tensor]:
+        """Yield the features at each moment, block by block of series.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, t)
+            Series. They may end before the last moment.
+        block : int, optional
+            Number of series in a block; by default so many that a block has 2.5 MB.
+
+        Yields
+        ------
+        Tensor of shape (n_block, n_moments, n_features)
+            Features at those of ``time_points`` that the series reach. Those of one moment,
+            ``[:, m]``, are contiguous in memory.
+        """
+        reached = [t for t in self.time_points if t <= x.shape[2]]
+        features = self._engine(x, reached)
+        for part in x.split(block or block_size(self.n_features, len(reached))):
+            yield features(part).transpose(0, 1)
+
+    def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:
+        raise NotImplementedError
 
 
 def channel_slots(shape: Sequence[int], n_channels: int, rng: np.random.Generator) -> Tensor:

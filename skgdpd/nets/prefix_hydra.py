@@ -23,20 +23,19 @@ kernels for fast and accurate time series classification", Data Mining and Knowl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from .causal import (
     LANES,
     LARGEST,
-    at_moments,
-    block_size,
+    CausalFeatures,
     channel_slots,
     check_time_points,
     exact_root,
@@ -78,7 +77,7 @@ class HydraState:
         return HydraState(self.n_read, self.recent.clone(), self.counts.clone())
 
 
-class PrefixHydra(nn.Module):
+class PrefixHydra(CausalFeatures):
     """Causal Hydra features of the prefixes of series.
 
     Features are in the order block, kind (sums, counts), kernel, group. Blocks are in the order
@@ -181,66 +180,6 @@ class PrefixHydra(nn.Module):
             usual = float(squares[inside].mean().sqrt())
             self.units[b] = _power_of_two(usual) if np.isfinite(usual) and usual > 0 else 1.0
         return self
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the features of series; see :meth:`transform`."""
-        return self.transform(x)
-
-    @torch.no_grad()
-    def transform(self, x: Tensor) -> Tensor:
-        """Return the features of series after their last point.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, n_channels, t)
-            Series, or their first ``t`` points.
-
-        Returns
-        -------
-        Tensor of shape (n, n_features)
-        """
-        return self._engine(x, [x.shape[2]])(x)[0]
-
-    @torch.no_grad()
-    def at(self, x: Tensor, time_points: Sequence[int]) -> Tensor:
-        """Return the features of series at several moments.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, n_channels, t)
-            Series.
-        time_points : sequence of int
-            The moments: ascending numbers of points, ``t`` at most.
-
-        Returns
-        -------
-        Tensor of shape (n_moments, n, n_features)
-        """
-        moments = [int(t) for t in time_points]
-        x = x[:, :, : moments[-1]].contiguous()
-        return at_moments(self._engine(x, moments), x, self.n_features, len(moments))
-
-    @torch.no_grad()
-    def path(self, x: Tensor, block: int | None = None) -> Iterator[Tensor]:
-        """Yield the features at each moment, block by block of series.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, n_channels, t)
-            Series. They may end before the last moment.
-        block : int, optional
-            Number of series in a block; by default so many that a block has 2.5 MB.
-
-        Yields
-        ------
-        Tensor of shape (n_block, n_moments, n_features)
-            Features at those of ``time_points`` that the series reach. Those of one moment,
-            ``[:, m]``, are contiguous in memory.
-        """
-        reached = [t for t in self.time_points if t <= x.shape[2]]
-        features = self._engine(x, reached)
-        for part in x.split(block or block_size(self.n_features, len(reached))):
-            yield features(part).transpose(0, 1)
 
     def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:
         """Return what maps such series to features ``(n_moments, n, n_features)``."""

@@ -28,9 +28,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from .causal import at_moments, block_size, check_time_points
+from .causal import CausalFeatures, check_time_points
 from .minirocket import (
     HEAVY_TAPS,
     MAX_CHANNELS,
@@ -160,7 +160,7 @@ class PrefixState:
         return PrefixState(self.n_read, self.recent.clone(), self.counts.clone())
 
 
-class PrefixRocket(nn.Module):
+class PrefixRocket(CausalFeatures):
     """Causal MiniRocket features of the prefixes of series.
 
     Features are in the order dilation, bias, kernel; the 84 kernels of a dilation are in the order
@@ -308,67 +308,6 @@ class PrefixRocket(nn.Module):
             return np.zeros(shape, dtype=np.int64)
         return np.sort(draw_channels(self.n_channels, shape, rng), axis=2)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the features of series; see :meth:`transform`."""
-        return self.transform(x)
-
-    @torch.no_grad()
-    def transform(self, x: Tensor) -> Tensor:
-        """Return the features of series after their last point.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, n_channels, t)
-            Series, or their first ``t`` points.
-
-        Returns
-        -------
-        Tensor of shape (n, n_features)
-            Shares between 0 and 1.
-        """
-        return self._engine(x, [x.shape[2]])(x)[0]
-
-    @torch.no_grad()
-    def at(self, x: Tensor, time_points: Sequence[int]) -> Tensor:
-        """Return the features of series at several moments.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, n_channels, t)
-            Series.
-        time_points : sequence of int
-            The moments: ascending numbers of points, ``t`` at most.
-
-        Returns
-        -------
-        Tensor of shape (n_moments, n, n_features)
-        """
-        moments = [int(t) for t in time_points]
-        x = x[:, :, : moments[-1]].contiguous()
-        return at_moments(self._engine(x, moments), x, self.n_features, len(moments))
-
-    @torch.no_grad()
-    def path(self, x: Tensor, block: int | None = None) -> Iterator[Tensor]:
-        """Yield the features at each moment, block by block of series.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, n_channels, t)
-            Series. They may end before the last moment.
-        block : int, optional
-            Number of series in a block; by default so many that a block has 2.5 MB.
-
-        Yields
-        ------
-        Tensor of shape (n_block, n_moments, n_features)
-            Features at those of ``time_points`` that the series reach. Those of one moment,
-            ``[:, m]``, are contiguous in memory.
-        """
-        reached = [t for t in self.time_points if t <= x.shape[2]]
-        features = self._engine(x, reached)
-        for part in x.split(block or block_size(self.n_features, len(reached))):
-            yield features(part).transpose(0, 1)
-
     def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:
         """Return what maps such series to features ``(n_moments, n, n_features)``."""
         scales = self.scales(moments)
@@ -436,7 +375,7 @@ class PrefixRocket(nn.Module):
         everywhere = np.arange(N_KERNELS)
         shape = (N_KERNELS,) if of_own else (len(base), N_KERNELS)
         total = base.new_zeros(*shape, base.shape[2])
-        for slot in self.channels[i].cpu().numpy().T:
+        for slot in self._slots(i).T:
             used = np.flatnonzero(slot < self.n_channels)
             rows: Any = everywhere[used] if of_own else slice(None)
             output = base[rows, slot[used]]
@@ -447,6 +386,12 @@ class PrefixRocket(nn.Module):
             else:
                 total[:, used] += output
         return total
+
+    def _slots(self, i: int) -> NDArray[np.int64]:
+        """Return the channels ``(84, n_slots)`` of the kernels at the i-th dilation."""
+        if self.n_channels == 1:  # In a graph the numbers in a buffer are not known.
+            return np.zeros((N_KERNELS, 1), dtype=np.int64)
+        return self.channels[i].cpu().numpy()
 
     def start(self, n: int) -> PrefixState:
         """Return the state of ``n`` series of which no point has been read.

@@ -1,17 +1,23 @@
 """Displays in scikit-learn's convention; they need matplotlib (the extra ``plot``)."""
 
+from .cost import CostDisplay
 from .critical_difference import CriticalDifferenceDisplay
+from .decision import DecisionDisplay
 from .earliness import EarlinessDisplay
 from .feature_space import FeatureSpaceDisplay
 from .history import HistoryDisplay
+from .path import PathDisplay
 from .posterior import PosteriorDisplay
 from .reliability import ReliabilityDisplay
 
 __all__ = [
+    "CostDisplay",
     "CriticalDifferenceDisplay",
+    "DecisionDisplay",
     "EarlinessDisplay",
     "FeatureSpaceDisplay",
     "HistoryDisplay",
+    "PathDisplay",
     "PosteriorDisplay",
     "ReliabilityDisplay",
 ]

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import get_scorer
 from sklearn.utils.validation import check_is_fitted
 
-from .style import marked_style, new_axes
+from .style import draw_band, marked_style, new_axes
 
 
 class EarlinessDisplay:
@@ -180,11 +180,7 @@ class EarlinessDisplay:
             style = marked_style(i)
             ax.plot(percent[order], table.mean(1), label=name, **style)
             if table.shape[1] > 1:
-                low, high = table.min(1), table.max(1)
-                ax.fill_between(percent[order], low, high, color=style["color"], alpha=0.12, lw=0)
-                # Edges separate overlapping bands in black and white.
-                edge = {"color": style["color"], "linestyle": style["linestyle"]}
-                ax.plot(percent[order], np.stack([low, high], 1), linewidth=0.6, **edge)
+                draw_band(ax, percent[order], table.min(1), table.max(1), style)
         if self.reference is not None:
             name, level = self.reference
             ax.axhline(level, color="0.4", linewidth=1, linestyle=(0, (1, 1)), label=name)

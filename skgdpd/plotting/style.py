@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .._runtime.extras import require
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -22,6 +24,13 @@ def line_style(i: int) -> dict[str, Any]:
 def marked_style(i: int) -> dict[str, Any]:
     """Return colour, dashes and marker of the i-th line."""
     return {**line_style(i), "marker": MARKERS[i % len(MARKERS)], "markersize": 5}
+
+
+def draw_band(ax: Any, x: Any, low: Any, high: Any, style: dict[str, Any]) -> None:
+    """Draw the band of a line; thin edges separate overlapping bands in black and white."""
+    ax.fill_between(x, low, high, color=style["color"], alpha=0.12, lw=0)
+    edge = {"color": style["color"], "linestyle": style["linestyle"]}
+    ax.plot(x, np.stack([low, high], 1), linewidth=0.6, **edge)
 
 
 def new_axes(ax: Any = None, figsize: tuple[float, float] = (6.4, 4.0)) -> Any:

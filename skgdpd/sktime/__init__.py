@@ -2,9 +2,10 @@
 
 An adapter is named after the interface that it has. :class:`SktimeClassifier` wraps a classifier
 of this package for sktime's benchmarks, pipelines, searches and early classifiers.
-:class:`SklearnTransformer` wraps a transformer of sktime for the pipelines and searches of
-scikit-learn. :class:`SortedSplitter` keeps sktime's ``evaluate`` from pairing series with other
-series' labels.
+:class:`SktimeEarlyClassifier` wraps an :class:`~skgdpd.EarlyClassifier`, and stands beside the
+early classifiers of sktime. :class:`SklearnTransformer` wraps a transformer of sktime for the
+pipelines and searches of scikit-learn. :class:`SortedSplitter` keeps sktime's ``evaluate`` from
+pairing series with other series' labels.
 
 This module needs sktime (extra ``sktime``); the rest of the package does not.
 """
@@ -14,7 +15,8 @@ from .._runtime.extras import require
 require("sktime", "sktime", "for skgdpd.sktime")  # first, for its message
 
 from ._classifier import SktimeClassifier  # noqa: E402
+from ._early import SktimeEarlyClassifier  # noqa: E402
 from ._splitter import SortedSplitter  # noqa: E402
 from ._transformer import SklearnTransformer  # noqa: E402
 
-__all__ = ["SklearnTransformer", "SktimeClassifier", "SortedSplitter"]
+__all__ = ["SklearnTransformer", "SktimeClassifier", "SktimeEarlyClassifier", "SortedSplitter"]

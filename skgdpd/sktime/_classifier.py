@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, get_tags
 from sktime.classification.base import BaseClassifier
-from torch import nn
 
-from .._estimators.base import BasePrefixClassifier
+from .._adapters.capabilities import CHANNELS, GAPS, RAGGED, capabilities_of, marker_of
+from .._adapters.labels import without_marks
 from .._estimators.distilled import DistilledPrefixClassifier
 from .._estimators.gdpd import GDPDClassifier
 from .._estimators.gendd import GenDDClassifier
@@ -20,9 +19,8 @@ from .._estimators.options import SeriesOptions
 from .._estimators.prefix import PrefixClassifier
 from .._estimators.prior import DiffusionFeaturePrior
 from .._series.panel import read_panel
-from .._series.unlabeled import refuse_marked, split_marked
+from .._series.unlabeled import refuse_marked
 from ..distillers import GeneratorOptions
-from ..nets import takes_lengths
 
 FOREIGN_STATE = ("_parent_callback_ctx", "_skl_callbacks", "_skl_callbacks_to_teardown")
 """Attributes that scikit-learn 1.9 sets on a sub-estimator and reads again after its fit."""
@@ -129,19 +127,7 @@ class SktimeClassifier(BaseClassifier):
         self._set_own_tags()
 
     def _set_own_tags(self) -> None:
-        estimator = self.estimator
-        ours = isinstance(estimator, BasePrefixClassifier)
-        seeded = ours and isinstance(estimator.random_state, (int, np.integer))
-        self.set_tags(
-            **{
-                "capability:missing_values": ours
-                and option(estimator, "missing_values") != "error",
-                "capability:unequal_length": _takes_ragged(estimator),
-                "capability:multivariate": _takes_channels(estimator),
-                "capability:class_weight": ours,
-                "property:randomness": "deterministic" if seeded else "stochastic",
-            }
-        )
+        self.set_tags(**tags_of(self.estimator))
 
     def __sklearn_tags__(self) -> Tags:
         return get_tags(self.estimator)
@@ -194,14 +180,10 @@ class SktimeClassifier(BaseClassifier):
         SktimeClassifier
             The estimator itself.
         """
-        if np.ndim(y) == 1:
-            labels, mask = split_marked(y, _marker_of(self.estimator))
-            if mask.any():
-                # sktime's reset, with which its fit begins, keeps names with "__" in them.
-                self._marked__y = y
-                # sktime counts and sorts the values of y: any label may stand for a missing one.
-                y = np.full(len(mask), labels[0], dtype=labels.dtype)
-                y[~mask] = labels
+        filled = without_marks(y, marker_of(self.estimator))
+        if filled is not None:
+            # sktime's reset, with which its fit begins, keeps names with "__" in them.
+            self._marked__y, y = y, filled
         try:
             return super().fit(X, y)
         finally:
@@ -222,7 +204,7 @@ class SktimeClassifier(BaseClassifier):
         float
             Share of the series that are classified correctly.
         """
-        return super().score(X, refuse_marked(y, _marker_of(self.estimator)))
+        return super().score(X, refuse_marked(y, marker_of(self.estimator)))
 
     def _fit(self, X: Any, y: NDArray[Any]) -> SktimeClassifier:
         y = getattr(self, "_marked__y", y)
@@ -264,38 +246,13 @@ class SktimeClassifier(BaseClassifier):
         ]
 
 
-def option(estimator: BasePrefixClassifier, name: str) -> Any:
-    """Return one of a classifier's options of reading series."""
-    return estimator.get_params()[f"series__{name}"]
-
-
-def _marker_of(estimator: Any) -> Any:
-    """Return the value that marks unlabelled series, of a classifier or one inside a search."""
-    params = estimator.get_params()
-    names = [name for name in params if name.split("__")[-1] == "unlabeled"]
-    return params[min(names, key=lambda name: name.count("__"))] if names else None
-
-
-def _takes_ragged(part: Any, resampled: bool = False) -> bool:
-    """Return whether a classifier, or a part of one, takes series of unequal length."""
-    if isinstance(part, FrozenEstimator):
-        part = part.estimator
-    if isinstance(part, BasePrefixClassifier):
-        resampled = option(part, "resample_length") is not None
-        parts = [part.student, part.earliness, getattr(part, "teacher", None)]
-        return all(_takes_ragged(p, resampled) for p in parts)
-    if isinstance(part, nn.Module):
-        return resampled or takes_lengths(part)
-    if hasattr(part, "get_tag"):
-        return part.get_tag("capability:unequal_length")
-    # Names, callables and numbers are left, and classifiers of scikit-learn, which take arrays.
-    return not hasattr(part, "predict_proba")
-
-
-def _takes_channels(part: Any) -> bool:
-    """Return whether a classifier takes several channels."""
-    if isinstance(part, FrozenEstimator):
-        part = part.estimator
-    if isinstance(part, BasePrefixClassifier):
-        return _takes_channels(getattr(part, "teacher", None))
-    return part.get_tag("capability:multivariate") if hasattr(part, "get_tag") else True
+def tags_of(estimator: Any) -> dict[str, Any]:
+    """Return the tags of sktime that follow the wrapped classifier."""
+    own = capabilities_of(estimator)
+    return {
+        GAPS: own.missing_values,
+        RAGGED: own.unequal_length,
+        CHANNELS: own.multivariate,
+        "capability:class_weight": own.class_weight,
+        "property:randomness": "deterministic" if own.deterministic else "stochastic",
+    }

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import get_tags
 
 from skgdpd import DistilledPrefixClassifier, EarlyClassifier, PrefixClassifier, load
 from skgdpd._early.clones import MomentClones
@@ -317,3 +318,13 @@ def test_a_class_of_one_series_can_t_be_left_out(series):
     early = EarlyClassifier(LogisticRegression(), earliness=[0.5, 1.0])
     with pytest.raises(ValueError, match="one series of the class"):
         early.fit(X, rare)
+
+
+def test_a_classifier_of_sktimes_has_tags(series):
+    """scikit-learn reads tags before it does anything; sktime's classifiers have others."""
+    interval_based = pytest.importorskip("sktime.classification.interval_based")
+    X, y = series
+    forest = interval_based.TimeSeriesForestClassifier(n_estimators=2, random_state=0)
+    early = EarlyClassifier(forest, earliness=[10, 40], rule="threshold", cv=2, random_state=0)
+    assert not get_tags(early).input_tags.allow_nan
+    assert len(cross_validate(early, X, y, cv=2, error_score="raise")["test_score"]) == 2

@@ -288,6 +288,27 @@ def test_weights_move_the_answers_at_every_moment():
     assert (share > 0.8).all()
 
 
+@pytest.mark.parametrize("name", ["lstm", "fcn"])
+def test_a_graph_answers_at_one_moment(name, bumps, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    clf = clone(CLASSIFIERS[name]).fit(*bumps)
+    X = bumps[0][:5, :, :20]
+    with pytest.raises(ValueError, match=r"time_point must be given.*\[4, 10, 20, 40\]"):
+        clf.export_onnx(tmp_path / "graph.onnx")
+    with pytest.raises(ValueError, match="time_point=11 is no moment"):
+        clf.export_onnx(tmp_path / "graph.onnx", time_point=11)
+    clf.export_onnx(tmp_path / "graph.onnx", time_point=20)
+    session = runtime.InferenceSession(tmp_path / "graph.onnx")
+    (proba,) = session.run(None, {"prefix": X.astype(np.float32)})
+    assert proba == pytest.approx(clf.predict_proba(X), abs=1e-6)
+
+
+def test_closed_forms_of_several_moments_have_no_graph(bumps, tmp_path):
+    clf = PrefixClassifier("rocket", earliness=[10, 40], random_state=0).fit(*bumps)
+    with pytest.raises(ValueError, match="closed form of several moments can't be exported"):
+        clf.export_onnx(tmp_path / "graph.onnx", time_point=10)
+
+
 # Refusals
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd.nets import prefix_hydra, prefixes
+from skgdpd.nets import causal, prefix_hydra
 from skgdpd.nets.prefix_hydra import LANES, PrefixHydra
 
 needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
@@ -243,7 +243,7 @@ def test_blocks_bound_the_memory():
     x = series(50, 1, 20)
     hydra = fitted(x, list(range(1, 21)), "auto")
     sizes = [block.numel() * 4 for block in hydra.path(x)]
-    assert max(sizes) <= prefixes.BLOCK_BYTES
+    assert max(sizes) <= causal.BLOCK_BYTES
     assert [len(block) for block in hydra.path(x, 20)] == [20, 20, 10]
     assert next(hydra.path(x, 20))[:, 3].is_contiguous()
 
@@ -293,11 +293,11 @@ def test_several_threads_give_the_same(monkeypatch):
 
 def test_without_numba_torch_does_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "skgdpd.nets.prefix_hydra_numba", None)
-    prefixes.has_module.cache_clear()
+    causal.has_module.cache_clear()
     try:
         x = series(3, 1, 30)
         hydra = fitted(x, [30], "auto")
-        assert not prefixes.takes_numba("auto", x, "prefix_hydra_numba")
+        assert not causal.takes_numba("auto", x, "prefix_hydra_numba")
         assert hydra.transform(x).shape == (3, hydra.n_features)
     finally:
-        prefixes.has_module.cache_clear()
+        causal.has_module.cache_clear()

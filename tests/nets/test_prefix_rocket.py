@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd.nets import prefix_rocket, prefixes
+from skgdpd.nets import causal, prefix_rocket
 from skgdpd.nets.minirocket import HEAVY_TAPS, N_KERNELS, fit_dilations
 from skgdpd.nets.prefix_rocket import GROUPS, ORDERS, PrefixRocket, prefix_dilations
 
@@ -239,7 +239,7 @@ def test_blocks_bound_the_memory():
     x = series(50, 1, 20)
     rocket = fitted(x, list(range(1, 21)))
     sizes = [block.numel() * 4 for block in rocket.path(x)]
-    assert max(sizes) <= prefixes.BLOCK_BYTES
+    assert max(sizes) <= causal.BLOCK_BYTES
     assert [len(block) for block in rocket.path(x, 20)] == [20, 20, 10]
     assert next(rocket.path(x, 20))[:, 3].is_contiguous()
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd.nets import prefix_shapelets, prefixes
+from skgdpd.nets import causal, prefix_shapelets
 from skgdpd.nets.prefix_shapelets import FLOOR, LANES, PrefixShapelets, shapelet_shapes
 
 needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
@@ -283,7 +283,7 @@ def test_blocks_bound_the_memory():
     shapelets = fitted(x, list(range(1, 21)), "auto", n_shapelets=512)
     sizes = [block.numel() * 4 for block in shapelets.path(x)]
     assert len(sizes) > 1
-    assert max(sizes) <= prefixes.BLOCK_BYTES
+    assert max(sizes) <= causal.BLOCK_BYTES
     assert [len(block) for block in shapelets.path(x, 30)] == [30, 30, 20]
     assert next(shapelets.path(x, 20))[:, 3].is_contiguous()
 
@@ -337,11 +337,11 @@ def test_several_threads_give_the_same(monkeypatch):
 
 def test_without_numba_torch_does_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "skgdpd.nets.prefix_shapelets_numba", None)
-    prefixes.has_module.cache_clear()
+    causal.has_module.cache_clear()
     try:
         x = series(3, 1, 30)
         shapelets = fitted(x, [30], "auto")
-        assert not prefixes.takes_numba("auto", x, "prefix_shapelets_numba")
+        assert not causal.takes_numba("auto", x, "prefix_shapelets_numba")
         assert shapelets.transform(x).shape == (3, shapelets.n_features)
     finally:
-        prefixes.has_module.cache_clear()
+        causal.has_module.cache_clear()

@@ -7,7 +7,7 @@ matplotlib.use("agg")
 
 from matplotlib import pyplot as plt
 
-from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier
+from skgdpd import DiffusionFeaturePrior, EarlyClassifier, GDPDClassifier, PrefixClassifier
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +38,8 @@ def gdpd(bumps):
 @pytest.fixture
 def fit_gdpd(bumps):
     return lambda *args, **params: taught(bumps, *args, **params)
+
+
+@pytest.fixture(scope="session")
+def early(bumps):
+    return EarlyClassifier(earliness=[0.2, 0.5, 0.7, 1.0], random_state=0).fit(*bumps)

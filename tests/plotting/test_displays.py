@@ -11,10 +11,13 @@ from sklearn.exceptions import NotFittedError
 
 from skgdpd import GDPDClassifier, PrefixClassifier, plotting
 from skgdpd.plotting import (
+    CostDisplay,
     CriticalDifferenceDisplay,
+    DecisionDisplay,
     EarlinessDisplay,
     FeatureSpaceDisplay,
     HistoryDisplay,
+    PathDisplay,
     PosteriorDisplay,
     ReliabilityDisplay,
 )
@@ -26,9 +29,19 @@ DRAWS = RNG.normal(size=(20, 6, 3))
 PROBA = RNG.dirichlet([1, 1], size=20)
 LABELS = np.arange(20) % 2
 
+PATHS = RNG.dirichlet([1, 1], size=(20, 3))
+MOMENTS = RNG.integers(3, size=(2, 20))
+TIMES = [10, 20, 30]
+
 DRAWN = {
+    CostDisplay: lambda **kw: CostDisplay.from_predictions(
+        {"a": PATHS}, {"a": MOMENTS}, LABELS, delay_costs=[0.1, 0.5], time_points=TIMES, **kw
+    ),
     CriticalDifferenceDisplay: lambda **kw: CriticalDifferenceDisplay.from_results(
         ["a", "b"], [1.2, 1.8], **kw
+    ),
+    DecisionDisplay: lambda **kw: DecisionDisplay.from_predictions(
+        PATHS[0], 1, time_points=TIMES, **kw
     ),
     EarlinessDisplay: lambda **kw: EarlinessDisplay.from_results(
         [0.1, 0.5], {"a": [0.5, 0.8]}, **kw
@@ -37,6 +50,7 @@ DRAWN = {
         FEATURES, FEATURES, DRAWS, LABELS, **kw
     ),
     HistoryDisplay: lambda **kw: HistoryDisplay(History({"ce": np.array([1.0, 0.5])})).plot(**kw),
+    PathDisplay: lambda **kw: PathDisplay.from_predictions(PATHS, LABELS, time_points=TIMES, **kw),
     PosteriorDisplay: lambda **kw: PosteriorDisplay.from_draws(
         [0.2, 0.4], DRAWS[:2], FEATURES, FEATURES[0], **kw
     ),
@@ -81,7 +95,7 @@ def test_own_settings_are_honoured(cls):
 
 def styles(ax):
     return [
-        (line.get_linestyle(), line.get_marker())
+        (line.get_linestyle(), line.get_marker(), line.get_fillstyle())
         for line in ax.lines
         if not line.get_label().startswith("_")
     ]
@@ -92,6 +106,15 @@ def test_lines_differ_in_more_than_colour(gdpd):
     drawn = [
         HistoryDisplay.from_estimator(gdpd),
         EarlinessDisplay.from_results([0.1, 0.5], {name: [0.5, 0.8] for name in names}),
+        DecisionDisplay.from_predictions(np.eye(7)[:2], 0, time_points=[10, 20]),
+        PathDisplay.from_predictions(dict.fromkeys(names, PATHS), LABELS, time_points=TIMES),
+        CostDisplay.from_predictions(
+            {name: PATHS[:, : i + 1] for i, name in enumerate(names[:3])},
+            dict.fromkeys(names[:3], np.zeros((2, 20), int)),
+            LABELS,
+            delay_costs=[0.1, 0.5],
+            time_points={name: TIMES[: i + 1] for i, name in enumerate(names[:3])},
+        ),
         ReliabilityDisplay.from_predictions(LABELS, dict.fromkeys(names, PROBA)),
     ]
     for display in drawn:

@@ -1,0 +1,1 @@
+"""What the adapters for sktime and aeon have in common, without an import of either."""

@@ -1,0 +1,235 @@
+"""The convention of sktime's and aeon's early classifiers, kept with a session of ours.
+
+Both packages give an early classifier the first parts of series, then longer parts of those series
+that it has not answered. A session reads each point once, so nothing is computed anew, and its
+answers are those of ``EarlyClassifier.decide`` on the whole series.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
+
+from .. import metrics
+from .._early.classifier import EarlyClassifier
+from .._early.session import EarlySession
+from .._estimators.options import SeriesOptions
+from .._estimators.prefix import PrefixClassifier
+from .._series.panel import own_lengths, read_panel
+from .._series.unlabeled import refuse_marked
+from .capabilities import marker_of
+
+UNDECIDED = -1
+"""Label and probabilities, in both packages, of series without an answer."""
+
+Answers = tuple[NDArray[Any], NDArray[np.bool_]]
+
+
+class Progress:
+    """Series of which first parts have been read.
+
+    Parameters
+    ----------
+    early : EarlyClassifier
+        Fitted estimator.
+    X : panel
+        First parts of the series, in any form that :class:`~skgdpd.EarlyClassifier` allows.
+    """
+
+    def __init__(self, early: EarlyClassifier, X: Any) -> None:
+        values, ends = _values_of(X)
+        self.session: EarlySession = early.start(len(values))
+        self._read(values, ends)
+
+    def go_on(self, X: Any) -> None:
+        """Read longer parts of the series that have no answer yet.
+
+        Parameters
+        ----------
+        X : panel
+            All points so far of each of these series, in their order.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer series, or if one is shorter than before or begins
+            otherwise.
+        """
+        values, ends = _values_of(X)
+        session = self.session
+        waiting = np.flatnonzero(~session.decided)
+        if len(values) != len(waiting):
+            raise ValueError(
+                f"X has {len(values)} series, but {len(waiting)} have no decision yet; give "
+                f"these, in their order, or call reset_state_info() before other series"
+            )
+        for row, place in enumerate(waiting):
+            n_read = int(session.n_seen[place])
+            if ends[row] < n_read:
+                raise ValueError(
+                    f"X has a series of {ends[row]} time points, series {row}, of which {n_read} "
+                    f"have been read; give all points so far"
+                )
+            before = self._values[place, :, :n_read]
+            if not np.array_equal(values[row, :, :n_read], before, equal_nan=True):
+                raise ValueError(
+                    f"X has another beginning than before, series {row}: its first {n_read} time "
+                    f"points have changed. Give the series without a decision in their order, "
+                    f"not scaled anew"
+                )
+        for id_, done in zip(session.ids, session.decided, strict=True):
+            if done:
+                session.drop(id_)
+        self._read(values, ends)
+
+    def _read(self, values: NDArray[np.float64], ends: NDArray[np.int64]) -> None:
+        session = self.session
+        self._values = values
+        new = zip(session.ids, values, session.n_seen, ends, strict=True)
+        session.push({id_: x[:, first:end] for id_, x, first, end in new})
+
+    def labels(self) -> Answers:
+        """Return the labels and decisions.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            Labels of the answers. -1 for series without an answer, as a string among strings.
+        decided : ndarray of bool of shape (n,)
+            Whether each series has its answer.
+        """
+        decided = self.session.decided
+        early = self.session.early
+        answers = early.classes_[np.maximum(self._numbers(), 0)]
+        return np.where(decided, answers, np.array(UNDECIDED)), decided
+
+    def probabilities(self) -> Answers:
+        """Return the probabilities and decisions.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n, n_classes)
+            Class probabilities at the answers. -1 for series without an answer.
+        decided : ndarray of bool of shape (n,)
+            Whether each series has its answer.
+        """
+        decided = self.session.decided
+        return np.where(decided[:, None], self.session.probabilities, float(UNDECIDED)), decided
+
+    def state_info(self) -> NDArray[np.int64]:
+        """Return the state in the columns of sktime's and aeon's own early classifiers.
+
+        Returns
+        -------
+        ndarray of int of shape (n, 4)
+            Number of the latest moment, or of that of the answer, from 0; whether there is an
+            answer; number of the class; time points at that moment. Before the first moment
+            these are -1, 0, -1 and 0.
+        """
+        session = self.session
+        times = session.early.time_points_
+        moments = np.searchsorted(times, session.n_seen, side="right") - 1
+        points = np.where(moments < 0, 0, times[np.maximum(moments, 0)])
+        return np.stack([moments, session.decided, self._numbers(), points], 1).astype(np.int64)
+
+    def _numbers(self) -> NDArray[np.int64]:
+        """Return the number of the class of each series at its latest moment, -1 before it."""
+        proba = self.session.probabilities
+        reached = ~np.isnan(proba[:, 0])
+        numbers = np.full(len(proba), -1)
+        numbers[reached] = self.session.early.cost_.labels(proba[reached])
+        return numbers
+
+
+def fitted_clone(estimator: Any, X: Any, y: ArrayLike) -> EarlyClassifier:
+    """Return a fitted clone of an early classifier.
+
+    Parameters
+    ----------
+    estimator : EarlyClassifier
+        Estimator, which is left as it is.
+    X : panel
+        Whole series.
+    y : array-like of shape (n_samples,)
+        Labels.
+
+    Returns
+    -------
+    EarlyClassifier
+
+    Raises
+    ------
+    TypeError
+        If it is another estimator.
+    """
+    if not isinstance(estimator, EarlyClassifier):
+        raise TypeError(
+            f"estimator={estimator!r} must be an EarlyClassifier; "
+            f"EarlyClassifier({type(estimator).__name__}(...)) makes one of a classifier"
+        )
+    return clone(estimator).fit(read_panel(X).values, y)
+
+
+def scores(early: EarlyClassifier, X: Any, y: ArrayLike) -> tuple[float, float, float]:
+    """Return the scores that sktime and aeon have for early classifiers.
+
+    Parameters
+    ----------
+    early : EarlyClassifier
+        Fitted estimator.
+    X : panel
+        Whole series. One that ends without an answer is answered at its end.
+    y : array-like of shape (n_samples,)
+        True labels.
+
+    Returns
+    -------
+    harmonic_mean : float
+        Harmonic mean of accuracy and 1 - earliness.
+    accuracy : float
+        Share of the series that are classified correctly.
+    earliness : float
+        Mean share of the length that had been seen.
+    """
+    labels = refuse_marked(y, marker_of(early))
+    answers = early.decide(read_panel(X).values)
+    accuracy = float(accuracy_score(labels, answers.labels))
+    seen = metrics.earliness(answers.n_seen, early.n_timepoints_in_)
+    return metrics.harmonic_mean(accuracy, seen), accuracy, seen
+
+
+def cheap_settings() -> list[dict[str, Any]]:
+    """Return seeded settings of an adapter that are cheap to fit, for the checks of others.
+
+    Returns
+    -------
+    list of dict
+        A trained network, a student in closed form, and clones of another classifier. The last
+        moments of the first two come before the end of the shortest series of the checks.
+    """
+    network = PrefixClassifier(
+        "lstm1-8",
+        earliness=[4, 8],
+        max_epochs=2,
+        series=SeriesOptions(missing_values="mask"),
+        random_state=0,
+    )
+    closed = PrefixClassifier("rocket", earliness=[5, 9], random_state=0)
+    rows = LogisticRegression()
+    made: dict[str, Any] = {"cv": 2, "rule": "threshold", "random_state": 0}
+    return [
+        {"estimator": EarlyClassifier(network, **made)},
+        {"estimator": EarlyClassifier(closed, **made)},
+        {"estimator": EarlyClassifier(rows, earliness=[0.2, 1.0], **made)},
+    ]
+
+
+def _values_of(X: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return a copy of the points of series, ``(n, n_channels, t)``, and their lengths."""
+    values = np.array(read_panel(X).values, dtype=np.float64)
+    return values, own_lengths(np.isnan(values))

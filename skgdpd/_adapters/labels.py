@@ -1,0 +1,35 @@
+"""Labels in a form that sktime and aeon can count and sort."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._series.unlabeled import split_marked
+
+
+def without_marks(y: Any, marker: Any) -> NDArray[Any] | None:
+    """Return y with some label in place of each missing one.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+    marker : object
+        A value of y that stands for a missing label, besides None, NaN, NaT and pandas' NA.
+
+    Returns
+    -------
+    ndarray of shape (n,) or None
+        None if no label is missing, or if y is not one column, which others refuse.
+    """
+    if np.ndim(y) != 1:
+        return None
+    labels, missing = split_marked(y, marker)
+    if not missing.any():
+        return None
+    filled = np.full(len(missing), labels[0], dtype=labels.dtype)
+    filled[~missing] = labels
+    return filled

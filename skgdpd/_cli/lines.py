@@ -1,0 +1,357 @@
+"""Lines of a stream: points that come in, answers that go out, as JSON or as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .._early.session import StreamDecision
+
+LARGEST = float(np.finfo(np.float32).max)
+MEANINGS = ("id", "t", "time", "end")
+"""Names of CSV columns that hold no values."""
+KEYS = {"id", "values", "points", "t", "time", "end"}
+
+
+class Line(NamedTuple):
+    """Points of a series that arrived in a line.
+
+    Attributes
+    ----------
+    id : str or int
+        Id of the series.
+    points : list of list of float
+        Points in order of time, each with a number for each channel.
+    first : int or None
+        Index of the first point within its series; None if the line does not say.
+    time : float or None
+        Time of the line; None if the line does not say.
+    ends : bool
+        Whether the series ends with this line.
+    """
+
+    id: str | int
+    points: list[list[float]]
+    first: int | None
+    time: float | None
+    ends: bool
+
+
+class Form(Protocol):
+    """Form of the lines that come in and go out."""
+
+    columns: list[str] | None
+
+    def read(self, text: str) -> Line | None:
+        """Return what a line says; None for a line that says nothing."""
+        ...
+
+    def head(self) -> list[str]:
+        """Return the lines before all answers."""
+        ...
+
+    def write(self, decision: StreamDecision) -> str:
+        """Return the line of an answer."""
+        ...
+
+
+def form_of(name: str, n_channels: int, gaps: bool, classes: Sequence[Any]) -> Form:
+    """Return the form of lines by its name.
+
+    Parameters
+    ----------
+    name : {"jsonl", "csv"}
+        Name of the form.
+    n_channels : int
+        Number of channels of a point.
+    gaps : bool
+        Whether values may be missing.
+    classes : sequence
+        Labels of the classes, in the order of the probabilities.
+
+    Returns
+    -------
+    Form
+    """
+    labels = [str(label) for label in classes]
+    if name == "jsonl":
+        return JsonLines(n_channels, gaps, labels)
+    return CsvLines(n_channels, gaps, labels)
+
+
+class JsonLines:
+    """Lines that are JSON objects.
+
+    Parameters
+    ----------
+    n_channels : int
+        Number of channels of a point.
+    gaps : bool
+        Whether values may be missing.
+    labels : list of str
+        Labels of the classes.
+    """
+
+    columns: list[str] | None = None
+
+    def __init__(self, n_channels: int, gaps: bool, labels: list[str]) -> None:
+        self.n_channels, self.gaps, self.labels = n_channels, gaps, labels
+
+    def read(self, text: str) -> Line | None:
+        """Return what a line says; see :class:`Form`."""
+        if not text.strip():
+            return None
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"the line is no JSON: {error}") from error
+        if not isinstance(found, dict):
+            raise ValueError('the line is no JSON object, such as {"id": "a", "values": [0.5]}')
+        if not found.keys() <= KEYS:
+            unknown = ", ".join(sorted(found.keys() - KEYS))
+            raise ValueError(f"unknown keys {unknown}; allowed are {', '.join(sorted(KEYS))}")
+        id_ = found.get("id")
+        if not isinstance(id_, str | int) or isinstance(id_, bool):
+            raise ValueError(f"id={id_!r} must be a string or a whole number")
+        ends = found.get("end", False)
+        if type(ends) is not bool:
+            raise ValueError(f"end={ends!r} must be true or false")
+        points = self._points(found, ends)
+        for point in points:
+            check_values(point, self.n_channels, self.gaps)
+        return Line(id_, points, first_of(found.get("t")), time_of(found.get("time")), ends)
+
+    def _points(self, found: dict[str, Any], ends: bool) -> list[list[float]]:
+        if "values" in found and "points" in found:
+            raise ValueError("values and points are both given; leave one of them out")
+        if "values" in found:
+            points = [found["values"]]
+        elif "points" in found:
+            points = found["points"]
+            if not isinstance(points, list) or not points:
+                raise ValueError(f"points={points!r} must be a list of points, a list each")
+        elif ends:
+            return []
+        else:
+            raise ValueError("the line has neither values nor points")
+        for point in points:
+            if not isinstance(point, list):
+                raise ValueError(f"{point!r} must be a list, with a number for each channel")
+        return [[np.nan if value is None else value for value in point] for point in points]
+
+    def head(self) -> list[str]:
+        """Return no lines, as JSON needs none."""
+        return []
+
+    def write(self, decision: StreamDecision) -> str:
+        """Return the line of an answer; see :class:`Form`."""
+        probabilities = dict(zip(self.labels, decision.probabilities.tolist(), strict=True))
+        fields = {
+            "id": decision.id,
+            "label": plain(decision.label),
+            "probabilities": probabilities,
+            "n_seen": decision.n_seen,
+            "share_seen": decision.share_seen,
+            "forced": decision.forced,
+            "time": decision.time,
+        }
+        return json.dumps(fields) + "\n"
+
+
+class CsvLines:
+    """Lines of values between commas.
+
+    Without a header a line is an id and a value for each channel. The first line is a header if
+    one of its fields is ``id``. Columns ``t``, ``time`` and ``end`` have their meanings then, and
+    all other columns are channels, in their order.
+
+    Parameters
+    ----------
+    n_channels : int
+        Number of channels of a point.
+    gaps : bool
+        Whether values may be missing.
+    labels : list of str
+        Labels of the classes.
+
+    Attributes
+    ----------
+    columns : list of str or None
+        Names of the columns; None if there was no header.
+    """
+
+    def __init__(self, n_channels: int, gaps: bool, labels: list[str]) -> None:
+        self.n_channels, self.gaps, self.labels = n_channels, gaps, labels
+        self.columns: list[str] | None = None
+        self._begun = False
+
+    def read(self, text: str) -> Line | None:
+        """Return what a line says; see :class:`Form`."""
+        text = text.rstrip("\r\n")
+        if not text.strip():
+            return None
+        try:
+            fields = next(csv.reader([text], strict=True)) if '"' in text else text.split(",")
+        except csv.Error as error:
+            raise ValueError(f"the line is no CSV: {error}") from error
+        if not self._begun:
+            self._begun = True
+            if "id" in fields:
+                self._read_header(fields)
+                return None
+        return self._line(fields)
+
+    def _read_header(self, fields: list[str]) -> None:
+        """Note the names of the columns, or end the stream, since all of it would be misread."""
+        if numbers := [field for field in fields if _is_number(field)]:
+            raise HeaderError(
+                f"the first line has the field id, as a header has, and the number {numbers[0]}; "
+                f"name another id, or put a header before it"
+            )
+        if len(set(fields)) < len(fields):
+            raise HeaderError(f"the header names a column twice: {','.join(fields)}")
+        if self.columns is not None and fields != self.columns:
+            raise HeaderError(
+                f"the header is {','.join(fields)}, but the stream began with "
+                f"{','.join(self.columns)}"
+            )
+        channels = [name for name in fields if name not in MEANINGS]
+        if len(channels) != self.n_channels:
+            raise HeaderError(
+                f"the header has {len(channels)} columns of values, {', '.join(channels)}; the "
+                f"model has {self.n_channels} channels"
+            )
+        self.columns = fields
+
+    def _line(self, fields: list[str]) -> Line:
+        columns = self.columns
+        n = 1 + self.n_channels if columns is None else len(columns)
+        if len(fields) != n:
+            names = ",".join(columns or ["id", *(f"value{i + 1}" for i in range(n - 1))])
+            raise ValueError(f"the line has {len(fields)} fields, not the {n} of {names}")
+        if columns is None:
+            named, texts = {"id": fields[0]}, fields[1:]
+        else:
+            pairs = list(zip(columns, fields, strict=True))
+            named = {name: field for name, field in pairs if name in MEANINGS}
+            texts = [field for name, field in pairs if name not in MEANINGS]
+        if not named["id"]:
+            raise ValueError("the id is empty")
+        ends = _truth(named.get("end", ""))
+        first = named.get("t", "")
+        time = named.get("time", "")
+        values = [_number(text) for text in texts]
+        # A line that only ends its series has no values.
+        points = [] if ends and not any(texts) else [values]
+        for point in points:
+            check_values(point, self.n_channels, self.gaps)
+        return Line(
+            named["id"],
+            points,
+            first_of(_whole(first) if first else None),
+            time_of(_number(time) if time else None),
+            ends,
+        )
+
+    def head(self) -> list[str]:
+        """Return the header of the answers."""
+        names = ["id", "label", "n_seen", "share_seen", "forced", "time"]
+        return [_csv_line([*names, *(f"p_{label}" for label in self.labels)])]
+
+    def write(self, decision: StreamDecision) -> str:
+        """Return the line of an answer; see :class:`Form`."""
+        return _csv_line(
+            [
+                decision.id,
+                plain(decision.label),
+                decision.n_seen,
+                decision.share_seen,
+                str(decision.forced).lower(),
+                "" if decision.time is None else decision.time,
+                *decision.probabilities.tolist(),
+            ]
+        )
+
+
+class HeaderError(Exception):
+    """Header with which no line could be read."""
+
+
+def check_values(point: list[Any], n_channels: int, gaps: bool) -> None:
+    """Raise an error for a point that is not allowed."""
+    if len(point) != n_channels:
+        raise ValueError(f"a point has {len(point)} values; the model has {n_channels} channels")
+    for value in point:
+        if type(value) is not float and type(value) is not int:
+            raise ValueError(f"the value {value!r} is no number")
+        if not -LARGEST <= value <= LARGEST:
+            if value != value and gaps:
+                continue
+            if value != value:
+                raise ValueError("a value is missing, which this model does not allow")
+            raise ValueError(
+                f"a value is not finite, or beyond {LARGEST:.3g}, the largest allowed"
+            )
+
+
+def first_of(value: Any) -> int | None:
+    """Return the index of a line's first point, if it is one."""
+    if value is not None and (type(value) is not int or value < 0):
+        raise ValueError(f"t={value!r} must be a whole number from 0 on")
+    return value
+
+
+def time_of(value: Any) -> float | None:
+    """Return the time of a line, if it is one."""
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not abs(value) < np.inf:
+        raise ValueError(f"time={value!r} must be a finite number")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"time={value!r} must be a finite number") from error
+
+
+def plain(label: Any) -> Any:
+    """Return a label as an object of Python, for JSON."""
+    value = label.item() if isinstance(label, np.generic) else label
+    return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+def _number(text: str) -> float:
+    if not text:
+        return np.nan
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError(f"the value {text!r} is no number") from error
+
+
+def _whole(text: str) -> Any:
+    return int(text) if text.isdecimal() else text
+
+
+def _truth(text: str) -> bool:
+    if text not in ("", "0", "1", "true", "false"):
+        raise ValueError(f"end={text!r} must be true, false, 1, 0 or empty")
+    return text in ("1", "true")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _csv_line(fields: Iterable[Any]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(fields)
+    return buffer.getvalue()

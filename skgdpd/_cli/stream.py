@@ -1,0 +1,411 @@
+"""Command for a stream: points come in line by line, and answers go out as they fall."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time as clock
+from bisect import bisect_left
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.utils import get_tags
+
+from .._early.classifier import EarlyClassifier
+from .._early.session import StreamDecision
+from .._persistence import check_target, load
+from .._persistence.archive import read_model, write_model
+from .lines import HeaderError, Line, form_of
+from .standard_io import LineInput, StopSignals, write_lines
+from .stream_series import ANSWERED, ENDED, PAUSED, TURNED_AWAY, Id, SeriesTable
+
+STATE = "early-stream"
+"""Kind of a stream's file."""
+SOME_REFUSED = 1
+INTERRUPTED = 130
+
+
+@dataclass
+class StreamOptions:
+    """Options of a stream, which its state keeps.
+
+    Attributes
+    ----------
+    format : {"jsonl", "csv"}
+        Form of the lines.
+    after_answer : {"ignore", "refuse", "restart"}
+        Treatment of points that come after the answer to their series.
+    max_open : int or None
+        Largest number of series that are read at the same time.
+    idle_timeout : float or None
+        Time without points after which a series is given up.
+    remember : int
+        Number of series that are remembered when they need no more points.
+    """
+
+    format: Literal["jsonl", "csv"] = "jsonl"
+    after_answer: Literal["ignore", "refuse", "restart"] = "ignore"
+    max_open: int | None = None
+    idle_timeout: float | None = None
+    remember: int = 100_000
+
+
+@dataclass
+class Batch:
+    """Points that are pushed together.
+
+    Attributes
+    ----------
+    points : dict of id to list of list of float
+        New points of each series.
+    places : dict of id to list of (int, int, float or None)
+        For each line: how many points its series has with it, its number, and its time.
+    ends : dict of id to (int, float or None)
+        Number and time of the line that ends a series.
+    """
+
+    points: dict[Id, list[list[float]]] = field(default_factory=dict)
+    places: dict[Id, list[tuple[int, int, float | None]]] = field(default_factory=dict)
+    ends: dict[Id, tuple[int, float | None]] = field(default_factory=dict)
+
+
+class Stream:
+    """Series whose points arrive in lines, and their answers.
+
+    Answers are those of a stream that handles each line alone, in the order of the lines that led
+    to them. Lines that are handled together are faster.
+
+    Parameters
+    ----------
+    early : EarlyClassifier
+        Fitted estimator.
+    options : StreamOptions
+        Options.
+
+    Attributes
+    ----------
+    series : SeriesTable
+        Numbers of points that were read.
+    unwritten : list of str
+        Lines to be written.
+    counts : dict of str to int
+        Numbers of lines, and of those that were refused or repeated what had been read; of points
+        after answers; of series without an answer.
+    """
+
+    def __init__(self, early: EarlyClassifier, options: StreamOptions) -> None:
+        self.early = early
+        self.options = options
+        self.restarts = options.after_answer == "restart"
+        self.session = early.start(
+            join=True,
+            after_answer="restart" if self.restarts else "ignore",
+            idle_timeout=options.idle_timeout,
+        )
+        gaps = bool(get_tags(early).input_tags.allow_nan)
+        classes = early.classes_.tolist()
+        self.form = form_of(options.format, early.n_channels_in_, gaps, classes)
+        self.series = SeriesTable(options.remember)
+        self.time: float | None = None
+        self.unwritten = self.form.head()
+        self.counts = dict.fromkeys(("lines", "refused", "repeated", "late", "unanswered"), 0)
+        self._batch = Batch()
+        self._found: list[tuple[int, StreamDecision]] = []
+
+    def handle(self, lines: list[bytes]) -> None:
+        """Read lines, and put the answers that they led to behind :attr:`unwritten`."""
+        for content in lines:
+            self.counts["lines"] += 1
+            try:
+                line = self.form.read(content.decode())
+                if line is not None:
+                    self._take(line)
+            except ValueError as error:
+                self.counts["refused"] += 1
+                print(f"skgdpd: line {self.counts['lines']}: {error}", file=sys.stderr)
+        self._push()
+        self._found.sort(key=lambda pair: pair[0])
+        self.unwritten += [self.form.write(decision) for _, decision in self._found]
+        self._found = []
+
+    def end(self) -> None:
+        """Answer all series that are open, from their latest moments."""
+        number = self.counts["lines"]
+        for id_ in list(self.series.open):
+            self._close(id_, number, None)
+        self.unwritten += [self.form.write(decision) for _, decision in self._found]
+        self._found = []
+
+    # A line
+
+    def _take(self, line: Line) -> None:
+        """Put the new points of a line into the batch."""
+        id_, batch = line.id, self._batch
+        one_by_one = self.options.after_answer == "refuse"
+        if id_ in batch.ends or (one_by_one and id_ in batch.points):
+            self._push()
+        points = self.series.new_points(line)
+        if points is None:
+            self.counts["repeated"] += 1
+            return
+        if self.options.idle_timeout is not None and self._advance(line.time):
+            self._take(line)  # it may have been given up in the meantime
+            return
+        n_read, state = self.series.state(id_)
+        if state == ANSWERED:
+            self._take_late(line, n_read, points)
+            return
+        if not points and state != "open":  # a series that was given up before ends now
+            self.series.leave(id_, ENDED)
+            return
+        if state != "open":
+            self._make_place(id_)
+        n_read = self.series.add(id_, len(points))
+        if points:
+            self._batch.points.setdefault(id_, []).extend(points)
+            place = (n_read, self.counts["lines"], line.time)
+            self._batch.places.setdefault(id_, []).append(place)
+        if line.ends:
+            self._batch.ends[id_] = self.counts["lines"], line.time
+
+    def _take_late(self, line: Line, n_read: int, points: list[list[float]]) -> None:
+        """Take points of a series that has its answer."""
+        refused = bool(points) and self.options.after_answer == "refuse"
+        if not refused:
+            n_read += len(points)
+            self.counts["late"] += len(points)
+        self.series.note(line.id, n_read, ENDED if line.ends else ANSWERED)
+        if refused:
+            raise ValueError(f"id {line.id!r} has its answer already")
+
+    def _advance(self, time: float | None) -> bool:
+        """Give up series that are idle at a time; return whether it is a later one."""
+        if time is None:
+            raise ValueError("time must be given, because of --idle-timeout")
+        if time == self.time:
+            return False
+        if self.time is not None and time < self.time:
+            raise ValueError(f"time={time} is before {self.time}, that of an earlier line")
+        self._push()
+        self.time = time
+        decisions = self.session.expire(time)
+        for decision in decisions:
+            self._found.append((self.counts["lines"], decision))
+            self.series.leave(self._id(decision), PAUSED if self.restarts else ANSWERED)
+        if len(self.session) < len(self.series.open):
+            kept = set(self.session.ids)
+            for id_ in [id_ for id_ in self.series.open if id_ not in kept]:
+                self.counts["unanswered"] += 1
+                self.series.leave(id_, PAUSED if self.restarts else ENDED)
+        return True
+
+    def _make_place(self, id_: Id) -> None:
+        """See to it that a new series may be open."""
+        most = self.options.max_open
+        if most is None or len(self.series.open) < most:
+            return
+        self._push()
+        if len(self.series.open) >= most:
+            self.series.leave(id_, TURNED_AWAY)
+            raise ValueError(
+                f"id {id_!r} is turned away: {most} series are open, as many as --max-open allows"
+            )
+
+    # A batch
+
+    def _push(self) -> None:
+        """Push the points of the batch, and end the series that it ends."""
+        batch, self._batch = self._batch, Batch()
+        if batch.points:
+            points = {id_: np.array(own).T for id_, own in batch.points.items()}
+            time = None if self.options.idle_timeout is None else self.time
+            for decision in self.session.push(points, time=time):
+                self._note(decision, batch)
+        for id_, (number, time) in batch.ends.items():
+            if id_ in self.series.open:
+                self._close(id_, number, time)
+            self.series.leave(id_, ENDED)
+
+    def _note(self, decision: StreamDecision, batch: Batch) -> None:
+        """Note an answer, with the line that led to it."""
+        id_ = self._id(decision)
+        own = self.series.open[id_]
+        last = own[1] + decision.n_seen
+        places = batch.places[id_]
+        _, number, time = places[bisect_left(places, last, key=lambda place: place[0])]
+        self._found.append((number, decision._replace(time=time)))
+        if self.restarts:
+            own[1] = last
+            return
+        self.counts["late"] += own[0] - last
+        self.session.drop(id_)
+        self.series.leave(id_, ANSWERED)
+
+    def _close(self, id_: Id, number: int, time: float | None) -> None:
+        """End a series that is open, with an answer if it is owed one."""
+        n_read, begun = self.series.open[id_]
+        if n_read - begun >= self.early.time_points_[0]:
+            decision = self.session.close(id_)
+            self._found.append((number, decision._replace(time=time)))
+        else:
+            self.session.drop(id_)
+            self.counts["unanswered"] += n_read > begun
+        self.series.leave(id_, ENDED)
+
+    def _id(self, decision: StreamDecision) -> Id:
+        id_ = decision.id
+        assert isinstance(id_, str | int)
+        return id_
+
+    # Files
+
+    def save(self, path: str) -> None:
+        """Save all to a file that can't run code; an existing file is replaced in one step."""
+        target = check_target(path)[0]
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".skgdpd-") as folder:
+            self.session.save(Path(folder) / "session.zip")
+            session, tensors = read_model(Path(folder) / "session.zip")
+        stream = {
+            "options": asdict(self.options),
+            "columns": self.form.columns,
+            "time": self.time,
+            "unwritten": self.unwritten,
+            **self.series.to_state(),
+        }
+        header = {"versions": session.pop("versions"), "session": session, "stream": stream}
+        write_model(path, {"kind": STATE, **header}, tensors)
+
+    def resume(self, path: str) -> None:
+        """Go on from a file that :meth:`save` wrote, with the same options."""
+        header, tensors = read_model(path)
+        if header.get("kind") != STATE:
+            raise ValueError(f"{path} holds no stream but {header.get('kind')!r}")
+        state, mine = header["stream"], asdict(self.options)
+        if other := [name for name in mine if mine[name] != state["options"][name]]:
+            theirs = ", ".join(f"{name}={state['options'][name]}" for name in other)
+            ours = ", ".join(f"{name}={mine[name]}" for name in other)
+            raise ValueError(f"{path} is of a stream with {theirs}; now it is {ours}")
+        with tempfile.TemporaryDirectory(
+            dir=check_target(path)[0].parent, prefix=".skgdpd-"
+        ) as folder:
+            write_model(Path(folder) / "session.zip", header["session"], tensors)
+            try:
+                self.session = self.early.resume(Path(folder) / "session.zip")
+            except ValueError as error:
+                raise ValueError(str(error).replace(f"{folder}/session.zip", path)) from error
+        self.series.from_state(state)
+        self.form.columns, self.time = state["columns"], state["time"]
+        self.unwritten = state["unwritten"]
+
+
+def stream(
+    model: str, *, state: str | None = None, save_every: float = 60.0, **options: Any
+) -> int:
+    """Answer the series whose points arrive on standard input.
+
+    Parameters
+    ----------
+    model : str
+        Path of a saved :class:`~skgdpd.EarlyClassifier`.
+    state : str, optional
+        Path of the file that keeps open series when the program ends. If it exists, the stream
+        goes on from it.
+    save_every : float, default=60.0
+        Seconds after which the state is saved anew, if there were lines.
+    **options : object
+        Options of the stream.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 if lines were refused, 130 after SIGINT.
+    """
+    if state is not None:
+        check_target(state)
+    current = Stream(open_early(model), StreamOptions(**options))
+    if state is not None and os.path.exists(state):
+        current.resume(state)
+    with StopSignals() as stop:
+        try:
+            _run(current, stop, state, save_every)
+        except OSError:  # the reader of the answers is gone, or the disk is full
+            if state is not None:
+                current.save(state)
+            raise
+        except HeaderError as error:
+            raise ValueError(str(error)) from error
+    print(_report(current, state), end="", file=sys.stderr)
+    if stop.number == signal.SIGINT:
+        return INTERRUPTED
+    return SOME_REFUSED if current.counts["refused"] else 0
+
+
+def _run(current: Stream, stop: StopSignals, state: str | None, save_every: float) -> None:
+    """Handle lines until the input ends or a signal comes."""
+    out, lines = sys.stdout.fileno(), LineInput(sys.stdin.fileno())
+    write_lines(out, current.unwritten)
+    due: float | None = None
+    while not lines.ended and stop.number is None:
+        left = None if due is None else max(due - clock.monotonic(), 0.0)
+        if stop.wait(lines.descriptor, left):
+            current.handle(lines.read())
+            write_lines(out, current.unwritten)
+            if due is None and state is not None:
+                due = clock.monotonic() + save_every
+        if due is not None and clock.monotonic() >= due:
+            assert state is not None
+            current.save(state)
+            due = None
+    if state is not None:
+        current.save(state)
+    elif stop.number is None:
+        current.end()
+        write_lines(out, current.unwritten)
+
+
+def _report(current: Stream, state: str | None) -> str:
+    counts, n_open = current.counts, len(current.series.open)
+    parts = [
+        f"{counts[name]} {words}"
+        for name, words in (
+            ("refused", "refused"),
+            ("repeated", "repeated what had been read"),
+            ("late", "points came after the answers to their series"),
+            ("unanswered", "series ended before the first moment, and have no answer"),
+        )
+        if counts[name]
+    ]
+    if n_open:
+        where = f"kept in {state}" if state is not None else "lost, as there is no --state"
+        parts.append(f"{n_open} open series are {where}")
+    return f"skgdpd: {counts['lines']} lines; {'; '.join(parts)}\n" if parts else ""
+
+
+def open_early(path: str) -> EarlyClassifier:
+    """Load a saved early classifier.
+
+    Parameters
+    ----------
+    path : str
+        Path of a saved model.
+
+    Returns
+    -------
+    EarlyClassifier
+
+    Raises
+    ------
+    ValueError
+        If the model is none that answers early.
+    """
+    model = load(path)
+    if not isinstance(model, EarlyClassifier):
+        raise ValueError(
+            f"{path} is a {type(model).__name__}; a stream needs an EarlyClassifier, which says "
+            f"when to answer"
+        )
+    return model

@@ -1,0 +1,98 @@
+"""Points of series as they arrive: read in every form that a session allows, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .costs import Floats
+
+LARGEST = float(np.finfo(np.float32).max)
+"""Largest absolute value of a point: networks compute in single precision."""
+
+
+def read_points(
+    points: Any, ids: Collection[Hashable], n_channels: int, gaps: bool
+) -> dict[Hashable, Floats]:
+    """Return the points of each series.
+
+    Parameters
+    ----------
+    points : array-like or mapping
+        Points as for :meth:`EarlySession.push`.
+    ids : collection of hashable
+        Ids of all series, in the order of an array.
+    n_channels : int
+        Number of channels.
+    gaps : bool
+        Whether values may be missing.
+
+    Returns
+    -------
+    dict of hashable to ndarray of shape (n_channels, k)
+        Points by id.
+
+    Raises
+    ------
+    ValueError
+        If they have another shape, or values that are not allowed.
+    """
+    if isinstance(points, Mapping):
+        arrived = {id_: _of_one(id_, own, n_channels) for id_, own in points.items()}
+        # All at once, and one series after the other only to name a bad one.
+        everything = np.concatenate([*arrived.values(), np.zeros((n_channels, 0))], axis=1)
+        if not (np.abs(everything) <= LARGEST).all():  # NaN is not less than anything
+            for id_, own in arrived.items():
+                _check_values(own, f"points of id {id_!r}", gaps)
+        return arrived
+    array = _numbers(points, "points")
+    if n_channels == 1 and array.ndim == 1:
+        array = array[:, None]
+    if n_channels == 1 and array.ndim == 2:
+        array = array[:, None]
+    n = len(ids)
+    if array.ndim != 3 or array.shape[:2] != (n, n_channels):
+        short = f", ({n}, k) or ({n},)" if n_channels == 1 else ""
+        raise ValueError(
+            f"points has shape {array.shape}; for all series it must be ({n}, {n_channels}, k)"
+            f"{short}"
+        )
+    _check_values(array, "points", gaps)
+    return dict(zip(ids, array, strict=True))
+
+
+def some(ids: Sequence[Hashable]) -> str:
+    """Return the first of several ids as text, for errors."""
+    shown = ", ".join(repr(id_) for id_ in ids[:5])
+    return shown + (f", ... ({len(ids)} in all)" if len(ids) > 5 else "")
+
+
+def _of_one(id_: Hashable, points: Any, n_channels: int) -> Floats:
+    whose = f"points of id {id_!r}"
+    array = _numbers(points, whose)
+    if array.ndim < 2:
+        array = array.reshape(1, -1) if n_channels == 1 else array.reshape(-1, 1)
+    if array.ndim != 2 or array.shape[0] != n_channels:
+        raise ValueError(
+            f"{whose} have shape {np.shape(points)}; they must be ({n_channels}, k), k points of "
+            f"{n_channels} channels"
+        )
+    return array
+
+
+def _numbers(values: Any, name: str) -> Floats:
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers: {error}") from error
+
+
+def _check_values(array: Floats, whose: str, gaps: bool) -> None:
+    finite = np.isfinite(array)
+    if not finite.all() and (np.isinf(array).any() or not gaps):
+        allowed = "finite or missing" if gaps else "finite"
+        raise ValueError(f"{whose} must be {allowed}; there is {array[~finite][0]}")
+    if (np.abs(array) > LARGEST).any():
+        raise ValueError(f"{whose} have values beyond {LARGEST:.3g}, the largest allowed")

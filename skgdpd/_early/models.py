@@ -1,0 +1,61 @@
+"""The classifier of an :class:`EarlyClassifier`, before its fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sklearn.base import clone
+
+from .._estimators.base import BasePrefixClassifier
+from .._estimators.options import SeriesOptions, check_moments, has_several
+from .._estimators.prefix import PrefixClassifier
+from .clones import MomentClones
+
+EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
+"""Shares of a series at which there is an answer by default, as in the field's benchmarks."""
+
+
+def unfitted_model(
+    classifier: Any, earliness: Sequence[float] | None, n_jobs: int | None, seed: int
+) -> Any:
+    """Return an unfitted classifier with ``predict_proba_path``.
+
+    Parameters
+    ----------
+    classifier : classifier or None
+        Parameter of an :class:`EarlyClassifier`.
+    earliness : sequence of float or int, or None
+        Moments of a classifier that is None or not skgdpd's.
+    n_jobs : int or None
+        Number of processes for clones.
+    seed : int
+        Seed of the classifier that is made for None.
+
+    Returns
+    -------
+    classifier
+        One of skgdpd's, or :class:`~.clones.MomentClones` of another.
+
+    Raises
+    ------
+    ValueError
+        If the moments are missing, given twice, or not ascending.
+    """
+    times = EVERY_TWENTIETH if earliness is None else list(earliness)
+    check_moments(times, SeriesOptions())
+    if classifier is None:
+        return PrefixClassifier(earliness=times, random_state=seed)
+    if not isinstance(classifier, BasePrefixClassifier):
+        return MomentClones(clone(classifier), times, n_jobs)
+    if earliness is not None:
+        raise ValueError(
+            f"earliness={earliness!r} is given, but the classifier has its own, "
+            f"{classifier.earliness!r}; leave one of them out"
+        )
+    if not has_several(classifier.earliness):
+        raise ValueError(
+            f"classifier has earliness={classifier.earliness!r}, and so answers at one moment; "
+            f"give it a list, such as earliness=[0.1, 0.2, 0.5, 1.0]"
+        )
+    return clone(classifier)

@@ -1,0 +1,179 @@
+"""Checks of moments, labels and classifiers, for displays of early answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from .._early.classifier import EarlyClassifier
+from .._early.costs import Floats, shares_of
+from .._series.unlabeled import refuse_marked
+
+
+class Times(NamedTuple):
+    """Moments of a method's probabilities.
+
+    Attributes
+    ----------
+    points : list of int
+        Number of points seen at each moment.
+    n_timepoints : int
+        Number of points of a whole series.
+    shares : ndarray of shape (n_moments,)
+        Share of a series that is seen at each moment.
+    """
+
+    points: list[int]
+    n_timepoints: int
+    shares: Floats
+
+
+def read_times(
+    time_points: Sequence[int] | Mapping[str, Sequence[int]],
+    n_timepoints: int | None,
+    paths: Mapping[str, Floats],
+) -> dict[str, Times]:
+    """Return the moments of each method.
+
+    Parameters
+    ----------
+    time_points : sequence of int, or dict of str to sequence of int
+        Number of points seen at each moment, the same for all methods or by name.
+    n_timepoints : int or None
+        Number of points of a whole series. None is that of the latest moment.
+    paths : dict of str to ndarray of shape (n, n_moments, n_classes)
+        Class probabilities of each method.
+
+    Returns
+    -------
+    dict of str to Times
+
+    Raises
+    ------
+    ValueError
+        If names or numbers of moments differ, or if moments don't ascend.
+    """
+    by_name = (
+        dict(time_points)
+        if isinstance(time_points, Mapping)
+        else dict.fromkeys(paths, time_points)
+    )
+    if set(by_name) != set(paths):
+        raise ValueError(
+            f"time_points names {sorted(by_name)}, but there are probabilities of "
+            f"{sorted(paths)}; the names must be the same"
+        )
+    if n_timepoints is None:
+        latest = [np.max(own) for own in by_name.values() if np.size(own)]
+        n_timepoints = int(max(latest, default=1))
+    found = {}
+    for name, own in by_name.items():
+        shares, n_moments = shares_of(own, n_timepoints), paths[name].shape[1]
+        if len(shares) != n_moments:
+            raise ValueError(
+                f"time_points has {len(shares)} entries for {name!r}; its path has {n_moments} "
+                f"moments"
+            )
+        found[name] = Times(np.asarray(own).tolist(), n_timepoints, shares)
+    return found
+
+
+def checked_classes(classes: ArrayLike, n_classes: int) -> NDArray[Any]:
+    """Return the label of each column of probabilities.
+
+    Parameters
+    ----------
+    classes : array-like of shape (n_classes,)
+        Labels.
+    n_classes : int
+        Number of columns.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+
+    Raises
+    ------
+    ValueError
+        If they are fewer or more, or not distinct.
+    """
+    known = np.asarray(classes)
+    if known.shape != (n_classes,) or len(set(known.tolist())) < n_classes:
+        raise ValueError(
+            f"classes is {known.tolist()}; the probabilities have {n_classes} columns, so there "
+            f"must be {n_classes} distinct labels"
+        )
+    return known
+
+
+def class_numbers(
+    y: ArrayLike, classes: ArrayLike | None, n: int, n_classes: int, name: str = "y"
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the number of each label's class, and the classes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+    classes : array-like of shape (n_classes,) or None
+        Label of each column of the probabilities, ascending. None is the sorted labels of ``y``.
+    n : int
+        Number of labels that there must be.
+    n_classes : int
+        Number of classes that there must be.
+    name : str, default="y"
+        Name of the labels in errors.
+
+    Returns
+    -------
+    numbers : ndarray of shape (n,)
+        Numbers of the classes.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing or unknown, or if one of the numbers is another.
+    """
+    labels = refuse_marked(y)
+    if labels.shape != (n,):
+        raise ValueError(f"{name} has shape {labels.shape}; there are {n} series, so give {(n,)}")
+    known = checked_classes(np.unique(labels) if classes is None else classes, n_classes)
+    place = {label: i for i, label in enumerate(known.tolist())}
+    unknown = sorted({label for label in labels.tolist() if label not in place}, key=str)
+    if unknown:
+        raise ValueError(f"{name} has the labels {unknown}; the classes are {known.tolist()}")
+    return np.array([place[label] for label in labels.tolist()], dtype=np.int64), known
+
+
+def check_early(early: Any) -> EarlyClassifier:
+    """Return a fitted ``EarlyClassifier``, or raise an error for anything else.
+
+    Parameters
+    ----------
+    early : EarlyClassifier
+        Fitted classifier.
+
+    Returns
+    -------
+    EarlyClassifier
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    NotFittedError
+        If it is not fitted.
+    """
+    if not isinstance(early, EarlyClassifier):
+        raise TypeError(
+            f"{type(early).__name__} has no rule of when to answer; give an EarlyClassifier"
+        )
+    check_is_fitted(early)
+    return early

@@ -1,0 +1,266 @@
+"""What answers cost, as a function of the cost of waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+
+from .._runtime.random import Seeds
+from .._series.unlabeled import split_marked
+from ..stopping import DecisionCost, Rule, decision_cost, select_rule
+from .checks import Times, class_numbers
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CostCurve:
+    """Answers of one method at each cost of waiting.
+
+    Attributes
+    ----------
+    cost : ndarray of shape (n_delay_costs,)
+        Mean cost of a series, of waiting and of errors.
+    error : ndarray of shape (n_delay_costs,)
+        Standard error of the mean cost over series.
+    accuracy : ndarray of shape (n_delay_costs,)
+        Share of right answers.
+    share_seen : ndarray of shape (n_delay_costs,)
+        Mean share of the series that is seen (earliness).
+    """
+
+    cost: Floats
+    error: Floats
+    accuracy: Floats
+    share_seen: Floats
+
+
+def checked_delay_costs(delay_costs: ArrayLike) -> Floats:
+    """Return costs of waiting as numbers that ascend from 0.
+
+    Parameters
+    ----------
+    delay_costs : array-like of shape (n_delay_costs,)
+        Costs of waiting to the end of a series.
+
+    Returns
+    -------
+    ndarray of shape (n_delay_costs,)
+
+    Raises
+    ------
+    ValueError
+        If they are no numbers, none, negative, or don't ascend.
+    """
+    try:
+        costs = np.asarray(delay_costs, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"delay_costs must be numbers, got {delay_costs!r}") from error
+    bad = costs.ndim != 1 or not len(costs) or not np.isfinite(costs).all()
+    if bad or costs[0] < 0 or (np.diff(costs) <= 0).any():
+        raise ValueError(
+            f"delay_costs must be a list of numbers that ascend from 0 at least, got "
+            f"{delay_costs!r}"
+        )
+    return costs
+
+
+def costs_by_delay(
+    delay_costs: Floats, misclassification_cost: Any, times: Times, classes: ArrayLike
+) -> list[DecisionCost]:
+    """Return the costs of answers for each cost of waiting; parameters as in the display."""
+    points, n = times.points, times.n_timepoints
+    return [
+        decision_cost(float(c), misclassification_cost, points, n, classes) for c in delay_costs
+    ]
+
+
+def curve(
+    costs: Sequence[DecisionCost],
+    shares: Floats,
+    path: Floats,
+    y: Integers,
+    moments: Integers | None = None,
+) -> CostCurve:
+    """Return what answers at given moments cost, or those at each series' cheapest moment.
+
+    Parameters
+    ----------
+    costs : sequence of DecisionCost of length n_delay_costs
+        Costs, one for each cost of waiting.
+    shares : ndarray of shape (n_moments,)
+        Share that is seen at each moment.
+    path : ndarray of shape (n, n_moments, n_classes)
+        Class probabilities; NaN after a series' own end.
+    y : ndarray of shape (n,)
+        Numbers of the true classes.
+    moments : ndarray of shape (n_delay_costs, n), optional
+        Index of the moment of each answer. None is the moment of the least cost, which takes the
+        labels to know: the a-posteriori optimum.
+
+    Returns
+    -------
+    CostCurve
+    """
+    rows = np.arange(len(y))
+    points = []
+    for i, cost in enumerate(costs):
+        table = cost.of_answers(path, y)
+        own = np.nanargmin(table, axis=1) if moments is None else moments[i]
+        paid = table[rows, own]
+        right = cost.labels(path[rows, own]) == y
+        error = paid.std() / np.sqrt(len(y))
+        points.append((paid.mean(), error, right.mean(), shares[own].mean()))
+    return CostCurve(*np.array(points).T)
+
+
+def moments_by_cost(
+    early: Any, path: Floats, costs: Sequence[DecisionCost], training: Mapping[str, Any]
+) -> Integers:
+    """Return when a classifier answers if its rule is fitted to other costs.
+
+    Parameters
+    ----------
+    early : EarlyClassifier
+        Fitted classifier.
+    path : ndarray of shape (n, n_moments, n_classes)
+        Its class probabilities for the series to answer.
+    costs : sequence of DecisionCost of length n_delay_costs
+        Costs.
+    training : dict
+        Arguments of a rule's ``fit`` besides the costs, as :func:`training_of` returns them.
+
+    Returns
+    -------
+    ndarray of shape (n_delay_costs, n)
+        Index of the moment of each answer.
+    """
+    return np.stack([refitted(early, cost, training).decide(path).moment for cost in costs])
+
+
+def refitted(early: Any, cost: DecisionCost, training: Mapping[str, Any]) -> Rule:
+    """Return the rule of a fitted classifier, fitted to another cost.
+
+    Parameters
+    ----------
+    early : EarlyClassifier
+        Fitted classifier. If its rule is "auto", the rule is chosen again, with the folds of its
+        fit where ``random_state`` is a number.
+    cost : DecisionCost
+        What waiting and errors cost.
+    training : dict
+        Arguments of a rule's ``fit`` besides the costs.
+
+    Returns
+    -------
+    Rule
+        The fitted rule.
+    """
+    if not (isinstance(early.rule, str) and early.rule == "auto"):
+        return clone(early.rule_).fit(cost=cost, **training)
+    known = isinstance(early.random_state, int | np.integer)
+    seed = Seeds(early.random_state if known else 0)("rule")
+    return select_rule(cost=cost, **training, random_state=seed).rule
+
+
+def training_of(
+    early: Any,
+    name: str,
+    y_train: ArrayLike,
+    sample_weight: ArrayLike | None,
+    groups: ArrayLike | None,
+) -> dict[str, Any]:
+    """Return what the rule of a fitted classifier was fitted to, besides the costs.
+
+    Parameters
+    ----------
+    early : EarlyClassifier
+        Fitted classifier.
+    name : str
+        Its name, for errors.
+    y_train : array-like of shape (n_train,)
+        Labels that it was fitted with.
+    sample_weight, groups : array-like of shape (n_train,) or None
+        Weights and groups that it was fitted with.
+
+    Returns
+    -------
+    dict
+        Arguments of a rule's ``fit``.
+
+    Raises
+    ------
+    ValueError
+        If these are not as many as the training series, or labels are unknown.
+    """
+    path = early.left_out_path_
+    labels, missing = split_marked(y_train, getattr(early.classifier, "unlabeled", None))
+    arrays = {
+        "sample_weight": None if sample_weight is None else np.asarray(sample_weight),
+        "groups": None if groups is None else np.asarray(groups),
+    }
+    for what, own in {"y_train": missing, **arrays}.items():
+        if own is not None and own.shape != (len(path),):
+            raise ValueError(
+                f"{what} has shape {own.shape}; {name!r} was fitted to {len(path)} series, and "
+                f"{what} must be that of its fit"
+            )
+    numbers = np.full(len(path), -1)
+    numbers[~missing], _ = class_numbers(
+        labels, early.classes_, len(labels), len(early.classes_), "y_train"
+    )
+    rows = np.flatnonzero(~np.isnan(path[:, 0, 0]) & ~missing)
+    return {
+        "path": path[rows],
+        "y": numbers[rows],
+        "time_points": early.time_points_.tolist(),
+        "n_timepoints": int(early.n_timepoints_in_),
+        **{what: None if own is None else own[rows] for what, own in arrays.items()},
+    }
+
+
+def checked_moments(moments: ArrayLike, name: str, n_costs: int, path: Floats) -> Integers:
+    """Return the moments of answers, which every series has reached.
+
+    Parameters
+    ----------
+    moments : array-like of shape (n_delay_costs, n)
+        Index of the moment of each answer.
+    name : str
+        Name of the method, for errors.
+    n_costs : int
+        Number of costs of waiting.
+    path : ndarray of shape (n, n_moments, n_classes)
+        Class probabilities; NaN after a series' own end.
+
+    Returns
+    -------
+    ndarray of shape (n_delay_costs, n)
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or a moment is none that its series has reached.
+    """
+    array = np.asarray(moments)
+    n = len(path)
+    if array.shape != (n_costs, n) or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"moments[{name!r}] has shape {array.shape} and type {array.dtype}; with {n_costs} "
+            f"delay costs and {n} series it must have whole numbers of shape {(n_costs, n)}"
+        )
+    last = (~np.isnan(path[:, :, 0])).sum(1) - 1
+    bad = np.argwhere((array < 0) | (array > last))
+    if len(bad):
+        i, row = bad[0]
+        raise ValueError(
+            f"moments[{name!r}] has {array[i, row]} for series {row}, whose moments are 0 to "
+            f"{last[row]}"
+        )
+    return array

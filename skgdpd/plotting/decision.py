@@ -1,0 +1,271 @@
+"""Class probabilities of one series over time, and the moment of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_scalar
+
+from .._early.paths import check_path, last_moments
+from .checks import check_early, checked_classes, class_numbers, read_times
+from .style import marked_style, new_axes
+
+ONE = "the series"
+"""Name of the series in errors."""
+
+
+class DecisionDisplay:
+    """Plot of one series' class probabilities over time, with the moment of its answer.
+
+    Each class has a line of steps: a probability holds until the next moment. A star marks the
+    answer. What comes after it is pale, as it has no effect.
+
+    Parameters
+    ----------
+    path : array-like of shape (n_moments, n_classes)
+        Class probabilities of the series at each moment; NaN after its own end.
+    moment : int
+        Index of the moment of the answer.
+    time_points : sequence of int
+        Number of points seen at each moment.
+    n_timepoints : int, optional
+        Number of points of a whole series; by default that of the last moment.
+    classes : array-like of shape (n_classes,), optional
+        Label of each column; by default the numbers from 0.
+    label : object, optional
+        Label of the answer; by default that of the most probable class. With unequal costs of
+        errors the two may differ.
+    forced : bool, default=False
+        Whether the series ended before the rule had seen enough.
+    y : object, optional
+        True label of the series, which is named in the legend.
+
+    Attributes
+    ----------
+    label_ : object
+        Label of the answer.
+    share_seen_ : float
+        Share of the whole series that was seen at the answer.
+    ax_ : matplotlib.axes.Axes
+        Axes of the plot.
+    figure_ : matplotlib.figure.Figure
+        Figure of the axes.
+
+    Raises
+    ------
+    ValueError
+        If shapes don't fit, if probabilities are none, if the series has not reached the moment,
+        or if a label is not among the classes.
+
+    Examples
+    --------
+    >>> from skgdpd.plotting import DecisionDisplay
+    >>> path = [[0.5, 0.5], [0.2, 0.8], [0.1, 0.9]]
+    >>> display = DecisionDisplay.from_predictions(
+    ...     path, 1, time_points=[10, 20, 40], classes=["fine", "failing"]
+    ... )
+    >>> display.label_, display.share_seen_
+    ('failing', 0.5)
+    """
+
+    def __init__(
+        self,
+        path: ArrayLike,
+        moment: int,
+        *,
+        time_points: Sequence[int],
+        n_timepoints: int | None = None,
+        classes: ArrayLike | None = None,
+        label: Any = None,
+        forced: bool = False,
+        y: Any = None,
+    ) -> None:
+        values = np.asarray(path, dtype=np.float64)
+        if values.ndim != 2:
+            raise ValueError(
+                f"path has shape {values.shape}; for one series it must be (n_moments, n_classes)"
+            )
+        self.path = check_path(values[None])[0]
+        n_moments, n_classes = self.path.shape
+        times = read_times(time_points, n_timepoints, {ONE: self.path[None]})[ONE]
+        check_scalar(moment, "moment", Integral, min_val=0, max_val=n_moments - 1)
+        last = int(last_moments(self.path[None])[0])
+        if moment > last:
+            raise ValueError(f"moment={moment}; the series ends at moment {last}")
+        self.time_points, self.n_timepoints = np.array(times.points), times.n_timepoints
+        self.moment = int(moment)
+        self.classes = checked_classes(
+            np.arange(n_classes) if classes is None else classes, n_classes
+        )
+        answer = self.path[moment].argmax() if label is None else self._number(label, "label")
+        self._answer = int(answer)
+        self._true = None if y is None else self._number(y, "y")
+        self.forced = bool(forced)
+        self.label_ = self.classes.tolist()[self._answer]
+        self.share_seen_ = float(times.shares[moment])
+
+    def _number(self, label: Any, name: str) -> int:
+        return int(class_numbers([label], self.classes, 1, self.path.shape[1], name)[0][0])
+
+    @classmethod
+    def from_estimator(
+        cls, early: Any, x: ArrayLike, y: Any = None, *, ax: Any = None
+    ) -> DecisionDisplay:
+        """Plot the answer of a fitted classifier to one series.
+
+        Parameters
+        ----------
+        early : EarlyClassifier
+            Fitted classifier.
+        x : array-like of shape (n_channels, n_timepoints)
+            The series. ``(n_timepoints,)`` is allowed for one channel, ``(1, n_channels,
+            n_timepoints)`` for a panel of one series.
+        y : object, optional
+            True label of the series.
+        ax : matplotlib.axes.Axes, optional
+            Axes to plot on; by default those of a new figure.
+
+        Returns
+        -------
+        DecisionDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ValueError
+            If ``x`` is not one series, or ``y`` is no label of the classifier.
+        """
+        check_early(early)
+        path = early.predict_proba_path(_one_series(x))
+        moments, forced = early.rule_.decide(path)
+        moment = int(moments[0])
+        label = early.classes_[early.cost_.labels(path[0, moment])]
+        display = cls(
+            path[0],
+            moment,
+            time_points=early.time_points_,
+            n_timepoints=early.n_timepoints_in_,
+            classes=early.classes_,
+            label=label,
+            forced=forced[0],
+            y=y,
+        )
+        return display.plot(ax=ax)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        path: ArrayLike,
+        moment: int,
+        *,
+        time_points: Sequence[int],
+        n_timepoints: int | None = None,
+        classes: ArrayLike | None = None,
+        label: Any = None,
+        forced: bool = False,
+        y: Any = None,
+        ax: Any = None,
+    ) -> DecisionDisplay:
+        """Plot given probabilities and the moment of the answer.
+
+        Parameters
+        ----------
+        path : array-like of shape (n_moments, n_classes)
+            Class probabilities of the series at each moment; NaN after its own end.
+        moment : int
+            Index of the moment of the answer.
+        time_points : sequence of int
+            Number of points seen at each moment.
+        n_timepoints : int, optional
+            Number of points of a whole series; by default that of the last moment.
+        classes : array-like of shape (n_classes,), optional
+            Label of each column; by default the numbers from 0.
+        label : object, optional
+            Label of the answer; by default that of the most probable class.
+        forced : bool, default=False
+            Whether the series ended before the rule had seen enough.
+        y : object, optional
+            True label of the series.
+        ax : matplotlib.axes.Axes, optional
+            Axes to plot on; by default those of a new figure.
+
+        Returns
+        -------
+        DecisionDisplay
+            The display, plotted.
+        """
+        display = cls(
+            path,
+            moment,
+            time_points=time_points,
+            n_timepoints=n_timepoints,
+            classes=classes,
+            label=label,
+            forced=forced,
+            y=y,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> DecisionDisplay:
+        """Plot the probabilities and the answer.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to plot on; by default those of a new figure.
+
+        Returns
+        -------
+        DecisionDisplay
+            The display itself.
+        """
+        ax = new_axes(ax)
+        times, m = self.time_points, self.moment
+        n_reached = int(last_moments(self.path[None])[0]) + 1
+        seen, after = slice(0, m + 1), slice(m, n_reached)
+        for k, name in enumerate(self.classes.tolist()):
+            style = {**marked_style(k), "drawstyle": "steps-post"}
+            own = self.path[:, k]
+            label = f"{name} (true)" if k == self._true else str(name)
+            ax.plot(times[seen], own[seen], label=label, zorder=3, **style)
+            ax.plot(
+                times[after], own[after], alpha=0.3, zorder=2, markevery=slice(1, None), **style
+            )
+        answered = times[m], self.path[m, self._answer]
+        ax.axvline(answered[0], color="0.4", linewidth=1, zorder=1)
+        ax.plot(
+            *answered, "*", color="white", markeredgecolor="black", markersize=15, zorder=4,
+            linestyle="none", label=f"answer: {self.label_}",
+        )  # fmt: skip
+        if answered[0] < self.n_timepoints:
+            ax.axvspan(answered[0], self.n_timepoints, color="0.95", zorder=0, lw=0)
+        forced = ", forced by the end" if self.forced else ""
+        ax.set(
+            title=f"{self.label_} after {answered[0]} of {self.n_timepoints} points "
+            f"({100 * self.share_seen_:.0f} %){forced}",
+            xlabel="time points seen",
+            ylabel="probability",
+            xlim=(0, 1.02 * self.n_timepoints),
+            ylim=(-0.03, 1.03),
+        )
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize="small", framealpha=1)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _one_series(x: ArrayLike) -> NDArray[Any]:
+    """Return a series as a panel of shape (1, n_channels, n_timepoints)."""
+    series = np.asarray(x)
+    if series.ndim in (1, 2):
+        series = series.reshape(1, -1, series.shape[-1])
+    if series.ndim != 3 or len(series) != 1:
+        raise ValueError(
+            f"x has shape {np.shape(x)}; one series has (n_channels, n_timepoints), or "
+            f"(n_timepoints,) for one channel"
+        )
+    return series
