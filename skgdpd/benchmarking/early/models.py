@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._early.classifier import EVERY_TWENTIETH, EarlyClassifier
+from ..._early.classifier import EarlyClassifier
 from ..._early.fixed import FixedTime
+from ..._early.models import EVERY_TWENTIETH
 from ..._estimators.distilled import DistilledPrefixClassifier
 from ..._estimators.options import SeriesOptions
 from ..._estimators.prefix import PrefixClassifier
