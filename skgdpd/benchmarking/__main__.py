@@ -8,6 +8,10 @@ from collections.abc import Sequence
 
 from .cells import PROTOCOLS, Cell, make_cells
 from .controls import CONTROLS
+from .early.cells import MODELS, SETS, make_early_cells
+from .early.report import write_early_report
+from .early.run import load_compiled_parts, run_early
+from .early.store import EarlyStore
 from .paper import METHODS, PUBLISHED, paper_table
 from .report import write_report
 from .run import run
@@ -102,6 +106,32 @@ def make_parser() -> argparse.ArgumentParser:
     _add_running_options(paper)
     paper.set_defaults(run=_paper)
 
+    early = commands.add_parser("early", help="classifiers that choose their moment")
+    early.add_argument("--sets", nargs="+", default=list(SETS), metavar="NAME")
+    early.add_argument("--models", nargs="+", default=["ours", "clones"], choices=MODELS)
+    early.add_argument("--normalize", nargs="+", default=["train", "prefix"],
+                       choices=["train", "prefix"])  # fmt: skip
+    early.add_argument("--seeds", type=int, default=3, help="repetitions: seeds 0, 1, ...")
+    early.add_argument("--store", required=True, metavar="FOLDER",
+                       help="folder of the results, from which a killed run goes on")  # fmt: skip
+    early.add_argument("--data", metavar="FOLDER", help="folder of the data sets")
+    early.add_argument("--max-train", type=int, default=300, metavar="N",
+                       help="training series of a set at most, drawn by class")  # fmt: skip
+    early.add_argument("--retry", action="store_true", help="run failed fits again")
+    early.add_argument("--rescore", action="store_true", help="fit the rules again")
+    early.set_defaults(run=_early)
+
+    early_report = commands.add_parser("early-report", help="tables and pictures of early")
+    early_report.add_argument("--store", required=True, metavar="FOLDER")
+    early_report.add_argument("--out", required=True, metavar="FOLDER")
+    early_report.add_argument("--models", nargs="+", choices=MODELS)
+    early_report.add_argument("--seeds", nargs="+", type=int, metavar="SEED")
+    early_report.set_defaults(
+        run=lambda o: print(
+            write_early_report(EarlyStore(o.store), o.out, models=o.models, seeds=o.seeds)
+        )
+    )
+
     pack = commands.add_parser("pack", help="put a store's records into one file")
     pack.add_argument("--store", required=True, metavar="FOLDER")
     pack.set_defaults(run=lambda o: print(f"{Store(o.store).pack()} records"))
@@ -135,6 +165,17 @@ def _paper(options: argparse.Namespace) -> None:
     _fill(cells, options)
     for selection in ("validation", "test"):
         print(f"\n{paper_table(Store(options.store), options.protocol, selection)}")
+
+
+def _early(options: argparse.Namespace) -> None:
+    cells = make_early_cells(options.sets, options.models, options.normalize, range(options.seeds))
+    store = EarlyStore(options.store)
+    load_compiled_parts()
+    n_fits, n_failed = run_early(
+        cells, store, folder=options.data, max_train=options.max_train,
+        retry=options.retry, rescore=options.rescore,
+    )  # fmt: skip
+    print(f"{n_fits} fits, {n_failed} failed; {store.pack()} records in {options.store}")
 
 
 def _fill(cells: Sequence[Cell], options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata, wilcoxon
+from scipy.stats import rankdata, t, wilcoxon
 
 Floats = NDArray[np.float64]
 
@@ -76,6 +76,34 @@ def paired_test(a: Floats, b: Floats) -> float:
     if not gap.any():
         return 1.0
     return float(wilcoxon(gap, zero_method="zsplit").pvalue)
+
+
+def mean_ratio(a: Floats, b: Floats, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the geometric mean of ratios of paired values, with its interval.
+
+    Parameters
+    ----------
+    a, b : ndarray of shape (n,)
+        Positive values on the same problems.
+    level : float, default=0.95
+        Probability of the interval, by Student's t over the logarithms of the ratios.
+
+    Returns
+    -------
+    ratio, low, high : float
+        The mean of a / b, and the ends of the interval; NaN ends with fewer than two problems.
+
+    Examples
+    --------
+    >>> ratio, low, high = mean_ratio(np.array([1.0, 2.0, 6.0]), np.array([2.0, 2.0, 3.0]))
+    >>> round(ratio, 3), low < ratio < high
+    (1.0, True)
+    """
+    logs = np.log(np.asarray(a, dtype=np.float64) / np.asarray(b, dtype=np.float64))
+    n = len(logs)
+    half = float(t.ppf((1 + level) / 2, n - 1) * logs.std(ddof=1) / n**0.5) if n > 1 else np.nan
+    mean = float(logs.mean())
+    return float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half))
 
 
 @dataclass(frozen=True)

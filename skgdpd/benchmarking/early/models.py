@@ -1,0 +1,270 @@
+"""Fits of the comparison: probabilities at all moments, or answers of another package's rule."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._early.classifier import EarlyClassifier
+from ..._early.fixed import FixedTime
+from ..._early.models import EVERY_TWENTIETH
+from ..._estimators.distilled import DistilledPrefixClassifier
+from ..._estimators.options import SeriesOptions
+from ..._estimators.prefix import PrefixClassifier
+from ..._series.panel import own_lengths
+from ..._series.split import stratified_split
+from ..._series.truncation import moments_of
+from ...datasets import TrainTest
+from .cells import EarlyCell
+from .clones import MiniRocketRidge
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+LABELED_SHARE = 1 / 3
+"""Share of the training series that keep their labels in the models named after it."""
+SHORTEST_OF_AEON = 3
+"""Number of points below which aeon's early classifiers leave moments out."""
+
+
+@dataclass
+class Fit:
+    """What a model says of a data set.
+
+    Attributes
+    ----------
+    time_points : ndarray of shape (n_moments,)
+        Numbers of points at the moments.
+    n_timepoints : int
+        Number of points of a whole series.
+    y : ndarray of shape (n,)
+        Numbers of the classes of the training series that have labels.
+    y_test : ndarray of shape (n_test,)
+        Numbers of the classes of the test series.
+    last : ndarray of shape (n_test,)
+        Index of the last moment that each test series reaches.
+    left_out : ndarray of shape (n, n_moments, n_classes) or None
+        Probabilities of training series by models fitted without them; None for a model that
+        has its own rule.
+    path : ndarray of shape (n_test, n_moments, n_classes) or None
+        Probabilities of test series.
+    moments, answers : ndarray of shape (n_test,) or None
+        Moments and classes of the answers of a model that has its own rule.
+    seconds : dict of str to float
+        CPU seconds of the fit and of the probabilities of the test part.
+    """
+
+    time_points: Integers
+    n_timepoints: int
+    y: Integers
+    y_test: Integers
+    last: Integers
+    left_out: Floats | None = None
+    path: Floats | None = None
+    moments: Integers | None = None
+    answers: Integers | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def bounded(parts: TrainTest, n_train: int | None, seed: int) -> TrainTest:
+    """Draw training series, stratified by class, where there are more than a number.
+
+    Parameters
+    ----------
+    parts : TrainTest
+        The data set.
+    n_train : int or None
+        Number of training series at most; None for all.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    TrainTest
+        The data set with the whole test part.
+    """
+    if n_train is None or len(parts.y) <= n_train:
+        return parts
+    numbers = np.unique(parts.y, return_inverse=True)[1]
+    rows, _ = stratified_split(numbers, 1 - n_train / len(numbers), seed)
+    return parts._replace(X=parts.X[rows], y=parts.y[rows])
+
+
+def fit_model(cell: EarlyCell, parts: TrainTest) -> Fit:
+    """Fit a model and apply it to the test part.
+
+    Parameters
+    ----------
+    cell : EarlyCell
+        The cell. Its model is ``ours`` (:class:`~skgdpd.EarlyClassifier` with its default
+        classifier), ``clones`` (MiniRocket with ridge regression, fitted for each moment),
+        ``aeon-teaser`` or ``aeon-threshold`` (aeon's early classifiers with the same MiniRocket),
+        ``labels-third`` (as ours, but a third of the training series, which keep their labels), or
+        ``unlabeled-third`` (that third, a teacher, and the others as unlabelled series).
+    parts : TrainTest
+        The data set.
+
+    Returns
+    -------
+    Fit
+        The test series are those that have values before the first moment.
+    """
+    classes, y = np.unique(parts.y, return_inverse=True)
+    length = int(_lengths(parts.X).max())
+    time_points = np.array(moments_of(list(EVERY_TWENTIETH), length))
+    parts = _begun(parts, int(time_points[0]))
+    ends = np.maximum(_lengths(parts.X_test), time_points[0])
+    fit = Fit(
+        time_points=time_points,
+        n_timepoints=length,
+        y=y,
+        y_test=np.searchsorted(classes, parts.y_test),
+        last=np.searchsorted(time_points, ends, side="right") - 1,
+    )
+    FITS[cell.model](cell, parts, fit)
+    return fit
+
+
+def _begun(parts: TrainTest, first: int) -> TrainTest:
+    """Leave out test series that have no value before the first moment: nobody can answer them."""
+    begun = _lengths(parts.X_test[:, :, :first]) > 1
+    return parts._replace(X_test=parts.X_test[begun], y_test=parts.y_test[begun])
+
+
+def _ours(cell: EarlyCell, parts: TrainTest, fit: Fit) -> None:
+    classifier = PrefixClassifier(**_settings(cell))
+    _from_early_classifier(classifier, parts.X, parts.y, parts.X_test, fit)
+
+
+def _labels_third(cell: EarlyCell, parts: TrainTest, fit: Fit) -> None:
+    labeled, _ = _thirds(fit.y, cell.seed)
+    fit.y = fit.y[labeled]
+    classifier = PrefixClassifier(**_settings(cell))
+    _from_early_classifier(classifier, parts.X[labeled], parts.y[labeled], parts.X_test, fit)
+
+
+def _unlabeled_third(cell: EarlyCell, parts: TrainTest, fit: Fit) -> None:
+    labeled, others = _thirds(fit.y, cell.seed)
+    fit.y = fit.y[labeled]
+    classifier = DistilledPrefixClassifier(**_settings(cell))
+    X, y = parts.X[labeled], parts.y[labeled]
+    _from_early_classifier(classifier, X, y, parts.X_test, fit, X_unlabeled=parts.X[others])
+
+
+def _thirds(y: Integers, seed: int) -> tuple[Integers, Integers]:
+    return stratified_split(y, 1 - LABELED_SHARE, seed)
+
+
+def _settings(cell: EarlyCell) -> dict[str, Any]:
+    return {
+        "earliness": list(EVERY_TWENTIETH),
+        "normalize": cell.normalize,
+        "series": SeriesOptions(missing_values="interpolate"),
+        "random_state": cell.seed,
+    }
+
+
+def _from_early_classifier(
+    classifier: Any,
+    X: NDArray[Any],
+    y: NDArray[Any],
+    X_test: NDArray[Any],
+    fit: Fit,
+    **fit_params: Any,
+) -> None:
+    seed = classifier.random_state
+    early = EarlyClassifier(classifier, rule=FixedTime(), random_state=seed)
+    fit.seconds["fit"] = _seconds(lambda: early.fit(X, y, **fit_params))
+    start = time.process_time()
+    fit.path = early.predict_proba_path(X_test)
+    fit.seconds["predict"] = time.process_time() - start
+    fit.left_out = early.left_out_path_[: len(y)]
+
+
+def _clones(cell: EarlyCell, parts: TrainTest, fit: Fit) -> None:
+    shape = len(fit.time_points), int(fit.y.max()) + 1
+    fit.left_out = np.empty((len(parts.X), *shape))
+    fit.path = np.empty((len(parts.X_test), *shape))
+    fit.seconds = {"fit": 0.0, "predict": 0.0}
+    for m, t in enumerate(fit.time_points):
+        clone = MiniRocketRidge(cell.normalize, cell.seed)  # type: ignore[arg-type]
+        start = time.process_time()
+        clone.fit(parts.X[:, :, :t], parts.y)
+        middle = time.process_time()
+        fit.path[:, m] = clone.predict_proba(parts.X_test[:, :, :t])
+        fit.seconds["fit"] += middle - start
+        fit.seconds["predict"] += time.process_time() - middle
+        fit.left_out[:, m] = clone.left_out_proba_
+    # A series that has ended is answered by then, whatever the model.
+    fit.left_out[_lengths(parts.X)[:, None] < fit.time_points] = np.nan
+    fit.path[np.arange(len(fit.time_points)) > fit.last[:, None]] = np.nan
+
+
+def _aeon(name: str) -> Callable[[EarlyCell, TrainTest, Fit], None]:
+    def fit_with_aeon(cell: EarlyCell, parts: TrainTest, fit: Fit) -> None:
+        try:
+            package = importlib.import_module("aeon.classification.early_classification")
+        except ImportError as error:
+            raise ImportError(f"model={cell.model!r} needs aeon: {error}") from error
+        early = getattr(package, name)(
+            estimator=MiniRocketRidge(cell.normalize, cell.seed),  # type: ignore[arg-type]
+            classification_points=[
+                int(t) for t in fit.time_points if t >= SHORTEST_OF_AEON
+            ],
+            random_state=cell.seed,
+        )  # fmt: skip
+        X, X_test = (carried_forward(x)[:, :, : fit.n_timepoints] for x in (parts.X, parts.X_test))
+        fit.seconds["fit"] = _seconds(lambda: early.fit(X, fit.y))
+        start = time.process_time()
+        answers, _ = early.predict(X_test)
+        fit.seconds["predict"] = time.process_time() - start
+        fit.answers = np.asarray(answers).astype(np.int64)
+        moments = np.searchsorted(fit.time_points, early.state_info[:, 3])
+        fit.moments = np.minimum(moments, fit.last)
+
+    return fit_with_aeon
+
+
+FITS: dict[str, Callable[[EarlyCell, TrainTest, Fit], None]] = {
+    "ours": _ours,
+    "clones": _clones,
+    "aeon-teaser": _aeon("TEASER"),
+    "aeon-threshold": _aeon("ProbabilityThresholdEarlyClassifier"),
+    "labels-third": _labels_third,
+    "unlabeled-third": _unlabeled_third,
+}
+"""Functions that fill a :class:`Fit`, by the model's name."""
+
+
+def carried_forward(X: NDArray[Any]) -> NDArray[np.float64]:
+    """Fill gaps with the last value before them, for classifiers that take no gaps.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_channels, n_timepoints)
+        Series; NaN where a value is missing and after the end.
+
+    Returns
+    -------
+    ndarray of shape (n, n_channels, n_timepoints)
+        Series without gaps; 0 before the first value. A value depends on none after it.
+    """
+    seen = np.where(np.isnan(X), 0, np.arange(X.shape[2]))
+    latest = np.maximum.accumulate(seen, axis=2)
+    return np.nan_to_num(np.take_along_axis(np.asarray(X, np.float64), latest, axis=2))
+
+
+def _lengths(X: NDArray[Any]) -> Integers:
+    return own_lengths(np.isnan(np.asarray(X, dtype=np.float64)))
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start

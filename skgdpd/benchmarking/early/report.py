@@ -1,0 +1,225 @@
+"""Report of the comparison: tables and pictures of a store's scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._runtime.extras import require
+from ...plotting.style import marked_style, new_axes
+from ..statistics import mean_ratio
+from ..tables import markdown
+from .cells import MODELS
+from .scores import AUTO, FLOOR
+from .store import EarlyStore
+from .tables import (
+    MODEL_NAMES,
+    REFERENCE,
+    EarlyResults,
+    Setting,
+    by_set,
+    chosen_rules,
+    method_name,
+    overview,
+    ratios,
+    times,
+)
+
+Floats = NDArray[np.float64]
+
+REGIME_NAMES = {"linear": "linear delay, equal errors", "rare": "exponential delay, dear errors"}
+SHOWN_ALPHA = 0.8
+"""Weight of errors of the tables by data set; it is the default of the classifier."""
+
+
+def write_early_report(
+    store: EarlyStore,
+    out: str | Path,
+    *,
+    models: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> Path:
+    """Write ``report.md`` and pictures.
+
+    Parameters
+    ----------
+    store : EarlyStore
+        Scores of a run.
+    out : str or Path
+        The folder of the report, made if it is not there.
+    models : sequence of str, optional
+        The models to compare; by default all. Tables of means are over the data sets that all of
+        them have; ratios are over those that two have.
+    seeds : sequence of int, optional
+        The seeds that count; by default all.
+
+    Returns
+    -------
+    Path
+        The path of ``report.md``.
+
+    Raises
+    ------
+    ValueError
+        If the store has no scores of these models.
+    """
+    chosen = list(models or MODELS)
+    records = [r for r in store.records() if r.cell.model in chosen]
+    results = EarlyResults(records, seeds)
+    if not results.methods:
+        raise ValueError(f"{store.folder} has no scores of {', '.join(chosen)}")
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    models = [m for m in chosen if any(r.cell.model == m for r in results.records)]
+    text = ["# Early classifiers compared", ""]
+    for setting in results.settings:
+        text += _of_setting(results, setting, models)
+    text += ["## CPU seconds", "", markdown(times(results.records, models)), ""]
+    for model in models:
+        rows = chosen_rules(results, model)
+        if len(rows) > 1:
+            text += [f"## Rules chosen, {MODEL_NAMES[model]}", "", markdown(rows), ""]
+    for normalize in sorted({s[0] for s in results.settings}):
+        name = f"accuracy-{normalize}.png"
+        figure = draw_accuracies(results, normalize, models)
+        figure.savefig(folder / name, dpi=110)
+        require("matplotlib.pyplot", "plot", "to draw").close(figure)
+        text += [f"![Accuracy against earliness]({name})", ""]
+    if REFERENCE in results.methods:
+        figure = draw_ratios(results)
+        figure.savefig(folder / "ratios.png", dpi=110)
+        require("matplotlib.pyplot", "plot", "to draw").close(figure)
+        text += ["![Ratios of costs](ratios.png)", ""]
+    path = folder / "report.md"
+    path.write_text("\n".join(text).rstrip() + "\n")
+    return path
+
+
+def _of_setting(results: EarlyResults, setting: Setting, models: Sequence[str]) -> list[str]:
+    normalize, regime = setting
+    methods = [
+        m for m in results.methods if any(m.startswith(MODEL_NAMES[model]) for model in models)
+    ]
+    sets = results.sets(setting, methods)
+    title = f"{REGIME_NAMES[regime]}, normalised by {normalize}"
+    text = [f"## {title}", "", f"{len(sets)} sets, seeds {results.seeds}: {', '.join(sets)}.", ""]
+    if sets:
+        text += [markdown(overview(results, setting, methods)), ""]
+    if REFERENCE in methods:
+        others = [m for m in methods if m != REFERENCE]
+        text += [f"AvgCost of {REFERENCE} as a multiple of:", ""]
+        text += [markdown(ratios(results, setting, others)), ""]
+    shown = [m for m in methods if m.endswith((AUTO, ": fixed", FLOOR)) or ":" not in m]
+    if results.sets(setting, shown):
+        text += [f"AvgCost at alpha = {SHOWN_ALPHA}:", ""]
+        text += [markdown(by_set(results, setting, shown, SHOWN_ALPHA)), ""]
+    return text
+
+
+def draw_accuracies(results: EarlyResults, normalize: str, models: Sequence[str]) -> Any:
+    """Plot accuracy against earliness in the linear regime, a point for each alpha.
+
+    Parameters
+    ----------
+    results : EarlyResults
+        The scores.
+    normalize : {"train", "prefix"}
+        The normalisation.
+    models : sequence of str
+        The models, of those with rules and of those with their own.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Means over the data sets that all have. Without a line: what a model has if all series
+        are answered at the same moment.
+    """
+    setting = normalize, "linear"
+    methods = [
+        m
+        for model in models
+        for m in results.methods
+        if m == MODEL_NAMES[model] or m in [method_name(model, rule) for rule in (AUTO, "fixed")]
+    ]
+    sets = results.sets(setting, methods)
+    ax = new_axes()
+    for i, model in enumerate(m for m in models if m in ("ours", "clones")):
+        grid = np.linspace(0.05, 1, 20)
+        by_moment = [
+            np.interp(grid, r.shares, r.accuracy)
+            for r in results.records
+            if (r.cell.model, r.cell.normalize) == (model, normalize) and r.cell.data in sets
+        ]
+        if by_moment:
+            style = {"color": marked_style(i)["color"], "linewidth": 0.8, "alpha": 0.6}
+            label = f"{MODEL_NAMES[model]}: one moment for all"
+            ax.plot(100 * grid, np.mean(by_moment, 0), label=label, **style)
+    for i, m in enumerate(m for m in methods if not m.endswith(": fixed")):
+        earliness = results.values(setting, m, sets, "earliness").mean(0)
+        accuracy = results.values(setting, m, sets, "accuracy").mean(0)
+        ax.plot(100 * earliness, accuracy, label=m, **marked_style(i))
+    ax.set(xlabel="mean part of the series seen (%)", ylabel="accuracy", xlim=(0, 62))
+    ax.set_title(f"means of {len(sets)} sets, normalised by {normalize}", fontsize="medium")
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize="small", framealpha=1)
+    return ax.figure
+
+
+def draw_ratios(results: EarlyResults) -> Any:
+    """Plot the cost of the reference as a multiple of the others', with 95 % intervals.
+
+    Parameters
+    ----------
+    results : EarlyResults
+        The scores.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A line for each method, a mark for each normalisation, in the linear regime.
+    """
+    settings = [s for s in results.settings if s[1] == "linear"]
+    others = [m for m in results.methods if m != REFERENCE and not m.endswith(FLOOR)]
+    others = [m for m in others if "moment" not in m]
+    ax = new_axes(figsize=(6.4, 0.6 + 0.36 * len(others)))
+    step = 0.3
+    for i, setting in enumerate(settings):
+        style = marked_style(i)
+        places, middles, errors = [], [], []
+        for j, m in enumerate(others):
+            sets = results.sets(setting, [m, REFERENCE])
+            if len(sets) < 2:
+                continue
+            own, other = (
+                np.exp(np.log(results.values(setting, name, sets, "cost")).mean(1))
+                for name in (REFERENCE, m)
+            )
+            ratio, low, high = mean_ratio(own, other)
+            places.append(j + (i - (len(settings) - 1) / 2) * step)
+            middles.append(ratio)
+            errors.append((ratio - low, high - ratio))
+        if not places:
+            continue
+        label = f"normalised by {setting[0]}"
+        ax.errorbar(
+            middles, places, xerr=np.array(errors).T, label=label, linestyle="none",
+            color=style["color"], marker=style["marker"], markersize=4, linewidth=1,
+        )  # fmt: skip
+    ax.axvline(1, color="0.4", linewidth=1)
+    ax.set_xscale("log")
+    ticks = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_xlim(0.38, 1.3)
+    ax.set_yticks(range(len(others)), others, fontsize="small")
+    ax.invert_yaxis()
+    ax.set_xlabel(f"cost of {REFERENCE} as a multiple (below 1: it costs less)", fontsize="small")
+    ax.grid(alpha=0.3, axis="x")
+    ax.figure.legend(
+        *ax.get_legend_handles_labels(), fontsize="x-small", loc="outside upper center", ncols=2
+    )
+    return ax.figure

@@ -1,0 +1,89 @@
+"""Run of the fits and scores that a store does not have yet."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..._runtime.threads import same_threads
+from ...datasets import TrainTest, make_bumps
+from ...training import Progress
+from ..scenario import load_data
+from .cells import EarlyCell
+from .models import bounded, fit_model
+from .scores import score_fit
+from .store import EarlyStore
+
+
+@same_threads()
+def run_early(
+    cells: Sequence[EarlyCell],
+    store: EarlyStore,
+    *,
+    folder: str | None = None,
+    max_train: int | None = None,
+    retry: bool = False,
+    rescore: bool = False,
+    verbose: bool = True,
+) -> tuple[int, int]:
+    """Fit the models of cells that have no fit, and score those that have no scores.
+
+    Parameters
+    ----------
+    cells : sequence of EarlyCell
+        The cells that the store is to hold.
+    store : EarlyStore
+        The store, which gets each fit and its scores as soon as they are done.
+    folder : str or None, default=None
+        The folder of the data sets.
+    max_train : int or None, default=None
+        Number of training series of a set at most; None for all.
+    retry : bool, default=False
+        Whether fits that failed are tried again.
+    rescore : bool, default=False
+        Whether rules are fitted again to fits that have scores.
+    verbose : bool, default=True
+        Whether to show a bar with the time left.
+
+    Returns
+    -------
+    n_fits, n_failed : int
+        The number of fits that were tried now, and of those that failed.
+    """
+    asked = [cell for cell in cells if retry or store.error(cell) is None]
+    asked = [c for c in asked if rescore or not store.has_fit(c) or store.scores(c) is None]
+    n_fits = n_failed = 0
+    with Progress(len(asked), verbose) as progress:
+        for cell in asked:
+            progress.stage(f"{cell.data}, {cell.model}, {cell.normalize}, {cell.seed}")
+            if not store.has_fit(cell):
+                n_fits += 1
+                if not _fitted(cell, store, folder, max_train):
+                    n_failed += 1
+                    progress.advance(1, {"failed": n_failed})
+                    continue
+            store.write_scores(cell, score_fit(store.read_fit(cell), cell.seed))
+            progress.advance(1, {"failed": n_failed} if n_failed else None)
+    return n_fits, n_failed
+
+
+def _fitted(cell: EarlyCell, store: EarlyStore, folder: str | None, max_train: int | None) -> bool:
+    """Fit a cell's model and write it, or its error; return whether it went well."""
+    try:
+        parts = bounded(load_data(cell.data, folder), max_train, cell.seed)
+        store.write_fit(cell, fit_model(cell, parts))
+    except Exception:
+        store.write_error(cell, traceback.format_exc())
+        return False
+    return True
+
+
+def load_compiled_parts() -> None:
+    """Fit small models once, so that no measured time has the loading of compiled code in it."""
+    X, y = make_bumps(24, 60, random_state=0)
+    for series in (X, np.concatenate([X, X], 1)):
+        parts = TrainTest(series[:16], y[:16], series[16:], y[16:])
+        for model in ("ours", "clones"):
+            fit_model(EarlyCell("bumps", model), parts)
