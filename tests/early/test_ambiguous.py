@@ -184,7 +184,7 @@ def test_groups_are_given_for_all():
     "weight", [-np.ones(60), np.full(60, np.nan), np.zeros(60)], ids=["negative", "nan", "zero"]
 )
 def test_weights_of_a_score_are_checked(weight, early):
-    with pytest.raises(ValueError, match="[Ss]ample.weight"):
+    with pytest.raises(ValueError, match=r"[Ss]ample.weight"):
         early.score(X, Y, sample_weight=weight)
 
 
