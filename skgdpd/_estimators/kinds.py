@@ -20,12 +20,11 @@ FITTED = (
     "n_channels_in_",
     "n_timepoints_in_",
     "prefix_length_",
-    "time_points_",
     "network_",
     "history_",
 )
 """Names of the fitted attributes that every fit of a classifier sets."""
-SOMETIMES = ("feature_names_in_", "fit_seconds_")
+SOMETIMES = ("feature_names_in_", "fit_seconds_", "time_points_")
 """Names of the fitted attributes that some fits of a classifier set."""
 
 register_estimator(

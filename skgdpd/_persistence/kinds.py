@@ -72,6 +72,15 @@ DISTILLERS = {
 }
 
 
+def _make_view(state: State, opening: Opening) -> PrefixView:
+    view = PrefixView.__new__(PrefixView)
+    # Files of older versions have one moment.
+    one = {"time_points_": (state["n_seen_"],), "clock": False, "clock_": False}
+    for name, value in {**one, **state}.items():
+        setattr(view, name, value)
+    return view
+
+
 def _take_network(network: SeriesNetwork) -> State:
     module = network.module
     return {
@@ -173,11 +182,10 @@ register(
         "n_seen_",
         "n_out_",
         "n_channels_",
-        "time_points_",
-        "clock",
-        "clock_",
         "transformer_",
     ),
+    optional=("time_points_", "clock", "clock_"),
+    make=_make_view,
 )
 register(
     "normalizer",

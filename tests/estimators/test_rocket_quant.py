@@ -13,7 +13,7 @@ from skgdpd import GDPDClassifier, PrefixClassifier, SeriesOptions, TrainingOpti
 from skgdpd.datasets import make_bumps
 from skgdpd.nets import Rocket, RocketQuant, make_backbone, starts_fitted
 from skgdpd.nets.closed_form import likeliest_scale, ridge
-from skgdpd.nets.rocket_quant import _log_odds, _weighed
+from skgdpd.nets.rocket_quant import _weighed, log_odds
 
 TINY = partial(RocketQuant, n_features=12, n_fixed=420, n_trees=20)
 SMALL = {"student": TINY, "max_epochs": 3, "random_state": 0, "earliness": 0.5}
@@ -87,7 +87,7 @@ def test_a_training_row_is_represented_by_trees_that_do_not_know_its_label():
 
 def test_log_probabilities_are_finite_and_in_order():
     proba = torch.tensor([[0.0, 1.0, 0.0], [0.2, 0.3, 0.5]])
-    odds = _log_odds(proba)
+    odds = log_odds(proba)
     assert torch.isfinite(odds).all()
     np.testing.assert_allclose(odds.sum(1), 0, atol=1e-5)
     np.testing.assert_array_equal(odds.argsort(stable=True), proba.argsort(stable=True))

@@ -25,6 +25,7 @@ import skgdpd
 from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
+    EarlyClassifier,
     GDPDClassifier,
     GenDDClassifier,
     GeneratorOptions,
@@ -37,6 +38,7 @@ from skgdpd import (
 )
 from skgdpd._persistence import archive, kind_names, registry
 from skgdpd.distillers import GDPD, Distiller, FitNets, GenDD, Hinton, RowDistiller
+from skgdpd.stopping import RULES
 
 QUICK = {"max_epochs": 2, "random_state": 0}
 TINY_PRIOR = DiffusionFeaturePrior("gmm", n_diffusion_steps=20)
@@ -44,18 +46,19 @@ KEPT = Path(__file__).parents[1] / "data" / "model-format-1.zip"
 """Made by ``python tests/make_model_file.py``."""
 
 KINDS = [
-    "affine-encoder", "at-distiller", "conditional-diffusion", "dho-distiller",
-    "diffkd-distiller", "diffusion-prior", "dist-distiller", "distilled-prefix-classifier",
-    "dkd-distiller", "ensemble-teacher", "feature-generator", "feature-head",
-    "fitnets-distiller", "gdpd-classifier", "gdpd-distiller", "gendd-classifier",
-    "gendd-distiller", "generalised-distiller", "generator-options",
-    "ground-truth-mixing-distiller",
-    "hinton-distiller", "history", "latent-diffusion", "lelp-distiller", "linear-gaussian",
-    "linear-layer", "network-teacher", "normalizer", "paced-distiller", "pkt-distiller",
-    "pld-distiller", "prefix-classifier", "prefix-truncator", "prefix-view", "rkd-distiller",
-    "self-teacher-distiller", "series-network", "series-options", "soft-dtw-distiller",
-    "tekap-distiller", "training-options", "training-state", "ttm-distiller",
-    "vid-distiller", "wttm-distiller",
+    "accuracy-gap-rule", "affine-encoder", "at-distiller", "calimera-rule",
+    "conditional-diffusion", "decision-cost", "dho-distiller", "diffkd-distiller",
+    "diffusion-prior", "dist-distiller", "distilled-prefix-classifier", "dkd-distiller",
+    "early-classifier", "ecec-rule", "economy-rule", "ensemble-teacher", "feature-generator",
+    "feature-head", "fitnets-distiller", "fixed-time-rule", "gdpd-classifier", "gdpd-distiller",
+    "gendd-classifier", "gendd-distiller", "generalised-distiller", "generator-options",
+    "ground-truth-mixing-distiller", "hinton-distiller", "history", "latent-diffusion",
+    "lelp-distiller", "linear-gaussian", "linear-layer", "network-teacher", "normalizer",
+    "paced-distiller", "pkt-distiller", "pld-distiller", "prefix-classifier", "prefix-truncator",
+    "prefix-view", "probability-threshold-rule", "rkd-distiller", "self-teacher-distiller",
+    "series-network", "series-options", "soft-dtw-distiller", "stopping-rule", "teaser-rule",
+    "tekap-distiller", "training-options", "training-state", "ttm-distiller", "vid-distiller",
+    "wttm-distiller",
 ]  # fmt: skip
 """The names of kinds in files. They are for ever: a rename makes files of before unreadable."""
 
@@ -519,6 +522,10 @@ def test_every_kind_is_in_a_file_that_opens(bumps, tmp_path, tiny, taught, taugh
         ).fit(X, y),
         "prior": prior.fit(X[:, 0], y),
     }
+    path = PrefixClassifier("rocket", earliness=[0.5, 1.0], random_state=0)
+    for rule in RULES:
+        early = EarlyClassifier(path, rule=rule, random_state=0)
+        models[rule] = early.fit(np.tile(X, (5, 1, 1)), np.tile(y, 5))
     found = set()
     for name, model in models.items():
         include = [part for part in ("teacher", "prior") if hasattr(model, f"{part}_")]
