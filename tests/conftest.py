@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from skgdpd import EarlyClassifier, PrefixClassifier
 from skgdpd.datasets import (
     load_basic_motions,
     load_file,
@@ -50,6 +51,18 @@ def archive():
     if not ARCHIVE.is_dir():
         pytest.skip(f"no data sets in {ARCHIVE}")
     return lambda name: load_file(ARCHIVE / f"{name}.npz")
+
+
+@pytest.fixture(scope="session")
+def early_file(tmp_path_factory):
+    """Path of a saved early classifier of series of 60 points, with five moments."""
+    X, y = make_bumps(n_samples=60, random_state=0)
+    classifier = PrefixClassifier(
+        "rocket", earliness=[0.2, 0.4, 0.6, 0.8, 1.0], max_epochs=2, random_state=0
+    )
+    path = tmp_path_factory.mktemp("early") / "early.zip"
+    EarlyClassifier(classifier, delay_cost=0.5, random_state=0).fit(X, y).save(path)
+    return str(path)
 
 
 @pytest.fixture(scope="session")
