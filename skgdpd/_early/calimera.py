@@ -40,13 +40,13 @@ class Calimera(Rule):
 
     Attributes
     ----------
-    centres_ : ndarray of shape (n_waiting_, n_centres, n_classes + 2)
+    centres_ : ndarray of shape (n_waiting, n_centres, n_classes + 2)
         Centres of the kernels, in standardised probabilities, their margin and their maximum.
-    coefficients_ : ndarray of shape (n_waiting_, n_centres)
+    coefficients_ : ndarray of shape (n_waiting, n_centres)
         Weights of the kernels; 0 where a moment has fewer.
-    gammas_, intercepts_ : ndarray of shape (n_waiting_,)
+    gammas_, intercepts_ : ndarray of shape (n_waiting,)
         Exponents and intercepts.
-    scales_ : ndarray of shape (n_waiting_, n_classes + 2)
+    scales_ : ndarray of shape (n_waiting, n_classes + 2)
         Numbers by which the features are multiplied.
     n_waiting_ : int
         Number of moments after which some training series goes on. At later ones every series is
