@@ -233,3 +233,46 @@ def _values_of(X: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return a copy of the points of series, ``(n, n_channels, t)``, and their lengths."""
     values = np.array(read_panel(X).values, dtype=np.float64)
     return values, own_lengths(np.isnan(values))
+
+
+class ReadsByParts:
+    """What the adapters for sktime and aeon share: the fit, and predictions of parts of series.
+
+    Both packages call these methods, in the same convention.
+    """
+
+    estimator: Any
+    state_info: Any
+
+    def _fit(self, X: Any, y: NDArray[Any]) -> Any:
+        self.estimator_ = fitted_clone(self.estimator, X, getattr(self, "_marked__y", y))
+        # Both packages have counted a value that marks unlabelled series as a class.
+        self.classes_ = self.estimator_.classes_
+        self.n_classes_ = len(self.classes_)
+        self._class_dictionary = {label: i for i, label in enumerate(self.classes_)}
+        return self
+
+    def _predict(self, X: Any) -> Answers:
+        return self._begin(X).labels()
+
+    def _predict_proba(self, X: Any) -> Answers:
+        return self._begin(X).probabilities()
+
+    def _update_predict(self, X: Any) -> Answers:
+        return self._go_on(X).labels()
+
+    def _update_predict_proba(self, X: Any) -> Answers:
+        return self._go_on(X).probabilities()
+
+    def _begin(self, X: Any) -> Progress:
+        self._progress = Progress(self.estimator_, X)
+        self.state_info = self._progress.state_info()
+        return self._progress
+
+    def _go_on(self, X: Any) -> Progress:
+        self._progress.go_on(X)
+        self.state_info = self._progress.state_info()
+        return self._progress
+
+    def _score(self, X: Any, y: Any) -> tuple[float, float, float]:
+        return scores(self.estimator_, X, y)

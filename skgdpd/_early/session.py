@@ -167,10 +167,9 @@ class EarlySession:
             "rule": early.rule_.start(1),
             "time": np.full(1, np.nan),
         }
-        for i, part in enumerate(self._reader.start(1)):
-            one[f"{MEMORY}{i}"] = part
-        self._slots = Slots(one)
-        self._n_memory = len(one) - 8
+        memory = {f"{MEMORY}{i}": part for i, part in enumerate(self._reader.start(1))}
+        self._slots = Slots({**one, **memory})
+        self._memory = list(memory)
         self.open(*checked_ids(ids))
 
     # What is known
@@ -448,15 +447,14 @@ class EarlySession:
         """Read series that have reached a moment; return which of them are answered."""
         slots, early = self._slots, self.early
         values = slots["points"][rows, :, : early.time_points_[moment]]
-        names = [f"{MEMORY}{i}" for i in range(self._n_memory)]
-        memory = [slots[name][rows] for name in names]
+        memory = [slots[name][rows] for name in self._memory]
         state = slots["rule"][rows]
         proba = self._reader.read(memory, values, moment)
         answered = early.rule_.step(state, moment, proba)
         if moment == len(early.time_points_) - 1:
             slots.set("forced", rows, ~answered)
             answered = np.ones(len(rows), dtype=bool)
-        for name, part in zip(names, memory, strict=True):
+        for name, part in zip(self._memory, memory, strict=True):
             slots.set(name, rows, part)
         slots.set("rule", rows, state)
         slots.set("probabilities", rows, proba)

@@ -215,7 +215,6 @@ def new_network(
         If the backbone can't be made, or can't take series of unequal length.
     """
     every = isinstance(plan.earliness, str)
-    several = every or (np.ndim(plan.earliness) > 0 and len(plan.earliness) > 1)
     is_made = not isinstance(plan.spec, torch.nn.Module)
     view = PrefixView(
         plan.earliness,
@@ -224,7 +223,7 @@ def new_network(
         earliness_of=plan.earliness_of,
         missing_values=plan.missing_values,
         ragged=plan.ragged,
-        clock=several and is_made and not starts_fitted(plan.spec),
+        clock=is_made and not starts_fitted(plan.spec),
     ).fit(data.panel, data.train)
     backbone = make_backbone(
         plan.spec, view.n_channels_, view.n_out_, plan.role, view.time_points_

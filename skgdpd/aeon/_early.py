@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from aeon.classification.early_classification import BaseEarlyClassifier
-from numpy.typing import NDArray
 
 from .._adapters.capabilities import CHANNELS, GAPS, RAGGED, capabilities_of, marker_of
-from .._adapters.early import Answers, Progress, cheap_settings, fitted_clone, scores
+from .._adapters.early import ReadsByParts, cheap_settings
 from .._adapters.labels import without_marks
 
 
-class AeonEarlyClassifier(BaseEarlyClassifier):
+class AeonEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
     """An aeon early classifier that wraps an :class:`~skgdpd.EarlyClassifier`.
 
     It stands beside aeon's ``TEASER`` in the same loop: ``predict`` reads the first parts of
@@ -119,39 +118,6 @@ class AeonEarlyClassifier(BaseEarlyClassifier):
             return super().fit(X, y)
         finally:
             self.__dict__.pop("_marked__y", None)
-
-    def _fit(self, X: Any, y: NDArray[Any]) -> AeonEarlyClassifier:
-        self.estimator_ = fitted_clone(self.estimator, X, getattr(self, "_marked__y", y))
-        # aeon has counted a value that marks unlabelled series as a class.
-        self.classes_ = self.estimator_.classes_
-        self.n_classes_ = len(self.classes_)
-        self._class_dictionary = {label: i for i, label in enumerate(self.classes_)}
-        return self
-
-    def _predict(self, X: Any) -> Answers:
-        return self._begin(X).labels()
-
-    def _predict_proba(self, X: Any) -> Answers:
-        return self._begin(X).probabilities()
-
-    def _update_predict(self, X: Any) -> Answers:
-        return self._go_on(X).labels()
-
-    def _update_predict_proba(self, X: Any) -> Answers:
-        return self._go_on(X).probabilities()
-
-    def _begin(self, X: Any) -> Progress:
-        self._progress = Progress(self.estimator_, X)
-        self.state_info = self._progress.state_info()
-        return self._progress
-
-    def _go_on(self, X: Any) -> Progress:
-        self._progress.go_on(X)
-        self.state_info = self._progress.state_info()
-        return self._progress
-
-    def _score(self, X: Any, y: Any) -> tuple[float, float, float]:
-        return scores(self.estimator_, X, y)
 
     @classmethod
     def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:

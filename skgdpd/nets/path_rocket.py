@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .closed_form import MAX_RANK, LinearStart, drawn_rows, likeliest_scale, ridge, span
+from .closed_form import MAX_RANK, LinearStart, drawn_rows, ridge, span
 from .joined_features import JoinedFeatures
 from .minirocket import Engine
 from .moment_forests import MomentForests
 from .prefixes import Prefixes
 from .protocols import MomentStart
 from .rocket import AT_ONCE, SAME_FROM, in_parts, spread
-from .rocket_quant import SHARES, log_odds
+from .rocket_quant import centring, log_odds, weighings
 
 FIT_BYTES = 1 << 28
 """Size of the features that are held in memory at once."""
@@ -409,25 +409,15 @@ def _weighed(
     list of Weighed
         Classifier of each moment.
     """
-    losses = np.empty((len(ridges), len(SHARES)))
-    factors: list[list[tuple[float, float]]] = []
-    for m, start in enumerate(ridges):
-        own_scale, _ = likeliest_scale(odds[:, m], target, weight)
-        factors.append([])
-        for k, share in enumerate(SHARES):
-            linear, forest = (1 - share) * start.scale, share * own_scale
-            logits = linear * start.left_out + forest * odds[:, m]
-            scale, losses[m, k] = likeliest_scale(logits, target, weight)
-            factors[-1].append((scale * linear, scale * forest))
+    tried = [weighings(start, odds[:, m], target, weight) for m, start in enumerate(ridges)]
+    losses = np.array([[one.loss for one in own] for own in tried])
     wide = np.pad(losses, ((1, 1), (0, 0)), "edge")
     best = (wide[:-2] + 2 * wide[1:-1] + wide[2:]).argmin(1)
-    # Centring changes no centred log-odds; the identity in its place would add a direction in
-    # which no rows differ.
-    centring = torch.eye(odds.shape[2]).to(odds) - 1 / odds.shape[2]
     found = []
     for m, start in enumerate(ridges):
-        linear, forest = factors[m][best[m]]
-        weights = torch.cat([linear * start.weight, forest * centring])
+        chosen = tried[m][best[m]]
+        linear, forest = chosen.scale * chosen.rocket, chosen.scale * chosen.forest
+        weights = torch.cat([linear * start.weight, forest * centring(odds)])
         left_out = linear * start.left_out + forest * odds[:, m]
         logits = linear * scores[m] + forest * odds[:, m]
         found.append(Weighed(weights, linear * start.bias, left_out, logits))

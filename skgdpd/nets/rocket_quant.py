@@ -7,7 +7,7 @@ forest's out-of-sample predictions and the rocket's leave-one-out predictions.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -142,21 +142,66 @@ def _weighed(
     start: LinearStart, odds: Tensor, target: Tensor, weight: Tensor | None
 ) -> LinearStart:
     """Weigh both logits by out-of-sample predictions; return the classifier of joint features."""
+    best = min(weighings(start, odds, target, weight), key=lambda one: one.loss)
+    return LinearStart(
+        torch.cat([best.rocket * start.weight, best.forest * centring(odds)]),
+        best.rocket * start.bias,
+        best.scale,
+        start.penalty,
+        best.rocket * start.left_out + best.forest * odds,
+    )
+
+
+class Weighing(NamedTuple):
+    """Weights of a ridge regression's scores and of a forest's log-odds.
+
+    Attributes
+    ----------
+    loss : float
+        Log loss of the weighed left-out predictions, at the best scale.
+    scale : float
+        The best scale.
+    rocket, forest : float
+        Weights, before the scale.
+    """
+
+    loss: float
+    scale: float
+    rocket: float
+    forest: float
+
+
+def weighings(
+    start: LinearStart, odds: Tensor, target: Tensor, weight: Tensor | None
+) -> list[Weighing]:
+    """Return the weights for each of :data:`SHARES`.
+
+    Parameters
+    ----------
+    start : LinearStart
+        Ridge regression.
+    odds : Tensor of shape (n, n_classes)
+        Out-of-sample log-odds of the forest.
+    target : Tensor of shape (n, n_classes)
+        Class probabilities.
+    weight : Tensor of shape (n,) or None
+        Weight of each row.
+
+    Returns
+    -------
+    list of Weighing
+    """
     own_scale, _ = likeliest_scale(odds, target, weight)
     found = []
     for share in SHARES:
         rocket, forest = (1 - share) * start.scale, share * own_scale
-        left_out = rocket * start.left_out + forest * odds
-        scale, loss = likeliest_scale(left_out, target, weight)
-        found.append((loss, scale, rocket, forest, left_out))
-    _, scale, rocket, forest, left_out = min(found, key=lambda one: one[0])
-    # Centring changes no centred log-probabilities; the identity in its place would add a
-    # direction in which no rows differ.
-    centring = torch.eye(odds.shape[1]).to(odds) - 1 / odds.shape[1]
-    return LinearStart(
-        torch.cat([rocket * start.weight, forest * centring]),
-        rocket * start.bias,
-        scale,
-        start.penalty,
-        left_out,
-    )
+        scale, loss = likeliest_scale(rocket * start.left_out + forest * odds, target, weight)
+        found.append(Weighing(loss, scale, rocket, forest))
+    return found
+
+
+def centring(odds: Tensor) -> Tensor:
+    """Return the matrix that takes the mean off each row of log-odds ``(..., n_classes)``."""
+    # It changes no centred log-odds; the identity in its place would add a direction in which no
+    # rows differ.
+    return torch.eye(odds.shape[-1]).to(odds) - 1 / odds.shape[-1]

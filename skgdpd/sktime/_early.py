@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sktime.classification.early_classification import BaseEarlyClassifier
 
 from .._adapters.capabilities import marker_of
-from .._adapters.early import Answers, Progress, cheap_settings, fitted_clone, scores
+from .._adapters.early import ReadsByParts, cheap_settings
 from .._adapters.labels import without_marks
 from ._classifier import tags_of
 
 
-class SktimeEarlyClassifier(BaseEarlyClassifier):
+class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
     """A sktime early classifier that wraps an :class:`~skgdpd.EarlyClassifier`.
 
     It stands beside sktime's ``TEASER`` in the same loop: ``predict`` reads the first parts of
@@ -159,39 +158,6 @@ class SktimeEarlyClassifier(BaseEarlyClassifier):
             return super().fit(X, y)
         finally:
             self.__dict__.pop("_marked__y", None)
-
-    def _fit(self, X: Any, y: NDArray[Any]) -> SktimeEarlyClassifier:
-        self.estimator_ = fitted_clone(self.estimator, X, getattr(self, "_marked__y", y))
-        # sktime has counted a value that marks unlabelled series as a class.
-        self.classes_ = self.estimator_.classes_
-        self.n_classes_ = len(self.classes_)
-        self._class_dictionary = {label: i for i, label in enumerate(self.classes_)}
-        return self
-
-    def _predict(self, X: Any) -> Answers:
-        return self._begin(X).labels()
-
-    def _predict_proba(self, X: Any) -> Answers:
-        return self._begin(X).probabilities()
-
-    def _update_predict(self, X: Any) -> Answers:
-        return self._go_on(X).labels()
-
-    def _update_predict_proba(self, X: Any) -> Answers:
-        return self._go_on(X).probabilities()
-
-    def _begin(self, X: Any) -> Progress:
-        self._progress = Progress(self.estimator_, X)
-        self.state_info = self._progress.state_info()
-        return self._progress
-
-    def _go_on(self, X: Any) -> Progress:
-        self._progress.go_on(X)
-        self.state_info = self._progress.state_info()
-        return self._progress
-
-    def _score(self, X: Any, y: Any) -> tuple[float, float, float]:
-        return scores(self.estimator_, X, y)
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
