@@ -109,13 +109,14 @@ class SeriesNetwork:
         parts = []
         for start in range(0, len(panel), self.batch_size):
             part = panel.part(start, start + self.batch_size)
-            self._check_reached(part, name, start)
-            parts.append(self._part_of_path(part, name, start))
+            ends = self._check_reached(part, name, start)
+            parts.append(self._part_of_path(part, ends, name, start))
         return np.concatenate(parts)
 
-    def _part_of_path(self, panel: Panel, name: str, start: int) -> NDArray[np.float64]:
+    def _part_of_path(
+        self, panel: Panel, ends: NDArray[np.int64], name: str, start: int
+    ) -> NDArray[np.float64]:
         view = self.view
-        ends = own_lengths(np.isnan(panel.values))
         times = np.array(view.time_points_)
         n_classes = self.module.head.out_features
         path = np.full((len(panel), len(times), n_classes), np.nan)
@@ -200,7 +201,8 @@ class SeriesNetwork:
         self, panel: Panel, name: str, fields: tuple[str, ...], start: int
     ) -> Iterator[tuple[int, NDArray[np.int64], list[torch.Tensor]]]:
         """Start batches of series that are at the same moment, the last that they have reached."""
-        moments = self._check_reached(panel, name, start)
+        ends = self._check_reached(panel, name, start)
+        moments = np.searchsorted(self.view.time_points_, ends, "right") - 1
         for m in np.unique(moments):
             rows = np.flatnonzero(moments == m)
             cut = panel.take(rows).first(self.view.time_points_[m])
@@ -208,7 +210,7 @@ class SeriesNetwork:
                 yield start, rows[own], self._start(values, fields, int(m))
 
     def _check_reached(self, panel: Panel, name: str, start: int) -> NDArray[np.int64]:
-        """Return the last moment that each series has reached; raise an error if it is none."""
+        """Return the length of each series; raise an error if one has reached no moment."""
         lengths = own_lengths(np.isnan(panel.values))
         first = self.view.time_points_[0]
         if (short := np.flatnonzero(lengths < first)).size:
@@ -216,7 +218,7 @@ class SeriesNetwork:
                 f"{name} has a series of {lengths[short[0]]} time points, series "
                 f"{start + short[0]}; this classifier answers from {first} time points on"
             )
-        return np.searchsorted(self.view.time_points_, lengths, "right") - 1
+        return lengths
 
     def _start(
         self, values: Series, fields: tuple[str, ...], moment: int = -1
