@@ -143,7 +143,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
         metavar="PART",
         help="fraction of the series seen, in (0, 1], or number of time points, at least 2",
     )
-    fit.add_argument("--student", default="rocket-quant", metavar="NAME", help=f"one of {names}")
+    fit.add_argument("--student", default="mixed", metavar="NAME", help=f"one of {names}")
     fit.add_argument(
         "--teacher",
         nargs="+",

@@ -428,7 +428,7 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         - A list of teachers, or a ``VotingClassifier``, is an ensemble. Its logits are the
           logarithm of the members' mean probability. Its features are those of the members side
           by side, each standardised.
-    student : str, torch.nn.Module or callable, default="rocket-quant"
+    student : str, torch.nn.Module or callable, default="mixed"
         Backbone of the network that predicts: a name (see
         :func:`skgdpd.nets.available_backbones`), a module that maps ``(n, n_channels,
         n_timepoints)`` to ``(n, n_features)``, or a callable ``(n_channels, n_timepoints) ->
@@ -528,7 +528,7 @@ default=0.3
         distiller: Distiller | None = None,
         *,
         teacher: Any = None,
-        student: BackboneSpec = "rocket-quant",
+        student: BackboneSpec = "mixed",
         unlabeled: Any = None,
         memory: str | os.PathLike[str] | Memory | None = None,
         earliness: Any = 0.3,

@@ -31,7 +31,7 @@ class PrefixClassifier(BasePrefixClassifier):
 
     Parameters
     ----------
-    student : str, torch.nn.Module or callable, default="rocket-quant"
+    student : str, torch.nn.Module or callable, default="mixed"
         Backbone of the network that predicts: a name (see
         :func:`skgdpd.nets.available_backbones`), a module that maps ``(n, n_channels,
         n_timepoints)`` to ``(n, n_features)``, or a callable ``(n_channels, n_timepoints) ->
@@ -112,7 +112,7 @@ default=0.3
 
     def __init__(
         self,
-        student: BackboneSpec = "rocket-quant",
+        student: BackboneSpec = "mixed",
         *,
         earliness: Any = 0.3,
         max_epochs: int = 60,

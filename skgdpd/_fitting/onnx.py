@@ -21,7 +21,8 @@ from .._runtime.atomic import replace_file
 from .._runtime.extras import require
 from .._series.views import PrefixView
 from .._version import __version__
-from ..nets import has_moment_maps
+from ..nets.joined_features import JoinedFeatures
+from ..nets.joined_graph import JoinedGraph
 from ..nets.minirocket import MiniRocket
 from ..nets.minirocket_graph import MiniRocketGraph
 from .network import SeriesNetwork
@@ -137,15 +138,9 @@ def export_onnx(
             "earliness_of='own' on series of unequal length can't be exported: a graph has one "
             "prefix length; fit with earliness_of='longest'"
         )
-    if has_moment_maps(network.module.backbone):
-        raise ValueError(
-            "a student in closed form of several moments can't be exported: its graph would have "
-            "tens of thousands of nodes; choose one that is trained, such as 'tcn', or fit it at "
-            "one moment"
-        )
     moment = _moment_of(view, time_point)
     n_points = view.time_points_[moment]
-    module = _traceable(copy.deepcopy(network.module).cpu())
+    module = _traceable(copy.deepcopy(network.module).cpu(), n_points)
     graph = PrefixGraph(view, module, n_points, moment).eval()
     # Two rows, since the exporter would treat a batch size of one as a constant.
     example = torch.zeros(2, n_channels, n_points)
@@ -188,11 +183,13 @@ def _moment_of(view: PrefixView, time_point: int | None) -> int:
     return times.index(time_point)
 
 
-def _traceable(module: nn.Module) -> nn.Module:
+def _traceable(module: nn.Module, n_points: int) -> nn.Module:
     for parent in list(module.modules()):
         for name, child in parent.named_children():
             if isinstance(child, MiniRocket):
                 setattr(parent, name, MiniRocketGraph(child))
+            elif isinstance(child, JoinedFeatures):
+                setattr(parent, name, JoinedGraph(child, n_points))
     return module
 
 

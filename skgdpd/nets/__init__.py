@@ -1,6 +1,7 @@
 """Backbones: networks that turn ``(n, c, t)`` series into ``(n, n_features)`` features."""
 
 from .layers import ConvolutionalBackbone
+from .mixed import Mixed
 from .path_rocket import PathRocket
 from .prefixes import Prefixes
 from .protocols import (
@@ -33,6 +34,7 @@ __all__ = [
     "ConvolutionalBackbone",
     "FixedFeatures",
     "Hybrid",
+    "Mixed",
     "MomentMaps",
     "MomentStart",
     "MomentState",

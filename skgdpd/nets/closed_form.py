@@ -12,7 +12,6 @@ are scaled to a mean of 1 over the rows that have any. A row of weight zero is a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -52,7 +51,7 @@ def drawn_rows(n: int, max_rank: int, seed: int) -> Tensor | None:
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: 2 * max_rank]
 
 
-def span(features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | None = None) -> Span:
+def span(features: Tensor, max_rank: int = MAX_RANK) -> Span:
     """Standardise features and find the directions in which their rows differ.
 
     Parameters
@@ -61,9 +60,6 @@ def span(features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | Non
         Features of the training rows.
     max_rank : int
         Number of directions to keep at most.
-    widths : sequence of int, optional
-        Numbers of the features of each of several families, side by side. Families then have the
-        same total variance, whatever the number of their features.
 
     Returns
     -------
@@ -72,12 +68,7 @@ def span(features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | Non
     """
     mean = features.double().mean(0)
     scale = features.double().std(0, correction=0)
-    scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale))
-    if widths is None or len(widths) == 1:
-        scale = scale * features.shape[1] ** 0.5
-    else:
-        shares = [torch.full((width,), (len(widths) * width) ** 0.5) for width in widths]
-        scale = scale * torch.cat(shares).to(scale)
+    scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale)) * features.shape[1] ** 0.5
     standard = (features.double() - mean) / scale
     variance, directions = torch.linalg.eigh(standard @ standard.T)
     kept = (variance > variance[-1].clamp(min=1e-12) * 1e-9).nonzero()[:, 0].flip(0)[:max_rank]
@@ -99,8 +90,6 @@ class LinearStart(NamedTuple):
         Biases of the scores.
     scale : float
         Factor that turns scores into logits.
-    penalty : float
-        The chosen penalty.
     left_out : Tensor of shape (n, n_classes)
         Scores of each row by the classifier that is fitted without it.
     """
@@ -108,7 +97,6 @@ class LinearStart(NamedTuple):
     weight: Tensor
     bias: Tensor
     scale: float
-    penalty: float
     left_out: Tensor
 
 
@@ -157,7 +145,7 @@ def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> 
     left_out = torch.where(w[:, None] > 0, left_out, coordinates @ slope + bias)
     left_out = torch.where(w[:, None] < 1 - 1e-9, left_out, torch.zeros_like(left_out))
     scale, _ = likeliest_scale(left_out, target, weight)
-    return LinearStart(slope, bias, scale, float(chosen), left_out)
+    return LinearStart(slope, bias, scale, left_out)
 
 
 def likeliest_scale(

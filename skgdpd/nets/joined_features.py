@@ -93,6 +93,47 @@ class JoinedFeatures(nn.Module):
         found = [part.at(x, time_points) for part in self.parts]  # type: ignore[operator]
         return found[0] if len(found) == 1 else torch.cat(found, 2)
 
+    @torch.no_grad()
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the features ``(n, n_features)`` of series at their own ends.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, t)
+            Series, zero beyond their own length.
+        lengths : Tensor of shape (n,), optional
+            Own length of each series; None where all are equal.
+
+        Returns
+        -------
+        Tensor of shape (n, n_features)
+        """
+        return self.with_ended(self.at(x, [x.shape[2]])[0], x, lengths)
+
+    def with_ended(self, features: Tensor, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Put in the features of those series that ended before the last point of ``x``.
+
+        Parameters
+        ----------
+        features : Tensor of shape (n, n_features)
+            Features at the last point; they are changed in place.
+        x : Tensor of shape (n, n_channels, t)
+            Series, zero beyond their own length.
+        lengths : Tensor of shape (n,) or None
+            Own length of each series; None where all are equal.
+
+        Returns
+        -------
+        Tensor of shape (n, n_features)
+        """
+        if lengths is None:
+            return features
+        for length in lengths.unique().tolist():
+            if length < x.shape[2]:
+                rows = (lengths == length).nonzero()[:, 0]
+                features[rows] = self.at(x[rows], [length])[0]
+        return features
+
     def start(self, n: int) -> list[Tensor]:
         """Return the state of ``n`` series of which nothing has been read."""
         return [

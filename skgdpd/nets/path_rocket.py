@@ -5,36 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .closed_form import MAX_RANK, LinearStart, drawn_rows, ridge, span
+from .closed_form import MAX_RANK, LinearStart, drawn_rows
 from .joined_features import JoinedFeatures
 from .minirocket import Engine
 from .moment_forests import MomentForests
 from .prefixes import Prefixes
 from .protocols import MomentStart
 from .rocket import AT_ONCE, SAME_FROM, in_parts, spread
-from .rocket_quant import centring, log_odds, weighings
+from .rocket_quant import log_odds
+from .several_families import FamilySpans, averaged
 
 FIT_BYTES = 1 << 28
 """Size of the features that are held in memory at once."""
 COLUMNS = 4
 """Number of which the width of a map is a multiple."""
 TRAINED_RANK = 256
-"""Upper limit of the number of coordinates if the maps are trained, which keeps a basis for each
-moment in memory."""
+"""Upper limit of the number of a family's coordinates if the maps are trained, which keeps a basis
+for each moment in memory."""
 
 
-class Weighed(NamedTuple):
-    """Classifier of a moment: a ridge regression and a forest, with their weights.
+class Moment(NamedTuple):
+    """Linear classifier of a moment.
 
     Attributes
     ----------
-    weight : Tensor of shape (r + n_odds, n_classes)
-        Weights of coordinates, then of the forest's log-odds.
+    weight : Tensor of shape (n_inputs, n_classes)
+        Weights of features or their coordinates, then of the forest's log-odds.
     bias : Tensor of shape (n_classes,)
         Biases.
     left_out : Tensor of shape (n, n_classes)
@@ -52,8 +52,8 @@ class Weighed(NamedTuple):
 class PathRocket(nn.Module):
     """Causal features and forests of several moments, with a linear map for each moment.
 
-    The classifier of each moment is a ridge regression of the features in closed form. Its logits
-    may be weighed with the log-odds of a forest, by left-out predictions of both. The logits are
+    The classifier of each moment averages the logits of ridge regressions in closed form, one for
+    each family of features, and the log-odds of a forest if there is one. The logits are
     the first outputs. If the maps are trained further, principal components of the features are
     the other outputs; else these are zero.
 
@@ -70,7 +70,7 @@ class PathRocket(nn.Module):
     n_trees : int, default=0
         Number of trees of the forest of each moment; 0 for no forests.
     max_rank : int, default=1024
-        Upper limit of the number of coordinates of the features of a moment.
+        Upper limit of the number of coordinates of a family's features at a moment.
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.prefix_rocket.PrefixRocket`.
 
@@ -147,84 +147,67 @@ class PathRocket(nn.Module):
             The classifiers.
         """
         self.transform.fit(prefixes, seed)
-        rank = min(self.max_rank, TRAINED_RANK) if trains else self.max_rank
-        bases, kept, ridges, scores = [], [], [], []
-        for basis, coordinates in self._coordinates_by_moment(prefixes, rank, seed):
-            found = ridge(coordinates, target, weight)
-            bases.append(basis)
-            ridges.append(found)
-            scores.append(coordinates @ found.weight + found.bias)
-            if trains:
-                kept.append(coordinates.float())
-        if self.forests is None:
-            starts = [
-                Weighed(r.scale * r.weight, r.scale * r.bias, r.scale * r.left_out, r.scale * s)
-                for r, s in zip(ridges, scores, strict=True)
-            ]
-        else:
+        odds = None
+        if self.forests is not None:
             odds = log_odds(self.forests.fit(prefixes, target, weight, seed)).double()
-            starts = _weighed(ridges, scores, odds, target, weight)
+        rank = min(self.max_rank, TRAINED_RANK) if trains else self.max_rank
+        starts, spans, kept = [], [], []
+        for m, (found, coordinates) in enumerate(self._spans(prefixes, rank, seed)):
+            own_odds = None if odds is None else odds[:, m]
+            start = averaged(coordinates, found.ranks, own_odds, target, weight)
+            inputs = coordinates if own_odds is None else torch.cat([coordinates, own_odds], 1)
+            logits = start.scale * (inputs @ start.weight + start.bias)
+            if trains:
+                spans.append(found)
+                kept.append(inputs.float())
+                weights, bias = start.weight, start.bias
+            else:
+                weights, bias = _on_features(found, start)
+            left_out = start.scale * start.left_out
+            starts.append(Moment(start.scale * weights, start.scale * bias, left_out, logits))
         head, maps, shifts = _joined(starts, self.n_features)
         fixed = None
         if trains:
-            self._start_training(bases, kept, maps, shifts)
-            if self.forests is not None:
-                kept = [torch.cat([x, odds[:, m].float()], 1) for m, x in enumerate(kept)]
+            self._start_training(spans, kept, maps, shifts)
             fixed = torch.stack([self._padded_inputs(x) for x in kept], 1)
         else:
-            self._set_maps(bases, maps, shifts)
-        left_out = torch.stack([start.left_out for start in starts], 1)
+            self._set_maps(maps, shifts)
+        left_outs = torch.stack([start.left_out for start in starts], 1)
         weights = F.pad(head, (0, self.n_features - head.shape[1]))
-        return MomentStart(weights, torch.zeros_like(head[:, 0]), fixed, left_out)
+        return MomentStart(weights, torch.zeros_like(head[:, 0]), fixed, left_outs)
 
-    def _coordinates_by_moment(
+    def _spans(
         self, prefixes: Prefixes, rank: int, seed: int
-    ) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
-        """Yield mean and basis of the features of each moment, and all rows' coordinates."""
+    ) -> Iterator[tuple[FamilySpans, Tensor]]:
+        """Yield the directions of the features of each moment, and all rows' coordinates."""
         widths = self.transform.widths
         drawn = drawn_rows(len(prefixes), rank, seed)
         if drawn is None:
             for features in self._features_by_moment(prefixes):
-                found = span(features, rank, widths)
-                yield (found.mean, found.basis), (features - found.mean) @ found.basis
+                found = FamilySpans(features, widths, rank)
+                yield found, found.coordinates
             return
         # The features of many series would not fit into memory.
         some = prefixes.take(drawn.to(prefixes.series[0].device))
         for m in range(prefixes.n_moments):
-            found = span(self._features(*some.at(m)), rank, widths)
+            found = FamilySpans(self.transform(*some.at(m)), widths, rank)
             parts = in_parts(*prefixes.at(m), AT_ONCE)
-            rows = [(self._features(*part) - found.mean) @ found.basis for part in parts]
-            yield (found.mean, found.basis), torch.cat(rows)
+            yield found, torch.cat([found.of(self.transform(*part)) for part in parts])
 
     def _features_by_moment(self, prefixes: Prefixes) -> Iterator[Tensor]:
         """Yield the features of all series at each moment, ``(n, n_fixed)``."""
         if not prefixes.nested:
             for m in range(prefixes.n_moments):
-                yield self._features(*prefixes.at(m))
+                yield self.transform(*prefixes.at(m))
             return
         size = max(FIT_BYTES // (4 * self.transform.n_features * len(prefixes)), 1)
         x = prefixes.series[-1]
         for first in range(0, prefixes.n_moments, size):
             moments = self.time_points[first : first + size]
             for m, features in enumerate(self.transform.at(x, moments), first):
-                yield self._with_ended(features, *prefixes.at(m))
-
-    def _with_ended(self, features: Tensor, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Put in the features of those series that ended before the last point of ``x``."""
-        if lengths is None:
-            return features
-        for length in lengths.unique().tolist():
-            if length < x.shape[2]:
-                rows = (lengths == length).nonzero()[:, 0]
-                features[rows] = self.transform.at(x[rows], [length])[0]
-        return features
+                yield self.transform.with_ended(features, *prefixes.at(m))
 
     # Use
-
-    @torch.no_grad()
-    def _features(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return the features ``(n, n_fixed)`` of series at their own ends."""
-        return self._with_ended(self.transform.at(x, [x.shape[2]])[0], x, lengths)
 
     def forward(
         self,
@@ -252,7 +235,7 @@ class PathRocket(nn.Module):
         """
         if fixed is not None:
             return fixed @ self.maps[moment] + self.shifts[moment]
-        return self._mapped(self._features(x, lengths), x, lengths, moment)
+        return self._mapped(self.transform(x, lengths), x, lengths, moment)
 
     def features_at(
         self, x: Tensor, time_points: Sequence[int], lengths: Tensor | None = None
@@ -288,7 +271,7 @@ class PathRocket(nn.Module):
         for m, features in zip(moments, self.transform.at(x, times), strict=True):
             prefix = x[:, :, : self.time_points[m]]
             ends = None if lengths is None else lengths.clamp(max=prefix.shape[2])
-            features = self._with_ended(features, prefix, ends)
+            features = self.transform.with_ended(features, prefix, ends)
             found.append(self._mapped(features, prefix, ends, m))
         return torch.stack(found, 1)
 
@@ -309,9 +292,12 @@ class PathRocket(nn.Module):
         if self.forests is not None:
             odds = log_odds(self.forests(x, lengths, moment))
             features = torch.cat([features, odds.to(features)], 1)
-        n = len(features)
-        features = F.pad(features, (0, 0, 0, -n % SAME_FROM))
-        out = (features @ self.maps[moment])[:n] + self.shifts[moment]
+        if torch.compiler.is_exporting():  # A graph takes any number of series.
+            out = features @ self.maps[moment] + self.shifts[moment]
+        else:
+            n = len(features)
+            features = F.pad(features, (0, 0, 0, -n % SAME_FROM))
+            out = (features @ self.maps[moment])[:n] + self.shifts[moment]
         return F.pad(out, (0, max(self.n_features - out.shape[1], 0)))[:, : self.n_features]
 
     # Maps
@@ -321,43 +307,44 @@ class PathRocket(nn.Module):
         """Merge each moment's coordinates and map into one map of the features."""
         if self.basis is None or self.means is None:
             return
-        bases = [(m.double(), b.double()) for m, b in zip(self.means, self.basis, strict=True)]
-        maps = [own.double() for own in self.maps]
-        self._set_maps(bases, maps, [shift.double() for shift in self.shifts])
+        maps, shifts = [], []
+        for mean, basis, own, shift in zip(
+            self.means.double(), self.basis.double(), self.maps, self.shifts, strict=True
+        ):
+            of_features = basis @ own[: basis.shape[1]].double()
+            maps.append(torch.cat([of_features, own[basis.shape[1] :].double()]))
+            shifts.append(shift.double() - mean @ of_features)
+        self._set_maps(maps, shifts)
         self.basis = self.means = None
 
-    def _set_maps(
-        self, bases: list[tuple[Tensor, Tensor]], maps: list[Tensor], shifts: list[Tensor]
-    ) -> None:
-        """Set the maps of the features, from bases and maps of coordinates and log-odds."""
-        merged, moved = [], []
-        for (mean, basis), own, shift in zip(bases, maps, shifts, strict=True):
-            of_features = basis @ own[: basis.shape[1]]
-            merged.append(torch.cat([of_features, own[basis.shape[1] :]]))
-            moved.append(shift - mean @ of_features)
+    def _set_maps(self, maps: list[Tensor], shifts: list[Tensor]) -> None:
+        """Set the maps of the features and the forest's log-odds."""
         # Products with some numbers of columns add up in an order that depends on the row.
-        missing = -merged[0].shape[1] % COLUMNS
-        self.maps = nn.Parameter(F.pad(torch.stack(merged), (0, missing)).float())
-        self.shifts = nn.Parameter(F.pad(torch.stack(moved), (0, missing)).float())
+        missing = -maps[0].shape[1] % COLUMNS
+        self.maps = nn.Parameter(F.pad(torch.stack(maps), (0, missing)).float())
+        self.shifts = nn.Parameter(F.pad(torch.stack(shifts), (0, missing)).float())
 
     def _start_training(
         self,
-        bases: list[tuple[Tensor, Tensor]],
-        coordinates: list[Tensor],
+        spans: list[FamilySpans],
+        inputs: list[Tensor],
         maps: list[Tensor],
         shifts: list[Tensor],
     ) -> None:
         """Set trained maps of coordinates: logits first, then principal components."""
-        most = max(basis.shape[1] for _, basis in bases)
-        self.basis = torch.stack([F.pad(b, (0, most - b.shape[1])) for _, b in bases]).float()
-        self.means = torch.stack([mean for mean, _ in bases]).float()
+        bases = [found.basis for found in spans]
+        most = max(basis.shape[1] for basis in bases)
+        self.basis = torch.stack([F.pad(b, (0, most - b.shape[1])) for b in bases]).float()
+        self.means = torch.stack([found.mean for found in spans]).float()
         full, moved = [], []
-        for (_, basis), x, own, shift in zip(bases, coordinates, maps, shifts, strict=True):
+        for basis, x, own, shift in zip(bases, inputs, maps, shifts, strict=True):
             n_logits = own.shape[1]
             n_components = min(basis.shape[1], self.n_features - n_logits)
             whole = F.pad(own, (0, self.n_features - n_logits))
-            rows = torch.arange(n_components, device=own.device)
-            whole[rows, n_logits + rows] = 1 / spread(x[:, :n_components].to(whole))
+            sizes = spread(x[:, : basis.shape[1]].to(whole))
+            rows = sizes.argsort(descending=True, stable=True)[:n_components]
+            columns = n_logits + torch.arange(n_components, device=own.device)
+            whole[rows, columns] = 1 / sizes[rows]
             full.append(self._padded_inputs(whole.T).T)
             moved.append(F.pad(shift, (0, self.n_features - n_logits)))
         self.maps = nn.Parameter(torch.stack(full).float())
@@ -379,52 +366,14 @@ class PathRocket(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _weighed(
-    ridges: list[LinearStart],
-    scores: list[Tensor],
-    odds: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-) -> list[Weighed]:
-    """Weigh ridge regressions and forests by their left-out predictions.
-
-    The loss of a share at a moment is averaged with those at the moments beside it, since a few
-    left-out rows alone would choose by chance.
-
-    Parameters
-    ----------
-    ridges : list of LinearStart
-        Ridge regression of each moment.
-    scores : list of Tensor of shape (n, n_classes)
-        Its scores of the training rows.
-    odds : Tensor of shape (n, n_moments, n_classes)
-        Out-of-sample log-odds of the forests.
-    target : Tensor of shape (n, n_classes)
-        Class probabilities.
-    weight : Tensor of shape (n,) or None
-        Weight of each row.
-
-    Returns
-    -------
-    list of Weighed
-        Classifier of each moment.
-    """
-    tried = [weighings(start, odds[:, m], target, weight) for m, start in enumerate(ridges)]
-    losses = np.array([[one.loss for one in own] for own in tried])
-    wide = np.pad(losses, ((1, 1), (0, 0)), "edge")
-    best = (wide[:-2] + 2 * wide[1:-1] + wide[2:]).argmin(1)
-    found = []
-    for m, start in enumerate(ridges):
-        chosen = tried[m][best[m]]
-        linear, forest = chosen.scale * chosen.rocket, chosen.scale * chosen.forest
-        weights = torch.cat([linear * start.weight, forest * centring(odds)])
-        left_out = linear * start.left_out + forest * odds[:, m]
-        logits = linear * scores[m] + forest * odds[:, m]
-        found.append(Weighed(weights, linear * start.bias, left_out, logits))
-    return found
+def _on_features(found: FamilySpans, start: LinearStart) -> tuple[Tensor, Tensor]:
+    """Turn weights of coordinates and log-odds into weights of features and log-odds."""
+    rank = sum(found.ranks)
+    weight, shift = found.on_features(start.weight[:rank])
+    return torch.cat([weight, start.weight[rank:]]), start.bias + shift
 
 
-def _joined(starts: list[Weighed], most: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+def _joined(starts: list[Moment], most: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """Write the classifiers of all moments as one head on top of a map for each moment.
 
     The outputs of the maps are uncorrelated and have a mean square of 1 over all moments.
@@ -432,7 +381,7 @@ def _joined(starts: list[Weighed], most: int) -> tuple[Tensor, list[Tensor], lis
 
     Parameters
     ----------
-    starts : list of Weighed
+    starts : list of Moment
         Classifier of each moment.
     most : int
         Largest number of outputs; those of the largest variance are kept.

@@ -339,7 +339,7 @@ class PrefixRocket(CausalFeatures):
         factors = torch.from_numpy(scales).to(x.device)
         out = x.new_empty(len(moments), len(x), self.n_features)
         done = 0
-        for i, biases in enumerate(self._biases_by_dilation()):
+        for i, biases in enumerate(self.biases_by_dilation()):
             outputs = self._outputs(x, i)
             outputs.masked_fill_(times < starts[i, :, None], -torch.inf)
             for own in biases:
@@ -350,7 +350,8 @@ class PrefixRocket(CausalFeatures):
                 done += N_KERNELS
         return out
 
-    def _biases_by_dilation(self) -> Iterator[Tensor]:
+    def biases_by_dilation(self) -> Iterator[Tensor]:
+        """Yield the biases ``(n_biases, 84)`` of each dilation."""
         for part in self.biases.split([N_KERNELS * count for count in self.n_biases]):
             yield part.view(-1, N_KERNELS)
 
@@ -375,7 +376,7 @@ class PrefixRocket(CausalFeatures):
         everywhere = np.arange(N_KERNELS)
         shape = (N_KERNELS,) if of_own else (len(base), N_KERNELS)
         total = base.new_zeros(*shape, base.shape[2])
-        for slot in self._slots(i).T:
+        for slot in self.slots(i).T:
             used = np.flatnonzero(slot < self.n_channels)
             rows: Any = everywhere[used] if of_own else slice(None)
             output = base[rows, slot[used]]
@@ -387,7 +388,7 @@ class PrefixRocket(CausalFeatures):
                 total[:, used] += output
         return total
 
-    def _slots(self, i: int) -> NDArray[np.int64]:
+    def slots(self, i: int) -> NDArray[np.int64]:
         """Return the channels ``(84, n_slots)`` of the kernels at the i-th dilation."""
         if self.n_channels == 1:  # In a graph the numbers in a buffer are not known.
             return np.zeros((N_KERNELS, 1), dtype=np.int64)
@@ -448,7 +449,7 @@ class PrefixRocket(CausalFeatures):
         t, length = state.n_read, state.recent.shape[2]
         state.recent[:, :, t % length] = point
         done = 0
-        for i, biases in enumerate(self._biases_by_dilation()):
+        for i, biases in enumerate(self.biases_by_dilation()):
             d = self.dilations[i]
             taps = state.recent[:, :, [(t - (8 - j) * d) % length for j in range(N_TAPS)]]
             outputs = self._sums(taps[..., None], i)[..., 0]

@@ -12,6 +12,8 @@ from torch import nn
 
 from .inception import InceptionTime, SerialInception
 from .lstm import LSTM
+from .mixed import FAMILIES, Mixed
+from .moment_forests import N_TREES
 from .path_rocket import PathRocket
 from .protocols import has_fixed_features, has_moment_maps
 from .resnet import FCN, PaperResNet, ResNet
@@ -35,6 +37,7 @@ _BACKBONES: dict[str, BackboneFactory] = {
     "tcn": TCN,
     "rocket": Rocket,
     "rocket-quant": RocketQuant,
+    "mixed": Mixed,
     "hybrid": Hybrid,
     "inception55-32": lambda n_channels, n_timepoints: SerialInception(n_channels),
     "resnet32-64": lambda n_channels, n_timepoints: PaperResNet(n_channels),
@@ -42,9 +45,8 @@ _BACKBONES: dict[str, BackboneFactory] = {
 
 _AT_SEVERAL_MOMENTS: dict[str, PathFactory] = {
     "rocket": PathRocket,
-    "rocket-quant": functools.partial(
-        PathRocket, families=("rocket", "hydra", "shapelets"), n_trees=50
-    ),
+    "rocket-quant": functools.partial(PathRocket, n_trees=N_TREES),
+    "mixed": functools.partial(PathRocket, families=FAMILIES, n_trees=N_TREES),
 }
 """Backbones that a name stands for where there are several moments."""
 

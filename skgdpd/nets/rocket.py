@@ -7,6 +7,7 @@ describes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -44,6 +45,8 @@ class Rocket(nn.Module):
         Upper limit of r, the number of coordinates.
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.minirocket.MiniRocket`.
+    transform : torch.nn.Module, optional
+        Features in the place of MiniRocket's.
 
     References
     ----------
@@ -62,11 +65,14 @@ class Rocket(nn.Module):
         n_fixed: int = 9996,
         max_rank: int = MAX_RANK,
         engine: Engine = "auto",
+        transform: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.n_features = n_features
         self.max_rank = max_rank
-        self.transform = MiniRocket(n_channels, n_timepoints, n_fixed, engine=engine)
+        self.transform: Any = transform
+        if transform is None:
+            self.transform = MiniRocket(n_channels, n_timepoints, n_fixed, engine=engine)
         n_fixed = self.transform.n_features
         self.mean: Tensor
         self.basis: Tensor | None

@@ -48,6 +48,8 @@ class RocketQuant(Rocket):
         See :class:`~skgdpd.nets.minirocket.MiniRocket`.
     n_trees : int, default=200
         Number of trees.
+    transform : torch.nn.Module, optional
+        Features in the place of MiniRocket's.
 
     References
     ----------
@@ -68,9 +70,12 @@ class RocketQuant(Rocket):
         max_rank: int = MAX_RANK,
         engine: Engine = "auto",
         n_trees: int = 200,
+        transform: nn.Module | None = None,
     ) -> None:
-        super().__init__(n_channels, n_timepoints, n_features, n_fixed, max_rank, engine)
-        self.quantiles = IntervalQuantiles(n_channels, n_timepoints)
+        super().__init__(
+            n_channels, n_timepoints, n_features, n_fixed, max_rank, engine, transform
+        )
+        self.quantiles = IntervalQuantiles(n_channels, n_timepoints, engine)
         self.forest = Forest(n_trees)
         self.projection = nn.Linear(len(self.mean) + self.forest.n_classes, n_features)
 
@@ -147,7 +152,6 @@ def _weighed(
         torch.cat([best.rocket * start.weight, best.forest * centring(odds)]),
         best.rocket * start.bias,
         best.scale,
-        start.penalty,
         best.rocket * start.left_out + best.forest * odds,
     )
 

@@ -1,0 +1,122 @@
+"""Linear classifiers of several families of features, and of a forest, that vote together.
+
+Each family has directions and a ridge regression of its own. Their logits and the log-odds of the
+forest are averaged with equal weights. A choice of weights by left-out predictions has been no
+better, as a few dozen rows choose by chance; see docs/results/students.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .closed_form import LinearStart, Span, likeliest_scale, ridge, span
+from .rocket_quant import centring
+
+
+class FamilySpans:
+    """Directions in which training rows differ, for each of several families of features.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, n_features)
+        Features of the training rows, the families side by side.
+    widths : sequence of int
+        Number of features of each family.
+    max_rank : int
+        Upper limit of the number of directions of a family.
+    """
+
+    def __init__(self, features: Tensor, widths: Sequence[int], max_rank: int) -> None:
+        self.parts: list[Span] = [span(part, max_rank) for part in features.split(list(widths), 1)]
+
+    @property
+    def ranks(self) -> list[int]:
+        """Number of directions of each family."""
+        return [part.basis.shape[1] for part in self.parts]
+
+    @property
+    def coordinates(self) -> Tensor:
+        """Coordinates ``(n, r)`` of the training rows, family by family."""
+        return torch.cat([part.coordinates for part in self.parts], 1)
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of each feature."""
+        return torch.cat([part.mean for part in self.parts])
+
+    @property
+    def basis(self) -> Tensor:
+        """Matrix ``(n_features, r)`` from centred features to coordinates."""
+        return torch.block_diag(*(part.basis for part in self.parts))
+
+    def of(self, features: Tensor) -> Tensor:
+        """Return the coordinates ``(n, r)`` of other rows."""
+        given = features.split([len(part.mean) for part in self.parts], 1)
+        found = [
+            (own - part.mean) @ part.basis for own, part in zip(given, self.parts, strict=True)
+        ]
+        return torch.cat(found, 1)
+
+    def on_features(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn weights of coordinates into weights of features.
+
+        Parameters
+        ----------
+        weight : Tensor of shape (r, k)
+            Weights of the coordinates.
+
+        Returns
+        -------
+        weight : Tensor of shape (n_features, k)
+            Weights of the features.
+        shift : Tensor of shape (k,)
+            What has to be added, since coordinates are of centred features.
+        """
+        given = weight.split(self.ranks)
+        found = [part.basis @ own for part, own in zip(self.parts, given, strict=True)]
+        shifts = [part.mean @ own for part, own in zip(self.parts, found, strict=True)]
+        return torch.cat(found), -torch.stack(shifts).sum(0)
+
+
+def averaged(
+    coordinates: Tensor,
+    ranks: Sequence[int],
+    odds: Tensor | None,
+    target: Tensor,
+    weight: Tensor | None,
+) -> LinearStart:
+    """Fit a ridge regression to each family, and average their logits and those of a forest.
+
+    Parameters
+    ----------
+    coordinates : Tensor of shape (n, r)
+        Coordinates of the training rows, family by family, in double precision.
+    ranks : sequence of int
+        Number of coordinates of each family.
+    odds : Tensor of shape (n, n_classes) or None
+        Out-of-sample log-odds of the forest; None if there is none.
+    target : Tensor of shape (n, n_classes)
+        Class probabilities.
+    weight : Tensor of shape (n,) or None
+        Weight of each row; None where all are equal.
+
+    Returns
+    -------
+    LinearStart
+        Classifier of the coordinates and, behind them, the log-odds.
+    """
+    starts = [ridge(own, target, weight) for own in coordinates.split(list(ranks), 1)]
+    share = 1 / (len(starts) + (odds is not None))
+    weights = [share * own.scale * own.weight for own in starts]
+    bias = sum(share * own.scale * own.bias for own in starts)
+    left_out = sum(share * own.scale * own.left_out for own in starts)
+    if odds is not None:
+        forest = share * likeliest_scale(odds, target, weight)[0]
+        weights.append(forest * centring(odds))
+        left_out = left_out + forest * odds
+    assert isinstance(bias, Tensor) and isinstance(left_out, Tensor)
+    scale, _ = likeliest_scale(left_out, target, weight)
+    return LinearStart(torch.cat(weights), bias, scale, left_out)
