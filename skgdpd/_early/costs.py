@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -211,7 +211,7 @@ def risks(probabilities: Floats, misclassification: Floats) -> Floats:
     return _product(probabilities, misclassification).min(-1)
 
 
-def shares_of(time_points: Sequence[int], n_timepoints: int) -> Floats:
+def shares_of(time_points: Sequence[int] | Integers, n_timepoints: int) -> Floats:
     """Return the share of a series that is seen at each moment.
 
     Parameters
@@ -226,15 +226,31 @@ def shares_of(time_points: Sequence[int], n_timepoints: int) -> Floats:
     ndarray of shape (n_moments,)
         Shares, in (0, 1].
     """
-    points = np.asarray(time_points)
-    if points.ndim != 1 or not len(points) or points.dtype.kind not in "iu":
-        raise ValueError(f"time_points must be a list of whole numbers, got {time_points!r}")
+    points = whole_points(time_points)
+    if not is_whole(n_timepoints):
+        raise ValueError(f"n_timepoints={n_timepoints!r} must be a whole number")
     if points[0] < 1 or points[-1] > n_timepoints or (np.diff(points) <= 0).any():
         raise ValueError(
             f"time_points must ascend from 1 at least to n_timepoints={n_timepoints} at most, got "
             f"{points.tolist()}"
         )
     return points / float(n_timepoints)
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a value is a whole number."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def whole_points(time_points: Any) -> Integers:
+    """Return numbers of points as an array ``(n_moments,)``; raise an error for anything else."""
+    try:
+        points = np.asarray(time_points)
+    except ValueError:  # lists of unequal lengths
+        points = np.empty(0)
+    if points.ndim != 1 or not len(points) or points.dtype.kind not in "iu":
+        raise ValueError(f"time_points must be a list of whole numbers, got {time_points!r}")
+    return points
 
 
 def _product(probabilities: Floats, costs: Floats) -> Floats:

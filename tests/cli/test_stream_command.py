@@ -312,6 +312,12 @@ def test_a_state_of_other_options_is_refused(early, tmp_path):
         ('{"values": [1, 2]}', "id=None must be a string or a whole number"),
         ('{"id": true, "values": [1, 2]}', "id=True"),
         ('{"id": 1.5, "values": [1, 2]}', "id=1.5"),
+        ('{"id": "a", "id": "b", "values": [1, 2]}', "the line names the key 'id' twice"),
+        (
+            '{"id": "a", "values": [1, 2], "values": [1, 2]}',
+            "the line names the key 'values' twice",
+        ),
+        ('{"id": "a", "values": [{"x": 1, "x": 2}, 2]}', "'x' twice"),
         ('{"id": "a"}', "neither values nor points"),
         ('{"id": "a", "values": [1]}', "1 values; the model has 2 channels"),
         ('{"id": "a", "values": 1}', "1 must be a list"),
