@@ -19,7 +19,7 @@ from .._persistence import Saveable
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
-from .._series.panel import Panel, own_lengths, read_panel
+from .._series.panel import Panel, check_values, own_lengths, read_panel
 from .._series.truncation import check_reached, moments_of
 from .._series.unlabeled import refuse_marked, split_marked
 from .clones import MomentClones
@@ -236,7 +236,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         rows = np.arange(len(panel))
         if own_groups is not None or isinstance(model, MomentClones):
             known = np.flatnonzero(numbers >= 0)
-            splitter(self.cv, numbers[known], None if own_groups is None else own_groups[known], 0)
+            splitter(self.cv, column[known], None if own_groups is None else own_groups[known], 0)
         if self._holds_out:
             fraction, seed = self.held_out_fraction, seeds("held out")
             rows = learning_rows(numbers, own_groups, fraction, seed)
@@ -528,8 +528,9 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         -------
         float
         """
-        cost = self.decide(X, y).cost
-        assert cost is not None
+        if y is None:
+            raise ValueError("y is None; a score needs the true labels")
+        cost: Any = self.decide(X, y).cost
         return -weighted_mean(cost, sample_weight)
 
     def _read(self, X: Any) -> Panel:
@@ -542,6 +543,9 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             )
         lengths = own_lengths(np.isnan(np.asarray(panel.values, dtype=np.float64)))
         check_reached(lengths, int(self.time_points_[0]), "X")
+        # Here, since classifiers that are given parts of X would name the series of a part.
+        read = np.asarray(panel.first(int(self.time_points_[-1])).values)
+        check_values(read, gaps=bool(get_tags(self).input_tags.allow_nan))
         return panel
 
 

@@ -53,16 +53,22 @@ def check_path(
             f"{name} has NaN before a series' last moment; NaN may only follow its end"
         )
     if ended[:, 0].any():
-        rows = np.flatnonzero(ended[:, 0])[:5].tolist()
-        raise ValueError(f"{name} has no probabilities at the first moment in rows {rows}, ...")
-    sums = path.sum(2)
-    if (path < 0).any() or (np.abs(sums - 1) > SUM_TOLERANCE).any():
+        first = np.flatnonzero(ended[:, 0])[:5].tolist()
+        raise ValueError(f"{name} has no probabilities at the first moment in rows {first}, ...")
+    rows = path[~ended] if ended.any() else path.reshape(-1, path.shape[2])
+    check_probabilities(rows, name)
+    return path
+
+
+def check_probabilities(rows: Floats, name: str) -> None:
+    """Raise an error for rows ``(n, n_classes)`` that are no probabilities."""
+    sums = rows.sum(1)
+    if not ((rows >= 0).all() and (np.abs(sums - 1) <= SUM_TOLERANCE).all()):
         raise ValueError(
             f"{name} must have probabilities that are not negative and sum to 1, but has values "
-            f"from {np.nanmin(path):.4g} to {np.nanmax(path):.4g} and sums from "
-            f"{np.nanmin(sums):.4g} to {np.nanmax(sums):.4g}"
+            f"from {rows.min():.4g} to {rows.max():.4g} and sums from {sums.min():.4g} to "
+            f"{sums.max():.4g}"
         )
-    return path
 
 
 def numbers_of(values: Any, name: str) -> Floats:

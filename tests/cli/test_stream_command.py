@@ -304,6 +304,19 @@ def test_a_state_of_other_options_is_refused(early, tmp_path):
 # Lines
 
 
+def test_a_byte_order_mark_is_no_part_of_an_id(early):
+    """Excel begins files with one, and a header with it would not be known as one."""
+    mark = b"\xef\xbb\xbf"
+    for options, lines in (
+        ({"format": "csv"}, [mark + b"id,t,x", b"a,0,0.5"]),
+        ({"format": "csv"}, [mark + b"a,0.5"]),
+        ({}, [mark + line("a", 0.5)]),
+    ):
+        stream = fed(early, lines, **options)
+        assert stream.series.open == {"a": [1, 0]}
+        assert not stream.counts["refused"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
