@@ -127,9 +127,7 @@ display.ax_.set_xlabel("hours seen")
 # Prices change. The classifier stays as it is, and only the rule is chosen again for each cost of
 # waiting. The dotted line is the cost if each machine were answered at its own cheapest moment,
 # which takes the labels to know.
-display = CostDisplay.from_estimators(
-    methods, X_new, y_new, delay_costs=[0.1, 0.25, 0.5, 1, 2], y_train=y
-)
+display = CostDisplay.from_estimators(methods, X_new, y_new, delay_costs=[0.1, 0.25, 0.5, 1, 2])
 
 # %%
 # Where waiting costs little, the fixed hour is as good. Where it costs much, both sound the alarm

@@ -17,6 +17,9 @@ DOCS = ROOT / "docs"
 PAGES = sorted(
     [*DOCS.glob("*.md"), *DOCS.glob("results/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
 )
+RUN = ["stopping.md", "streams.md", "many-moments.md"]
+"""Pages whose blocks of code are run in their order, with the names of the blocks before."""
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
@@ -64,16 +67,35 @@ def test_code_on_pages_is_python(page):
             ast.parse(block)
 
 
+@pytest.mark.parametrize("name", RUN)
+def test_a_page_on_early_answers_runs_from_its_first_block_to_its_last(
+    name, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": name}
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for block in blocks(DOCS / name):
+        if "import ray" in block:  # tests/early/test_stream_workers.py runs it
+            continue
+        if ">>> " not in block:
+            exec(compile(block, name, "exec"), names)
+            continue
+        test = doctest.DocTestParser().get_doctest(block, names, name, name, 0)
+        test.globs = names
+        assert not runner.run(test, clear_globs=False).failed
+
+
 @pytest.mark.parametrize(
-    "page", [p for p in PAGES if any(">>> " in b for b in blocks(p))], ids=name_of
+    "page",
+    [p for p in PAGES if p.name not in RUN and any(">>> " in b for b in blocks(p))],
+    ids=name_of,
 )
 def test_examples_on_pages_give_what_they_say(page, monkeypatch):
     # A page may register a backbone, which other tests would find.
     monkeypatch.setattr(registry, "_BACKBONES", dict(registry._BACKBONES))
     text = "\n".join(block for block in blocks(page) if ">>> " in block)
-    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
-    results = doctest.DocTestRunner(optionflags=flags).run(test)
+    results = doctest.DocTestRunner(optionflags=FLAGS).run(test)
     assert results.attempted
     assert not results.failed
 

@@ -731,6 +731,18 @@ def test_marked_series_reach_the_wrapped_classifier(bumps, gdpd, marker, mark):
     assert clf.estimator_.history_.n_unlabeled == 0
 
 
+def test_a_class_that_is_named_as_the_mark_leaves_one_class(bumps):
+    """sktime would make a classifier that always gives the other class."""
+    X, y = bumps[0], np.where(bumps[1] == "yes", 1, -1)
+    taught = DistilledPrefixClassifier(student="lstm1-8", max_epochs=1, unlabeled=-1)
+    for clf in (taught, SktimeClassifier(taught)):
+        with pytest.raises(ValueError, match=r"y has (one|1) class.*1.*needs two"):
+            clf.fit(X, y)
+    clf = SktimeClassifier(taught.set_params(unlabeled=None, random_state=0)).fit(X, y)
+    assert clf.classes_.tolist() == [-1, 1]
+    assert clf.estimator_.history_.n_unlabeled == 0
+
+
 @pytest.mark.parametrize("kind", ["NaN", "string", "number"])
 def test_marked_series_in_sktimes_tools(bumps, gdpd, kind):
     marker, mark = MARKS[kind]

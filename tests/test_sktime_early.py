@@ -208,6 +208,19 @@ def test_unlabelled_series(bumps):
         clf.score(X, marked)
 
 
+def test_a_class_may_be_minus_one(bumps):
+    """-1 also stands for series without a decision; the decisions tell the two apart."""
+    X, y = bumps[0], np.where(bumps[1] == "yes", 1, -1)
+    inside = EarlyClassifier(LogisticRegression(), earliness=MOMENTS, cv=2, random_state=0)
+    whole = inside.fit(X, y).decide(X)
+    clf = SktimeEarlyClassifier(inside).fit(X, y)
+    labels, decided = clf.predict(X[:, :, :20])
+    assert np.array_equal(decided, whole.n_seen <= 20)
+    assert np.array_equal(labels[decided], whole.labels[decided])
+    assert (labels[~decided] == -1).all()
+    assert np.isin([-1, 1], labels[decided]).all()
+
+
 def test_what_is_refused(bumps, early):
     X, y = bumps
     with pytest.raises(TypeError, match="must be an EarlyClassifier"):

@@ -24,12 +24,24 @@ def without_marks(y: Any, marker: Any) -> NDArray[Any] | None:
     -------
     ndarray of shape (n,) or None
         None if no label is missing, or if y is not one column, which others refuse.
+
+    Raises
+    ------
+    ValueError
+        If there is one class beside the missing labels.
     """
     if np.ndim(y) != 1:
         return None
     labels, missing = split_marked(y, marker)
     if not missing.any():
         return None
+    # Both packages would make a classifier that always gives this class.
+    if len(np.unique(labels)) == 1:
+        raise ValueError(
+            f"y has one class, {labels.tolist()[0]!r}, beside {int(missing.sum())} of "
+            f"{len(missing)} labels that are missing (None, NaN, or unlabeled={marker!r}); "
+            f"a classifier needs two classes at least"
+        )
     filled = np.full(len(missing), labels[0], dtype=labels.dtype)
     filled[~missing] = labels
     return filled

@@ -107,7 +107,9 @@ class JsonLines:
         if not text.strip():
             return None
         try:
-            found = json.loads(text)
+            found = json.loads(text, object_pairs_hook=_without_repeats)
+        except RepeatedKeyError:
+            raise
         except (ValueError, RecursionError) as error:
             raise ValueError(f"the line is no JSON: {error}") from error
         if not isinstance(found, dict):
@@ -278,8 +280,22 @@ class CsvLines:
         )
 
 
+class RepeatedKeyError(ValueError):
+    """JSON object that names a key twice, of which Python would take the last."""
+
+
 class HeaderError(Exception):
     """Header with which no line could be read."""
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dict; raise an error if it names a key twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RepeatedKeyError(f"the line names the key {twice!r} twice; leave one of them out")
+    return found
 
 
 def check_values(point: list[Any], n_channels: int, gaps: bool) -> None:

@@ -121,7 +121,7 @@ class Stream:
         for content in lines:
             self.counts["lines"] += 1
             try:
-                line = self.form.read(content.decode())
+                line = self.form.read(content.decode("utf-8-sig"))
                 if line is not None:
                     self._take(line)
             except ValueError as error:

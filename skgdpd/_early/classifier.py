@@ -19,13 +19,14 @@ from .._persistence import Saveable
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
-from .._series.panel import Panel, own_lengths, read_panel
-from .._series.truncation import moments_of
-from .._series.unlabeled import is_missing, refuse_marked, split_marked
+from .._series.panel import Panel, check_values, own_lengths, read_panel
+from .._series.truncation import check_reached, moments_of
+from .._series.unlabeled import refuse_marked, split_marked
 from .clones import MomentClones
 from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_cost
 from .left_out import cross_fitted_path, rows_of, series_of, splitter
 from .models import unfitted_model
+from .paths import checked_groups, group_numbers
 from .reading import Reader, reader_of
 from .rule import Rule
 from .selection import RULES, select_rule
@@ -122,6 +123,10 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         Probabilities of the training series by models that were fitted without them, to which
         the rule was fitted. NaN for series without a label, for those that the rule was not
         fitted to, and at moments that a series has not reached.
+    left_out_y_ : ndarray of shape (n_samples,)
+        Numbers of the true classes of these series; -1 for series without a label.
+    left_out_weight_, left_out_group_ : ndarray of shape (n_samples,) or None
+        Their weights, and the numbers of their groups; None if the fit had none.
     n_features_in_ : int
         Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
     n_channels_in_, n_timepoints_in_ : int
@@ -225,13 +230,13 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
                 sample_weight, numbers, dtype=np.float64, ensure_non_negative=True
             )
             fit_params = {**fit_params, "sample_weight": weight}
-        own_groups = _checked_groups(groups, len(panel))
+        own_groups = None if groups is None else checked_groups(groups, len(panel))
         model = unfitted_model(self.classifier, self.earliness, self.n_jobs, seeds("classifier"))
         self._set_costs(panel, model)
         rows = np.arange(len(panel))
         if own_groups is not None or isinstance(model, MomentClones):
             known = np.flatnonzero(numbers >= 0)
-            splitter(self.cv, numbers[known], None if own_groups is None else own_groups[known], 0)
+            splitter(self.cv, column[known], None if own_groups is None else own_groups[known], 0)
         if self._holds_out:
             fraction, seed = self.held_out_fraction, seeds("held out")
             rows = learning_rows(numbers, own_groups, fraction, seed)
@@ -241,6 +246,8 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         path = self._left_out(model, panel, column, labelled, rows, own_groups, fit_params, seeds)
         self._fit_rule(path, numbers, weight, own_groups, seeds)
         self.classifier_, self.left_out_path_ = model, path
+        self.left_out_y_, self.left_out_weight_ = numbers, weight
+        self.left_out_group_ = None if own_groups is None else group_numbers(own_groups)
         return self
 
     # The parts of a fit
@@ -363,7 +370,8 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
             Series of any length from the first moment on. What comes after a series' answer has
-            no effect.
+            no effect. All values up to the last moment are checked, also those after an answer:
+            NaN that the classifier does not allow is refused there.
         y : array-like of shape (n_samples,), optional
             True labels, from which the cost of each answer is computed.
 
@@ -520,8 +528,9 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         -------
         float
         """
-        cost = self.decide(X, y).cost
-        assert cost is not None
+        if y is None:
+            raise ValueError("y is None; a score needs the true labels")
+        cost: Any = self.decide(X, y).cost
         return -weighted_mean(cost, sample_weight)
 
     def _read(self, X: Any) -> Panel:
@@ -533,12 +542,10 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
                 f"{self.n_channels_in_}"
             )
         lengths = own_lengths(np.isnan(np.asarray(panel.values, dtype=np.float64)))
-        first = int(self.time_points_[0])
-        if (short := np.flatnonzero(lengths < first)).size:
-            raise ValueError(
-                f"X has a series of {lengths[short[0]]} time points, series {short[0]}; this "
-                f"classifier answers from {first} time points on"
-            )
+        check_reached(lengths, int(self.time_points_[0]), "X")
+        # Here, since classifiers that are given parts of X would name the series of a part.
+        read = np.asarray(panel.first(int(self.time_points_[-1])).values)
+        check_values(read, gaps=bool(get_tags(self).input_tags.allow_nan))
         return panel
 
 
@@ -618,21 +625,3 @@ def _allows_missing(classifier: Any) -> bool:
     if hasattr(classifier, "get_tag"):
         return bool(classifier.get_tag("capability:missing_values"))
     return get_tags(classifier).input_tags.allow_nan
-
-
-def _checked_groups(groups: Any, n: int) -> NDArray[Any] | None:
-    if groups is None:
-        return None
-    column = np.asarray(groups)
-    if column.shape != (n,):
-        raise ValueError(
-            f"groups has shape {column.shape}; it must be {(n,)}, one for each series"
-        )
-    values = column.tolist()
-    missing = sum(is_missing(value) for value in values)
-    if missing:
-        raise ValueError(f"groups is missing for {missing} series; give each series a group")
-    kinds = sorted({type(value).__name__ for value in values})
-    if len(kinds) > 1:
-        raise ValueError(f"groups has values of several types, {kinds}; they must be of one")
-    return column

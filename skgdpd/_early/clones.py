@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -105,11 +106,27 @@ class MomentClones(ClassifierMixin, BaseEstimator):
     def proba_at(self, panel: Panel, moment: int) -> NDArray[np.float64]:
         """Return class probabilities ``(n, n_classes)`` of series that are cut at a moment."""
         estimator = self.estimators_[moment]
-        return np.asarray(estimator.predict_proba(_form_for(estimator, panel)), dtype=np.float64)
+        with _named_moment(estimator, panel, "predict"):
+            proba = estimator.predict_proba(_form_for(estimator, panel))
+        return np.asarray(proba, dtype=np.float64)
 
 
 def _fitted(estimator: Any, panel: Panel, y: Any, fit_params: dict[str, Any]) -> Any:
-    return estimator.fit(_form_for(estimator, panel), y, **fit_params)
+    with _named_moment(estimator, panel, "be fitted to"):
+        return estimator.fit(_form_for(estimator, panel), y, **fit_params)
+
+
+@contextmanager
+def _named_moment(estimator: Any, panel: Panel, what: str) -> Iterator[None]:
+    """Say in errors of a clone at which moment they came up."""
+    try:
+        yield
+    except Exception as error:
+        kinds = (ValueError, TypeError, RuntimeError)
+        raise next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)(
+            f"{type(estimator).__name__} could not {what} series of {panel.n_timepoints} time "
+            f"points: {error}"
+        ) from error
 
 
 def _form_for(estimator: Any, panel: Panel) -> Any:

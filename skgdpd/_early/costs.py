@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -82,6 +82,13 @@ class DecisionCost:
         ndarray of shape (n, n_moments)
             Costs of waiting and of the error; NaN after a series' own end.
         """
+        path, y = np.asarray(path, dtype=np.float64), np.asarray(y)
+        n_classes = len(self.misclassification)
+        # A number below 0, as of a series without a label, would count from the last class.
+        if y.dtype.kind not in "iu" or (y < 0).any() or (y >= n_classes).any():
+            raise ValueError(
+                f"y must have class numbers from 0 to {n_classes - 1}, got {np.unique(y)[:10]}"
+            )
         costs = self.misclassification[y[:, None], self.labels(path)] + self.delay
         return np.where(np.isnan(path[:, :, 0]), np.nan, costs)
 
@@ -135,8 +142,13 @@ class DecisionCost:
         Raises
         ------
         ValueError
-            If a moment is after the end of its series.
+            If a moment is none, or after the end of its series.
         """
+        moments, last = np.asarray(moments), len(self.delay) - 1
+        if moments.dtype.kind not in "iu" or (moments < 0).any() or (moments > last).any():
+            raise ValueError(
+                f"moments must be whole numbers from 0 to {last}, got {np.unique(moments)[:10]}"
+            )
         costs = self.of_answers(path, y)[np.arange(len(y)), moments]
         if np.isnan(costs).any():
             rows = np.flatnonzero(np.isnan(costs))[:5].tolist()
@@ -194,8 +206,11 @@ def decision_cost(
            [ 1.,  0.]])
     """
     shares = shares_of(time_points, n_timepoints)
-    labels = np.asarray(classes).tolist()
-    return DecisionCost(_delays(delay_cost, shares), _errors(misclassification_cost, labels))
+    labels = np.asarray(classes)
+    if labels.ndim != 1 or not 0 < len(labels) == len(set(labels.tolist())):
+        raise ValueError(f"classes={classes!r} must be a list of distinct labels")
+    errors = _errors(misclassification_cost, labels.tolist())
+    return DecisionCost(_delays(delay_cost, shares), errors)
 
 
 def best_labels(probabilities: Floats, misclassification: Floats) -> Integers:
@@ -211,7 +226,7 @@ def risks(probabilities: Floats, misclassification: Floats) -> Floats:
     return _product(probabilities, misclassification).min(-1)
 
 
-def shares_of(time_points: Sequence[int], n_timepoints: int) -> Floats:
+def shares_of(time_points: Sequence[int] | Integers, n_timepoints: int) -> Floats:
     """Return the share of a series that is seen at each moment.
 
     Parameters
@@ -226,15 +241,31 @@ def shares_of(time_points: Sequence[int], n_timepoints: int) -> Floats:
     ndarray of shape (n_moments,)
         Shares, in (0, 1].
     """
-    points = np.asarray(time_points)
-    if points.ndim != 1 or not len(points) or points.dtype.kind not in "iu":
-        raise ValueError(f"time_points must be a list of whole numbers, got {time_points!r}")
+    points = whole_points(time_points)
+    if not is_whole(n_timepoints):
+        raise ValueError(f"n_timepoints={n_timepoints!r} must be a whole number")
     if points[0] < 1 or points[-1] > n_timepoints or (np.diff(points) <= 0).any():
         raise ValueError(
             f"time_points must ascend from 1 at least to n_timepoints={n_timepoints} at most, got "
             f"{points.tolist()}"
         )
     return points / float(n_timepoints)
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a value is a whole number."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def whole_points(time_points: Any) -> Integers:
+    """Return numbers of points as an array ``(n_moments,)``; raise an error for anything else."""
+    try:
+        points = np.asarray(time_points)
+    except ValueError:  # lists of unequal lengths
+        points = np.empty(0)
+    if points.ndim != 1 or not len(points) or points.dtype.kind not in "iu":
+        raise ValueError(f"time_points must be a list of whole numbers, got {time_points!r}")
+    return points
 
 
 def _product(probabilities: Floats, costs: Floats) -> Floats:

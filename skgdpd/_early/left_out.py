@@ -125,7 +125,7 @@ def splitter(cv: Any, y: NDArray[Any], groups: NDArray[Any] | None, seed: int) -
         for k in labels
     ]
     if min(sizes) < 2:
-        rare = labels[sizes.index(min(sizes))]
+        rare = labels.tolist()[sizes.index(min(sizes))]
         unit = "series" if groups is None else "group"
         raise ValueError(
             f"y has one {unit} of the class {rare!r}; at least two are needed, since each is "

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from .._estimators.base import BasePrefixClassifier
 from .._estimators.options import SeriesOptions, check_moments, has_several
 from .._estimators.prefix import PrefixClassifier
+from .._series.truncation import parts_of
 from .clones import MomentClones
 
 EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
@@ -42,17 +43,18 @@ def unfitted_model(
     ValueError
         If the moments are missing, given twice, or not ascending.
     """
-    times = EVERY_TWENTIETH if earliness is None else list(earliness)
+    times = EVERY_TWENTIETH if earliness is None else earliness
     check_moments(times, SeriesOptions())
     if classifier is None:
-        return PrefixClassifier(earliness=times, random_state=seed)
+        return PrefixClassifier(earliness=parts_of(times), random_state=seed)
     if not isinstance(classifier, BasePrefixClassifier):
-        return MomentClones(clone(classifier), times, n_jobs)
+        return MomentClones(clone(classifier), list(times), n_jobs)
     if earliness is not None:
         raise ValueError(
             f"earliness={earliness!r} is given, but the classifier has its own, "
             f"{classifier.earliness!r}; leave one of them out"
         )
+    check_moments(classifier.earliness, classifier.series or SeriesOptions())
     if not has_several(classifier.earliness):
         raise ValueError(
             f"classifier has earliness={classifier.earliness!r}, and so answers at one moment; "

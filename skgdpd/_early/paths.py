@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._series.unlabeled import is_missing
 from .costs import DecisionCost, Floats, Integers, shares_of
 
 SUM_TOLERANCE = 1e-3
 """How far the sum of a row of probabilities may be from 1; single precision stays far below."""
 
 
-def check_path(path: ArrayLike, shape: tuple[int, int] | None = None) -> Floats:
+def check_path(
+    path: ArrayLike, shape: tuple[int, int] | None = None, name: str = "path"
+) -> Floats:
     """Return a path in double precision.
 
     Parameters
@@ -25,6 +28,8 @@ def check_path(path: ArrayLike, shape: tuple[int, int] | None = None) -> Floats:
         Class probabilities at each moment; NaN at the moments after a series' own end.
     shape : tuple of int, optional
         Numbers of moments and of classes that it must have.
+    name : str, default="path"
+        Name of the path in errors.
 
     Returns
     -------
@@ -37,25 +42,41 @@ def check_path(path: ArrayLike, shape: tuple[int, int] | None = None) -> Floats:
         If it has another shape, if a NaN is before a series' last moment or at the first moment,
         or if probabilities are negative or don't sum to 1.
     """
-    path = np.asarray(path, dtype=np.float64)
+    path = numbers_of(path, name)
     wanted = "(n, n_moments, n_classes)" if shape is None else f"(n, {shape[0]}, {shape[1]})"
     if path.ndim != 3 or 0 in path.shape[1:] or (shape is not None and path.shape[1:] != shape):
-        raise ValueError(f"path has shape {path.shape}; it must be {wanted}")
+        raise ValueError(f"{name} has shape {path.shape}; it must be {wanted}")
     missing = np.isnan(path)
     ended = missing[:, :, 0]
     if (missing != ended[:, :, None]).any() or (ended[:, :-1] > ended[:, 1:]).any():
-        raise ValueError("path has NaN before a series' last moment; NaN may only follow its end")
-    if ended[:, 0].any():
-        rows = np.flatnonzero(ended[:, 0])[:5].tolist()
-        raise ValueError(f"path has no probabilities at the first moment in rows {rows}, ...")
-    sums = path.sum(2)
-    if (path < 0).any() or (np.abs(sums - 1) > SUM_TOLERANCE).any():
         raise ValueError(
-            f"path must have probabilities that are not negative and sum to 1, but has values "
-            f"from {np.nanmin(path):.4g} to {np.nanmax(path):.4g} and sums from "
-            f"{np.nanmin(sums):.4g} to {np.nanmax(sums):.4g}"
+            f"{name} has NaN before a series' last moment; NaN may only follow its end"
         )
+    if ended[:, 0].any():
+        first = np.flatnonzero(ended[:, 0])[:5].tolist()
+        raise ValueError(f"{name} has no probabilities at the first moment in rows {first}, ...")
+    rows = path[~ended] if ended.any() else path.reshape(-1, path.shape[2])
+    check_probabilities(rows, name)
     return path
+
+
+def check_probabilities(rows: Floats, name: str) -> None:
+    """Raise an error for rows ``(n, n_classes)`` that are no probabilities."""
+    sums = rows.sum(1)
+    if not ((rows >= 0).all() and (np.abs(sums - 1) <= SUM_TOLERANCE).all()):
+        raise ValueError(
+            f"{name} must have probabilities that are not negative and sum to 1, but has values "
+            f"from {rows.min():.4g} to {rows.max():.4g} and sums from {sums.min():.4g} to "
+            f"{sums.max():.4g}"
+        )
+
+
+def numbers_of(values: Any, name: str) -> Floats:
+    """Return values in double precision; raise an error that names them if they are no array."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers: {error}") from error
 
 
 def last_moments(path: Floats) -> Integers:
@@ -234,7 +255,7 @@ def check_training(
             f"values {np.unique(y)[:10].tolist()}"
         )
     weight = _weights(sample_weight, n)
-    group = _group_numbers(groups, n)
+    group = np.arange(n) if groups is None else group_numbers(checked_groups(groups, n))
     kept = weight > 0
     weight = weight[kept] / weight[kept].mean()
     return TrainingPaths(path[kept], y[kept].astype(np.int64), cost, shares, weight, group[kept])
@@ -243,7 +264,7 @@ def check_training(
 def _weights(sample_weight: ArrayLike | None, n: int) -> Floats:
     if sample_weight is None:
         return np.ones(n)
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = numbers_of(sample_weight, "sample_weight")
     if weight.shape != (n,):
         raise ValueError(f"sample_weight has shape {weight.shape}; it must be {(n,)}")
     if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
@@ -251,10 +272,40 @@ def _weights(sample_weight: ArrayLike | None, n: int) -> Floats:
     return weight
 
 
-def _group_numbers(groups: ArrayLike | None, n: int) -> Integers:
-    if groups is None:
-        return np.arange(n)
-    groups = np.asarray(groups)
-    if groups.shape != (n,):
-        raise ValueError(f"groups has shape {groups.shape}; it must be {(n,)}")
+def group_numbers(groups: NDArray[Any]) -> Integers:
+    """Return the number of the group of each series, from 0 on in the order of the groups."""
     return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+
+
+def checked_groups(groups: Any, n: int) -> NDArray[Any]:
+    """Return groups as an array.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n,)
+        Group of each series.
+    n : int
+        Number of series.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer, or if they are missing or of several types.
+    """
+    column = np.asarray(groups)
+    if column.shape != (n,):
+        raise ValueError(
+            f"groups has shape {column.shape}; it must be {(n,)}, one for each series"
+        )
+    values = column.tolist()
+    missing = sum(is_missing(value) for value in values)
+    if missing:
+        raise ValueError(f"groups is missing for {missing} series; give each series a group")
+    kinds = sorted({type(value).__name__ for value in values})
+    if len(kinds) > 1:
+        raise ValueError(f"groups has values of several types, {kinds}; they must be of one")
+    return column

@@ -7,7 +7,6 @@ loop over the moments of an array, so that arrays and streams are answered alike
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .costs import DecisionCost, Floats, Integers
-from .paths import TrainingPaths, check_path, check_training, last_moments
+from .costs import DecisionCost, Floats, Integers, is_whole
+from .paths import (
+    TrainingPaths,
+    check_path,
+    check_probabilities,
+    check_training,
+    last_moments,
+    numbers_of,
+)
 
 
 class Decisions(NamedTuple):
@@ -92,8 +98,18 @@ class Rule(BaseEstimator):
         return self
 
     def _fit_paths(self, data: TrainingPaths) -> None:
+        self._forget()
         self.n_moments_, self.n_classes_ = data.path.shape[1:]
-        self._fit(data)
+        try:
+            self._fit(data)
+        except BaseException:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Forget an earlier fit, no part of which may answer if the next one fails."""
+        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
+            delattr(self, name)
 
     def decide(self, path: ArrayLike) -> Decisions:
         """Return when each series is answered.
@@ -142,6 +158,8 @@ class Rule(BaseEstimator):
             taken and put together as those of any array.
         """
         check_is_fitted(self)
+        if not is_whole(n) or n < 0:
+            raise ValueError(f"n={n!r} must be the number of series, from 0 on")
         return self._start(n)
 
     def step(self, state: Floats, moment: int, probabilities: ArrayLike) -> NDArray[np.bool_]:
@@ -161,16 +179,27 @@ class Rule(BaseEstimator):
         ndarray of shape (n,)
             True where the rule has seen enough. A series that ends is answered even if it has
             not; that is the caller's part.
+
+        Raises
+        ------
+        ValueError
+            If shapes don't fit, or if probabilities are missing, negative or don't sum to 1.
         """
         check_is_fitted(self)
-        probabilities = np.asarray(probabilities, dtype=np.float64)
+        probabilities = numbers_of(probabilities, "probabilities")
         if probabilities.shape != (len(state), self.n_classes_):
             raise ValueError(
                 f"probabilities has shape {probabilities.shape}; with {len(state)} series it must "
                 f"be {(len(state), self.n_classes_)}"
             )
-        if not isinstance(moment, Integral) or not 0 <= moment < self.n_moments_:
+        if not is_whole(moment) or not 0 <= moment < self.n_moments_:
             raise ValueError(f"moment must be from 0 to {self.n_moments_ - 1}, got {moment!r}")
+        if state.shape[1:] != self._start(0).shape[1:]:
+            raise ValueError(
+                f"state has shape {state.shape}; {type(self).__name__} has states of shape "
+                f"{(len(state), *self._start(0).shape[1:])}, as start makes them"
+            )
+        check_probabilities(probabilities, "probabilities")
         return self._step(state, int(moment), probabilities)
 
     # What a rule writes

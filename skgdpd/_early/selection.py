@@ -112,7 +112,11 @@ def select_rule(
     check_scalar(n_folds, "n_folds", Integral, min_val=2)
     if rules is None:
         rules = {name: RULES[name]() for name in COMPARED}
-    for rule in rules.values():
+    if not isinstance(rules, Mapping) or not rules:
+        raise ValueError(f"rules={rules!r} must be a dict of rules by name, or None")
+    for name, rule in rules.items():
+        if not isinstance(rule, Rule):
+            raise ValueError(f"rules[{name!r}] is {rule!r}; it must be a rule, as FixedTime()")
         rule._validate_params()
     data = check_training(path, y, cost, time_points, n_timepoints, sample_weight, groups)
     rng = np.random.default_rng(random_state)

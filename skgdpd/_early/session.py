@@ -334,7 +334,8 @@ class EarlySession:
         Returns
         -------
         list of StreamDecision
-            Answers to those that were forced. Series before the first moment are forgotten.
+            Answers to those that were forced. Series before the first moment are forgotten. Those
+            of which no point has come are not idle.
         """
         if self.options.idle_timeout is None:
             raise ValueError("the session has no idle_timeout, so no series is idle")

@@ -29,7 +29,7 @@ from .._runtime.random import RandomState, Seeds
 from .._runtime.warn import warn_user
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
 from .._series.panel import Panel, read_panel
-from .._series.truncation import MIN_LENGTH
+from .._series.truncation import MIN_LENGTH, parts_of
 from .._series.unlabeled import refuse_marked
 from .._series.views import Normalization
 from ..nets import starts_fitted
@@ -313,12 +313,12 @@ class BasePrefixClassifier(
 
     def _parts(self, is_paired: bool) -> Any:
         """Return the part of a series that is seen, or a list of several parts."""
+        parts = parts_of(self.earliness)
         if has_several(self.earliness):
-            return self.earliness if isinstance(self.earliness, str) else list(self.earliness)
+            return parts or self.earliness
         if is_paired:
             return 1.0
-        is_list = np.ndim(self.earliness) > 0 and not hasattr(self.earliness, "transform")
-        return self.earliness[0] if is_list else self.earliness
+        return parts[0] if parts else self.earliness
 
     def _validation_fraction(self) -> float:
         options = self._training
@@ -385,8 +385,7 @@ class BasePrefixClassifier(
         ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        panel, network = self._read(X)
-        return network.probabilities(panel)
+        return self._probabilities(*self._read(X))
 
     @in_worker_settings
     def predict_proba_path(self, X: Any) -> NDArray[np.float64]:
@@ -420,9 +419,7 @@ class BasePrefixClassifier(
         ndarray of shape (n_samples,)
             The most probable of ``classes_``.
         """
-        panel, network = self._read(X)
-        logits = network.logits(panel)
-        return self.classes_[logits.argmax(1)]
+        return self.classes_[self._numbers(*self._read(X))]
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy on labelled series.
@@ -497,6 +494,13 @@ class BasePrefixClassifier(
         """
         check_is_fitted(self, "network_")
         export_onnx(self.network_, self.classes_, self.n_channels_in_, path, time_point)
+
+    def _probabilities(self, panel: Panel, network: SeriesNetwork) -> NDArray[np.float64]:
+        return network.probabilities(panel)
+
+    def _numbers(self, panel: Panel, network: SeriesNetwork) -> NDArray[np.int64]:
+        """Return the numbers of the most probable classes, ``(n,)``."""
+        return network.logits(panel).argmax(1)
 
     def _read(self, X: Any) -> tuple[Panel, SeriesNetwork]:
         """Return the series to predict, checked, and the network."""

@@ -22,6 +22,7 @@ from .._fitting.rows import fit_fixed_part, fit_moment_maps, make_rows
 from .._runtime.random import RandomState
 from .._runtime.warn import warn_user
 from .._runtime.worker_config import in_worker_settings
+from .._series.panel import Panel
 from .._series.storage import features_folder
 from .._series.views import Normalization
 from .._teachers.ensemble import in_order
@@ -184,47 +185,6 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         distillation.cpu()
         return self
 
-    @in_worker_settings
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return class probabilities of series, from their first part.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series, or their first ``prefix_length_`` time points, in any form that ``fit``
-            allows. Later time points have no effect. With several moments, series of any length
-            from the first moment on, which are answered from the last moment that they reach.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        predictor = self._predictor()
-        panel, network = self._read(X)
-        if predictor is None:
-            return network.probabilities(panel)
-        return predictor.probabilities(network.features(panel), network.device)
-
-    @in_worker_settings
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return predicted labels of series, from their first part.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_channels, n_timepoints)
-            As in :meth:`predict_proba`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            The most probable of ``classes_``.
-        """
-        if self._predictor() is None:
-            return super().predict(X)
-        numbers = self.predict_proba(X).argmax(1)
-        return self.classes_[numbers]
-
     def export_onnx(self, path: str | os.PathLike[str], time_point: int | None = None) -> None:
         """Write the student as an ONNX file; see :meth:`PrefixClassifier.export_onnx`.
 
@@ -247,6 +207,17 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 f"exported: the graph holds the student alone"
             )
         super().export_onnx(path, time_point)
+
+    def _probabilities(self, panel: Panel, network: SeriesNetwork) -> NDArray[np.float64]:
+        predictor = self._predictor()
+        if predictor is None:
+            return super()._probabilities(panel, network)
+        return predictor.probabilities(network.features(panel), network.device)
+
+    def _numbers(self, panel: Panel, network: SeriesNetwork) -> NDArray[np.int64]:
+        if self._predictor() is None:
+            return super()._numbers(panel, network)
+        return self._probabilities(panel, network).argmax(1)
 
     def _predictor(self) -> Any:
         """Return the predictor that replaces the student's head, or None if the head predicts."""

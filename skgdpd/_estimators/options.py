@@ -7,13 +7,12 @@ from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from .._runtime.doc_links import LinksToDocs
-from .._series.truncation import MIN_LENGTH
+from .._series.truncation import MIN_LENGTH, parts_of
 from .._series.views import EarlinessOf, MissingValues
 from ..nets.student import Precision
 from ..training import TrainingConfig
@@ -192,47 +191,35 @@ class SeriesOptions(LinksToDocs, BaseEstimator):
 
 def has_several(earliness: Any) -> bool:
     """Return whether an ``earliness`` is "every", or a list of several parts."""
-    if isinstance(earliness, str):
-        return True
-    is_list = np.ndim(earliness) > 0 and not hasattr(earliness, "transform")
-    return is_list and len(earliness) != 1
+    parts = parts_of(earliness)
+    return isinstance(earliness, str) if parts is None else len(parts) != 1
 
 
 def check_moments(earliness: Any, series: SeriesOptions) -> None:
-    """Check an ``earliness`` of several moments.
+    """Check an ``earliness``, and that options have a meaning if it is of several moments.
 
     Parameters
     ----------
     earliness : object
-        Parameter of a classifier; anything but a list, a tuple or an array is left alone.
+        Parameter of a classifier. One number, "every" and a transformer are left alone.
     series : SeriesOptions
         Options of the classifier.
 
     Raises
     ------
     ValueError
-        If the list is not ascending, if it mixes shares and numbers, or if an option is set that
-        has no meaning at several moments.
+        If it is a set or a dict, if the list is not ascending, if it mixes shares and numbers, or
+        if an option is set that has no meaning at several moments.
     """
-    if not has_several(earliness):
-        is_list = np.ndim(earliness) > 0 and not hasattr(earliness, "transform")
-        if is_list and (np.ndim(earliness) > 1 or not isinstance(earliness[0], Real)):
-            raise ValueError(
-                f"earliness={earliness!r} must be a list of numbers: shares in (0, 1], or numbers "
-                f"of time points"
-            )
-        return
-    parts = [0.5, 1.0] if isinstance(earliness, str) else list(earliness)
-    are_shares = all(isinstance(p, Real) and not isinstance(p, Integral) for p in parts)
-    are_numbers = all(isinstance(p, Integral) and not isinstance(p, bool) for p in parts)
-    in_range = (are_shares and all(0 < p <= 1 for p in parts)) or (
-        are_numbers and all(p >= MIN_LENGTH for p in parts)
-    )
-    if not (parts and in_range and all(a < b for a, b in pairwise(parts))):
+    parts = parts_of(earliness)
+    is_one = isinstance(earliness, Real | str) or hasattr(earliness, "fit")
+    if not is_one and not (parts and _ascend(parts)):
         raise ValueError(
             f"earliness={earliness!r} must be an ascending list, either of shares in (0, 1], such "
             f"as [0.1, 0.5, 1.0], or of numbers of time points from {MIN_LENGTH} on"
         )
+    if not has_several(earliness):
+        return
     for name, value, allowed in (
         ("earliness_of", series.earliness_of, "longest"),
         ("resample_length", series.resample_length, None),
@@ -242,6 +229,16 @@ def check_moments(earliness: Any, series: SeriesOptions) -> None:
                 f"series__{name}={value!r} can't be used with several moments, earliness="
                 f"{earliness!r}; set it to {allowed!r}"
             )
+
+
+def _ascend(parts: list[Any]) -> bool:
+    """Return whether parts are ascending shares, or ascending numbers of time points."""
+    are_shares = all(isinstance(p, Real) and not isinstance(p, Integral) for p in parts)
+    are_numbers = all(isinstance(p, Integral) and not isinstance(p, bool) for p in parts)
+    in_range = (are_shares and all(0 < p <= 1 for p in parts)) or (
+        are_numbers and all(p >= MIN_LENGTH for p in parts)
+    )
+    return in_range and all(a < b for a, b in pairwise(parts))
 
 
 def training_config(estimator: Any) -> TrainingConfig:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .._runtime.threads import chosen_threads
 from .._series.panel import Panel, own_lengths
+from .._series.truncation import check_reached
 from .._series.views import PrefixView, Seen, Series
 from ..nets.fixed import copy_trained
 from ..nets.protocols import PathFeatures, has_path_features
@@ -212,12 +213,7 @@ class SeriesNetwork:
     def _check_reached(self, panel: Panel, name: str, start: int) -> NDArray[np.int64]:
         """Return the length of each series; raise an error if one has reached no moment."""
         lengths = own_lengths(np.isnan(panel.values))
-        first = self.view.time_points_[0]
-        if (short := np.flatnonzero(lengths < first)).size:
-            raise ValueError(
-                f"{name} has a series of {lengths[short[0]]} time points, series "
-                f"{start + short[0]}; this classifier answers from {first} time points on"
-            )
+        check_reached(lengths, self.view.time_points_[0], name, start)
         return lengths
 
     def _start(

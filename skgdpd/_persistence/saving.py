@@ -163,6 +163,15 @@ def _check_names(
             )
 
 
+def _can_hold_state(estimator: Any, kind: Kind) -> bool:
+    """Return whether a file can hold all that predictions need, if no parameter is in it."""
+    try:
+        Writer().encode_object(estimator, kind, omit=kind.parameters or ())
+    except CannotSaveError:
+        return False
+    return True
+
+
 def _advice(estimator: Any, kind: Kind, error: CannotSaveError) -> str:
     """Return a message that names the part that can't be saved, and a remedy."""
     name = error.name.split(".")[0]
@@ -170,7 +179,7 @@ def _advice(estimator: Any, kind: Kind, error: CannotSaveError) -> str:
     if name in (kind.parameters or ()):
         value = getattr(estimator, name)
         message = f"{name}={value!r} can't be saved: {kept}"
-        if name in NEEDED:
+        if name in NEEDED or not _can_hold_state(estimator, kind):
             return f"{message}. Use joblib.dump"
         return f"{message}. Leave it out with omit=({name!r},), or use joblib.dump"
     for part, attribute in kind.on_request.items():

@@ -136,6 +136,8 @@ def read_panel(X: Any, name: str = "X") -> Panel:
         return Panel(X)
     if X is None:
         raise ValueError(f"{name} is None; allowed are {FORMS}")
+    if isinstance(X, np.ma.MaskedArray):
+        raise ValueError(f"{name} has a mask, which is not read; put NaN where values are missing")
     if isinstance(X, (str, os.PathLike)):
         raise ValueError(
             f"{name}={str(X)!r} is a name; open files with skgdpd.datasets.load_file, and give "
@@ -329,6 +331,8 @@ def own_lengths(missing: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the length ``(n,)`` of each series before it ends in NaN, given a mask of NaN."""
     there: NDArray[np.bool_] = np.logical_not(missing.all(axis=1))
     n_timepoints = there.shape[1]
+    if not n_timepoints:
+        return np.zeros(len(there), dtype=np.int64)
     last = n_timepoints - there[:, ::-1].argmax(1)
     return np.where(there.any(1), last, 0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from numbers import Integral, Real
 from typing import Any
 
@@ -49,6 +49,28 @@ def prefix_length(part: float, n_timepoints: int) -> int:
     return max(math.floor(part * n_timepoints + 1e-9), MIN_LENGTH)
 
 
+def parts_of(earliness: Any) -> list[Any] | None:
+    """Return the parts of an ``earliness`` that is a list.
+
+    Parameters
+    ----------
+    earliness : object
+        Parameter of a classifier. Tuples, arrays and columns of pandas count as lists. Sets and
+        dicts do not, as the order of a set is not that of its parts.
+
+    Returns
+    -------
+    list or None
+        None of anything that is no list, such as a number, "every" or a transformer.
+    """
+    has_items = hasattr(earliness, "__len__") and getattr(earliness, "shape", None) != ()
+    # Columns of pandas have a "transform" too, and pipelines a length.
+    is_transformer = hasattr(earliness, "fit")
+    if not has_items or is_transformer or isinstance(earliness, str | bytes | Set | Mapping):
+        return None
+    return list(earliness)
+
+
 def moments_of(parts: Sequence[float] | str, n_timepoints: int) -> tuple[int, ...]:
     """Return the numbers of time points in several first parts of a series.
 
@@ -73,6 +95,32 @@ def moments_of(parts: Sequence[float] | str, n_timepoints: int) -> tuple[int, ..
     if isinstance(parts, str):
         return tuple(range(MIN_LENGTH, n_timepoints + 1))
     return tuple(sorted({prefix_length(part, n_timepoints) for part in parts}))
+
+
+def check_reached(lengths: NDArray[np.int64], first: int, name: str, start: int = 0) -> None:
+    """Raise an error if a series has not reached the first moment.
+
+    Parameters
+    ----------
+    lengths : ndarray of shape (n,)
+        Number of time points of each series.
+    first : int
+        Number of time points at the first moment.
+    name : str
+        Name of the series in the error.
+    start : int, default=0
+        Number of the first of these series.
+
+    Raises
+    ------
+    ValueError
+        If one is shorter.
+    """
+    if (short := np.flatnonzero(lengths < first)).size:
+        raise ValueError(
+            f"{name} has a series of {lengths[short[0]]} time points, series "
+            f"{start + short[0]}; this classifier answers from {first} time points on"
+        )
 
 
 class PrefixTruncator(LinksToDocs, TransformerMixin, BaseEstimator):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from .panel import Panel, as_frames, as_list, check_values, own_lengths
-from .truncation import MIN_LENGTH, as_numpy, moments_of, prefix_length
+from .truncation import MIN_LENGTH, as_numpy, moments_of, parts_of, prefix_length
 
 Normalization = Literal["train", "prefix"]
 EarlinessOf = Literal["longest", "own"]
@@ -289,13 +289,15 @@ class PrefixView:
             self.n_whole_ = max(self.n_whole_, own)
             self.ragged_ |= self.ragged is None and checked.lengths is not None
         self.time_points_: tuple[int, ...] = ()
-        self.transformer_ = clone(self.earliness) if hasattr(self.earliness, "transform") else None
+        parts = parts_of(self.earliness)
+        is_transformer = parts is None and hasattr(self.earliness, "transform")
+        self.transformer_ = clone(self.earliness) if is_transformer else None
         if self.transformer_ is not None:
             self.transformer_.fit(self._for_transformer(panel))
             self.n_seen_ = self._transform(panel).shape[2]
-        elif isinstance(self.earliness, (list, tuple, np.ndarray, str)):
-            parts = self.earliness if isinstance(self.earliness, str) else list(self.earliness)
-            self.time_points_ = moments_of(parts, self.n_whole_)
+        elif parts is not None or isinstance(self.earliness, str):
+            chosen = self.earliness if parts is None else parts
+            self.time_points_ = moments_of(chosen, self.n_whole_)
             self.n_seen_ = self.time_points_[-1]
         else:
             self.n_seen_ = prefix_length(self.earliness, self.n_whole_)

@@ -45,7 +45,7 @@ class AeonEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
       ``update_predict_proba`` go on. They take the series without a decision, in their order,
       with all points so far. Another number of series and changed points are refused.
     - Labels and probabilities without a decision are -1, as a string among labels that are
-      strings.
+      strings. Where a class has the label -1, only the decisions tell the two apart.
     - Parts need not end at moments of the classifier. Series that have not reached the first
       moment have no decision.
     - Decisions are forced at the last moment. A series that is shorter has none until then, as it

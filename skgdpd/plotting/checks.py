@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._early.classifier import EarlyClassifier
-from .._early.costs import Floats, shares_of
+from .._early.costs import Floats, shares_of, whole_points
 from .._series.unlabeled import refuse_marked
 
 
@@ -30,6 +30,40 @@ class Times(NamedTuple):
     points: list[int]
     n_timepoints: int
     shares: Floats
+
+
+def by_name(values: Any, argument: str) -> dict[str, Any]:
+    """Return a dict by names, which must hold something.
+
+    Parameters
+    ----------
+    values : dict of str to object
+        The dict.
+    argument : str
+        Name of the argument, for errors.
+
+    Returns
+    -------
+    dict of str to object
+
+    Raises
+    ------
+    ValueError
+        If it is empty, or no dict.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(
+            f"{argument} must be a dict by names, such as {{'calimera': ...}}, got {values!r}"
+        )
+    if not values:
+        raise ValueError(f"{argument} is empty; there must be at least one name")
+    return dict(values)
+
+
+def check_flag(value: Any, argument: str) -> None:
+    """Raise an error for anything but True and False; a text would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{argument}={value!r} must be True or False")
 
 
 def read_times(
@@ -57,28 +91,28 @@ def read_times(
     ValueError
         If names or numbers of moments differ, or if moments don't ascend.
     """
-    by_name = (
+    given = (
         dict(time_points)
         if isinstance(time_points, Mapping)
         else dict.fromkeys(paths, time_points)
     )
-    if set(by_name) != set(paths):
+    if set(given) != set(paths):
         raise ValueError(
-            f"time_points names {sorted(by_name)}, but there are probabilities of "
-            f"{sorted(paths)}; the names must be the same"
+            f"time_points names {list(given)}, but there are probabilities of {list(paths)}; "
+            f"the names must be the same"
         )
+    points = {name: whole_points(own) for name, own in given.items()}
     if n_timepoints is None:
-        latest = [np.max(own) for own in by_name.values() if np.size(own)]
-        n_timepoints = int(max(latest, default=1))
+        n_timepoints = max(int(own.max()) for own in points.values())
     found = {}
-    for name, own in by_name.items():
+    for name, own in points.items():
         shares, n_moments = shares_of(own, n_timepoints), paths[name].shape[1]
         if len(shares) != n_moments:
             raise ValueError(
                 f"time_points has {len(shares)} entries for {name!r}; its path has {n_moments} "
                 f"moments"
             )
-        found[name] = Times(np.asarray(own).tolist(), n_timepoints, shares)
+        found[name] = Times(own.tolist(), int(n_timepoints), shares)
     return found
 
 
@@ -101,7 +135,10 @@ def checked_classes(classes: ArrayLike, n_classes: int) -> NDArray[Any]:
     ValueError
         If they are fewer or more, or not distinct.
     """
-    known = np.asarray(classes)
+    try:
+        known = np.asarray(classes)
+    except ValueError as error:  # lists of unequal lengths
+        raise ValueError(f"classes={classes!r} must be a list of labels") from error
     if known.shape != (n_classes,) or len(set(known.tolist())) < n_classes:
         raise ValueError(
             f"classes is {known.tolist()}; the probabilities have {n_classes} columns, so there "
@@ -140,6 +177,8 @@ def class_numbers(
     ValueError
         If a label is missing or unknown, or if one of the numbers is another.
     """
+    if np.ndim(y) == 0:
+        raise ValueError(f"{name}={y!r} must be a list of {n} labels")
     labels = refuse_marked(y)
     if labels.shape != (n,):
         raise ValueError(f"{name} has shape {labels.shape}; there are {n} series, so give {(n,)}")

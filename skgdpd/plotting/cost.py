@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._early.paths import check_path
 from .._series.panel import read_panel
-from .checks import check_early, class_numbers, read_times
+from .checks import by_name, check_early, class_numbers, read_times
 from .cost_curves import (
     CostCurve,
     Floats,
@@ -98,16 +98,14 @@ class CostDisplay:
         y: ArrayLike,
         *,
         delay_costs: ArrayLike,
-        y_train: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
         kind: Kind = "cost",
         ax: Any = None,
     ) -> CostDisplay:
         """Fit the rules of fitted classifiers to each cost of waiting, and plot what they cost.
 
         Classifiers are not fitted again, and stay as they are. A clone of each rule is fitted to
-        the classifier's ``left_out_path_``, or chosen anew where ``rule="auto"``.
+        the classifier's ``left_out_path_``, with the labels, weights and groups of its fit, or
+        chosen anew where ``rule="auto"``.
 
         Parameters
         ----------
@@ -120,10 +118,6 @@ class CostDisplay:
         delay_costs : array-like of shape (n_delay_costs,)
             Costs c of waiting, ascending: c * t / T at time t of T. There is no default, as they
             are worth something only beside the costs of errors.
-        y_train : array-like of shape (n_train,)
-            Labels that the classifiers were fitted with.
-        sample_weight, groups : array-like of shape (n_train,), optional
-            Weights and groups that the classifiers were fitted with.
         kind : {"cost", "accuracy"}, default="cost"
             View that is plotted: mean cost against the cost of waiting, or accuracy against the
             part seen.
@@ -139,12 +133,11 @@ class CostDisplay:
         ------
         ValueError
             If delay costs don't ascend, if classifiers differ in their classes or costs of
-            errors, or if ``y_train`` is not of their fit.
+            errors, or if one is from a file that does not hold what its rule was fitted to.
         """
         _check_kind(kind)
         delays = checked_delay_costs(delay_costs)
-        if not estimators:
-            raise ValueError("estimators is empty; give at least one fitted EarlyClassifier")
+        estimators = by_name(estimators, "estimators")
         training = {}
         first = check_early(next(iter(estimators.values())))
         for name, early in estimators.items():
@@ -158,7 +151,7 @@ class CostDisplay:
                     f"{first.classes_.tolist()} with {first.cost_.misclassification.tolist()}; "
                     f"they must be the same"
                 )
-            training[name] = training_of(early, name, y_train, sample_weight, groups)
+            training[name] = training_of(early, name)
         numbers, classes = class_numbers(
             y, first.classes_, len(read_panel(X)), len(first.classes_)
         )
@@ -229,12 +222,13 @@ default=None
         """
         _check_kind(kind)
         delays = checked_delay_costs(delay_costs)
-        if not paths or set(paths) != set(moments):
+        paths, moments = by_name(paths, "paths"), by_name(moments, "moments")
+        if set(paths) != set(moments):
             raise ValueError(
-                f"paths names {sorted(paths)} and moments {sorted(moments)}; there must be at "
-                f"least one name, and the same in both"
+                f"paths names {list(paths)} and moments {list(moments)}; the names must be the "
+                f"same"
             )
-        checked = {name: check_path(path) for name, path in paths.items()}
+        checked = {name: check_path(path, name=f"paths[{name!r}]") for name, path in paths.items()}
         curves, floors = {}, {}
         times = read_times(time_points, n_timepoints, checked)
         for name, path in checked.items():

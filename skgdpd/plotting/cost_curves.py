@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
 from .._runtime.random import Seeds
-from .._series.unlabeled import split_marked
 from ..stopping import DecisionCost, Rule, decision_cost, select_rule
-from .checks import Times, class_numbers
+from .checks import Times
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -169,13 +168,7 @@ def refitted(early: Any, cost: DecisionCost, training: Mapping[str, Any]) -> Rul
     return select_rule(cost=cost, **training, random_state=seed).rule
 
 
-def training_of(
-    early: Any,
-    name: str,
-    y_train: ArrayLike,
-    sample_weight: ArrayLike | None,
-    groups: ArrayLike | None,
-) -> dict[str, Any]:
+def training_of(early: Any, name: str) -> dict[str, Any]:
     """Return what the rule of a fitted classifier was fitted to, besides the costs.
 
     Parameters
@@ -184,10 +177,6 @@ def training_of(
         Fitted classifier.
     name : str
         Its name, for errors.
-    y_train : array-like of shape (n_train,)
-        Labels that it was fitted with.
-    sample_weight, groups : array-like of shape (n_train,) or None
-        Weights and groups that it was fitted with.
 
     Returns
     -------
@@ -197,31 +186,23 @@ def training_of(
     Raises
     ------
     ValueError
-        If these are not as many as the training series, or labels are unknown.
+        If it is from a file that does not hold this.
     """
-    path = early.left_out_path_
-    labels, missing = split_marked(y_train, getattr(early.classifier, "unlabeled", None))
-    arrays = {
-        "sample_weight": None if sample_weight is None else np.asarray(sample_weight),
-        "groups": None if groups is None else np.asarray(groups),
-    }
-    for what, own in {"y_train": missing, **arrays}.items():
-        if own is not None and own.shape != (len(path),):
-            raise ValueError(
-                f"{what} has shape {own.shape}; {name!r} was fitted to {len(path)} series, and "
-                f"{what} must be that of its fit"
-            )
-    numbers = np.full(len(path), -1)
-    numbers[~missing], _ = class_numbers(
-        labels, early.classes_, len(labels), len(early.classes_), "y_train"
-    )
-    rows = np.flatnonzero(~np.isnan(path[:, 0, 0]) & ~missing)
+    if not hasattr(early, "left_out_y_"):
+        raise ValueError(
+            f"estimators[{name!r}] does not know the labels that it was fitted to, as it is from "
+            f"a file of an earlier version; fit it again"
+        )
+    path, y = early.left_out_path_, early.left_out_y_
+    rows = np.flatnonzero(~np.isnan(path[:, 0, 0]) & (y >= 0))
+    weight, group = early.left_out_weight_, early.left_out_group_
     return {
         "path": path[rows],
-        "y": numbers[rows],
+        "y": y[rows],
         "time_points": early.time_points_.tolist(),
         "n_timepoints": int(early.n_timepoints_in_),
-        **{what: None if own is None else own[rows] for what, own in arrays.items()},
+        "sample_weight": None if weight is None else weight[rows],
+        "groups": None if group is None else group[rows],
     }
 
 
@@ -248,7 +229,10 @@ def checked_moments(moments: ArrayLike, name: str, n_costs: int, path: Floats) -
     ValueError
         If the shape is another, or a moment is none that its series has reached.
     """
-    array = np.asarray(moments)
+    try:
+        array = np.asarray(moments)
+    except ValueError:  # lists of unequal lengths
+        array = np.asarray(None)
     n = len(path)
     if array.shape != (n_costs, n) or array.dtype.kind not in "iu":
         raise ValueError(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_scalar
 
-from .._early.paths import check_path, last_moments
-from .checks import check_early, checked_classes, class_numbers, read_times
+from .._early.costs import is_whole
+from .._early.paths import check_path, last_moments, numbers_of
+from .checks import check_early, check_flag, checked_classes, read_times
 from .style import marked_style, new_axes
 
 ONE = "the series"
@@ -84,18 +83,22 @@ class DecisionDisplay:
         forced: bool = False,
         y: Any = None,
     ) -> None:
-        values = np.asarray(path, dtype=np.float64)
+        check_flag(forced, "forced")
+        values = numbers_of(path, "path")
         if values.ndim != 2:
             raise ValueError(
                 f"path has shape {values.shape}; for one series it must be (n_moments, n_classes)"
             )
         self.path = check_path(values[None])[0]
-        n_moments, n_classes = self.path.shape
+        n_classes = self.path.shape[1]
         times = read_times(time_points, n_timepoints, {ONE: self.path[None]})[ONE]
-        check_scalar(moment, "moment", Integral, min_val=0, max_val=n_moments - 1)
+        if not is_whole(moment) or moment < 0:
+            raise ValueError(f"moment={moment!r} must be the index of a moment, from 0 on")
         last = int(last_moments(self.path[None])[0])
         if moment > last:
-            raise ValueError(f"moment={moment}; the series ends at moment {last}")
+            raise ValueError(
+                f"moment={moment} must be from 0 to {last}, the last one that the series reaches"
+            )
         self.time_points, self.n_timepoints = np.array(times.points), times.n_timepoints
         self.moment = int(moment)
         self.classes = checked_classes(
@@ -109,7 +112,11 @@ class DecisionDisplay:
         self.share_seen_ = float(times.shares[moment])
 
     def _number(self, label: Any, name: str) -> int:
-        return int(class_numbers([label], self.classes, 1, self.path.shape[1], name)[0][0])
+        known = self.classes.tolist()
+        one = np.asarray(label, dtype=object).reshape(-1).tolist()
+        if len(one) != 1 or one[0] not in known:
+            raise ValueError(f"{name}={label!r} must be one of the classes, {known}")
+        return known.index(one[0])
 
     @classmethod
     def from_estimator(
@@ -260,8 +267,8 @@ class DecisionDisplay:
 
 def _one_series(x: ArrayLike) -> NDArray[Any]:
     """Return a series as a panel of shape (1, n_channels, n_timepoints)."""
-    series = np.asarray(x)
-    if series.ndim in (1, 2):
+    series = numbers_of(x, "x")
+    if series.ndim in (1, 2) and series.size:
         series = series.reshape(1, -1, series.shape[-1])
     if series.ndim != 3 or len(series) != 1:
         raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._early.paths import check_path
-from .checks import class_numbers, read_times
+from .checks import by_name, check_flag, class_numbers, read_times
 from .style import draw_band, marked_style, new_axes
 
 Floats = NDArray[np.float64]
@@ -98,15 +99,14 @@ class PathDisplay:
         by_class: bool = False,
         quantiles: tuple[float, float] | None = (0.25, 0.75),
     ) -> None:
-        if not paths:
-            raise ValueError("paths is empty; give the probabilities of at least one classifier")
-        if quantiles is not None:
-            low, high = quantiles
-            if not 0 <= low < high <= 1:
-                raise ValueError(
-                    f"quantiles={quantiles!r} must be two ascending numbers from 0 to 1, or None"
-                )
-        checked = {name: check_path(path) for name, path in paths.items()}
+        check_flag(by_class, "by_class")
+        quantiles = _checked_quantiles(quantiles)
+        given = by_name(paths, "paths")
+        alone = list(given) == [ONE]
+        checked = {
+            name: check_path(path, name="path" if alone else f"paths[{name!r}]")
+            for name, path in given.items()
+        }
         times = read_times(time_points, n_timepoints, checked)
         self.quantiles = quantiles
         self.by_class = by_class
@@ -206,7 +206,7 @@ class PathDisplay:
             If the classifiers differ in their classes or in the length of their series.
         """
         first: Any = None
-        for name, clf in estimators.items():
+        for name, clf in by_name(estimators, "estimators").items():
             if not hasattr(clf, "predict_proba_path"):
                 raise TypeError(
                     f"{type(clf).__name__} ({name!r}) has no predict_proba_path; give a "
@@ -317,6 +317,18 @@ class PathDisplay:
         )
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _checked_quantiles(quantiles: Any) -> tuple[float, float] | None:
+    if quantiles is None:
+        return None
+    pair = list(quantiles) if isinstance(quantiles, Sequence | np.ndarray) else []
+    numbers = len(pair) == 2 and all(isinstance(q, Real) for q in pair)
+    if not numbers or not 0 <= pair[0] < pair[1] <= 1:
+        raise ValueError(
+            f"quantiles={quantiles!r} must be two ascending numbers from 0 to 1, or None"
+        )
+    return pair[0], pair[1]
 
 
 def summary(

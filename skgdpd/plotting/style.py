@@ -36,6 +36,10 @@ def draw_band(ax: Any, x: Any, low: Any, high: Any, style: dict[str, Any]) -> No
 def new_axes(ax: Any = None, figsize: tuple[float, float] = (6.4, 4.0)) -> Any:
     """Return the given axes, or those of a new figure that doesn't need a screen."""
     if ax is not None:
+        if not hasattr(ax, "add_artist"):
+            raise TypeError(
+                f"ax={ax!r} must be axes of matplotlib, or None for those of a new figure"
+            )
         return ax
     pyplot = require("matplotlib.pyplot", "plot", "to draw")
     return pyplot.subplots(figsize=figsize, layout="constrained")[1]

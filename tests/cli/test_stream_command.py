@@ -304,6 +304,19 @@ def test_a_state_of_other_options_is_refused(early, tmp_path):
 # Lines
 
 
+def test_a_byte_order_mark_is_no_part_of_an_id(early):
+    """Excel begins files with one, and a header with it would not be known as one."""
+    mark = b"\xef\xbb\xbf"
+    for options, lines in (
+        ({"format": "csv"}, [mark + b"id,t,x", b"a,0,0.5"]),
+        ({"format": "csv"}, [mark + b"a,0.5"]),
+        ({}, [mark + line("a", 0.5)]),
+    ):
+        stream = fed(early, lines, **options)
+        assert stream.series.open == {"a": [1, 0]}
+        assert not stream.counts["refused"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -312,6 +325,12 @@ def test_a_state_of_other_options_is_refused(early, tmp_path):
         ('{"values": [1, 2]}', "id=None must be a string or a whole number"),
         ('{"id": true, "values": [1, 2]}', "id=True"),
         ('{"id": 1.5, "values": [1, 2]}', "id=1.5"),
+        ('{"id": "a", "id": "b", "values": [1, 2]}', "the line names the key 'id' twice"),
+        (
+            '{"id": "a", "values": [1, 2], "values": [1, 2]}',
+            "the line names the key 'values' twice",
+        ),
+        ('{"id": "a", "values": [{"x": 1, "x": 2}, 2]}', "'x' twice"),
         ('{"id": "a"}', "neither values nor points"),
         ('{"id": "a", "values": [1]}', "1 values; the model has 2 channels"),
         ('{"id": "a", "values": 1}', "1 must be a list"),

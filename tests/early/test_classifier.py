@@ -266,6 +266,37 @@ def test_a_function_of_one_s_own_is_refused_by_save(series, tmp_path):
     assert np.array_equal(opened.cost_.delay, early.cost_.delay)
 
 
+def test_a_classifier_of_another_package_can_t_be_saved_in_any_way(series, tmp_path):
+    early = EarlyClassifier(LogisticRegression(), earliness=[0.5, 1.0], rule="fixed", cv=2)
+    early.fit(*series)
+    for omit in ((), ("classifier",)):
+        with pytest.raises(ValueError, match=r"classifier.*Use joblib\.dump") as caught:
+            early.save(tmp_path / "early.zip", omit=omit)
+        assert "omit" not in str(caught.value)
+
+
+def test_arrays_are_checked_up_to_the_last_moment_wherever_answers_fall(series):
+    X, y = series
+    moments = [0.2, 0.5, 0.75]
+    paths = PrefixClassifier("rocket", earliness=moments, random_state=0)
+    for early in (
+        EarlyClassifier(paths, rule=FixedTime(0)).fit(X, y),
+        EarlyClassifier(LogisticRegression(), earliness=moments, rule=FixedTime(0), cv=2).fit(
+            X, y
+        ),
+    ):
+        changed = X[:3].copy()
+        changed[1, 0, 35] = np.nan  # after the last moment, at 30 points
+        assert np.array_equal(early.decide(changed).probabilities, early.predict_proba(X[:3]))
+        changed[1, 0, 25] = np.nan
+        with pytest.raises(ValueError, match="NaN"):
+            early.decide(changed)
+        session = early.start(3)
+        assert len(session.push(X[:3, :, :8])) == 3
+        with pytest.raises(ValueError, match="points must be finite"):
+            session.push(changed[:, :, 8:])
+
+
 def test_costs_are_those_of_the_public_function(fitted):
     own = decision_cost(0.25, None, fitted.time_points_.tolist(), 40, fitted.classes_)
     assert np.array_equal(own.delay, fitted.cost_.delay)

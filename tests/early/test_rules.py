@@ -315,7 +315,7 @@ def test_paths_that_are_refused(rule, change, words):
         ("sample_weight", -np.ones(N), "not negative"),
         ("sample_weight", np.zeros(N), "zero throughout"),
         ("groups", np.zeros((N, 1)), r"shape \(120, 1\)"),
-        ("cost", decision_cost(1, None, [1, 2], 2, "ab"), "cost has"),
+        ("cost", decision_cost(1, None, [1, 2], 2, ["a", "b"]), "cost has"),
     ],
 )
 def test_arguments_that_are_refused(rule, name, value, words):

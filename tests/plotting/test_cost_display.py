@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from skgdpd import EarlyClassifier, PrefixClassifier
+from skgdpd import DistilledPrefixClassifier, EarlyClassifier, PrefixClassifier, load
 from skgdpd.plotting import CostDisplay
 from skgdpd.stopping import AccuracyGap
 
@@ -144,9 +144,7 @@ def test_at_its_own_cost_a_classifier_pays_what_it_pays(bumps, rule):
         rule=rule, earliness=[0.2, 0.6, 1.0], delay_cost=0.3, misclassification_cost={"yes": 3},
         random_state=1,
     ).fit(X, y)  # fmt: skip
-    display = CostDisplay.from_estimators(
-        {"early": early}, X, y, delay_costs=[0.1, 0.3], y_train=y
-    )
+    display = CostDisplay.from_estimators({"early": early}, X, y, delay_costs=[0.1, 0.3])
     answers = early.decide(X, y)
     result = display.curves["early"]
     np.testing.assert_allclose(result.cost[1], answers.cost.mean())
@@ -164,7 +162,7 @@ def test_only_the_rule_is_fitted_again(bumps, early, monkeypatch):
 
     monkeypatch.setattr(type(early.classifier_), "fit", refuse)
     monkeypatch.setattr(EarlyClassifier, "fit", refuse)
-    display = CostDisplay.from_estimators({"a": early}, X, y, delay_costs=[2.0], y_train=y)
+    display = CostDisplay.from_estimators({"a": early}, X, y, delay_costs=[2.0])
     np.testing.assert_allclose(display.curves["a"].cost, anew.decide(X, y).cost.mean())
     assert early.rule_ is rule
     np.testing.assert_array_equal(early.decide(X).n_seen, before)
@@ -176,10 +174,36 @@ def test_weights_and_groups_are_those_of_the_fit(bumps):
     groups = np.arange(len(y)) // 3
     early = EarlyClassifier(earliness=[0.2, 1.0], rule="threshold", delay_cost=0.4, random_state=0)
     early.fit(X, y, sample_weight=weight, groups=groups)
-    display = CostDisplay.from_estimators(
-        {"a": early}, X, y, delay_costs=[0.4], y_train=y, sample_weight=weight, groups=groups
-    )
+    display = CostDisplay.from_estimators({"a": early}, X, y, delay_costs=[0.4])
     np.testing.assert_allclose(display.curves["a"].cost, early.decide(X, y).cost.mean())
+
+
+@pytest.mark.parametrize("rule", ["economy", "threshold", "auto"])
+def test_a_saved_classifier_knows_what_its_rule_was_fitted_to(rule, bumps, tmp_path):
+    X, y = bumps
+    groups = np.array([f"patient {i // 2}" for i in range(60)])
+    options = {"earliness": [0.2, 0.6, 1.0], "rule": rule, "delay_cost": 0.3, "random_state": 0}
+    early = EarlyClassifier(**options).fit(X, y, sample_weight=np.arange(60.0), groups=groups)
+    early.save(tmp_path / "early.zip")
+    opened = load(tmp_path / "early.zip")
+    display = CostDisplay.from_estimators({"a": opened}, X, y, delay_costs=[0.1, 0.3])
+    np.testing.assert_allclose(display.curves["a"].cost[1], early.decide(X, y).cost.mean())
+    del opened.left_out_y_
+    with pytest.raises(ValueError, match=r"\['a'\] does not know the labels .* fit it again"):
+        CostDisplay.from_estimators({"a": opened}, X, y, delay_costs=[0.1, 0.3])
+
+
+def test_series_without_a_label_are_left_out_of_the_rule(bumps):
+    X, y = bumps
+    marked = np.where(np.arange(60) < 50, y, "?")
+    taught = DistilledPrefixClassifier(
+        student="lstm1-8", earliness=[0.5, 1.0], max_epochs=2, unlabeled="?", random_state=0
+    )
+    early = EarlyClassifier(taught, rule="fixed", delay_cost=0.3, cv=2, random_state=0)
+    early.fit(X, marked)
+    assert (early.left_out_y_[50:] == -1).all()
+    display = CostDisplay.from_estimators({"a": early}, X, y, delay_costs=[0.1, 0.3])
+    np.testing.assert_allclose(display.curves["a"].cost[1], early.decide(X, y).cost.mean())
 
 
 def test_series_that_were_held_out_are_those_of_the_rule(bumps):
@@ -187,7 +211,7 @@ def test_series_that_were_held_out_are_those_of_the_rule(bumps):
     rule = AccuracyGap(max_gap=0.4, delta=0.4)
     early = EarlyClassifier(earliness=[0.2, 1.0], rule=rule, random_state=0).fit(X, y)
     assert np.isnan(early.left_out_path_[:, 0, 0]).any()
-    display = CostDisplay.from_estimators({"a": early}, X, y, delay_costs=[0.25, 1.0], y_train=y)
+    display = CostDisplay.from_estimators({"a": early}, X, y, delay_costs=[0.25, 1.0])
     np.testing.assert_allclose(display.curves["a"].cost[0], early.decide(X, y).cost.mean())
     assert np.ptp(display.curves["a"].share_seen) == 0
 
@@ -209,7 +233,14 @@ def test_series_that_were_held_out_are_those_of_the_rule(bumps):
         ({"y": ["a", "b"]}, r"y has shape \(2,\)"),
         ({"classes": ["a", "c"]}, r"y has the labels \['b'\]"),
         ({"misclassification_cost": {"c": 2}}, "misclassification_cost names the class 'c'"),
-        ({"paths": {"m": PATH + 1}}, "path must have probabilities"),
+        ({"paths": {"m": PATH + 1}}, r"paths\['m'\] must have probabilities"),
+        ({"paths": {"m": "abc"}}, r"paths\['m'\] must be an array of numbers"),
+        ({"paths": PATH}, "paths must be a dict by names"),
+        ({"moments": MOMENTS}, "moments must be a dict by names"),
+        ({"moments": {"m": [[0], [1, 1]]}}, r"moments\['m'\] has shape \(\)"),
+        ({"time_points": ["a", "b"]}, "time_points must be a list of whole numbers"),
+        ({"n_timepoints": 40.5}, "n_timepoints=40.5 must be a whole number"),
+        ({"y": None}, "y=None must be a list of 4 labels"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_drawn(options, message):
@@ -220,23 +251,20 @@ def test_bad_input_is_refused_before_anything_is_drawn(options, message):
 
 def test_bad_estimators_are_refused_before_anything_is_drawn(bumps, early, base):
     X, y = bumps
-    options = {"delay_costs": [0.1], "y_train": y}
+    options = {"delay_costs": [0.1]}
     with pytest.raises(TypeError, match="PrefixClassifier has no rule of when to answer"):
         CostDisplay.from_estimators({"a": base}, X, y, **options)
     with pytest.raises(NotFittedError):
         CostDisplay.from_estimators({"a": early, "b": EarlyClassifier()}, X, y, **options)
-    with pytest.raises(ValueError, match="estimators is empty"):
-        CostDisplay.from_estimators({}, X, y, **options)
+    for estimators in ({}, None, [early], early, "early"):
+        with pytest.raises(ValueError, match=r"^estimators"):
+            CostDisplay.from_estimators(estimators, X, y, **options)
     dearer = EarlyClassifier(
         PrefixClassifier(earliness=[0.5, 1.0]), misclassification_cost={"yes": 2}, random_state=0
     ).fit(X, y)
     with pytest.raises(ValueError, match=r"\['b'\] has the classes .* costs of errors .*2.0"):
         CostDisplay.from_estimators({"a": early, "b": dearer}, X, y, **options)
     for wrong, message in [
-        ({"y_train": y[:5]}, r"y_train has shape \(5,\); 'a' was fitted to 60 series"),
-        ({"y_train": np.where(y == "yes", "maybe", y)}, r"y_train has the labels \['maybe'\]"),
-        ({"sample_weight": [1.0]}, r"sample_weight has shape \(1,\)"),
-        ({"groups": [1, 2]}, r"groups has shape \(2,\)"),
         ({"delay_costs": 0.5}, "delay_costs must be a list"),
         ({"kind": "gain"}, "kind='gain'"),
     ]:

@@ -121,15 +121,34 @@ def test_a_series_that_ended_is_drawn_to_its_end(bumps, early):
     [
         (PATH[None], 0, {}, r"path has shape \(1, 4, 2\); for one series"),
         (2 * PATH, 0, {}, "path must have probabilities"),
-        (PATH, 4, {}, "moment == 4, must be <= 3"),
-        (np.where(np.arange(4)[:, None] > 1, np.nan, PATH), 2, {}, "moment=2; the series ends"),
+        ("abc", 0, {}, "path must be an array of numbers"),
+        ([[0.5, 0.5], [1.0]], 0, {}, "path must be an array of numbers"),
+        (PATH, True, {}, "moment=True must be the index of a moment"),
+        (PATH, -1, {}, "moment=-1 must be the index of a moment"),
+        (PATH, 1.0, {}, "moment=1.0 must be the index of a moment"),
+        (PATH, 0, {"time_points": None}, "time_points must be a list of whole numbers, got None"),
+        (PATH, 0, {"time_points": list("abcd")}, "time_points must be a list of whole numbers"),
+        (PATH, 0, {"time_points": [[5], [10, 20], [30], [40]]}, "time_points must be a list"),
+        (PATH, 0, {"n_timepoints": "40"}, "n_timepoints='40' must be a whole number"),
+        (PATH, 0, {"n_timepoints": np.nan}, "n_timepoints=nan must be a whole number"),
+        (PATH, 0, {"forced": "no"}, "forced='no' must be True or False"),
+        (PATH, 0, {"classes": [["a"], ["b", "c"]]}, "classes=.* must be a list of labels"),
+        (PATH, 0, {"label": {0}}, r"label=\{0\} must be one of the classes"),
+        (PATH, 0, {"y": [0, 1]}, r"y=\[0, 1\] must be one of the classes"),
+        (PATH, 4, {}, "moment=4 must be from 0 to 3"),
+        (
+            np.where(np.arange(4)[:, None] > 1, np.nan, PATH),
+            2,
+            {},
+            "moment=2 must be from 0 to 1, the last one that the series reaches",
+        ),
         (PATH, 0, {"time_points": [5, 10]}, "time_points has 2 entries for .*; its path has 4"),
         (PATH, 0, {"time_points": []}, "time_points must be a list of whole numbers"),
         (PATH, 0, {"n_timepoints": 30}, "must ascend from 1 at least to n_timepoints=30"),
         (PATH, 0, {"classes": ["a", "b", "c"]}, "the probabilities have 2 columns"),
         (PATH, 0, {"classes": ["a", "a"]}, "2 distinct labels"),
-        (PATH, 0, {"label": 7}, r"label has the labels \[7\]; the classes are \[0, 1\]"),
-        (PATH, 0, {"y": "?"}, r"y has the labels \['\?'\]"),
+        (PATH, 0, {"label": 7}, r"label=7 must be one of the classes, \[0, 1\]"),
+        (PATH, 0, {"y": "?"}, r"y='\?' must be one of the classes"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_drawn(path, moment, options, message):
@@ -146,6 +165,11 @@ def test_classifiers_without_a_rule_and_several_series_are_refused(bumps, base, 
         DecisionDisplay.from_estimator(EarlyClassifier(), X[0])
     with pytest.raises(ValueError, match=r"x has shape \(60, 1, 40\); one series has"):
         DecisionDisplay.from_estimator(early, X)
-    with pytest.raises(ValueError, match="y has the labels"):
+    for x in ([], [[1, 2], [3]], "abc", [["a", "b"]], None):
+        with pytest.raises(ValueError, match=r"^x "):
+            DecisionDisplay.from_estimator(early, x)
+    with pytest.raises(TypeError, match="ax='here' must be axes of matplotlib"):
+        DecisionDisplay.from_estimator(early, X[0], ax="here")
+    with pytest.raises(ValueError, match="y='perhaps' must be one of the classes"):
         DecisionDisplay.from_estimator(early, X[0], "perhaps")
     assert not plt.get_fignums()

@@ -112,6 +112,16 @@ def test_a_class_that_is_not_there_has_no_line(bumps, early):
     [
         ({"quantiles": (0.8, 0.2)}, r"quantiles=\(0.8, 0.2\) must be two ascending"),
         ({"quantiles": (-0.1, 0.2)}, "must be two ascending numbers from 0 to 1"),
+        ({"quantiles": (0.5,)}, r"quantiles=\(0.5,\) must be two ascending"),
+        ({"quantiles": 0.5}, "quantiles=0.5 must be two ascending"),
+        ({"quantiles": ("a", "b")}, "must be two ascending numbers from 0 to 1"),
+        ({"quantiles": {0.1, 0.9}}, "must be two ascending numbers from 0 to 1"),
+        ({"by_class": "yes"}, "by_class='yes' must be True or False"),
+        ({"path": {"a": PATH, "b": [PATH]}}, r"paths\['b'\] has shape"),
+        ({"path": {"a": None}}, r"paths\['a'\] has shape \(\)"),
+        ({"y": "abab"}, "y='abab' must be a list of 4 labels"),
+        ({"time_points": None}, "time_points must be a list of whole numbers, got None"),
+        ({"n_timepoints": "a"}, "n_timepoints='a' must be a whole number"),
         ({"time_points": [10]}, "time_points has 1 entries for 'all series'; its path has 2"),
         ({"time_points": {"other": [10, 20]}}, r"time_points names \['other'\], but there are"),
         ({"time_points": [20, 10]}, "time_points must ascend"),
@@ -139,6 +149,7 @@ def test_classifiers_of_one_moment_or_of_other_classes_are_refused(bumps, early,
     other = PrefixClassifier(earliness=[0.3, 0.9], random_state=0).fit(X, y == "no")
     with pytest.raises(ValueError, match=r"\['b'\] has the classes \[False, True\] and 40"):
         PathDisplay.from_estimators({"a": early, "b": other}, X, y)
-    with pytest.raises(ValueError, match="paths is empty"):
-        PathDisplay.from_estimators({}, X, y)
+    for estimators in ({}, None, [early], early, "early"):
+        with pytest.raises(ValueError, match=r"^estimators"):
+            PathDisplay.from_estimators(estimators, X, y)
     assert not plt.get_fignums()

@@ -1,0 +1,233 @@
+"""What the early classifier refuses, and what it says then."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+
+from skgdpd import DistilledPrefixClassifier, EarlyClassifier, PrefixClassifier
+from skgdpd._series.truncation import parts_of
+from skgdpd.stopping import RULES, AccuracyGap, FixedTime, decision_cost, select_rule
+
+SHARES = [0.2, 0.5, 1.0]
+
+
+class Stumbles(ClassifierMixin, BaseEstimator):
+    """Classifier that raises an error at one length, in its fit or in its predictions."""
+
+    def __init__(self, error, length, where="fit"):
+        self.error, self.length, self.where = error, length, where
+
+    def fit(self, X, y):
+        if self.where == "fit" and X.shape[1] == self.length:
+            raise self.error("too hard")
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        if self.where == "predict" and X.shape[1] == self.length:
+            raise self.error("too hard")
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+
+
+# The list of moments
+
+
+@pytest.mark.parametrize("make", [tuple, np.array, "Series", "Index"], ids=str)
+@pytest.mark.parametrize("shares", [SHARES, [0.5]], ids=str)
+def test_a_column_of_moments_is_a_list(make, shares, bumps):
+    if isinstance(make, str):
+        make = getattr(pytest.importorskip("pandas"), make)
+    X, y = bumps
+    times = [int(40 * share) for share in shares]
+    early = EarlyClassifier(LogisticRegression(), earliness=make(shares), cv=2, rule="fixed")
+    assert early.fit(X, y).time_points_.tolist() == times
+    one = PrefixClassifier("rocket", earliness=make(shares), random_state=0).fit(X, y)
+    two = PrefixClassifier("rocket", earliness=shares, random_state=0).fit(X, y)
+    assert one.time_points_.tolist() == times
+    assert np.array_equal(one.predict_proba(X), two.predict_proba(X))
+
+
+def test_the_index_of_a_column_has_no_effect():
+    pandas = pytest.importorskip("pandas")
+    assert parts_of(pandas.Series(SHARES, index=[7, 3, 5])) == SHARES
+
+
+@pytest.mark.parametrize(
+    "earliness",
+    [
+        {0.2, 0.5},
+        {0.2: 1, 0.5: 2},
+        np.array(0.5),
+        [[0.2, 0.5]],
+        [[0.2], [0.5, 1.0]],
+        [2.5],
+        [np.nan],
+        [True],
+        b"every",
+    ],
+    ids=str,
+)
+def test_what_is_no_list_of_moments_is_refused_before_a_fit(earliness, bumps):
+    class Watched(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            raise AssertionError("fitted")
+
+    taught = DistilledPrefixClassifier(student="lstm1-8", earliness=earliness)
+    for early in (
+        EarlyClassifier(earliness=earliness),
+        EarlyClassifier(Watched(), earliness=earliness),
+        EarlyClassifier(PrefixClassifier("rocket", earliness=earliness)),
+        PrefixClassifier("rocket", earliness=earliness),
+        taught,
+    ):
+        with pytest.raises(ValueError, match="earliness"):
+            early.fit(*bumps)
+
+
+# Errors of other packages' classifiers
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ValueError, ValueError),
+        (UnicodeError, ValueError),
+        (TypeError, TypeError),
+        (KeyError, RuntimeError),
+    ],
+)
+def test_an_error_in_a_clone_names_its_moment(error, kind, bumps):
+    early = EarlyClassifier(Stumbles(error, 20), earliness=SHARES, cv=2)
+    words = "Stumbles could not be fitted to series of 20 time points: .*too hard"
+    with pytest.raises(kind, match=words) as caught:
+        early.fit(*bumps)
+    assert isinstance(caught.value.__cause__, error)
+    early = EarlyClassifier(Stumbles(error, 20, "predict"), earliness=SHARES, cv=2)
+    words = "Stumbles could not predict series of 20 time points: .*too hard"
+    with pytest.raises(kind, match=words) as caught:
+        early.fit(*bumps)
+    assert isinstance(caught.value.__cause__, error)
+
+
+@pytest.mark.parametrize("where", ["fit", "predict"])
+def test_an_interrupt_in_a_clone_passes(where, bumps):
+    early = EarlyClassifier(Stumbles(KeyboardInterrupt, 20, where), earliness=SHARES, cv=2)
+    with pytest.raises(KeyboardInterrupt, match=r"^too hard$"):
+        early.fit(*bumps)
+
+
+# Series
+
+
+class Unsure(Stumbles):
+    """Classifier whose probabilities are missing."""
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), np.nan)
+
+
+@pytest.mark.parametrize("classifier", [None, LogisticRegression()], ids=str)
+def test_a_bad_value_is_named_by_its_series(classifier, bumps):
+    """Series are read in parts, whose own numbers would be others."""
+    X = bumps[0].copy()
+    early = EarlyClassifier(classifier, earliness=SHARES, cv=2, rule="fixed", random_state=0)
+    early.fit(*bumps)
+    X[50, 0, 13] = np.nan
+    with pytest.raises(ValueError, match=r"X contains NaN: .* series 50, .* time point 13"):
+        early.decide(X)
+    X[50, 0, 13] = np.inf
+    with pytest.raises(ValueError, match=r"X contains infinity .* series 50, .* time point 13"):
+        early.predict_proba_path(X)
+
+
+def test_series_without_points_and_masks_are_refused(bumps):
+    X, y = bumps
+    early = EarlyClassifier(LogisticRegression(), earliness=SHARES, cv=2, rule="fixed").fit(X, y)
+    with pytest.raises(ValueError, match="a moment of 2 time points; the series have 0"):
+        EarlyClassifier(earliness=SHARES).fit(X[:, :, :0], y)
+    with pytest.raises(ValueError, match="a series of 0 time points, series 0"):
+        early.decide(X[:, :, :0])
+    for read in (early.decide, lambda X: early.fit(X, y)):
+        with pytest.raises(ValueError, match="X has a mask, which is not read"):
+            read(np.ma.masked_array(X, X > 1))
+
+
+def test_a_score_needs_labels_and_a_rare_class_is_named_by_its_label(bumps):
+    X, y = bumps
+    early = EarlyClassifier(LogisticRegression(), earliness=SHARES, cv=2, rule="fixed").fit(X, y)
+    with pytest.raises(ValueError, match="y is None"):
+        early.score(X, None)
+    with pytest.raises(ValueError, match="y has one group of the class 'no';"):
+        early.fit(X, y, groups=y)
+
+
+def test_missing_probabilities_are_refused_in_arrays_and_in_sessions(bumps):
+    X, y = bumps
+    early = EarlyClassifier(Stumbles(ValueError, -1), earliness=SHARES, cv=2, rule="fixed")
+    early.fit(X, y)
+    early.classifier_.estimators_[0] = Unsure(ValueError, -1).fit(X[:, 0], y)
+    with pytest.raises(ValueError, match="path has NaN before a series' last moment"):
+        early.decide(X)
+    with pytest.raises(ValueError, match="must have probabilities"):
+        early.start(60).push(X)
+
+
+# Rules and costs
+
+PATH = np.random.default_rng(0).dirichlet([1, 1], (200, 3))
+Y = np.arange(200) % 2
+TIMES = {"time_points": [1, 2, 3], "n_timepoints": 3}
+COST = decision_cost(0.2, None, **TIMES, classes=["no", "yes"])
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_refuses_what_is_no_step(name):
+    rule = RULES[name]().fit(PATH, Y, COST, **TIMES)
+    half = [[0.5, 0.5]] * 2
+    for probabilities in ([[np.nan, np.nan]] * 2, [[5, -4]] * 2, [[0.5, 0.1]] * 2, [["a", "b"]]):
+        with pytest.raises(ValueError, match="probabilities must"):
+            rule.step(rule.start(2), 0, probabilities)
+    with pytest.raises(ValueError, match=r"state has shape \(2, 9\)"):
+        rule.step(np.zeros((2, 9)), 0, half)
+    with pytest.raises(ValueError, match="moment must be from 0 to 2, got True"):
+        rule.step(rule.start(2), True, half)
+    for n in (-1, 2.5, "2"):
+        with pytest.raises(ValueError, match=r"n=.* must be the number of series"):
+            rule.start(n)
+
+
+def test_a_rule_whose_fit_fails_has_none():
+    rule = AccuracyGap().fit(PATH, Y, COST, **TIMES)
+    with pytest.raises(ValueError, match="needs 59 at least"):
+        rule.fit(PATH[:30], Y[:30], COST, **TIMES)
+    with pytest.raises(NotFittedError):
+        rule.decide(PATH)
+
+
+@pytest.mark.parametrize(
+    "rules", [{}, ["fixed"], {"fixed": "fixed"}, {"fixed": FixedTime}], ids=str
+)
+def test_only_rules_are_compared(rules):
+    with pytest.raises(ValueError, match=r"^rules"):
+        select_rule(PATH, Y, COST, **TIMES, rules=rules)
+
+
+def test_costs_of_what_is_no_answer_are_refused():
+    first = np.zeros(200, dtype=int)
+    for y in (Y - 1, Y + 1, Y + 0.0):
+        with pytest.raises(ValueError, match="y must have class numbers from 0 to 1"):
+            COST.average(PATH, y, first)
+        with pytest.raises(ValueError, match="y must have class numbers from 0 to 1"):
+            COST.floor(PATH, y)
+    for moments in (first - 1, first + 3, first + 0.0):
+        with pytest.raises(ValueError, match="moments must be whole numbers from 0 to 2"):
+            COST.average(PATH, Y, moments)
+    assert COST.floor(PATH.tolist(), Y.tolist()) == COST.floor(PATH, Y)
+
+
+@pytest.mark.parametrize("classes", [[], ["a", "a"], "ab", None, [["a"], ["b"]]], ids=str)
+def test_classes_of_costs_are_distinct(classes):
+    with pytest.raises(ValueError, match=r"classes=.* must be a list of distinct labels"):
+        decision_cost(0.2, None, **TIMES, classes=classes)
