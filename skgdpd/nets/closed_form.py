@@ -53,6 +53,29 @@ def drawn_rows(n: int, max_rank: int, seed: int) -> Tensor | None:
 
 
 def span(features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | None = None) -> Span:
+    """Find the directions in which rows differ, and the coordinates of these rows.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, n_features)
+        Features of the training rows.
+    max_rank : int
+        Number of directions to keep at most.
+    widths : sequence of int, optional
+        See :func:`directions_of`.
+
+    Returns
+    -------
+    Span
+        The directions, with the coordinates of these rows.
+    """
+    mean, basis = directions_of(features, max_rank, widths)
+    return Span(mean, basis, (features.double() - mean) @ basis)
+
+
+def directions_of(
+    features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | None = None
+) -> tuple[Tensor, Tensor]:
     """Standardise features and find the directions in which their rows differ.
 
     Parameters
@@ -67,8 +90,10 @@ def span(features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | Non
 
     Returns
     -------
-    Span
-        The directions, with the coordinates of these rows.
+    mean : Tensor of shape (n_features,)
+        Mean of each feature.
+    basis : Tensor of shape (n_features, r)
+        Matrix from centred features to coordinates.
     """
     mean = features.double().mean(0)
     scale = features.double().std(0, correction=0)
@@ -84,8 +109,7 @@ def span(features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | Non
     if not len(kept):  # The rows are equal, or one: any direction will do.
         kept = torch.zeros(1, dtype=torch.int64, device=features.device)
     lengths = variance[kept].clamp(min=1e-12).sqrt()
-    basis = standard.T @ (directions[:, kept] / lengths) / scale[:, None]
-    return Span(mean, basis, (features.double() - mean) @ basis)
+    return mean, standard.T @ (directions[:, kept] / lengths) / scale[:, None]
 
 
 class LinearStart(NamedTuple):

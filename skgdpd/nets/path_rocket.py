@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .closed_form import MAX_RANK, LinearStart, drawn_rows, ridge, span
+from .closed_form import MAX_RANK, LinearStart, directions_of, drawn_rows, ridge, span
 from .joined_features import JoinedFeatures
 from .minirocket import Engine
 from .moment_forests import MomentForests
@@ -185,16 +185,22 @@ class PathRocket(nn.Module):
         drawn = drawn_rows(len(prefixes), rank, seed)
         if drawn is None:
             for features in self._features_by_moment(prefixes):
-                found = span(features, rank, widths)
-                yield (found.mean, found.basis), (features - found.mean) @ found.basis
+                mean, basis, coordinates = span(features, rank, widths)
+                yield (mean, basis), coordinates
             return
         # The features of many series would not fit into memory.
         some = prefixes.take(drawn.to(prefixes.series[0].device))
         for m in range(prefixes.n_moments):
-            found = span(self._features(*some.at(m)), rank, widths)
-            parts = in_parts(*prefixes.at(m), AT_ONCE)
-            rows = [(self._features(*part) - found.mean) @ found.basis for part in parts]
-            yield (found.mean, found.basis), torch.cat(rows)
+            mean, basis = directions_of(self._features(*some.at(m)), rank, widths)
+            yield (mean, basis), self._coordinates(prefixes, m, mean.float(), basis.float())
+
+    def _coordinates(self, prefixes: Prefixes, moment: int, mean: Tensor, basis: Tensor) -> Tensor:
+        """Return the coordinates of all rows at a moment, in double precision.
+
+        Products have single precision, as those of predictions do: they are most of a large fit.
+        """
+        parts = in_parts(*prefixes.at(moment), AT_ONCE)
+        return torch.cat([((self._features(*part) - mean) @ basis).double() for part in parts])
 
     def _features_by_moment(self, prefixes: Prefixes) -> Iterator[Tensor]:
         """Yield the features of all series at each moment, ``(n, n_fixed)``."""
