@@ -20,6 +20,7 @@ from sklearn.tree import ExtraTreeRegressor
 from torch import Tensor, nn
 
 from .causal import takes_numba
+from .closed_form import drawn_rows
 
 TREES_AT_ONCE = 10
 """Number of trees that one thread grows before it takes the next ones."""
@@ -274,6 +275,29 @@ class Forest(nn.Module):
 def tree_seeds(n_trees: int, seed: int) -> NDArray[np.int64]:
     """Return the seed of each tree of a forest, as scikit-learn draws them."""
     return np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=n_trees)
+
+
+def rows_to_grow(target: Tensor, weight: Tensor | None, most: int, seed: int) -> Tensor:
+    """Return the numbers of the rows on which trees are grown.
+
+    Parameters
+    ----------
+    target : Tensor of shape (n, n_classes)
+        Class probabilities.
+    weight : Tensor of shape (n,) or None
+        Weight of each row; rows of weight zero are left out.
+    most : int
+        Number of rows at most.
+    seed : int
+        Seed of the draw, if there are more.
+
+    Returns
+    -------
+    Tensor of shape (n_rows,)
+    """
+    known = torch.arange(len(target)) if weight is None else weight.cpu().nonzero()[:, 0]
+    drawn = drawn_rows(len(known), most // 2, seed)
+    return (known if drawn is None else known[drawn]).to(target.device)
 
 
 def bootstrap_samples(n: int, seeds: NDArray[np.int64]) -> list[NDArray[np.int64]]:
