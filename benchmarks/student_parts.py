@@ -15,7 +15,8 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,19 @@ SETS = (
 MOST = 300
 """Number of training series of which thirds are taken, at most."""
 
+STUDENTS: dict[str, dict[str, Any]] = {
+    "default": {"student": "rocket-quant"},
+    "mixed": {"student": "mixed"},
+    "mixed, not trained": {"student": "mixed", "max_epochs": 1, "lr": 1e-12},
+    "mixed, lr=1e-4": {"student": "mixed", "lr": 1e-4},
+}
+"""Whole students. The first one is what the others are compared with."""
+LINEAR = ("rocket", "hydra", "shapelets", "rocket+hydra", "rocket+hydra+shapelets")
+"""Ridge regressions of one family or of several joined ones."""
+FORESTS = {"quant": ("quantiles",), "rist": ("quantiles", "shapelets")}
+"""Forests by name, with their families."""
+ALONE = (*STUDENTS, *LINEAR, *FORESTS)
+
 Logits = tuple[Tensor, Tensor]
 """Left-out logits of the fitted series, and logits of the others."""
 
@@ -56,7 +70,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of data sets, NAME.npz")
     parser.add_argument("--store", type=Path, required=True, help="folder of the results")
     parser.add_argument("--sets", nargs="+", default=SETS, help="names of data sets")
-    parser.add_argument("--folds", type=int, nargs="+", default=[0, 1], help="thirds to score")
+    parser.add_argument("--folds", type=int, nargs="+", default=[0], help="thirds to score")
     parser.add_argument("--normalize", nargs="+", default=["train", "prefix"])
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -97,12 +111,16 @@ def fill(store: Path, folder: Path, name: str, fold: int, normalize: str) -> Non
         fit, test = list(StratifiedKFold(3, shuffle=True, random_state=0).split(x, y))[fold]
     for share in SHARES:
         path = store / f"{name}-{fold}-{normalize}-{share}.npz"
+        known: dict[str, Any] = {}
         if path.exists():
+            with np.load(path) as data:
+                known = dict(data)
+        if all(f"{part}|logits" in known for part in ALONE):
             continue
         start = time.process_time()
         t = max(round(share * x.shape[2]), 2)
-        found = logits_of_parts(x[:, :, :t], y, fit, test, normalize, fold)
-        arrays: dict[str, Any] = {"y_fit": y[fit], "y_test": y[test], **found}
+        found = logits_of_parts(x[:, :, :t], y, fit, test, normalize, fold, known)
+        arrays: dict[str, Any] = {**known, "y_fit": y[fit], "y_test": y[test], **found}
         np.savez(path.with_suffix(".part.npz"), **arrays)
         path.with_suffix(".part.npz").rename(path)
         print(path.stem, f"{time.process_time() - start:.1f} s", flush=True)
@@ -125,8 +143,9 @@ def logits_of_parts(
     test: NDArray[Any],
     normalize: str,
     seed: int,
+    known: Container[str],
 ) -> dict[str, NDArray[Any]]:
-    """Fit all parts at one moment.
+    """Fit the parts at one moment.
 
     Parameters
     ----------
@@ -140,108 +159,119 @@ def logits_of_parts(
         How series are normalised.
     seed : int
         Seed of the parts.
+    known : container of str
+        Names of arrays that need not be computed.
 
     Returns
     -------
     dict of str to ndarray
-        Left-out logits and logits of each part, and processor seconds of its fit.
+        For each part, its logits, left-out logits if it has such, and processor seconds of its
+        fit and predictions.
     """
-    axes = (0, 2) if normalize == "train" else (2,)
-    base = x[fit] if normalize == "train" else x
-    wide = base.astype(np.float64)
-    centre, scale = wide.mean(axes, keepdims=True), wide.std(axes, keepdims=True)
-    scale = np.where(scale > 1e-6 * (np.abs(centre) + 1e-12), scale, 1)
-    series = torch.from_numpy(((x - centre) / scale).astype(np.float32))
-    own, others = series[fit], series[test]
-    target = torch.from_numpy((y[fit][:, None] == np.unique(y)).astype(np.float32))
-    n_channels, t = x.shape[1:]
     found: dict[str, NDArray[Any]] = {}
-    seconds: dict[str, float] = {}
 
-    def keep(name: str, part: Callable[[], Logits], before: float = 0.0) -> None:
+    def keep(name: str, fitted: Callable[[], tuple[Tensor | None, Tensor]]) -> None:
+        if f"{name}|logits" in known:
+            return
         start = time.process_time()
-        left_out, logits = part()
-        seconds[name] = before + time.process_time() - start
-        found[f"{name}|left_out"], found[f"{name}|logits"] = left_out.numpy(), logits.numpy()
+        left_out, logits = fitted()
+        found[f"{name}|seconds"] = np.array(time.process_time() - start)
+        found[f"{name}|logits"] = logits.numpy()
+        if left_out is not None:
+            found[f"{name}|left_out"] = left_out.numpy()
 
-    features: dict[str, tuple[Tensor, Tensor]] = {}
-    made: dict[str, float] = {}
-    makers: dict[str, Callable[[], Any]] = {
-        "rocket": lambda: MiniRocket(n_channels, t).fit(own, None, seed),
-        "hydra": lambda: PrefixHydra(n_channels, t, [t]).fit(own, seed + 1),
-        "shapelets": lambda: PrefixShapelets(n_channels, t, [t]).fit(own, seed + 2),
-        "quantiles": lambda: IntervalQuantiles(n_channels, t),
-    }
-    for name, make in makers.items():
-        start = time.process_time()
-        transform = make()
-        with torch.no_grad():
-            fitted = transform(own)
-            made[name] = time.process_time() - start
-            features[name] = fitted, transform(others)
-    fitted, rest = features["quantiles"]
-    features["quantiles"] = without_rounding(fitted, own), rest
-    for name in ("rocket", "hydra", "shapelets"):
-        keep(name, lambda name=name: _ridge([features[name]], target), made[name])  # type: ignore[misc]
-    joined = {
-        "rocket+hydra": ("rocket", "hydra"),
-        "rocket+hydra+shapelets": ("rocket", "hydra", "shapelets"),
-    }
-    for name, families in joined.items():
-        given = [features[family] for family in families]
-        keep(name, lambda given=given: _ridge(given, target), sum(made[f] for f in families))  # type: ignore[misc]
-    for name, families in {
-        "quant": ("quantiles",),
-        "rist": ("quantiles", "shapelets"),
-    }.items():
-        given = [features[family] for family in families]
-        keep(
-            name, lambda given=given: _forest(given, target, seed), sum(made[f] for f in families)
-        )  # type: ignore[misc]
-    keep("default", lambda: _default(x, y, fit, test, normalize, seed))
-    return {**found, "seconds": np.array(list(seconds.items()))}
+    series = _normalised(x, fit, normalize)
+    families = Families(series[fit], series[test], seed)
+    target = torch.from_numpy((y[fit][:, None] == np.unique(y)).astype(np.float32))
+    for name in LINEAR:
+        keep(name, partial(_ridge, families, name.split("+"), target))
+    for name, parts in FORESTS.items():
+        keep(name, partial(_forest, families, parts, target, seed))
+    for name, params in STUDENTS.items():
+        keep(name, partial(_student, x, y, fit, test, normalize, seed, params))
+    return found
 
 
-def _ridge(features: Sequence[tuple[Tensor, Tensor]], target: Tensor) -> Logits:
+def _normalised(x: NDArray[np.float32], fit: NDArray[Any], normalize: str) -> Tensor:
+    wide = x.astype(np.float64)
+    base, axes = (wide[fit], (0, 2)) if normalize == "train" else (wide, (2,))
+    centre, scale = base.mean(axes, keepdims=True), base.std(axes, keepdims=True)
+    scale = np.where(scale > 1e-6 * (np.abs(centre) + 1e-12), scale, 1)
+    return torch.from_numpy(((wide - centre) / scale).astype(np.float32))
+
+
+class Families:
+    """Features of fitted series and of others, computed when they are first needed.
+
+    Parameters
+    ----------
+    own, others : Tensor of shape (n, n_channels, t)
+        Series to which transforms are fitted, and others.
+    seed : int
+        Seed of the transforms.
+    """
+
+    def __init__(self, own: Tensor, others: Tensor, seed: int) -> None:
+        self.own, self.others, self.seed = own, others, seed
+        self.made: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def __getitem__(self, name: str) -> tuple[Tensor, Tensor]:
+        if name not in self.made:
+            transform = self._fitted(name)
+            with torch.no_grad():
+                fitted, others = transform(self.own), transform(self.others)
+            if name == "quantiles":
+                fitted = without_rounding(fitted, self.own)
+            self.made[name] = fitted, others
+        return self.made[name]
+
+    def _fitted(self, name: str) -> Any:
+        c, t = self.own.shape[1:]
+        if name == "rocket":
+            return MiniRocket(c, t).fit(self.own, None, self.seed)
+        if name == "hydra":
+            return PrefixHydra(c, t, [t]).fit(self.own, self.seed + 1)
+        if name == "shapelets":
+            return PrefixShapelets(c, t, [t]).fit(self.own, self.seed + 2)
+        return IntervalQuantiles(c, t)
+
+
+def _ridge(families: Families, names: Sequence[str], target: Tensor) -> Logits:
     """Fit one ridge regression to families of features, each of which has the same variance."""
-    spans = [span(own) for own, _ in features]
+    given = [families[name] for name in names]
+    spans = [span(own) for own, _ in given]
     share = len(spans) ** -0.5
     own = torch.cat([share * found.coordinates for found in spans], 1)
-    others = torch.cat(
-        [
-            share * (part.double() - found.mean) @ found.basis
-            for found, (_, part) in zip(spans, features, strict=True)
-        ],
-        1,
-    )
+    parts = [
+        share * (part.double() - found.mean) @ found.basis
+        for found, (_, part) in zip(spans, given, strict=True)
+    ]
     head = ridge(own, target)
-    return head.scale * head.left_out, head.scale * (others @ head.weight + head.bias)
+    scores = torch.cat(parts, 1) @ head.weight + head.bias
+    return head.scale * head.left_out, head.scale * scores
 
 
-def _forest(features: Sequence[tuple[Tensor, Tensor]], target: Tensor, seed: int) -> Logits:
+def _forest(families: Families, names: Sequence[str], target: Tensor, seed: int) -> Logits:
     forest = Forest(200)
-    own = torch.cat([part for part, _ in features], 1)
+    own = torch.cat([families[name][0] for name in names], 1)
     left_out = log_odds(forest.fit(own, target, None, seed)).double()
-    others = log_odds(forest(torch.cat([part for _, part in features], 1))).double()
+    others = torch.cat([families[name][1] for name in names], 1)
     scale, _ = likeliest_scale(left_out, target)
-    return scale * left_out, scale * others
+    return scale * left_out, scale * log_odds(forest(others)).double()
 
 
-def _default(
+def _student(
     x: NDArray[np.float32],
     y: NDArray[Any],
     fit: NDArray[Any],
     test: NDArray[Any],
     normalize: Any,
     seed: int,
-) -> Logits:
-    clf = PrefixClassifier("rocket-quant", earliness=1.0, normalize=normalize, random_state=seed)
+    params: dict[str, Any],
+) -> tuple[None, Tensor]:
+    clf = PrefixClassifier(earliness=1.0, normalize=normalize, random_state=seed, **params)
     clf.fit(x[fit], y[fit])
-    logits = torch.from_numpy(clf.predict_proba(x[test])).double().clamp(min=1e-7).log()
-    return torch.zeros(len(fit), logits.shape[1]).double(), logits
-
-
-# Rules that join parts
+    return None, torch.from_numpy(clf.predict_proba(x[test])).double().clamp(min=1e-7).log()
 
 
 Rule = Callable[[Sequence[Logits], Tensor], Tensor]
@@ -281,7 +311,6 @@ RULES: dict[str, Rule] = {
     "mean of logits": mean_of_logits,
     "weighed": weighed,
 }
-ALONE = ("default rocket hydra shapelets rocket+hydra rocket+hydra+shapelets quant rist").split()
 TOGETHER = (
     ("rocket", "quant"),
     ("rocket+hydra+shapelets", "quant"),
@@ -301,62 +330,48 @@ def print_tables(store: Path) -> None:
     store : pathlib.Path
         Folder of the results.
     """
-    found: dict[str, dict[tuple[str, str], list[list[float]]]] = {}
+    found: dict[str, dict[str, dict[str, list[list[float]]]]] = {}
     seconds: dict[str, list[float]] = {}
     for path in sorted(store.glob("*.npz")):
         if path.name.endswith(".part.npz"):
             continue
-        name, _, kind, share = path.stem.rsplit("-", 3)
+        name, _, kind, _ = path.stem.rsplit("-", 3)
         with np.load(path) as data:
             arrays = dict(data)
-        for part, cost in arrays["seconds"]:
-            seconds.setdefault(part, []).append(float(cost))
+        for part in ALONE:
+            if f"{part}|seconds" in arrays:
+                seconds.setdefault(part, []).append(float(arrays[f"{part}|seconds"]))
         for method, scores in _scores_of_all(arrays).items():
-            found.setdefault(method, {}).setdefault((kind, f"{name} {share}"), []).append(scores)
-    kinds: tuple[str | None, ...] = ("train", "prefix", None)
-    for kind in kinds:
-        print(f"\n{kind or 'both'}\n\n| method | AUC-PRC | accuracy | log loss | gain | s |")
+            for own in (kind, "both"):
+                found.setdefault(own, {}).setdefault(method, {}).setdefault(name, []).append(
+                    scores
+                )
+    for kind, methods in found.items():
+        print(f"\n{kind}\n\n| method | AUC-PRC | accuracy | log loss | gain in points | s |")
         print("|---" * 6 + "|")
-        first: dict[str, NDArray[Any]] = {}
-        for method, cells in found.items():
-            by_set: dict[str, list[list[float]]] = {}
-            for (own, key), rows in cells.items():
-                if kind in (own, None):
-                    by_set.setdefault(key.split()[0], []).extend(rows)
+        first = np.array([np.mean(rows, 0) for rows in methods["default"].values()])
+        for method, by_set in methods.items():
             means = np.array([np.mean(rows, 0) for rows in by_set.values()])
-            first.setdefault("", means)
-            gain = means - first[""]
-            error = gain.std(0, ddof=1) / len(gain) ** 0.5
-            shown = " | ".join(
-                f"{100 * g:+.2f} ± {100 * e:.2f}" for g, e in zip(gain.mean(0), error, strict=True)
+            gain = 100 * (means - first)
+            errors = gain.std(0, ddof=1) / len(gain) ** 0.5
+            shown = ", ".join(
+                f"{g:+.2f} ± {e:.2f}" for g, e in zip(gain.mean(0), errors, strict=True)
             )
-            cost = np.mean(seconds[method]) if method in seconds else np.nan
-            print(
-                f"| {method} | "
-                + " | ".join(f"{v:.4f}" for v in means.mean(0))
-                + f" | {shown} | {cost:.2f} |"
-            )
+            cells = [f"{v:.4f}" for v in means.mean(0)]
+            cost = f"{np.mean(seconds[method]):.2f}" if method in seconds else ""
+            print(f"| {method} | " + " | ".join([*cells, shown, cost]) + " |")
 
 
 def _scores_of_all(arrays: dict[str, NDArray[Any]]) -> dict[str, list[float]]:
     y_fit, y = arrays["y_fit"], arrays["y_test"]
     classes = np.unique(y_fit)
     target = torch.from_numpy((y_fit[:, None] == classes).astype(np.float64))
-    parts = {
-        name: (
-            torch.from_numpy(arrays[f"{name}|left_out"]),
-            torch.from_numpy(arrays[f"{name}|logits"]),
-        )
-        for name in ALONE
-        if f"{name}|logits" in arrays
-    }
-    found = {name: _scores(y, logits, classes) for name, (_, logits) in parts.items()}
+    logits = {name: torch.from_numpy(arrays[f"{name}|logits"]) for name in ALONE}
+    found = {name: _scores(y, own, classes) for name, own in logits.items()}
     for group in TOGETHER:
-        if not all(name in parts for name in group):
-            continue
+        parts = [(torch.from_numpy(arrays[f"{name}|left_out"]), logits[name]) for name in group]
         for rule, join in RULES.items():
-            logits = join([parts[name] for name in group], target)
-            found[f"{rule}: {', '.join(group)}"] = _scores(y, logits, classes)
+            found[f"{rule}: {', '.join(group)}"] = _scores(y, join(parts, target), classes)
     return found
 
 

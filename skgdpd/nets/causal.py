@@ -265,7 +265,11 @@ def has_module(name: str) -> bool:
 
 
 def on_threads(
-    function: Callable[..., Any], arguments: tuple[Any, ...], n: int, most: int
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    work: Callable[[], tuple[Any, ...]],
+    n: int,
+    most: int,
 ) -> None:
     """Call a function for all series, on as many threads as torch may use.
 
@@ -274,10 +278,13 @@ def on_threads(
     Parameters
     ----------
     function : callable
-        Function that releases the global interpreter lock. Its last two parameters are the first
-        series and the one to stop at.
+        Function that releases the global interpreter lock. Its last parameters are arrays to work
+        with, the first series, and the one to stop at.
     arguments : tuple
         The other arguments.
+    work : callable
+        Function that makes the arrays to work with, which each thread has for itself. Compiled
+        functions don't make their own, since that code takes long to compile.
     n : int
         Number of series.
     most : int
@@ -285,11 +292,11 @@ def on_threads(
     """
     n_threads = min(torch.get_num_threads(), n, most)
     if n_threads < 2:
-        function(*arguments, 0, n)
+        function(*arguments, *work(), 0, n)
         return
     bounds = [n * k // n_threads for k in range(n_threads + 1)]
     with ThreadPoolExecutor(n_threads) as pool:
-        calls = [pool.submit(function, *arguments, *rows) for rows in pairwise(bounds)]
+        calls = [pool.submit(function, *arguments, *work(), *rows) for rows in pairwise(bounds)]
         for call in calls:
             call.result()
 

@@ -52,7 +52,7 @@ def drawn_rows(n: int, max_rank: int, seed: int) -> Tensor | None:
 
 
 def span(features: Tensor, max_rank: int = MAX_RANK) -> Span:
-    """Standardise features and find the directions in which their rows differ.
+    """Find the directions in which rows differ, and the coordinates of these rows.
 
     Parameters
     ----------
@@ -66,6 +66,27 @@ def span(features: Tensor, max_rank: int = MAX_RANK) -> Span:
     Span
         The directions, with the coordinates of these rows.
     """
+    mean, basis = directions_of(features, max_rank)
+    return Span(mean, basis, (features.double() - mean) @ basis)
+
+
+def directions_of(features: Tensor, max_rank: int = MAX_RANK) -> tuple[Tensor, Tensor]:
+    """Standardise features and find the directions in which their rows differ.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, n_features)
+        Features of the training rows.
+    max_rank : int
+        Number of directions to keep at most.
+
+    Returns
+    -------
+    mean : Tensor of shape (n_features,)
+        Mean of each feature.
+    basis : Tensor of shape (n_features, r)
+        Matrix from centred features to coordinates.
+    """
     mean = features.double().mean(0)
     scale = features.double().std(0, correction=0)
     scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale)) * features.shape[1] ** 0.5
@@ -75,8 +96,7 @@ def span(features: Tensor, max_rank: int = MAX_RANK) -> Span:
     if not len(kept):  # The rows are equal, or one: any direction will do.
         kept = torch.zeros(1, dtype=torch.int64, device=features.device)
     lengths = variance[kept].clamp(min=1e-12).sqrt()
-    basis = standard.T @ (directions[:, kept] / lengths) / scale[:, None]
-    return Span(mean, basis, (features.double() - mean) @ basis)
+    return mean, standard.T @ (directions[:, kept] / lengths) / scale[:, None]
 
 
 class LinearStart(NamedTuple):
@@ -92,12 +112,15 @@ class LinearStart(NamedTuple):
         Factor that turns scores into logits.
     left_out : Tensor of shape (n, n_classes)
         Scores of each row by the classifier that is fitted without it.
+    penalty : float or None
+        The chosen penalty; None where several classifiers are averaged.
     """
 
     weight: Tensor
     bias: Tensor
     scale: float
     left_out: Tensor
+    penalty: float | None = None
 
 
 def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> LinearStart:
@@ -145,7 +168,7 @@ def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> 
     left_out = torch.where(w[:, None] > 0, left_out, coordinates @ slope + bias)
     left_out = torch.where(w[:, None] < 1 - 1e-9, left_out, torch.zeros_like(left_out))
     scale, _ = likeliest_scale(left_out, target, weight)
-    return LinearStart(slope, bias, scale, left_out)
+    return LinearStart(slope, bias, scale, left_out, float(chosen))
 
 
 def likeliest_scale(

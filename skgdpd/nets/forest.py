@@ -7,7 +7,7 @@ Source: P. Geurts, D. Ernst, L. Wehenkel, "Extremely randomized trees", Machine 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,15 @@ import torch
 import torch.nn.functional as F
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.tree import ExtraTreeRegressor
 from torch import Tensor, nn
 
 from .causal import takes_numba
+from .closed_form import drawn_rows
 
+TREES_AT_ONCE = 10
+"""Number of trees that one thread grows before it takes the next ones."""
 LEAVES_AT_ONCE = 1 << 22
 """Number of leaves' values that are held in memory at once."""
 LOWEST = float(np.finfo(np.float32).min)
@@ -118,7 +122,7 @@ class Forest(nn.Module):
             own_weight = weight.double().cpu().numpy()[known]
             own_weight *= len(known) / own_weight.sum()
         seeds = tree_seeds(self.n_trees, seed)
-        samples = [multiplicities(len(known), tree_seed) for tree_seed in seeds]
+        samples = bootstrap_samples(len(known), seeds)
         self.grow(rows, own_target, None if weight is None else own_weight, samples, seeds)
         unseen = np.ones((len(x), self.n_trees), dtype=bool)
         unseen[known] = np.stack(samples, 1) == 0
@@ -153,10 +157,17 @@ class Forest(nn.Module):
         """
         own_weight = np.ones(len(rows)) if weight is None else weight
         # One thread, unless joblib is configured otherwise: growing holds no interpreter lock.
-        trees = Parallel(prefer="threads")(
-            delayed(_grow)(rows, target, own_weight * sample, self.max_features, tree_seed)
-            for sample, tree_seed in zip(samples, seeds, strict=True)
+        grown = Parallel(prefer="threads")(
+            delayed(_grow)(
+                rows,
+                target,
+                [own_weight * sample for sample in samples[first : first + TREES_AT_ONCE]],
+                self.max_features,
+                seeds[first : first + TREES_AT_ONCE],
+            )
+            for first in range(0, self.n_trees, TREES_AT_ONCE)
         )
+        trees = [tree for some in grown for tree in some]
         masses = None
         if weight is not None:
             leaves = [tree.apply(rows) for tree in trees]
@@ -266,8 +277,31 @@ def tree_seeds(n_trees: int, seed: int) -> NDArray[np.int64]:
     return np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=n_trees)
 
 
-def multiplicities(n: int, seed: int) -> NDArray[np.int64]:
-    """Return how often a bootstrap sample of ``n`` rows has each of them.
+def rows_to_grow(target: Tensor, weight: Tensor | None, most: int, seed: int) -> Tensor:
+    """Return the numbers of the rows on which trees are grown.
+
+    Parameters
+    ----------
+    target : Tensor of shape (n, n_classes)
+        Class probabilities.
+    weight : Tensor of shape (n,) or None
+        Weight of each row; rows of weight zero are left out.
+    most : int
+        Number of rows at most.
+    seed : int
+        Seed of the draw, if there are more.
+
+    Returns
+    -------
+    Tensor of shape (n_rows,)
+    """
+    known = torch.arange(len(target)) if weight is None else weight.cpu().nonzero()[:, 0]
+    drawn = drawn_rows(len(known), most // 2, seed)
+    return (known if drawn is None else known[drawn]).to(target.device)
+
+
+def bootstrap_samples(n: int, seeds: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return how often bootstrap samples of ``n`` rows have each of them.
 
     All rows are equally likely, whatever their weights, in every version of scikit-learn. Its own
     forests draw by weight from version 1.9 on, and heavy rows then are in every sample.
@@ -276,26 +310,38 @@ def multiplicities(n: int, seed: int) -> NDArray[np.int64]:
     ----------
     n : int
         Number of rows.
-    seed : int
-        Seed of the draw.
+    seeds : ndarray of shape (n_samples,)
+        Seed of each draw.
 
     Returns
     -------
-    ndarray of shape (n,)
+    list of n_samples ndarrays of shape (n,)
     """
-    drawn = np.random.RandomState(seed).randint(0, n, n)
-    return np.bincount(drawn, minlength=n)
+    return [np.bincount(random.randint(0, n, n), minlength=n) for random in _generators(seeds)]
+
+
+def _generators(seeds: NDArray[np.int64]) -> Iterator[np.random.RandomState]:
+    """Yield one generator again and again, with the next seed: new ones take 50 times as long."""
+    random = np.random.RandomState()
+    for seed in seeds:
+        random.seed(seed)
+        yield random
 
 
 def _grow(
     rows: NDArray[np.float32],
     target: NDArray[np.float64],
-    weight: NDArray[np.float64],
+    weights: Sequence[NDArray[np.float64]],
     max_features: float,
-    seed: int,
-) -> Any:
-    grown = ExtraTreeRegressor(max_features=max_features, random_state=seed)
-    return grown.fit(rows, target, weight, check_input=False).tree_
+    seeds: NDArray[np.int64],
+) -> list[Any]:
+    """Grow trees one after the other, each on the rows that have a weight."""
+    trees = []
+    with config_context(skip_parameter_validation=True):  # they are ours
+        for weight, random in zip(weights, _generators(seeds), strict=True):
+            grown = ExtraTreeRegressor(max_features=max_features, random_state=random)
+            trees.append(grown.fit(rows, target, weight, check_input=False).tree_)
+    return trees
 
 
 def _mean_weights(

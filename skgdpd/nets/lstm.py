@@ -108,7 +108,11 @@ class LSTM(nn.Module):
         Tensor of shape (n_samples, n_features, n_timepoints)
             Outputs over time.
         """
-        return self.lstm(x.transpose(1, 2))[0].transpose(1, 2)
+        if x.device.type != "cpu":
+            return self.lstm(x.transpose(1, 2))[0].transpose(1, 2)
+        # Torch has no recurrent layer in bfloat16 for processors without units for it.
+        with torch.autocast("cpu", enabled=False):
+            return self.lstm(x.transpose(1, 2))[0].transpose(1, 2)
 
     def features_from_maps(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the output at each series' last point, ``(n, n_features)``.

@@ -14,7 +14,7 @@ from .prefixes import cut
 from .protocols import ClosedFormStart
 from .rocket import AT_ONCE, in_parts
 from .rocket_quant import RocketQuant
-from .several_families import FamilySpans, averaged
+from .several_families import FamilySpans, averaged, family_spans
 
 FAMILIES = ("rocket", "hydra", "shapelets")
 """Families of the features."""
@@ -103,10 +103,11 @@ class Mixed(RocketQuant):
         widths = self.transform.widths
         drawn = drawn_rows(len(x), self.max_rank, seed)
         if drawn is None:
-            found = FamilySpans(self.transform(x, lengths), widths, self.max_rank)
-            return found, found.coordinates
+            features = self.transform(x, lengths)
+            found = family_spans(features, widths, self.max_rank)
+            return found, found.of(features)
         drawn = drawn.to(x.device)
         own = None if lengths is None else lengths[drawn]
-        found = FamilySpans(self.transform(x[drawn], own), widths, self.max_rank)
-        parts = in_parts(x, lengths, AT_ONCE)
-        return found, torch.cat([found.of(self.transform(*part)) for part in parts])
+        found = family_spans(self.transform(x[drawn], own), widths, self.max_rank)
+        parts, single = in_parts(x, lengths, AT_ONCE), found.single()
+        return found, torch.cat([single.of(self.transform(*part)) for part in parts])

@@ -13,11 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .closed_form import drawn_rows
-from .forest import Forest
+from .forest import Forest, rows_to_grow
 from .minirocket import Engine
 from .prefixes import Prefixes
-from .quantiles import SORTED_AT_ONCE, IntervalQuantiles, without_rounding
+from .quantiles import IntervalQuantiles, without_rounding
 from .rocket import AT_ONCE, in_parts
 
 MAX_ROWS = 2048
@@ -80,16 +79,14 @@ class MomentForests(nn.Module):
             Out-of-sample probabilities of each row: those of the trees whose sample does not have
             it, see :class:`~skgdpd.nets.forest.Forest`.
         """
-        known = torch.arange(len(target)) if weight is None else weight.cpu().nonzero()[:, 0]
-        drawn = drawn_rows(len(known), MAX_ROWS // 2, seed)
-        rows = (known if drawn is None else known[drawn]).to(target.device)
+        rows = rows_to_grow(target, weight, MAX_ROWS, seed)
         own_weight = None if weight is None else weight[rows]
         seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(self.forests))
         found = []
         for m in range(prefixes.n_moments):
             x, lengths = prefixes.at(m)
             ends = None if lengths is None else lengths[rows]
-            own = without_rounding(self._features(x[rows], ends, m), x[rows])
+            own = without_rounding(self.quantiles[m](x[rows], ends), x[rows])
             forest = cast(Forest, self.forests[m])
             left_out = forest.fit(own, target[rows], own_weight, int(seeds[m]))
             if len(rows) < len(target):
@@ -116,9 +113,4 @@ class MomentForests(nn.Module):
         -------
         Tensor of shape (n, n_classes)
         """
-        return cast(Forest, self.forests[moment])(self._features(x, lengths, moment))
-
-    def _features(self, x: Tensor, lengths: Tensor | None, moment: int) -> Tensor:
-        size = max(SORTED_AT_ONCE // (x.shape[1] * x.shape[2]), 1)
-        quantiles = self.quantiles[moment]
-        return torch.cat([quantiles(*part) for part in in_parts(x, lengths, size)])
+        return cast(Forest, self.forests[moment])(self.quantiles[moment](x, lengths))

@@ -17,7 +17,7 @@ from .prefixes import Prefixes
 from .protocols import MomentStart
 from .rocket import AT_ONCE, SAME_FROM, in_parts, spread
 from .rocket_quant import log_odds
-from .several_families import FamilySpans, averaged
+from .several_families import FamilySpans, averaged, family_spans
 
 FIT_BYTES = 1 << 28
 """Size of the features that are held in memory at once."""
@@ -184,15 +184,16 @@ class PathRocket(nn.Module):
         drawn = drawn_rows(len(prefixes), rank, seed)
         if drawn is None:
             for features in self._features_by_moment(prefixes):
-                found = FamilySpans(features, widths, rank)
-                yield found, found.coordinates
+                found = family_spans(features, widths, rank)
+                yield found, found.of(features)
             return
-        # The features of many series would not fit into memory.
+        # The features of many series would not fit into memory. Products have single precision,
+        # as those of predictions do: they are most of a large fit.
         some = prefixes.take(drawn.to(prefixes.series[0].device))
         for m in range(prefixes.n_moments):
-            found = FamilySpans(self.transform(*some.at(m)), widths, rank)
-            parts = in_parts(*prefixes.at(m), AT_ONCE)
-            yield found, torch.cat([found.of(self.transform(*part)) for part in parts])
+            found = family_spans(self.transform(*some.at(m)), widths, rank)
+            parts, single = in_parts(*prefixes.at(m), AT_ONCE), found.single()
+            yield found, torch.cat([single.of(self.transform(*part)) for part in parts])
 
     def _features_by_moment(self, prefixes: Prefixes) -> Iterator[Tensor]:
         """Yield the features of all series at each moment, ``(n, n_fixed)``."""

@@ -125,6 +125,7 @@ def _run(
     moments: Any,
     scales: Any,
     out: Any,
+    taps: Any,
     i_first: int,
     i_stop: int,
 ) -> None:
@@ -133,9 +134,10 @@ def _run(
     n_blocks, size = weights.shape
     n_kernels = size // (N_TAPS * LANES)
     half = n_kernels * LANES
-    margin = 8 * dilations.max()
+    margin = 0  # In a loop: numba's largest number of an array takes long to compile.
+    for b in range(n_blocks):
+        margin = max(margin, 8 * dilations[b])
     n_points = window.shape[2] - margin
-    taps = np.empty(window.shape[2] * LANES, np.float32)
     for i in range(i_first, i_stop):
         for b in range(n_blocks):
             d = dilations[b]
@@ -190,6 +192,7 @@ def _compiled() -> Any:
             _array(nb.int64, 1),
             _array(nb.float32, 3),
             _array(nb.float32, 3),
+            _array(nb.float32, 1),
             nb.int64,
             nb.int64,
         ),
@@ -226,7 +229,11 @@ def read(
     """
     out = np.empty((len(moments), *counts.shape), np.float32)
     places = np.array(moments, dtype=np.int64)
-    work = float(window.shape[2]) * counts.size / 2
+
+    def work() -> tuple[NDArray[Any], ...]:
+        return (np.empty(window.shape[2] * LANES, np.float32),)
+
     arguments = (window, counts, *plan, places, scales, out)
-    on_threads(_compiled(), arguments, len(window), int(work / SHARED))
+    most = int(float(window.shape[2]) * counts.size / 2 / SHARED)
+    on_threads(_compiled(), arguments, work, len(window), most)
     return out

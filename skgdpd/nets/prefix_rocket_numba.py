@@ -190,14 +190,6 @@ def _write_shares(
     return nb.void(out, nb.intp, counts, words, nb.intp, scales, nb.uint32), generate
 
 
-@nb.njit
-def _aligned(size: Any) -> Any:
-    """Return an array of single precision that begins a cache line."""
-    space = np.empty(size + 15, np.float32)
-    first = -(space.ctypes.data // 4) % 16
-    return space[first : first + size]
-
-
 def _run_pass(
     x: Any,
     dilations: Any,
@@ -209,23 +201,20 @@ def _run_pass(
     moments: Any,
     scales: Any,
     out: Any,
+    padded: Any,
+    taps: Any,
+    outputs: Any,
+    other: Any,
+    words: Any,
+    counts: Any,
     i_first: int,
     i_stop: int,
 ) -> None:
     """Write the features of series ``i_first`` to ``i_stop`` at all moments."""
     _, n_channels, n_timepoints = x.shape
     n_words = (n_timepoints + WORD - 1) // WORD
-    margin = 8 * dilations.max()
-    width = margin + n_words * WORD
-    padded = np.zeros(n_channels * width, np.float32)
-    # Nine tripled taps, and the base. Vectors that begin a cache line load twice as fast.
-    taps = _aligned(n_channels * 10 * WORD)
-    other = _aligned(WORD)
-    outputs = _aligned(N_GROUP * WORD)
-    widest = N_KERNELS * n_biases.max()
-    words = np.empty((2, widest), np.uint32)
-    counts = np.empty(widest, np.int32)
-    valid = np.empty(3, np.uint64)
+    width = len(padded) // n_channels
+    margin = width - n_words * WORD
     every = np.uint64(0xFFFFFFFFFFFFFFFF)
     for i in range(i_first, i_stop):
         for c in range(n_channels):
@@ -240,15 +229,12 @@ def _run_pass(
             own_heavy = heavy[j % 3]
             low, high = words[0, :size], words[1, :size]
             own_counts = counts[:size]
-            own_counts[:] = 0
-            low[:] = 0  # Of kernels whose first counted output is in a later word.
-            high[:] = 0
+            for f in range(size):
+                own_counts[f] = 0
+                low[f] = high[f] = 0  # Of kernels whose first counted output is in a later word.
             m = 0
             for w in range(n_words):
                 begin = w * WORD
-                for g in range(3):
-                    late = min(max(starts[j, g] - begin, 0), WORD)
-                    valid[g] = every << np.uint64(late) if late < WORD else np.uint64(0)
                 for c in range(n_channels):
                     at = c * width + margin + begin
                     base = (c * 10 + 9) * WORD
@@ -264,9 +250,10 @@ def _run_pass(
                             np.float32(3),
                         )
                 for g in range(3):
-                    bits = valid[g]
-                    if bits == 0:
+                    late = max(starts[j, g] - begin, 0)
+                    if late >= WORD:
                         continue
+                    bits = every << np.uint64(late)
                     # The outputs of a group at once: those of all would fill the cache.
                     for p in range(N_GROUP):
                         k = g * N_GROUP + p
@@ -323,14 +310,14 @@ def _run_step(
     biases: Any,
     heavy: Any,
     channels: Any,
+    taps: Any,
+    outputs: Any,
     i_first: int,
     i_stop: int,
 ) -> None:
     """Add the points of series ``i_first`` to ``i_stop`` to their recent points and counts."""
     _, n_channels, n_points = points.shape
     length = recent.shape[2]
-    taps = np.empty((n_channels, 10), np.float32)
-    outputs = np.empty(N_KERNELS, np.float32)
     for i in range(i_first, i_stop):
         for point in range(n_points):
             t = n_read + point
@@ -366,7 +353,8 @@ def _run_step(
                         outputs[k] = value if s == 0 else outputs[k] + value
                 for g in range(3):
                     if t < starts[j, g]:
-                        outputs[N_GROUP * g : N_GROUP * (g + 1)] = -np.inf
+                        for p in range(N_GROUP * g, N_GROUP * (g + 1)):
+                            outputs[p] = -np.inf
                 for _ in range(n_biases[j]):
                     own_counts = counts[i, first : first + N_KERNELS]
                     own_biases = biases[first : first + N_KERNELS]
@@ -393,17 +381,27 @@ _ROWS = (nb.int64, nb.int64)
 @cache
 def _pass() -> Any:
     out = _array(nb.float32, 3)
-    moments = _array(nb.int64, 1)
+    moments, real = _array(nb.int64, 1), _array(nb.float32, 1)
+    words, counts = _array(nb.uint32, 2), _array(nb.int32, 1)
+    work = (real, real, real, real, words, counts)
     return compiled(
-        _run_pass, nb.void(_array(nb.float32, 3, "A"), *_PLAN, moments, out, out, *_ROWS)
+        _run_pass, nb.void(_array(nb.float32, 3, "A"), *_PLAN, moments, out, out, *work, *_ROWS)
     )
+
+
+def _aligned(size: int) -> NDArray[np.float32]:
+    """Return an array that begins a cache line: vectors then load twice as fast."""
+    space = np.empty(size + 15, np.float32)
+    first = -(space.ctypes.data // 4) % 16
+    return space[first : first + size]
 
 
 @cache
 def _step() -> Any:
     recent, counts = _array(nb.float32, 3), _array(nb.int32, 2)
-    points = _array(nb.float32, 3, "A")
-    return compiled(_run_step, nb.void(recent, counts, nb.int64, points, *_PLAN, *_ROWS))
+    points, taps, outputs = (_array(nb.float32, *kind) for kind in ((3, "A"), (2,), (1,)))
+    kinds = (recent, counts, nb.int64, points, *_PLAN, taps, outputs, *_ROWS)
+    return compiled(_run_step, nb.void(*kinds))
 
 
 def features(
@@ -430,8 +428,23 @@ def features(
     ndarray of shape (n_moments, n, n_features)
     """
     out = np.empty((len(moments), len(x), len(plan[3])), np.float32)
-    work = float(x.shape[2]) * x.shape[0] * len(plan[3])
-    on_threads(_pass(), (x, *plan, moments, scales, out), len(x), int(work / SHARED))
+    n_compared = float(x.shape[2]) * x.shape[0] * len(plan[3])
+    dilations, n_biases = plan[:2]
+    width = 8 * int(dilations.max()) + -(-x.shape[2] // WORD) * WORD
+    widest = N_KERNELS * int(n_biases.max())
+
+    def work() -> tuple[NDArray[Any], ...]:
+        return (
+            np.zeros(x.shape[1] * width, np.float32),
+            _aligned(x.shape[1] * 10 * WORD),  # nine tripled taps, and the base
+            _aligned(N_GROUP * WORD),
+            _aligned(WORD),
+            np.empty((2, widest), np.uint32),
+            np.empty(widest, np.int32),
+        )
+
+    arguments = (x, *plan, moments, scales, out)
+    on_threads(_pass(), arguments, work, len(x), int(n_compared / SHARED))
     return out
 
 
@@ -457,5 +470,10 @@ def step(
     plan : tuple of ndarray
         See :func:`features`.
     """
-    work = float(points.shape[2]) * counts.size
-    on_threads(_step(), (recent, counts, n_read, points, *plan), len(points), int(work / SHARED))
+
+    def work() -> tuple[NDArray[Any], ...]:
+        return np.empty((points.shape[1], 10), np.float32), np.empty(N_KERNELS, np.float32)
+
+    arguments = (recent, counts, n_read, points, *plan)
+    most = int(float(points.shape[2]) * counts.size / SHARED)
+    on_threads(_step(), arguments, work, len(points), most)

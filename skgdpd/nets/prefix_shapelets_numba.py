@@ -108,14 +108,14 @@ def _run(
     moments: Any,
     scales: Any,
     out: Any,
+    taps: Any,
+    work: Any,
     i_first: int,
     i_stop: int,
 ) -> None:
     """Read the new points of series ``i_first`` to ``i_stop``, block by block of shapelets."""
-    span = ((lengths - 1) * dilations).max()
-    n_points = window.shape[2] - span
-    taps = np.empty(values.shape[1] // LANES * n_points, np.float32)
-    work = np.empty((2, n_points), np.float32)
+    n_points = work.shape[1]
+    span = window.shape[2] - n_points
     for i in range(i_first, i_stop):
         for b in range(len(lengths)):
             length, d = lengths[b], dilations[b]
@@ -176,6 +176,8 @@ def _compiled() -> Any:
             _array(nb.int64, 1),
             _array(nb.float32, 2),
             _array(nb.float32, 3),
+            _array(nb.float32, 1),
+            _array(nb.float32, 2),
             nb.int64,
             nb.int64,
         ),
@@ -218,7 +220,14 @@ def read(
     """
     out = np.empty((len(moments), len(counts), 2 * counts.shape[1]), np.float32)
     places = np.array(moments, dtype=np.int64)
-    work = float(window.shape[2]) * counts.size
+    lengths, dilations, values = plan[0], plan[1], plan[4]
+    n_points = window.shape[2] - int(((lengths - 1) * dilations).max())
+    most_taps = values.shape[1] // LANES
+
+    def work() -> tuple[NDArray[Any], ...]:
+        return np.empty(most_taps * n_points, np.float32), np.empty((2, n_points), np.float32)
+
     arguments = (window, minima, counts, n_read, *plan, places, scales, out)
-    on_threads(_compiled(), arguments, len(window), int(work / SHARED))
+    most = int(float(window.shape[2]) * counts.size / SHARED)
+    on_threads(_compiled(), arguments, work, len(window), most)
     return out

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from .causal import takes_numba
 from .minirocket import Engine
+from .rocket import in_parts
 
 DEPTH = 6
 """Number of levels of intervals, each half as long as the one before; the authors' choice."""
@@ -239,6 +240,12 @@ class IntervalQuantiles(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Map series ``(n, n_channels, n_timepoints)`` to features ``(n, n_features)``."""
+        if torch.compiler.is_exporting():  # an exported graph takes any number of series
+            return self._of_part(x, lengths)
+        size = max(SORTED_AT_ONCE // (x.shape[1] * x.shape[2]), 1)
+        return torch.cat([self._of_part(*part) for part in in_parts(x, lengths, size)])
+
+    def _of_part(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         if lengths is None:
             return self._features(x)
         features = x.new_empty(len(x), self.n_features)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .closed_form import MAX_RANK, LinearStart, drawn_rows, ridge, span
+from .closed_form import MAX_RANK, LinearStart, directions_of, drawn_rows, ridge
 from .inception import InceptionTime
 from .minirocket import Engine, MiniRocket
 from .protocols import ClosedFormStart
@@ -131,16 +131,16 @@ class Rocket(nn.Module):
         parts: Iterable[Tensor] = self._features_by_part(x, lengths)
         if drawn is None:
             parts = list(parts)
-            found = span(torch.cat(parts), self.max_rank)
+            mean, basis = directions_of(torch.cat(parts), self.max_rank)
         else:
             drawn = drawn.to(x.device)
             own = None if lengths is None else lengths[drawn]
-            found = span(self.transform(x[drawn], own), self.max_rank)
-        self.mean.copy_(found.mean)
-        self.basis = found.basis.float()
+            mean, basis = directions_of(self.transform(x[drawn], own), self.max_rank)
+        self.mean.copy_(mean)
+        self.basis = basis.float()
         exact, fixed = [], []
         for part in parts:
-            exact.append((part - found.mean) @ found.basis)
+            exact.append((part - mean) @ basis)
             fixed.append((part - self.mean) @ self.basis)
         return torch.cat(exact), torch.cat(fixed)
 

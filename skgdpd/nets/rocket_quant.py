@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .closed_form import MAX_RANK, LinearStart, drawn_rows, likeliest_scale, ridge
-from .forest import Forest
+from .closed_form import MAX_RANK, LinearStart, likeliest_scale, ridge
+from .forest import Forest, rows_to_grow
 from .minirocket import Engine
 from .protocols import ClosedFormStart
-from .quantiles import SORTED_AT_ONCE, IntervalQuantiles, without_rounding
+from .quantiles import IntervalQuantiles, without_rounding
 from .rocket import AT_ONCE, Rocket, in_parts
 
 MAX_ROWS = 4096
@@ -97,10 +97,8 @@ class RocketQuant(Rocket):
     def _fit_forest(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
     ) -> Tensor:
-        known = torch.arange(len(x)) if weight is None else weight.cpu().nonzero()[:, 0]
-        drawn = drawn_rows(len(known), MAX_ROWS // 2, seed)
-        rows = (known if drawn is None else known[drawn]).to(x.device)
-        features = self._quantiles(x[rows], None if lengths is None else lengths[rows])
+        rows = rows_to_grow(target, weight, MAX_ROWS, seed)
+        features = self.quantiles(x[rows], None if lengths is None else lengths[rows])
         features = without_rounding(features, x[rows])
         own_weight = None if weight is None else weight[rows]
         own = log_odds(self.forest.fit(features, target[rows], own_weight, seed))
@@ -110,17 +108,11 @@ class RocketQuant(Rocket):
         odds[rows] = own
         return odds
 
-    def _quantiles(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        if torch.compiler.is_exporting():  # an exported graph takes any number of series
-            return self.quantiles(x, lengths)
-        size = max(SORTED_AT_ONCE // (x.shape[1] * x.shape[2]), 1)
-        return torch.cat([self.quantiles(*part) for part in in_parts(x, lengths, size)])
-
     def _odds(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         if self.basis is None:
-            return log_odds(self.forest(self._quantiles(x, lengths)))
+            return log_odds(self.forest(self.quantiles(x, lengths)))
         parts = in_parts(x, lengths, AT_ONCE)
-        return torch.cat([log_odds(self.forest(self._quantiles(*part))) for part in parts])
+        return torch.cat([log_odds(self.forest(self.quantiles(*part))) for part in parts])
 
     @torch.no_grad()
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

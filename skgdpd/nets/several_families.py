@@ -8,57 +8,56 @@ better, as a few dozen rows choose by chance; see docs/results/students.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .closed_form import LinearStart, Span, likeliest_scale, ridge, span
+from .closed_form import LinearStart, directions_of, likeliest_scale, ridge
 from .rocket_quant import centring
 
 
-class FamilySpans:
+class FamilySpans(NamedTuple):
     """Directions in which training rows differ, for each of several families of features.
 
-    Parameters
+    Attributes
     ----------
-    features : Tensor of shape (n, n_features)
-        Features of the training rows, the families side by side.
-    widths : sequence of int
-        Number of features of each family.
-    max_rank : int
-        Upper limit of the number of directions of a family.
+    means : list of Tensor of shape (n_features_of_family,)
+        Mean of each feature.
+    bases : list of Tensor of shape (n_features_of_family, r_of_family)
+        Matrices from centred features to coordinates.
     """
 
-    def __init__(self, features: Tensor, widths: Sequence[int], max_rank: int) -> None:
-        self.parts: list[Span] = [span(part, max_rank) for part in features.split(list(widths), 1)]
+    means: list[Tensor]
+    bases: list[Tensor]
 
     @property
     def ranks(self) -> list[int]:
         """Number of directions of each family."""
-        return [part.basis.shape[1] for part in self.parts]
-
-    @property
-    def coordinates(self) -> Tensor:
-        """Coordinates ``(n, r)`` of the training rows, family by family."""
-        return torch.cat([part.coordinates for part in self.parts], 1)
+        return [basis.shape[1] for basis in self.bases]
 
     @property
     def mean(self) -> Tensor:
-        """Mean of each feature."""
-        return torch.cat([part.mean for part in self.parts])
+        """Mean of each feature of all families, side by side."""
+        return torch.cat(self.means)
 
     @property
     def basis(self) -> Tensor:
-        """Matrix ``(n_features, r)`` from centred features to coordinates."""
-        return torch.block_diag(*(part.basis for part in self.parts))
+        """Matrix ``(n_features, r)`` from centred features of all families to coordinates."""
+        return torch.block_diag(*self.bases)
 
     def of(self, features: Tensor) -> Tensor:
-        """Return the coordinates ``(n, r)`` of other rows."""
-        given = features.split([len(part.mean) for part in self.parts], 1)
+        """Return the coordinates ``(n, r)`` of rows, family by family, in double precision."""
+        given = features.split([len(mean) for mean in self.means], 1)
         found = [
-            (own - part.mean) @ part.basis for own, part in zip(given, self.parts, strict=True)
+            (own - mean) @ basis
+            for own, mean, basis in zip(given, self.means, self.bases, strict=True)
         ]
-        return torch.cat(found, 1)
+        return torch.cat(found, 1).double()
+
+    def single(self) -> FamilySpans:
+        """Return the same directions in single precision."""
+        return FamilySpans([m.float() for m in self.means], [b.float() for b in self.bases])
 
     def on_features(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Turn weights of coordinates into weights of features.
@@ -76,9 +75,29 @@ class FamilySpans:
             What has to be added, since coordinates are of centred features.
         """
         given = weight.split(self.ranks)
-        found = [part.basis @ own for part, own in zip(self.parts, given, strict=True)]
-        shifts = [part.mean @ own for part, own in zip(self.parts, found, strict=True)]
+        found = [basis @ own for basis, own in zip(self.bases, given, strict=True)]
+        shifts = [mean @ own for mean, own in zip(self.means, found, strict=True)]
         return torch.cat(found), -torch.stack(shifts).sum(0)
+
+
+def family_spans(features: Tensor, widths: Sequence[int], max_rank: int) -> FamilySpans:
+    """Find the directions of each family.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n, n_features)
+        Features of the training rows, the families side by side.
+    widths : sequence of int
+        Number of features of each family.
+    max_rank : int
+        Upper limit of the number of directions of a family.
+
+    Returns
+    -------
+    FamilySpans
+    """
+    found = [directions_of(part, max_rank) for part in features.split(list(widths), 1)]
+    return FamilySpans([mean for mean, _ in found], [basis for _, basis in found])
 
 
 def averaged(
@@ -117,6 +136,7 @@ def averaged(
         forest = share * likeliest_scale(odds, target, weight)[0]
         weights.append(forest * centring(odds))
         left_out = left_out + forest * odds
-    assert isinstance(bias, Tensor) and isinstance(left_out, Tensor)
+    assert isinstance(bias, Tensor)
+    assert isinstance(left_out, Tensor)
     scale, _ = likeliest_scale(left_out, target, weight)
     return LinearStart(torch.cat(weights), bias, scale, left_out)

@@ -381,7 +381,7 @@ class Late(LogisticRegression):
 
 
 @pytest.mark.parametrize("distiller", [AT(), SoftDTW(), TeKAP(AT()), PACED(SoftDTW())], ids=repr)
-@pytest.mark.parametrize("student", ["rocket", "rocket-quant", "hybrid", nn.Flatten()], ids=str)
+@pytest.mark.parametrize("student", ["rocket", "mixed", "hybrid", nn.Flatten()], ids=str)
 def test_a_student_without_activations_is_refused_first(bumps, distiller, student):
     clf = DistilledPrefixClassifier(distiller, **QUICK | {"student": student}, teacher=Late())
     words = r"over time, which student=.*doesn't have; allowed are 'fcn', 'fcn24', 'incep"
@@ -419,5 +419,5 @@ def test_other_methods_need_no_activations(bumps):
 
 def test_names_without_activations_are_those_with_a_fixed_part():
     without = {n for n in available_backbones() if not has_maps(make_backbone(n, 1, 40))}
-    assert without == {"rocket", "rocket-quant", "hybrid"}
+    assert without == {"rocket", "rocket-quant", "mixed", "hybrid"}
     assert not has_maps(nn.Flatten())

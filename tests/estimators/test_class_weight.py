@@ -13,7 +13,7 @@ PARAMS = {"earliness": 0.5, "max_epochs": 10, "batch_size": 16}
 """Enough for the slowest of them, ``resnet``, to tell series that it was not fitted on."""
 MORE = {"lstm2-32": {"max_epochs": 40, "lr": 3e-3}}
 """With less it answers the same of all series, whether they are weighted or not."""
-BRIEF = {"rocket", "rocket-quant", "lstm1-8"}
+BRIEF = {"rocket", "mixed", "lstm1-8"}
 """Those that are tested whenever tests are; the others take longer."""
 
 

@@ -72,7 +72,7 @@ def test_moments_that_coincide_are_one(bumps):
     assert len(clf.time_points_) == 19
 
 
-@pytest.mark.parametrize("student", ["rocket", "rocket-quant", "lstm1-8"])
+@pytest.mark.parametrize("student", ["rocket", "rocket-quant", "mixed", "lstm1-8"])
 @pytest.mark.parametrize("part", [0.5, 20])
 def test_a_list_of_one_is_that_part_to_the_same_bits(bumps, student, part):
     X, y = bumps
@@ -303,10 +303,17 @@ def test_a_graph_answers_at_one_moment(name, bumps, tmp_path):
     assert proba == pytest.approx(clf.predict_proba(X), abs=1e-6)
 
 
-def test_closed_forms_of_several_moments_have_no_graph(bumps, tmp_path):
-    clf = PrefixClassifier("rocket", earliness=[10, 40], random_state=0).fit(*bumps)
-    with pytest.raises(ValueError, match="closed form of several moments can't be exported"):
-        clf.export_onnx(tmp_path / "graph.onnx", time_point=10)
+@pytest.mark.parametrize("student", ["rocket", pytest.param("mixed", marks=pytest.mark.slow)])
+def test_a_graph_of_one_moment_is_a_closed_form_s(student, bumps, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    X, y = bumps
+    clf = PrefixClassifier(student, earliness=[12, 40], random_state=0).fit(X, y)
+    for m, t in enumerate(clf.time_points_):
+        clf.export_onnx(tmp_path / "graph.onnx", time_point=t)
+        session = runtime.InferenceSession(tmp_path / "graph.onnx")
+        (proba,) = session.run(None, {"prefix": X[:, :, :t].astype(np.float32)})
+        assert proba == pytest.approx(clf.predict_proba_path(X)[:, m], abs=1e-5)
 
 
 # Refusals

@@ -602,7 +602,16 @@ def test_backbones_that_start_fitted_are_known_by_name_class_and_part():
     assert all(
         map(
             starts_fitted,
-            ["rocket", "rocket-quant", "hybrid", Rocket, TINY, partial(TINY), Rocket(1, 9)],
+            [
+                "rocket",
+                "rocket-quant",
+                "mixed",
+                "hybrid",
+                Rocket,
+                TINY,
+                partial(TINY),
+                Rocket(1, 9),
+            ],
         )
     )
     assert not any(map(starts_fitted, ["fcn", "no such name", torch.nn.Linear(2, 2), len]))

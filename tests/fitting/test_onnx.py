@@ -74,7 +74,7 @@ def test_what_the_view_does_is_in_the_graph(how, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("student", ["rocket", "rocket-quant"])
+@pytest.mark.parametrize("student", ["rocket", "rocket-quant", "mixed"])
 def test_series_used_for_the_biases_of_rocket_stay_on_their_side(student, tmp_path):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(12, 3, 40)), np.arange(12) % 2

@@ -3,8 +3,10 @@
 import copy
 import pickle
 
+import joblib
 import numpy as np
 import pytest
+import sklearn
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -211,6 +213,16 @@ def test_the_seed_decides_and_global_generators_are_left_alone():
     assert before == after
     np.testing.assert_array_equal(a, b)
     assert not torch.equal(a, other)
+
+
+def test_threads_grow_the_same_trees_and_scikit_learns_settings_are_left_alone():
+    x, target = problem()
+    before = sklearn.get_config()
+    alone = Forest(25).fit(x, target, None, 0)
+    with joblib.parallel_config(n_jobs=2):
+        together = Forest(25).fit(x, target, None, 0)
+    np.testing.assert_array_equal(alone, together)
+    assert sklearn.get_config() == before
 
 
 def test_one_row_has_the_bits_of_many():

@@ -158,7 +158,7 @@ def test_one_direction_of_all_logits_is_enough_for_two_classes():
 
 
 def test_names_stand_for_it_at_several_moments():
-    for name in ("rocket", "rocket-quant"):
+    for name in ("rocket", "rocket-quant", "mixed"):
         assert has_moment_maps(make_backbone(name, 1, 30, time_points=MOMENTS))
         assert not has_moment_maps(make_backbone(name, 1, 30))
 

@@ -17,6 +17,7 @@ from skgdpd.nets import (
     ClosedFormStart,
     FixedFeatures,
     Hybrid,
+    Mixed,
     OneProjection,
     Rocket,
     RocketQuant,
@@ -84,10 +85,10 @@ class Squared(Rocket):
 @pytest.mark.parametrize(
     ("protocol", "classes"),
     [
-        (TakesLengths, [ConvolutionalBackbone, LSTM, Rocket, RocketQuant, Hybrid]),
+        (TakesLengths, [ConvolutionalBackbone, LSTM, Rocket, RocketQuant, Mixed, Hybrid]),
         (TimeMaps, [ConvolutionalBackbone, LSTM]),
-        (FixedFeatures, [Rocket, RocketQuant, Hybrid]),
-        (OneProjection, [Rocket, RocketQuant]),
+        (FixedFeatures, [Rocket, RocketQuant, Mixed, Hybrid]),
+        (OneProjection, [Rocket, RocketQuant, Mixed]),
     ],
 )
 def test_the_package_s_backbones_have_what_the_protocols_describe(protocol, classes):
@@ -151,6 +152,7 @@ def test_a_rate_and_what_is_all_are_optional():
 def test_one_projection_is_declared_and_not_inherited_by_another_forward():
     assert trains_one_projection(Rocket(1, 9))
     assert trains_one_projection(RocketQuant(1, 9))
+    assert trains_one_projection(Mixed(1, 9))
     assert trains_one_projection(Projected(1, 9))
     for other in (Squared(1, 9), Hybrid(1, 9), Moments(1, 9), nn.Flatten()):
         assert not trains_one_projection(other)
@@ -221,6 +223,11 @@ def test_nothing_else_searches_a_backbone_for_methods():
             if node.func.id in ("hasattr", "getattr") and words & HOOKS:
                 found.append(f"{path}:{node.lineno}")
             kinds = {getattr(argument, "id", None) for argument in node.args}
-            if node.func.id == "isinstance" and kinds & {"Rocket", "RocketQuant", "Hybrid"}:
+            if node.func.id == "isinstance" and kinds & {
+                "Rocket",
+                "RocketQuant",
+                "Mixed",
+                "Hybrid",
+            }:
                 found.append(f"{path}:{node.lineno}")
     assert not found

@@ -122,7 +122,17 @@ def same_parameters(one, other):
 
 @pytest.mark.parametrize(
     "student",
-    ["lstm1-8", "lstm2-32", "fcn", "resnet", "inception", "rocket", "rocket-quant", "hybrid"],
+    [
+        "lstm1-8",
+        "lstm2-32",
+        "fcn",
+        "resnet",
+        "inception",
+        "rocket",
+        "rocket-quant",
+        "mixed",
+        "hybrid",
+    ],
 )
 def test_predictions_are_the_same_to_the_last_bit(bumps, tmp_path, student):
     X, y = bumps

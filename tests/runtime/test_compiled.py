@@ -1,5 +1,6 @@
 """Compiled code that is kept in files: what is damaged, missing or shared does no harm."""
 
+import gc
 import importlib.util
 import os
 import subprocess
@@ -29,12 +30,14 @@ def told(monkeypatch, tmp_path):
 def source(tmp_path):
     path = tmp_path / "arithmetic.py"
     path.write_text("def plus(a):\n    return a + 1\n")
-    return path
+    yield path
+    sys.modules.pop("arithmetic", None)
 
 
 def function(source):
     spec = importlib.util.spec_from_file_location("arithmetic", source)
     loaded = importlib.util.module_from_spec(spec)
+    sys.modules["arithmetic"] = loaded  # numba imports the module of code that it loads
     spec.loader.exec_module(loaded)
     return loaded.plus
 
@@ -147,6 +150,20 @@ def test_threads_that_compile_at_once_do_no_harm(told, source):
         thread.join()
     assert results == [2] * 4
     assert len(files(told)) == 1
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_the_garbage_collector_is_left_as_found(monkeypatch, told, source, is_enabled):
+    before = gc.isenabled()
+    (gc.enable if is_enabled else gc.disable)()
+    try:
+        compiled(function(source), SIGNATURE)
+        assert gc.isenabled() == is_enabled
+        with pytest.raises(numba.core.errors.TypingError):
+            compiled(lambda a: a.missing, SIGNATURE)
+        assert gc.isenabled() == is_enabled
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 @pytest.mark.slow
