@@ -419,7 +419,8 @@ class BasePrefixClassifier(
         ndarray of shape (n_samples,)
             The most probable of ``classes_``.
         """
-        return self.classes_[self._numbers(*self._read(X))]
+        numbers = self._numbers(*self._read(X))
+        return self.classes_[numbers]
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy on labelled series.

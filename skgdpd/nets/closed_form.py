@@ -12,6 +12,7 @@ are scaled to a mean of 1 over the rows that have any. A row of weight zero is a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -51,7 +52,7 @@ def drawn_rows(n: int, max_rank: int, seed: int) -> Tensor | None:
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: 2 * max_rank]
 
 
-def span(features: Tensor, max_rank: int = MAX_RANK) -> Span:
+def span(features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | None = None) -> Span:
     """Find the directions in which rows differ, and the coordinates of these rows.
 
     Parameters
@@ -60,17 +61,21 @@ def span(features: Tensor, max_rank: int = MAX_RANK) -> Span:
         Features of the training rows.
     max_rank : int
         Number of directions to keep at most.
+    widths : sequence of int, optional
+        See :func:`directions_of`.
 
     Returns
     -------
     Span
         The directions, with the coordinates of these rows.
     """
-    mean, basis = directions_of(features, max_rank)
+    mean, basis = directions_of(features, max_rank, widths)
     return Span(mean, basis, (features.double() - mean) @ basis)
 
 
-def directions_of(features: Tensor, max_rank: int = MAX_RANK) -> tuple[Tensor, Tensor]:
+def directions_of(
+    features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | None = None
+) -> tuple[Tensor, Tensor]:
     """Standardise features and find the directions in which their rows differ.
 
     Parameters
@@ -79,6 +84,9 @@ def directions_of(features: Tensor, max_rank: int = MAX_RANK) -> tuple[Tensor, T
         Features of the training rows.
     max_rank : int
         Number of directions to keep at most.
+    widths : sequence of int, optional
+        Numbers of the features of each of several families, side by side. Families then have the
+        same total variance, whatever the number of their features.
 
     Returns
     -------
@@ -89,7 +97,12 @@ def directions_of(features: Tensor, max_rank: int = MAX_RANK) -> tuple[Tensor, T
     """
     mean = features.double().mean(0)
     scale = features.double().std(0, correction=0)
-    scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale)) * features.shape[1] ** 0.5
+    scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale))
+    if widths is None or len(widths) == 1:
+        scale = scale * features.shape[1] ** 0.5
+    else:
+        shares = [torch.full((width,), (len(widths) * width) ** 0.5) for width in widths]
+        scale = scale * torch.cat(shares).to(scale)
     standard = (features.double() - mean) / scale
     variance, directions = torch.linalg.eigh(standard @ standard.T)
     kept = (variance > variance[-1].clamp(min=1e-12) * 1e-9).nonzero()[:, 0].flip(0)[:max_rank]

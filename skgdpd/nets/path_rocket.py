@@ -5,36 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .closed_form import MAX_RANK, LinearStart, drawn_rows
+from .closed_form import MAX_RANK, LinearStart, directions_of, drawn_rows, ridge, span
 from .joined_features import JoinedFeatures
 from .minirocket import Engine
 from .moment_forests import MomentForests
 from .prefixes import Prefixes
 from .protocols import MomentStart
 from .rocket import AT_ONCE, SAME_FROM, in_parts, spread
-from .rocket_quant import log_odds
-from .several_families import FamilySpans, averaged, family_spans
+from .rocket_quant import centring, log_odds, weighings
 
 FIT_BYTES = 1 << 28
 """Size of the features that are held in memory at once."""
 COLUMNS = 4
 """Number of which the width of a map is a multiple."""
 TRAINED_RANK = 256
-"""Upper limit of the number of a family's coordinates if the maps are trained, which keeps a basis
-for each moment in memory."""
+"""Upper limit of the number of coordinates if the maps are trained, which keeps a basis for each
+moment in memory."""
 
 
-class Moment(NamedTuple):
-    """Linear classifier of a moment.
+class Weighed(NamedTuple):
+    """Classifier of a moment: a ridge regression and a forest, with their weights.
 
     Attributes
     ----------
-    weight : Tensor of shape (n_inputs, n_classes)
-        Weights of features or their coordinates, then of the forest's log-odds.
+    weight : Tensor of shape (r + n_odds, n_classes)
+        Weights of coordinates, then of the forest's log-odds.
     bias : Tensor of shape (n_classes,)
         Biases.
     left_out : Tensor of shape (n, n_classes)
@@ -52,8 +52,8 @@ class Moment(NamedTuple):
 class PathRocket(nn.Module):
     """Causal features and forests of several moments, with a linear map for each moment.
 
-    The classifier of each moment averages the logits of ridge regressions in closed form, one for
-    each family of features, and the log-odds of a forest if there is one. The logits are
+    The classifier of each moment is a ridge regression of the features in closed form. Its logits
+    may be weighed with the log-odds of a forest, by left-out predictions of both. The logits are
     the first outputs. If the maps are trained further, principal components of the features are
     the other outputs; else these are zero.
 
@@ -70,7 +70,7 @@ class PathRocket(nn.Module):
     n_trees : int, default=0
         Number of trees of the forest of each moment; 0 for no forests.
     max_rank : int, default=1024
-        Upper limit of the number of coordinates of a family's features at a moment.
+        Upper limit of the number of coordinates of the features of a moment.
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.prefix_rocket.PrefixRocket`.
 
@@ -147,53 +147,60 @@ class PathRocket(nn.Module):
             The classifiers.
         """
         self.transform.fit(prefixes, seed)
-        odds = None
-        if self.forests is not None:
-            odds = log_odds(self.forests.fit(prefixes, target, weight, seed)).double()
         rank = min(self.max_rank, TRAINED_RANK) if trains else self.max_rank
-        starts, spans, kept = [], [], []
-        for m, (found, coordinates) in enumerate(self._spans(prefixes, rank, seed)):
-            own_odds = None if odds is None else odds[:, m]
-            start = averaged(coordinates, found.ranks, own_odds, target, weight)
-            inputs = coordinates if own_odds is None else torch.cat([coordinates, own_odds], 1)
-            logits = start.scale * (inputs @ start.weight + start.bias)
+        bases, kept, ridges, scores = [], [], [], []
+        for basis, coordinates in self._coordinates_by_moment(prefixes, rank, seed):
+            found = ridge(coordinates, target, weight)
+            bases.append(basis)
+            ridges.append(found)
+            scores.append(coordinates @ found.weight + found.bias)
             if trains:
-                spans.append(found)
-                kept.append(inputs.float())
-                weights, bias = start.weight, start.bias
-            else:
-                weights, bias = _on_features(found, start)
-            left_out = start.scale * start.left_out
-            starts.append(Moment(start.scale * weights, start.scale * bias, left_out, logits))
+                kept.append(coordinates.float())
+        if self.forests is None:
+            starts = [
+                Weighed(r.scale * r.weight, r.scale * r.bias, r.scale * r.left_out, r.scale * s)
+                for r, s in zip(ridges, scores, strict=True)
+            ]
+        else:
+            odds = log_odds(self.forests.fit(prefixes, target, weight, seed)).double()
+            starts = _weighed(ridges, scores, odds, target, weight)
         head, maps, shifts = _joined(starts, self.n_features)
         fixed = None
         if trains:
-            self._start_training(spans, kept, maps, shifts)
+            self._start_training(bases, kept, maps, shifts)
+            if self.forests is not None:
+                kept = [torch.cat([x, odds[:, m].float()], 1) for m, x in enumerate(kept)]
             fixed = torch.stack([self._padded_inputs(x) for x in kept], 1)
         else:
-            self._set_maps(maps, shifts)
-        left_outs = torch.stack([start.left_out for start in starts], 1)
+            self._set_maps(bases, maps, shifts)
+        left_out = torch.stack([start.left_out for start in starts], 1)
         weights = F.pad(head, (0, self.n_features - head.shape[1]))
-        return MomentStart(weights, torch.zeros_like(head[:, 0]), fixed, left_outs)
+        return MomentStart(weights, torch.zeros_like(head[:, 0]), fixed, left_out)
 
-    def _spans(
+    def _coordinates_by_moment(
         self, prefixes: Prefixes, rank: int, seed: int
-    ) -> Iterator[tuple[FamilySpans, Tensor]]:
-        """Yield the directions of the features of each moment, and all rows' coordinates."""
+    ) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
+        """Yield mean and basis of the features of each moment, and all rows' coordinates."""
         widths = self.transform.widths
         drawn = drawn_rows(len(prefixes), rank, seed)
         if drawn is None:
             for features in self._features_by_moment(prefixes):
-                found = family_spans(features, widths, rank)
-                yield found, found.of(features)
+                mean, basis, coordinates = span(features, rank, widths)
+                yield (mean, basis), coordinates
             return
-        # The features of many series would not fit into memory. Products have single precision,
-        # as those of predictions do: they are most of a large fit.
+        # The features of many series would not fit into memory.
         some = prefixes.take(drawn.to(prefixes.series[0].device))
         for m in range(prefixes.n_moments):
-            found = family_spans(self.transform(*some.at(m)), widths, rank)
-            parts, single = in_parts(*prefixes.at(m), AT_ONCE), found.single()
-            yield found, torch.cat([single.of(self.transform(*part)) for part in parts])
+            mean, basis = directions_of(self.transform(*some.at(m)), rank, widths)
+            yield (mean, basis), self._coordinates(prefixes, m, mean.float(), basis.float())
+
+    def _coordinates(self, prefixes: Prefixes, moment: int, mean: Tensor, basis: Tensor) -> Tensor:
+        """Return the coordinates of all rows at a moment, in double precision.
+
+        Products have single precision, as those of predictions do: they are most of a large fit.
+        """
+        parts = in_parts(*prefixes.at(moment), AT_ONCE)
+        return torch.cat([((self.transform(*part) - mean) @ basis).double() for part in parts])
 
     def _features_by_moment(self, prefixes: Prefixes) -> Iterator[Tensor]:
         """Yield the features of all series at each moment, ``(n, n_fixed)``."""
@@ -308,44 +315,43 @@ class PathRocket(nn.Module):
         """Merge each moment's coordinates and map into one map of the features."""
         if self.basis is None or self.means is None:
             return
-        maps, shifts = [], []
-        for mean, basis, own, shift in zip(
-            self.means.double(), self.basis.double(), self.maps, self.shifts, strict=True
-        ):
-            of_features = basis @ own[: basis.shape[1]].double()
-            maps.append(torch.cat([of_features, own[basis.shape[1] :].double()]))
-            shifts.append(shift.double() - mean @ of_features)
-        self._set_maps(maps, shifts)
+        bases = [(m.double(), b.double()) for m, b in zip(self.means, self.basis, strict=True)]
+        maps = [own.double() for own in self.maps]
+        self._set_maps(bases, maps, [shift.double() for shift in self.shifts])
         self.basis = self.means = None
 
-    def _set_maps(self, maps: list[Tensor], shifts: list[Tensor]) -> None:
-        """Set the maps of the features and the forest's log-odds."""
+    def _set_maps(
+        self, bases: list[tuple[Tensor, Tensor]], maps: list[Tensor], shifts: list[Tensor]
+    ) -> None:
+        """Set the maps of the features, from bases and maps of coordinates and log-odds."""
+        merged, moved = [], []
+        for (mean, basis), own, shift in zip(bases, maps, shifts, strict=True):
+            of_features = basis @ own[: basis.shape[1]]
+            merged.append(torch.cat([of_features, own[basis.shape[1] :]]))
+            moved.append(shift - mean @ of_features)
         # Products with some numbers of columns add up in an order that depends on the row.
-        missing = -maps[0].shape[1] % COLUMNS
-        self.maps = nn.Parameter(F.pad(torch.stack(maps), (0, missing)).float())
-        self.shifts = nn.Parameter(F.pad(torch.stack(shifts), (0, missing)).float())
+        missing = -merged[0].shape[1] % COLUMNS
+        self.maps = nn.Parameter(F.pad(torch.stack(merged), (0, missing)).float())
+        self.shifts = nn.Parameter(F.pad(torch.stack(moved), (0, missing)).float())
 
     def _start_training(
         self,
-        spans: list[FamilySpans],
-        inputs: list[Tensor],
+        bases: list[tuple[Tensor, Tensor]],
+        coordinates: list[Tensor],
         maps: list[Tensor],
         shifts: list[Tensor],
     ) -> None:
         """Set trained maps of coordinates: logits first, then principal components."""
-        bases = [found.basis for found in spans]
-        most = max(basis.shape[1] for basis in bases)
-        self.basis = torch.stack([F.pad(b, (0, most - b.shape[1])) for b in bases]).float()
-        self.means = torch.stack([found.mean for found in spans]).float()
+        most = max(basis.shape[1] for _, basis in bases)
+        self.basis = torch.stack([F.pad(b, (0, most - b.shape[1])) for _, b in bases]).float()
+        self.means = torch.stack([mean for mean, _ in bases]).float()
         full, moved = [], []
-        for basis, x, own, shift in zip(bases, inputs, maps, shifts, strict=True):
+        for (_, basis), x, own, shift in zip(bases, coordinates, maps, shifts, strict=True):
             n_logits = own.shape[1]
             n_components = min(basis.shape[1], self.n_features - n_logits)
             whole = F.pad(own, (0, self.n_features - n_logits))
-            sizes = spread(x[:, : basis.shape[1]].to(whole))
-            rows = sizes.argsort(descending=True, stable=True)[:n_components]
-            columns = n_logits + torch.arange(n_components, device=own.device)
-            whole[rows, columns] = 1 / sizes[rows]
+            rows = torch.arange(n_components, device=own.device)
+            whole[rows, n_logits + rows] = 1 / spread(x[:, :n_components].to(whole))
             full.append(self._padded_inputs(whole.T).T)
             moved.append(F.pad(shift, (0, self.n_features - n_logits)))
         self.maps = nn.Parameter(torch.stack(full).float())
@@ -367,14 +373,52 @@ class PathRocket(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _on_features(found: FamilySpans, start: LinearStart) -> tuple[Tensor, Tensor]:
-    """Turn weights of coordinates and log-odds into weights of features and log-odds."""
-    rank = sum(found.ranks)
-    weight, shift = found.on_features(start.weight[:rank])
-    return torch.cat([weight, start.weight[rank:]]), start.bias + shift
+def _weighed(
+    ridges: list[LinearStart],
+    scores: list[Tensor],
+    odds: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+) -> list[Weighed]:
+    """Weigh ridge regressions and forests by their left-out predictions.
+
+    The loss of a share at a moment is averaged with those at the moments beside it, since a few
+    left-out rows alone would choose by chance.
+
+    Parameters
+    ----------
+    ridges : list of LinearStart
+        Ridge regression of each moment.
+    scores : list of Tensor of shape (n, n_classes)
+        Its scores of the training rows.
+    odds : Tensor of shape (n, n_moments, n_classes)
+        Out-of-sample log-odds of the forests.
+    target : Tensor of shape (n, n_classes)
+        Class probabilities.
+    weight : Tensor of shape (n,) or None
+        Weight of each row.
+
+    Returns
+    -------
+    list of Weighed
+        Classifier of each moment.
+    """
+    tried = [weighings(start, odds[:, m], target, weight) for m, start in enumerate(ridges)]
+    losses = np.array([[one.loss for one in own] for own in tried])
+    wide = np.pad(losses, ((1, 1), (0, 0)), "edge")
+    best = (wide[:-2] + 2 * wide[1:-1] + wide[2:]).argmin(1)
+    found = []
+    for m, start in enumerate(ridges):
+        chosen = tried[m][best[m]]
+        linear, forest = chosen.scale * chosen.rocket, chosen.scale * chosen.forest
+        weights = torch.cat([linear * start.weight, forest * centring(odds)])
+        left_out = linear * start.left_out + forest * odds[:, m]
+        logits = linear * scores[m] + forest * odds[:, m]
+        found.append(Weighed(weights, linear * start.bias, left_out, logits))
+    return found
 
 
-def _joined(starts: list[Moment], most: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+def _joined(starts: list[Weighed], most: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """Write the classifiers of all moments as one head on top of a map for each moment.
 
     The outputs of the maps are uncorrelated and have a mean square of 1 over all moments.
@@ -382,7 +426,7 @@ def _joined(starts: list[Moment], most: int) -> tuple[Tensor, list[Tensor], list
 
     Parameters
     ----------
-    starts : list of Moment
+    starts : list of Weighed
         Classifier of each moment.
     most : int
         Largest number of outputs; those of the largest variance are kept.
