@@ -13,7 +13,7 @@ from .minirocket import Engine
 from .prefixes import cut
 from .protocols import ClosedFormStart
 from .rocket import AT_ONCE, in_parts
-from .rocket_quant import RocketQuant
+from .rocket_quant import RocketQuant, weighed
 from .several_families import FamilySpans, averaged, family_spans
 
 FAMILIES = ("rocket", "hydra", "shapelets")
@@ -24,8 +24,9 @@ class Mixed(RocketQuant):
     """MiniRocket, Hydra and shapelet features, and a forest's predictions, with a projection.
 
     The fixed features are the coordinates of each family, and the log-probabilities of extremely
-    randomised trees on interval quantiles. The training starts from a mean of the logits of a
-    ridge regression of each family, and of the forest; see :mod:`skgdpd.nets.several_families`.
+    randomised trees on interval quantiles. The training starts from the mean of the logits of a
+    ridge regression of each family, weighed with the log-probabilities as :class:`RocketQuant`
+    weighs them.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ class Mixed(RocketQuant):
         self.transform.fit(cut(x, (x.shape[2],), ends), seed)
         found, coordinates = self._spans(x, lengths, seed)
         odds = self._fit_forest(x, lengths, target, weight, seed).double()
-        start = averaged(coordinates, found.ranks, odds, target, weight)
+        start = weighed(averaged(coordinates, found.ranks, target, weight), odds, target, weight)
         # By falling variance, since the first of them become outputs of their own.
         order = coordinates.square().mean(0).argsort(descending=True, stable=True)
         own = start.weight

@@ -90,7 +90,7 @@ class RocketQuant(Rocket):
         """Fit the features, the forest and the start; see :meth:`Rocket.fit_fixed`."""
         coordinates, fixed = self._fit_coordinates(x, lengths, seed)
         odds = self._fit_forest(x, lengths, target, weight, seed)
-        start = _weighed(ridge(coordinates, target, weight), odds.double(), target, weight)
+        start = weighed(ridge(coordinates, target, weight), odds.double(), target, weight)
         joint = torch.cat([coordinates, odds.double()], 1)
         return ClosedFormStart(*self._start_from(start, joint), torch.cat([fixed, odds], 1))
 
@@ -135,10 +135,27 @@ def log_odds(proba: Tensor) -> Tensor:
     return logs - logs.mean(-1, keepdim=True)
 
 
-def _weighed(
+def weighed(
     start: LinearStart, odds: Tensor, target: Tensor, weight: Tensor | None
 ) -> LinearStart:
-    """Weigh both logits by out-of-sample predictions; return the classifier of joint features."""
+    """Weigh a linear classifier and a forest by their out-of-sample predictions.
+
+    Parameters
+    ----------
+    start : LinearStart
+        Classifier of coordinates.
+    odds : Tensor of shape (n, n_classes)
+        Out-of-sample log-odds of the forest.
+    target : Tensor of shape (n, n_classes)
+        Class probabilities.
+    weight : Tensor of shape (n,) or None
+        Weight of each row; None where all are equal.
+
+    Returns
+    -------
+    LinearStart
+        Classifier of the coordinates and, behind them, the log-odds.
+    """
     best = min(weighings(start, odds, target, weight), key=lambda one: one.loss)
     return LinearStart(
         torch.cat([best.rocket * start.weight, best.forest * centring(odds)]),

@@ -1,8 +1,8 @@
-"""Linear classifiers of several families of features, and of a forest, that vote together.
+"""Linear classifiers of several families of features that vote together.
 
-Each family has directions and a ridge regression of its own. Their logits and the log-odds of the
-forest are averaged with equal weights. A choice of weights by left-out predictions has been no
-better, as a few dozen rows choose by chance; see docs/results/students.md.
+Each family has directions and a ridge regression of its own, whose logits are averaged with equal
+weights. A choice of weights by left-out predictions has been no better, as a few dozen rows choose
+by chance; see docs/results/students.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from .closed_form import LinearStart, directions_of, likeliest_scale, ridge
-from .rocket_quant import centring
 
 
 class FamilySpans(NamedTuple):
@@ -101,13 +100,9 @@ def family_spans(features: Tensor, widths: Sequence[int], max_rank: int) -> Fami
 
 
 def averaged(
-    coordinates: Tensor,
-    ranks: Sequence[int],
-    odds: Tensor | None,
-    target: Tensor,
-    weight: Tensor | None,
+    coordinates: Tensor, ranks: Sequence[int], target: Tensor, weight: Tensor | None
 ) -> LinearStart:
-    """Fit a ridge regression to each family, and average their logits and those of a forest.
+    """Fit a ridge regression to each family, and average their logits.
 
     Parameters
     ----------
@@ -115,8 +110,6 @@ def averaged(
         Coordinates of the training rows, family by family, in double precision.
     ranks : sequence of int
         Number of coordinates of each family.
-    odds : Tensor of shape (n, n_classes) or None
-        Out-of-sample log-odds of the forest; None if there is none.
     target : Tensor of shape (n, n_classes)
         Class probabilities.
     weight : Tensor of shape (n,) or None
@@ -125,18 +118,12 @@ def averaged(
     Returns
     -------
     LinearStart
-        Classifier of the coordinates and, behind them, the log-odds.
+        Classifier of the coordinates of all families.
     """
     starts = [ridge(own, target, weight) for own in coordinates.split(list(ranks), 1)]
-    share = 1 / (len(starts) + (odds is not None))
-    weights = [share * own.scale * own.weight for own in starts]
-    bias = sum(share * own.scale * own.bias for own in starts)
-    left_out = sum(share * own.scale * own.left_out for own in starts)
-    if odds is not None:
-        forest = share * likeliest_scale(odds, target, weight)[0]
-        weights.append(forest * centring(odds))
-        left_out = left_out + forest * odds
-    assert isinstance(bias, Tensor)
-    assert isinstance(left_out, Tensor)
+    share = 1 / len(starts)
+    bias = torch.stack([share * own.scale * own.bias for own in starts]).sum(0)
+    left_out = torch.stack([share * own.scale * own.left_out for own in starts]).sum(0)
     scale, _ = likeliest_scale(left_out, target, weight)
-    return LinearStart(torch.cat(weights), bias, scale, left_out)
+    weights = torch.cat([share * own.scale * own.weight for own in starts])
+    return LinearStart(weights, bias, scale, left_out)

@@ -13,7 +13,7 @@ from skgdpd import GDPDClassifier, PrefixClassifier, SeriesOptions, TrainingOpti
 from skgdpd.datasets import make_bumps
 from skgdpd.nets import Rocket, RocketQuant, make_backbone, starts_fitted
 from skgdpd.nets.closed_form import likeliest_scale, ridge
-from skgdpd.nets.rocket_quant import _weighed, log_odds
+from skgdpd.nets.rocket_quant import log_odds, weighed
 
 TINY = partial(RocketQuant, n_features=12, n_fixed=420, n_trees=20)
 SMALL = {"student": TINY, "max_epochs": 3, "random_state": 0, "earliness": 0.5}
@@ -53,7 +53,7 @@ def test_the_start_is_a_weighted_mean_of_both_and_no_less_likely_than_either():
     rank = backbone.basis.shape[1]
     coordinates, odds = head.fixed.double().split([rank, 3], 1)
     rocket = ridge(coordinates, target)
-    found = _weighed(rocket, odds, target, None)
+    found = weighed(rocket, odds, target, None)
     expected = found.scale * (head.fixed.double() @ found.weight + found.bias)
     np.testing.assert_allclose(logits(backbone, head, x, head.fixed), expected, atol=1e-3)
     _, joint = likeliest_scale(found.left_out, target)
@@ -68,7 +68,7 @@ def test_the_one_that_knows_counts(good):
     noise, clear = series(90, 1, 3)[:, 0].double(), 0.3 * series(90, 1, 3, 1)[:, 0] + 2 * target
     coordinates, odds = (clear.double(), noise) if good == "rocket" else (noise, clear.double())
     odds = odds - odds.mean(1, keepdim=True)
-    start = _weighed(ridge(coordinates - coordinates.mean(0), target), odds, target, None)
+    start = weighed(ridge(coordinates - coordinates.mean(0), target), odds, target, None)
     of_rocket, of_forest = (part.abs().max() for part in start.weight.split(3))
     assert (of_rocket > of_forest) == (good == "rocket")
     assert (start.left_out.argmax(1) == y).double().mean() > 0.9

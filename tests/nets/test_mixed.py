@@ -8,10 +8,11 @@ import torch
 
 from skgdpd import PrefixClassifier
 from skgdpd.nets import Mixed
-from skgdpd.nets.closed_form import likeliest_scale, ridge, span
+from skgdpd.nets.closed_form import LinearStart, likeliest_scale, ridge, span
 from skgdpd.nets.joined_features import FAMILIES, JoinedFeatures
 from skgdpd.nets.joined_graph import JoinedGraph
 from skgdpd.nets.prefixes import cut
+from skgdpd.nets.rocket_quant import weighings
 from skgdpd.nets.several_families import averaged, family_spans
 
 TINY = partial(Mixed, n_features=12, n_trees=20)
@@ -32,7 +33,7 @@ def test_one_family_alone_is_its_ridge_regression():
     x = series()[:, 0].double() + 2 * labels() @ torch.randn(3, 40).double()
     found = span(x)
     alone = ridge(found.coordinates, labels())
-    mean = averaged(found.coordinates, [found.basis.shape[1]], None, labels(), None)
+    mean = averaged(found.coordinates, [found.basis.shape[1]], labels(), None)
     np.testing.assert_allclose(
         mean.scale * (found.coordinates @ mean.weight + mean.bias),
         alone.scale * (found.coordinates @ alone.weight + alone.bias),
@@ -44,8 +45,8 @@ def test_families_that_are_equal_change_nothing():
     x = series()[:, 0].double()
     coordinates = span(x).coordinates
     r = coordinates.shape[1]
-    one = averaged(coordinates, [r], None, labels(), None)
-    both = averaged(torch.cat([coordinates, coordinates], 1), [r, r], None, labels(), None)
+    one = averaged(coordinates, [r], labels(), None)
+    both = averaged(torch.cat([coordinates, coordinates], 1), [r, r], labels(), None)
     np.testing.assert_allclose(both.scale * both.left_out, one.scale * one.left_out, atol=1e-9)
 
 
@@ -55,7 +56,7 @@ def test_left_out_logits_are_those_of_all_but_the_row_up_to_scales(weighted):
     parts = [torch.randn(20, 3).double(), torch.randn(20, 4).double()]
     target = labels(20, 2)
     weight = torch.rand(20) + 0.2 if weighted else None
-    full = averaged(torch.cat(parts, 1), [3, 4], None, target, weight)
+    full = averaged(torch.cat(parts, 1), [3, 4], target, weight)
     kept = torch.arange(20) != 7
     scores = []
     for part in parts:
@@ -78,12 +79,11 @@ def test_left_out_logits_are_those_of_all_but_the_row_up_to_scales(weighted):
 
 def test_a_permutation_of_classes_permutes_the_logits():
     x = series()[:, 0].double()
-    odds = torch.log_softmax(torch.randn(24, 3).double(), 1)
     order = [2, 0, 1]
     coordinates = span(x).coordinates
     r = [coordinates.shape[1]]
-    one = averaged(coordinates, r, odds, labels(), None)
-    other = averaged(coordinates, r, odds[:, order], labels()[:, order], None)
+    one = averaged(coordinates, r, labels(), None)
+    other = averaged(coordinates, r, labels()[:, order], None)
     np.testing.assert_allclose(other.left_out, one.left_out[:, order], atol=1e-9)
     assert other.scale == one.scale
 
@@ -106,28 +106,27 @@ def fitted(x, target, lengths=None, weight=None):
     return backbone, backbone.fit_fixed(x, lengths, target.float(), weight, 0)
 
 
-def test_the_start_is_the_mean_of_the_families_and_the_forest():
+def test_the_start_is_the_mean_of_the_families_weighed_with_the_forest():
     x = series()
+    x[:, 0, 5] += torch.arange(24) % 3
     backbone, head = fitted(x, labels())
-    with torch.no_grad():
-        scores = backbone(x) @ head.weight.float().T + head.bias.float()
     odds = head.fixed[:, -3:].double()
-    parts = []
+    scores, left_out = [], []
     for own in backbone.transform(x).split(backbone.transform.widths, 1):
         found = span(own)
         start = ridge(found.coordinates, labels())
-        parts.append(start.scale * (found.coordinates @ start.weight + start.bias))
-    parts.append(likeliest_scale(odds, labels())[0] * odds)
-    mean = torch.stack(parts).mean(0)
-    # Rows are represented by trees that have not seen them; the scale is common to all rows.
+        scores.append(start.scale * (found.coordinates @ start.weight + start.bias))
+        left_out.append(start.scale * start.left_out)
+    linear = LinearStart(
+        torch.zeros(0, 3).double(), torch.zeros(3).double(), 1.0, torch.stack(left_out).mean(0)
+    )
+    linear = linear._replace(scale=likeliest_scale(linear.left_out, labels())[0])
+    best = min(weighings(linear, odds, labels(), None), key=lambda one: one.loss)
+    mean = torch.stack(scores).mean(0)
+    expected = best.scale * (best.rocket * mean + best.forest * odds)
     with torch.no_grad():
-        own = backbone.projection(head.fixed) @ head.weight.float().T + head.bias.float()
-    centred = own - own.mean(1, keepdim=True)
-    expected = mean - mean.mean(1, keepdim=True)
-    ratio = (centred * expected).sum() / expected.square().sum()
-    np.testing.assert_allclose(centred, ratio * expected, atol=2e-3)
-    assert ratio > 0
-    assert scores.shape == own.shape
+        own = backbone.projection(head.fixed).double() @ head.weight.T + head.bias
+    np.testing.assert_allclose(own.softmax(1), expected.softmax(1), atol=1e-3)
 
 
 def test_fixed_features_are_those_of_new_rows_but_for_the_forest_s():
