@@ -18,6 +18,7 @@ STUDENTS = (
     "inception",
     "rocket",
     "rocket-quant",
+    "mixed",
     "hybrid",
     "fcn",
     "fcn24",

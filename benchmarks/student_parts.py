@@ -50,7 +50,6 @@ STUDENTS: dict[str, dict[str, Any]] = {
     "default": {"student": "rocket-quant"},
     "mixed": {"student": "mixed"},
     "mixed, not trained": {"student": "mixed", "max_epochs": 1, "lr": 1e-12},
-    "mixed, lr=1e-4": {"student": "mixed", "lr": 1e-4},
 }
 """Whole students. The first one is what the others are compared with."""
 LINEAR = ("rocket", "hydra", "shapelets", "rocket+hydra", "rocket+hydra+shapelets")
@@ -315,7 +314,6 @@ TOGETHER = (
     ("rocket", "quant"),
     ("rocket+hydra+shapelets", "quant"),
     ("rocket", "hydra", "quant"),
-    ("rocket", "hydra", "rist"),
     ("rocket", "hydra", "shapelets"),
     ("rocket", "hydra", "shapelets", "quant"),
     ("rocket", "hydra", "shapelets", "rist"),

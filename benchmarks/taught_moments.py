@@ -38,8 +38,8 @@ def main() -> None:
     parser.add_argument("store", type=Path, help="JSON file of results")
     parser.add_argument("sets", nargs="+", help="files' stems")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--student", default="rocket-quant")
-    parser.add_argument("--teacher", default="rocket-quant")
+    parser.add_argument("--student", default="mixed")
+    parser.add_argument("--teacher", default="mixed")
     options = parser.parse_args()
     found = json.loads(options.store.read_text()) if options.store.exists() else {}
     rows = []

@@ -26,7 +26,7 @@ ax.legend(frameon=False)
 
 # %%
 # A classifier is fitted on whole series and looks at their first part only. ``fcn`` is a small
-# network, here for its history; the default, ``rocket-quant``, is more accurate.
+# network, here for its history; the default, ``mixed``, is more accurate.
 base = PrefixClassifier("fcn", earliness=0.3, random_state=0).fit(X, y)
 taught = GDPDClassifier(student="fcn", earliness=0.3, random_state=0).fit(X, y)
 print("points looked at:", taught.prefix_length_)

@@ -90,7 +90,8 @@ default=0.3
     left_out_path_ : ndarray of shape (n_samples, n_moments, n_classes)
         Probabilities of the training series at each moment, by classifiers that were fitted
         without them. Only with several moments and a student that is fitted in closed form
-        (``"rocket"``, ``"rocket-quant"``). NaN at moments that a series has not reached.
+        (``"rocket"``, ``"rocket-quant"``, ``"mixed"``). NaN at moments that a series has not
+        reached.
     module_ : torch.nn.Module
         Trained network of the student.
     history_ : History
