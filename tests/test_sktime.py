@@ -789,12 +789,10 @@ def test_without_a_teacher_marked_series_are_refused(bumps, base):
         SktimeClassifier(base).fit(X, as_objects(y, None))
 
 
-def test_one_class_among_the_labels_is_sktimes_affair(bumps, gdpd):
+def test_one_class_among_the_labels_is_refused(bumps, gdpd):
     X, y = bumps
-    clf = SktimeClassifier(gdpd)
-    with pytest.warns(UserWarning, match="only single label seen in y"):
-        clf.fit(X[y == "yes"], np.array(["yes", None] * 15, dtype=object))
-    assert set(clf.predict(X)) == {"yes"}
+    with pytest.raises(ValueError, match="y has one class, 'yes', beside 15 of 30 labels"):
+        SktimeClassifier(gdpd).fit(X[y == "yes"], np.array(["yes", None] * 15, dtype=object))
 
 
 # Order

@@ -509,19 +509,23 @@ class BasePrefixClassifier(
             check_is_fitted(self, "network_")
         panel = read_panel(X)
         network = self.network_.with_batch_size(self._series.predict_batch_size)
-        if network.view.ragged_ and panel.n_channels == self.n_channels_in_:
-            pass  # any length is allowed
-        elif panel.flat and panel.n_timepoints == self.n_features_in_:
-            validate_data(self, X, reset=False, skip_check_array=True)
-        elif panel.n_channels != self.n_channels_in_:
-            raise ValueError(
-                f"X has {panel.n_channels} channels, but {type(self).__name__} is expecting "
-                f"{self.n_channels_in_}"
-            )
-        elif panel.flat and panel.n_timepoints != self.prefix_length_:
-            # Worded as scikit-learn's own check.
-            raise ValueError(
-                f"X has {panel.n_timepoints} features, but {type(self).__name__} is expecting "
-                f"{self.n_timepoints_in_} features as input, or the first {self.prefix_length_}"
-            )
+        if not network.view.ragged_ or panel.n_channels != self.n_channels_in_:
+            _check_shape(self, X, panel)
         return panel, network
+
+
+def _check_shape(clf: BasePrefixClassifier, X: Any, panel: Panel) -> None:
+    """Refuse series of another shape than that of the training series."""
+    if panel.flat and panel.n_timepoints == clf.n_features_in_:
+        validate_data(clf, X, reset=False, skip_check_array=True)
+    elif panel.n_channels != clf.n_channels_in_:
+        raise ValueError(
+            f"X has {panel.n_channels} channels, but {type(clf).__name__} is expecting "
+            f"{clf.n_channels_in_}"
+        )
+    elif panel.flat and panel.n_timepoints != clf.prefix_length_:
+        # Worded as scikit-learn's own check.
+        raise ValueError(
+            f"X has {panel.n_timepoints} features, but {type(clf).__name__} is expecting "
+            f"{clf.n_timepoints_in_} features as input, or the first {clf.prefix_length_}"
+        )

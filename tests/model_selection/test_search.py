@@ -89,7 +89,7 @@ def test_members_learn_what_they_learn_alone(data):
             "training__validation_fraction": 0.0,
             "training__lr_schedule": "constant",
         },
-        {"student": "lstm2-32", "training__early_stopping": 1, "lr": 0.03},
+        {"student": "lstm2-32", "training__early_stopping": 1, "lr": 0.01},
     ],
     ids=lambda s: "-".join(map(str, s.values())),
 )
