@@ -28,15 +28,15 @@ from skgdpd._series.split import stratified_split
 from skgdpd.benchmarking.evaluation import score
 from skgdpd.datasets import load_file
 from skgdpd.nets import PathRocket
+from skgdpd.nets.joined_features import FAMILIES
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 SHOWN = ("auc_prc", "accuracy", "log_loss")
-FAMILIES = ("rocket", "hydra", "shapelets")
 METHODS: dict[str, dict[str, Any]] = {
     "one": {},
     "one-rocket": {"student": "rocket"},
-    "one-each-family": {"student": partial(PathRocket, families=FAMILIES)},
-    "one-forest": {"student": partial(PathRocket, n_trees=50)},
+    "one-each-family": {"student": partial(PathRocket, families=tuple(FAMILIES))},
+    "one-forest": {"student": "rocket-quant"},
     "one-tcn": {"student": "tcn"},
     "one-lstm": {"student": "lstm2-32"},
     "one-fcn": {"student": "fcn24"},

@@ -191,7 +191,7 @@ def compare(
     for m in range(len(moments)):
         chances = _chances({name: own[m] for name, own in features.items()}, y, fit, test)
         for name, own in chances.items():
-            found.setdefault(name, []).append(_scores(y[test], own, np.unique(y)))
+            found.setdefault(name, []).append(scores_of(y[test], own, np.unique(y)))
     return found
 
 
@@ -222,7 +222,22 @@ def _classify(fitted: Tensor, others: Tensor, target: Tensor) -> NDArray[np.floa
     return torch.softmax(head.scale * (others @ head.weight + head.bias), 1).numpy()
 
 
-def _scores(y: NDArray[Any], chances: NDArray[np.float64], classes: NDArray[Any]) -> list[float]:
+def scores_of(y: NDArray[Any], chances: NDArray[np.float64], classes: NDArray[Any]) -> list[float]:
+    """Return AUC-PRC, accuracy and log loss of probabilities.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        True labels.
+    chances : ndarray of shape (n, n_classes)
+        Probabilities.
+    classes : ndarray of shape (n_classes,)
+        Labels of the columns.
+
+    Returns
+    -------
+    list of float
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # A class may be missing in a third.
         return [

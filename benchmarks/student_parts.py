@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
+from prefix_families import scores_of
 from skgdpd import PrefixClassifier
-from skgdpd.metrics import macro_auc_prc
+from skgdpd._series.views import last_values
 from skgdpd.nets.closed_form import likeliest_scale, ridge, span
 from skgdpd.nets.forest import Forest
 from skgdpd.nets.minirocket import MiniRocket
@@ -127,12 +127,8 @@ def fill(store: Path, folder: Path, name: str, fold: int, normalize: str) -> Non
 
 def _without_gaps(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Let gaps take the last value, and the first gap the first value."""
-    x = x.copy()
-    for t in range(1, x.shape[2]):
-        x[:, :, t] = np.where(np.isnan(x[:, :, t]), x[:, :, t - 1], x[:, :, t])
-    for t in range(x.shape[2] - 2, -1, -1):
-        x[:, :, t] = np.where(np.isnan(x[:, :, t]), x[:, :, t + 1], x[:, :, t])
-    return x
+    backwards = last_values(last_values(x, None)[:, :, ::-1], None)
+    return backwards[:, :, ::-1].copy()
 
 
 def logits_of_parts(
@@ -374,14 +370,7 @@ def _scores_of_all(arrays: dict[str, NDArray[Any]]) -> dict[str, list[float]]:
 
 
 def _scores(y: NDArray[Any], logits: Tensor, classes: NDArray[Any]) -> list[float]:
-    chances = logits.softmax(1).numpy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # A class may be missing in a third.
-        return [
-            float(macro_auc_prc(y, chances, classes=classes)),
-            float(accuracy_score(y, classes[chances.argmax(1)])),
-            float(log_loss(y, chances.clip(1e-7), labels=classes)),
-        ]
+    return scores_of(y, logits.softmax(1).numpy(), classes)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .causal import LARGEST
 from .joined_features import JoinedFeatures
-from .minirocket_graph import AT_ONCE
+from .minirocket_graph import AT_ONCE, sum_of_kernels, with_empty_channel
 from .prefix_hydra import PrefixHydra
 from .prefix_rocket import GROUPS, HEAVY, N_GROUPS, N_TAPS, PrefixRocket
 from .prefix_shapelets import PrefixShapelets
@@ -48,11 +48,6 @@ class JoinedGraph(nn.Module):
         return torch.cat([part(x) for part in self.parts], 1)
 
 
-def _with_nothing(x: Tensor) -> Tensor:
-    """Add a channel of zeros, which is what empty slots add."""
-    return torch.cat([x, torch.zeros_like(x[:, :1])], 1)
-
-
 class RocketGraph(nn.Module):
     """Features of :class:`~skgdpd.nets.prefix_rocket.PrefixRocket` at the end of a series."""
 
@@ -69,7 +64,7 @@ class RocketGraph(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map series to features."""
-        x = _with_nothing(x)
+        x = with_empty_channel(x)
         return torch.cat([self._shares(x, i) for i in range(len(self.dilations))], 1)
 
     def _shares(self, x: Tensor, i: int) -> Tensor:
@@ -88,16 +83,8 @@ class RocketGraph(nn.Module):
         base = -taps[:, :, 8]
         for j in range(8):
             base = base - taps[:, :, j]
-        tripled = (3 * taps).flatten(1, 2)
-        heavy = self.heavy[i % N_GROUPS]
-        total: Tensor | None = None
-        for slot in self.slots[i]:
-            output = base.index_select(1, slot)
-            for j in range(3):
-                output = output + tripled.index_select(1, slot * N_TAPS + heavy[:, j])
-            total = output if total is None else total + output
-        assert total is not None
-        return total
+        heavy = self.heavy[i % N_GROUPS].T
+        return sum_of_kernels(base, 3 * taps, self.slots[i], heavy)
 
 
 class HydraGraph(nn.Module):
@@ -119,7 +106,7 @@ class HydraGraph(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map series to features."""
         differences = torch.diff(x, dim=2, prepend=x[:, :, :1])
-        both = _with_nothing(torch.cat([x, differences], 1))
+        both = with_empty_channel(torch.cat([x, differences], 1))
         return torch.cat([self._roots(both, d, blocks) for d, blocks in self.groups], 1)
 
     def _roots(self, x: Tensor, d: int, blocks: np.ndarray[Any, Any]) -> Tensor:

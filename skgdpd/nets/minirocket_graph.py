@@ -46,17 +46,8 @@ class MiniRocketGraph(nn.Module):
         return torch.cat(parts, 1)
 
     def _convolve(self, x: Tensor, i: int, dilation: int) -> Tensor:
-        # A channel of zeros after the last is what kernels with empty slots add.
-        base, tripled = _taps(torch.cat([x, torch.zeros_like(x[:, :1])], 1), dilation)
-        tripled = tripled.flatten(1, 2)
-        total: Tensor | None = None
-        for slot in self.channels[i]:
-            output = base.index_select(1, slot)
-            for heavy in self.heavy:
-                output = output + tripled.index_select(1, slot * N_TAPS + heavy)
-            total = output if total is None else total + output
-        assert total is not None
-        return total
+        base, tripled = _taps(with_empty_channel(x), dilation)
+        return sum_of_kernels(base, tripled, self.channels[i], self.heavy)
 
     def _shares(self, output: Tensor, i: int, margin: int) -> Tensor:
         n_timepoints = output.shape[2]
@@ -71,3 +62,37 @@ class MiniRocketGraph(nn.Module):
             self.whole[i], torch.cat(everywhere, 2) / n_timepoints, torch.cat(inside, 2) / n_inside
         )
         return shares.flatten(1)
+
+
+def with_empty_channel(x: Tensor) -> Tensor:
+    """Add a channel of zeros after the last, which is what kernels with empty slots add."""
+    return torch.cat([x, torch.zeros_like(x[:, :1])], 1)
+
+
+def sum_of_kernels(base: Tensor, tripled: Tensor, slots: Tensor, heavy: Tensor) -> Tensor:
+    """Return the outputs of kernels, summed slot by slot and tap by tap.
+
+    Parameters
+    ----------
+    base : Tensor of shape (n, n_channels, t)
+        Minus the sum of the nine taps.
+    tripled : Tensor of shape (n, n_channels, 9, t)
+        Three times each tap.
+    slots : Tensor of shape (n_slots, n_kernels)
+        Channels that each kernel sums.
+    heavy : Tensor of shape (3, n_kernels)
+        Taps of each kernel whose weight is 2, not -1.
+
+    Returns
+    -------
+    Tensor of shape (n, n_kernels, t)
+    """
+    tripled = tripled.flatten(1, 2)
+    total: Tensor | None = None
+    for slot in slots:
+        output = base.index_select(1, slot)
+        for tap in heavy:
+            output = output + tripled.index_select(1, slot * N_TAPS + tap)
+        total = output if total is None else total + output
+    assert total is not None
+    return total

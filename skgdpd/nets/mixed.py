@@ -8,16 +8,13 @@ import torch
 from torch import Tensor
 
 from .closed_form import MAX_RANK, drawn_rows
-from .joined_features import JoinedFeatures
+from .joined_features import FAMILIES, JoinedFeatures
 from .minirocket import Engine
 from .prefixes import cut
 from .protocols import ClosedFormStart
 from .rocket import AT_ONCE, in_parts
 from .rocket_quant import RocketQuant, weighed
 from .several_families import FamilySpans, averaged, family_spans
-
-FAMILIES = ("rocket", "hydra", "shapelets")
-"""Families of the features."""
 
 
 class Mixed(RocketQuant):
@@ -58,7 +55,7 @@ class Mixed(RocketQuant):
         n_channels: int,
         n_timepoints: int,
         n_features: int = 128,
-        families: Sequence[str] = FAMILIES,
+        families: Sequence[str] = tuple(FAMILIES),
         max_rank: int = MAX_RANK,
         engine: Engine = "auto",
         n_trees: int = 200,

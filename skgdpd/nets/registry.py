@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from .inception import InceptionTime, SerialInception
+from .joined_features import FAMILIES
 from .lstm import LSTM
-from .mixed import FAMILIES, Mixed
+from .mixed import Mixed
 from .moment_forests import N_TREES
 from .path_rocket import PathRocket
 from .protocols import has_fixed_features, has_moment_maps
@@ -46,7 +47,7 @@ _BACKBONES: dict[str, BackboneFactory] = {
 _AT_SEVERAL_MOMENTS: dict[str, PathFactory] = {
     "rocket": PathRocket,
     "rocket-quant": functools.partial(PathRocket, n_trees=N_TREES),
-    "mixed": functools.partial(PathRocket, families=FAMILIES, n_trees=N_TREES),
+    "mixed": functools.partial(PathRocket, families=tuple(FAMILIES), n_trees=N_TREES),
 }
 """Backbones that a name stands for where there are several moments."""
 

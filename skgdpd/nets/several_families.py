@@ -58,26 +58,6 @@ class FamilySpans(NamedTuple):
         """Return the same directions in single precision."""
         return FamilySpans([m.float() for m in self.means], [b.float() for b in self.bases])
 
-    def on_features(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn weights of coordinates into weights of features.
-
-        Parameters
-        ----------
-        weight : Tensor of shape (r, k)
-            Weights of the coordinates.
-
-        Returns
-        -------
-        weight : Tensor of shape (n_features, k)
-            Weights of the features.
-        shift : Tensor of shape (k,)
-            What has to be added, since coordinates are of centred features.
-        """
-        given = weight.split(self.ranks)
-        found = [basis @ own for basis, own in zip(self.bases, given, strict=True)]
-        shifts = [mean @ own for mean, own in zip(self.means, found, strict=True)]
-        return torch.cat(found), -torch.stack(shifts).sum(0)
-
 
 def family_spans(features: Tensor, widths: Sequence[int], max_rank: int) -> FamilySpans:
     """Find the directions of each family.

@@ -88,12 +88,9 @@ def test_a_permutation_of_classes_permutes_the_logits():
     assert other.scale == one.scale
 
 
-def test_weights_of_coordinates_are_weights_of_features():
+def test_one_matrix_has_the_coordinates_of_all_families():
     x = series(c=2).flatten(1)
     found = family_spans(x, [30, 50], 10)
-    weight = torch.randn(sum(found.ranks), 3).double()
-    of_features, shift = found.on_features(weight)
-    np.testing.assert_allclose(x.double() @ of_features + shift, found.of(x) @ weight, atol=1e-8)
     np.testing.assert_allclose((x - found.mean) @ found.basis, found.of(x), atol=1e-8)
     np.testing.assert_allclose(found.single().of(x), found.of(x), atol=1e-4)
 
