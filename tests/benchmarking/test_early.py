@@ -217,6 +217,17 @@ def test_a_run_goes_on_and_errors_are_kept(folder, tmp_path):
     assert [row["cost"] for row in store.scores(cells[0])] == [row["cost"] for row in before]
 
 
+def test_packed_scores_are_not_computed_again(store, folder, tmp_path):
+    packed = EarlyStore(tmp_path)
+    store.pack()
+    (tmp_path / "scores.jsonl").write_bytes((store.folder / "scores.jsonl").read_bytes())
+    done = [record.cell for record in store.records()]
+    assert run_early(done, packed, folder=folder, verbose=False) == (0, 0)
+    assert not packed.has_fit(done[0])
+    assert run_early(done[:1], packed, folder=folder, verbose=False, rescore=True) == (1, 0)
+    assert packed.has_fit(done[0])
+
+
 def test_packed_scores_are_enough_for_the_report(store, tmp_path):
     pytest.importorskip("matplotlib")
     assert store.pack() == 4

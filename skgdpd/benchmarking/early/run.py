@@ -28,7 +28,9 @@ def run_early(
     rescore: bool = False,
     verbose: bool = True,
 ) -> tuple[int, int]:
-    """Fit the models of cells that have no fit, and score those that have no scores.
+    """Fit and score the cells that have no scores yet.
+
+    A fit that the store still has is not repeated. Packed scores count as scores.
 
     Parameters
     ----------
@@ -53,7 +55,8 @@ def run_early(
         The number of fits that were tried now, and of those that failed.
     """
     asked = [cell for cell in cells if retry or store.error(cell) is None]
-    asked = [c for c in asked if rescore or not store.has_fit(c) or store.scores(c) is None]
+    scored = {record.cell for record in store.records()}
+    asked = [cell for cell in asked if rescore or cell not in scored]
     n_fits = n_failed = 0
     with Progress(len(asked), verbose) as progress:
         for cell in asked:
