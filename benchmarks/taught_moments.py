@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skgdpd import DistilledPrefixClassifier, PrefixClassifier
 from skgdpd._runtime.atomic import replace_file
@@ -97,12 +98,29 @@ def compare(parts: Any, seed: int, student: str, teacher: str) -> dict[str, Any]
         start = time.process_time()
         model.fit(parts.X[rows], labels[rows])
         seconds.append(time.process_time() - start)
-        path = model.predict_proba_path(parts.X[held_out])
-        places = np.searchsorted(
-            model.time_points_, [max(int(s * parts.X.shape[2] + 1e-9), 2) for s in SHARES]
-        )
+        path = carried_on(model.predict_proba_path(parts.X[held_out]))
+        seen = [max(int(s * parts.X.shape[2] + 1e-9), 2) for s in SHARES]
+        # Where the longest series was not drawn, the last moment is earlier.
+        places = np.searchsorted(model.time_points_, seen, side="right") - 1
         scores.append([float(macro_auc_prc(codes[held_out], path[:, m])) for m in places])
     return {"auc_prc": scores, "seconds": seconds}
+
+
+def carried_on(path: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Let series that have ended keep their last probabilities.
+
+    Parameters
+    ----------
+    path : ndarray of shape (n, n_moments, n_classes)
+        Probabilities, NaN at moments that a series does not reach.
+
+    Returns
+    -------
+    ndarray of shape (n, n_moments, n_classes)
+    """
+    reached = np.isfinite(path[:, :, 0])
+    latest = np.maximum.accumulate(np.where(reached, np.arange(path.shape[1]), 0), axis=1)
+    return np.asarray(np.take_along_axis(path, latest[:, :, None], axis=1))
 
 
 if __name__ == "__main__":

@@ -325,7 +325,8 @@ class BasePrefixClassifier(
         fraction: float | str = options.validation_fraction
         if not isinstance(fraction, str):
             return fraction
-        return 0.0 if starts_fitted(self.student) and options.early_stopping is None else 0.2
+        stops_early = self.max_epochs > 0 and options.early_stopping is not None
+        return 0.2 if stops_early or not starts_fitted(self.student) else 0.0
 
     def _checkpoints(self) -> Checkpoints | None:
         folder = self._training.checkpoint_dir

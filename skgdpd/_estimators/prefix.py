@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.metaestimators import available_if
 
 from .._fitting.data import FitData
@@ -16,7 +18,7 @@ from .._runtime.random import RandomState
 from .._runtime.worker_config import in_worker_settings
 from .._series.panel import own_lengths
 from .._series.views import Normalization
-from ..nets.registry import BackboneSpec
+from ..nets.registry import BackboneSpec, starts_fitted
 from ..training import Progress
 from .base import BasePrefixClassifier, PreparedFit
 from .callbacks import with_callbacks
@@ -101,6 +103,11 @@ default=0.3
         ``"teacher"`` and ``"preparation"`` (of a prior, for instance), and with a generator of
         features also ``"generator"``.
 
+    Notes
+    -----
+    ``max_epochs=0`` leaves a student that starts from a classifier in closed form (``"rocket"``,
+    ``"rocket-quant"``, ``"mixed"``) as it is. Other students refuse it.
+
     Examples
     --------
     >>> from skgdpd import PrefixClassifier
@@ -110,6 +117,11 @@ default=0.3
     >>> clf.predict_proba(X[:, :, : clf.prefix_length_]).shape
     (60, 2)
     """
+
+    _parameter_constraints = {
+        **BasePrefixClassifier._parameter_constraints,
+        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+    }
 
     def __init__(
         self,
@@ -166,6 +178,15 @@ default=0.3
         """
         self._fit(X, y, sample_weight=sample_weight)
         return self
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        if self.max_epochs == 0 and not starts_fitted(self.student):
+            raise ValueError(
+                f"max_epochs=0 needs a student that starts from a classifier in closed form, such "
+                f"as 'mixed' or 'rocket'; student={self.student!r} must be trained for 1 epoch or "
+                "more"
+            )
 
     @available_if(can_stream)
     @in_worker_settings

@@ -84,9 +84,16 @@ class HistoryDisplay:
         -------
         HistoryDisplay
             The display itself.
+
+        Raises
+        ------
+        ValueError
+            If the history has no epochs, as that of a student in closed form.
         """
-        ax = new_axes(ax)
         history = self.history
+        if not history.n_epochs:
+            raise ValueError("history has no epochs to plot: the student is in closed form")
+        ax = new_axes(ax)
         terms = [name for name in history if name != "loss"]
         if len([name for name in terms if not name.startswith("valid")]) > 1:
             terms.append("loss")

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.linear_model import Ridge, RidgeClassifierCV
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -27,6 +28,7 @@ from skgdpd import (
 )
 from skgdpd._runtime.random import Seeds
 from skgdpd._series.split import stratified_split
+from skgdpd.datasets import make_bumps
 from skgdpd.nets import ClosedFormStart, Hybrid, Rocket, RocketQuant, make_backbone, starts_fitted
 from skgdpd.nets.closed_form import PENALTIES, ridge, span
 from skgdpd.nets.minirocket import HEAVY_TAPS, N_KERNELS, MiniRocket, _taps, fit_dilations
@@ -625,3 +627,38 @@ def test_a_series_alone_gets_what_it_gets_in_company(gunpoint):
         np.testing.assert_allclose(
             clf.predict_proba(gunpoint.X_test[:n]), together[:n], rtol=0, atol=1e-7
         )
+
+
+@pytest.mark.parametrize("student", ["rocket", "mixed"])
+def test_no_epochs_leave_the_closed_form(student):
+    X, y = make_bumps(30, 20, random_state=0)
+    untrained = PrefixClassifier(student, max_epochs=0, random_state=0).fit(X, y)
+    still = PrefixClassifier(student, max_epochs=1, lr=1e-12, random_state=0).fit(X, y)
+    np.testing.assert_allclose(
+        untrained.predict_proba(X), still.predict_proba(X), rtol=1e-5, atol=1e-6
+    )
+    assert untrained.history_.n_epochs == 0
+    assert untrained.score(X, y) > 0.8
+
+
+def test_no_epochs_in_a_search_are_the_closed_form():
+    X, y = make_bumps(30, 20, random_state=0)
+    clf = PrefixClassifier("rocket", random_state=0)
+    search = GridSearchCV(clf, {"max_epochs": [0, 1]}, cv=2, error_score="raise").fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("earliness", [0.5, [0.5, 1.0]])
+def test_no_epochs_are_refused_where_there_is_no_closed_form(earliness):
+    X, y = make_bumps(30, 20, random_state=0)
+    with pytest.raises(ValueError, match=r"max_epochs=0 .* student='fcn'"):
+        PrefixClassifier("fcn", earliness=earliness, max_epochs=0).fit(X, y)
+    with pytest.raises(ValueError, match="max_epochs"):
+        DistilledPrefixClassifier(max_epochs=0).fit(X, y)
+
+
+def test_no_epochs_hold_no_series_out():
+    X, y = make_bumps(30, 20, random_state=0)
+    options = TrainingOptions(early_stopping=2)
+    clf = PrefixClassifier("rocket", max_epochs=0, training=options).fit(X, y)
+    assert clf.history_.n_labeled == 30

@@ -129,3 +129,8 @@ def test_ranks_are_on_their_axis_and_groups_under_a_bar():
 def test_names_without_ranks_are_refused():
     with pytest.raises(ValueError, match="names has 3 entries and ranks 2"):
         CriticalDifferenceDisplay.from_results(["a", "b", "c"], [1.0, 2.0])
+
+
+def test_a_history_without_epochs_has_no_picture():
+    with pytest.raises(ValueError, match="no epochs to plot"):
+        HistoryDisplay(History({})).plot()
