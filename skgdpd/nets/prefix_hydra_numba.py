@@ -143,15 +143,15 @@ def _run(
             d = dilations[b]
             first = margin - 8 * d
             for g in range(LANES):
-                series = window[i, of_difference[b] * n_channels + channels[b, g, 0]]
+                c = of_difference[b] * n_channels + channels[b, g, 0]
                 for t in range(first, window.shape[2]):
-                    taps[t * LANES + g] = series[t]
+                    taps[t * LANES + g] = window[i, c, t]
                 for s in range(1, channels.shape[2]):
                     if channels[b, g, s] == n_channels:
                         break
-                    series = window[i, of_difference[b] * n_channels + channels[b, g, s]]
+                    c = of_difference[b] * n_channels + channels[b, g, s]
                     for t in range(first, window.shape[2]):
-                        taps[t * LANES + g] += series[t]
+                        taps[t * LANES + g] += window[i, c, t]
             own = counts[i, 2 * half * b : 2 * half * (b + 1)]
             m = 0
             for t in range(n_points):
