@@ -1,4 +1,4 @@
-"""The recipe for Bytewax on the page of streams: one answer for each series, even after a crash."""
+"""Recipe for Bytewax on the page of streams: one answer for each series, even after a crash."""
 
 import re
 from collections import defaultdict
