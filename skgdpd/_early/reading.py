@@ -191,6 +191,7 @@ class StateReader:
                 found[rows] = self.network.probabilities_of(features).cpu().numpy()
             for part, new in zip(state, taken, strict=True):
                 part[rows] = new.cpu().numpy()
+        self.network.check_finite(found)
         n_read[:] = lengths
         return found
 
