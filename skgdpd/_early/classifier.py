@@ -28,7 +28,7 @@ from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_
 from .left_out import cross_fitted_path, rows_of, series_of, splitter
 from .models import unfitted_model
 from .paths import checked_groups, group_numbers
-from .reading import Reader, reader_of
+from .reading import path_of, reader_of
 from .rule import Rule
 from .selection import RULES, select_rule
 from .session import AfterAnswer, EarlySession, OnIdle, SessionOptions
@@ -367,10 +367,6 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
 
     # Answers
 
-    @property
-    def _reader(self) -> Reader:
-        return reader_of(self.classifier_)
-
     @in_worker_settings
     def decide(self, X: Any, y: ArrayLike | None = None) -> EarlyDecisions:
         """Answer each series at its own moment.
@@ -391,7 +387,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         """
         check_is_fitted(self, "classifier_")
         panel = self._read(X)
-        path = self._reader.path(panel)
+        path = path_of(self.classifier_, panel)
         moments, forced = self.rule_.decide(path)
         rows = np.arange(len(panel))
         proba = path[rows, moments]
@@ -519,7 +515,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             NaN at the moments that a series has not reached.
         """
         check_is_fitted(self, "classifier_")
-        return self._reader.path(self._read(X))
+        return path_of(self.classifier_, self._read(X))
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the mean cost with a minus sign, so that higher is better.

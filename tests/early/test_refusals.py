@@ -166,6 +166,18 @@ def test_a_bad_value_is_named_by_its_series(classifier, bumps):
         early.predict_proba_path(X)
 
 
+@pytest.mark.parametrize("student", ["rocket", "lstm1-8", "mixed"])
+def test_a_value_beyond_single_precision_names_the_series_of_x(student, bumps):
+    X, y = bumps
+    clf = PrefixClassifier(student, earliness=SHARES, max_epochs=1, random_state=0)
+    early = EarlyClassifier(clf, rule="fixed", cv=2, random_state=0).fit(X, y)
+    far = X.copy()
+    far[37, 0, 12] = 1e30
+    for read in (early.decide, early.predict_proba_path):
+        with pytest.raises(ValueError, match=r"X has a value of 1e\+30 in series 37, channel 0"):
+            read(far)
+
+
 def test_series_without_points_and_masks_are_refused(bumps):
     X, y = bumps
     early = EarlyClassifier(LogisticRegression(), earliness=SHARES, cv=2, rule="fixed").fit(X, y)
