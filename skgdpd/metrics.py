@@ -22,7 +22,11 @@ from sklearn.metrics import (
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 
+from ._series.unlabeled import refuse_marked
+
 Floats = NDArray[np.float64]
+SCORED = "only labelled rows can be scored: leave the others out"
+"""Reason for the refusal of missing labels."""
 
 
 def macro_auc_prc(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None = None) -> float:
@@ -316,7 +320,7 @@ def average_cost(
     >>> average_cost(["a", "b"], ["a", "a"], [50, 100], 100, delay_cost=0.2)
     0.65
     """
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true, y_pred = refuse_marked(y_true, reason=SCORED, name="y_true"), np.asarray(y_pred)
     shares = _shares_seen(n_seen, n_timepoints)
     if not y_true.shape == y_pred.shape == shares.shape:
         raise ValueError(
@@ -522,6 +526,12 @@ def _errors_by_matrix(
             f"misclassification_cost has shape {matrix.shape}; with classes {labels.tolist()} it "
             f"must be {(len(labels), len(labels))}"
         )
+    dear = np.diag(matrix) > matrix.min(1)
+    if dear.any():
+        label = labels[dear.argmax()]
+        raise ValueError(
+            f"misclassification_cost of {label!r} is larger for the right answer than for an error"
+        )
     order = np.argsort(labels)
     places = []
     for name, y in (("y_true", y_true), ("y_pred", y_pred)):
@@ -538,7 +548,12 @@ def _errors_by_matrix(
 def _check(
     y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None
 ) -> tuple[NDArray[Any], Floats, NDArray[Any]]:
-    y_true, proba = np.asarray(y_true), np.asarray(proba, dtype=np.float64)
+    y_true = refuse_marked(y_true, reason=SCORED, name="y_true")
+    proba = np.asarray(proba, dtype=np.float64)
+    if not np.isfinite(proba).all():
+        raise ValueError(
+            f"proba has {int((~np.isfinite(proba)).sum())} values that are not finite"
+        )
     classes = np.unique(y_true) if classes is None else np.asarray(classes)
     if proba.shape != (len(y_true), len(classes)):
         raise ValueError(

@@ -27,7 +27,8 @@ FLOORS = [
     ["training", "datasets"],
     ["diffusion"],
     ["nets"],
-    ["_series", "metrics"],
+    ["metrics"],
+    ["_series"],
     ["_runtime"],
     ["_version"],
 ]

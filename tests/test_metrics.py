@@ -430,8 +430,27 @@ def test_the_mean_cost_is_that_of_the_rules_costs(seed):
     y, moments = rng.integers(3, size=20), rng.integers(4, size=20)
     y[:3] = range(3)
     matrix = rng.uniform(0, 2, size=(3, 3))
+    np.fill_diagonal(matrix, matrix.min(1))
     cost = decision_cost(0.3, matrix, [5, 10, 15, 20], 20, range(3))
     predicted = cost.labels(path[np.arange(20), moments])
     seen = 5 * (moments + 1)
     found = average_cost(y, predicted, seen, 20, delay_cost=0.3, misclassification_cost=matrix)
     assert found == pytest.approx(cost.average(path, y, moments))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan], ids=str)
+@pytest.mark.parametrize("measure", WITH_LABELS, ids=lambda f: f.__name__)
+def test_missing_labels_are_never_scored(measure, missing):
+    proba = np.full((4, 2), 0.5)
+    with pytest.raises(ValueError, match="y_true has missing labels: 1 of 4, the first in row 2"):
+        measure([0, 1, missing, 1], proba, [0, 1])
+    with pytest.raises(ValueError, match="y_true has missing labels"):
+        average_cost([0, 1, missing, 1], [0, 1, 1, 1], [5] * 4, 10, delay_cost=0)
+    with pytest.raises(ValueError, match="proba has 1 values that are not finite"):
+        measure([0, 1, 0, 1], np.where(np.arange(8).reshape(4, 2) == 5, np.nan, proba), [0, 1])
+
+
+def test_a_cost_of_which_errors_are_cheaper_is_refused():
+    how = {"delay_cost": 0, "misclassification_cost": np.eye(2), "classes": ["a", "b"]}
+    with pytest.raises(ValueError, match=r"'a'.* is larger for the right answer"):
+        average_cost(["a"], ["a"], [5], 10, **how)

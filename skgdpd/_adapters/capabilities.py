@@ -76,13 +76,6 @@ def option(estimator: BasePrefixClassifier, name: str) -> Any:
     return estimator.get_params()[f"series__{name}"]
 
 
-def marker_of(estimator: Any) -> Any:
-    """Return the value that marks unlabelled series, of a classifier or one inside another."""
-    params = estimator.get_params()
-    names = [name for name in params if name.split("__")[-1] == "unlabeled"]
-    return params[min(names, key=lambda name: name.count("__"))] if names else None
-
-
 def _classifier_of_series(part: Any) -> Any:
     """Return the classifier that reads the series, of an early classifier too."""
     if isinstance(part, FrozenEstimator):

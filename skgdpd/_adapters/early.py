@@ -21,8 +21,7 @@ from .._early.session import EarlySession
 from .._estimators.options import SeriesOptions
 from .._estimators.prefix import PrefixClassifier
 from .._series.panel import own_lengths, read_panel
-from .._series.unlabeled import refuse_marked
-from .capabilities import marker_of
+from .._series.unlabeled import marker_of, refuse_marked
 
 UNDECIDED = -1
 """Label and probabilities, in both packages, of series without an answer."""

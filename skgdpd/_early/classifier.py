@@ -19,15 +19,16 @@ from .._persistence import Saveable
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
+from .._series.frames import aligned, check_fitted_names, set_names
 from .._series.panel import Panel, check_values, own_lengths, read_panel
 from .._series.truncation import check_reached, moments_of
-from .._series.unlabeled import refuse_marked, split_marked
+from .._series.unlabeled import marker_of, refuse_marked, split_marked
 from .clones import MomentClones
 from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_cost
 from .left_out import cross_fitted_path, rows_of, series_of, splitter
 from .models import unfitted_model
 from .paths import checked_groups, group_numbers
-from .reading import Reader, reader_of
+from .reading import path_of, reader_of
 from .rule import Rule
 from .selection import RULES, select_rule
 from .session import AfterAnswer, EarlySession, OnIdle, SessionOptions
@@ -129,6 +130,9 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         Their weights, and the numbers of their groups; None if the fit had none.
     n_features_in_ : int
         Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, which later frames must have too; only after a fit on a frame
+        of which all columns have a string as name.
     n_channels_in_, n_timepoints_in_ : int
         Numbers of channels and of time points of the whole series.
 
@@ -218,8 +222,12 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
             delattr(self, name)
         self._validate_params()
+        if isinstance(self.rule, Rule):
+            self.rule._validate_params()
         seeds = Seeds(self.random_state)
         panel = read_panel(X)
+        y, sample_weight = aligned(X, y, "y"), aligned(X, sample_weight, "sample_weight")
+        groups = aligned(X, groups, "groups")
         column, labelled = self._read_labels(y, len(panel))
         self.classes_, codes = np.unique(column[labelled], return_inverse=True)
         numbers = np.full(len(panel), -1)
@@ -243,6 +251,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         model.fit(series_of(panel.take(rows)), column[rows], **rows_of(fit_params, rows))
         self.n_channels_in_ = panel.n_channels
         self.n_features_in_ = panel.n_timepoints if panel.flat else panel.n_channels
+        set_names(self, X, flat=False)
         path = self._left_out(model, panel, column, labelled, rows, own_groups, fit_params, seeds)
         self._fit_rule(path, numbers, weight, own_groups, seeds)
         self.classifier_, self.left_out_path_ = model, path
@@ -258,11 +267,11 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
-        marker = getattr(self.classifier, "unlabeled", None)
+        marker = marker_of(self)
         if hasattr(self.classifier, "teacher"):
             labels, missing = split_marked(y, marker)
         else:
-            labels, missing = refuse_marked(y), np.zeros(len(y), dtype=bool)
+            labels, missing = refuse_marked(y, marker), np.zeros(len(y), dtype=bool)
         if len(missing) != n:
             raise ValueError(
                 f"X has {n} series and y {len(missing)} labels; they must be equally many"
@@ -358,10 +367,6 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
 
     # Answers
 
-    @property
-    def _reader(self) -> Reader:
-        return reader_of(self.classifier_)
-
     @in_worker_settings
     def decide(self, X: Any, y: ArrayLike | None = None) -> EarlyDecisions:
         """Answer each series at its own moment.
@@ -382,15 +387,15 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         """
         check_is_fitted(self, "classifier_")
         panel = self._read(X)
-        path = self._reader.path(panel)
+        path = path_of(self.classifier_, panel)
         moments, forced = self.rule_.decide(path)
         rows = np.arange(len(panel))
         proba = path[rows, moments]
         answers = self.cost_.labels(proba)
         cost = None
         if y is not None:
-            marker = getattr(self.classifier, "unlabeled", None)
-            true = class_numbers(y, len(panel), self.classes_, marker)
+            given = aligned(X, y, "y")
+            true = class_numbers(given, len(panel), self.classes_, marker_of(self))
             cost = self.cost_.misclassification[true, answers] + self.cost_.delay[moments]
         n_seen = self.time_points_[moments]
         return EarlyDecisions(
@@ -510,7 +515,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             NaN at the moments that a series has not reached.
         """
         check_is_fitted(self, "classifier_")
-        return self._reader.path(self._read(X))
+        return path_of(self.classifier_, self._read(X))
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the mean cost with a minus sign, so that higher is better.
@@ -531,7 +536,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         if y is None:
             raise ValueError("y is None; a score needs the true labels")
         cost: Any = self.decide(X, y).cost
-        return -weighted_mean(cost, sample_weight)
+        return -weighted_mean(cost, aligned(X, sample_weight, "sample_weight"))
 
     def _read(self, X: Any) -> Panel:
         """Return the series to answer, all of which have reached the first moment."""
@@ -541,6 +546,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
                 f"X has {panel.n_channels} channels, but {type(self).__name__} is expecting "
                 f"{self.n_channels_in_}"
             )
+        check_fitted_names(self, X, panel.flat)
         lengths = own_lengths(np.isnan(np.asarray(panel.values, dtype=np.float64)))
         check_reached(lengths, int(self.time_points_[0]), "X")
         # Here, since classifiers that are given parts of X would name the series of a part.

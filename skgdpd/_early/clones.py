@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 
+from .._runtime.distributions import checked_answers
 from .._series.panel import Panel, as_frames, as_list, own_lengths, read_panel
 from .._series.truncation import moments_of
 
@@ -108,7 +109,8 @@ class MomentClones(ClassifierMixin, BaseEstimator):
         estimator = self.estimators_[moment]
         with _named_moment(estimator, panel, "predict"):
             proba = estimator.predict_proba(_form_for(estimator, panel))
-        return np.asarray(proba, dtype=np.float64)
+            whose = f"the classifier, a {type(estimator).__name__},"
+            return checked_answers(proba, len(panel), np.asarray(estimator.classes_), whose)
 
 
 def _fitted(estimator: Any, panel: Panel, y: Any, fit_params: dict[str, Any]) -> Any:

@@ -192,8 +192,8 @@ def decision_cost(
     Raises
     ------
     ValueError
-        If a cost is negative, infinite or missing, if delay costs fall, or if a shape or a label
-        does not fit.
+        If a cost is negative, infinite or missing, if an error costs less than the right answer,
+        if delay costs fall, or if a shape or a label does not fit.
 
     Examples
     --------
@@ -339,6 +339,15 @@ def _checked_errors(matrix: Floats, labels: list[Any]) -> Floats:
         raise ValueError(
             f"misclassification_cost must be finite and not negative, but is {matrix[i, j]} for "
             f"true {labels[i]!r} and predicted {labels[j]!r}"
+        )
+    dear = np.diag(matrix) > matrix.min(1)
+    if dear.any():
+        i = int(dear.argmax())
+        j = int(matrix[i].argmin())
+        raise ValueError(
+            f"misclassification_cost is {matrix[i, i]} for the right answer {labels[i]!r}, and "
+            f"less, {matrix[i, j]}, for the error {labels[j]!r}; no error may be cheaper than the "
+            f"right answer. Are these gains, or are rows and columns exchanged?"
         )
     return matrix
 

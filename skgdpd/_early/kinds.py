@@ -48,5 +48,11 @@ register_estimator(
         "n_channels_in_",
         "n_timepoints_in_",
     ),
-    optional=("left_out_path_", "left_out_y_", "left_out_weight_", "left_out_group_"),
+    optional=(
+        "feature_names_in_",
+        "left_out_path_",
+        "left_out_y_",
+        "left_out_weight_",
+        "left_out_group_",
+    ),
 )

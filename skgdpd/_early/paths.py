@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._runtime.distributions import check_distributions
 from .._series.unlabeled import is_missing
 from .costs import DecisionCost, Floats, Integers, shares_of
-
-SUM_TOLERANCE = 1e-3
-"""How far the sum of a row of probabilities may be from 1; single precision stays far below."""
 
 
 def check_path(
@@ -56,19 +54,8 @@ def check_path(
         first = np.flatnonzero(ended[:, 0])[:5].tolist()
         raise ValueError(f"{name} has no probabilities at the first moment in rows {first}, ...")
     rows = path[~ended] if ended.any() else path.reshape(-1, path.shape[2])
-    check_probabilities(rows, name)
+    check_distributions(rows, name)
     return path
-
-
-def check_probabilities(rows: Floats, name: str) -> None:
-    """Raise an error for rows ``(n, n_classes)`` that are no probabilities."""
-    sums = rows.sum(1)
-    if not ((rows >= 0).all() and (np.abs(sums - 1) <= SUM_TOLERANCE).all()):
-        raise ValueError(
-            f"{name} must have probabilities that are not negative and sum to 1, but has values "
-            f"from {rows.min():.4g} to {rows.max():.4g} and sums from {sums.min():.4g} to "
-            f"{sums.max():.4g}"
-        )
 
 
 def numbers_of(values: Any, name: str) -> Floats:

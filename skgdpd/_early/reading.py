@@ -97,6 +97,31 @@ def reader_of(model: Any) -> Reader:
     )
 
 
+def path_of(model: Any, panel: Panel) -> Floats:
+    """Return the probabilities of series at each moment, by a fitted classifier.
+
+    Parameters
+    ----------
+    model : classifier
+        Fitted classifier of several moments.
+    panel : Panel
+        Series.
+
+    Returns
+    -------
+    ndarray of shape (n, n_moments, n_classes)
+        NaN at moments that a series has not reached.
+    """
+    try:
+        return reader_of(model).path(panel)
+    except ValueError:
+        network = getattr(model, "network_", None)
+        if isinstance(network, SeriesNetwork):
+            # Of all series at once, so that the error names one of these, not of a part.
+            network.view(panel)
+        raise
+
+
 class BlockReader:
     """Reader that gives a model all points so far at each moment.
 
@@ -191,6 +216,7 @@ class StateReader:
                 found[rows] = self.network.probabilities_of(features).cpu().numpy()
             for part, new in zip(state, taken, strict=True):
                 part[rows] = new.cpu().numpy()
+        self.network.check_finite(found)
         n_read[:] = lengths
         return found
 

@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .._runtime.distributions import check_distributions
 from .costs import DecisionCost, Floats, Integers, is_whole
 from .paths import (
     TrainingPaths,
     check_path,
-    check_probabilities,
     check_training,
     last_moments,
     numbers_of,
@@ -199,7 +199,7 @@ class Rule(BaseEstimator):
                 f"state has shape {state.shape}; {type(self).__name__} has states of shape "
                 f"{(len(state), *self._start(0).shape[1:])}, as start makes them"
             )
-        check_probabilities(probabilities, "probabilities")
+        check_distributions(probabilities, "probabilities")
         return self._step(state, int(moment), probabilities)
 
     # What a rule writes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal, NamedTuple, Protocol
@@ -85,7 +86,8 @@ class SessionOptions:
     max_open : int or None
         Largest number of series that wait for an answer at the same time.
     idle_timeout : float or None
-        Time without points after which a series is given up.
+        Time without points, since the last ones or since a series was opened, after which it is
+        given up.
     on_idle : {"force", "drop"}
         Whether a series that is given up is answered or forgotten.
     """
@@ -166,6 +168,7 @@ class EarlySession:
             "probabilities": np.full((1, n_classes), np.nan),
             "rule": early.rule_.start(1),
             "time": np.full(1, np.nan),
+            "since": np.full(1, np.nan),
         }
         memory = {f"{MEMORY}{i}": part for i, part in enumerate(self._reader.start(1))}
         self._slots = Slots({**one, **memory})
@@ -232,6 +235,8 @@ class EarlySession:
         new = checked_ids(ids)
         self._check_new(new)
         self._slots.add(new)
+        if np.isfinite(self._now):
+            self._slots.set("since", self._slots.of(new), self._now)
         self._slots.keep()
 
     def push(self, points: Any, *, time: float | None = None) -> list[StreamDecision]:
@@ -334,8 +339,9 @@ class EarlySession:
         Returns
         -------
         list of StreamDecision
-            Answers to those that were forced. Series before the first moment are forgotten. Those
-            of which no point has come are not idle.
+            Answers to those that were forced. Series before the first moment are forgotten. A
+            series of which no point has come is without points since it was opened: since the last
+            time before that, or the first one after it.
         """
         if self.options.idle_timeout is None:
             raise ValueError("the session has no idle_timeout, so no series is idle")
@@ -394,7 +400,7 @@ class EarlySession:
         decisions: list[StreamDecision] = []
         slots, times = self._slots, self.early.time_points_
         if time is not None and ids:
-            slots.set("time", slots.of(ids), time)
+            self._set_time(slots.of(ids), time)
         active = np.flatnonzero(left)
         while len(active):
             rows = slots.of(ids[i] for i in active)
@@ -404,7 +410,7 @@ class EarlySession:
                 if self.options.after_answer == "restart":
                     slots.renew(slots.of(ids[i] for i in done))
                     if time is not None:
-                        slots.set("time", slots.of(ids[i] for i in done), time)
+                        self._set_time(slots.of(ids[i] for i in done), time)
                     continue
                 self.n_ignored += int(left[done].sum())
                 left[done] = 0
@@ -424,6 +430,11 @@ class EarlySession:
                         decisions.append(self._decision(ids[i], int(row), forced))
             active = active[left[active] > 0]
         return decisions
+
+    def _set_time(self, rows: Integers, time: float) -> None:
+        """Set the time of the last points, from which a series is without any."""
+        self._slots.set("time", rows, time)
+        self._slots.set("since", rows, time)
 
     def _store(
         self,
@@ -450,7 +461,8 @@ class EarlySession:
         values = slots["points"][rows, :, : early.time_points_[moment]]
         memory = [slots[name][rows] for name in self._memory]
         state = slots["rule"][rows]
-        proba = self._reader.read(memory, values, moment)
+        with _named(slots, rows):
+            proba = self._reader.read(memory, values, moment)
         answered = early.rule_.step(state, moment, proba)
         if moment == len(early.time_points_) - 1:
             slots.set("forced", rows, ~answered)
@@ -483,10 +495,7 @@ class EarlySession:
         if timeout is None:
             return []
         slots, decisions = self._slots, []
-        idle = (slots["time"][self._rows] < time - timeout) & ~self.decided
-        for id_, row in [
-            pair for pair, gone in zip(slots.places.items(), idle, strict=True) if gone
-        ]:
+        for id_, row in _idle(slots, time, timeout):
             if id_ in alive:
                 continue
             if self.options.on_idle == "force" and slots["moment"][row]:
@@ -536,3 +545,24 @@ class EarlySession:
             session._slots[name][session._rows] = array
         session.n_ignored, session._now = state["n_ignored"], state["now"]
         return session
+
+
+def _idle(slots: Slots, time: float, timeout: float) -> list[tuple[Hashable, int]]:
+    """Return ids and rows of the series that wait, without points for too long."""
+    rows = np.fromiter(slots.places.values(), np.int64, len(slots))
+    # A series that was opened before any time was known waits from now on.
+    unknown = rows[np.isnan(slots["since"][rows])]
+    if len(unknown):
+        slots.set("since", unknown, time)
+    gone = (slots["since"][rows] < time - timeout) & ~slots["answered"][rows]
+    return [pair for pair, idle in zip(slots.places.items(), gone, strict=True) if idle]
+
+
+@contextmanager
+def _named(slots: Slots, rows: Integers) -> Iterator[None]:
+    """Name the series of some rows in an error of the block."""
+    try:
+        yield
+    except ValueError as error:
+        ids = [id_ for id_, row in slots.places.items() if row in rows]
+        raise ValueError(f"points of ids {some(ids)} can't be read: {error}") from error

@@ -28,6 +28,15 @@ from .._runtime.groups import Groups, with_defaults, with_own_groups
 from .._runtime.random import RandomState, Seeds
 from .._runtime.warn import warn_user
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
+from .._series.frames import (
+    aligned,
+    check_fitted_names,
+    check_names,
+    is_long,
+    names_of,
+    places_in,
+    set_names,
+)
 from .._series.panel import Panel, read_panel
 from .._series.truncation import MIN_LENGTH, parts_of
 from .._series.unlabeled import refuse_marked
@@ -198,8 +207,10 @@ class BasePrefixClassifier(
         self.__dict__.pop("network_", None)
         data = self._read_fit(X, y, **more)
         total, stages = self._stages()
-        weight = more.get("sample_weight")
-        with FitProgress(self, total, stages, X, y, weight) as progress:
+        weight = aligned(X, more.get("sample_weight"), "sample_weight")
+        # Callbacks take rows of X and y, so each row must be a series.
+        given = read_panel(X).values if is_long(X) else X
+        with FitProgress(self, total, stages, given, aligned(X, y, "y"), weight) as progress:
             prepared = self._prepare(data, progress)
             history = self._train(prepared, progress)
             self._finish(prepared, history, progress)
@@ -223,6 +234,7 @@ class BasePrefixClassifier(
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
+        y, sample_weight = aligned(X, y, "y"), aligned(X, sample_weight, "sample_weight")
         whole = unlabelled = None
         if X_teacher is not None:
             if X_unlabeled is not None:
@@ -232,8 +244,11 @@ class BasePrefixClassifier(
                 )
             whole = checked_series(read_panel(X_teacher, "X_teacher"), "X_teacher", gaps)
             check_pairs(panel, whole)
+            places = places_in(X, X_teacher, "X_teacher")
+            whole = whole if places is None else whole.take(places)
         elif X_unlabeled is not None:
             unlabelled = read_unlabelled(panel, X_unlabeled, gaps)
+            check_names(names_of(X_unlabeled), names_of(X), "X_unlabeled", "X", wide=panel.flat)
         data = make_fit_data(
             panel,
             y,
@@ -358,6 +373,7 @@ class BasePrefixClassifier(
                 f"n_timepoints)"
             )
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
+        set_names(self, X, panel.flat)
         panel = checked_series(panel, "X", self._series.missing_values)
         self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, panel.n_timepoints
         return panel
@@ -445,8 +461,8 @@ class BasePrefixClassifier(
         ValueError
             If a label is missing or y has the value of ``unlabeled``.
         """
-        labels = refuse_marked(y, getattr(self, "unlabeled", None))
-        return super().score(X, labels, sample_weight)
+        labels = refuse_marked(aligned(X, y, "y"), getattr(self, "unlabeled", None))
+        return super().score(X, labels, aligned(X, sample_weight, "sample_weight"))
 
     @in_worker_settings
     def embed(self, X: Any) -> NDArray[np.float32]:
@@ -512,6 +528,7 @@ class BasePrefixClassifier(
         network = self.network_.with_batch_size(self._series.predict_batch_size)
         if not network.view.ragged_ or panel.n_channels != self.n_channels_in_:
             _check_shape(self, X, panel)
+        check_fitted_names(self, X, panel.flat)
         return panel, network
 
 

@@ -46,7 +46,14 @@ from ..training.fitting import isolated_random_state
 from ..training.progress import PartOfProgress
 from .base import BasePrefixClassifier, PreparedFit, timed
 from .callbacks import with_callbacks
-from .incremental import can_stream, known_labels, read_chunk, refuse_balanced, train_further
+from .incremental import (
+    can_stream,
+    kept_statistics,
+    known_labels,
+    read_chunk,
+    refuse_balanced,
+    train_further,
+)
 from .options import (
     EVERYDAY,
     SeriesOptions,
@@ -164,24 +171,25 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 f"X has series of {panel.n_timepoints} time points; the teacher needs whole ones, "
                 f"of {self.n_timepoints_in_}"
             )
-        view.learn_statistics(panel)
         teacher = self.teacher_
         features, logits = teacher.run(np.asarray(panel.values))
-        _, constants = taught_maps(
-            distillation, self.network_.module, view, teacher, lambda: (panel, panel)
-        )
-        rows = make_rows(
-            view,
-            panel,
-            y=chunk.y,
-            weight=chunk.weight,
-            target_weight=chunk.weight,
-            teacher_features=features,
-            teacher_logits=in_order(logits, teacher.classes_, self.classes_),
-            **constants,
-        )
-        distillation.calibrating = False
-        train_further(self, self.network_, self.history_, rows, distillation)
+        with kept_statistics(view):
+            view.learn_statistics(panel)
+            _, constants = taught_maps(
+                distillation, self.network_.module, view, teacher, lambda: (panel, panel)
+            )
+            rows = make_rows(
+                view,
+                panel,
+                y=chunk.y,
+                weight=chunk.weight,
+                target_weight=chunk.weight,
+                teacher_features=features,
+                teacher_logits=in_order(logits, teacher.classes_, self.classes_),
+                **constants,
+            )
+            distillation.calibrating = False
+            train_further(self, self.network_, self.history_, rows, distillation)
         distillation.cpu()
         return self
 
@@ -212,7 +220,9 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         predictor = self._predictor()
         if predictor is None:
             return super()._probabilities(panel, network)
-        return predictor.probabilities(network.features(panel), network.device)
+        proba = predictor.probabilities(network.features(panel), network.device)
+        network.check_finite(proba)
+        return proba
 
     def _numbers(self, panel: Panel, network: SeriesNetwork) -> NDArray[np.int64]:
         if self._predictor() is None:
@@ -458,6 +468,9 @@ default=0.3
         Class labels in ascending order.
     n_features_in_ : int
         Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, which later frames must have too; only after a fit on a frame
+        of which all columns have a string as name.
     n_channels_in_, n_timepoints_in_ : int
         Numbers of channels and of time points of the whole series.
     prefix_length_ : int
@@ -571,6 +584,11 @@ optional
         -------
         DistilledPrefixClassifier
             The estimator itself.
+
+        Raises
+        ------
+        FloatingPointError
+            If a training diverges: a loss term is not finite.
         """
         self._fit(X, y, X_unlabeled=X_unlabeled, X_teacher=X_teacher, sample_weight=sample_weight)
         return self

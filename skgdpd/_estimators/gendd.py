@@ -130,6 +130,9 @@ default=0.3
         Class labels in ascending order.
     n_features_in_ : int
         Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, which later frames must have too; only after a fit on a frame
+        of which all columns have a string as name.
     n_channels_in_, n_timepoints_in_ : int
         Numbers of channels and of time points of the whole series.
     prefix_length_ : int
@@ -269,6 +272,11 @@ optional
         -------
         GenDDClassifier
             The estimator itself.
+
+        Raises
+        ------
+        FloatingPointError
+            If a training diverges: a loss term is not finite.
         """
         self._fit(X, y, X_unlabeled=X_unlabeled, X_teacher=X_teacher, sample_weight=sample_weight)
         return self

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +19,10 @@ from .._fitting.incremental import train_on_chunk
 from .._fitting.network import SeriesNetwork
 from .._fitting.preparation import new_network
 from .._runtime.random import Seeds
+from .._series.frames import aligned
 from .._series.panel import Panel, read_panel
 from .._series.unlabeled import refuse_marked
+from .._series.views import PrefixView
 from ..distillers import Distillation
 from ..nets import starts_fitted
 from ..training import History, Rows
@@ -108,6 +113,7 @@ def read_chunk(
     else:
         clf._read(X)
         panel = checked_series(panel, "X", clf._series.missing_values)
+    y, sample_weight = aligned(X, y, "y"), aligned(X, sample_weight, "sample_weight")
     column = known_labels(clf, y, clf.classes_)
     if len(column) != len(panel):
         raise ValueError(
@@ -123,6 +129,17 @@ def read_chunk(
         by_class = [clf.class_weight.get(label, 1.0) for label in clf.classes_.tolist()]
         weight = weight * np.array(by_class, dtype=np.float32)[labels]
     return Chunk(panel, labels, weight)
+
+
+@contextmanager
+def kept_statistics(view: PrefixView) -> Iterator[None]:
+    """Give a view its statistics of before the block if there is an error in the block."""
+    before = copy.copy(view.normalizer)
+    try:
+        yield
+    except BaseException:
+        view.normalizer = before
+        raise
 
 
 def first_network(clf: Any, chunk: Chunk) -> tuple[SeriesNetwork, History]:

@@ -22,7 +22,13 @@ from ..nets.registry import BackboneSpec, starts_fitted
 from ..training import Progress
 from .base import BasePrefixClassifier, PreparedFit
 from .callbacks import with_callbacks
-from .incremental import can_stream, first_network, read_chunk, train_further
+from .incremental import (
+    can_stream,
+    first_network,
+    kept_statistics,
+    read_chunk,
+    train_further,
+)
 from .options import SeriesOptions, TrainingOptions
 
 
@@ -83,6 +89,9 @@ default=0.3
         Class labels in ascending order.
     n_features_in_ : int
         Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, which later frames must have too; only after a fit on a frame
+        of which all columns have a string as name.
     n_channels_in_, n_timepoints_in_ : int
         Numbers of channels and of time points of the whole series.
     prefix_length_ : int
@@ -175,6 +184,11 @@ default=0.3
         -------
         PrefixClassifier
             The estimator itself.
+
+        Raises
+        ------
+        FloatingPointError
+            If a training diverges: a loss term is not finite.
         """
         self._fit(X, y, sample_weight=sample_weight)
         return self
@@ -227,13 +241,16 @@ default=0.3
         ``history_``.
         """
         chunk = read_chunk(self, X, y, classes, sample_weight)
-        if "network_" in vars(self):
-            network, history = self.network_, self.history_
-            network.view.learn_statistics(chunk.panel)
-        else:
+        is_first = "network_" not in vars(self)
+        if is_first:
             network, history = first_network(self, chunk)
-        rows = make_rows(network.view, chunk.panel, y=chunk.y, weight=chunk.weight)
-        train_further(self, network, history, rows)
+        else:
+            network, history = self.network_, self.history_
+        with kept_statistics(network.view):
+            if not is_first:
+                network.view.learn_statistics(chunk.panel)
+            rows = make_rows(network.view, chunk.panel, y=chunk.y, weight=chunk.weight)
+            train_further(self, network, history, rows)
         self.network_, self.history_ = network, history
         self.time_points_ = np.array(network.view.time_points_)
         self.prefix_length_ = int(self.time_points_[0])

@@ -48,6 +48,8 @@ Floats = NDArray[np.float64]
 
 SAMPLE_STEPS = 100
 """Number of evaluations of the denoiser for a draw from the prior, where quality comes first."""
+LARGEST = 1e100
+"""Largest absolute value of a feature."""
 
 
 class DiffusionFeaturePrior(
@@ -225,6 +227,11 @@ class DiffusionFeaturePrior(
         -------
         DiffusionFeaturePrior
             The estimator itself.
+
+        Raises
+        ------
+        FloatingPointError
+            If a training diverges: a loss term is not finite.
         """
         self._validate_params()
         device = resolve_device(self.device)
@@ -234,6 +241,7 @@ class DiffusionFeaturePrior(
                 "leave Z_short out, or choose 'linear-gaussian' or 'matched-noise'"
             )
         features: Floats = validate_data(self, Z, dtype=np.float64)
+        _check_range(features, "Z")
         for name in ("classes_", "_head"):
             if hasattr(self, name):
                 delattr(self, name)
@@ -241,6 +249,7 @@ class DiffusionFeaturePrior(
         pairs: Floats | None = None
         if Z_short is not None:
             pairs = check_array(Z_short, dtype=np.float64, input_name="Z_short")
+            _check_range(pairs, "Z_short")
             if len(pairs) != len(features):
                 raise ValueError(
                     f"Z_short has {len(pairs)} samples and Z {len(features)}; give both of each"
@@ -404,7 +413,9 @@ class DiffusionFeaturePrior(
             model over all T noise levels, estimated by one draw of noise for each.
         """
         check_is_fitted(self)
-        codes = self.encode(validate_data(self, Z, dtype=np.float64, reset=False))
+        features = validate_data(self, Z, dtype=np.float64, reset=False)
+        _check_range(features, "Z")
+        codes = self.encode(features)
         if isinstance(self.latent_.denoiser, MixtureDenoiser):
             density = mixture_log_density(codes, *self.latent_.denoiser.parts())
         else:
@@ -416,9 +427,13 @@ class DiffusionFeaturePrior(
 
     def _check_degraded(self, Z_short: ArrayLike) -> Floats:
         check_is_fitted(self)
+        degraded: Floats
         if not self._paired:
-            return validate_data(self, Z_short, dtype=np.float64, reset=False)
-        degraded: Floats = check_array(Z_short, dtype=np.float64, input_name="Z_short")
+            degraded = validate_data(self, Z_short, dtype=np.float64, reset=False)
+            _check_range(degraded, "Z_short")
+            return degraded
+        degraded = check_array(Z_short, dtype=np.float64, input_name="Z_short")
+        _check_range(degraded, "Z_short")
         if degraded.shape[1] != self.measurement_.A.shape[0]:
             raise ValueError(
                 f"Z_short has {degraded.shape[1]} features; the degraded features in fit had "
@@ -459,3 +474,13 @@ class DiffusionFeaturePrior(
 
     def _generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(self._draw_seed)
+
+
+def _check_range(features: Floats, name: str) -> None:
+    """Refuse features of which sums of squares are beyond double precision."""
+    largest = np.abs(features).max(initial=0)
+    if largest > LARGEST:
+        raise ValueError(
+            f"{name} has values up to {largest:.3g}; allowed are values up to {LARGEST:g}, so "
+            f"scale the features"
+        )

@@ -13,7 +13,7 @@ from ..distillers.base import Distillation, SeriesObjective
 from ..training import History, Rows, TrainingConfig
 from ..training.fitting import isolated_random_state, make_run
 from ..training.state import TrainingState
-from .network import SeriesNetwork
+from .network import SeriesNetwork, check_network
 
 
 def train_on_chunk(
@@ -65,6 +65,7 @@ def train_on_chunk(
             config,
             shuffle_seed=seeds("shuffle"),
             noise_seed=seeds("noise"),
+            role="student on this chunk",
         )
         if state is not None:
             run.restore(state)
@@ -73,6 +74,8 @@ def train_on_chunk(
         run.advance(n_before + 1)
         after = run.state()
         run.finish()
+        module.eval()
+        check_network(module, rows, config, "student on this chunk")
     network.module.load_state_dict(module.state_dict())
     objective.eval()
     _record(history, run.net.history[-1], run.net.term_names_)

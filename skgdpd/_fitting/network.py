@@ -19,9 +19,13 @@ from ..nets.fixed import copy_trained
 from ..nets.protocols import PathFeatures, has_path_features
 from ..nets.rocket import SAME_FROM
 from ..nets.student import SeriesNet, SeriesOutput
+from ..training import Rows, TrainingConfig
 from ..training.batches import sent
+from ..training.divergence import all_finite, check_trained
 
 Floats = NDArray[np.float32]
+CHECKED_ROWS = 16
+"""Number of training rows whose outputs are checked at the end of a training."""
 T = TypeVar("T")
 
 
@@ -79,7 +83,9 @@ class SeriesNetwork:
     def _collect(self, panel: Panel, name: str, fields: tuple[str, ...]) -> list[Any]:
         """Return parts of the output, computed in batches so that only these fill the memory."""
         if len(panel) <= self.batch_size and not self.view.ragged_:
-            return self.run(self.view(panel.part(0, self.batch_size), name).values, fields)
+            found = self.run(self.view(panel.part(0, self.batch_size), name).values, fields)
+            self.check_finite(found[-1], name)
+            return found
         results: list[NDArray[Any]] = []
         # An accelerator computes one batch while the next one is prepared.
         lag = int(self.device.type != "cpu")
@@ -90,7 +96,40 @@ class SeriesNetwork:
             ]
             for result, part in zip(results, parts, strict=True):
                 result[start:][rows] = part
+        self.check_finite(results[-1], name)
         return results
+
+    def check_finite(self, outputs: NDArray[Any], name: str = "X", first: int = 0) -> None:
+        """Raise an error unless all outputs for series are finite.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (n, width)
+            Outputs, a row for each series.
+        name : str, default="X"
+            Name of the series' argument in the error.
+        first : int, default=0
+            Number of the first of these series among all.
+
+        Raises
+        ------
+        FloatingPointError
+            If the network's weights are not finite.
+        ValueError
+            If they are, so that the fault is in the series.
+        """
+        if np.isfinite(outputs).all():
+            return
+        if not all_finite(self.module):
+            raise FloatingPointError(
+                "the network has weights that are not finite, so it can't predict; fit it anew"
+            )
+        bad = first + int(np.flatnonzero(~np.isfinite(outputs).all(1))[0])
+        raise ValueError(
+            f"{name} has a series, series {bad}, for which the network's output is not finite; "
+            f"either its values are too extreme for single precision, or a network of your own "
+            f"gives such numbers by itself"
+        )
 
     def path(self, panel: Panel, name: str = "X") -> NDArray[np.float64]:
         """Return class probabilities at each moment.
@@ -127,6 +166,7 @@ class SeriesNetwork:
                 rows = np.flatnonzero(ends >= t)
                 for own, values in alike(view(panel.take(rows).first(t), name, start)):
                     path[rows[own], m] = self.run(values, ("probabilities",), m)[0]
+                self.check_finite(path[rows, m], name, start)
             return path
         seen = view(panel.first(int(times[n_reached - 1])), name, start).values
         path[:, :n_reached] = self._in_one_pass(seen, times[:n_reached].tolist())
@@ -138,7 +178,9 @@ class SeriesNetwork:
                 if length < times[m] and len(rows):
                     values = np.ascontiguousarray(seen[rows, :, :length])
                     path[rows, m] = self.run(values, ("probabilities",), m)[0]
-        path[ends[:, None] < times] = np.nan
+        after_end = ends[:, None] < times
+        self.check_finite(np.where(after_end, 0, path.sum(2)), name, start)
+        path[after_end] = np.nan
         return path
 
     def _in_one_pass(self, values: Series, times: list[int]) -> NDArray[np.float64]:
@@ -184,6 +226,7 @@ class SeriesNetwork:
         found = np.empty((len(panel), self.module.head.out_features))
         for rows, values in alike(self.view(panel, name)):
             found[rows] = self.run(values, ("probabilities",), moment)[0]
+        self.check_finite(found, name)
         return found
 
     def _started(
@@ -258,6 +301,34 @@ class SeriesNetwork:
         self.__dict__.update(state)
         self.device = device
         self.module = state["module"].to(device)
+
+
+def check_network(module: SeriesNet, rows: Rows, config: TrainingConfig, role: str) -> None:
+    """Raise an error if a trained network is of no use, because its training diverged.
+
+    Parameters
+    ----------
+    module : SeriesNet
+        Network after its training, in evaluation mode.
+    rows : Rows
+        Training rows, of which some are asked.
+    config : TrainingConfig
+        Settings of the training.
+    role : str
+        What was trained, for the error.
+
+    Raises
+    ------
+    FloatingPointError
+        If a weight or a logit is infinite or NaN.
+    """
+    own = config.for_network(module)
+    logits = torch.zeros(())
+    if config.max_epochs:
+        index = torch.arange(min(len(rows), CHECKED_ROWS), device=rows.numbers_on)
+        with torch.inference_mode():
+            logits = module.eval().read(rows.select(index)).logits
+    check_trained(module, logits, role, own.rate, own.weight_decay)
 
 
 def folded_copy(module: SeriesNet) -> SeriesNet:

@@ -30,7 +30,7 @@ from ..training.batches import MomentRows
 from ..training.checkpoint import Checkpoints
 from ..training.fitting import isolated_random_state
 from ..training.progress import SILENT
-from .network import SeriesNetwork
+from .network import SeriesNetwork, check_network
 from .rows import add_fixed_part, fit_fixed_part, fit_moment_maps, make_rows
 
 SELECTION_START = 0.5
@@ -136,6 +136,8 @@ class Preparation:
         Optimiser, schedule and length of the training.
     seeds : Seeds
         Seeds of the training by name.
+    role : {"student", "teacher"}
+        What is trained, for errors.
     valid_rows : Rows or None
         Validation rows; None if there is no validation part.
     predict_batch_size : int
@@ -153,6 +155,7 @@ class Preparation:
     objective: SeriesObjective
     config: TrainingConfig
     seeds: Seeds
+    role: str = "student"
     valid_rows: Rows | None = None
     predict_batch_size: int = 1024
     n_labeled: int = 0
@@ -224,6 +227,7 @@ def new_network(
         missing_values=plan.missing_values,
         ragged=plan.ragged,
         clock=is_made and not starts_fitted(plan.spec),
+        any_length=plan.role == "teacher",
     ).fit(data.panel, data.train)
     backbone = make_backbone(
         plan.spec, view.n_channels_, view.n_out_, plan.role, view.time_points_
@@ -319,6 +323,7 @@ def prepare(
         objective=SeriesObjective().to(device),
         config=config,
         seeds=seeds,
+        role=plan.role,
         valid_rows=validation_rows(view, module, data, device) if config.max_epochs else None,
         predict_batch_size=plan.predict_batch_size,
         n_labeled=len(data.train),
@@ -350,6 +355,11 @@ def train(
     -------
     History
         Loss terms by epoch.
+
+    Raises
+    ------
+    FloatingPointError
+        If the training diverges.
     """
     seeds = preparation.seeds
     if not preparation.config.max_epochs:
@@ -365,6 +375,7 @@ def train(
             noise_seed=seeds("noise"),
             first_selected_epoch=preparation.first_selected_epoch,
             progress=progress,
+            role=preparation.role,
             memory=memory,
             checkpoints=checkpoints,
         )
@@ -383,6 +394,12 @@ def finish(preparation: Preparation) -> SeriesNetwork:
     -------
     SeriesNetwork
         Network that is ready to predict.
+
+    Raises
+    ------
+    FloatingPointError
+        If the network answers, after its training, by numbers that are not finite.
     """
+    check_network(preparation.module, preparation.rows, preparation.config, preparation.role)
     preparation.module.fold()
     return preparation.network(preparation.module)

@@ -44,6 +44,7 @@ from ..training import (
     TrainingConfig,
     train,
 )
+from ..training.divergence import check_trained
 from ..training.fitting import isolated_random_state, resolve_epochs
 
 AUTO_STEPS, AUTO_STEPS_TO_TEACH = 2000, 500
@@ -51,6 +52,7 @@ AUTO_STEPS, AUTO_STEPS_TO_TEACH = 2000, 500
 
 See docs/prior.md."""
 AUTO_MIN_EPOCHS = 20
+WEIGHT_DECAY = 1e-4
 
 PRIOR_CONSTRAINTS: dict[str, list[Any]] = {
     "denoiser": [StrOptions({"film", "bottleneck", "gmm"})],
@@ -194,6 +196,7 @@ def fit_prior_model(
         if latent is not None or autoencoder is not None:
             rows = Rows(z=inputs.float()).to(device)
             history = _train(model, rows, settings, seeds, progress)
+            check_trained(model, torch.zeros(()), "prior", settings.lr, WEIGHT_DECAY)
     model.double().cpu().eval()
     if autoencoder is not None:
         encoder = autoencoder.as_encoder(offset, scale)
@@ -227,7 +230,7 @@ def _train(
         max_epochs=max_epochs,
         batch_size=settings.batch_size,
         lr=settings.lr,
-        weight_decay=1e-4,
+        weight_decay=WEIGHT_DECAY,
     )
     progress.stage("prior")
     return train(
@@ -239,6 +242,7 @@ def _train(
         noise_seed=seeds("noise"),
         progress=progress,
         progress_units=1 / max_epochs,
+        role="prior",
     )
 
 

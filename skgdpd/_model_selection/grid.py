@@ -350,6 +350,8 @@ object
         for fit in fits:
             start = time.perf_counter()
             with self._noted(fit):
+                if fit.error is None and fit.run is not None and fit.run.error is not None:
+                    raise fit.run.error
                 if fit.error is None and fit.prepared is not None:
                     history = fit.history or train(fit.prepared.student)
                     silent = Progress(1, visible=False)

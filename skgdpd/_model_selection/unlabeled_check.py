@@ -14,6 +14,7 @@ from sklearn.utils import get_tags
 
 from .._estimators.distilled import BaseDistilledClassifier, DistilledPrefixClassifier
 from .._fitting.data import encode
+from .._series.frames import aligned, check_names, names_of
 from .._series.panel import Panel, check_alike, check_panel, join, read_panel
 from .._series.truncation import MIN_LENGTH
 from .._series.unlabeled import split_marked
@@ -217,6 +218,7 @@ def _read(estimator: Any, X: Any, y: Any, X_unlabeled: Any) -> tuple[Panel, Labe
         return check_panel(read_panel(series, name), name, gaps=gaps, min_length=MIN_LENGTH)
 
     panel = checked(X, "X")
+    y = aligned(X, y, "y")
     labels, mask = split_marked(y, estimator.get_params(deep=False)["unlabeled"])
     if len(mask) != len(panel):
         raise ValueError(
@@ -227,6 +229,7 @@ def _read(estimator: Any, X: Any, y: Any, X_unlabeled: Any) -> tuple[Panel, Labe
     if X_unlabeled is not None:
         other = checked(X_unlabeled, "X_unlabeled")
         check_alike(other, panel, "X_unlabeled", "X")
+        check_names(names_of(X_unlabeled), names_of(X), "X_unlabeled", "X", wide=panel.flat)
         parts.append(other)
     if not parts:
         raise ValueError(

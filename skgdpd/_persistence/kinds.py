@@ -10,7 +10,7 @@ import torch
 from .. import distillers
 from .._fitting.network import SeriesNetwork
 from .._fitting.prior_model import FeatureHead
-from .._series.truncation import PrefixTruncator
+from .._series.truncation import MIN_LENGTH, PrefixTruncator
 from .._series.views import Normalizer, PrefixView
 from .._teachers.ensemble import EnsembleTeacher
 from .._teachers.teacher import NetworkTeacher
@@ -75,7 +75,13 @@ DISTILLERS = {
 def _make_view(state: State, opening: Opening) -> PrefixView:
     view = PrefixView.__new__(PrefixView)
     # Files of older versions have one moment.
-    one = {"time_points_": (state["n_seen_"],), "clock": False, "clock_": False}
+    one = {
+        "time_points_": (state["n_seen_"],),
+        "clock": False,
+        "clock_": False,
+        "any_length": False,
+        "shortest_": MIN_LENGTH,
+    }
     for name, value in {**one, **state}.items():
         setattr(view, name, value)
     return view
@@ -184,7 +190,7 @@ register(
         "n_channels_",
         "transformer_",
     ),
-    optional=("time_points_", "clock", "clock_"),
+    optional=("time_points_", "clock", "clock_", "any_length", "shortest_"),
     make=_make_view,
 )
 register(

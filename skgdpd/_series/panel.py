@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
 from .._runtime.extras import require
+from .frames import check_names, is_frame, is_long, names_of, sorted_rows
+from .precision import check_precision
 from .storage import StoredSeries, is_large, is_lazy_array
 
 FORMS = (
@@ -150,11 +152,13 @@ def read_panel(X: Any, name: str = "X") -> Panel:
         return Panel(X[:, None, :] if X.ndim == 2 else X, flat=X.ndim == 2)
     if hasattr(X, "detach") and hasattr(X, "cpu"):
         X = X.detach().cpu().numpy()
-    if _is_frame(X):
+    if is_frame(X):
         return _read_frame(X, name)
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = list(X)
     if _is_list_of_series(X):
+        for i, x in enumerate(X):
+            check_names(names_of([x]), names_of(X), f"series {i} of {name}", "series 0")
         return _stack([_as_series(x, name, i) for i, x in enumerate(X)], name)
     # Finiteness is checked after the cut, the number of time points below.
     array = check_array(
@@ -238,6 +242,8 @@ def check_values(
         single = np.ascontiguousarray(values, dtype=np.float32)
         total = single.sum(dtype=np.float64)
     if np.isfinite(total) or np.isfinite(single).all():
+        if single.shape[2] < min_length:
+            raise _too_short(name, first, single.shape[2], min_length)
         return Checked(single)
     missing = np.isnan(single)
     infinite = np.isinf(single)
@@ -249,10 +255,7 @@ def check_values(
         short = np.flatnonzero(lengths < min_length)
         if len(short):
             i = int(short[0])
-            raise ValueError(
-                f"series {first + i} of {name} has {lengths[i]} time point(s) before it ends in "
-                f"NaN; at least {min_length} are needed"
-            )
+            raise _too_short(name, first + i, int(lengths[i]), min_length)
         missing &= (np.arange(missing.shape[2]) < lengths[:, None])[:, None]
         if (lengths == single.shape[2]).all():
             lengths = None
@@ -294,6 +297,7 @@ def check_panel(
         checked = check_values(array, name, gaps=gaps, min_length=min_length, first=start)
         own = part.n_timepoints if checked.lengths is None else int(checked.lengths.max())
         longest = max(longest, own)
+        check_precision(array, name)
     assert checked is not None
     if not is_large(values.shape):
         values = checked.values
@@ -377,6 +381,13 @@ def as_frames(values: NDArray[Any]) -> list[Any]:
     return [pandas.DataFrame(series.T) for series in as_list(values)]
 
 
+def _too_short(name: str, series: int, length: int, min_length: int) -> ValueError:
+    return ValueError(
+        f"series {series} of {name} has {length} time point(s) before it ends; at least "
+        f"{min_length} are needed"
+    )
+
+
 def _not_finite(bad: NDArray[np.bool_], name: str, kind: str, start: int) -> ValueError:
     sample, channel, time = (int(i) for i in np.argwhere(bad)[0])
     among = f" of series {start} to {start + len(bad) - 1}" if start else ""
@@ -393,10 +404,6 @@ def _not_finite(bad: NDArray[np.bool_], name: str, kind: str, start: int) -> Val
     )
 
 
-def _is_frame(X: Any) -> bool:
-    return hasattr(X, "columns") and hasattr(X, "iloc")
-
-
 def _is_list_of_series(X: Any) -> bool:
     """Return whether X is a sequence of 2-D arrays, frames, or 1-D arrays of unequal length."""
     if isinstance(X, np.ndarray):
@@ -404,7 +411,7 @@ def _is_list_of_series(X: Any) -> bool:
             return False
     elif not isinstance(X, Sequence) or isinstance(X, (str, bytes)) or len(X) == 0:
         return False
-    if any(_is_frame(x) for x in X):
+    if any(is_frame(x) for x in X):
         return True
     if not all(hasattr(x, "__len__") and not isinstance(x, (str, bytes, dict)) for x in X):
         return False
@@ -417,7 +424,7 @@ def _is_list_of_series(X: Any) -> bool:
 
 def _as_series(x: Any, name: str, i: int) -> NDArray[Any]:
     """Return one series as ``(n_channels, n_timepoints)``."""
-    if _is_frame(x):
+    if is_frame(x):
         return np.asarray(x.to_numpy(dtype=float)).T
     if hasattr(x, "detach") and hasattr(x, "cpu"):
         x = x.detach().cpu().numpy()
@@ -457,13 +464,10 @@ def _read_frame(X: Any, name: str) -> Panel:
         raise ValueError(f"{name} has 0 feature(s); a minimum of 1 is required.")
     if getattr(X.index, "nlevels", 1) > 2:
         raise ValueError(f"{name} has {X.index.nlevels} index levels; allowed are {FORMS}")
-    if getattr(X.index, "nlevels", 1) == 2:
-        instances = X.index.get_level_values(0)
-        values = X.to_numpy(dtype=float)
-        # Series stay in the order of y; np.unique alone would sort them by name.
-        _, first, order = np.unique(instances, return_index=True, return_inverse=True)
-        groups = [values[order == k].T for k in np.argsort(first)]
-        return _stack(groups, name)
+    if is_long(X):
+        order, counts = sorted_rows(X, name)
+        values = X.to_numpy(dtype=float)[order]
+        return _stack([part.T for part in np.split(values, np.cumsum(counts)[:-1])], name)
     first = X.iloc[0, 0]
     if hasattr(first, "__len__") and not isinstance(first, (str, bytes)):
         rows = []

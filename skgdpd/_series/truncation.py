@@ -61,14 +61,22 @@ def parts_of(earliness: Any) -> list[Any] | None:
     Returns
     -------
     list or None
-        None of anything that is no list, such as a number, "every" or a transformer.
+        None of anything that is no list, such as a number, "every" or a transformer. The whole
+        number 1 among shares is the share 1.0, since numbers of points start at 2.
     """
     has_items = hasattr(earliness, "__len__") and getattr(earliness, "shape", None) != ()
     # Columns of pandas have a "transform" too, and pipelines a length.
     is_transformer = hasattr(earliness, "fit")
     if not has_items or is_transformer or isinstance(earliness, str | bytes | Set | Mapping):
         return None
-    return list(earliness)
+    parts = list(earliness)
+    if any(isinstance(part, Real) and not isinstance(part, Integral) for part in parts):
+        return [1.0 if _is_one(part) else part for part in parts]
+    return parts
+
+
+def _is_one(part: Any) -> bool:
+    return isinstance(part, Integral) and not isinstance(part, bool) and part == 1
 
 
 def moments_of(parts: Sequence[float] | str, n_timepoints: int) -> tuple[int, ...]:
@@ -94,7 +102,8 @@ def moments_of(parts: Sequence[float] | str, n_timepoints: int) -> tuple[int, ..
     """
     if isinstance(parts, str):
         return tuple(range(MIN_LENGTH, n_timepoints + 1))
-    return tuple(sorted({prefix_length(part, n_timepoints) for part in parts}))
+    own = parts_of(parts) or []
+    return tuple(sorted({prefix_length(part, n_timepoints) for part in own}))
 
 
 def check_reached(lengths: NDArray[np.int64], first: int, name: str, start: int = 0) -> None:

@@ -58,7 +58,9 @@ def split_marked(y: Any, marker: Any = None) -> tuple[NDArray[Any], Mask]:
     return labels, mask
 
 
-def refuse_marked(y: Any, marker: Any = None, reason: str = SCORED) -> NDArray[Any]:
+def refuse_marked(
+    y: Any, marker: Any = None, reason: str = SCORED, name: str = "y"
+) -> NDArray[Any]:
     """Return the labels of y, none of which may be missing.
 
     Parameters
@@ -70,6 +72,8 @@ def refuse_marked(y: Any, marker: Any = None, reason: str = SCORED) -> NDArray[A
     reason : str, default=SCORED
         Text of the error after the number of missing labels, with the reason and a remedy.
         ``{unlabeled}`` in it becomes the argument that names ``marker``.
+    name : str, default="y"
+        Name of the labels' argument in errors.
 
     Returns
     -------
@@ -85,10 +89,17 @@ def refuse_marked(y: Any, marker: Any = None, reason: str = SCORED) -> NDArray[A
     if mask.any():
         argument = "" if is_missing(marker) else f"unlabeled={marker!r}"
         raise ValueError(
-            f"y has missing labels{_named(marker)}: {int(mask.sum())} of {len(mask)}, the first "
-            f"in row {int(mask.argmax())}; {reason.replace('{unlabeled}', argument)}"
+            f"{name} has missing labels{_named(marker)}: {int(mask.sum())} of {len(mask)}, the "
+            f"first in row {int(mask.argmax())}; {reason.replace('{unlabeled}', argument)}"
         )
     return _plain(column)
+
+
+def marker_of(estimator: Any) -> Any:
+    """Return the value that marks unlabelled series, of a classifier or one inside another."""
+    params = estimator.get_params()
+    names = [name for name in params if name.split("__")[-1] == "unlabeled"]
+    return params[min(names, key=lambda name: name.count("__"))] if names else None
 
 
 def is_missing(value: Any) -> bool:

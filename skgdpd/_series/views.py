@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from .panel import Panel, as_frames, as_list, check_values, own_lengths
+from .precision import check_like_training
 from .truncation import MIN_LENGTH, as_numpy, moments_of, parts_of, prefix_length
 
 Normalization = Literal["train", "prefix"]
@@ -22,6 +23,8 @@ EarlinessOf = Literal["longest", "own"]
 MissingValues = Literal["error", "interpolate", "mask"]
 Series = NDArray[np.float32]
 Lengths = NDArray[np.int64]
+LARGEST = 1e12
+"""Largest absolute value of a network's input: its cube is still a number of single precision."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,13 @@ class Normalizer:
     how : {"train", "prefix"} or None
         ``"train"`` uses mean and standard deviation of each channel over the views of the training
         part, ``"prefix"`` those of each view by itself. None leaves values as they are.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_channels, 1)
+        Mean of each channel, of ``"train"`` only.
+    scale_ : ndarray of shape (n_channels, 1)
+        Deviation of each channel over all training views, and with ``"prefix"`` within them.
     """
 
     def __init__(self, how: Normalization | None) -> None:
@@ -82,7 +92,13 @@ class Normalizer:
 
     def update(self, views: Series) -> Normalizer:
         """Add views ``(n, c, t)`` to the statistics, as if all had been given at once."""
-        if self.how != "train":
+        if self.how is None:
+            return self
+        if self.how == "prefix":
+            deviation = _moments(views, 2)[1]
+            self._count = self._count + len(views)
+            self._square = self._square + np.square(deviation).sum(0, keepdims=True)
+            self.scale_ = np.sqrt(self._square / self._count)[0].astype(np.float32)
             return self
         mean, deviation = _moments(views, (0, 2))
         count = (~np.isnan(views)).sum((0, 2), dtype=np.float64)[None, :, None]
@@ -103,10 +119,11 @@ class Normalizer:
         """Normalise views ``(n, c, t)``; NaN stays."""
         if self.how is None:
             return values
-        if self.how == "train":
-            return (values - self.mean_) / self.scale_
-        mean, deviation = _moments(values, 2)
-        return ((values - mean) / _nonzero(deviation, np.abs(mean))).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.how == "train":
+                return (values - self.mean_) / self.scale_
+            mean, deviation = _moments(values, 2)
+            return ((values - mean) / _nonzero(deviation, np.abs(mean))).astype(np.float32)
 
 
 def _moments(values: Series, axis: int | tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -220,11 +237,16 @@ class PrefixView:
     clock : bool, default=False
         Whether a further channel has the share of the time that has passed at each point, if
         there are several moments.
+    any_length : bool, default=False
+        Whether series may be shorter than all training series and than the view, as those of a
+        teacher, which are known to be whole.
 
     Attributes
     ----------
     ragged_ : bool
-        Whether series of any length are allowed.
+        Whether series may differ in length.
+    shortest_ : int
+        Smallest length that a series may have, where they may differ in length.
     time_points_ : tuple of int
         Number of points at each moment, ascending.
     n_whole_ : int
@@ -247,6 +269,7 @@ class PrefixView:
         missing_values: MissingValues = "error",
         ragged: bool | None = None,
         clock: bool = False,
+        any_length: bool = False,
     ) -> None:
         self.earliness = earliness
         self.normalizer = normalizer
@@ -255,6 +278,7 @@ class PrefixView:
         self.missing_values = missing_values
         self.ragged = ragged
         self.clock = clock
+        self.any_length = any_length
 
     @property
     def several(self) -> bool:
@@ -282,11 +306,14 @@ class PrefixView:
             If an ``earliness`` in time points is more than the series have.
         """
         self.ragged_, self.n_whole_ = bool(self.ragged), 0
+        shortest = panel.n_timepoints
         for start, part in panel.chunks():
             gaps = self.missing_values != "error"
             checked = check_values(part.values, gaps=gaps, min_length=MIN_LENGTH, first=start)
             own = part.n_timepoints if checked.lengths is None else int(checked.lengths.max())
             self.n_whole_ = max(self.n_whole_, own)
+            if checked.lengths is not None:
+                shortest = min(shortest, int(checked.lengths.min()))
             self.ragged_ |= self.ragged is None and checked.lengths is not None
         self.time_points_: tuple[int, ...] = ()
         parts = parts_of(self.earliness)
@@ -307,6 +334,9 @@ class PrefixView:
                 f"{self.n_whole_}; it must leave between {MIN_LENGTH} and {self.n_whole_}"
             )
         self.time_points_ = self.time_points_ or (self.n_seen_,)
+        # Of several moments, the first must have been reached, which is checked elsewhere.
+        free = self.any_length or self.several
+        self.shortest_ = MIN_LENGTH if free else min(shortest, self.n_seen_)
         longest = self.resample_length
         self.n_out_ = self.n_seen_ if longest is None else min(longest, self.n_whole_)
         self.n_channels_ = panel.n_channels * (2 if self.missing_values == "mask" else 1)
@@ -319,6 +349,10 @@ class PrefixView:
         for _, part in training.chunks():
             take(self._filled(part, "X")[0])
             take = self.normalizer.update
+        if self.normalizer.how != "prefix" and not panel.stored:
+            # Here too, where the series still have their numbers.
+            filled, _ = self._filled(panel, "X")
+            self._check_range(self.normalizer(filled), filled, "X")
         return self
 
     def seen_lengths(self, panel: Panel) -> Lengths:
@@ -347,13 +381,16 @@ class PrefixView:
         Raises
         ------
         ValueError
-            If the series have another length, or values that are not finite.
+            If the series have another length, or are too short, or have values that are not
+            finite or beyond :data:`LARGEST`.
         """
-        plain = self._plain(panel)
+        plain = self._plain(panel, name, first)
         if plain is not None:
             return Seen(plain)
+        self._check_length(panel, name, first)
         filled, lengths = self._filled(panel, name, first)
         values = self.normalizer(filled)
+        self._check_range(values, filled, name, first)
         if self.missing_values == "mask":
             there = ~np.isnan(values)
             values = np.concatenate([np.where(there, values, 0), there], 1, dtype=np.float32)
@@ -367,7 +404,44 @@ class PrefixView:
         values = np.ascontiguousarray(values)
         return Seen(values if values.flags.writeable else values.copy(), lengths)
 
-    def _plain(self, panel: Panel) -> Series | None:
+    def _check_length(self, panel: Panel, name: str, first: int) -> None:
+        """Refuse a series that may have ended or not, where no training series was as short."""
+        if not self.ragged_ or self.several:
+            return
+        lengths = own_lengths(np.isnan(panel.values))
+        short = np.flatnonzero(lengths < self.shortest_)
+        if len(short):
+            i = int(short[0])
+            raise ValueError(
+                f"{name} has a series of {lengths[i]} time points, series {first + i}; no "
+                f"training series is as short, and it can't be told whether it has ended. Give "
+                f"{self.shortest_} at least, or fit a classifier of several moments"
+            )
+
+    def _check_range(self, values: Series, given: Series, name: str, first: int = 0) -> None:
+        """Refuse normalised values that a network can't carry in single precision."""
+        beyond = np.abs(values) > LARGEST
+        if not beyond.any():
+            return
+        sample, channel, time = (int(i) for i in np.argwhere(beyond)[0])
+        advice = (
+            "scale the series, or set normalize='train'"
+            if self.normalizer.how is None
+            else "scale the series, or leave this one out"
+        )
+        raise ValueError(
+            f"{name} has a value of {given[sample, channel, time]:.3g} in series "
+            f"{first + sample}, channel {channel}, at time point {time}, which is "
+            f"{values[sample, channel, time]:.3g} after normalize={self.normalizer.how!r}; "
+            f"networks in single precision carry values up to {LARGEST:g}: {advice}"
+        )
+
+    def _check_precision(self, values: NDArray[Any], name: str, first: int) -> None:
+        """Refuse prefixes on an offset beside which single precision loses their signal."""
+        if self.normalizer.how == "prefix" and hasattr(self.normalizer, "scale_"):
+            check_like_training(values, self.normalizer.scale_, name, first)
+
+    def _plain(self, panel: Panel, name: str, first: int) -> Series | None:
         """Return views by a shortcut for finite series of the expected length, or else None."""
         # It makes the prediction for a single series much faster; the general way raises errors.
         steps = self.ragged_ or self.transformer_ is not None or self.missing_values == "mask"
@@ -375,18 +449,22 @@ class PrefixView:
             return None
         values = panel.values[:, :, : self.n_seen_]
         if values.dtype != np.float32:
+            self._check_precision(values, name, first)
             with np.errstate(over="ignore"):
                 values = values.astype(np.float32)
-        if not np.isfinite(values).all():
+        values = self.normalizer(values)
+        # NaN is not less than anything.
+        if not -LARGEST <= values.min(initial=0) <= values.max(initial=0) <= LARGEST:
             return None
-        values = resample(self.normalizer(values), self.n_out_)
-        values = np.ascontiguousarray(values)
+        values = np.ascontiguousarray(resample(values, self.n_out_))
         return values if values.flags.writeable else values.copy()
 
     def _filled(self, panel: Panel, name: str, first: int = 0) -> tuple[Series, Lengths | None]:
         """Return views before normalisation, gaps filled if required, and lengths."""
+        cut = self._cut(panel, name)
+        self._check_precision(cut, name, first)
         checked = check_values(
-            self._cut(panel, name),
+            cut,
             name,
             ragged=self.ragged_,
             gaps=self.missing_values != "error",

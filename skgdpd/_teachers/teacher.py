@@ -22,6 +22,7 @@ from torch import nn
 
 from .._fitting.network import SeriesNetwork, softmax
 from .._fitting.preparation import NetworkData, NetworkPlan, finish, prepare, train
+from .._runtime.distributions import checked_answers
 from .._runtime.fingerprint import fingerprint
 from .._runtime.random import Seeds
 from .._runtime.warn import warn_user
@@ -98,7 +99,7 @@ class NetworkTeacher:
 
     def run(self, values: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return features and logits of whole series ``(n, c, t)``."""
-        return self.network_.run_panel(Panel(values))
+        return self.network_.run_panel(Panel(values), "X of the teacher")
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Return class probabilities ``(n, n_classes)`` of whole series ``(n, c, t)``."""
@@ -180,12 +181,17 @@ class EstimatorTeacher:
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Return class probabilities ``(n, n_classes)`` of whole series ``(n, c, t)``."""
-        series = series_for(self.estimator, read_panel(X).values)
-        return np.asarray(self.estimator.predict_proba(series))
+        values = read_panel(X).values
+        answers = self.estimator.predict_proba(series_for(self.estimator, values))
+        return checked_answers(answers, len(values), self.classes_, self._name)
 
     def embed(self, X: Any) -> NDArray[Any]:
         """Return features ``(n, dT)`` of whole series ``(n, c, t)``."""
         return self.run(read_panel(X).values)[0]
+
+    @property
+    def _name(self) -> str:
+        return f"the teacher, a {type(thawed(self.estimator)).__name__},"
 
     def _features(self, values: NDArray[Any], logits: NDArray[Any]) -> NDArray[Any]:
         model = thawed(self.estimator)
@@ -197,7 +203,20 @@ class EstimatorTeacher:
         else:
             features = logits
         features = features.toarray() if hasattr(features, "toarray") else np.asarray(features)
-        return features.reshape(len(values), -1).astype(np.float32)
+        if len(features) != len(values):
+            raise ValueError(
+                f"{self._name} gave features of {len(features)} rows for {len(values)} series; "
+                f"it must give a row for each"
+            )
+        with np.errstate(over="ignore"):
+            features = features.reshape(len(values), -1).astype(np.float32)
+        if not np.isfinite(features).all():
+            row = int((~np.isfinite(features).all(1)).argmax())
+            raise ValueError(
+                f"{self._name} gave features that are not finite in single precision, the first "
+                f"for series {row} of {len(values)}"
+            )
+        return features
 
 
 def series_for(estimator: Any, values: NDArray[Any]) -> Any:

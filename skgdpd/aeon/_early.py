@@ -6,9 +6,10 @@ from typing import Any
 
 from aeon.classification.early_classification import BaseEarlyClassifier
 
-from .._adapters.capabilities import CHANNELS, GAPS, RAGGED, capabilities_of, marker_of
+from .._adapters.capabilities import CHANNELS, GAPS, RAGGED, capabilities_of
 from .._adapters.early import ReadsByParts, cheap_settings
 from .._adapters.labels import without_marks
+from .._series.unlabeled import marker_of
 
 
 class AeonEarlyClassifier(ReadsByParts, BaseEarlyClassifier):

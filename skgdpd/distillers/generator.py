@@ -212,5 +212,6 @@ def finish_generator(
             noise_seed=context.seeds("generator noise"),
             progress=context.progress,
             progress_units=context.units / max_epochs,
+            role="generator",
             checkpoints=context.checkpoints,
         )

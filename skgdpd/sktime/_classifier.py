@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import Tags, get_tags
 from sktime.classification.base import BaseClassifier
 
-from .._adapters.capabilities import CHANNELS, GAPS, RAGGED, capabilities_of, marker_of
+from .._adapters.capabilities import CHANNELS, GAPS, RAGGED, capabilities_of
 from .._adapters.labels import without_marks
 from .._estimators.distilled import DistilledPrefixClassifier
 from .._estimators.gdpd import GDPDClassifier
@@ -19,7 +19,7 @@ from .._estimators.options import SeriesOptions
 from .._estimators.prefix import PrefixClassifier
 from .._estimators.prior import DiffusionFeaturePrior
 from .._series.panel import read_panel
-from .._series.unlabeled import refuse_marked
+from .._series.unlabeled import marker_of, refuse_marked
 from ..distillers import GeneratorOptions
 
 FOREIGN_STATE = ("_parent_callback_ctx", "_skl_callbacks", "_skl_callbacks_to_teardown")

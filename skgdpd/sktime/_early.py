@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from sktime.classification.early_classification import BaseEarlyClassifier
 
-from .._adapters.capabilities import marker_of
 from .._adapters.early import ReadsByParts, cheap_settings
 from .._adapters.labels import without_marks
+from .._series.unlabeled import marker_of
 from ._classifier import tags_of
 
 

@@ -173,6 +173,7 @@ def train(
     first_selected_epoch: int = 0,
     progress: Progress = SILENT,
     progress_units: float = 1.0,
+    role: str = "network",
     memory: Memory | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> History:
@@ -199,6 +200,8 @@ def train(
         Progress bar, advanced once an epoch.
     progress_units : float, default=1.0
         Number of the bar's units in an epoch.
+    role : str, default="network"
+        What is trained, such as "student", for errors.
     memory : joblib.Memory, optional
         Cache of the warm-up, if the objective has one that other trainings may start with.
     checkpoints : Checkpoints, optional
@@ -208,6 +211,11 @@ def train(
     -------
     History
         The loss terms of each epoch.
+
+    Raises
+    ------
+    FloatingPointError
+        If a loss term of an epoch is not finite: the training has diverged.
     """
     run = make_run(
         module,
@@ -220,6 +228,7 @@ def train(
         first_selected_epoch=first_selected_epoch,
         progress=progress,
         progress_units=progress_units,
+        role=role,
     )
     config = config.for_network(module)
     # Both before anything is restored: they describe the start.
@@ -274,6 +283,7 @@ def make_run(
     first_selected_epoch: int = 0,
     progress: Progress = SILENT,
     progress_units: float = 1.0,
+    role: str = "network",
 ) -> TrainingRun:
     """Return a training at its start, to be advanced epoch by epoch.
 
@@ -297,6 +307,8 @@ def make_run(
         Progress bar, advanced once an epoch.
     progress_units : float, default=1.0
         Number of the bar's units in an epoch.
+    role : str, default="network"
+        What is trained, such as "student", for errors.
 
     Returns
     -------
@@ -324,6 +336,7 @@ def make_run(
         scheduler_steps=per,
         noise_seed=noise_seed,
         averaging_steps=config.averaging_epochs * len(batches),
+        role=role,
         max_epochs=config.max_epochs,
         optimizer=config.optimizer_class,
         optimizer__weight_decay=config.weight_decay,

@@ -14,6 +14,7 @@ from .._runtime import workers
 from .averaging import WeightAverage
 from .batches import Batch, RowBatches, Rows
 from .callbacks import StopTraining
+from .divergence import check_terms
 from .graphs import StepGraphs, make_step_graphs, phase_of
 from .objective import Objective, Step, Terms
 
@@ -31,6 +32,7 @@ class TermNet(NeuralNet):
     - callbacks are called for epochs, not for batches;
     - losses are summed on the device and fetched once an epoch;
     - on CUDA, steps are captured and replayed where that is possible;
+    - a loss that is not finite ends the training with a FloatingPointError;
     - KeyboardInterrupt reaches the caller.
 
     Parameters
@@ -52,6 +54,8 @@ class TermNet(NeuralNet):
     averaging_steps : float, default=0
         Number of steps over which weights are averaged. The average is validated, and is the
         result of the training. 0 averages none.
+    role : str, default="network"
+        What is trained, such as "student", for errors.
     **kwargs
         Further parameters of :class:`skorch.NeuralNet`.
     """
@@ -67,6 +71,7 @@ class TermNet(NeuralNet):
         scheduler_steps: str = "epoch",
         noise_seed: int = 0,
         averaging_steps: float = 0,
+        role: str = "network",
         **kwargs: Any,
     ) -> None:
         super().__init__(module, criterion, train_split=None, **kwargs)
@@ -76,6 +81,7 @@ class TermNet(NeuralNet):
         self.scheduler_steps = scheduler_steps
         self.noise_seed = noise_seed
         self.averaging_steps = averaging_steps
+        self.role = role
 
     @property
     def _default_callbacks(self) -> list[Any]:
@@ -202,6 +208,8 @@ class TermNet(NeuralNet):
             self.history.record(name, number)
             if name not in self.term_names_:
                 self.term_names_.append(name)
+        terms = dict(zip(epoch_terms, numbers, strict=True))
+        check_terms(terms, self.role, self.epoch_, self.lr, self.optimizer__weight_decay)
 
     def _run_steps(self) -> tuple[Terms, int | Tensor]:
         """Make an epoch's steps; return each term's sum over the rows, and the number of rows."""

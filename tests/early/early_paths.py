@@ -28,3 +28,10 @@ def setting(n_moments=6, n_classes=3, delay=0.4, errors=None):
     points = list(range(2, 2 * n_moments + 1, 2))
     cost = decision_cost(delay, errors, points, points[-1], range(n_classes))
     return cost, {"time_points": points, "n_timepoints": points[-1]}
+
+
+def random_errors(rng, high, n_classes=3):
+    """Costs of errors, none of which is cheaper than the right answer."""
+    errors = rng.uniform(0, high, size=(n_classes, n_classes))
+    np.fill_diagonal(errors, errors.min(1) * rng.uniform(size=n_classes))
+    return errors

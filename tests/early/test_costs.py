@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from early_paths import gaussian_paths, ragged, setting
+from early_paths import gaussian_paths, ragged, random_errors, setting
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +55,9 @@ def test_delays_that_are_refused(delay, words):
         ({"failure": {"fine": None}}, r"\['failure'\]\['fine'\] is None"),
         ({"failure": -3}, "-3.0 for true 'failure' and predicted 'fine'"),
         ("high", "numbers"),
+        (np.eye(3), "is 1.0 for the right answer 'failure', and less, 0.0, for the error 'fine'"),
+        ({"wear": {"wear": 1.5}}, "is 1.5 for the right answer 'wear'"),
+        ([[0, 1, 1], [2, 2, 1], [1, 1, 0]], "is 2.0 for the right answer 'fine'"),
     ],
 )
 def test_errors_that_are_refused(errors, words):
@@ -79,6 +82,12 @@ def test_a_dict_is_the_matrix_that_it_names():
 def test_labels_that_are_numbers():
     cost = read(errors={7: 2}, classes=np.array([-1, 3, 7]))
     np.testing.assert_array_equal(cost.misclassification, [[0, 1, 1], [1, 0, 1], [2, 2, 0]])
+
+
+def test_a_right_answer_may_cost_as_much_as_an_error():
+    matrix = [[0, 0, 1], [1, 1, 1], [1, 1, 0]]
+    np.testing.assert_array_equal(read(errors=matrix).misclassification, matrix)
+    assert not read(errors={"failure": 0}).misclassification[0].any()
 
 
 def test_a_matrix_is_copied():
@@ -108,7 +117,7 @@ def test_the_first_of_equal_labels():
 @given(st.integers(0, 2**31))
 def test_labels_have_the_least_expected_cost(seed):
     rng = np.random.default_rng(seed)
-    cost = read(errors=rng.uniform(0, 5, size=(3, 3)))
+    cost = read(errors=random_errors(rng, 5))
     probabilities = rng.dirichlet(np.ones(3), size=40)
     each = probabilities @ cost.misclassification
     chosen = each[np.arange(40), cost.labels(probabilities)]
@@ -149,7 +158,7 @@ def test_an_answer_after_the_end_is_refused():
 @given(st.integers(0, 2**31))
 def test_no_moments_cost_less_than_the_floor(seed):
     path, y = gaussian_paths(30, seed=seed)
-    cost, _ = setting(errors=np.random.default_rng(seed).uniform(0, 3, size=(3, 3)))
+    cost, _ = setting(errors=random_errors(np.random.default_rng(seed), 3))
     moments = np.random.default_rng(seed).integers(6, size=30)
     assert cost.average(path, y, moments) >= cost.floor(path, y)
 

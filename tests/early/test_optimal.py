@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from early_paths import gaussian_paths, ragged, setting
+from early_paths import gaussian_paths, ragged, random_errors, setting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -141,6 +141,14 @@ def test_a_moment_that_is_given(moment):
     assert not decided.forced.any()
 
 
+@pytest.mark.parametrize("moment", [True, False, np.True_])
+def test_a_truth_value_is_no_moment(moment):
+    path, y = gaussian_paths(20)
+    cost, how = setting()
+    with pytest.raises(ValueError, match="moment"):
+        FixedTime(moment).fit(path, y, cost, **how)
+
+
 @pytest.mark.parametrize("moment", [6, -7])
 def test_a_moment_that_there_is_not(moment):
     path, y = gaussian_paths(20)
@@ -167,7 +175,7 @@ def case(seed, decimals):
         path = np.abs(path) / np.abs(path).sum(2, keepdims=True)
     path = ragged(path, seed) if rng.random() < 0.5 else path
     weight = rng.integers(1, 4, size=25).astype(float)
-    cost, how = setting(delay=rng.uniform(0, 1), errors=rng.uniform(0, 2, size=(3, 3)))
+    cost, how = setting(delay=rng.uniform(0, 1), errors=random_errors(rng, 2))
     last = (~np.isnan(path[:, :, 0])).sum(1) - 1
     return path, y, weight, cost, how, last
 

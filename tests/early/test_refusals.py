@@ -54,9 +54,33 @@ def test_the_index_of_a_column_has_no_effect():
     assert parts_of(pandas.Series(SHARES, index=[7, 3, 5])) == SHARES
 
 
+@pytest.mark.parametrize("one", [1, np.int64(1)], ids=["int", "numpy"])
+@pytest.mark.parametrize("make", [list, tuple, lambda parts: np.array(parts, dtype=object)])
+def test_the_whole_number_1_among_shares_is_the_share(make, one, bumps):
+    X, y = bumps
+    parts = make([0.1, 0.5, one])
+    early = EarlyClassifier(LogisticRegression(), earliness=parts, cv=2, rule="fixed")
+    assert early.fit(X, y).time_points_.tolist() == [4, 20, 40]
+    clf = PrefixClassifier("rocket", earliness=parts, random_state=0).fit(X, y)
+    assert clf.time_points_.tolist() == [4, 20, 40]
+
+
+def test_a_rule_is_checked_before_a_fit(bumps):
+    class Watched(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            raise AssertionError("fitted")
+
+    with pytest.raises(ValueError, match="moment=True must be a whole number or None"):
+        EarlyClassifier(Watched(), earliness=SHARES, rule=FixedTime(True)).fit(*bumps)
+
+
 @pytest.mark.parametrize(
     "earliness",
     [
+        [0.5, 1, 2],
+        [1],
+        [0.5, True],
+        [1, 0.5],
         {0.2, 0.5},
         {0.2: 1, 0.5: 2},
         np.array(0.5),
@@ -142,6 +166,18 @@ def test_a_bad_value_is_named_by_its_series(classifier, bumps):
         early.predict_proba_path(X)
 
 
+@pytest.mark.parametrize("student", ["rocket", "lstm1-8", "mixed"])
+def test_a_value_beyond_single_precision_names_the_series_of_x(student, bumps):
+    X, y = bumps
+    clf = PrefixClassifier(student, earliness=SHARES, max_epochs=1, random_state=0)
+    early = EarlyClassifier(clf, rule="fixed", cv=2, random_state=0).fit(X, y)
+    far = X.copy()
+    far[37, 0, 12] = 1e30
+    for read in (early.decide, early.predict_proba_path):
+        with pytest.raises(ValueError, match=r"X has a value of 1e\+30 in series 37, channel 0"):
+            read(far)
+
+
 def test_series_without_points_and_masks_are_refused(bumps):
     X, y = bumps
     early = EarlyClassifier(LogisticRegression(), earliness=SHARES, cv=2, rule="fixed").fit(X, y)
@@ -168,10 +204,9 @@ def test_missing_probabilities_are_refused_in_arrays_and_in_sessions(bumps):
     early = EarlyClassifier(Stumbles(ValueError, -1), earliness=SHARES, cv=2, rule="fixed")
     early.fit(X, y)
     early.classifier_.estimators_[0] = Unsure(ValueError, -1).fit(X[:, 0], y)
-    with pytest.raises(ValueError, match="path has NaN before a series' last moment"):
-        early.decide(X)
-    with pytest.raises(ValueError, match="must have probabilities"):
-        early.start(60).push(X)
+    for read in (early.decide, early.start(60).push):
+        with pytest.raises(ValueError, match="a Unsure, must have probabilities"):
+            read(X)
 
 
 # Rules and costs

@@ -224,6 +224,42 @@ def test_idle_series_are_given_up(early):
         session.push({"c": [1.0]})
 
 
+def test_a_series_of_which_no_point_comes_is_given_up(early):
+    session = early.start(["a", "b"], idle_timeout=10.0)
+    session.push({"a": NEW[0, 0, :1]}, time=0.0)  # the first time that is known
+    session.push({"a": NEW[0, 0, 1:2]}, time=10.0)
+    assert session.ids == ["a", "b"]
+    session.open("c")  # at the time of the last push
+    assert session.push({"a": NEW[0, 0, 2:3]}, time=10.5) == []
+    assert session.ids == ["a", "c"]
+    session.push({"a": NEW[0, 0, 3:4]}, time=20.0)
+    assert session.ids == ["a", "c"]
+    assert session.expire(20.5) == []
+    assert session.ids == ["a"]
+
+
+def test_a_push_that_fails_starts_no_waiting(early):
+    session = early.start(["a", "b"], idle_timeout=10.0)
+    with pytest.raises(ValueError, match="finite"):
+        session.push({"a": [np.nan]}, time=0.0)
+    session.push({"a": NEW[0, 0, :1]}, time=5.0)
+    session.push({"a": NEW[0, 0, 1:2]}, time=14.0)
+    assert session.ids == ["a", "b"]
+    session.push({"a": NEW[0, 0, 2:3]}, time=15.5)
+    assert session.ids == ["a"]
+
+
+def test_waiting_goes_on_in_a_file(early, tmp_path):
+    session = early.start(["a", "b"], idle_timeout=10.0)
+    session.push({"a": NEW[0, 0, :1]}, time=0.0)
+    session.save(tmp_path / "session")
+    opened = early.resume(tmp_path / "session")
+    opened.push({"a": NEW[0, 0, 1:2]}, time=9.5)
+    assert opened.ids == ["a", "b"]
+    opened.push({"a": NEW[0, 0, 2:3]}, time=10.5)
+    assert opened.ids == ["a"]
+
+
 def test_times_are_carried_through(early):
     session = early.start(1)
     (answer,) = session.push(NEW[:1], time=12.5)

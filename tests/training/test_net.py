@@ -286,7 +286,6 @@ def test_the_best_weights_are_restored():
         ([0.0, 3.0, 2.0, 4.0], 1, 2),  # a warm-up does not compete
         ([4.0, 3.0, 2.0, 1.0], 0, 3),
         ([1.0, 2.0, 3.0, 4.0], 0, 0),
-        ([np.nan, 2.0, np.nan, np.inf], 0, 1),
     ],
 )
 def test_the_weights_kept_are_those_of_the_lowest_validation_loss(losses, first, best):
@@ -306,12 +305,61 @@ def test_the_weights_kept_are_those_of_the_lowest_validation_loss(losses, first,
         assert torch.equal(module.state_dict()[name], value)
 
 
-@pytest.mark.parametrize("losses", [[np.nan] * 4, [np.inf] * 4])
-def test_the_last_weights_stay_where_no_validation_loss_is_finite(losses):
-    module, objective = linear(), Script(losses)
-    history = train(module, objective, make_rows(), CONSTANT, valid_rows=make_rows(6))
-    assert history.best_epoch is None
-    assert torch.equal(module.weight, objective.weights[-1]["weight"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf], ids=str)
+def test_a_validation_loss_that_is_not_finite_stops_at_once(bad):
+    module, objective = linear(), Script([3.0, bad, 1.0, 1.0])
+    words = f"student diverged in epoch 2: its loss term valid_loss is {bad}"
+    with pytest.raises(FloatingPointError, match=words):
+        train(module, objective, make_rows(), CONSTANT, valid_rows=make_rows(6), role="student")
+    assert len(objective.weights) == 2
+
+
+class Breaks(Regression):
+    """Regression of which one term is not finite, from one epoch on."""
+
+    def __init__(self, bad, epoch):
+        super().__init__()
+        self.bad, self.epoch = bad, epoch
+
+    def terms(self, module, batch, step):
+        terms = super().terms(module, batch, step)
+        scale = self.bad if step.epoch >= self.epoch else 1.0
+        return {**terms, "extra": terms["mse"].detach() * scale}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")], ids=str)
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_loss_term_that_is_not_finite_stops_at_once(bad, epoch):
+    seen = []
+
+    class Seen(Progress):
+        def end_epoch(self, *args):
+            seen.append(args)
+            return super().end_epoch(*args)
+
+    with pytest.raises(FloatingPointError) as caught:
+        train(
+            linear(),
+            Breaks(bad, epoch),
+            make_rows(),
+            CONSTANT,
+            role="prior",
+            progress=Seen(4, False),
+        )
+    message = str(caught.value)
+    assert f"prior diverged in epoch {epoch + 1}: its loss term extra is {bad}." in message
+    assert "lr=0.05" in message
+    assert "weight decay (0.01)" in message
+    assert len(seen) == epoch
+
+
+def test_the_loss_of_each_epoch_is_all_that_is_looked_at(monkeypatch):
+    looked = []
+    monkeypatch.setattr(
+        "skgdpd.training.net.check_terms", lambda terms, *_: looked.append(set(terms))
+    )
+    train(linear(), Regression(), make_rows(), CONSTANT)
+    assert looked == [{"mse", "loss"}] * 2 + [{"mse", "penalty", "loss"}] * 2
 
 
 def test_without_validation_rows_the_last_weights_stay():

@@ -35,6 +35,8 @@ first_selected_epoch : object
         Names of the module's parameters that are trained.
     history : History
         Loss terms by epoch, filled in by the training.
+    error : FloatingPointError or None
+        Why the training ended before its time; None if it did not diverge.
     """
 
     module: nn.Module
@@ -47,6 +49,7 @@ first_selected_epoch : object
     first_selected_epoch: int = 0
     trainable: set[str] = field(default_factory=set)
     history: History = field(default_factory=History)
+    error: FloatingPointError | None = None
 
 
 def run_of(preparation: Preparation) -> Run:

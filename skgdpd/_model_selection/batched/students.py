@@ -25,6 +25,7 @@ from ...nets.protocols import trains_one_projection
 from ...nets.student import SeriesNet
 from ...training import Batch, Rows, weighted_cross_entropy
 from ...training.batches import RowBatches
+from ...training.divergence import check_terms
 from ...training.fitting import resolve_batch_size
 from ...training.graphs import replayed_steps
 from .distillations import StackedDistillations
@@ -53,7 +54,7 @@ def train_batched(runs: Sequence[Run]) -> None:
     ----------
     runs : sequence of Run
         Trainings. Their modules are trained as by :func:`~skgdpd.training.train`, and their
-        histories are filled in.
+        histories are filled in. One that diverges is given its ``error``, and the others go on.
     """
     with flushed_denormals():
         BatchedStudents(runs).train()
@@ -180,7 +181,7 @@ class BatchedStudents:
         if "valid_loss" in numbers:
             now = self.state.values if self.average is None else self.average.values
             self.best.update(self.epoch, np.array(numbers["valid_loss"]), now)
-            self._stop()
+        self._stop()
 
     def _start_epoch(self) -> None:
         if self.n_active != self._n_active_before:
@@ -295,14 +296,15 @@ class BatchedStudents:
         return torch.stack(losses)
 
     def _stop(self) -> None:
-        """Finish the members whose early stopping has come, and leave them out."""
-        if self.config.patience is None:
-            return
-        over = self.best.patience_over(self.epoch, self.config.patience)
-        if not over.any():
+        """Leave out the members that diverged, and those whose early stopping has come."""
+        diverged = np.array([_diverged(run, self.epoch) for run in self.runs])
+        over = np.zeros_like(diverged)
+        if self.config.patience is not None:
+            over = self.best.patience_over(self.epoch, self.config.patience) & ~diverged
+        if not (over | diverged).any():
             return
         self._finish(np.flatnonzero(over).tolist())
-        kept = np.flatnonzero(~over)
+        kept = np.flatnonzero(~(over | diverged))
         self.runs = [self.runs[i] for i in kept]
         if self.runs:
             self._keep(kept)
@@ -350,3 +352,13 @@ def _each(function: Any, logits: Tensor, labels: Tensor, weight: Tensor | None) 
     if weight is None:
         return vmap(lambda a, b: function(a, b, None))(logits, labels)
     return vmap(function)(logits, labels, weight)
+
+
+def _diverged(run: Run, epoch: int) -> bool:
+    """Return whether a run's loss in an epoch is not finite; its error is set then."""
+    now = {name: float(terms[-1]) for name, terms in run.history.terms.items()}
+    try:
+        check_terms(now, "student", epoch, run.config.rate, run.config.weight_decay)
+    except FloatingPointError as error:
+        run.error = error
+    return run.error is not None
