@@ -11,6 +11,7 @@ from .._estimators.base import BasePrefixClassifier
 from .._estimators.options import SeriesOptions, check_moments, has_several
 from .._estimators.prefix import PrefixClassifier
 from .._series.truncation import parts_of
+from ..nets import starts_fitted
 from .clones import MomentClones
 
 EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
@@ -61,3 +62,8 @@ def unfitted_model(
             f"give it a list, such as earliness=[0.1, 0.2, 0.5, 1.0]"
         )
     return clone(classifier)
+
+
+def knows_left_out(model: Any) -> bool:
+    """Return whether a fit of a classifier gives left-out probabilities in closed form."""
+    return isinstance(model, PrefixClassifier) and starts_fitted(model.student)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._series.unlabeled import is_missing
+from .._series.weights import checked_weights, of_usual_size
 from .costs import DecisionCost, Floats, Integers, shares_of
 
 SUM_TOLERANCE = 1e-3
@@ -264,12 +265,7 @@ def check_training(
 def _weights(sample_weight: ArrayLike | None, n: int) -> Floats:
     if sample_weight is None:
         return np.ones(n)
-    weight = numbers_of(sample_weight, "sample_weight")
-    if weight.shape != (n,):
-        raise ValueError(f"sample_weight has shape {weight.shape}; it must be {(n,)}")
-    if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
-        raise ValueError("sample_weight must be finite, not negative, and not zero throughout")
-    return weight
+    return of_usual_size(checked_weights(sample_weight, n))
 
 
 def group_numbers(groups: NDArray[Any]) -> Integers:

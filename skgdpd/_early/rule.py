@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .._runtime.parameters import PlainNumbers
 from .costs import DecisionCost, Floats, Integers, is_whole
 from .paths import (
     TrainingPaths,
@@ -41,7 +42,7 @@ class Decisions(NamedTuple):
     forced: NDArray[np.bool_]
 
 
-class Rule(BaseEstimator):
+class Rule(PlainNumbers, BaseEstimator):
     """Base of the rules of when to answer.
 
     A rule of one's own writes ``_fit(data)``, which reads a ``TrainingPaths`` and sets attributes

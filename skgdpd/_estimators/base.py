@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import Tags
+from sklearn.metrics import accuracy_score
+from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._fitting.data import FitData, check_pairs, checked_series, make_fit_data, read_unlabelled
@@ -22,16 +23,19 @@ from .._fitting.onnx import export_onnx
 from .._fitting.preparation import FixedFit, NetworkPlan, Preparation, finish, train
 from .._fitting.rows import fit_fixed_part
 from .._persistence import Saveable
+from .._runtime.arguments import about
 from .._runtime.device import resolve_device
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.groups import Groups, with_defaults, with_own_groups
+from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._runtime.warn import warn_user
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
 from .._series.panel import Panel, read_panel
-from .._series.truncation import MIN_LENGTH, parts_of
+from .._series.truncation import parts_of
 from .._series.unlabeled import refuse_marked
 from .._series.views import Normalization
+from .._series.weights import checked_weights, of_usual_size
 from ..nets import starts_fitted
 from ..nets.registry import BackboneSpec
 from ..nets.student import SeriesNet
@@ -95,7 +99,13 @@ def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 
 class BasePrefixClassifier(
-    CarriesConfig, LinksToDocs, Saveable, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+    CarriesConfig,
+    LinksToDocs,
+    Saveable,
+    CallbackSupportMixin,
+    PlainNumbers,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Base of the classifiers that predict from the first part of a series."""
 
@@ -349,15 +359,9 @@ class BasePrefixClassifier(
 
     def _measure(self, panel: Panel, X: Any) -> Panel:
         """Set the attributes for the shape of the training series, and return them checked."""
-        if panel.n_timepoints < MIN_LENGTH:
-            raise ValueError(
-                f"X has series of {panel.n_timepoints} time point(s) "
-                f"(n_features={panel.n_timepoints}) and {panel.n_channels} channels; at least "
-                f"{MIN_LENGTH} time points are needed, in the order (n_samples, n_channels, "
-                f"n_timepoints)"
-            )
+        checked = checked_series(panel, "X", self._series.missing_values)
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
-        panel = checked_series(panel, "X", self._series.missing_values)
+        panel = checked
         self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, panel.n_timepoints
         return panel
 
@@ -445,7 +449,7 @@ class BasePrefixClassifier(
             If a label is missing or y has the value of ``unlabeled``.
         """
         labels = refuse_marked(y, getattr(self, "unlabeled", None))
-        return super().score(X, labels, sample_weight)
+        return accuracy(labels, self.predict(X), sample_weight)
 
     @in_worker_settings
     def embed(self, X: Any) -> NDArray[np.float32]:
@@ -512,6 +516,31 @@ class BasePrefixClassifier(
         if not network.view.ragged_ or panel.n_channels != self.n_channels_in_:
             _check_shape(self, X, panel)
         return panel, network
+
+
+def accuracy(labels: NDArray[Any], answers: NDArray[Any], sample_weight: Any) -> float:
+    """Return the share of the series, by weight, whose label is predicted.
+
+    Parameters
+    ----------
+    labels, answers : ndarray of shape (n,)
+        True labels and predicted ones.
+    sample_weight : array-like of shape (n,) or None
+        Weights of the series.
+
+    Returns
+    -------
+    float
+    """
+    if len(answers) != len(labels):
+        raise ValueError(
+            f"X has {len(answers)} series and y {len(labels)} labels; they must be equally many"
+        )
+    if sample_weight is not None:
+        sample_weight = of_usual_size(checked_weights(sample_weight, len(labels)))
+    with about("y"):
+        assert_all_finite(labels, input_name="y")
+        return float(accuracy_score(labels, answers, sample_weight=sample_weight))
 
 
 def _check_shape(clf: BasePrefixClassifier, X: Any, panel: Panel) -> None:

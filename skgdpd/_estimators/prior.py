@@ -29,6 +29,7 @@ from .._fitting.prior_model import (
 from .._persistence import Saveable
 from .._runtime.device import resolve_device
 from .._runtime.doc_links import LinksToDocs
+from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
 from ..diffusion import (
@@ -54,6 +55,7 @@ class DiffusionFeaturePrior(
     CarriesConfig,
     LinksToDocs,
     Saveable,
+    PlainNumbers,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClassifierMixin,

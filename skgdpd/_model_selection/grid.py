@@ -31,6 +31,7 @@ from .._estimators.callbacks import fit_tasks, with_callbacks
 from .._fitting.preparation import train
 from .._fitting.rows import fit_fixed_part
 from .._runtime.doc_links import LinksToDocs
+from .._runtime.parameters import PlainNumbers
 from .._runtime.threads import one_thread_in_workers
 from .._series.unlabeled import refuse_marked
 from ..nets.student import SeriesNet
@@ -97,7 +98,7 @@ class Fit:
     key: Hashable | None = field(default=None, repr=False)
 
 
-class SharedGridSearchCV(LinksToDocs, GridSearchCV):
+class SharedGridSearchCV(LinksToDocs, PlainNumbers, GridSearchCV):
     """Grid search over a classifier of prefixes that fits teacher and prior once in each fold.
 
     The results are those of :class:`sklearn.model_selection.GridSearchCV`, in less time. Students

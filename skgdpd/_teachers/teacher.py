@@ -227,11 +227,18 @@ def check_teacher(spec: Any) -> None:
     Raises
     ------
     ValueError
-        If a name is unknown, or if an ensemble has no members or has an ensemble among them.
+        If a name is unknown, if a frozen classifier is not fitted, or if an ensemble has no
+        members or has an ensemble among them.
     TypeError
         If it is no name, module, factory of modules, classifier with ``predict_proba``, or
         ensemble of such.
     """
+    # Unfitted classifiers of sktime have an empty list of classes.
+    if is_frozen(spec) and not len(getattr(thawed(spec), "classes_", ())):
+        raise ValueError(
+            f"teacher={spec!r} is used as it is, but it has no classes_: fit the classifier "
+            f"before it is frozen, or give it without FrozenEstimator"
+        )
     if is_ensemble(spec):
         for member in members_of(spec)[0]:
             check_teacher(member)
@@ -241,12 +248,18 @@ def check_teacher(spec: Any) -> None:
                 f"teacher={spec!r} is not a backbone; the names are "
                 f"{', '.join(available_backbones())}"
             )
-    elif not (spec is None or isinstance(spec, nn.Module) or hasattr(spec, "predict_proba")):
-        if hasattr(spec, "fit") or not callable(spec):
+    elif isinstance(spec, type) and hasattr(spec, "fit"):
+        raise TypeError(f"teacher={spec.__name__} is a class; give an object, {spec.__name__}()")
+    elif not (spec is None or isinstance(spec, nn.Module) or _is_classifier(spec)):
+        if hasattr(spec, "fit") or hasattr(spec, "predict_proba") or not callable(spec):
             raise TypeError(
                 f"teacher={spec!r} must be None, a backbone's name, a torch module, a classifier "
-                f"with predict_proba, or a list of such"
+                f"with fit, get_params and predict_proba, or a list of such"
             )
+
+
+def _is_classifier(spec: Any) -> bool:
+    return all(hasattr(spec, name) for name in ("fit", "get_params", "predict_proba"))
 
 
 def n_networks(spec: Any) -> int:
