@@ -163,8 +163,8 @@ def _named_moment(estimator: Any, panel: Panel, what: str) -> Iterator[None]:
     except Exception as error:
         kinds = (ValueError, TypeError, RuntimeError)
         raise next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)(
-            f"{type(estimator).__name__} could not {what} series of {panel.n_timepoints} time "
-            f"points: {error}"
+            f"classifier {type(estimator).__name__} could not {what} series of "
+            f"{panel.n_timepoints} time points: {error}"
         ) from error
 
 

@@ -187,19 +187,19 @@ class Rule(PlainNumbers, BaseEstimator):
             If shapes don't fit, or if probabilities are missing, negative or don't sum to 1.
         """
         check_is_fitted(self)
+        if not isinstance(state, np.ndarray) or state.shape[1:] != self._start(0).shape[1:]:
+            raise ValueError(
+                f"state must be an array of shape (n, {self._start(0).shape[1]}), as start makes "
+                f"it for {type(self).__name__}, got {state!r}"
+            )
         probabilities = numbers_of(probabilities, "probabilities")
         if probabilities.shape != (len(state), self.n_classes_):
             raise ValueError(
-                f"probabilities has shape {probabilities.shape}; with {len(state)} series it must "
-                f"be {(len(state), self.n_classes_)}"
+                f"probabilities has shape {probabilities.shape}; with {len(state)} series in "
+                f"state it must be {(len(state), self.n_classes_)}"
             )
         if not is_whole(moment) or not 0 <= moment < self.n_moments_:
             raise ValueError(f"moment must be from 0 to {self.n_moments_ - 1}, got {moment!r}")
-        if state.shape[1:] != self._start(0).shape[1:]:
-            raise ValueError(
-                f"state has shape {state.shape}; {type(self).__name__} has states of shape "
-                f"{(len(state), *self._start(0).shape[1:])}, as start makes them"
-            )
         check_probabilities(probabilities, "probabilities")
         return self._step(state, int(moment), probabilities)
 

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import accuracy_score
-from sklearn.utils import Tags, assert_all_finite
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._fitting.data import FitData, check_pairs, checked_series, make_fit_data, read_unlabelled
@@ -23,7 +22,6 @@ from .._fitting.onnx import export_onnx
 from .._fitting.preparation import FixedFit, NetworkPlan, Preparation, finish, train
 from .._fitting.rows import fit_fixed_part
 from .._persistence import Saveable
-from .._runtime.arguments import about
 from .._runtime.device import resolve_device
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.groups import Groups, with_defaults, with_own_groups
@@ -35,7 +33,6 @@ from .._series.panel import Panel, read_panel
 from .._series.truncation import parts_of
 from .._series.unlabeled import refuse_marked
 from .._series.views import Normalization
-from .._series.weights import checked_weights, of_usual_size
 from ..nets import starts_fitted
 from ..nets.registry import BackboneSpec
 from ..nets.student import SeriesNet
@@ -50,6 +47,7 @@ from .options import (
     has_several,
     training_config,
 )
+from .scoring import accuracy
 
 COMMON = (
     "student", "earliness", "max_epochs", "batch_size", "lr", "class_weight", "normalize",
@@ -516,31 +514,6 @@ class BasePrefixClassifier(
         if not network.view.ragged_ or panel.n_channels != self.n_channels_in_:
             _check_shape(self, X, panel)
         return panel, network
-
-
-def accuracy(labels: NDArray[Any], answers: NDArray[Any], sample_weight: Any) -> float:
-    """Return the share of the series, by weight, whose label is predicted.
-
-    Parameters
-    ----------
-    labels, answers : ndarray of shape (n,)
-        True labels and predicted ones.
-    sample_weight : array-like of shape (n,) or None
-        Weights of the series.
-
-    Returns
-    -------
-    float
-    """
-    if len(answers) != len(labels):
-        raise ValueError(
-            f"X has {len(answers)} series and y {len(labels)} labels; they must be equally many"
-        )
-    if sample_weight is not None:
-        sample_weight = of_usual_size(checked_weights(sample_weight, len(labels)))
-    with about("y"):
-        assert_all_finite(labels, input_name="y")
-        return float(accuracy_score(labels, answers, sample_weight=sample_weight))
 
 
 def _check_shape(clf: BasePrefixClassifier, X: Any, panel: Panel) -> None:

@@ -49,6 +49,14 @@ def checked_weights(sample_weight: Any, n: int) -> NDArray[np.float64]:
 def of_usual_size(weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return weights of which only ratios matter, at a size at which sums don't overflow.
 
-    They are multiplied by a power of two, which changes no digit of them.
+    Parameters
+    ----------
+    weight : ndarray of shape (n,)
+        Weights, none of them negative.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The weights multiplied by a power of two, which changes no digit of them.
     """
     return np.ldexp(weight, -np.frexp(weight.max(initial=0.0))[1])

@@ -22,6 +22,7 @@ from torch import nn
 
 from .._fitting.network import SeriesNetwork, softmax
 from .._fitting.preparation import NetworkData, NetworkPlan, finish, prepare, train
+from .._runtime.arguments import about
 from .._runtime.fingerprint import fingerprint
 from .._runtime.random import Seeds
 from .._runtime.warn import warn_user
@@ -181,7 +182,8 @@ class EstimatorTeacher:
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Return class probabilities ``(n, n_classes)`` of whole series ``(n, c, t)``."""
         series = series_for(self.estimator, read_panel(X).values)
-        return np.asarray(self.estimator.predict_proba(series))
+        with about("teacher"):
+            return np.asarray(self.estimator.predict_proba(series))
 
     def embed(self, X: Any) -> NDArray[Any]:
         """Return features ``(n, dT)`` of whole series ``(n, c, t)``."""
@@ -442,4 +444,5 @@ def _fitted(spec: Any, values: NDArray[np.float32], labels: NDArray[Any], seed: 
     unseeded = sorted(k for k, v in params.items() if k.endswith("random_state") and v is None)
     if unseeded:
         estimator.set_params(**{name: int(random.randint(2**31 - 1)) for name in unseeded})
-    return estimator.fit(series_for(estimator, values), labels)
+    with about("teacher"):
+        return estimator.fit(series_for(estimator, values), labels)
