@@ -187,10 +187,12 @@ class Rule(PlainNumbers, BaseEstimator):
             If shapes don't fit, or if probabilities are missing, negative or don't sum to 1.
         """
         check_is_fitted(self)
-        if not isinstance(state, np.ndarray) or state.shape[1:] != self._start(0).shape[1:]:
+        if not isinstance(state, np.ndarray):
+            raise TypeError(f"state={state!r} must be an array, as start makes it")
+        if state.shape[1:] != self._start(0).shape[1:]:
             raise ValueError(
-                f"state must be an array of shape (n, {self._start(0).shape[1]}), as start makes "
-                f"it for {type(self).__name__}, got {state!r}"
+                f"state has shape {state.shape}; {type(self).__name__} has states of shape "
+                f"(n, {self._start(0).shape[1]}), as start makes them"
             )
         probabilities = numbers_of(probabilities, "probabilities")
         if probabilities.shape != (len(state), self.n_classes_):
