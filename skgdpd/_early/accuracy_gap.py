@@ -88,12 +88,13 @@ class AccuracyGap(Rule):
         order = rng.permutation(len(data.y))
         groups, first = np.unique(data.group[order], return_index=True)
         n_testing = round(self.calibration_fraction * len(groups))
-        needed = int(np.ceil(np.log(self.delta) / np.log1p(-self.max_gap)))
+        needed = np.ceil(np.log(self.delta) / min(np.log1p(-self.max_gap), -1e-300))
         if n_testing < needed or n_testing == len(groups):
             raise ValueError(
                 f"AccuracyGap has {n_testing} of {len(groups)} series or groups to test its "
                 f"thresholds on; with max_gap={self.max_gap} and delta={self.delta} it needs "
-                f"{needed} at least, and others that choose. Give more series, or larger values"
+                f"{needed:.0f} at least, and others that choose. Give more series, or larger "
+                f"values"
             )
         testing = rng.permutation(len(groups))[:n_testing]
         drawn = order[first[testing]]

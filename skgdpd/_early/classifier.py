@@ -13,20 +13,24 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from .._fitting.data import encode
 from .._persistence import Saveable
+from .._runtime.arguments import about
 from .._runtime.doc_links import LinksToDocs
+from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
 from .._series.frames import aligned, check_fitted_names, set_names
 from .._series.panel import Panel, check_values, own_lengths, read_panel
-from .._series.truncation import check_reached, moments_of
+from .._series.truncation import MIN_LENGTH, check_reached, moments_of
 from .._series.unlabeled import marker_of, refuse_marked, split_marked
-from .clones import MomentClones
+from .._series.weights import checked_weights, of_usual_size
+from .clones import MomentClones, allows_missing, check_rows
 from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_cost
-from .left_out import cross_fitted_path, rows_of, series_of, splitter
-from .models import unfitted_model
+from .left_out import Fold, cross_fitted_path, left_out_folds, rows_of, series_of, splitter
+from .models import knows_left_out, unfitted_model
 from .paths import checked_groups, group_numbers
 from .reading import path_of, reader_of
 from .rule import Rule
@@ -65,7 +69,9 @@ class EarlyDecisions:
         return len(self.labels)
 
 
-class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, BaseEstimator):
+class EarlyClassifier(
+    CarriesConfig, LinksToDocs, Saveable, PlainNumbers, ClassifierMixin, BaseEstimator
+):
     """Classifier of time series that answers as soon as it has seen enough.
 
     A classifier gives the probabilities of a series at several moments. A rule decides at each
@@ -186,7 +192,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         if self.classifier is not None:
-            tags.input_tags.allow_nan = _allows_missing(self.classifier)
+            tags.input_tags.allow_nan = allows_missing(self.classifier)
         return tags
 
     @in_worker_settings
@@ -228,31 +234,28 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         panel = read_panel(X)
         y, sample_weight = aligned(X, y, "y"), aligned(X, sample_weight, "sample_weight")
         groups = aligned(X, groups, "groups")
-        column, labelled = self._read_labels(y, len(panel))
-        self.classes_, codes = np.unique(column[labelled], return_inverse=True)
-        numbers = np.full(len(panel), -1)
-        numbers[labelled] = codes
+        column, self.classes_, numbers = self._read_labels(y, len(panel))
         weight = None
         if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, numbers, dtype=np.float64, ensure_non_negative=True
-            )
+            weight = checked_weights(sample_weight, len(panel))
             fit_params = {**fit_params, "sample_weight": weight}
         own_groups = None if groups is None else checked_groups(groups, len(panel))
         model = unfitted_model(self.classifier, self.earliness, self.n_jobs, seeds("classifier"))
         self._set_costs(panel, model)
         rows = np.arange(len(panel))
-        if own_groups is not None or isinstance(model, MomentClones):
-            known = np.flatnonzero(numbers >= 0)
-            splitter(self.cv, column[known], None if own_groups is None else own_groups[known], 0)
+        folds = None
+        if isinstance(model, MomentClones):
+            check_rows(model.estimator, panel.first(int(self.time_points_[-1])))
+        if not (self._holds_out or (own_groups is None and knows_left_out(model))):
+            folds = left_out_folds(self.cv, numbers, self.classes_, own_groups, seeds("folds"))
         if self._holds_out:
             fraction, seed = self.held_out_fraction, seeds("held out")
-            rows = learning_rows(numbers, own_groups, fraction, seed)
+            rows = learning_rows(numbers, self.classes_, own_groups, fraction, seed)
         model.fit(series_of(panel.take(rows)), column[rows], **rows_of(fit_params, rows))
         self.n_channels_in_ = panel.n_channels
         self.n_features_in_ = panel.n_timepoints if panel.flat else panel.n_channels
         set_names(self, X, flat=False)
-        path = self._left_out(model, panel, column, labelled, rows, own_groups, fit_params, seeds)
+        path = self._left_out(model, panel, column, rows, folds, fit_params)
         self._fit_rule(path, numbers, weight, own_groups, seeds)
         self.classifier_, self.left_out_path_ = model, path
         self.left_out_y_, self.left_out_weight_ = numbers, weight
@@ -261,8 +264,8 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
 
     # The parts of a fit
 
-    def _read_labels(self, y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return y as a column, and where it has labels."""
+    def _read_labels(self, y: Any, n: int) -> tuple[NDArray[Any], NDArray[Any], Integers]:
+        """Return y as a column, the classes, and class numbers, -1 where there is no label."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
@@ -276,11 +279,12 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             raise ValueError(
                 f"X has {n} series and y {len(missing)} labels; they must be equally many"
             )
-        column = labels
-        if missing.any():
-            column = np.full(n, None, dtype=object)
-            column[~missing] = labels
-        return column, ~missing
+        classes, codes = encode(labels)
+        if not missing.any():
+            return labels, classes, codes
+        column, numbers = np.full(n, None, dtype=object), np.full(n, -1)
+        column[~missing], numbers[~missing] = labels, codes
+        return column, classes, numbers
 
     @property
     def _holds_out(self) -> bool:
@@ -293,11 +297,9 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         model: Any,
         panel: Panel,
         column: NDArray[Any],
-        labelled: NDArray[np.bool_],
         rows: NDArray[np.int64],
-        groups: NDArray[Any] | None,
+        folds: Sequence[Fold] | None,
         fit_params: dict[str, Any],
-        seeds: Seeds,
     ) -> Floats:
         """Return the probabilities of labelled series by models that were fitted without them."""
         if len(rows) < len(panel):
@@ -306,25 +308,21 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
             path = np.full((len(panel), *own.shape[1:]), np.nan)
             path[held_out] = own
             return path
-        if groups is None and hasattr(model, "left_out_path_"):
+        if folds is None:
             return np.asarray(model.left_out_path_)
         return cross_fitted_path(
-            model,
-            panel,
-            column,
-            labelled,
-            self.classes_,
-            cv=self.cv,
-            groups=groups,
-            fit_params=fit_params,
-            n_jobs=self.n_jobs,
-            seed=seeds("folds"),
+            model, panel, column, folds, self.classes_, fit_params=fit_params, n_jobs=self.n_jobs
         )
 
     def _set_costs(self, panel: Panel, model: Any) -> None:
         """Read the costs, before anything is fitted."""
-        missing = np.isnan(np.asarray(panel.values, dtype=np.float64))
+        missing = np.isnan(np.asarray(panel.values))
         self.n_timepoints_in_ = int(own_lengths(missing).max())
+        if self.n_timepoints_in_ < MIN_LENGTH:
+            raise ValueError(
+                f"X has series of {self.n_timepoints_in_} time point(s); at least {MIN_LENGTH} "
+                f"are needed"
+            )
         times = moments_of(model.earliness, self.n_timepoints_in_)
         if times[-1] > self.n_timepoints_in_:
             raise ValueError(
@@ -547,7 +545,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
                 f"{self.n_channels_in_}"
             )
         check_fitted_names(self, X, panel.flat)
-        lengths = own_lengths(np.isnan(np.asarray(panel.values, dtype=np.float64)))
+        lengths = own_lengths(np.isnan(np.asarray(panel.values)))
         check_reached(lengths, int(self.time_points_[0]), "X")
         # Here, since classifiers that are given parts of X would name the series of a part.
         read = np.asarray(panel.first(int(self.time_points_[-1])).values)
@@ -556,7 +554,11 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
 
 
 def learning_rows(
-    numbers: Integers, groups: NDArray[Any] | None, held_out_fraction: float, seed: int
+    numbers: Integers,
+    classes: NDArray[Any],
+    groups: NDArray[Any] | None,
+    held_out_fraction: float,
+    seed: int,
 ) -> NDArray[np.int64]:
     """Return the series to which a classifier is fitted if others are held out for the rule.
 
@@ -564,6 +566,8 @@ def learning_rows(
     ----------
     numbers : ndarray of shape (n,)
         Class numbers, -1 for series without a label, which are never held out.
+    classes : ndarray of shape (n_classes,)
+        Labels by class number, for errors.
     groups : ndarray of shape (n,) or None
         Group of each series; those of a group stay together.
     held_out_fraction : float
@@ -579,7 +583,7 @@ def learning_rows(
     known = np.flatnonzero(numbers >= 0)
     own = None if groups is None else groups[known]
     n_folds = max(round(1 / held_out_fraction), 2)
-    split = splitter(n_folds, numbers[known], own, seed)
+    split = splitter(n_folds, numbers[known], classes, own, seed)
     _, held_out = next(split.split(known, numbers[known], own))
     return np.setdiff1d(np.arange(len(numbers)), known[held_out])
 
@@ -588,11 +592,7 @@ def weighted_mean(values: Floats, sample_weight: Any) -> float:
     """Return a mean, weighted where weights are given; they are checked."""
     if sample_weight is None:
         return float(values.mean())
-    weight = _check_sample_weight(
-        sample_weight, values, dtype=np.float64, ensure_non_negative=True
-    )
-    if not weight.any():
-        raise ValueError("sample_weight is zero for all series; give some a positive weight")
+    weight = of_usual_size(checked_weights(sample_weight, len(values)))
     return float(np.average(values, weights=weight))
 
 
@@ -617,17 +617,11 @@ def class_numbers(y: Any, n: int, classes: NDArray[Any], marker: Any) -> Integer
     labels = refuse_marked(y, marker)
     if len(labels) != n:
         raise ValueError(f"X has {n} series and y {len(labels)} labels; they must be equally many")
-    unknown = np.setdiff1d(labels, classes)
+    with about("y"):
+        unknown = np.setdiff1d(labels, classes)
     if len(unknown):
         raise ValueError(
             f"y has the labels {unknown.tolist()}, for which no cost is known; the classes are "
             f"{classes.tolist()}"
         )
     return np.searchsorted(classes, labels)
-
-
-def _allows_missing(classifier: Any) -> bool:
-    # sktime's classifiers have tags of their own only.
-    if hasattr(classifier, "get_tag"):
-        return bool(classifier.get_tag("capability:missing_values"))
-    return get_tags(classifier).input_tags.allow_nan

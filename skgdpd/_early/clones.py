@@ -11,9 +11,17 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 
 from .._runtime.distributions import checked_answers
-from .._series.panel import Panel, as_frames, as_list, own_lengths, read_panel
+from .._series.panel import (
+    Panel,
+    as_frames,
+    as_list,
+    check_values,
+    own_lengths,
+    read_panel,
+)
 from .._series.truncation import moments_of
 
 SERIES_PACKAGES = ("aeon.", "sktime.", "skgdpd.")
@@ -96,7 +104,7 @@ class MomentClones(ClassifierMixin, BaseEstimator):
             NaN at the moments that a series has not reached.
         """
         panel = read_panel(X)
-        ends = own_lengths(np.isnan(np.asarray(panel.values, dtype=np.float64)))
+        ends = own_lengths(np.isnan(np.asarray(panel.values)))
         path = np.full((len(panel), len(self.time_points_), len(self.classes_)), np.nan)
         for m, t in enumerate(self.time_points_):
             rows = np.flatnonzero(ends >= t)
@@ -113,6 +121,37 @@ class MomentClones(ClassifierMixin, BaseEstimator):
             return checked_answers(proba, len(panel), np.asarray(estimator.classes_), whose)
 
 
+def check_rows(estimator: Any, panel: Panel) -> None:
+    """Refuse, before any clone is fitted, values that the classifier of rows can't take.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Classifier of a clone.
+    panel : Panel
+        Series, cut at the last moment.
+
+    Raises
+    ------
+    ValueError
+        If a value is infinite or too large for single precision. If it is NaN, and neither a gap
+        that the classifier allows nor the end of a series for a classifier of series.
+    """
+    check_values(
+        np.asarray(panel.values),
+        ragged=_package(estimator) is not None,
+        gaps=allows_missing(estimator),
+    )
+
+
+def allows_missing(classifier: Any) -> bool:
+    """Return whether a classifier, of sktime or another package, takes missing values."""
+    # sktime's classifiers have tags of their own only.
+    if hasattr(classifier, "get_tag"):
+        return bool(classifier.get_tag("capability:missing_values"))
+    return bool(get_tags(classifier).input_tags.allow_nan)
+
+
 def _fitted(estimator: Any, panel: Panel, y: Any, fit_params: dict[str, Any]) -> Any:
     with _named_moment(estimator, panel, "be fitted to"):
         return estimator.fit(_form_for(estimator, panel), y, **fit_params)
@@ -126,8 +165,8 @@ def _named_moment(estimator: Any, panel: Panel, what: str) -> Iterator[None]:
     except Exception as error:
         kinds = (ValueError, TypeError, RuntimeError)
         raise next((kind for kind in kinds if isinstance(error, kind)), RuntimeError)(
-            f"{type(estimator).__name__} could not {what} series of {panel.n_timepoints} time "
-            f"points: {error}"
+            f"classifier {type(estimator).__name__} could not {what} series of "
+            f"{panel.n_timepoints} time points: {error}"
         ) from error
 
 

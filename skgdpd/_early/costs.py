@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._runtime.arguments import about
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -284,7 +286,8 @@ def _delays(delay_cost: DelayCost, shares: Floats) -> Floats:
     if _is_number(delay_cost):
         delays = float(delay_cost) * shares  # type: ignore[arg-type]
     elif callable(delay_cost):
-        delays = np.array([_as_number(delay_cost(float(s)), s) for s in shares])
+        with about("delay_cost"):
+            delays = np.array([_as_number(delay_cost(float(s)), s) for s in shares])
     else:
         delays = _floats(delay_cost, "delay_cost")
         if delays.shape != shares.shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from .._runtime.arguments import about
 from .._series.panel import Panel
 from .costs import Floats
+
+Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Rows of a training part, and of the part that is left out."""
 
 ROW_BY_ROW = ("sample_weight", "X_teacher")
 """Arguments of ``fit`` with an entry for each series of X."""
@@ -21,18 +26,13 @@ def cross_fitted_path(
     classifier: Any,
     panel: Panel,
     y: NDArray[Any],
-    labelled: NDArray[np.bool_],
+    folds: Sequence[Fold],
     classes: NDArray[Any],
     *,
-    cv: Any,
-    groups: NDArray[Any] | None,
     fit_params: dict[str, Any],
     n_jobs: int | None = None,
-    seed: int = 0,
 ) -> Floats:
     """Return left-out paths by cross-fitting.
-
-    Series without a label are in the training part of every fold, and are predicted in none.
 
     Parameters
     ----------
@@ -42,20 +42,14 @@ def cross_fitted_path(
         Training series.
     y : ndarray of shape (n,)
         Labels, some of which may be missing.
-    labelled : ndarray of bool of shape (n,)
-        True where there is a label.
+    folds : sequence of pairs of ndarray of int
+        Rows of each training part and of the part that is left out; see :func:`left_out_folds`.
     classes : ndarray of shape (n_classes,)
         All labels.
-    cv : int or splitter
-        Number of folds, or a splitter of scikit-learn.
-    groups : ndarray of shape (n,) or None
-        Group of each series; those of one group are left out together.
     fit_params : dict
         Further arguments of ``fit``.
     n_jobs : int, optional
         Number of processes.
-    seed : int, default=0
-        Seed of the folds, if ``cv`` is a number.
 
     Returns
     -------
@@ -63,24 +57,12 @@ def cross_fitted_path(
         Probabilities; NaN for series without a label and at moments that a series has not
         reached.
     """
-    known = np.flatnonzero(labelled)
-    own_groups = None if groups is None else groups[known]
-    numbers = np.searchsorted(classes, np.array(y[known].tolist()))
-    split = splitter(cv, numbers, own_groups, seed).split(known, numbers, own_groups)
-    folds = [(known[train], known[test]) for train, test in split]
-    n_tests = np.bincount(np.concatenate([test for _, test in folds]), minlength=len(panel))[known]
-    if (n_tests != 1).any():
-        raise ValueError(
-            f"cv={cv!r} predicts {int((n_tests == 0).sum())} series never and "
-            f"{int((n_tests > 1).sum())} more than once; each must be left out once, as by KFold"
-        )
-    always = np.flatnonzero(~labelled)
     paths = Parallel(n_jobs=n_jobs)(
         delayed(_fold_path)(
             clone(classifier),
             panel,
             y,
-            np.sort(np.concatenate([train, always])),
+            train,
             test,
             classes,
             fit_params,
@@ -93,15 +75,75 @@ def cross_fitted_path(
     return found
 
 
-def splitter(cv: Any, y: NDArray[Any], groups: NDArray[Any] | None, seed: int) -> Any:
+def left_out_folds(
+    cv: Any,
+    numbers: NDArray[np.int64],
+    classes: NDArray[Any],
+    groups: NDArray[Any] | None,
+    seed: int,
+) -> list[Fold]:
+    """Return folds of series, each of which is left out once if it has a label.
+
+    Series without a label are in the training part of every fold.
+
+    Parameters
+    ----------
+    cv : int or splitter
+        Number of folds, or a splitter of scikit-learn.
+    numbers : ndarray of shape (n,)
+        Class numbers; -1 for series without a label.
+    classes : ndarray of shape (n_classes,)
+        Labels by class number, for errors.
+    groups : ndarray of shape (n,) or None
+        Group of each series; those of one group are left out together.
+    seed : int
+        Seed of the folds, if ``cv`` is a number.
+
+    Returns
+    -------
+    list of pairs of ndarray of int
+        Rows of the training part, and of the part that is left out.
+
+    Raises
+    ------
+    ValueError
+        If a class has one series, or one group, only, or if the splitter can't split the series
+        or leaves some out never or more than once.
+    """
+    known, always = np.flatnonzero(numbers >= 0), np.flatnonzero(numbers < 0)
+    own, own_groups = numbers[known], None if groups is None else groups[known]
+    split = splitter(cv, own, classes, own_groups, seed)
+    with about("cv"):
+        pairs = list(split.split(known, own, own_groups))
+    tests = np.concatenate([test for _, test in pairs])
+    n_tests = np.bincount(tests, minlength=len(known))
+    if (n_tests != 1).any():
+        raise ValueError(
+            f"cv={cv!r} predicts {int((n_tests == 0).sum())} series never and "
+            f"{int((n_tests > 1).sum())} more than once; each must be left out once, as by KFold"
+        )
+    return [
+        (np.sort(np.concatenate([known[train], always])), known[test]) for train, test in pairs
+    ]
+
+
+def splitter(
+    cv: Any,
+    numbers: NDArray[np.int64],
+    classes: NDArray[Any],
+    groups: NDArray[Any] | None,
+    seed: int,
+) -> Any:
     """Return a splitter: folds stratified by label, which keep groups together.
 
     Parameters
     ----------
     cv : int or splitter
         Number of folds, which is lowered to the size of the smallest class, or a splitter.
-    y : ndarray of shape (n,)
-        Labels.
+    numbers : ndarray of shape (n,)
+        Class numbers.
+    classes : ndarray of shape (n_classes,)
+        Labels by class number, for errors.
     groups : ndarray of shape (n,) or None
         Group of each series.
     seed : int
@@ -119,13 +161,13 @@ def splitter(cv: Any, y: NDArray[Any], groups: NDArray[Any] | None, seed: int) -
     """
     if hasattr(cv, "split"):
         return cv
-    labels = np.unique(y)
+    there = np.unique(numbers)
     sizes = [
-        np.count_nonzero(y == k) if groups is None else len(np.unique(groups[y == k]))
-        for k in labels
+        np.count_nonzero(numbers == k) if groups is None else len(np.unique(groups[numbers == k]))
+        for k in there
     ]
     if min(sizes) < 2:
-        rare = labels.tolist()[sizes.index(min(sizes))]
+        rare = classes[there].tolist()[sizes.index(min(sizes))]
         unit = "series" if groups is None else "group"
         raise ValueError(
             f"y has one {unit} of the class {rare!r}; at least two are needed, since each is "

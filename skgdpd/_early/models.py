@@ -10,7 +10,9 @@ from sklearn.base import clone
 from .._estimators.base import BasePrefixClassifier
 from .._estimators.options import SeriesOptions, check_moments, has_several
 from .._estimators.prefix import PrefixClassifier
+from .._runtime.arguments import about
 from .._series.truncation import parts_of
+from ..nets import starts_fitted
 from .clones import MomentClones
 
 EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
@@ -43,12 +45,19 @@ def unfitted_model(
     ValueError
         If the moments are missing, given twice, or not ascending.
     """
+    if isinstance(classifier, type):
+        raise TypeError(
+            f"classifier={classifier.__name__} is a class; give an object, {classifier.__name__}()"
+        )
+    if isinstance(classifier, BasePrefixClassifier):
+        classifier._validate_params()
     times = EVERY_TWENTIETH if earliness is None else earliness
     check_moments(times, SeriesOptions())
     if classifier is None:
         return PrefixClassifier(earliness=parts_of(times), random_state=seed)
     if not isinstance(classifier, BasePrefixClassifier):
-        return MomentClones(clone(classifier), list(times), n_jobs)
+        with about("classifier"):
+            return MomentClones(clone(classifier), list(times), n_jobs)
     if earliness is not None:
         raise ValueError(
             f"earliness={earliness!r} is given, but the classifier has its own, "
@@ -61,3 +70,8 @@ def unfitted_model(
             f"give it a list, such as earliness=[0.1, 0.2, 0.5, 1.0]"
         )
     return clone(classifier)
+
+
+def knows_left_out(model: Any) -> bool:
+    """Return whether a fit of a classifier gives left-out probabilities in closed form."""
+    return isinstance(model, PrefixClassifier) and starts_fitted(model.student)

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._runtime.arguments import about
 from .._runtime.distributions import check_distributions
 from .._series.unlabeled import is_missing
+from .._series.weights import checked_weights, of_usual_size
 from .costs import DecisionCost, Floats, Integers, shares_of
 
 
@@ -61,6 +63,8 @@ def check_path(
 def numbers_of(values: Any, name: str) -> Floats:
     """Return values in double precision; raise an error that names them if they are no array."""
     try:
+        if np.iscomplexobj(values):
+            raise ValueError("its values are complex")
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of numbers: {error}") from error
@@ -235,11 +239,12 @@ def check_training(
     shares = shares_of(time_points, n_timepoints)
     if len(shares) != n_moments:
         raise ValueError(f"time_points has {len(shares)} entries; path has {n_moments} moments")
-    y = np.asarray(y)
+    with about("y"):
+        y = np.asarray(y)
     if y.shape != (n,) or y.dtype.kind not in "iu" or (y < 0).any() or (y >= n_classes).any():
         raise ValueError(
-            f"y must have {n} class numbers from 0 to {n_classes - 1}, got shape {y.shape} and "
-            f"values {np.unique(y)[:10].tolist()}"
+            f"y must have {n} class numbers from 0 to {n_classes - 1}, one for each row of path, "
+            f"got shape {y.shape} and values {np.unique(y)[:10].tolist()}"
         )
     weight = _weights(sample_weight, n)
     group = np.arange(n) if groups is None else group_numbers(checked_groups(groups, n))
@@ -251,12 +256,7 @@ def check_training(
 def _weights(sample_weight: ArrayLike | None, n: int) -> Floats:
     if sample_weight is None:
         return np.ones(n)
-    weight = numbers_of(sample_weight, "sample_weight")
-    if weight.shape != (n,):
-        raise ValueError(f"sample_weight has shape {weight.shape}; it must be {(n,)}")
-    if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
-        raise ValueError("sample_weight must be finite, not negative, and not zero throughout")
-    return weight
+    return of_usual_size(checked_weights(sample_weight, n))
 
 
 def group_numbers(groups: NDArray[Any]) -> Integers:
@@ -283,7 +283,8 @@ def checked_groups(groups: Any, n: int) -> NDArray[Any]:
     ValueError
         If there are more or fewer, or if they are missing or of several types.
     """
-    column = np.asarray(groups)
+    with about("groups"):
+        column = np.asarray(groups)
     if column.shape != (n,):
         raise ValueError(
             f"groups has shape {column.shape}; it must be {(n,)}, one for each series"

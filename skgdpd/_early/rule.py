@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .._runtime.distributions import check_distributions
+from .._runtime.parameters import PlainNumbers
 from .costs import DecisionCost, Floats, Integers, is_whole
 from .paths import (
     TrainingPaths,
@@ -41,7 +42,7 @@ class Decisions(NamedTuple):
     forced: NDArray[np.bool_]
 
 
-class Rule(BaseEstimator):
+class Rule(PlainNumbers, BaseEstimator):
     """Base of the rules of when to answer.
 
     A rule of one's own writes ``_fit(data)``, which reads a ``TrainingPaths`` and sets attributes
@@ -186,19 +187,21 @@ class Rule(BaseEstimator):
             If shapes don't fit, or if probabilities are missing, negative or don't sum to 1.
         """
         check_is_fitted(self)
-        probabilities = numbers_of(probabilities, "probabilities")
-        if probabilities.shape != (len(state), self.n_classes_):
-            raise ValueError(
-                f"probabilities has shape {probabilities.shape}; with {len(state)} series it must "
-                f"be {(len(state), self.n_classes_)}"
-            )
-        if not is_whole(moment) or not 0 <= moment < self.n_moments_:
-            raise ValueError(f"moment must be from 0 to {self.n_moments_ - 1}, got {moment!r}")
+        if not isinstance(state, np.ndarray):
+            raise TypeError(f"state={state!r} must be an array, as start makes it")
         if state.shape[1:] != self._start(0).shape[1:]:
             raise ValueError(
                 f"state has shape {state.shape}; {type(self).__name__} has states of shape "
-                f"{(len(state), *self._start(0).shape[1:])}, as start makes them"
+                f"(n, {self._start(0).shape[1]}), as start makes them"
             )
+        probabilities = numbers_of(probabilities, "probabilities")
+        if probabilities.shape != (len(state), self.n_classes_):
+            raise ValueError(
+                f"probabilities has shape {probabilities.shape}; with {len(state)} series in "
+                f"state it must be {(len(state), self.n_classes_)}"
+            )
+        if not is_whole(moment) or not 0 <= moment < self.n_moments_:
+            raise ValueError(f"moment must be from 0 to {self.n_moments_ - 1}, got {moment!r}")
         check_distributions(probabilities, "probabilities")
         return self._step(state, int(moment), probabilities)
 

@@ -110,6 +110,7 @@ def select_rule(
         If there are fewer than two series or groups.
     """
     check_scalar(n_folds, "n_folds", Integral, min_val=2)
+    check_scalar(random_state, "random_state", Integral, min_val=0)
     if rules is None:
         rules = {name: RULES[name]() for name in COMPARED}
     if not isinstance(rules, Mapping) or not rules:

@@ -25,6 +25,7 @@ from .._persistence import Saveable
 from .._runtime.device import resolve_device
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.groups import Groups, with_defaults, with_own_groups
+from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._runtime.warn import warn_user
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
@@ -38,7 +39,7 @@ from .._series.frames import (
     set_names,
 )
 from .._series.panel import Panel, read_panel
-from .._series.truncation import MIN_LENGTH, parts_of
+from .._series.truncation import parts_of
 from .._series.unlabeled import refuse_marked
 from .._series.views import Normalization
 from ..nets import starts_fitted
@@ -55,6 +56,7 @@ from .options import (
     has_several,
     training_config,
 )
+from .scoring import accuracy
 
 COMMON = (
     "student", "earliness", "max_epochs", "batch_size", "lr", "class_weight", "normalize",
@@ -104,7 +106,13 @@ def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 
 class BasePrefixClassifier(
-    CarriesConfig, LinksToDocs, Saveable, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+    CarriesConfig,
+    LinksToDocs,
+    Saveable,
+    CallbackSupportMixin,
+    PlainNumbers,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Base of the classifiers that predict from the first part of a series."""
 
@@ -365,16 +373,10 @@ class BasePrefixClassifier(
 
     def _measure(self, panel: Panel, X: Any) -> Panel:
         """Set the attributes for the shape of the training series, and return them checked."""
-        if panel.n_timepoints < MIN_LENGTH:
-            raise ValueError(
-                f"X has series of {panel.n_timepoints} time point(s) "
-                f"(n_features={panel.n_timepoints}) and {panel.n_channels} channels; at least "
-                f"{MIN_LENGTH} time points are needed, in the order (n_samples, n_channels, "
-                f"n_timepoints)"
-            )
+        checked = checked_series(panel, "X", self._series.missing_values)
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
         set_names(self, X, panel.flat)
-        panel = checked_series(panel, "X", self._series.missing_values)
+        panel = checked
         self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, panel.n_timepoints
         return panel
 
@@ -462,7 +464,7 @@ class BasePrefixClassifier(
             If a label is missing or y has the value of ``unlabeled``.
         """
         labels = refuse_marked(aligned(X, y, "y"), getattr(self, "unlabeled", None))
-        return super().score(X, labels, aligned(X, sample_weight, "sample_weight"))
+        return accuracy(labels, self.predict(X), aligned(X, sample_weight, "sample_weight"))
 
     @in_worker_settings
     def embed(self, X: Any) -> NDArray[np.float32]:

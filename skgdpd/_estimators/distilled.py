@@ -92,6 +92,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
     def _validate_params(self) -> None:
         super()._validate_params()
         check_teacher(self.teacher)
+        if isinstance(self.memory, str) and not self.memory:
+            raise ValueError("memory='' names no folder; give the name of one, or None")
         distiller = self._make_distiller(False)
         distiller._validate_params()
         if has_several(self.earliness) and (distiller.compares_maps or distiller.predictor_stage):
@@ -386,7 +388,13 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 f"memory is of no use with random_state={self.random_state!r}: every fit draws "
                 f"another split and teacher; give an int to share teachers between fits"
             )
-        return check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
+        try:
+            return check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
+        except OSError as error:
+            raise ValueError(
+                f"memory={memory!r} can't be used as a folder ({error}); give one that exists or "
+                f"can be made, or None"
+            ) from error
 
 
 class DistilledPrefixClassifier(BaseDistilledClassifier):

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import _check_sample_weight
 
 from .._fitting.data import FitData, checked_series
 from .._fitting.incremental import train_on_chunk
@@ -23,6 +22,7 @@ from .._series.frames import aligned
 from .._series.panel import Panel, read_panel
 from .._series.unlabeled import refuse_marked
 from .._series.views import PrefixView
+from .._series.weights import checked_weights
 from ..distillers import Distillation
 from ..nets import starts_fitted
 from ..training import History, Rows
@@ -122,9 +122,13 @@ def read_chunk(
     labels = np.searchsorted(clf.classes_, column)
     if sample_weight is None and clf.class_weight is None:
         return Chunk(panel, labels, None)
-    weight = _check_sample_weight(
-        sample_weight, labels, dtype=np.float32, ensure_non_negative=True
-    )
+    given = 1.0 if sample_weight is None else sample_weight
+    own = checked_weights(given, len(labels))
+    if own.max() > np.finfo(np.float32).max:
+        raise ValueError(
+            f"sample_weight has {own.max():.4g}, which is too large for single precision"
+        )
+    weight = own.astype(np.float32)
     if clf.class_weight is not None:
         by_class = [clf.class_weight.get(label, 1.0) for label in clf.classes_.tolist()]
         weight = weight * np.array(by_class, dtype=np.float32)[labels]

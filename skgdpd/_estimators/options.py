@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from .._runtime.doc_links import LinksToDocs
+from .._runtime.parameters import PlainNumbers
 from .._series.truncation import MIN_LENGTH, parts_of
 from .._series.views import EarlinessOf, MissingValues
 from ..nets.student import Precision
@@ -42,7 +43,7 @@ EVERYDAY: dict[str, list[Any] | str] = {
 """Constraints of the parameters that several classifiers have, by name."""
 
 
-class TrainingOptions(LinksToDocs, BaseEstimator):
+class TrainingOptions(LinksToDocs, PlainNumbers, BaseEstimator):
     """Options of the optimisation that are seldom changed.
 
     A classifier takes them as its parameter ``training``, and a search reaches them as
@@ -128,6 +129,8 @@ default="one-cycle"
 
     def _validate_params(self) -> None:
         super()._validate_params()
+        if isinstance(self.checkpoint_dir, str) and not self.checkpoint_dir:
+            raise ValueError("checkpoint_dir='' names no folder; give the name of one, or None")
         if self.early_stopping is not None and not self.validation_fraction:
             raise ValueError(
                 f"early_stopping={self.early_stopping!r} needs a validation part, of which "
@@ -136,7 +139,7 @@ default="one-cycle"
             )
 
 
-class SeriesOptions(LinksToDocs, BaseEstimator):
+class SeriesOptions(LinksToDocs, PlainNumbers, BaseEstimator):
     """Options of reading series that are seldom changed.
 
     A classifier takes them as its parameter ``series``, and a search reaches them as

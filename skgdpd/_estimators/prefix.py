@@ -264,12 +264,12 @@ default=0.3
         fit_fixed: FixedFit = fit_fixed_part,
     ) -> PreparedFit:
         seeds = data.seeds
-        plan = self._student_plan(data)
+        plan, checkpoints = self._student_plan(data), self._checkpoints()
         student = prepare(plan, data.labelled, seeds, seeds("student"), fit_fixed)
         fitted = {}
         if student.left_out is not None:
             fitted["left_out_path_"] = left_out_path(data, student)
-        return PreparedFit(data, student, checkpoints=self._checkpoints(), fitted=fitted)
+        return PreparedFit(data, student, checkpoints=checkpoints, fitted=fitted)
 
 
 def left_out_path(data: FitData, student: Preparation) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils import check_scalar
+from sklearn.utils import assert_all_finite, check_scalar
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -27,10 +27,13 @@ from .._fitting.prior_model import (
     measured,
 )
 from .._persistence import Saveable
+from .._runtime.arguments import about
 from .._runtime.device import resolve_device
 from .._runtime.doc_links import LinksToDocs
+from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
+from .._series.unlabeled import refuse_marked
 from ..diffusion import (
     DegradationName,
     DenoiserName,
@@ -43,19 +46,19 @@ from ..diffusion import (
 from ..diffusion.schedule import ScheduleName
 from ..training import Progress
 from ..training.progress import SILENT
+from .scoring import accuracy
 
 Floats = NDArray[np.float64]
 
 SAMPLE_STEPS = 100
 """Number of evaluations of the denoiser for a draw from the prior, where quality comes first."""
-LARGEST = 1e100
-"""Largest absolute value of a feature."""
 
 
 class DiffusionFeaturePrior(
     CarriesConfig,
     LinksToDocs,
     Saveable,
+    PlainNumbers,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClassifierMixin,
@@ -194,6 +197,7 @@ class DiffusionFeaturePrior(
 
     def _validate_params(self) -> None:
         super()._validate_params()
+        resolve_device(self.device)
         if self.encoder == "identity" and self.n_latent is not None:
             raise ValueError(
                 f"n_latent={self.n_latent!r} with encoder='identity', which keeps all features; "
@@ -240,16 +244,14 @@ class DiffusionFeaturePrior(
                 "degradation='learned-alpha' is learned with a student's loss, not from pairs; "
                 "leave Z_short out, or choose 'linear-gaussian' or 'matched-noise'"
             )
-        features: Floats = validate_data(self, Z, dtype=np.float64)
-        _check_range(features, "Z")
+        features = self._checked(Z, "Z", reset=True)
         for name in ("classes_", "_head"):
             if hasattr(self, name):
                 delattr(self, name)
-        labels = None if y is None else self._encode_labels(Z, y)
+        labels = None if y is None else self._encode_labels(y, len(features))
         pairs: Floats | None = None
         if Z_short is not None:
-            pairs = check_array(Z_short, dtype=np.float64, input_name="Z_short")
-            _check_range(pairs, "Z_short")
+            pairs = checked_features(Z_short, "Z_short")
             if len(pairs) != len(features):
                 raise ValueError(
                     f"Z_short has {len(pairs)} samples and Z {len(features)}; give both of each"
@@ -273,11 +275,22 @@ class DiffusionFeaturePrior(
             self._head = FeatureHead().fit(self._shown(codes), labels)
         return self
 
-    def _encode_labels(self, Z: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
-        _, y = validate_data(self, Z, y, dtype=np.float64, reset=False)
-        check_classification_targets(y)
-        self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
-        return labels.astype(np.int64)
+    def _encode_labels(self, y: ArrayLike, n: int) -> NDArray[np.int64]:
+        labels = refuse_marked(y, reason="the prior learns labels of all features or of none")
+        if len(labels) != n:
+            raise ValueError(f"Z has {n} rows and y {len(labels)} labels; they must be as many")
+        with about("y"):
+            assert_all_finite(labels, input_name="y")
+            check_classification_targets(labels)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        return numbers.astype(np.int64)
+
+    def _checked(self, Z: ArrayLike, name: str, reset: bool = False) -> Floats:
+        """Return features as an array, of the width that the fit had unless it is reset."""
+        features = checked_features(Z, name)
+        with about(name):
+            validate_data(self, Z, reset=reset, skip_check_array=True)
+        return features
 
     @property
     def _n_features_out(self) -> int:
@@ -297,7 +310,7 @@ class DiffusionFeaturePrior(
             Codes.
         """
         check_is_fitted(self)
-        return self.encoder_.encode(torch.tensor(np.asarray(Z, dtype=np.float64))).numpy()
+        return self.encoder_.encode(torch.tensor(self._checked(Z, "Z"))).numpy()
 
     def _shown(self, codes: Floats) -> Floats:
         """Return codes in the form of public results: features with ``encoder="identity"``."""
@@ -318,7 +331,7 @@ class DiffusionFeaturePrior(
             Features with ``encoder="identity"``, else codes.
         """
         check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        _check_count(n_samples)
         prior = make_posterior_sampler("none", self.latent_, SAMPLE_STEPS, 1)
         draws = prior.draw(torch.zeros(n_samples, 1, dtype=torch.float64), 1, self._generator())
         return self._shown(draws[0].numpy())
@@ -339,7 +352,7 @@ class DiffusionFeaturePrior(
             Features with ``encoder="identity"``, else codes.
         """
         n_samples = self.n_posterior_samples if n_samples is None else n_samples
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        _check_count(n_samples)
         return self._draw(self._check_degraded(Z_short), n_samples, shared_noise=False)
 
     def transform(self, Z_short: ArrayLike) -> Floats:
@@ -397,6 +410,33 @@ class DiffusionFeaturePrior(
         proba = self.predict_proba(Z_short)
         return self.classes_[proba.argmax(1)]
 
+    def score(
+        self, Z_short: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the accuracy on degraded features.
+
+        Parameters
+        ----------
+        Z_short : array-like of shape (n, dS)
+            Degraded features.
+        y : array-like of shape (n,)
+            True labels.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the features.
+
+        Returns
+        -------
+        float
+            Share of the features, by weight, whose label is predicted.
+
+        Raises
+        ------
+        ValueError
+            If a label is missing.
+        """
+        labels = refuse_marked(y, reason="only labelled features can be scored")
+        return accuracy(labels, self.predict(Z_short), sample_weight)
+
     def score_samples(self, Z: ArrayLike) -> Floats:
         """Return the log-density of features, or a lower bound of it.
 
@@ -413,9 +453,7 @@ class DiffusionFeaturePrior(
             model over all T noise levels, estimated by one draw of noise for each.
         """
         check_is_fitted(self)
-        features = validate_data(self, Z, dtype=np.float64, reset=False)
-        _check_range(features, "Z")
-        codes = self.encode(features)
+        codes = self.encode(Z)
         if isinstance(self.latent_.denoiser, MixtureDenoiser):
             density = mixture_log_density(codes, *self.latent_.denoiser.parts())
         else:
@@ -429,11 +467,8 @@ class DiffusionFeaturePrior(
         check_is_fitted(self)
         degraded: Floats
         if not self._paired:
-            degraded = validate_data(self, Z_short, dtype=np.float64, reset=False)
-            _check_range(degraded, "Z_short")
-            return degraded
-        degraded = check_array(Z_short, dtype=np.float64, input_name="Z_short")
-        _check_range(degraded, "Z_short")
+            return self._checked(Z_short, "Z_short")
+        degraded = checked_features(Z_short, "Z_short")
         if degraded.shape[1] != self.measurement_.A.shape[0]:
             raise ValueError(
                 f"Z_short has {degraded.shape[1]} features; the degraded features in fit had "
@@ -476,11 +511,42 @@ class DiffusionFeaturePrior(
         return torch.Generator().manual_seed(self._draw_seed)
 
 
-def _check_range(features: Floats, name: str) -> None:
-    """Refuse features of which sums of squares are beyond double precision."""
-    largest = np.abs(features).max(initial=0)
-    if largest > LARGEST:
+def _check_count(n_samples: Any) -> None:
+    if isinstance(n_samples, bool | np.bool_):
+        raise TypeError(f"n_samples={n_samples!r} must be an int, not True or False")
+    check_scalar(n_samples, "n_samples", Integral, min_val=1)
+
+
+def checked_features(Z: ArrayLike, name: str) -> Floats:
+    """Return features as an array of double precision.
+
+    Parameters
+    ----------
+    Z : array-like of shape (n, n_features)
+        Features.
+    name : str
+        Name of the argument in errors.
+
+    Returns
+    -------
+    ndarray of shape (n, n_features)
+
+    Raises
+    ------
+    TypeError or ValueError
+        If it is no two-dimensional array of numbers that are finite in single precision.
+    """
+    if np.ma.isMaskedArray(Z):
+        raise ValueError(f"{name} has a mask, which is not read; leave such features out")
+    if np.ndim(Z) == 1:
+        # scikit-learn's checks of estimators expect the words "Reshape your data".
         raise ValueError(
-            f"{name} has values up to {largest:.3g}; allowed are values up to {LARGEST:g}, so "
-            f"scale the features"
+            f"{name} has one dimension; it must be (n_samples, n_features). Reshape your data: "
+            f"{name}.reshape(1, -1) has the features of one sample"
         )
+    with about(name), np.errstate(over="ignore", invalid="ignore"):
+        features: Floats = check_array(Z, dtype=np.float64, input_name=name)
+    largest = np.abs(features).max()
+    if largest > np.finfo(np.float32).max:
+        raise ValueError(f"{name} has {largest:.4g}, which is too large for single precision")
+    return features

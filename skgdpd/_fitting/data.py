@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import assert_all_finite, column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight
 
+from .._runtime.arguments import about
 from .._runtime.random import Seeds
 from .._series.panel import Panel, check_alike, check_panel, join, read_panel
 from .._series.split import stratified_split
 from .._series.truncation import MIN_LENGTH
 from .._series.unlabeled import refuse_marked, split_marked
+from .._series.weights import checked_weights, of_usual_size
 from .preparation import NetworkData
 
 Index = NDArray[np.int64]
@@ -104,6 +105,14 @@ def checked_series(panel: Panel, name: str, missing_values: str) -> Panel:
     Panel
         The checked series.
     """
+    n = panel.n_timepoints
+    if n < MIN_LENGTH:
+        # scikit-learn's checks of estimators expect the words "n_features=1".
+        raise ValueError(
+            f"{name} has series of {n} time point(s) (n_features={n}) and {panel.n_channels} "
+            f"channels; at least {MIN_LENGTH} time points are needed, in the order (n_samples, "
+            f"n_channels, n_timepoints)"
+        )
     return check_panel(panel, name, gaps=missing_values != "error", min_length=MIN_LENGTH)
 
 
@@ -226,9 +235,7 @@ def make_fit_data(
     classes, numbers = encode(labels)
     known = np.flatnonzero(~unlabelled)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(
-            sample_weight, unlabelled, dtype=np.float64, ensure_non_negative=True
-        )[known]
+        sample_weight = checked_weights(sample_weight, len(panel))[known]
     train, valid = stratified_split(numbers, validation_fraction, seeds("split"))
     weight, own_class_weight = loss_weights(numbers, classes, train, class_weight, sample_weight)
     n_more = 0 if X_unlabeled is None else len(X_unlabeled)
@@ -274,9 +281,10 @@ def encode(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
     ValueError
         If labels are missing, of a continuous kind, or of one class only.
     """
-    column: NDArray[Any] = column_or_1d(y, warn=True)
-    assert_all_finite(column, input_name="y")
-    check_classification_targets(column)
+    with about("y"):
+        column: NDArray[Any] = column_or_1d(y, warn=True)
+        assert_all_finite(column, input_name="y")
+        check_classification_targets(column)
     classes, labels = np.unique(column, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
@@ -318,12 +326,10 @@ def loss_weights(
         return None, None
     weight, each_class = np.ones(len(labels)), np.ones(len(classes))
     if sample_weight is not None:
-        weight = _check_sample_weight(
-            sample_weight, labels, dtype=np.float64, ensure_non_negative=True
-        )
+        weight = of_usual_size(checked_weights(sample_weight, len(labels)))
     if class_weight is not None:
         _check_class_weight(class_weight, classes)
-        by_class = compute_sample_weight(class_weight, classes[labels])
+        by_class = of_usual_size(compute_sample_weight(class_weight, classes[labels]))
         each_class = by_class[[int(np.flatnonzero(labels == k)[0]) for k in range(len(classes))]]
         weight = weight * by_class
     mean = weight[train].mean()

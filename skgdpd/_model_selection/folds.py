@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import indexable
 
@@ -121,3 +122,30 @@ class LabeledFolds(BaseCrossValidator):
         own_groups = None if groups is None else np.asarray(groups)[~mask]
         splitter = check_cv(self.cv, labels, classifier=True)
         return splitter.get_n_splits(np.zeros((len(labels), 1)), labels, own_groups)
+
+
+def checked_rows(rows: Any, n: int) -> NDArray[np.int64]:
+    """Return the row numbers of a part of a fold.
+
+    Parameters
+    ----------
+    rows : array-like of int
+        Row numbers.
+    n : int
+        Number of all rows.
+
+    Returns
+    -------
+    ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If there are none, or if one is no row number.
+    """
+    index = np.asarray(rows)
+    if index.ndim != 1 or not len(index) or index.dtype.kind not in "iu":
+        raise ValueError(f"{rows!r} is no list of row numbers, one at least")
+    if index.min() < 0 or index.max() >= n:
+        raise ValueError(f"rows must be from 0 to {n - 1}, got {index.min()} to {index.max()}")
+    return index

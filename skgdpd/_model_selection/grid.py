@@ -14,7 +14,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.model_selection._validation import (
@@ -24,21 +24,27 @@ from sklearn.model_selection._validation import (
 )
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_method_params, indexable
+from sklearn.utils.validation import _check_method_params, _num_samples, indexable
 
 from .._estimators.base import BasePrefixClassifier, PreparedFit
 from .._estimators.callbacks import fit_tasks, with_callbacks
+from .._fitting.data import encode
 from .._fitting.preparation import train
 from .._fitting.rows import fit_fixed_part
+from .._runtime.arguments import about
 from .._runtime.doc_links import LinksToDocs
+from .._runtime.parameters import PlainNumbers
 from .._runtime.threads import one_thread_in_workers
-from .._series.unlabeled import refuse_marked
+from .._series.panel import read_panel
+from .._series.unlabeled import refuse_marked, split_marked
+from .._series.weights import checked_weights
 from ..nets.student import SeriesNet
 from ..training import History, Progress, Rows
 from .batched.groups import batch_key, is_faster
 from .batched.runs import Run, run_of
 from .batched.starts import fit_once
 from .batched.students import train_batched
+from .folds import checked_rows
 
 Split = tuple[NDArray[Any], NDArray[Any]]
 
@@ -97,7 +103,7 @@ class Fit:
     key: Hashable | None = field(default=None, repr=False)
 
 
-class SharedGridSearchCV(LinksToDocs, GridSearchCV):
+class SharedGridSearchCV(LinksToDocs, PlainNumbers, GridSearchCV):
     """Grid search over a classifier of prefixes that fits teacher and prior once in each fold.
 
     The results are those of :class:`sklearn.model_selection.GridSearchCV`, in less time. Students
@@ -203,7 +209,7 @@ object
 
     @with_callbacks
     @one_thread_in_workers()
-    def fit(self, X: Any, y: ArrayLike | None = None, **params: Any) -> SharedGridSearchCV:
+    def fit(self, X: Any, y: Any = None, **params: Any) -> SharedGridSearchCV:
         """Fit all candidates on all folds, and the best one on all series.
 
         Parameters
@@ -245,16 +251,26 @@ object
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
+        marker = getattr(self.estimator, "unlabeled", None)
+        _check_rows(X, y, marker)
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
+        if params.get("sample_weight") is not None:
+            checked_weights(params["sample_weight"], len(y))
         routed = self._get_routed_params_for_fit(params)
-        scorers, refit_metric = self._get_scorers()
-        splitter = check_cv(self.cv, y, classifier=True)
-        splits = list(splitter.split(X, y, **routed.splitter.split))
-        marker = getattr(self.estimator, "unlabeled", None)
+        with about("scoring"):
+            scorers, refit_metric = self._get_scorers()
+        with about("cv"):
+            splitter = check_cv(self.cv, y, classifier=True)
+            splits = [
+                (checked_rows(train, len(y)), checked_rows(test, len(y)))
+                for train, test in splitter.split(X, y, **routed.splitter.split)
+            ]
+        if not splits:
+            raise ValueError(f"cv={self.cv!r} has no folds; at least one is needed")
         for _, test in splits:
             refuse_marked(_safe_indexing(y, test), marker)
-        candidates = list(ParameterGrid(self.param_grid))
+        candidates = self._candidates()
         fits: list[Fit] = []  # by fold, then by candidate
         with fit_tasks(self, len(splits) + 2, X, y) as task:
             once, seed = OnceInMemory(), self._common_seed(candidates)
@@ -278,6 +294,16 @@ object
         n = len(splits)
         self.histories_ = [histories[i : i + n] for i in range(0, len(histories), n)]
         return self
+
+    def _candidates(self) -> list[dict[str, Any]]:
+        """Return the parameters of each candidate, all of which the estimator has."""
+        with about("param_grid"):
+            candidates = list(ParameterGrid(self.param_grid))
+            for candidate in candidates:
+                clone(self.estimator).set_params(**clone(candidate, safe=False))
+        if not candidates:
+            raise ValueError(f"param_grid={self.param_grid!r} has no candidates")
+        return candidates
 
     def _common_seed(self, candidates: Sequence[dict[str, Any]]) -> int:
         """Return the seed of all fits whose ``random_state`` is no int."""
@@ -446,6 +472,22 @@ object
         start = time.perf_counter()
         self.best_estimator_.fit(X, y, **fit_params)
         self.refit_time_ = time.perf_counter() - start
+
+
+def _check_rows(X: Any, y: Any, marker: Any) -> None:
+    """Refuse, before any fit, series and labels that are no rows that folds can be made of."""
+    n = len(read_panel(X))
+    labels, missing = split_marked(y, marker)
+    encode(labels)
+    if len(missing) != n:
+        raise ValueError(
+            f"X has {n} series and y {len(missing)} labels; they must be equally many"
+        )
+    if _num_samples(X) != n:
+        raise ValueError(
+            f"X has {_num_samples(X)} rows for {n} series; give a search a form with a row for "
+            f"each, such as a 3-D array"
+        )
 
 
 def _known_rows(rows: Rows, known: list[Rows]) -> Rows:

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, fisher_exact, ttest_ind
 from sklearn.model_selection import check_cv
-from sklearn.utils import get_tags
 
 from .._estimators.distilled import BaseDistilledClassifier, DistilledPrefixClassifier
-from .._fitting.data import encode
+from .._fitting.data import checked_series, encode
+from .._runtime.arguments import about
 from .._series.frames import aligned, check_names, names_of
-from .._series.panel import Panel, check_alike, check_panel, join, read_panel
-from .._series.truncation import MIN_LENGTH
+from .._series.panel import Panel, check_alike, join, read_panel
 from .._series.unlabeled import split_marked
 from .._teachers.teacher import check_teacher
 from ..distillers import Hinton
+from .folds import checked_rows
 
 SIGNIFICANCE = 0.01
 """Significance level: a difference with at most this p-value is not attributed to chance."""
@@ -212,10 +212,10 @@ def _settings_of(estimator: Any) -> dict[str, Any]:
 
 def _read(estimator: Any, X: Any, y: Any, X_unlabeled: Any) -> tuple[Panel, Labels, Panel]:
     """Return labelled series, their labels and the unlabelled series, all checked."""
-    gaps = get_tags(estimator).input_tags.allow_nan
+    gaps = estimator._series.missing_values
 
     def checked(series: Any, name: str) -> Panel:
-        return check_panel(read_panel(series, name), name, gaps=gaps, min_length=MIN_LENGTH)
+        return checked_series(read_panel(series, name), name, gaps)
 
     panel = checked(X, "X")
     y = aligned(X, y, "y")
@@ -242,16 +242,26 @@ def _read(estimator: Any, X: Any, y: Any, X_unlabeled: Any) -> tuple[Panel, Labe
 
 def _folds(cv: Any, y: Labels) -> list[tuple[Labels, Labels]]:
     if isinstance(cv, Integral):
-        if cv < 2:
+        if cv < 2 or isinstance(cv, bool):
             raise ValueError(f"cv={cv!r} must be at least 2, a splitter, or pairs of indices")
         labels, counts = np.unique(y, return_counts=True)
         if counts.min() < 2:
             raise ValueError(
-                f"class {labels[counts.argmin()]} has one labelled series; to hold some out, "
-                f"each class needs two"
+                f"y has one series of the class {labels.tolist()[counts.argmin()]!r}; to hold "
+                f"some out, each class needs two"
             )
         cv = min(cv, int(counts.min()))
-    return list(check_cv(cv, y, classifier=True).split(np.zeros((len(y), 1)), y))
+    with about("cv"):
+        pairs = check_cv(cv, y, classifier=True).split(np.zeros((len(y), 1)), y)
+        folds = [
+            (checked_rows(train, len(y)), checked_rows(test, len(y))) for train, test in pairs
+        ]
+    if not folds:
+        raise ValueError(f"cv={cv!r} has no folds; at least one is needed")
+    for train, _ in folds:
+        if len(np.unique(y[train])) < 2:
+            raise ValueError(f"cv={cv!r} has a training part of one class; two are needed")
+    return folds
 
 
 def _fit_and_predict(

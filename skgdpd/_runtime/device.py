@@ -20,13 +20,14 @@ def resolve_device(device: str | torch.device) -> torch.device:
     Raises
     ------
     ValueError
-        If this machine has no such device.
+        If this machine has no such device, or if it is ``"meta"``, which holds no values.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-        torch.empty(0, device=resolved)
+        # On "meta", which holds no values, this is refused as well.
+        torch.zeros(1, device=resolved).item()
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(

@@ -69,8 +69,16 @@ def with_own_groups(estimator: Any, params: dict[str, Any], groups: Groups) -> d
                 )
             own = (kind() if given is None else given).get_params()
             missing = object()
-            if all(own.get(name.removeprefix(start), missing) == v for name, v in options.items()):
+            if all(
+                _same(own.get(name.removeprefix(start), missing), v) for name, v in options.items()
+            ):
                 params = {name: v for name, v in params.items() if name not in options}
             else:
                 fresh[group] = kind() if given is None else clone(given)
     return {**fresh, **{name: value for name, value in params.items() if name not in fresh}}
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Return whether a parameter has a value already."""
+    is_plain = type(value) is type(other) and isinstance(other, bool | int | float | str)
+    return value is other or (is_plain and value == other)

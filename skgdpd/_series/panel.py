@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
+from .._runtime.arguments import about
 from .._runtime.extras import require
 from .frames import check_names, is_frame, is_long, names_of, sorted_rows
 from .precision import check_precision
@@ -130,10 +131,15 @@ def read_panel(X: Any, name: str = "X") -> Panel:
 
     Raises
     ------
-    ValueError
-        If the form is none of these, if there are no series, or if they differ in their number
-        of channels.
+    TypeError or ValueError
+        If the form is none of these, if values are no numbers, if there are no series, or if they
+        differ in their number of channels. The error names the argument.
     """
+    with about(name):
+        return _read_panel(X, name)
+
+
+def _read_panel(X: Any, name: str) -> Panel:
     if isinstance(X, StoredSeries):
         return Panel(X)
     if X is None:
@@ -160,6 +166,7 @@ def read_panel(X: Any, name: str = "X") -> Panel:
         for i, x in enumerate(X):
             check_names(names_of([x]), names_of(X), f"series {i} of {name}", "series 0")
         return _stack([_as_series(x, name, i) for i, x in enumerate(X)], name)
+    _check_form(X, name)
     # Finiteness is checked after the cut, the number of time points below.
     array = check_array(
         X,
@@ -179,6 +186,25 @@ def read_panel(X: Any, name: str = "X") -> Panel:
         )
     flat = array.ndim == 2
     return Panel(array[:, None, :] if flat else array, flat)
+
+
+def _check_form(X: Any, name: str) -> None:
+    """Refuse what has too few dimensions, or values that are no numbers."""
+    n_dims = np.ndim(X)
+    if n_dims == 0:
+        raise ValueError(f"{name} is a {type(X).__name__}; allowed are {FORMS}")
+    kind = getattr(np.asarray(X), "dtype", np.dtype(float)) if not hasattr(X, "nnz") else None
+    if kind is not None and kind.kind not in "biufO":
+        raise ValueError(f"{name} has values of the type {kind}; they must be real numbers")
+    if n_dims > 1 or len(X) == 0:
+        return
+    if kind is None or kind.kind == "O":
+        raise ValueError(f"{name} has one dimension; allowed are {FORMS}")
+    # scikit-learn's checks of estimators expect the words "Reshape your data".
+    raise ValueError(
+        f"{name} has one dimension, of {len(X)} values; allowed are {FORMS}. Reshape your data: "
+        f"{name}.reshape(1, -1) is one series of {len(X)} time points"
+    )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from sklearn.utils.validation import validate_data
 
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.extras import require
+from .._runtime.parameters import PlainNumbers
 from .panel import read_panel
 
 MIN_LENGTH = 2
@@ -132,7 +133,7 @@ def check_reached(lengths: NDArray[np.int64], first: int, name: str, start: int 
         )
 
 
-class PrefixTruncator(LinksToDocs, TransformerMixin, BaseEstimator):
+class PrefixTruncator(LinksToDocs, PlainNumbers, TransformerMixin, BaseEstimator):
     """Transformer that cuts each series to its first part.
 
     It learns nothing, so ``transform`` needs no ``fit``: a fraction refers to the length of the

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 
+from .._runtime.arguments import about
+
 Mask = NDArray[np.bool_]
 
 SCORED = (
@@ -118,7 +120,8 @@ def _find_marked(y: Any, marker: Any) -> tuple[NDArray[Any], Mask]:
             f"unlabeled={marker!r} must be one value of y: a number or a string; None, NaN and "
             f"pandas' NA are missing labels anyway"
         )
-    column = _read_column(y)
+    with about("y"):
+        column = _read_column(y)
     mask = _missing(column)
     if not is_missing(marker):
         mask[~mask] = _equal(column[~mask], marker)
@@ -126,6 +129,8 @@ def _find_marked(y: Any, marker: Any) -> tuple[NDArray[Any], Mask]:
 
 
 def _read_column(y: Any) -> NDArray[Any]:
+    if np.ma.isMaskedArray(y):
+        raise ValueError("y has a mask, which is not read; put None or NaN where it is missing")
     if hasattr(y, "isna") and hasattr(y, "dtype") and not isinstance(y.dtype, np.dtype):
         # numpy would turn pandas' integers into floats if one is missing.
         values = np.empty(len(y), dtype=object)

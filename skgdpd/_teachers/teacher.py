@@ -22,6 +22,7 @@ from torch import nn
 
 from .._fitting.network import SeriesNetwork, softmax
 from .._fitting.preparation import NetworkData, NetworkPlan, finish, prepare, train
+from .._runtime.arguments import about
 from .._runtime.distributions import checked_answers
 from .._runtime.fingerprint import fingerprint
 from .._runtime.random import Seeds
@@ -182,7 +183,9 @@ class EstimatorTeacher:
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Return class probabilities ``(n, n_classes)`` of whole series ``(n, c, t)``."""
         values = read_panel(X).values
-        answers = self.estimator.predict_proba(series_for(self.estimator, values))
+        series = series_for(self.estimator, values)
+        with about("teacher"):
+            answers = self.estimator.predict_proba(series)
         return checked_answers(answers, len(values), self.classes_, self._name)
 
     def embed(self, X: Any) -> NDArray[Any]:
@@ -246,11 +249,18 @@ def check_teacher(spec: Any) -> None:
     Raises
     ------
     ValueError
-        If a name is unknown, or if an ensemble has no members or has an ensemble among them.
+        If a name is unknown, if a frozen classifier is not fitted, or if an ensemble has no
+        members or has an ensemble among them.
     TypeError
         If it is no name, module, factory of modules, classifier with ``predict_proba``, or
         ensemble of such.
     """
+    # Unfitted classifiers of sktime have an empty list of classes.
+    if is_frozen(spec) and not len(getattr(thawed(spec), "classes_", ())):
+        raise ValueError(
+            f"teacher={spec!r} is used as it is, but it has no classes_: fit the classifier "
+            f"before it is frozen, or give it without FrozenEstimator"
+        )
     if is_ensemble(spec):
         for member in members_of(spec)[0]:
             check_teacher(member)
@@ -260,12 +270,18 @@ def check_teacher(spec: Any) -> None:
                 f"teacher={spec!r} is not a backbone; the names are "
                 f"{', '.join(available_backbones())}"
             )
-    elif not (spec is None or isinstance(spec, nn.Module) or hasattr(spec, "predict_proba")):
-        if hasattr(spec, "fit") or not callable(spec):
+    elif isinstance(spec, type) and hasattr(spec, "fit"):
+        raise TypeError(f"teacher={spec.__name__} is a class; give an object, {spec.__name__}()")
+    elif not (spec is None or isinstance(spec, nn.Module) or _is_classifier(spec)):
+        if hasattr(spec, "fit") or hasattr(spec, "predict_proba") or not callable(spec):
             raise TypeError(
                 f"teacher={spec!r} must be None, a backbone's name, a torch module, a classifier "
-                f"with predict_proba, or a list of such"
+                f"with fit, get_params and predict_proba, or a list of such"
             )
+
+
+def _is_classifier(spec: Any) -> bool:
+    return all(hasattr(spec, name) for name in ("fit", "get_params", "predict_proba"))
 
 
 def n_networks(spec: Any) -> int:
@@ -448,4 +464,5 @@ def _fitted(spec: Any, values: NDArray[np.float32], labels: NDArray[Any], seed: 
     unseeded = sorted(k for k, v in params.items() if k.endswith("random_state") and v is None)
     if unseeded:
         estimator.set_params(**{name: int(random.randint(2**31 - 1)) for name in unseeded})
-    return estimator.fit(series_for(estimator, values), labels)
+    with about("teacher"):
+        return estimator.fit(series_for(estimator, values), labels)

@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from .._runtime.doc_links import LinksToDocs
+from .._runtime.parameters import PlainNumbers
 from ..nets.heads import Head, LinearHead
 from ..nets.student import SeriesNet, SeriesOutput
 from ..training import (
@@ -167,7 +168,7 @@ class Distillation(nn.Module):
         return None
 
 
-class Distiller(LinksToDocs, BaseEstimator):
+class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
     """Base of the distillers, which hold parameters only."""
 
     _parameter_constraints: dict[str, list[Any]] = {}

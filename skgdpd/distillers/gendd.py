@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.groups import with_defaults, with_own_groups
+from .._runtime.parameters import PlainNumbers
 from ..diffusion import (
     AffineEncoder,
     ConditionalDiffusion,
@@ -133,7 +134,7 @@ class GenDDDistillation(Distillation):
         )
 
 
-class GeneratorOptions(LinksToDocs, BaseEstimator):
+class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
     """Options of the diffusion model that generates the teacher's feature.
 
     :class:`GenDD` and :class:`~skgdpd.GenDDClassifier` take them as their parameter

@@ -207,7 +207,7 @@ def test_what_cannot_be_checked_is_refused_before_any_fit(monkeypatch):
         with pytest.raises(ValueError, match=words):
             check_unlabeled(clf, *args, **kwargs)
 
-    refused("class 1 has one labelled series", X[:4], [0, 1, 0, None])
+    refused("y has one series of the class 1", X[:4], [0, 1, 0, None])
     refused("there are no unlabelled series: X_unlabeled=None, and y marks none", X, y)
     refused("0 sample", X, y, np.zeros((0, 1, 24)))
     refused("cv=1 must be at least 2", X, y, X, cv=1)

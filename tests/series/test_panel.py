@@ -215,10 +215,10 @@ def test_infinities_of_both_signs_do_not_cancel(values):
 
 
 REFUSED = {
-    "no dimension": (np.float64(3), "Expected 2D array, got scalar array"),
+    "no dimension": (np.float64(3), "X is a float64; allowed are " + FORMS),
     "nothing": (None, "is None; allowed are a 3-D array"),
-    "one dimension": (np.zeros(5), "Expected 2D array, got 1D array"),
-    "one dimension, a list": ([1.0, 2.0], "Expected 2D array, got 1D array"),
+    "one dimension": (np.zeros(5), "X.reshape(1, -1) is one series of 5 time points"),
+    "one dimension, a list": ([1.0, 2.0], "X.reshape(1, -1) is one series of 2 time points"),
     "four dimensions": (np.zeros((2, 2, 2, 2)), "X has 4 dimensions; allowed are " + FORMS),
     "four dimensions in a list": (
         [np.zeros((2, 3, 4))],
@@ -230,15 +230,24 @@ REFUSED = {
     "no frame rows": (pd.DataFrame({"a": []}), "X has 0 sample(s); a minimum of 1 is required"),
     "no channels": (np.zeros((3, 0, 5)), "Found array with 0 feature(s) (shape=(3, 0, 5))"),
     "no columns": (pd.DataFrame(index=range(3)), "0 feature(s)"),
-    "strings": (np.array([["a", "b"], ["c", "d"]]), "Convert your data to numeric values"),
+    "strings": (
+        np.array([["a", "b"], ["c", "d"]]),
+        "X has values of the type <U1; they must be real",
+    ),
     "one string": ("series", "='series' is a name; open files"),
-    "a list of strings": (["a", "b"], "Expected 2D array, got 1D array"),
+    "a list of strings": (["a", "b"], "X has values of the type <U1; they must be real"),
     "strings in a list": (
         [np.zeros((1, 2)), np.array([["a", "b"]])],
         "series 1 of X is 2-dimensional of type <U1; in a list each must be a numeric",
     ),
-    "strings in a frame": (pd.DataFrame({"x": ["a", "b"]}), "could not convert string to float"),
-    "complex": (np.zeros((2, 3), dtype=complex), "Complex data not supported"),
+    "strings in a frame": (
+        pd.DataFrame({"x": ["a", "b"]}),
+        "X: could not convert string to float",
+    ),
+    "complex": (
+        np.zeros((2, 3), dtype=complex),
+        "X has values of the type complex128; they must be real",
+    ),
     "unequal channels": (
         [np.zeros((2, 3)), np.zeros((5, 3))],
         "the series of X have different numbers of channels ([2, 5]); all must have the same",

@@ -1,0 +1,36 @@
+"""The accuracy of labels, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score
+from sklearn.utils import assert_all_finite
+
+from .._runtime.arguments import about
+from .._series.weights import checked_weights, of_usual_size
+
+
+def accuracy(labels: NDArray[Any], answers: NDArray[Any], sample_weight: Any) -> float:
+    """Return the share of the rows, by weight, whose label is predicted.
+
+    Parameters
+    ----------
+    labels, answers : ndarray of shape (n,)
+        True labels and predicted ones.
+    sample_weight : array-like of shape (n,) or None
+        Weights of the rows.
+
+    Returns
+    -------
+    float
+    """
+    n = len(answers)
+    if n != len(labels):
+        raise ValueError(f"X has {n} rows and y {len(labels)} labels; they must be equally many")
+    if sample_weight is not None:
+        sample_weight = of_usual_size(checked_weights(sample_weight, len(labels)))
+    with about("y"):
+        assert_all_finite(labels, input_name="y")
+        return float(accuracy_score(labels, answers, sample_weight=sample_weight))
