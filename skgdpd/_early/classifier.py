@@ -459,7 +459,7 @@ class EarlyClassifier(CarriesConfig, LinksToDocs, Saveable, ClassifierMixin, Bas
         ------
         FileNotFoundError
             If there is no such file.
-        ValueError
+        ModelFileError
             If it is no session, or one of another classifier.
         """
         check_is_fitted(self, "classifier_")
