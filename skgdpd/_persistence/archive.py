@@ -224,11 +224,16 @@ def _read(path: Any, read: Read) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if _digest(content) != described.get("sha256"):
         raise ModelFileError(f"{damaged}: the checksum of the tensors does not match")
     try:
-        return header, load_tensors(content)
+        tensors = load_tensors(content)
     except MemoryError:
         raise
     except Exception as error:  # of unknown types and of shapes beyond the content, too
         raise ModelFileError(f"{damaged}: the tensors can't be read: {error}") from error
+    for key, tensor in tensors.items():
+        # Without values, a tensor may have any number of columns.
+        if max(tensor.shape, default=0) > len(content):
+            raise ModelFileError(f"{damaged}: {key} claims the shape {tuple(tensor.shape)}")
+    return header, tensors
 
 
 def _read_member(path: Any, read: Read, name: str) -> bytes:

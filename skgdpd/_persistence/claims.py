@@ -14,7 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._fitting.network import SeriesNetwork
 from .._series.views import PrefixView
+
+SIZES = ("n_channels_in_", "n_features_in_", "n_timepoints_in_", "prefix_length_")
+"""Fitted attributes of classifiers that are whole numbers above 0."""
 
 
 def check_size(name: str, value: Any, most: int | None = None) -> None:
@@ -111,3 +115,26 @@ def _check_channels(view: PrefixView) -> None:
         statistic = getattr(view.normalizer, name)
         if statistic.shape != (n, 1) or not np.isfinite(statistic).all():
             raise ValueError(f"{name} has shape {statistic.shape}, and there are {n} channels")
+
+
+def check_classifier(model: Any) -> None:
+    """Raise an error for a fitted classifier whose labels and network don't fit together."""
+    fitted = vars(model)
+    for name in SIZES:
+        if name in fitted:
+            check_size(name, fitted[name])
+    network = fitted["network_"]
+    if not isinstance(network, SeriesNetwork):
+        raise ValueError(f"network_ is {type(network).__name__}")
+    check_shape("classes_", fitted["classes_"], (network.module.head.out_features,))
+
+
+def check_shape(name: str, array: Any, shape: tuple[int, ...], kinds: str = "") -> None:
+    """Raise an error for what is no array of a shape, and of numbers of the given kinds if any."""
+    found = array.shape if isinstance(array, np.ndarray) else type(array).__name__
+    if found != shape:
+        raise ValueError(
+            f"its parts don't fit together: {name} must have the shape {shape}, not {found}"
+        )
+    if kinds and array.dtype.kind not in kinds:
+        raise ValueError(f"{name} is of type {array.dtype}")

@@ -36,6 +36,7 @@ from ..training.fitting import isolated_random_state
 from ..training.state import TrainingState
 from .claims import (
     check_claims,
+    check_classifier,
     check_outline,
     check_size,
     check_types,
@@ -307,7 +308,12 @@ register(
 )
 
 # Teachers.
-register("network-teacher", NetworkTeacher, required=("classes_", "network_", "history_"))
+register(
+    "network-teacher",
+    NetworkTeacher,
+    required=("classes_", "network_", "history_"),
+    check=check_classifier,
+)
 register(
     "ensemble-teacher",
     EnsembleTeacher,

@@ -12,15 +12,11 @@ import sklearn
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from .._fitting.network import SeriesNetwork
 from .._runtime.device import resolve_device
 from .._version import __version__
 from .archive import ModelFileError, read_model, write_model
 from .codec import CannotSaveError, Reader, Writer
 from .registry import NEEDED, Kind, Opening, kind_of
-
-SIZES = ("n_channels_in_", "n_features_in_", "n_timepoints_in_", "prefix_length_")
-"""Fitted attributes that are whole numbers above 0."""
 
 
 class Saveable:
@@ -131,7 +127,6 @@ DiffusionFeaturePrior
         raise ModelFileError(f"{path} holds parameters of an estimator but nothing of its fit")
     if student is not None and not opening.used_student:
         raise ValueError(f"{path} describes its student itself; open it without student=")
-    _check_fit(path, estimator)
     _set_device(estimator, device)
     if student is not None:
         estimator.student = student  # type: ignore[attr-defined]
@@ -169,28 +164,6 @@ def decoded(path: str | os.PathLike[str], header: dict[str, Any], reader: Reader
         raise ModelFileError(
             f"{path} can't be opened, its parts don't fit together: {error!r}"
         ) from error
-
-
-def _check_fit(path: str | os.PathLike[str], estimator: Any) -> None:
-    """Raise an error for fitted attributes on which predictions rest and that don't fit."""
-    fitted, network = vars(estimator), getattr(estimator, "network_", None)
-    wrong = [name for name in SIZES if name in fitted and not _is_size(fitted[name])]
-    if wrong:
-        raise ModelFileError(f"{path} can't be opened: {wrong[0]} is {fitted[wrong[0]]!r}")
-    if network is None:
-        return
-    if not isinstance(network, SeriesNetwork):
-        raise ModelFileError(f"{path} can't be opened: network_ is {type(network).__name__}")
-    classes, n_logits = fitted["classes_"], network.module.head.out_features
-    if not isinstance(classes, np.ndarray) or classes.shape != (n_logits,):
-        raise ModelFileError(
-            f"{path} can't be opened, its parts don't fit together: a network of {n_logits} "
-            f"classes, and the labels {classes!r}"
-        )
-
-
-def _is_size(value: Any) -> bool:
-    return type(value) is int and value > 0
 
 
 def _set_device(estimator: Any, device: str | torch.device) -> None:

@@ -127,6 +127,9 @@ def read_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> list[NDArray[Any
                 f"of shape {labels.shape} and type {labels.dtype}; they must be numbers "
                 f"(n, channels, time), and numbers or texts (n,)"
             )
+        if labels.dtype.kind == "U" and (labels == "").any():
+            number = int(np.flatnonzero(labels == "")[0])
+            raise ValueError(f"{path}: series {number} has an empty label")
     for i in range(0, len(parts), 2):
         parts[i] = _single(parts[i][:, None] if parts[i].ndim == 2 else parts[i], str(path))
     return parts

@@ -153,7 +153,7 @@ def changed_tensors(tensors, rng):
         case 3:
             tensors[name] = tensor[:0].clone() if tensor.ndim else tensor[None].clone()
         case 4:
-            tensors[name] = torch.zeros(0, 10**9, dtype=tensor.dtype)
+            tensors[name] = torch.zeros(0, 10 ** int(rng.integers(1, 10)), dtype=tensor.dtype)
         case 5:
             kinds = [torch.float16, torch.float64, torch.int64, torch.bool, torch.bfloat16]
             tensors[name] = tensor.to(kinds[rng.integers(len(kinds))])

@@ -287,7 +287,10 @@ def test_tensors_of_another_shape_or_type_are_refused(saved, tmp_path, name, cha
     header, tensors = crafting.unpacked(saved(name)[0])
     for key in [key for key in tensors if key.startswith("network_.weights")][::3]:
         crafting.pack(tmp_path / "model", header, {**tensors, key: change(tensors[key])})
-        with crafting.limited_memory(), pytest.raises(ModelFileError, match="can't be opened"):
+        with (
+            crafting.limited_memory(),
+            pytest.raises(ModelFileError, match=re.escape(str(tmp_path))),
+        ):
             load(tmp_path / "model")
 
 
