@@ -12,7 +12,7 @@ from ._estimators.prior import DiffusionFeaturePrior
 from ._model_selection.folds import LabeledFolds
 from ._model_selection.grid import SharedGridSearchCV
 from ._model_selection.unlabeled_check import UnlabeledCheck, check_unlabeled
-from ._persistence import load
+from ._persistence import ModelFileError, load
 from ._runtime.config import config_context, get_config, set_config
 from ._series.truncation import PrefixTruncator
 from ._version import __version__
@@ -28,6 +28,7 @@ __all__ = [
     "GenDDClassifier",
     "GeneratorOptions",
     "LabeledFolds",
+    "ModelFileError",
     "PrefixClassifier",
     "PrefixTruncator",
     "SeriesOptions",

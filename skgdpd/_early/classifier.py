@@ -462,7 +462,7 @@ class EarlyClassifier(
         ------
         FileNotFoundError
             If there is no such file.
-        ValueError
+        ModelFileError
             If it is no session, or one of another classifier.
         """
         check_is_fitted(self, "classifier_")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .._persistence import register, register_estimator
+import numpy as np
+
+from .._persistence import check_shape, check_size, register, register_estimator
 from .accuracy_gap import AccuracyGap
 from .calimera import Calimera
 from .classifier import EarlyClassifier
@@ -31,6 +33,26 @@ FITTED: dict[str, tuple[type[Rule], tuple[str, ...]]] = {
 }
 """Fitted attributes of each rule, beside the numbers of moments and of classes."""
 
+
+def check_early(early: EarlyClassifier) -> None:
+    """Raise an error for a fitted classifier whose moments, costs and rule don't fit together."""
+    for name in ("n_features_in_", "n_channels_in_", "n_timepoints_in_"):
+        check_size(name, getattr(early, name))
+    times, classes = early.time_points_, early.classifier_.classes_
+    check_shape("time_points_", times, (early.rule_.n_moments_,), "iu")
+    if not len(times) or times[0] < 1 or (np.diff(times) <= 0).any():
+        raise ValueError(f"the moments {times!r} do not ascend")
+    if times[-1] > early.n_timepoints_in_:
+        raise ValueError(f"the moments {times!r} are beyond {early.n_timepoints_in_} points")
+    if times.tolist() != np.asarray(early.classifier_.time_points_).tolist():
+        raise ValueError("its classifier answers at other moments")
+    n = early.rule_.n_classes_
+    check_shape("classes_", early.classes_, (n,))
+    check_shape("classes_ of its classifier", classes, (n,))
+    check_shape("delay", early.cost_.delay, (len(times),), "f")
+    check_shape("misclassification", early.cost_.misclassification, (n, n), "f")
+
+
 for name, (rule, fitted) in FITTED.items():
     register_estimator(name, rule, required=("n_moments_", "n_classes_", *fitted))
 register("decision-cost", DecisionCost, required=("delay", "misclassification"))
@@ -55,4 +77,5 @@ register_estimator(
         "left_out_weight_",
         "left_out_group_",
     ),
+    check=check_early,
 )

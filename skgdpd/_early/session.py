@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import get_tags
 
+from .._persistence import ModelFileError
 from .arrivals import checked_ids, checked_time, read_points, some
 from .costs import DecisionCost, Floats, Integers
 from .reading import reader_of
 from .rule import Rule
-from .session_files import read_session, write_session
+from .session_files import check_arrays, read_session, write_session
 from .slots import Slots
 
 AfterAnswer = Literal["ignore", "refuse", "restart"]
@@ -540,7 +541,12 @@ class EarlySession:
             Session that goes on from its save.
         """
         state = read_session(path, early)
-        session = cls(early, state["ids"], SessionOptions(**state["options"]))
+        try:
+            session = cls(early, state["ids"], SessionOptions(**state["options"]))
+        except (ValueError, TypeError) as error:
+            raise ModelFileError(f"{path} can't be opened: {error}") from error
+        known, n, times = session._slots.arrays, len(session), session.early.time_points_
+        check_arrays(path, state["arrays"], known, n, times)
         for name, array in state["arrays"].items():
             session._slots[name][session._rows] = array
         session.n_ignored, session._now = state["n_ignored"], state["now"]

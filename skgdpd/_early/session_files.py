@@ -10,14 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._persistence.archive import read_model, write_model
+from .._persistence.archive import ModelFileError, read_model, write_model
 from .._persistence.codec import Reader, Writer
 from .._persistence.registry import Opening
+from .._persistence.saving import decoded
 from .._version import __version__
-from .costs import Floats
+from .costs import Floats, Integers
 
 SESSION = "early-session"
 """Kind of a session's file."""
+STATE = {"ids", "options", "n_ignored", "now", "arrays", "estimator", "probe"}
+"""Names of the parts of a session's state."""
+READ = "memory0"
+"""Name of the numbers of points that a network with a state has read."""
 
 
 def write_session(
@@ -82,26 +87,83 @@ def read_session(path: str | os.PathLike[str], early: Any) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
+    ModelFileError
         If it is no session, or one of another classifier.
     """
     header, tensors = read_model(path)
     if header.get("kind") != SESSION:
-        raise ValueError(f"{path} holds no session but {header.get('kind')!r}")
-    try:
-        state: dict[str, Any] = Reader(tensors, Opening(None, torch.device("cpu"))).decode(
-            header["model"]
-        )
-        own, probe = _probe(early), state["probe"]
-        same = state["estimator"] == _description(early)
-        same = same and own.shape == probe.shape and np.allclose(own, probe, atol=1e-4)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} can't be opened: {error}") from error
-    if not same:
-        raise ValueError(
+        raise ModelFileError(f"{path} holds no session but {header.get('kind')!r}")
+    state = decoded(path, header, Reader(tensors, Opening(None, torch.device("cpu"))))
+    if not isinstance(state, dict) or not STATE <= set(state):
+        raise ModelFileError(f"{path} can't be opened: it lacks parts of a session")
+    own, probe = _probe(early), state["probe"]
+    same = state["estimator"] == _description(early) and isinstance(probe, np.ndarray)
+    if not same or own.shape != probe.shape or not np.allclose(own, probe, atol=1e-4):
+        raise ModelFileError(
             f"{path} is a session of another classifier; give the one that it began with"
         )
+    _check_facts(path, state)
     return state
+
+
+def _check_facts(path: Any, state: dict[str, Any]) -> None:
+    """Raise an error for ids and numbers that no session writes."""
+    ids, options = state["ids"], state["options"]
+    right = {
+        "ids": isinstance(ids, list) and all(type(id_) in (str, int) for id_ in ids),
+        "options": isinstance(options, dict) and all(type(name) is str for name in options),
+        "n_ignored": type(state["n_ignored"]) is int and state["n_ignored"] >= 0,
+        "now": type(state["now"]) is float and not np.isnan(state["now"]),
+        "arrays": isinstance(state["arrays"], dict),
+    }
+    for name, is_right in right.items():
+        if not is_right:
+            raise ModelFileError(f"{path} can't be opened: {name} are not those of a session")
+
+
+def check_arrays(
+    path: str | os.PathLike[str],
+    arrays: dict[str, Any],
+    own: dict[str, NDArray[Any]],
+    n: int,
+    time_points: Integers,
+) -> None:
+    """Raise an error for arrays that no session of a classifier writes.
+
+    Parameters
+    ----------
+    path : str or path
+        Name of the file.
+    arrays : dict of str to object
+        Arrays of the file.
+    own : dict of str to ndarray
+        Arrays of a new session, with a row for each series.
+    n : int
+        Number of series.
+    time_points : ndarray of shape (n_moments,)
+        Moments of the classifier.
+
+    Raises
+    ------
+    ModelFileError
+        If names, types or shapes are others, or if points and moments don't fit together.
+    """
+    wrong = f"{path} can't be opened, its parts don't fit together"
+    if set(arrays) != set(own):
+        raise ModelFileError(f"{wrong}: it has the arrays {sorted(map(str, arrays))}")
+    for name, array in arrays.items():
+        expected = (n, *own[name].shape[1:])
+        found = getattr(array, "shape", None), getattr(array, "dtype", None)
+        if found != (expected, own[name].dtype):
+            raise ModelFileError(f"{wrong}: {name} must have the shape {expected}, not {found}")
+    n_points, moment = arrays["n_points"], arrays["moment"]
+    reached = np.searchsorted(time_points, n_points, side="right")
+    # Compiled code takes the number of points that were read as it stands.
+    n_read = arrays.get(READ, np.zeros(n, dtype=np.int64))
+    at_moment = np.append(0, time_points)[reached]
+    possible = (n_points >= 0) & (n_points <= time_points[-1]) & (moment == reached)
+    if not (possible & (n_read >= 0) & (n_read <= at_moment)).all():
+        raise ModelFileError(f"{wrong}: series at other moments than their points lead to")
 
 
 def _description(early: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from .._fitting.network import SeriesNetwork
 from .._fitting.preparation import FixedFit, Preparation, new_network, validation_rows
 from .._fitting.rows import fit_fixed_part, fit_moment_maps, make_rows
 from .._runtime.random import RandomState
+from .._runtime.trust import check_private
 from .._runtime.warn import warn_user
 from .._runtime.worker_config import in_worker_settings
 from .._series.panel import Panel
@@ -389,12 +390,16 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 f"another split and teacher; give an int to share teachers between fits"
             )
         try:
-            return check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
+            cache = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
         except OSError as error:
             raise ValueError(
                 f"memory={memory!r} can't be used as a folder ({error}); give one that exists or "
                 f"can be made, or None"
             ) from error
+        location = getattr(cache, "location", None)
+        if location is not None:
+            check_private(location, "memory")
+        return cache
 
 
 class DistilledPrefixClassifier(BaseDistilledClassifier):
@@ -430,7 +435,8 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         Folder or cache that keeps fitted teachers, priors and warm-ups. A grid search over
         ``lambda_kd`` and ``warmup_epochs`` then fits each of them once for each training set, and
         its results stay the same to the last bit. The cache needs an int as ``random_state``.
-        None keeps nothing.
+        None keeps nothing. The folder holds pickles, which run code when they are read; one into
+        which others can write is refused.
     earliness : float, int, transformer, sequence of float or int, or "every", \
 default=0.3
         Part of a series that the student is given. A float in (0, 1] is a fraction of the length

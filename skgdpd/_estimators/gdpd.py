@@ -94,7 +94,8 @@ class GDPDClassifier(BaseDistilledClassifier):
         Folder or cache that keeps fitted teachers, priors and warm-ups. A grid search over
         ``lambda_kd`` and ``warmup_epochs`` then fits each of them once for each training set, and
         its results stay the same to the last bit. The cache needs an int as ``random_state``.
-        None keeps nothing.
+        None keeps nothing. The folder holds pickles, which run code when they are read; one into
+        which others can write is refused.
     earliness : float, int, transformer, sequence of float or int, or "every", \
 default=0.3
         Part of a series that the student is given. A float in (0, 1] is a fraction of the length

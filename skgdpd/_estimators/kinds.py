@@ -6,7 +6,7 @@ stay as they are when classes or attributes are renamed; see ``skgdpd/_persisten
 
 from __future__ import annotations
 
-from .._persistence import register_estimator
+from .._persistence import check_classifier, register_estimator
 from .distilled import DistilledPrefixClassifier
 from .gdpd import GDPDClassifier
 from .gendd import GenDDClassifier
@@ -33,6 +33,7 @@ register_estimator(
     required=FITTED,
     optional=(*SOMETIMES, "training_state", "left_out_path_"),
     attributes={"training_state": "_training_state"},
+    check=check_classifier,
 )
 register_estimator(
     "distilled-prefix-classifier",
@@ -40,6 +41,7 @@ register_estimator(
     required=FITTED,
     optional=(*SOMETIMES, "predictor_"),
     on_request={"teacher": "teacher_"},
+    check=check_classifier,
 )
 register_estimator(
     "gdpd-classifier",
@@ -47,6 +49,7 @@ register_estimator(
     required=FITTED,
     optional=(*SOMETIMES, "predictor_"),
     on_request={"teacher": "teacher_", "prior": "prior_"},
+    check=check_classifier,
 )
 register_estimator(
     "gendd-classifier",
@@ -54,6 +57,7 @@ register_estimator(
     required=FITTED,
     optional=(*SOMETIMES, "predictor_"),
     on_request={"teacher": "teacher_"},
+    check=check_classifier,
 )
 register_estimator(
     "diffusion-prior",

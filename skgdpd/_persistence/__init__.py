@@ -6,8 +6,20 @@ tensors, and ``archive`` writes these into a file.
 """
 
 from . import kinds  # noqa: F401  registers the kinds
-from .archive import check_target
+from .archive import ModelFileError, check_target
+from .claims import check_classifier, check_shape, check_size
 from .registry import kind_names, register, register_estimator
 from .saving import Saveable, load
 
-__all__ = ["Saveable", "check_target", "kind_names", "load", "register", "register_estimator"]
+__all__ = [
+    "ModelFileError",
+    "Saveable",
+    "check_classifier",
+    "check_shape",
+    "check_size",
+    "check_target",
+    "kind_names",
+    "load",
+    "register",
+    "register_estimator",
+]

@@ -16,15 +16,16 @@ import re
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from .._runtime.atomic import replace_file
+from .._runtime.plain_files import NotAPlainFileError, read_plain
 
 FORMAT = "skgdpd model"
 FORMAT_VERSION = 1
@@ -35,7 +36,20 @@ TENSORS = re.compile(r"tensors(-[0-9a-f]{16})?\.safetensors")
 # A constant, so that the same model gives the same bytes.
 TIME = (1980, 1, 1, 0, 0, 0)
 
+ATTEMPTS = 2
+"""Number of times that a folder is read, as another process may just be saving into it."""
+ENCRYPTED = 0x1
+"""Flag of encrypted members of zip files."""
+
 Read = Callable[[str], bytes]
+
+
+class ModelFileError(ValueError):
+    """Error for a file that can't be opened as a model or a session of this package.
+
+    It is of another program or of a newer version, cut off, damaged or altered, or it is no plain
+    file. The message says which.
+    """
 
 
 def check_target(path: str | os.PathLike[str]) -> tuple[Path, bool]:
@@ -127,63 +141,135 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
     ------
     FileNotFoundError
         If there is no such file or folder.
-    ValueError
-        If it is no model file, of a newer format, cut off, or altered.
+    ModelFileError
+        If it is no model file, of a newer format, cut off, or altered, or a link or something
+        else than a plain file or a folder of these.
     """
     target = Path(path)
-    if target.is_dir():
-        if not (target / HEADER).is_file():
-            raise ValueError(f"{path} is no model of skgdpd: the folder has no {HEADER}")
-        return _read(path, lambda name: (target / name).read_bytes())
-    if not target.is_file():
+    if not os.path.lexists(target):
         raise FileNotFoundError(f"there is no model file {path}; give the path that save wrote")
-    content = target.read_bytes()
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if HEADER not in archive.namelist():
-                raise ValueError(f"{path} is no model of skgdpd: the zip file has no {HEADER}")
-            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                raise ValueError(
-                    f"{path} was packed again: skgdpd's own model files are not compressed. "
-                    f"Unpack it, and open the folder"
-                )
-            return _read(path, archive.read)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise ValueError(_what_else(path, content)) from error
+        if target.is_dir() and not target.is_symlink():
+            return _read_folder(path, target)
+        content = read_plain(target)
+    except NotAPlainFileError as error:
+        raise ModelFileError(str(error)) from error
+    return _read_zip(path, content)
+
+
+def _read_folder(path: Any, folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not os.path.lexists(folder / HEADER):
+        raise ModelFileError(f"{path} is no model of skgdpd: the folder has no {HEADER}")
+    for attempt in range(1, ATTEMPTS + 1):
+        header = read_plain(folder / HEADER)
+        try:
+            return _read(path, partial(_member, folder, header))
+        except ModelFileError:
+            # The old tensors are removed as soon as the header is that of the new ones.
+            if attempt == ATTEMPTS or read_plain(folder / HEADER) == header:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _member(folder: Path, header: bytes, name: str) -> bytes:
+    return header if name == HEADER else read_plain(folder / name)
+
+
+def _read_zip(path: Any, content: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except Exception as error:  # zipfile has a dozen errors for damaged files
+        raise ModelFileError(_what_else(path, content)) from error
+    with archive:
+        names = archive.namelist()
+        if HEADER not in names:
+            raise ModelFileError(f"{path} is no model of skgdpd: the zip file has no {HEADER}")
+        if len(set(names)) < len(names):
+            raise ModelFileError(f"{path} is damaged or was altered: it has a member twice")
+        for member in archive.infolist():
+            _check_member(path, member, len(content))
+        return _read(path, archive.read)
+
+
+def _check_member(path: Any, member: zipfile.ZipInfo, size: int) -> None:
+    """Raise an error for a member that is not as :func:`write_model` writes it."""
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ModelFileError(
+            f"{path} was packed again: skgdpd's own model files are not compressed. "
+            f"Unpack it, and open the folder"
+        )
+    if member.flag_bits & ENCRYPTED:
+        raise ModelFileError(
+            f"{path} was encrypted: skgdpd's own model files are not. Unpack it, and open the "
+            f"folder"
+        )
+    if member.compress_size != member.file_size or member.file_size > size:
+        raise ModelFileError(
+            f"{path} is damaged or was altered: {member.filename} claims {member.file_size} "
+            f"bytes, and the file has {size}"
+        )
 
 
 def _read(path: Any, read: Read) -> tuple[dict[str, Any], dict[str, Tensor]]:
     damaged = f"{path} is damaged or was altered"
+    header = _read_header(path, _read_member(path, read, HEADER), damaged)
+    described = header.get("tensors")
+    described = described if isinstance(described, dict) else {}
+    name = described.get("file")
+    if not isinstance(name, str):
+        raise ModelFileError(f"{damaged}: the tensors are missing")
+    if not TENSORS.fullmatch(name):
+        raise ModelFileError(f"{damaged}: {name!r} is no name of a file with tensors")
+    content = _read_member(path, read, name)
+    if _digest(content) != described.get("sha256"):
+        raise ModelFileError(f"{damaged}: the checksum of the tensors does not match")
     try:
-        header = json.loads(read(HEADER))
+        tensors = load_tensors(content)
+    except MemoryError:
+        raise
+    except Exception as error:  # of unknown types and of shapes beyond the content, too
+        raise ModelFileError(f"{damaged}: the tensors can't be read: {error}") from error
+    for key, tensor in tensors.items():
+        # Without values, a tensor may have any number of columns.
+        if max(tensor.shape, default=0) > len(content):
+            raise ModelFileError(f"{damaged}: {key} claims the shape {tuple(tensor.shape)}")
+    return header, tensors
+
+
+def _read_member(path: Any, read: Read, name: str) -> bytes:
+    damaged = f"{path} is damaged or was altered"
+    try:
+        return read(name)
+    except NotAPlainFileError as error:
+        raise ModelFileError(f"{damaged}: {error}") from error
+    except (FileNotFoundError, KeyError) as error:
+        what = "the tensors are missing" if name != HEADER else f"{HEADER} is missing"
+        raise ModelFileError(f"{damaged}: {what}") from error
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # zipfile has a dozen errors for damaged members
+        raise ModelFileError(f"{path} is cut off or damaged: {name} can't be read") from error
+
+
+def _read_header(path: Any, content: bytes, damaged: str) -> dict[str, Any]:
+    try:
+        header = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{damaged}: {HEADER} can't be read") from error
+        raise ModelFileError(f"{damaged}: {HEADER} can't be read") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError(f"{path} is no model of skgdpd: its {HEADER} is of another program")
+        raise ModelFileError(f"{path} is no model of skgdpd: its {HEADER} is of another program")
     version = header.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         versions = header.get("versions")
         writer = versions.get("skgdpd") if isinstance(versions, dict) else None
-        raise ValueError(
+        raise ModelFileError(
             f"{path} has format {version}, of skgdpd {writer or 'in a newer version'}; this "
             f"version reads formats up to {FORMAT_VERSION}. Update skgdpd to open it"
         )
     checksum = header.pop("checksum", None)
     if checksum != _checksum(header):
-        raise ValueError(f"{damaged}: the checksum of {HEADER} does not match")
-    try:
-        name, digest = header["tensors"]["file"], header["tensors"]["sha256"]
-        if not TENSORS.fullmatch(name):
-            raise ValueError(f"{damaged}: {name!r} is no name of a file with tensors")
-        content = read(name)
-    except (KeyError, TypeError, FileNotFoundError) as error:
-        raise ValueError(f"{damaged}: the tensors are missing") from error
-    if _digest(content) != digest:
-        raise ValueError(f"{damaged}: the checksum of the tensors does not match")
-    try:
-        return header, load_tensors(content)
-    except SafetensorError as error:
-        raise ValueError(f"{damaged}: {error}") from error
+        raise ModelFileError(f"{damaged}: the checksum of {HEADER} does not match")
+    return header
 
 
 def _what_else(path: Any, content: bytes) -> str:

@@ -8,6 +8,7 @@ whose kind is in the registry are written and made again.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
 from .registry import Kind, Opening, kind_named, kind_of
+
+STRINGS = re.compile(r"[<>=|]?U([0-9]{1,9})")
+"""Types of arrays of strings."""
+PADDED_BYTES = 2**20
+"""Size up to which an array of strings may be wider than the longest of them."""
 
 
 class CannotSaveError(ValueError):
@@ -152,8 +158,11 @@ class Writer:
             plain = from_numpy(array.astype(array.dtype.newbyteorder("="), copy=True))
             return {"type": "array", **self._tensor(plain, name)}
         if kind in "UO" and array.ndim == 1:
-            dtype = array.dtype.str if kind == "U" else "object"
             items = self._items(array.tolist(), name, True)
+            dtype = "object"
+            if kind == "U":
+                narrow = array.nbytes > PADDED_BYTES
+                dtype = f"<U{max(map(len, items))}" if narrow else array.dtype.str
             return {"type": "labels", "dtype": dtype, "items": items}
         raise CannotSaveError(name, array)
 
@@ -174,7 +183,8 @@ class Reader:
     Attributes
     ----------
     tensors : dict of str to Tensor
-        Tensors by their path in the model.
+        Tensors by their path in the model. Each is taken out when it is used, so that a small file
+        can't fill the memory with many copies of one tensor.
     opening : Opening
         Arguments of ``load`` other than the file.
     """
@@ -235,18 +245,33 @@ class Reader:
         )
 
     def _tensor(self, data: dict[str, Any]) -> Tensor:
-        tensor = self.tensors[data["name"]]
-        return tensor.T if data.get("by_columns") else tensor
+        tensor = self.tensors.pop(data["name"])
+        if not data.get("by_columns"):
+            return tensor
+        if tensor.ndim != 2:
+            raise ValueError(f"{data['name']} has {tensor.ndim} axes, and is stored by columns")
+        return tensor.T
 
 
 def _labels(dtype: str, items: list[Any]) -> NDArray[Any]:
     if dtype != "object":
-        return np.array(items, dtype=np.dtype(dtype))
+        return np.array(items, dtype=_width(dtype, items))
     # Item by item, since numpy would make a 2-D array of tuples.
     labels = np.empty(len(items), dtype=object)
     for i, item in enumerate(items):
         labels[i] = item
     return labels
+
+
+def _width(dtype: str, items: list[Any]) -> str:
+    """Return the type of an array of strings if it is not much wider than these."""
+    known = STRINGS.fullmatch(dtype)
+    if known is None or not all(type(item) is str for item in items):
+        raise ValueError(f"labels of type {dtype!r} are not as this version writes them")
+    width = int(known[1])
+    if 4 * width * len(items) > PADDED_BYTES and width > max(map(len, items)):
+        raise ValueError(f"labels of type {dtype!r} are far longer than any of them")
+    return dtype
 
 
 def _join(name: str, part: Any) -> str:

@@ -5,6 +5,8 @@ The kinds of the estimators themselves are registered in ``skgdpd/_estimators/ki
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from .. import distillers
@@ -32,9 +34,20 @@ from ..nets.student import SeriesNet
 from ..training import History
 from ..training.fitting import isolated_random_state
 from ..training.state import TrainingState
+from .claims import (
+    check_claims,
+    check_classifier,
+    check_outline,
+    check_size,
+    check_types,
+    check_view,
+    check_weights,
+)
 from .registry import Opening, State, register, register_estimator
 
 CPU = torch.device("cpu")
+MAX_DRAWS = 10_000
+"""Number of draws of a generator in a file at most, as each takes time and memory."""
 DENOISERS = {FiLMDenoiser: "film", BottleneckDenoiser: "bottleneck", MixtureDenoiser: "gmm"}
 GENERATOR_SETTINGS = (
     "n_features",
@@ -84,6 +97,7 @@ def _make_view(state: State, opening: Opening) -> PrefixView:
     }
     for name, value in {**one, **state}.items():
         setattr(view, name, value)
+    check_view(view)
     return view
 
 
@@ -110,13 +124,35 @@ def _make_network(state: State, opening: Opening) -> SeriesNetwork:
                 "its network is one of your own, of which it holds the weights only; give "
                 "load(path, student=...) what the classifier had as student"
             )
-    with isolated_random_state(0, CPU):
+    weights, n_classes = state["weights"], state["n_classes"]
+    check_weights(weights)
+    check_size("n_classes", n_classes)
+    check_size("batch_size", state["batch_size"])
+    # The width is that of the head's weights: to measure it is to run the network.
+    n_features = next(
+        tensor.shape[1]
+        for name, tensor in weights.items()
+        if name.startswith("head.") and tensor.ndim == 2
+    )
+    make_head = head_maker(state["head"], **state["head_settings"])
+    parts = {name: tensor for name, tensor in weights.items() if name.startswith("head.")}
+    check_outline(partial(make_head, n_features, n_classes), parts)
+
+    def make() -> SeriesNet:
         backbone = make_backbone(
-            spec, view.n_channels_, view.n_out_, time_points=view.time_points_
+            spec,
+            view.n_channels_,
+            view.n_out_,
+            time_points=view.time_points_,
+            n_features=n_features,
         )
-        head = head_maker(state["head"], **state["head_settings"])
-        module = SeriesNet(backbone, state["n_classes"], state["precision"], head)
-    module.load_state_dict(state["weights"])
+        return SeriesNet(backbone, n_classes, state["precision"], make_head)
+
+    with isolated_random_state(0, CPU):
+        check_outline(make, weights)
+        module = make()
+    check_types(module, weights)
+    module.load_state_dict(weights)
     device = opening.device
     return SeriesNetwork(view, module.to(device), device, state["batch_size"])
 
@@ -133,17 +169,29 @@ def _take_latent(latent: LatentDiffusion) -> State:
 
 
 def _make_latent(state: State, opening: Opening) -> LatentDiffusion:
-    schedule = NoiseSchedule(state["schedule"], state["n_steps"])
     width, weights = state["n_features"], state["weights"]
+    check_weights(weights)
+    check_claims(
+        state,
+        {"n_steps": weights["schedule.alpha_bar"].numel(), "n_features": weights["mean"].numel()},
+    )
+    if weights["covariance"].shape != (width, width):
+        raise ValueError(f"the covariance of {width} features is no matrix of that width")
+    schedule = NoiseSchedule(state["schedule"], state["n_steps"])
     denoiser: torch.nn.Module
     with isolated_random_state(0, CPU):
         if state["denoiser"] == "gmm":
-            n = len(weights["denoiser.log_weights"])
+            n = weights["denoiser.log_weights"].numel()
+            if not n or weights["denoiser.axes"].shape != (n, width, width):
+                raise ValueError(f"its mixture has no {n} components of width {width}")
             covariances = torch.eye(width).repeat(n, 1, 1)
             denoiser = MixtureDenoiser(torch.ones(n), torch.zeros(n, width), covariances, schedule)
         else:
-            denoiser = make_denoiser(state["denoiser"], width, schedule)
+            make = partial(make_denoiser, state["denoiser"], width, schedule)
+            check_outline(make, weights)
+            denoiser = make()
     latent = LatentDiffusion(denoiser, schedule, width).double().eval()
+    check_types(latent, weights)
     latent.load_state_dict(weights)
     return latent.requires_grad_(False)
 
@@ -154,18 +202,42 @@ def _take_diffusion(diffusion: ConditionalDiffusion) -> State:
 
 
 def _make_diffusion(state: State, opening: Opening) -> ConditionalDiffusion:
+    weights = state["weights"]
+    check_weights(weights)
+    check_claims(state, {"n_diffusion_steps": weights["schedule.alpha_bar"].numel()})
+    check_size("depth", state["depth"], most=len(weights))
+    make = partial(ConditionalDiffusion, **{name: state[name] for name in GENERATOR_SETTINGS})
     with isolated_random_state(0, CPU):
-        diffusion = ConditionalDiffusion(**{name: state[name] for name in GENERATOR_SETTINGS})
-    diffusion.load_state_dict(state["weights"])
+        check_outline(make, weights)
+        diffusion = make()
+    check_types(diffusion, weights)
+    diffusion.load_state_dict(weights)
     return diffusion.eval().requires_grad_(False)
 
 
+def _make_generator(state: State, opening: Opening) -> FeatureGenerator:
+    diffusion, encoder = state["diffusion"], state["encoder"]
+    check_size("n_draws", state["n_draws"], most=MAX_DRAWS)
+    check_size("n_steps", state["n_steps"])
+    if encoder.V.shape[1] != diffusion.n_features or state["head"].in_features != len(encoder.m):
+        raise ValueError("its generator, encoder and head are of different widths")
+    return FeatureGenerator(**state)
+
+
 def _make_encoder(state: State, opening: Opening) -> AffineEncoder:
+    check_weights(state)
+    shapes = [tuple(state[name].shape) for name in ("W", "c", "V", "m")]
+    (d, *_), (whole, *_) = shapes[1], shapes[3]
+    if shapes != [(d, whole), (d,), (whole, d), (whole,)]:
+        raise ValueError(f"the parts of its encoder have the shapes {shapes}")
     return AffineEncoder(**state).eval()
 
 
 def _make_linear(state: State, opening: Opening) -> torch.nn.Linear:
     weight = state["weight"]
+    check_weights(state)
+    if weight.ndim != 2 or state["bias"].shape != weight.shape[:1]:
+        raise ValueError(f"weights of shape {tuple(weight.shape)} don't fit their biases")
     with isolated_random_state(0, CPU):
         linear = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=weight.dtype)
     linear.load_state_dict(state)
@@ -242,7 +314,12 @@ register(
 )
 
 # Teachers.
-register("network-teacher", NetworkTeacher, required=("classes_", "network_", "history_"))
+register(
+    "network-teacher",
+    NetworkTeacher,
+    required=("classes_", "network_", "history_"),
+    check=check_classifier,
+)
 register(
     "ensemble-teacher",
     EnsembleTeacher,
@@ -290,6 +367,7 @@ register(
         "guidance",
         "history",
     ),
+    make=_make_generator,
 )
 register("training-state", TrainingState, required=("tensors", "facts"))
 register_estimator("generator-options", distillers.GeneratorOptions)

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 State = dict[str, Any]
+Check = Callable[[Any], None]
 
 PLACES = ("device", "memory", "checkpoint_dir")
 """Parameters that name a place or a device of one machine, which are never saved.
@@ -73,6 +74,8 @@ class Kind:
         Function from an object to its state; None takes the attributes.
     make : callable or None
         Function from a state and an :class:`Opening` to an object; None sets the attributes.
+    check : callable or None
+        Function that raises a ValueError for a fitted object whose parts don't fit together.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Kind:
     attributes: Mapping[str, str] = field(default_factory=dict)
     take: Callable[[Any], State] | None = None
     make: Callable[[State, Opening], Any] | None = None
+    check: Check | None = None
 
     def attribute(self, name: str) -> str:
         """Return the name of the attribute for a name of the state."""
@@ -179,6 +183,8 @@ class Kind:
         for name, value in (state or {}).items():
             # Frozen dataclasses refuse an ordinary assignment.
             object.__setattr__(made, self.attribute(name), value)
+        if self.check is not None and state is not None:
+            self.check(made)
         return made
 
 
@@ -195,6 +201,7 @@ def register(
     attributes: Mapping[str, str] | None = None,
     take: Callable[[Any], State] | None = None,
     make: Callable[[State, Opening], Any] | None = None,
+    check: Check | None = None,
 ) -> None:
     """Register a class that is no estimator, so that model files may hold its objects.
 
@@ -214,6 +221,9 @@ def register(
     make : callable, optional
         Function from a state and an :class:`Opening` to an object; by default an object is made
         without a call of the constructor, and its attributes are set.
+    check : callable, optional
+        Function that raises a ValueError for an object whose parts don't fit together. What
+        ``make`` makes is checked there.
 
     Raises
     ------
@@ -229,6 +239,7 @@ def register(
             attributes=attributes or {},
             take=take,
             make=make,
+            check=check,
         )
     )
 
@@ -241,6 +252,7 @@ def register_estimator(
     optional: Collection[str] = (),
     on_request: Mapping[str, str] | None = None,
     attributes: Mapping[str, str] | None = None,
+    check: Check | None = None,
 ) -> None:
     """Register an estimator, which is saved by its parameters and its fitted attributes.
 
@@ -258,6 +270,8 @@ def register_estimator(
         Fitted attributes that are saved on request only, by the name in ``save(include=...)``.
     attributes : mapping of str to str, optional
         Names of attributes by the name in the state, where the two differ.
+    check : callable, optional
+        Function that raises a ValueError for a fitted estimator whose parts don't fit together.
 
     Raises
     ------
@@ -283,6 +297,7 @@ def register_estimator(
             tuple(parameter for parameter in parameters if parameter not in PLACES),
             asked,
             attributes or {},
+            check=check,
         )
     )
 

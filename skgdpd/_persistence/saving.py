@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._runtime.device import resolve_device
 from .._version import __version__
-from .archive import read_model, write_model
+from .archive import ModelFileError, read_model, write_model
 from .codec import CannotSaveError, Reader, Writer
 from .registry import NEEDED, Kind, Opening, kind_of
 
@@ -111,33 +111,66 @@ DiffusionFeaturePrior
     ------
     FileNotFoundError
         If there is no such file or folder.
+    ModelFileError
+        If it is no model file, of a newer format, cut off, or altered, or a link or something
+        else than a plain file or a folder of these. It is a ValueError.
     ValueError
-        If it is no model file, of a newer format, cut off, or altered, or if the device is not
-        available.
+        If the device is not available, or ``student`` is given for a file that needs none.
     """
     opening = Opening(student, resolve_device(device))
     header, tensors = read_model(path)
-    reader = Reader(tensors, opening)
-    try:
-        estimator = reader.decode(header["model"])
-    except ValueError as error:
-        raise ValueError(f"{path} can't be opened: {error}") from error
-    except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
-        raise ValueError(
-            f"{path} can't be opened, its parts don't fit together: {error!r}"
-        ) from error
+    estimator = decoded(path, header, Reader(tensors, opening))
     kind = kind_of(estimator)
     if kind is None or not isinstance(estimator, Saveable):
-        raise ValueError(f"{path} holds no estimator but {type(estimator).__name__}")
+        raise ModelFileError(f"{path} holds no estimator but {type(estimator).__name__}")
     if not kind.has_state(estimator):
-        raise ValueError(f"{path} holds parameters of an estimator but nothing of its fit")
-    if hasattr(estimator, "device"):
-        estimator.device = device
+        raise ModelFileError(f"{path} holds parameters of an estimator but nothing of its fit")
+    if student is not None and not opening.used_student:
+        raise ValueError(f"{path} describes its student itself; open it without student=")
+    _set_device(estimator, device)
     if student is not None:
-        if not opening.used_student:
-            raise ValueError(f"{path} describes its student itself; open it without student=")
         estimator.student = student  # type: ignore[attr-defined]
     return estimator
+
+
+def decoded(path: str | os.PathLike[str], header: dict[str, Any], reader: Reader) -> Any:
+    """Return the value that a file holds under ``model``.
+
+    Parameters
+    ----------
+    path : str or path
+        Name of the file, for errors.
+    header : dict
+        Content of ``model.json``.
+    reader : Reader
+        Reader of the file's values.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ModelFileError
+        If the parts of the value don't fit together.
+    """
+    try:
+        return reader.decode(header["model"])
+    except MemoryError:
+        raise
+    except ValueError as error:
+        raise ModelFileError(f"{path} can't be opened: {error}") from error
+    except Exception as error:  # whatever torch and numpy say of what is not as save wrote it
+        raise ModelFileError(
+            f"{path} can't be opened, its parts don't fit together: {error!r}"
+        ) from error
+
+
+def _set_device(estimator: Any, device: str | torch.device) -> None:
+    """Set the device of further fits, of estimators among the parameters, too."""
+    names = estimator.get_params(deep=True)
+    devices = {name: device for name in names if name.split("__")[-1] == "device"}
+    estimator.set_params(**devices)
 
 
 def _check_names(

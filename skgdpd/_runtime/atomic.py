@@ -7,6 +7,9 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+LONGEST_STEM = 150
+"""Number of bytes of a file's name at most that the name of its part begins with."""
+
 
 def write_part(path: Path, content: bytes) -> Path:
     """Write a file's new content into another file beside it, down to the disk.
@@ -23,7 +26,9 @@ def write_part(path: Path, content: bytes) -> Path:
     Path
         The other file; nothing is left of it if writing it failed.
     """
-    part = path.with_name(f"{path.stem}.{os.getpid()}-{threading.get_ident()}.part")
+    # Cut, as the name of the part may be no longer than a system allows, 255 bytes mostly.
+    stem = path.stem.encode(errors="surrogateescape")[:LONGEST_STEM].decode(errors="ignore")
+    part = path.with_name(f"{stem}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         with part.open("wb") as file:
             file.write(content)

@@ -6,15 +6,38 @@ those of sktime's reader.
 
 from __future__ import annotations
 
+import math
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._runtime.plain_files import open_plain, read_plain
+
 Series = NDArray[np.float32]
 Labels = NDArray[Any]
+Floats = NDArray[np.floating[Any]]
+
+NPY = b"\x93NUMPY"
+"""Begin of an ``.npy`` file."""
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+"""Readers of the headers of arrays, by the version of numpy's format."""
+MOST_UNPACKED = 1100
+"""Ratio of the sizes of a member unpacked and packed: deflate reaches 1032 at most."""
+SHORT = 4096
+"""Size of a member whose ratio is not looked at."""
+PADDED = 2**26
+"""Number of values from which on it is looked at how much of a panel is padding."""
+MOST_PADDED = 1000
+"""Number of values of a panel for each value of a file at most."""
+NAMES_OF_LABELS = {"class", "classes", "class_label", "label", "labels", "target", "y"}
+"""Names of the column of labels in headers."""
 
 
 def read_file(path: Path, *, labelled: bool = True) -> list[NDArray[Any]]:
@@ -37,13 +60,16 @@ def read_file(path: Path, *, labelled: bool = True) -> list[NDArray[Any]]:
     ------
     FileNotFoundError
         If there is no such file.
+    OSError
+        If it is a device or a pipe.
     ValueError
         If the file is empty, of another format, or malformed.
     """
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
-    if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty")
+    with open_plain(path, follow_links=True) as file:
+        if not file.read(1):
+            raise ValueError(f"{path} is empty")
     match path.suffix:
         case ".ts":
             return read_ts(path, labelled)
@@ -74,11 +100,7 @@ def read_npz(path: Path, labelled: bool = True) -> list[NDArray[Any]]:
     ValueError
         If it is no ``.npz`` file, or has other arrays or shapes, or has pickled objects.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} can't be read as an .npz file: {error}") from error
+    arrays = read_members(path, ("X_train", "y_train", "X_test", "y_test", "X", "y"))
     if not labelled and "X" in arrays and "y" not in arrays:
         arrays["y"] = np.zeros(arrays["X"].shape[:1])
         return read_arrays(path, arrays)[:1]
@@ -98,14 +120,83 @@ def read_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> list[NDArray[Any
     parts = [arrays[name] for name in names]
     for series, labels in zip(parts[::2], parts[1::2], strict=True):
         numeric = series.dtype.kind in "biuf" and series.ndim in (2, 3)
-        if not numeric or labels.shape != series.shape[:1] or not len(series):
+        of_labels = labels.dtype.kind in "biufU" and labels.shape == series.shape[:1]
+        if not numeric or not of_labels or not series.size:
             raise ValueError(
                 f"{path} has series of shape {series.shape} and type {series.dtype}, and labels "
-                f"of shape {labels.shape}; they must be numbers (n, channels, time), and (n,)"
+                f"of shape {labels.shape} and type {labels.dtype}; they must be numbers "
+                f"(n, channels, time), and numbers or texts (n,)"
             )
+        if labels.dtype.kind == "U" and (labels == "").any():
+            number = int(np.flatnonzero(labels == "")[0])
+            raise ValueError(f"{path}: series {number} has an empty label")
     for i in range(0, len(parts), 2):
-        parts[i] = (parts[i][:, None] if parts[i].ndim == 2 else parts[i]).astype(np.float32)
+        parts[i] = _single(parts[i][:, None] if parts[i].ndim == 2 else parts[i], str(path))
     return parts
+
+
+def read_members(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Read arrays of an ``.npz`` file whose sizes are those that the file has room for.
+
+    Parameters
+    ----------
+    path : Path
+        Path of the file.
+    names : sequence of str
+        Names of the arrays to read, of those in the file.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Arrays; None in the place of those of other names, which are not read.
+
+    Raises
+    ------
+    ValueError
+        If it is no ``.npz`` file, is damaged, or has pickled objects.
+    """
+    arrays: dict[str, Any] = {}
+    with open_plain(path, follow_links=True) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                for member in archive.infolist():
+                    name = member.filename.removesuffix(".npy")
+                    if name in arrays:
+                        raise ValueError(f"it has {name} twice")
+                    arrays[name] = _array(archive, member) if name in names else None
+        except zipfile.BadZipFile as error:
+            kind = "an .npy file of another name" if _begins(file, NPY) else str(error)
+            raise ValueError(f"{path} can't be read as an .npz file: {kind}") from error
+        except Exception as error:  # zipfile, zlib and numpy have a dozen for damaged files
+            raise ValueError(f"{path} can't be read as an .npz file: {error}") from error
+    return arrays
+
+
+def _begins(file: BinaryIO, start: bytes) -> bool:
+    file.seek(0)
+    return file.read(len(start)) == start
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    """Read an array whose header claims no more than the member has."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{member.filename} is compressed as numpy never does")
+    if member.file_size > MOST_UNPACKED * member.compress_size + SHORT:
+        raise ValueError(f"{member.filename} claims {member.file_size} bytes, which is impossible")
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        if version not in HEADERS:
+            raise ValueError(f"{member.filename} is of version {version} of numpy's format")
+        shape, _, dtype = HEADERS[version](file)
+        claimed = math.prod(shape) * dtype.itemsize
+        held = member.file_size - file.tell()
+        # numpy refuses pickled objects itself.
+        if not dtype.hasobject and (min(shape, default=0) < 0 or claimed != held):
+            raise ValueError(
+                f"{member.filename} claims the shape {shape} of {dtype}, and has {held} bytes"
+            )
+    with archive.open(member) as file:
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
 def read_tsv(path: Path) -> tuple[Series, Labels]:
@@ -128,21 +219,49 @@ def read_tsv(path: Path) -> tuple[Series, Labels]:
     ValueError
         If a line has no tab, or an entry that is no number; the error names the line.
     """
-    text = path.read_text("utf-8-sig", errors="replace")
     lines = [
-        (number, line.split("\t"))
-        for number, line in enumerate(text.splitlines(), 1)
-        if line.strip()
+        (number, line.split("\t")) for number, line in enumerate(_lines(path), 1) if line.strip()
     ]
     if not lines:
         raise ValueError(f"{path} has no line with a series")
     for number, fields in lines:
         if len(fields) < 2:
             raise ValueError(f"{path}, line {number}: no tab, so no values after the label")
+    labels = [_label(fields[0], path, number) for number, fields in lines]
     series = [_numbers(fields[1:], path, number) for number, fields in lines]
-    labels = np.array([fields[0].strip() for _, fields in lines])
+    if _is_header(labels, series[0]):
+        raise ValueError(
+            f"{path}, line {lines[0][0]}: {labels[0]!r} and {len(series[0])} ascending or "
+            f"unlabelled values look like a header, which would become a series; remove the line"
+        )
     panel = _panel([[v] for v in series], [n for n, _ in lines], path, ragged=False)
-    return panel, labels
+    return panel, np.array(labels)
+
+
+def _is_header(labels: list[str], first: Floats) -> bool:
+    """Return whether the first line has names of columns, not a label and a series.
+
+    Its label is a text where all others are numbers, or a usual name of such a column, or it is
+    the only one of its class and has evenly ascending values, as times or numbers of columns are.
+    """
+    label, others = labels[0], labels[1:]
+    if label in others:
+        return False
+    if others and not _is_number(label) and all(map(_is_number, others)):
+        return True
+    if label.lower() in NAMES_OF_LABELS:
+        return True
+    steps = np.diff(first)
+    even = len(steps) > 1 and bool(steps[0] > 0) and np.allclose(steps, steps[0], rtol=1e-3)
+    return bool(others) and even
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_ts(path: Path, labelled: bool = True) -> list[NDArray[Any]]:
@@ -168,7 +287,7 @@ def read_ts(path: Path, labelled: bool = True) -> list[NDArray[Any]]:
         If there is no ``@data`` line, if labels are required and missing, if there are time
         stamps, or if a line is malformed; the error names the line.
     """
-    lines = path.read_text("utf-8-sig", errors="replace").splitlines()
+    lines = _lines(path)
     header = [line.strip().lower() for line in lines]
     if "@data" not in header:
         raise ValueError(f"{path} has no @data line; is it a .ts file?")
@@ -187,7 +306,7 @@ def read_ts(path: Path, labelled: bool = True) -> list[NDArray[Any]]:
         if not channels:
             raise ValueError(f"{path}, line {number}: no colon, so no label after the values")
         series.append([_numbers(channel.split(","), path, number) for channel in channels])
-        labels.append(label.strip())
+        labels.append(label if without else _label(label, path, number))
         numbers.append(number)
     if not series:
         raise ValueError(f"{path} has no series after @data")
@@ -196,19 +315,51 @@ def read_ts(path: Path, labelled: bool = True) -> list[NDArray[Any]]:
     return [panel] if without else [panel, np.array(labels)]
 
 
-def _numbers(fields: list[str], path: Path, line: int) -> list[float]:
+def _lines(path: Path) -> list[str]:
+    content = read_plain(path, follow_links=True)
+    # Comments in the archives have letters of other encodings.
+    return content.decode("utf-8-sig", errors="replace").splitlines()
+
+
+def _label(text: str, path: Path, line: int) -> str:
+    label = text.strip()
+    if not label:
+        raise ValueError(f"{path}, line {line}: no label")
+    if "\ufffd" in label or "\0" in label:
+        raise ValueError(f"{path}, line {line}: the label {label!r} is no text in UTF-8")
+    return label
+
+
+def _numbers(fields: list[str], path: Path, line: int) -> Floats:
     try:
-        return [float("nan") if field.strip() == "?" else float(field) for field in fields]
+        values = np.array(["nan" if f.strip() == "?" else float(f) for f in fields], float)
+        if any("_" in field for field in fields):
+            raise ValueError("an underscore in a number")
     except ValueError as error:
         raise ValueError(f"{path}, line {line}: {error}") from error
+    return _single(values, f"{path}, line {line}")
 
 
-def _panel(
-    series: list[list[list[float]]], lines: list[int], path: Path, *, ragged: bool
-) -> Series:
+def _single(values: NDArray[Any], where: str) -> Series:
+    """Return values in single precision; raise an error for those that it can't hold."""
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    if np.isinf(single).any():
+        value = values[np.isinf(single)][0]
+        raise ValueError(f"{where}: {value} is beyond single precision, which series are read in")
+    return single
+
+
+def _panel(series: list[list[Floats]], lines: list[int], path: Path, *, ragged: bool) -> Series:
     n_channels = len(series[0])
     first = len(series[0][0])
     longest = max(len(channels[0]) for channels in series)
+    size = len(series) * n_channels * longest
+    if size > PADDED and size > MOST_PADDED * sum(len(channels[0]) for channels in series):
+        raise ValueError(
+            f"{path}: {len(series)} series, padded to the {longest} points of the longest, would "
+            f"be {4 * size} bytes, most of it padding; cut or leave out the longest"
+        )
     panel = np.full((len(series), n_channels, longest), np.nan, dtype=np.float32)
     for row, channels, line in zip(panel, series, lines, strict=True):
         lengths = [len(channel) for channel in channels]

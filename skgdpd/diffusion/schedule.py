@@ -8,6 +8,7 @@ sqrt(1 - alpha_bar_t) eps`` with ``alpha_bar_t = prod_{s <= t} (1 - beta_s)``. T
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Literal
 
 import torch
@@ -48,11 +49,13 @@ class NoiseSchedule(nn.Module):
     def __init__(self, name: ScheduleName = "linear", n_steps: int = 1000) -> None:
         super().__init__()
         self.name = name
+        # On the CPU whatever the default device is, since single levels are read.
+        even = partial(torch.linspace, dtype=torch.float64, device="cpu")
         if name == "linear":
             scale = 1000 / n_steps
-            betas = torch.linspace(1e-4 * scale, 0.02 * scale, n_steps, dtype=torch.float64)
+            betas = even(1e-4 * scale, 0.02 * scale, n_steps)
         elif name == "cosine":
-            angles = torch.linspace(0, 1, n_steps + 1, dtype=torch.float64).add(0.008).div(1.008)
+            angles = even(0, 1, n_steps + 1).add(0.008).div(1.008)
             signal = torch.cos(angles * math.pi / 2).square()
             betas = 1 - signal[1:] / signal[:-1]
         else:

@@ -65,6 +65,8 @@ class Forest(nn.Module):
         of the training rows have a mean of 1.
     is_weighted : bool
         Whether leaves vote with different weights.
+    n_read : int
+        Number of features that a row has at least.
     """
 
     feature: Tensor
@@ -85,6 +87,7 @@ class Forest(nn.Module):
         self.register_buffer("root", torch.zeros(1, dtype=torch.int32))
         self.register_buffer("value", torch.zeros(1, 1))
         self.n_levels = 0
+        self.n_read = 1
         self.is_weighted = False
 
     @property
@@ -203,6 +206,7 @@ class Forest(nn.Module):
     def _derive(self) -> None:
         """Set what follows from the buffers."""
         self.n_levels = self._count_levels()
+        self.n_read = int(self.feature.max()) + 1
         self.is_weighted = bool((self.value.sum(1) - 1).abs().max() > TOLERANCE)
 
     def _count_levels(self) -> int:
@@ -223,6 +227,8 @@ class Forest(nn.Module):
 
     def _leaves(self, x: Tensor) -> Tensor:
         """Return the rows of ``value`` that apply, ``(n, n_trees)``."""
+        if x.shape[1] < self.n_read:
+            raise ValueError(f"a forest reads {self.n_read} features, and got {x.shape[1]}")
         if takes_numba("auto", x, "forest_numba"):
             from . import forest_numba
 
@@ -269,7 +275,29 @@ class Forest(nn.Module):
             if (given := state_dict.get(prefix + name)) is not None:
                 setattr(self, name, own.new_empty(given.shape))
         super()._load_from_state_dict(state_dict, prefix, *args)
-        self._derive()
+        if not self.right.is_meta:
+            self._check_trees()
+            self._derive()
+
+    def _check_trees(self) -> None:
+        """Raise an error for nodes that make no trees: compiled code follows them unchecked."""
+        nodes = (self.feature, self.threshold, self.right, self.leaf)
+        n = len(self.right)
+        right, root = self.right.cpu().long(), self.root.cpu().long()
+        own = torch.arange(n)
+        inner = right != own
+        if any(part.shape != (n,) for part in nodes) or root.ndim != 1 or self.value.ndim != 2:
+            raise ValueError("the nodes of a forest have parts of different sizes")
+        # Every node but the roots is the child of one node before it.
+        children = torch.cat([own[inner] + 1, right[inner], root])
+        forward = bool((right[inner] > own[inner] + 1).all())
+        if not forward or not torch.equal(children.sort().values, own):
+            raise ValueError("the nodes of a forest make no trees")
+        leaves = self.leaf.cpu().long()
+        if not len(leaves) or leaves.min() < 0 or leaves.max() >= len(self.value):
+            raise ValueError(f"a forest has leaves beyond its {len(self.value)}")
+        if self.feature.min() < 0:
+            raise ValueError("a forest reads features with numbers below 0")
 
 
 def tree_seeds(n_trees: int, seed: int) -> NDArray[np.int64]:

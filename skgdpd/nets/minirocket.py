@@ -76,6 +76,28 @@ def fit_dilations(
     return dilations.tolist(), counts.tolist()
 
 
+def check_channels(channels: Tensor, n_channels: int) -> None:
+    """Raise an error for channels that series don't have: compiled code reads them unchecked.
+
+    Parameters
+    ----------
+    channels : Tensor of shape (..., n_slots)
+        Numbers of channels; ``n_channels`` stands for an empty slot, of which the first is none.
+    n_channels : int
+        Number of channels of the series.
+
+    Raises
+    ------
+    ValueError
+        If a number is no channel.
+    """
+    if channels.is_meta or not channels.numel():
+        return
+    first = channels[..., 0]
+    if channels.min() < 0 or channels.max() > n_channels or first.max() >= n_channels:
+        raise ValueError(f"features read channels beyond the {n_channels} that series have")
+
+
 def draw_channels(
     n_channels: int, shape: Sequence[int], rng: np.random.Generator
 ) -> NDArray[np.int64]:
@@ -201,6 +223,10 @@ class MiniRocket(nn.Module):
                 start = stop
         self.biases.copy_(torch.from_numpy(biases))
         return self
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        check_channels(self.channels, self.n_channels)
 
     def _own_outputs(
         self, x: Tensor, lengths: Tensor | None, drawn: Tensor, i: int, dilation: int

@@ -42,7 +42,7 @@ from .causal import (
     sum_of_channels,
     takes_numba,
 )
-from .minirocket import MAX_CHANNELS, N_TAPS, Engine
+from .minirocket import MAX_CHANNELS, N_TAPS, Engine, check_channels
 
 RESOLUTION = 10
 """The unit of summed outputs is the usual output over two to this power."""
@@ -180,6 +180,10 @@ class PrefixHydra(CausalFeatures):
             usual = float(squares[inside].mean().sqrt())
             self.units[b] = _power_of_two(usual) if np.isfinite(usual) and usual > 0 else 1.0
         return self
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        check_channels(self.channels, self.n_channels)
 
     def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:
         """Return what maps such series to features ``(n_moments, n, n_features)``."""

@@ -37,6 +37,7 @@ from .minirocket import (
     N_KERNELS,
     N_TAPS,
     Engine,
+    check_channels,
     draw_channels,
     fit_dilations,
     quantile_levels,
@@ -275,6 +276,10 @@ class PrefixRocket(CausalFeatures):
             done = stop
         self.biases.copy_(torch.from_numpy(np.concatenate(biases)))
         return self
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        check_channels(self.channels, self.n_channels)
 
     def _draw_biases(
         self,

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .causal import LANES, CausalFeatures, check_time_points, exact_root, takes_numba
-from .minirocket import MAX_CHANNELS, Engine
+from .minirocket import MAX_CHANNELS, Engine, check_channels
 
 LENGTH = 11
 """Number of points of a shapelet, the authors' choice; fewer where the prefix is short."""
@@ -212,6 +212,11 @@ class PrefixShapelets(CausalFeatures):
                 counted = distances[g, g, self.starts[b] : int(own[others[g]])].numpy()
                 self.thresholds[b, g] = float(np.quantile(counted, levels[g]))
         return self
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        # No slot is empty: how many are used does not depend on the data.
+        check_channels(self.channels[:, :, None], self.n_channels)
 
     def _padded(self, x: Tensor) -> Tensor:
         return torch.cat([x.new_zeros(*x.shape[:2], int(self.starts.max())), x], 2)

@@ -101,6 +101,7 @@ def make_backbone(
     n_timepoints: int,
     name: str | None = None,
     time_points: Sequence[int] = (),
+    n_features: int | None = None,
 ) -> nn.Module:
     """Make a fresh backbone and find its feature width.
 
@@ -116,6 +117,9 @@ def make_backbone(
         Name of the parameter whose value is ``spec``, for errors.
     time_points : sequence of int, default=()
         The moments at which the network answers, if there are several.
+    n_features : int, optional
+        Width of the features, where it is known. By default it is measured, at the cost of a
+        prediction.
 
     Returns
     -------
@@ -164,7 +168,8 @@ def make_backbone(
             f"give {sorted(_AT_SEVERAL_MOMENTS)} or a network that is trained, such as 'tcn'"
         )
     # Measured even where there is an attribute of that name, which may be the width of the input.
-    n_features = _find_n_features(backbone, n_channels, n_timepoints, whose)
+    if n_features is None:
+        n_features = _find_n_features(backbone, n_channels, n_timepoints, whose)
     backbone.n_features = n_features  # type: ignore[assignment]
     backbone.registered_name = spec if isinstance(spec, str) else None  # type: ignore[assignment]
     return backbone

@@ -122,6 +122,9 @@ class RocketQuant(Rocket):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # The number of columns depends on the number of classes of the forest.
         weight = state_dict.get(prefix + "projection.weight")
+        width = self.n_features
+        if weight is not None and weight.shape[:1] != (width,):
+            raise ValueError(f"a projection to {width} features has {tuple(weight.shape)} weights")
         if weight is not None and weight.shape != self.projection.weight.shape:
             self.projection = nn.utils.skip_init(
                 nn.Linear, weight.shape[1], self.n_features, device=self.mean.device

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .._runtime.atomic import write_part
+from .._runtime.plain_files import NotAPlainFileError, read_plain
 from .._runtime.warn import warn_user
 from .run import TrainingRun
 from .state import TrainingState
@@ -83,8 +84,11 @@ class Checkpoints:
 
     def _restore(self, run: TrainingRun, path: Path) -> None:
         try:
-            content = path.read_bytes()
+            content = read_plain(path)
         except FileNotFoundError:
+            return
+        except NotAPlainFileError as error:
+            warn_user(f"{error}; the training starts anew, without this checkpoint")
             return
         digest, content = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
         if hashlib.sha256(content).digest() != digest:

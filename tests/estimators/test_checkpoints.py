@@ -251,6 +251,31 @@ def test_a_damaged_checkpoint_is_said_and_not_used(bumps, tmp_path, kill, damage
     assert files(tmp_path) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes among files")
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_checkpoint_that_is_no_plain_file_is_said_and_not_read(bumps, tmp_path, kill, kind):
+    X, y = bumps
+    clf = PrefixClassifier(
+        "lstm1-8", max_epochs=3, batch_size=16, random_state=0,
+        training=TrainingOptions(checkpoint_dir=tmp_path),
+    )  # fmt: skip
+    own = clone(clf).set_params(training__checkpoint_dir=None).fit(X, y)
+    kill(6)
+    with pytest.raises(Killed):
+        clf.fit(X, y)
+    kill(None)
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    if kind == "link":
+        path.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(path)
+    with pytest.warns(UserWarning, match=f"is a {kind}.*; the training starts anew"):
+        clf.fit(X, y)
+    same_fit(own, clf, X)
+    assert files(tmp_path) == []
+
+
 def test_checkpoints_and_cache_together(bumps, tmp_path, kill):
     X, y = bumps
     clf = GDPDClassifier(**SMALL)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..._runtime.atomic import replace_file
+from ..._series.files import read_members
 from .cells import EarlyCell
 from .models import Fit
 
@@ -85,13 +86,14 @@ class EarlyStore:
 
     def read_fit(self, cell: EarlyCell) -> Fit:
         """Return a fit that was written."""
-        with np.load(self._place("fits", cell, ".npz"), allow_pickle=False) as content:
-            arrays = {
-                name: content[name].astype(np.float64) if name in SMALL else content[name]
-                for name in ARRAYS
-                if name in content.files
-            }
-            n_timepoints, seconds = int(content["n_timepoints"]), str(content["seconds"])
+        place = self._place("fits", cell, ".npz")
+        content = read_members(place, (*ARRAYS, "n_timepoints", "seconds"))
+        arrays: dict[str, Any] = {
+            name: content[name].astype(np.float64) if name in SMALL else content[name]
+            for name in ARRAYS
+            if name in content
+        }
+        n_timepoints, seconds = int(content["n_timepoints"]), str(content["seconds"])
         for name in SMALL:
             if name in arrays:
                 arrays[name] /= arrays[name].sum(2, keepdims=True)
