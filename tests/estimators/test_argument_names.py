@@ -247,7 +247,7 @@ NO_FOLDS = [
 ]
 
 
-@pytest.mark.parametrize("cv", NO_FOLDS, ids=str)
+@pytest.mark.parametrize("cv", NO_FOLDS, ids=lambda bad: type(bad).__name__)
 def test_folds_are_refused_by_name(cv, nothing_is_trained):
     names("cv", lambda: check_unlabeled(DistilledPrefixClassifier(**QUICK), X, Y, X, cv=cv))
     if cv is not NO_FOLDS[-1]:  # whose fit fails, and has a score
@@ -410,14 +410,14 @@ PATHS = {
 NO_ARRAYS = [None, True, "a", 1j, np.nan, -1, {}, object(), [[1], [1, 2]], RNG, int]
 
 
-@pytest.mark.parametrize("bad", NO_ARRAYS, ids=str)
+@pytest.mark.parametrize("bad", NO_ARRAYS, ids=lambda bad: type(bad).__name__)
 @pytest.mark.parametrize("argument", PATHS)
 def test_rules_refuse_arguments_by_name(argument, bad):
     names(argument, lambda: RULES["threshold"]().fit(**{**PATHS, argument: bad}))
     names(argument, lambda: select_rule(**{**PATHS, argument: bad}))
 
 
-@pytest.mark.parametrize("bad", NO_ARRAYS, ids=str)
+@pytest.mark.parametrize("bad", NO_ARRAYS, ids=lambda bad: type(bad).__name__)
 def test_steps_of_a_rule_refuse_arguments_by_name(bad):
     rule = RULES["threshold"]().fit(**PATHS)
     path, state = PATHS["path"], rule.start(16)
