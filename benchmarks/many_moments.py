@@ -16,6 +16,7 @@ import json
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "one-fcn": {"student": "fcn24"},
     "separate": {"student": "rocket-quant"},
     "separate-mixed": {},
+    "separate-untrained": {"max_epochs": 0},
     "separate-rocket": {"student": "rocket"},
     "separate-tcn": {"student": "tcn"},
     "separate-lstm": {"student": "lstm2-32"},
@@ -61,6 +63,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["one", "separate"], choices=METHODS)
     parser.add_argument("--normalize", nargs="+", default=["train", "prefix"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="moments")
     options = parser.parse_args()
     found = json.loads(options.store.read_text()) if options.store.exists() else {}
     asked = list(
@@ -70,13 +73,15 @@ def main() -> None:
         key = f"{name} {seed} {normalize} {method}"
         if key not in found:
             (path,) = options.folder.glob(f"{name}.*")
-            found[key] = compare(load_file(path), seed, normalize, method)
+            found[key] = compare(load_file(path), seed, normalize, method, options.shares)
             replace_file(options.store, json.dumps(found, indent=0).encode())
             print(key, np.round(found[key]["scores"], 3)[:, 0].tolist(), flush=True)
-    report(found, asked)
+    report(found, asked, options.shares)
 
 
-def compare(parts: Any, seed: int, normalize: str, method: str) -> dict[str, Any]:
+def compare(
+    parts: Any, seed: int, normalize: str, method: str, shares: Sequence[float]
+) -> dict[str, Any]:
     """Score a method on a third that it was not fitted on.
 
     Parameters
@@ -89,6 +94,8 @@ def compare(parts: Any, seed: int, normalize: str, method: str) -> dict[str, Any
         How series are normalised.
     method : str
         A name of ``METHODS``.
+    shares : sequence of float
+        Shares of a series at which it is scored. A store has results of the same shares.
 
     Returns
     -------
@@ -105,7 +112,7 @@ def compare(parts: Any, seed: int, normalize: str, method: str) -> dict[str, Any
         **METHODS[method],
     }
     length = int((~np.isnan(np.asarray(X, dtype=float)).all(1)).sum(1).max())
-    times = [max(int(share * length + 1e-9), 2) for share in SHARES]
+    times = [max(int(share * length + 1e-9), 2) for share in shares]
     start = time.process_time()
     if method.startswith("one"):
         models = [PrefixClassifier(earliness=sorted(set(times)), **settings).fit(X, y)]
@@ -125,7 +132,9 @@ def compare(parts: Any, seed: int, normalize: str, method: str) -> dict[str, Any
     return {"scores": scores, "seconds": seconds, "bytes": size}
 
 
-def report(found: dict[str, Any], asked: list[tuple[str, int, str, str]]) -> None:
+def report(
+    found: dict[str, Any], asked: list[tuple[str, int, str, str]], shares: Sequence[float]
+) -> None:
     """Print the means over sets and seeds.
 
     Parameters
@@ -134,11 +143,13 @@ def report(found: dict[str, Any], asked: list[tuple[str, int, str, str]]) -> Non
         Results by "set seed normalisation method".
     asked : list of tuple
         The results to report.
+    shares : sequence of float
+        Shares of a series at which it was scored.
     """
     by_method = defaultdict(list)
     for name, seed, normalize, method in asked:
         by_method[normalize, method].append(found[f"{name} {seed} {normalize} {method}"])
-    print("\n" + " ".join(["seen".ljust(24), *(f"{share:6.0%}" for share in SHARES)]))
+    print("\n" + " ".join(["seen".ljust(24), *(f"{share:6.0%}" for share in shares)]))
     for (normalize, method), rows in by_method.items():
         scores = np.mean([row["scores"] for row in rows], 0)
         seconds = np.mean([row["seconds"] for row in rows])
