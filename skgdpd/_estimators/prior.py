@@ -269,7 +269,7 @@ class DiffusionFeaturePrior(
                 torch.tensor(features), labels, settings, device, seeds, shown
             )
         self.n_latent_ = self.latent_.n_features
-        codes = self.encode(features)
+        codes = self.encoder_.encode(torch.tensor(features)).numpy()
         self.measurement_ = measured(self.encoder_, codes, pairs, self.measurement_noise)
         if labels is not None and len(self.classes_) > 1:
             self._head = FeatureHead().fit(self._shown(codes), labels)

@@ -243,6 +243,14 @@ def test_packed_scores_are_enough_for_the_report(store, tmp_path):
         costs, others = ([row["cost"] for row in r.scores] for r in (record, other))
         np.testing.assert_allclose(costs, others, rtol=1e-5)
         np.testing.assert_allclose(record.accuracy, other.accuracy, rtol=1e-5)
+    for data, shared in (("Bumps", "1 sets, seeds [0, 1]: Others."), ("Others", None)):
+        cell, other = EarlyCell(data, "clones", seed=1), EarlyCell(data, "clones")
+        packed.write_fit(cell, store.read_fit(other))
+        packed.write_scores(cell, store.scores(other))
+        if shared:
+            assert shared in write_early_report(packed, tmp_path / "report").read_text()
+    with pytest.raises(ValueError, match="ours, clones have no data set with the same seeds"):
+        write_early_report(packed, tmp_path / "report")
     with pytest.raises(ValueError, match="no scores of aeon-teaser"):
         write_early_report(packed, tmp_path / "report", models=["aeon-teaser"])
 

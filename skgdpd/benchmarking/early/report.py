@@ -65,7 +65,8 @@ def write_early_report(
     Raises
     ------
     ValueError
-        If the store has no scores of these models.
+        If the store has no scores of these models, or no data set that all of them have with the
+        same seeds.
     """
     chosen = list(models or MODELS)
     records = [r for r in store.records() if r.cell.model in chosen]
@@ -75,6 +76,11 @@ def write_early_report(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     models = [m for m in chosen if any(r.cell.model == m for r in results.records)]
+    if not any(results.sets(setting, _methods(results, models)) for setting in results.settings):
+        raise ValueError(
+            f"{', '.join(models)} have no data set with the same seeds in common; choose other "
+            "models or seeds"
+        )
     text = ["# Early classifiers compared", ""]
     for setting in results.settings:
         text += _of_setting(results, setting, models)
@@ -101,9 +107,7 @@ def write_early_report(
 
 def _of_setting(results: EarlyResults, setting: Setting, models: Sequence[str]) -> list[str]:
     normalize, regime = setting
-    methods = [
-        m for m in results.methods if any(m.startswith(MODEL_NAMES[model]) for model in models)
-    ]
+    methods = _methods(results, models)
     sets = results.sets(setting, methods)
     title = f"{REGIME_NAMES[regime]}, normalised by {normalize}"
     text = [f"## {title}", "", f"{len(sets)} sets, seeds {results.seeds}: {', '.join(sets)}.", ""]
@@ -118,6 +122,12 @@ def _of_setting(results: EarlyResults, setting: Setting, models: Sequence[str]) 
         text += [f"AvgCost at alpha = {SHOWN_ALPHA}:", ""]
         text += [markdown(by_set(results, setting, shown, SHOWN_ALPHA)), ""]
     return text
+
+
+def _methods(results: EarlyResults, models: Sequence[str]) -> list[str]:
+    """Return the names of the methods of some models, in the order of the results."""
+    names = tuple(MODEL_NAMES[model] for model in models)
+    return [m for m in results.methods if m.startswith(names)]
 
 
 def draw_accuracies(results: EarlyResults, normalize: str, models: Sequence[str]) -> Any:
