@@ -33,6 +33,8 @@ FORMAT_VERSION = 1
 
 HEADER = "model.json"
 TENSORS = re.compile(r"tensors(-[0-9a-f]{16})?\.safetensors")
+WIDEST = 1 << 20
+"""Largest size of a dimension of a tensor without values."""
 # A constant, so that the same model gives the same bytes.
 TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -230,8 +232,8 @@ def _read(path: Any, read: Read) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except Exception as error:  # of unknown types and of shapes beyond the content, too
         raise ModelFileError(f"{damaged}: the tensors can't be read: {error}") from error
     for key, tensor in tensors.items():
-        # Without values, a tensor may have any number of columns.
-        if max(tensor.shape, default=0) > len(content):
+        # Without values, as those of a session without series, a tensor may claim any width.
+        if max(tensor.shape, default=0) > max(len(content), WIDEST):
             raise ModelFileError(f"{damaged}: {key} claims the shape {tuple(tensor.shape)}")
     return header, tensors
 

@@ -190,20 +190,24 @@ def _read_panel(X: Any, name: str) -> Panel:
 
 def _check_form(X: Any, name: str) -> None:
     """Refuse what has too few dimensions, or values that are no numbers."""
-    n_dims = np.ndim(X)
-    if n_dims == 0:
-        raise ValueError(f"{name} is a {type(X).__name__}; allowed are {FORMS}")
-    kind = getattr(np.asarray(X), "dtype", np.dtype(float)) if not hasattr(X, "nnz") else None
-    if kind is not None and kind.kind not in "biufO":
-        raise ValueError(f"{name} has values of the type {kind}; they must be real numbers")
-    if n_dims > 1 or len(X) == 0:
+    if hasattr(X, "nnz"):  # check_array names what is sparse.
         return
-    if kind is None or kind.kind == "O":
+    array = np.asarray(X)
+    if array.ndim == 0:
+        raise ValueError(f"{name} is a {type(X).__name__}; allowed are {FORMS}")
+    kind = array.dtype
+    if kind.kind not in "biufO":
+        # scikit-learn's checks of estimators expect these words.
+        more = ". Complex data not supported" if kind.kind == "c" else ""
+        raise ValueError(f"{name} has values of the type {kind}; they must be real numbers{more}")
+    if array.ndim > 1 or len(array) == 0:
+        return
+    if kind.kind == "O":
         raise ValueError(f"{name} has one dimension; allowed are {FORMS}")
     # scikit-learn's checks of estimators expect the words "Reshape your data".
     raise ValueError(
-        f"{name} has one dimension, of {len(X)} values; allowed are {FORMS}. Reshape your data: "
-        f"{name}.reshape(1, -1) is one series of {len(X)} time points"
+        f"{name} has one dimension, of {len(array)} values; allowed are {FORMS}. Reshape your "
+        f"data: {name}.reshape(1, -1) is one series of {len(array)} time points"
     )
 
 
