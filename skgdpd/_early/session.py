@@ -234,7 +234,7 @@ class EarlySession:
             If an id is in use or named twice, or if more series would be open than allowed.
         """
         new = checked_ids(ids)
-        self._check_new(new)
+        _check_new(self._slots, self.options.max_open, new)
         self._slots.add(new)
         if np.isfinite(self._now):
             self._slots.set("since", self._slots.of(new), self._now)
@@ -274,7 +274,7 @@ class EarlySession:
         ignored = self.n_ignored
         try:
             decisions = [] if time is None else self._expire(now, set(arrived))
-            self._check_new(fresh)
+            _check_new(self._slots, self.options.max_open, fresh)
             self._slots.add(fresh)
             decisions += self._apply(arrived, time)
         except BaseException:
@@ -357,20 +357,6 @@ class EarlySession:
         if id not in self._slots.places:
             raise KeyError(f"id={id!r} is unknown; the session has {some(self.ids)}")
         return self._slots.places[id]
-
-    def _check_new(self, ids: list[Hashable]) -> None:
-        used = [id_ for id_ in ids if id_ in self._slots.places]
-        if used:
-            raise ValueError(f"ids {some(used)} are in use already; choose others, or close them")
-        if len(set(ids)) < len(ids):
-            raise ValueError(f"ids {some(ids)} name a series twice")
-        most = self.options.max_open
-        if most is not None and ids:
-            n_open = int((~self.decided).sum()) + len(ids)
-            if n_open > most:
-                raise ValueError(
-                    f"{n_open} series would wait for an answer, more than max_open={most}"
-                )
 
     def _arrived(self, points: Any) -> tuple[dict[Hashable, Floats], list[Hashable]]:
         """Return the points of each series, ``(n_channels, k)``, and the ids of new series."""
@@ -572,3 +558,19 @@ def _named(slots: Slots, rows: Integers) -> Iterator[None]:
     except ValueError as error:
         ids = [id_ for id_, row in slots.places.items() if row in rows]
         raise ValueError(f"points of ids {some(ids)} can't be read: {error}") from error
+
+
+def _check_new(slots: Slots, most: int | None, ids: list[Hashable]) -> None:
+    """Refuse ids of new series that are in use or name a series twice, and too many of them."""
+    used = [id_ for id_ in ids if id_ in slots.places]
+    if used:
+        raise ValueError(f"ids {some(used)} are in use already; choose others, or close them")
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"ids {some(ids)} name a series twice")
+    if most is not None and ids:
+        rows = slots.of(list(slots.places))
+        n_open = int((~slots["answered"][rows]).sum()) + len(ids)
+        if n_open > most:
+            raise ValueError(
+                f"{n_open} series would wait for an answer, more than max_open={most}"
+            )

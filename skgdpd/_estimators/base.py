@@ -332,6 +332,7 @@ class BasePrefixClassifier(
             earliness_of=series.earliness_of,
             missing_values=series.missing_values,
             predict_batch_size=series.predict_batch_size,
+            any_length=series.short_series == "ended",
         )
 
     def _parts(self, is_paired: bool) -> Any:

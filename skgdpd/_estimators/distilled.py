@@ -389,17 +389,37 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 f"memory is of no use with random_state={self.random_state!r}: every fit draws "
                 f"another split and teacher; give an int to share teachers between fits"
             )
-        try:
-            cache = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
-        except OSError as error:
-            raise ValueError(
-                f"memory={memory!r} can't be used as a folder ({error}); give one that exists or "
-                f"can be made, or None"
-            ) from error
-        location = getattr(cache, "location", None)
-        if location is not None:
-            check_private(location, "memory")
-        return cache
+        return private_cache(memory)
+
+
+def private_cache(memory: Any) -> Memory:
+    """Return the cache of a parameter ``memory``, into which nobody else can write.
+
+    Parameters
+    ----------
+    memory : None, str, path or joblib.Memory
+        The cache or its folder.
+
+    Returns
+    -------
+    joblib.Memory
+
+    Raises
+    ------
+    ValueError
+        If the folder can't be used, or if others can write into it.
+    """
+    try:
+        cache = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
+    except OSError as error:
+        raise ValueError(
+            f"memory={memory!r} can't be used as a folder ({error}); give one that exists or can "
+            f"be made, or None"
+        ) from error
+    location = getattr(cache, "location", None)
+    if location is not None:
+        check_private(location, "memory")
+    return cache
 
 
 class DistilledPrefixClassifier(BaseDistilledClassifier):

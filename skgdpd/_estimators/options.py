@@ -160,6 +160,11 @@ class SeriesOptions(LinksToDocs, PlainNumbers, BaseEstimator):
         mistake. ``"interpolate"`` puts a straight line between the neighbours. ``"mask"`` puts
         zero, and adds a channel for each channel that is 1 where there is a value. NaN in all
         channels at the end of a series is no gap but its end.
+    short_series : {"refuse", "ended"}, default="refuse"
+        Meaning of a series that is shorter than the prefix and than all training series, in a
+        prediction after a fit on series of unequal length. ``"refuse"`` is an error, since it
+        can't be told whether the series has ended or its points have not arrived yet.
+        ``"ended"`` says that all series are whole, so that it has ended.
     predict_batch_size : int, default=1024
         Number of series that are predicted at once. It bounds the memory of a prediction.
 
@@ -175,6 +180,7 @@ class SeriesOptions(LinksToDocs, PlainNumbers, BaseEstimator):
         "resample_length": [Interval(Integral, MIN_LENGTH, None, closed="left"), None],
         "earliness_of": [StrOptions({"longest", "own"})],
         "missing_values": [StrOptions({"error", "interpolate", "mask"})],
+        "short_series": [StrOptions({"refuse", "ended"})],
         "predict_batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -184,11 +190,13 @@ class SeriesOptions(LinksToDocs, PlainNumbers, BaseEstimator):
         resample_length: int | None = None,
         earliness_of: EarlinessOf = "longest",
         missing_values: MissingValues = "error",
+        short_series: Literal["refuse", "ended"] = "refuse",
         predict_batch_size: int = 1024,
     ) -> None:
         self.resample_length = resample_length
         self.earliness_of = earliness_of
         self.missing_values = missing_values
+        self.short_series = short_series
         self.predict_batch_size = predict_batch_size
 
 

@@ -71,6 +71,9 @@ class NetworkPlan:
     ragged : bool or None
         Whether series of any length are allowed; None allows them if the training series differ
         in length.
+    any_length : bool
+        Whether series may be shorter than all training series and than the part, as whole series
+        may be.
     """
 
     spec: BackboneSpec
@@ -84,6 +87,7 @@ class NetworkPlan:
     missing_values: MissingValues = "error"
     predict_batch_size: int = 1024
     ragged: bool | None = None
+    any_length: bool = False
 
 
 @dataclass(frozen=True)
@@ -227,7 +231,7 @@ def new_network(
         missing_values=plan.missing_values,
         ragged=plan.ragged,
         clock=is_made and not starts_fitted(plan.spec),
-        any_length=plan.role == "teacher",
+        any_length=plan.any_length or plan.role == "teacher",
     ).fit(data.panel, data.train)
     backbone = make_backbone(
         plan.spec, view.n_channels_, view.n_out_, plan.role, view.time_points_

@@ -260,14 +260,7 @@ object
         routed = self._get_routed_params_for_fit(params)
         with about("scoring"):
             scorers, refit_metric = self._get_scorers()
-        with about("cv"):
-            splitter = check_cv(self.cv, y, classifier=True)
-            splits = [
-                (checked_rows(train, len(y)), checked_rows(test, len(y)))
-                for train, test in splitter.split(X, y, **routed.splitter.split)
-            ]
-        if not splits:
-            raise ValueError(f"cv={self.cv!r} has no folds; at least one is needed")
+        splits = _folds(self.cv, X, y, routed.splitter.split)
         for _, test in splits:
             refuse_marked(_safe_indexing(y, test), marker)
         candidates = self._candidates()
@@ -472,6 +465,20 @@ object
         start = time.perf_counter()
         self.best_estimator_.fit(X, y, **fit_params)
         self.refit_time_ = time.perf_counter() - start
+
+
+def _folds(
+    cv: Any, X: Any, y: Any, params: dict[str, Any]
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return the rows of the training and of the test part of each fold."""
+    with about("cv"):
+        splits = [
+            (checked_rows(train, len(y)), checked_rows(test, len(y)))
+            for train, test in check_cv(cv, y, classifier=True).split(X, y, **params)
+        ]
+    if not splits:
+        raise ValueError(f"cv={cv!r} has no folds; at least one is needed")
+    return splits
 
 
 def _check_rows(X: Any, y: Any, marker: Any) -> None:

@@ -272,7 +272,7 @@ def check_teacher(spec: Any) -> None:
             )
     elif isinstance(spec, type) and hasattr(spec, "fit"):
         raise TypeError(f"teacher={spec.__name__} is a class; give an object, {spec.__name__}()")
-    elif not (spec is None or isinstance(spec, nn.Module) or _is_classifier(spec)):
+    elif not (spec is None or isinstance(spec, (nn.Module, FrozenMember)) or _is_classifier(spec)):
         if hasattr(spec, "fit") or hasattr(spec, "predict_proba") or not callable(spec):
             raise TypeError(
                 f"teacher={spec!r} must be None, a backbone's name, a torch module, a classifier "

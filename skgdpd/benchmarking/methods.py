@@ -169,6 +169,7 @@ def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, dev
         "earliness": cell.earliness,
         "normalize": None if cell.normalize == "none" else cell.normalize,
         "series__missing_values": "interpolate",
+        "series__short_series": "ended",
         "random_state": cell.seed,
         "device": device,
     }

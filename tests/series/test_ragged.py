@@ -120,8 +120,12 @@ def test_gesture_pebble(archive):
     X, y = parts.X[::2], parts.y[::2]
     assert np.isnan(X).any()
     clf = PrefixClassifier("fcn", earliness=0.3, max_epochs=8, random_state=0).fit(X, y)
-    few = parts.X_test[:60]
-    assert clf.score(few, parts.y_test[:60]) > 0.4  # six classes
+    lengths = (~np.isnan(parts.X_test[:, 0])).sum(1)
+    rows = np.flatnonzero(lengths >= (~np.isnan(X[:, 0])).sum(1).min())[:60]
+    few = parts.X_test[rows]
+    assert clf.score(few, parts.y_test[rows]) > 0.4  # six classes
+    with pytest.raises(ValueError, match="can't be told whether it has ended"):
+        clf.predict(parts.X_test[[lengths.argmin()]])
     np.testing.assert_array_equal(clf.predict_proba(as_list(few)), clf.predict_proba(few))
 
 

@@ -54,6 +54,20 @@ def test_a_series_shorter_than_all_training_series_is_refused(student, options, 
         np.testing.assert_array_equal(found[0], found[2])
 
 
+@pytest.mark.parametrize("student", ["fcn24", "lstm1-8", "rocket"])
+def test_a_short_series_is_read_where_all_series_are_whole(student, tmp_path):
+    clf = PrefixClassifier(student, **SMALL, series=SeriesOptions(short_series="ended"))
+    clf.fit(RAGGED, y).save(tmp_path / "clf.zip")
+    for n in (2, 5, 8):
+        found = [clf.predict_proba(cut(n, form)) for form in ("list", "array", "padded")]
+        np.testing.assert_array_equal(found[0], found[1])
+        np.testing.assert_array_equal(found[0], found[2])
+        again = load(tmp_path / "clf.zip").predict_proba(cut(n, "list"))
+        np.testing.assert_array_equal(found[0], again)
+    with pytest.raises(ValueError, match="'short_series' parameter"):
+        PrefixClassifier(series=SeriesOptions(short_series="yes")).fit(RAGGED, y)
+
+
 def test_one_short_series_among_others_is_named():
     clf = PrefixClassifier("lstm1-8", **SMALL).fit(RAGGED, y)
     with pytest.raises(ValueError, match="X has a series of 4 time points, series 5; no training"):
