@@ -136,7 +136,7 @@ class EarlyClassifier(
         Their weights, and the numbers of their groups; None if the fit had none.
     n_features_in_ : int
         Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_names,)
         Names of the columns of X, which later frames must have too; only after a fit on a frame
         of which all columns have a string as name.
     n_channels_in_, n_timepoints_in_ : int

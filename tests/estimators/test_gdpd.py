@@ -271,7 +271,7 @@ def test_bad_parameters_are_named_before_training(bumps):
     ]:
         with pytest.raises(ValueError, match=words):
             GDPDClassifier(**{**SMALL, **params}).fit(X, y)
-    with pytest.raises(TypeError, match="classifier with predict_proba"):
+    with pytest.raises(TypeError, match="classifier with fit, get_params and predict_proba"):
         GDPDClassifier(StandardScaler(), **SMALL).fit(X, y)
     with pytest.raises(ValueError, match="none of the paper's"):
         paper_parameters("inception")
