@@ -70,7 +70,7 @@ def test_a_rule_is_checked_before_a_fit(bumps):
         def fit(self, X, y, sample_weight=None):
             raise AssertionError("fitted")
 
-    with pytest.raises(ValueError, match="moment=True must be a whole number or None"):
+    with pytest.raises(ValueError, match="moment=True must not be True or False"):
         EarlyClassifier(Watched(), earliness=SHARES, rule=FixedTime(True)).fit(*bumps)
 
 
