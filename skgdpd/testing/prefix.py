@@ -54,10 +54,8 @@ def check_future_missing(subject: Subject) -> None:
 
 
 def check_future_huge(subject: Subject) -> None:
-    """Values of 1e9 after the prefix change no bit of the prediction.
-
-    Later moments read them, so they are no larger than what a classifier may have to accept.
-    """
+    """Values of 1e9 after the prefix change no bit of the prediction."""
+    # Later moments read them, and may refuse larger ones.
     _check_future(subject, 1e9, "1e9")
 
 
