@@ -219,7 +219,7 @@ class SeesGaps(LooksAhead):
 class SeesSize(LooksAhead):
     def peek(self, after):
         with np.errstate(all="ignore"):
-            return (np.abs(after).max((1, 2)) > 1e20)[:, None, None] * 0.5
+            return (np.abs(after).max((1, 2)) > 1e8)[:, None, None] * 0.5
 
 
 @fails("check_prefix_alone")

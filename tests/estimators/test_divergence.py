@@ -318,7 +318,7 @@ def test_a_signal_that_single_precision_loses_is_refused(offset, normalize, data
 def test_a_lost_signal_of_other_series_is_refused(argument, data):
     X, y = data[0].astype(np.float64), data[1]
     clf = DistilledPrefixClassifier(teacher="lstm1-8", **LSTM)
-    with pytest.raises(ValueError, match=rf"{argument} has \S+, which is too large for single"):
+    with pytest.raises(ValueError, match=f"{argument} has values up to"):
         clf.fit(X, y, **{argument: X + 1e9})
 
 
