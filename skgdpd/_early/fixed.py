@@ -38,11 +38,6 @@ class FixedTime(Rule):
     def __init__(self, moment: int | None = None) -> None:
         self.moment = moment
 
-    def _validate_params(self) -> None:
-        super()._validate_params()
-        if isinstance(self.moment, bool | np.bool_):
-            raise ValueError(f"moment={self.moment!r} must be a whole number or None")
-
     def _fit(self, data: TrainingPaths) -> None:
         n_moments = len(data.shares)
         if self.moment is not None and not -n_moments <= self.moment < n_moments:

@@ -189,12 +189,12 @@ class EarlySession:
     @property
     def decided(self) -> NDArray[np.bool_]:
         """Whether each series has its answer, ``(n,)``, in the order of ``ids``."""
-        return self._slots["answered"][self._rows]
+        return self._slots["answered"][self._slots.rows]
 
     @property
     def probabilities(self) -> Floats:
         """Probabilities ``(n, n_classes)`` at the answer or the latest moment; NaN before any."""
-        return self._slots["probabilities"][self._rows]
+        return self._slots["probabilities"][self._slots.rows]
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -208,14 +208,10 @@ class EarlySession:
     @property
     def n_seen(self) -> Integers:
         """Number of points at the answer, or else so far, ``(n,)``."""
-        rows = self._rows
+        rows = self._slots.rows
         slots, times = self._slots, self.early.time_points_
         at_answer = times[np.maximum(slots["moment"][rows] - 1, 0)]
         return np.where(slots["answered"][rows], at_answer, slots["n_points"][rows])
-
-    @property
-    def _rows(self) -> Integers:
-        return np.fromiter(self._slots.places.values(), np.int64, len(self))
 
     # What happens
 
@@ -505,7 +501,7 @@ class EarlySession:
         ValueError
             If an id is neither a string nor a whole number.
         """
-        rows = self._rows
+        rows = self._slots.rows
         arrays = {name: array[rows] for name, array in self._slots.arrays.items()}
         facts = {"n_ignored": self.n_ignored, "now": self._now}
         write_session(path, self.early, self.ids, vars(self.options), facts, arrays)
@@ -534,14 +530,14 @@ class EarlySession:
         known, n, times = session._slots.arrays, len(session), session.early.time_points_
         check_arrays(path, state["arrays"], known, n, times)
         for name, array in state["arrays"].items():
-            session._slots[name][session._rows] = array
+            session._slots[name][session._slots.rows] = array
         session.n_ignored, session._now = state["n_ignored"], state["now"]
         return session
 
 
 def _idle(slots: Slots, time: float, timeout: float) -> list[tuple[Hashable, int]]:
     """Return ids and rows of the series that wait, without points for too long."""
-    rows = np.fromiter(slots.places.values(), np.int64, len(slots))
+    rows = slots.rows
     # A series that was opened before any time was known waits from now on.
     unknown = rows[np.isnan(slots["since"][rows])]
     if len(unknown):
@@ -568,8 +564,7 @@ def _check_new(slots: Slots, most: int | None, ids: list[Hashable]) -> None:
     if len(set(ids)) < len(ids):
         raise ValueError(f"ids {some(ids)} name a series twice")
     if most is not None and ids:
-        rows = slots.of(list(slots.places))
-        n_open = int((~slots["answered"][rows]).sum()) + len(ids)
+        n_open = int((~slots["answered"][slots.rows]).sum()) + len(ids)
         if n_open > most:
             raise ValueError(
                 f"{n_open} series would wait for an answer, more than max_open={most}"

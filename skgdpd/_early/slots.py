@@ -46,6 +46,11 @@ class Slots:
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.arrays[name]
 
+    @property
+    def rows(self) -> Integers:
+        """Rows of all series, in the order of ``places``."""
+        return np.fromiter(self.places.values(), np.int64, len(self))
+
     def of(self, ids: Any) -> Integers:
         """Return the rows of series with these ids."""
         return np.array([self.places[id_] for id_ in ids], dtype=np.int64)

@@ -377,9 +377,8 @@ class BasePrefixClassifier(
         checked = checked_series(panel, "X", self._series.missing_values)
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
         set_names(self, X, panel.flat)
-        panel = checked
-        self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, panel.n_timepoints
-        return panel
+        self.n_channels_in_, self.n_timepoints_in_ = checked.n_channels, checked.n_timepoints
+        return checked
 
     # Predictions
 

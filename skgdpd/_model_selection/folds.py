@@ -1,4 +1,4 @@
-"""Folds of labelled series, with all unlabelled series in every training part."""
+"""Folds of a cross-validation: those of labelled series, and checks of their rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import indexable
 
+from .._runtime.arguments import about
 from .._series.unlabeled import split_marked
+
+Rows = NDArray[np.int64]
 
 
 class LabeledFolds(BaseCrossValidator):
@@ -122,6 +125,37 @@ class LabeledFolds(BaseCrossValidator):
         own_groups = None if groups is None else np.asarray(groups)[~mask]
         splitter = check_cv(self.cv, labels, classifier=True)
         return splitter.get_n_splits(np.zeros((len(labels), 1)), labels, own_groups)
+
+
+def split_rows(cv: Any, X: Any, y: Any, **params: Any) -> list[tuple[Rows, Rows]]:
+    """Return the rows of the training and of the test part of each fold.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable
+        Number of folds, splitter, or pairs of rows.
+    X, y : array-like
+        Series and labels.
+    **params
+        Further arguments of the splitter's ``split``.
+
+    Returns
+    -------
+    list of pairs of ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If there are no folds, or if one has no rows or others than those of X.
+    """
+    with about("cv"):
+        folds = [
+            (checked_rows(train, len(y)), checked_rows(test, len(y)))
+            for train, test in check_cv(cv, y, classifier=True).split(X, y, **params)
+        ]
+    if not folds:
+        raise ValueError(f"cv={cv!r} has no folds; at least one is needed")
+    return folds
 
 
 def checked_rows(rows: Any, n: int) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
+from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.model_selection._validation import (
     _insert_error_scores,
     _score,
@@ -44,7 +44,7 @@ from .batched.groups import batch_key, is_faster
 from .batched.runs import Run, run_of
 from .batched.starts import fit_once
 from .batched.students import train_batched
-from .folds import checked_rows
+from .folds import split_rows
 
 Split = tuple[NDArray[Any], NDArray[Any]]
 
@@ -260,7 +260,7 @@ object
         routed = self._get_routed_params_for_fit(params)
         with about("scoring"):
             scorers, refit_metric = self._get_scorers()
-        splits = _folds(self.cv, X, y, routed.splitter.split)
+        splits = split_rows(self.cv, X, y, **routed.splitter.split)
         for _, test in splits:
             refuse_marked(_safe_indexing(y, test), marker)
         candidates = self._candidates()
@@ -465,20 +465,6 @@ object
         start = time.perf_counter()
         self.best_estimator_.fit(X, y, **fit_params)
         self.refit_time_ = time.perf_counter() - start
-
-
-def _folds(
-    cv: Any, X: Any, y: Any, params: dict[str, Any]
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return the rows of the training and of the test part of each fold."""
-    with about("cv"):
-        splits = [
-            (checked_rows(train, len(y)), checked_rows(test, len(y)))
-            for train, test in check_cv(cv, y, classifier=True).split(X, y, **params)
-        ]
-    if not splits:
-        raise ValueError(f"cv={cv!r} has no folds; at least one is needed")
-    return splits
 
 
 def _check_rows(X: Any, y: Any, marker: Any) -> None:

@@ -9,17 +9,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, fisher_exact, ttest_ind
-from sklearn.model_selection import check_cv
 
 from .._estimators.distilled import BaseDistilledClassifier, DistilledPrefixClassifier
 from .._fitting.data import checked_series, encode
-from .._runtime.arguments import about
 from .._series.frames import aligned, check_names, names_of
 from .._series.panel import Panel, check_alike, join, read_panel
 from .._series.unlabeled import split_marked
 from .._teachers.teacher import check_teacher
 from ..distillers import Hinton
-from .folds import checked_rows
+from .folds import split_rows
 
 SIGNIFICANCE = 0.01
 """Significance level: a difference with at most this p-value is not attributed to chance."""
@@ -251,13 +249,7 @@ def _folds(cv: Any, y: Labels) -> list[tuple[Labels, Labels]]:
                 f"some out, each class needs two"
             )
         cv = min(cv, int(counts.min()))
-    with about("cv"):
-        pairs = check_cv(cv, y, classifier=True).split(np.zeros((len(y), 1)), y)
-        folds = [
-            (checked_rows(train, len(y)), checked_rows(test, len(y))) for train, test in pairs
-        ]
-    if not folds:
-        raise ValueError(f"cv={cv!r} has no folds; at least one is needed")
+    folds = split_rows(cv, np.zeros((len(y), 1)), y)
     for train, _ in folds:
         if len(np.unique(y[train])) < 2:
             raise ValueError(f"cv={cv!r} has a training part of one class; two are needed")
