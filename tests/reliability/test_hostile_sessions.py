@@ -43,7 +43,7 @@ def rest_of(session):
 
 
 def points(session):
-    return session._slots["n_points"][session._rows].tolist()
+    return session._slots["n_points"][session._slots.rows].tolist()
 
 
 def test_a_session_that_is_whole_goes_on(early, saved):
