@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+OLDEST = .venv-oldest
+OLDEST_PYTHON ?= python3.11
 READY = $(VENV)/.ready
 DOCS_READY = $(VENV)/.ready-docs
 WORKERS ?= auto
 
-.PHONY: demo test test-slow lint docs dist clean
+.PHONY: demo test test-slow test-oldest lint docs dist clean
 
 demo: $(READY)
 	$(BIN)/python -m skgdpd demo
@@ -16,6 +18,10 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# The suite with the oldest supported versions, on the oldest supported Python.
+test-oldest: $(OLDEST)/.ready
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -39,9 +45,14 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,dev]"
 	touch $@
 
+$(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
+	$(OLDEST_PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable ".[test]"
+	touch $@
+
 $(DOCS_READY): $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-output dist build docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
+	rm -rf $(VENV) $(OLDEST) demo-output dist build docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
