@@ -45,8 +45,9 @@ def main() -> None:
     for cell in cells:
         if cell not in done:
             (path,) = options.folder.glob(f"{cell.data}.*")
-            store.write_fit(cell, fit_model(cell, few(load_file(path), options.series, cell)))
-            store.write_scores(cell, score_fit(store.read_fit(cell), cell.seed))
+            fit = fit_model(cell, few(load_file(path), options.series, cell))
+            store.write_fit(cell, fit)
+            store.write_scores(cell, score_fit(fit, cell.seed))
             print(cell.key, flush=True)
 
 

@@ -13,14 +13,13 @@ from joblib import Memory
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_memory
 
 from .._fitting.data import FitData
 from .._fitting.network import SeriesNetwork
 from .._fitting.preparation import FixedFit, Preparation, new_network, validation_rows
 from .._fitting.rows import fit_fixed_part, fit_moment_maps, make_rows
+from .._runtime.caching import private_cache
 from .._runtime.random import RandomState
-from .._runtime.trust import check_private
 from .._runtime.warn import warn_user
 from .._runtime.worker_config import in_worker_settings
 from .._series.panel import Panel
@@ -390,36 +389,6 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 f"another split and teacher; give an int to share teachers between fits"
             )
         return private_cache(memory)
-
-
-def private_cache(memory: Any) -> Memory:
-    """Return the cache of a parameter ``memory``, into which nobody else can write.
-
-    Parameters
-    ----------
-    memory : None, str, path or joblib.Memory
-        The cache or its folder.
-
-    Returns
-    -------
-    joblib.Memory
-
-    Raises
-    ------
-    ValueError
-        If the folder can't be used, or if others can write into it.
-    """
-    try:
-        cache = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
-    except OSError as error:
-        raise ValueError(
-            f"memory={memory!r} can't be used as a folder ({error}); give one that exists or can "
-            f"be made, or None"
-        ) from error
-    location = getattr(cache, "location", None)
-    if location is not None:
-        check_private(location, "memory")
-    return cache
 
 
 class DistilledPrefixClassifier(BaseDistilledClassifier):

@@ -82,8 +82,10 @@ default="one-cycle"
         Folder where unfinished trainings are stored about every ten seconds. If the process is
         killed, the same ``fit`` (same data, parameters and int as ``random_state``) continues
         from there. On a CPU its result is equal, to the last bit, to that of a fit without an
-        interruption. A fit that succeeds removes its files. Several fits may share a folder. None
-        stores nothing.
+        interruption. A fit that succeeds removes its files. Several fits may share a folder, and
+        two processes may run the same fit. A file that is damaged, or of another training, gets
+        the ending ``.unusable``, with a warning, and the training starts anew. None stores
+        nothing.
 
     Examples
     --------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import platform
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -10,9 +12,14 @@ from pathlib import Path
 LONGEST_STEM = 150
 """Number of bytes of a file's name at most that the name of its part begins with."""
 
+HOST = "".join(c if c.isascii() and c.isalnum() else "_" for c in platform.node())[:40]
+"""Name of this machine, as processes of others may write into the same folder."""
+
 
 def write_part(path: Path, content: bytes) -> Path:
     """Write a file's new content into another file beside it, down to the disk.
+
+    Parts of the same file that processes left behind when they died are removed first.
 
     Parameters
     ----------
@@ -28,7 +35,8 @@ def write_part(path: Path, content: bytes) -> Path:
     """
     # Cut, as the name of the part may be no longer than a system allows, 255 bytes mostly.
     stem = path.stem.encode(errors="surrogateescape")[:LONGEST_STEM].decode(errors="ignore")
-    part = path.with_name(f"{stem}.{os.getpid()}-{threading.get_ident()}.part")
+    remove_dead_parts(path.parent, stem)
+    part = path.with_name(f"{stem}.{HOST}-{os.getpid()}-{threading.get_ident()}.part")
     try:
         with part.open("wb") as file:
             file.write(content)
@@ -50,3 +58,32 @@ def replace_file(path: Path, content: bytes) -> None:
         with suppress(OSError):
             part.unlink()
         raise
+
+
+def remove_dead_parts(folder: Path, stem: str) -> None:
+    """Remove parts of a file that dead processes of this machine wrote.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the file.
+    stem : str
+        What the names of its parts begin with.
+    """
+    if os.name == "nt":  # which has no way to ask for a process without harm
+        return
+    for part in folder.glob(f"{glob.escape(stem)}.{HOST}-*-*.part"):
+        pid = part.name.removeprefix(f"{stem}.{HOST}-").partition("-")[0]
+        if pid.isdecimal() and not _is_alive(int(pid)):
+            with suppress(OSError):
+                part.unlink()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it belongs to somebody else
+        return True
+    return True

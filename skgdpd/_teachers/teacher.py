@@ -23,6 +23,7 @@ from torch import nn
 from .._fitting.network import SeriesNetwork, softmax
 from .._fitting.preparation import NetworkData, NetworkPlan, finish, prepare, train
 from .._runtime.arguments import about
+from .._runtime.caching import call_cached
 from .._runtime.distributions import checked_answers
 from .._runtime.fingerprint import fingerprint
 from .._runtime.random import Seeds
@@ -337,14 +338,11 @@ def fit_teacher(
     progress.stage("teacher")
     # Features in files are mapped copy-on-write, since torch warns about read-only arrays.
     how: dict[str, Any] = {"mmap_mode": "c"} if isinstance(values, StoredSeries) else {}
-    cached = memory.cache(
-        _fit_and_ask, ignore=["plan", "progress", "checkpoints", "folder"], **how
-    )
     key = _key(plan, memory)
-    if key is None:
-        cached, key = _fit_and_ask, ""
-    outputs = cached(
-        key,
+    outputs = call_cached(
+        Memory(None) if key is None else memory,
+        _fit_and_ask,
+        key or "",
         plan,
         values,
         y,
@@ -354,6 +352,8 @@ def fit_teacher(
         progress,
         checkpoints,
         folder,
+        ignore=["plan", "progress", "checkpoints", "folder"],
+        **how,
     )
     # A teacher from the cache advances the bar as much as one that was trained.
     units = plan.config.max_epochs * n_networks(plan.spec)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any
 
 from .._runtime.atomic import replace_file
 from .cells import Cell
+from .lines import from_line, left_out, to_line, whole_lines
 
 FORMAT = 1
 
@@ -69,15 +67,15 @@ class Record:
             "error": self.error,
             "versions": self.versions,
         }
-        return json.dumps({**body, "sha256": _digest(body)}, sort_keys=True)
+        return to_line(body)
 
     @classmethod
-    def from_json(cls, line: str) -> Record:
+    def from_json(cls, line: str | bytes) -> Record:
         """Make a record of a line that :meth:`to_json` returned.
 
         Parameters
         ----------
-        line : str
+        line : str or bytes
             The line.
 
         Returns
@@ -89,12 +87,16 @@ class Record:
         ValueError
             If the line is cut off, altered, or of another format.
         """
-        body = json.loads(line)
-        if not isinstance(body, dict) or body.pop("sha256", None) != _digest(body):
-            raise ValueError("the checksum is not the content's")
-        if body.pop("format") != FORMAT:
-            raise ValueError(f"another format than {FORMAT}")
-        return cls(**{**body, "cell": Cell(**body["cell"])})
+        return cls._from_body(from_line(line))
+
+    @classmethod
+    def _from_body(cls, body: dict[str, Any]) -> Record:
+        try:
+            if body.pop("format") != FORMAT:
+                raise ValueError(f"another format than {FORMAT}")
+            return cls(**{**body, "cell": Cell(**body["cell"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"another form of record: {error!r}") from error
 
 
 class Store:
@@ -114,14 +116,13 @@ class Store:
 
     def __iter__(self) -> Iterator[Record]:
         found: dict[str, Record] = {}
-        if self._packed.is_file():
-            for number, line in enumerate(self._packed.read_text().splitlines(), 1):
-                record = _parse(line, f"{self._packed}, line {number}")
-                if record is not None:
-                    found[record.cell.key] = record
-        for path in sorted((self.folder / "cells").glob("*.json")):
-            record = _parse(path.read_text(), str(path))
-            if record is not None:
+        places = [self._packed, *sorted((self.folder / "cells").glob("*.json"))]
+        for where, body in (line for path in places for line in whole_lines(path)):
+            try:
+                record = Record._from_body(body)
+            except ValueError as error:
+                left_out(where, error)
+            else:
                 found[record.cell.key] = record
         return iter(found.values())
 
@@ -152,15 +153,3 @@ class Store:
     def _replace(self, path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text.encode())
-
-
-def _parse(text: str, where: str) -> Record | None:
-    try:
-        return Record.from_json(text)
-    except (ValueError, KeyError, TypeError) as error:
-        warnings.warn(f"{where} is no whole record and is left out: {error}", stacklevel=4)
-        return None
-
-
-def _digest(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

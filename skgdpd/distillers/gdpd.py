@@ -26,6 +26,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import Tensor, nn
 
+from .._runtime.caching import call_cached
 from .._runtime.workers import is_shared
 from ..diffusion import LinearMeasurement, PosteriorSampler, make_posterior_sampler
 from ..nets.layers import FeatureBatchNorm
@@ -343,7 +344,9 @@ class GDPD(Distiller):
         if prior.device == "auto":
             settings["device"] = str(context.rows.device)
         prior.set_params(**settings)
-        fitted = context.memory.cache(fit_prior, ignore=["progress"])(prior, Z, context.progress)
+        fitted = call_cached(
+            context.memory, fit_prior, prior, Z, context.progress, ignore=["progress"]
+        )
         context.progress.advance(1 - context.progress.done)
         return fitted
 

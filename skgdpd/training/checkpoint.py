@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .._runtime.atomic import write_part
-from .._runtime.plain_files import NotAPlainFileError, read_plain
+from .._runtime.plain_files import read_plain
 from .._runtime.warn import warn_user
 from .run import TrainingRun
 from .state import TrainingState
@@ -87,18 +87,45 @@ class Checkpoints:
             content = read_plain(path)
         except FileNotFoundError:
             return
-        except NotAPlainFileError as error:
-            warn_user(f"{error}; the training starts anew, without this checkpoint")
+        except OSError as error:
+            _put_aside(path, f"can't be read ({error})")
             return
         digest, content = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
-        if hashlib.sha256(content).digest() != digest:
-            warn_user(f"the checkpoint {path} is damaged; the training starts anew")
+        if _digest(path, content) != digest:
+            _put_aside(path, "is damaged, or another training's")
             return
-        run.restore(TrainingState.from_bytes(content))
+        start = run.state()
+        try:
+            run.restore(TrainingState.from_bytes(content))
+        except Exception as error:  # whatever torch and networks raise for states of another kind
+            run.restore(start)
+            first = str(error).partition("\n")[0]
+            _put_aside(path, f"holds no state of this training ({type(error).__name__}: {first})")
 
 
 def _write(run: TrainingRun, path: Path) -> None:
     content = run.state().to_bytes()
-    part = write_part(path, hashlib.sha256(content).digest() + content)
-    with suppress(FileNotFoundError):  # removed by another process that has ended this training
+    part = write_part(path, _digest(path, content) + content)
+    try:
         part.replace(path)
+    except FileNotFoundError:  # removed by another process that has ended this training
+        pass
+    except OSError:
+        part.unlink()
+        raise
+
+
+def _digest(path: Path, content: bytes) -> bytes:
+    """Return the digest of a checkpoint, which belongs to its name, too."""
+    return hashlib.sha256(path.stem.encode() + content).digest()
+
+
+def _put_aside(path: Path, why: str) -> None:
+    """Give a checkpoint that is of no use another name, and say so."""
+    aside = path.with_suffix(".unusable")
+    try:
+        path.replace(aside)
+        where = f"it is now {aside.name}"
+    except OSError as error:
+        where = f"it can't be put aside ({error})"
+    warn_user(f"the checkpoint {path} {why}; {where}, and the training starts anew")

@@ -129,7 +129,7 @@ class TrainingRun:
     def restore(self, state: TrainingState) -> None:
         """Go on from the state of a training that had the same start."""
         net, best, facts = self.net, self.best, state.facts
-        self.show.skip(facts["epoch"] - net.epoch_)
+        n_skipped = facts["epoch"] - net.epoch_
         net.epoch_ = facts["epoch"]
         net.term_names_ = list(facts["terms"])
         net.history.clear()
@@ -153,6 +153,7 @@ class TrainingRun:
         net.step_.epoch = net.epoch_ - 1
         net.criterion_.resume(net.step_)
         self.stopped = self.patience is not None and self.patience.is_over(net)
+        self.show.skip(n_skipped)
 
     def _restore_optimizer(self, state: TrainingState) -> None:
         optimizer = self.net.optimizer_

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from joblib import Memory
 
+from .._runtime.caching import call_cached
 from .run import TrainingRun
 from .state import TrainingState
 
 N_STOPS = 10
 """Number of equal parts of a training after which states are cached. Warm-ups are mostly tenths of
 a training, and other warm-ups, in any order, start from the cached state before their end."""
+
+
+IGNORED = ("run", "leaves")
+"""Arguments of :func:`_state_after` that its key stands for."""
 
 
 def share_warmup(
@@ -40,16 +46,24 @@ def share_warmup(
     max_epochs : int
         Number of epochs of the whole training.
     """
-    cached = memory.cache(_state_after, ignore=["run", "leaves"])
-    stored = getattr(cached, "check_call_in_cache", lambda *_: False)
     earlier = range(n_epochs, run.epoch, -1)
-    known = next((e for e in earlier if stored(key, e, run, leaves)), 0)
+    known = next((e for e in earlier if _is_stored(memory, key, e, run, leaves)), 0)
     tenths = [round(part / N_STOPS * max_epochs) for part in range(1, N_STOPS)]
     for stop in sorted({known, n_epochs, *(e for e in tenths if known < e < n_epochs)}):
         if stop > run.epoch:
-            content = cached(key, stop, run, leaves)
+            content = call_cached(memory, _state_after, key, stop, run, leaves, ignore=IGNORED)
             if run.epoch != stop:
                 run.restore(TrainingState.from_bytes(content))
+
+
+def _is_stored(memory: Memory, *arguments: Any) -> bool:
+    """Return whether a cache has the state for arguments of :func:`_state_after`."""
+    try:
+        cached = memory.cache(_state_after, ignore=list(IGNORED))
+        found = getattr(cached, "check_call_in_cache", lambda *_: False)
+        return bool(found(*arguments))
+    except OSError:  # the cache can't be written; the first call says so
+        return False
 
 
 def _state_after(key: str, epoch: int, run: TrainingRun, leaves: Collection[str]) -> bytes:

@@ -1,5 +1,7 @@
 """The comparison of models and rules that choose their moment."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -194,10 +196,10 @@ def test_early_classifiers_of_aeon_answer_every_series(folder, model):
 
 def test_fits_come_back_from_the_store(store, tmp_path):
     cell = EarlyCell("Bumps", "ours")
-    fit = store.read_fit(cell)
+    fit = store.fit(cell)
     other = EarlyStore(tmp_path)
     other.write_fit(cell, fit)
-    again = other.read_fit(cell)
+    again = other.fit(cell)
     assert again.seconds == fit.seconds
     for name in ("time_points", "y", "y_test", "last", "left_out", "path"):
         np.testing.assert_allclose(getattr(again, name), getattr(fit, name), atol=1e-7)
@@ -217,15 +219,54 @@ def test_a_run_goes_on_and_errors_are_kept(folder, tmp_path):
     assert [row["cost"] for row in store.scores(cells[0])] == [row["cost"] for row in before]
 
 
+def test_a_damaged_fit_is_made_again(folder, tmp_path):
+    store = EarlyStore(tmp_path)
+    cells = make_early_cells(["Bumps"], ["clones"], ["prefix"], [0])
+    run_early(cells, store, folder=folder, verbose=False)
+    before = store.records()
+    (fit,) = (tmp_path / "fits").iterdir()
+    (scores,) = (tmp_path / "scores").iterdir()
+    for path in (fit, scores):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    with pytest.warns(UserWarning, match="is no whole record and is left out"):
+        assert run_early(cells, store, folder=folder, verbose=False) == (1, 0)
+    (after,) = store.records()
+    assert [row["cost"] for row in after.scores] == [row["cost"] for row in before[0].scores]
+
+
+def test_a_store_survives_any_byte(store, tmp_path):
+    packed = EarlyStore(tmp_path)
+    store.pack()
+    content = (store.folder / "scores.jsonl").read_bytes()
+    records = {r.cell: r for r in packed_records(packed, content)}
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        place, byte = rng.integers(len(content)), rng.integers(256)
+        harmed = bytearray(content)
+        harmed[place] = byte
+        found = {r.cell: r for r in packed_records(packed, bytes(harmed))}
+        assert len(found) >= len(records) - 2  # a harmed end of a line takes two of them
+        assert all(records[cell] == record for cell, record in found.items())
+
+
+def packed_records(store, content):
+    (store.folder / "scores.jsonl").write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return store.records()
+
+
 def test_packed_scores_are_not_computed_again(store, folder, tmp_path):
     packed = EarlyStore(tmp_path)
     store.pack()
     (tmp_path / "scores.jsonl").write_bytes((store.folder / "scores.jsonl").read_bytes())
     done = [record.cell for record in store.records()]
     assert run_early(done, packed, folder=folder, verbose=False) == (0, 0)
-    assert not packed.has_fit(done[0])
+    assert packed.fit(done[0]) is None
     assert run_early(done[:1], packed, folder=folder, verbose=False, rescore=True) == (1, 0)
-    assert packed.has_fit(done[0])
+    assert packed.fit(done[0]) is not None
 
 
 def test_packed_scores_are_enough_for_the_report(store, tmp_path):
@@ -245,7 +286,7 @@ def test_packed_scores_are_enough_for_the_report(store, tmp_path):
         np.testing.assert_allclose(record.accuracy, other.accuracy, rtol=1e-5)
     for data, shared in (("Bumps", "1 sets, seeds [0, 1]: Others."), ("Others", None)):
         cell, other = EarlyCell(data, "clones", seed=1), EarlyCell(data, "clones")
-        packed.write_fit(cell, store.read_fit(other))
+        packed.write_fit(cell, store.fit(other))
         packed.write_scores(cell, store.scores(other))
         if shared:
             assert shared in write_early_report(packed, tmp_path / "report").read_text()

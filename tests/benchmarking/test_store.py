@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import random
+import warnings
 
 import pytest
 
@@ -108,6 +110,27 @@ def test_a_harmed_record_is_left_out_with_a_warning(tmp_path, packed, harm):
     with pytest.warns(UserWarning, match="is no whole record and is left out"):
         found = [r.cell for r in store]
     assert found == [other]
+
+
+def test_a_store_survives_any_byte(tmp_path):
+    store = Store(tmp_path)
+    cells = make_cells(["a", "b"], ["base", "gdpd"], [0.2], ["train"], ["labels"], 3)
+    for cell in cells:
+        store.write(record(cell))
+    store.pack()
+    records = {r.cell: r for r in store}
+    path = tmp_path / "records.jsonl"
+    content = path.read_bytes()
+    rng = random.Random(0)
+    for _ in range(1000):
+        harmed = bytearray(content)
+        harmed[rng.randrange(len(content))] = rng.randrange(256)
+        path.write_bytes(harmed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            found = {r.cell: r for r in store}
+        assert len(found) >= len(cells) - 2  # a harmed end of a line takes two of them
+        assert all(records[cell] == r for cell, r in found.items())
 
 
 def test_a_failed_write_leaves_the_old_record_whole(tmp_path, monkeypatch):

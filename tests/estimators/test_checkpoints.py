@@ -22,9 +22,11 @@ from skgdpd import (
     PrefixClassifier,
     TrainingOptions,
 )
+from skgdpd._runtime.atomic import HOST
 from skgdpd.distillers import GDPD, PACED, VID, GroundTruthMixing, SelfTeacher, TeKAP
 from skgdpd.training import checkpoint
 from skgdpd.training.net import TermNet
+from skgdpd.training.state import TrainingState
 
 PRIOR = DiffusionFeaturePrior(encoder="pca", max_epochs=3)
 SMALL = {
@@ -245,10 +247,136 @@ def test_a_damaged_checkpoint_is_said_and_not_used(bumps, tmp_path, kill, damage
             "empty": b"",
         }[damage]
     )
-    with pytest.warns(UserWarning, match="is damaged; the training starts anew"):
+    with pytest.warns(UserWarning, match="is damaged.* is now .*the training starts anew") as said:
         clf.fit(X, y)
     same_fit(own, clf, X)
-    assert files(tmp_path) == []
+    (aside,) = files(tmp_path)
+    assert aside in str(said[0].message)
+    assert aside == f"{path.stem}.unusable"
+
+
+def saved_state(tensors, facts):
+    return TrainingState(tensors, facts).to_bytes()
+
+
+def changed(content, **facts):
+    state = TrainingState.from_bytes(content)
+    return saved_state(state.tensors, {**state.facts, **facts})
+
+
+def without_optimizer(content):
+    state = TrainingState.from_bytes(content)
+    kept = {n: t for n, t in state.tensors.items() if not n.startswith("optimizer")}
+    return saved_state(kept, {**state.facts, "groups": []})
+
+
+def with_other_shapes(content):
+    state = TrainingState.from_bytes(content)
+    return saved_state({n: t.flatten()[:1] for n, t in state.tensors.items()}, state.facts)
+
+
+OTHER_CONTENTS = {
+    "no state": lambda content: b"state",
+    "no facts": lambda content: saved_state({}, {}),
+    "epoch in words": lambda content: changed(content, epoch="three"),
+    "scheduler of another": lambda content: changed(content, scheduler=[3]),
+    "no optimizer": without_optimizer,
+    "other shapes": with_other_shapes,
+}
+
+
+@pytest.mark.parametrize("other", OTHER_CONTENTS)
+def test_another_state_under_the_right_digest_is_put_aside(bumps, tmp_path, kill, other):
+    X, y = bumps
+    clf = PrefixClassifier(
+        "lstm1-8", max_epochs=6, batch_size=16, random_state=0,
+        training=TrainingOptions(checkpoint_dir=tmp_path),
+    )  # fmt: skip
+    own = clone(clf).set_params(training__checkpoint_dir=None).fit(X, y)
+    kill(12)
+    with pytest.raises(Killed):
+        clf.fit(X, y)
+    kill(None)
+    (path,) = tmp_path.iterdir()
+    content = OTHER_CONTENTS[other](path.read_bytes()[checkpoint.DIGEST_SIZE :])
+    path.write_bytes(checkpoint._digest(path, content) + content)
+    with pytest.warns(UserWarning, match="holds no state of this training.*starts anew"):
+        clf.fit(X, y)
+    same_fit(own, clf, X)
+    assert files(tmp_path) == [f"{path.stem}.unusable"]
+
+
+def test_a_checkpoint_under_another_s_name_is_put_aside(bumps, tmp_path, kill):
+    X, y = bumps
+    clf = PrefixClassifier(
+        "lstm1-8", max_epochs=6, batch_size=16, random_state=0,
+        training=TrainingOptions(checkpoint_dir=tmp_path),
+    )  # fmt: skip
+    other = clone(clf).set_params(lr=0.02)
+    own = clone(clf).set_params(training__checkpoint_dir=None).fit(X, y)
+    paths = []
+    for dying in (clf, other):
+        kill(12)
+        with pytest.raises(Killed):
+            dying.fit(X, y)
+        paths.append(next(path for path in tmp_path.iterdir() if path not in paths))
+    kill(None)
+    paths[1].replace(paths[0])
+    with pytest.warns(UserWarning, match="is damaged, or another training's"):
+        clf.fit(X, y)
+    same_fit(own, clf, X)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["empty", "with a file in it"])
+def test_a_folder_in_place_of_a_checkpoint_is_put_aside(bumps, tmp_path, kill, full):
+    X, y = bumps
+    clf = PrefixClassifier(
+        "lstm1-8", max_epochs=3, random_state=0,
+        training=TrainingOptions(checkpoint_dir=tmp_path),
+    )  # fmt: skip
+    own = clone(clf).set_params(training__checkpoint_dir=None).fit(X, y)
+    kill(3)
+    with pytest.raises(Killed):
+        clf.fit(X, y)
+    kill(None)
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    path.mkdir()
+    if full:
+        (path / "mine").write_text("kept")
+    with pytest.warns(UserWarning, match="is a folder"):
+        clf.fit(X, y)
+    same_fit(own, clf, X)
+    (aside,) = tmp_path.iterdir()
+    assert not full or (aside / "mine").read_text() == "kept"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows can't ask whether a process lives")
+def test_parts_of_dead_processes_go_with_the_next_checkpoint(bumps, tmp_path, kill):
+    X, y = bumps
+    clf = PrefixClassifier(
+        "lstm1-8", max_epochs=4, random_state=0,
+        training=TrainingOptions(checkpoint_dir=tmp_path),
+    )  # fmt: skip
+    kill(3)
+    with pytest.raises(Killed):
+        clf.fit(X, y)
+    (path,) = tmp_path.iterdir()
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait()
+    for pid in (dead.pid, os.getppid()):
+        (tmp_path / f"{path.stem}.{HOST}-{pid}-1.part").write_text("half")
+    (tmp_path / f"{path.stem}.elsewhere-{dead.pid}-1.part").write_text("half")
+    kill(3)
+    with pytest.raises(Killed):
+        clf.fit(X, y)
+    assert files(tmp_path) == sorted(
+        [
+            path.name,
+            f"{path.stem}.{HOST}-{os.getppid()}-1.part",
+            f"{path.stem}.elsewhere-{dead.pid}-1.part",
+        ]
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes among files")
@@ -270,10 +398,10 @@ def test_a_checkpoint_that_is_no_plain_file_is_said_and_not_read(bumps, tmp_path
         path.symlink_to("/dev/zero")
     else:
         os.mkfifo(path)
-    with pytest.warns(UserWarning, match=f"is a {kind}.*; the training starts anew"):
+    with pytest.warns(UserWarning, match=f"is a {kind}.* and the training starts anew"):
         clf.fit(X, y)
     same_fit(own, clf, X)
-    assert files(tmp_path) == []
+    assert files(tmp_path) == [f"{path.stem}.unusable"]
 
 
 def test_checkpoints_and_cache_together(bumps, tmp_path, kill):
@@ -394,6 +522,21 @@ def start(folder, out):
     )
     assert program.stdout.readline() == "start\n"
     return program
+
+
+@pytest.mark.slow
+def test_two_processes_at_one_fit_end_with_the_same_weights(tmp_path):
+    with start("", tmp_path / "own.npz") as own:
+        assert own.wait() == 0
+    folder = tmp_path / "checkpoints"
+    with start(folder, tmp_path / "a.npz") as a, start(folder, tmp_path / "b.npz") as b:
+        assert a.wait() == b.wait() == 0
+    assert files(folder) == []
+    with np.load(tmp_path / "own.npz") as own:
+        for name in ("a.npz", "b.npz"):
+            with np.load(tmp_path / name) as other:
+                for key in own.files:
+                    np.testing.assert_array_equal(own[key], other[key])
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from ...datasets import TrainTest, make_bumps
 from ...training import Progress
 from ..scenario import load_data
 from .cells import EarlyCell
-from .models import bounded, fit_model
+from .models import Fit, bounded, fit_model
 from .scores import score_fit
 from .store import EarlyStore
 
@@ -61,26 +61,29 @@ def run_early(
     with Progress(len(asked), verbose) as progress:
         for cell in asked:
             progress.stage(f"{cell.data}, {cell.model}, {cell.normalize}, {cell.seed}")
-            if not store.has_fit(cell):
+            fit = store.fit(cell)
+            if fit is None:
                 n_fits += 1
-                if not _fitted(cell, store, folder, max_train):
-                    n_failed += 1
-                    progress.advance(1, {"failed": n_failed})
-                    continue
-            store.write_scores(cell, score_fit(store.read_fit(cell), cell.seed))
+                fit = _fitted(cell, store, folder, max_train)
+            if fit is None:
+                n_failed += 1
+            else:
+                store.write_scores(cell, score_fit(fit, cell.seed))
             progress.advance(1, {"failed": n_failed} if n_failed else None)
     return n_fits, n_failed
 
 
-def _fitted(cell: EarlyCell, store: EarlyStore, folder: str | None, max_train: int | None) -> bool:
-    """Fit a cell's model and write it, or its error; return whether it went well."""
+def _fitted(
+    cell: EarlyCell, store: EarlyStore, folder: str | None, max_train: int | None
+) -> Fit | None:
+    """Fit a cell's model and return the fit as the store has it; None if it failed."""
     try:
         parts = bounded(load_data(cell.data, folder), max_train, cell.seed)
         store.write_fit(cell, fit_model(cell, parts))
     except Exception:
         store.write_error(cell, traceback.format_exc())
-        return False
-    return True
+        return None
+    return store.fit(cell)
 
 
 def load_compiled_parts() -> None:

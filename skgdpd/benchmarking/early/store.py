@@ -13,6 +13,7 @@ import numpy as np
 
 from ..._runtime.atomic import replace_file
 from ..._series.files import read_members
+from ..lines import left_out, to_line, whole_lines
 from .cells import EarlyCell
 from .models import Fit
 
@@ -64,10 +65,6 @@ class EarlyStore:
     def _place(self, kind: str, cell: EarlyCell, suffix: str) -> Path:
         return self.folder / kind / f"{cell.key}{suffix}"
 
-    def has_fit(self, cell: EarlyCell) -> bool:
-        """Return whether a cell has a fit."""
-        return self._place("fits", cell, ".npz").is_file()
-
     def write_fit(self, cell: EarlyCell, fit: Fit) -> None:
         """Write a fit, in place of an older one or of an error, without its scores."""
         content: dict[str, Any] = {
@@ -84,9 +81,18 @@ class EarlyStore:
         self._place("errors", cell, ".txt").unlink(missing_ok=True)
         self._write(self._place("fits", cell, ".npz"), buffer.getvalue())
 
-    def read_fit(self, cell: EarlyCell) -> Fit:
-        """Return a fit that was written."""
+    def fit(self, cell: EarlyCell) -> Fit | None:
+        """Return a cell's fit; None if it has none, with a warning if its file is damaged."""
         place = self._place("fits", cell, ".npz")
+        if not place.is_file():
+            return None
+        try:
+            return self._read_fit(place)
+        except (ValueError, KeyError, TypeError) as error:
+            left_out(str(place), error)
+            return None
+
+    def _read_fit(self, place: Path) -> Fit:
         content = read_members(place, (*ARRAYS, "n_timepoints", "seconds"))
         arrays: dict[str, Any] = {
             name: content[name].astype(np.float64) if name in SMALL else content[name]
@@ -106,27 +112,33 @@ class EarlyStore:
     def error(self, cell: EarlyCell) -> str | None:
         """Return why a fit failed; None if it did not, or was not tried."""
         path = self._place("errors", cell, ".txt")
-        return path.read_text() if path.is_file() else None
+        return path.read_text(errors="replace") if path.is_file() else None
 
     def write_scores(self, cell: EarlyCell, scores: list[dict[str, Any]]) -> None:
         """Write what rules cost on a cell's fit."""
-        self._write(self._place("scores", cell, ".json"), json.dumps(scores).encode())
+        line = to_line({"scores": scores})
+        self._write(self._place("scores", cell, ".json"), line.encode())
 
     def scores(self, cell: EarlyCell) -> list[dict[str, Any]] | None:
-        """Return what rules cost on a cell's fit; None if it was not computed."""
-        path = self._place("scores", cell, ".json")
-        return json.loads(path.read_text()) if path.is_file() else None
+        """Return what rules cost on a cell's fit; None if it was not computed, or is damaged."""
+        for _, body in whole_lines(self._place("scores", cell, ".json")):
+            return body.get("scores")
+        return None
 
     def records(self) -> list[EarlyRecord]:
         """Return the records of all cells that have scores, packed or not."""
         found: dict[str, EarlyRecord] = {}
-        if self._packed.is_file():
-            for line in self._packed.read_text().splitlines():
-                content = json.loads(line)
+        for where, content in whole_lines(self._packed):
+            try:
                 record = EarlyRecord(**{**content, "cell": EarlyCell(**content["cell"])})
+            except (KeyError, TypeError, ValueError) as error:
+                left_out(where, error)
+            else:
                 found[record.cell.key] = record
         for cell in self._scored():
-            found[cell.key] = self._record(cell)
+            fit, scores = self.fit(cell), self.scores(cell)
+            if fit is not None and scores is not None:
+                found[cell.key] = _record(cell, fit, scores)
         return sorted(found.values(), key=lambda record: record.cell)
 
     def pack(self) -> int:
@@ -138,7 +150,7 @@ class EarlyStore:
             The number of records.
         """
         records = self.records()
-        lines = [json.dumps(_rounded(asdict(record))) for record in records]
+        lines = [to_line(_rounded(asdict(record))) for record in records]
         self._write(self._packed, ("\n".join(lines) + "\n").encode())
         return len(records)
 
@@ -148,22 +160,25 @@ class EarlyStore:
 
     def _scored(self) -> Iterator[EarlyCell]:
         for path in sorted((self.folder / "scores").glob("*.json")):
-            data, model, normalize, seed = path.stem.split("--")
-            yield EarlyCell(data, model, normalize, int(seed))
-
-    def _record(self, cell: EarlyCell) -> EarlyRecord:
-        fit = self.read_fit(cell)
-        accuracy: list[float] = []
-        if fit.path is not None:
-            moments = np.minimum(np.arange(len(fit.time_points)), fit.last[:, None])
-            labels = np.take_along_axis(fit.path.argmax(2), moments, axis=1)
-            accuracy = (labels == fit.y_test[:, None]).mean(0).tolist()
-        shares = (fit.time_points / fit.n_timepoints).tolist()
-        return EarlyRecord(cell, self.scores(cell) or [], fit.seconds, accuracy, shares)
+            try:
+                data, model, normalize, seed = path.stem.split("--")
+                yield EarlyCell(data, model, normalize, int(seed))
+            except ValueError as error:
+                left_out(str(path), error)
 
     def _write(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, content)
+
+
+def _record(cell: EarlyCell, fit: Fit, scores: list[dict[str, Any]]) -> EarlyRecord:
+    accuracy: list[float] = []
+    if fit.path is not None:
+        moments = np.minimum(np.arange(len(fit.time_points)), fit.last[:, None])
+        labels = np.take_along_axis(fit.path.argmax(2), moments, axis=1)
+        accuracy = (labels == fit.y_test[:, None]).mean(0).tolist()
+    shares = (fit.time_points / fit.n_timepoints).tolist()
+    return EarlyRecord(cell, scores, fit.seconds, accuracy, shares)
 
 
 def _rounded(value: Any) -> Any:

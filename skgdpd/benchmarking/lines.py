@@ -1,0 +1,77 @@
+"""Lines of JSON with a checksum, from which a damaged file still gives those that are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def to_line(body: dict[str, Any]) -> str:
+    """Return a dict as one line of JSON with its checksum, without the line's end."""
+    return json.dumps({**body, "sha256": _digest(body)}, sort_keys=True)
+
+
+def from_line(line: str | bytes) -> dict[str, Any]:
+    """Return the dict of a line that :func:`to_line` returned.
+
+    Parameters
+    ----------
+    line : str or bytes
+        The line.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        If the line is cut off or altered.
+    """
+    try:
+        body = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("it is nested without end") from error
+    if not isinstance(body, dict) or body.pop("sha256", None) != _digest(body):
+        raise ValueError("the checksum is not the content's")
+    return body
+
+
+def whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return the place and the dict of each line of a file; warn of lines that are damaged.
+
+    Parameters
+    ----------
+    path : Path
+        The file. One that isn't there has no lines.
+
+    Yields
+    ------
+    where : str
+        The file and the number of the line.
+    body : dict
+        What the line holds.
+    """
+    if not path.is_file():
+        return
+    # Split as bytes: a damaged byte may be no text, or look like another end of a line.
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            try:
+                yield where, from_line(line)
+            except ValueError as error:
+                left_out(where, error)
+
+
+def left_out(where: str, error: Exception) -> None:
+    """Warn that a record could not be read."""
+    warnings.warn(f"{where} is no whole record and is left out: {error}", stacklevel=4)
+
+
+def _digest(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
