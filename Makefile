@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 OLDEST = .venv-oldest
+AUDIT = .venv-audit
 OLDEST_PYTHON ?= python3.11
 READY = $(VENV)/.ready
 DOCS_READY = $(VENV)/.ready-docs
 WORKERS ?= auto
 
-.PHONY: demo test test-slow test-oldest lint docs dist clean
+.PHONY: demo test test-slow test-oldest lint docs dist sbom audit clean
 
 demo: $(READY)
 	$(BIN)/python -m skgdpd demo
@@ -34,11 +35,22 @@ docs: $(DOCS_READY)
 	$(BIN)/python -m sphinx -W --keep-going --quiet --jobs 2 docs docs/_build/html
 	$(BIN)/python docs/check_pages.py docs/_build/html
 
-# Wheel and source archive, and what is in them.
+# Wheel and source archive, built twice to the same bytes, and what is in them.
 dist: $(READY)
-	rm -rf dist build
-	$(BIN)/python -m build --quiet --outdir dist .
+	$(BIN)/python .ci/build_dist.py dist --again
 	$(BIN)/python .ci/check_dist.py dist
+
+# What an installation of the wheel brings, as CycloneDX.
+sbom: dist $(AUDIT)/.ready
+	rm -rf $(AUDIT)/installed
+	$(PYTHON) -m venv --without-pip $(AUDIT)/installed
+	$(AUDIT)/bin/python -m pip --python $(AUDIT)/installed install --quiet --constraint constraints.txt dist/*.whl
+	$(AUDIT)/bin/cyclonedx-py environment $(AUDIT)/installed --pyproject pyproject.toml --mc-type library \
+		--output-reproducible --output-file dist/sbom.cdx.json
+
+# Known vulnerabilities of the pinned releases, where the registry tells of them.
+audit: $(AUDIT)/.ready
+	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -50,9 +62,14 @@ $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 	$(OLDEST)/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable ".[test]"
 	touch $@
 
+$(AUDIT)/.ready: constraints.txt
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet "cyclonedx-bom>=7" "pip-audit>=2.9"
+	touch $@
+
 $(DOCS_READY): $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OLDEST) demo-output dist build docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
+	rm -rf $(VENV) $(OLDEST) $(AUDIT) demo-output dist build docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
