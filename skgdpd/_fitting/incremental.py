@@ -68,7 +68,12 @@ def train_on_chunk(
             role="student on this chunk",
         )
         if state is not None:
+            groups = run.net.optimizer_.param_groups
+            own = [{k: v for k, v in group.items() if k != "params"} for group in groups]
             run.restore(state)
+            # The learning rate and the like are this chunk's, not those of the chunk before.
+            for group, settings in zip(run.net.optimizer_.param_groups, own, strict=True):
+                group.update(settings)
         run.net.epoch_ = n_before
         run.net.history.clear()
         run.advance(n_before + 1)
