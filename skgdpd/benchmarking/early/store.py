@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,17 +101,18 @@ class EarlyStore:
         return Fit(n_timepoints=n_timepoints, seconds=json.loads(seconds), **arrays)
 
     def write_error(self, cell: EarlyCell, error: str) -> None:
-        """Write why a fit failed."""
+        """Write why a fit or its scores failed."""
         self._write(self._place("errors", cell, ".txt"), error.encode())
 
     def error(self, cell: EarlyCell) -> str | None:
-        """Return why a fit failed; None if it did not, or was not tried."""
+        """Return why a cell failed; None if it did not, or was not tried."""
         path = self._place("errors", cell, ".txt")
         return path.read_text() if path.is_file() else None
 
     def write_scores(self, cell: EarlyCell, scores: list[dict[str, Any]]) -> None:
-        """Write what rules cost on a cell's fit."""
+        """Write what rules cost on a cell's fit, in place of an error."""
         self._write(self._place("scores", cell, ".json"), json.dumps(scores).encode())
+        self._place("errors", cell, ".txt").unlink(missing_ok=True)
 
     def scores(self, cell: EarlyCell) -> list[dict[str, Any]] | None:
         """Return what rules cost on a cell's fit; None if it was not computed."""
@@ -118,15 +120,30 @@ class EarlyStore:
         return json.loads(path.read_text()) if path.is_file() else None
 
     def records(self) -> list[EarlyRecord]:
-        """Return the records of all cells that have scores, packed or not."""
+        """Return the records of all cells that have scores, packed or not.
+
+        Returns
+        -------
+        list of EarlyRecord
+            The records, sorted by cell.
+
+        Raises
+        ------
+        ValueError
+            If a file is damaged; the error names it.
+        """
         found: dict[str, EarlyRecord] = {}
         if self._packed.is_file():
-            for line in self._packed.read_text().splitlines():
-                content = json.loads(line)
-                record = EarlyRecord(**{**content, "cell": EarlyCell(**content["cell"])})
-                found[record.cell.key] = record
-        for cell in self._scored():
-            found[cell.key] = self._record(cell)
+            for number, line in enumerate(self._packed.read_text().splitlines(), 1):
+                with _naming(f"{self._packed}, line {number}"):
+                    content = json.loads(line)
+                    record = EarlyRecord(**{**content, "cell": EarlyCell(**content["cell"])})
+                    found[record.cell.key] = record
+        for path in sorted((self.folder / "scores").glob("*.json")):
+            with _naming(str(path)):
+                data, model, normalize, seed = path.stem.split("--")
+                cell = EarlyCell(data, model, normalize, int(seed))
+                found[cell.key] = self._record(cell)
         return sorted(found.values(), key=lambda record: record.cell)
 
     def pack(self) -> int:
@@ -139,17 +156,12 @@ class EarlyStore:
         """
         records = self.records()
         lines = [json.dumps(_rounded(asdict(record))) for record in records]
-        self._write(self._packed, ("\n".join(lines) + "\n").encode())
+        self._write(self._packed, "".join(f"{line}\n" for line in lines).encode())
         return len(records)
 
     @property
     def _packed(self) -> Path:
         return self.folder / "scores.jsonl"
-
-    def _scored(self) -> Iterator[EarlyCell]:
-        for path in sorted((self.folder / "scores").glob("*.json")):
-            data, model, normalize, seed = path.stem.split("--")
-            yield EarlyCell(data, model, normalize, int(seed))
 
     def _record(self, cell: EarlyCell) -> EarlyRecord:
         fit = self.read_fit(cell)
@@ -164,6 +176,16 @@ class EarlyStore:
     def _write(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, content)
+
+
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Name the place of a damaged record in the error."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{where} is no whole record: {reason}") from error
 
 
 def _rounded(value: Any) -> Any:
