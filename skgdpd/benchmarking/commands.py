@@ -197,13 +197,12 @@ def _fill(cells: Sequence[Cell], options: argparse.Namespace) -> int:
     there = len(cells) - n_run
     print(f"{n_run} cells run, {there} there already, {n_failed} failed; store: {options.store}")
     asked = set(cells)
-    return _status(
-        [
-            (f"{r.cell.data}, {label(r.cell)}, {r.cell.earliness:g}, seed {r.cell.seed}", r.error)
-            for r in store
-            if r.error and r.cell in asked
-        ]
-    )
+    return _status([(_name(r.cell), r.error) for r in store if r.error and r.cell in asked])
+
+
+def _name(cell: Cell) -> str:
+    parts = cell.data, label(cell), f"{cell.earliness:g}", cell.normalize, cell.setting
+    return f"{', '.join(parts)}, seed {cell.seed}"
 
 
 def _early(options: argparse.Namespace) -> int:

@@ -278,7 +278,10 @@ def test_the_papers_tables_are_printed_whatever_failed(folder, monkeypatch, caps
     assert run_benchmark([*command_of("paper"), "--quiet"]) == 1
     out, err = capsys.readouterr()
     assert out.count("AUC-PRC in percent") == 2
-    assert err.splitlines()[-1] == "  Set, base:lstm1-8, 0.2, seed 0: RuntimeError: oh"
+    name, why = err.splitlines()[-1].rsplit(": ", 1)
+    assert why == "oh"
+    assert name.startswith("  Set, base:lstm1-8, ")
+    assert name.endswith("0.2, none, labels, seed 0: RuntimeError")
 
 
 @pytest.mark.parametrize("name", ["run", "early"])
