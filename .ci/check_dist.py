@@ -8,8 +8,9 @@ from pathlib import Path
 
 IN_WHEEL = {"skgdpd/__init__.py", "skgdpd/py.typed", "skgdpd/testing/runner.py"}
 IN_SOURCE = {
-    "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", "constraints.txt", "constraints-oldest.txt",
-    ".ci/run", "docs/conf.py", "docs/index.md", "docs/images/method.svg", "docs/check_pages.py",
+    "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", "constraints.txt",
+    "constraints-oldest.txt", ".ci/run", "docs/conf.py", "docs/index.md",
+    "docs/images/method.svg", "docs/check_pages.py",
     "docs/_ext/mathml.py", "examples/first_prefix_classifier.py", "tests/conftest.py",
     "tests/test_reference.py", "tests/data/model-format-1.zip", "benchmarks/timings.py",
     "skgdpd/py.typed",

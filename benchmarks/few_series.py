@@ -46,7 +46,7 @@ def main() -> None:
         if cell not in done:
             (path,) = options.folder.glob(f"{cell.data}.*")
             fit = fit_model(cell, few(load_file(path), options.series, cell))
-            store.write_fit(cell, fit)
+            fit = store.write_fit(cell, fit)
             store.write_scores(cell, score_fit(fit, cell.seed))
             print(cell.key, flush=True)
 

@@ -1,22 +1,13 @@
 """Early classification of time series, taught by a whole-series teacher (GDPD)."""
 
-from ._early.classifier import EarlyClassifier, EarlyDecisions
-from ._early.session import EarlySession, StreamDecision
-from ._estimators.distilled import DistilledPrefixClassifier
-from ._estimators.gdpd import GDPDClassifier
-from ._estimators.gendd import GenDDClassifier
-from ._estimators.options import SeriesOptions, TrainingOptions
-from ._estimators.paper import paper_parameters
-from ._estimators.prefix import PrefixClassifier
-from ._estimators.prior import DiffusionFeaturePrior
-from ._model_selection.folds import LabeledFolds
-from ._model_selection.grid import SharedGridSearchCV
-from ._model_selection.unlabeled_check import UnlabeledCheck, check_unlabeled
-from ._persistence import ModelFileError, load
-from ._runtime.config import config_context, get_config, set_config
-from ._series.truncation import PrefixTruncator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ._version import __version__
-from .distillers import GeneratorOptions
+
+if TYPE_CHECKING:
+    from . import diffusion, distillers, metrics, nets, training
+    from ._public import *
 
 __all__ = [
     "DiffusionFeaturePrior",
@@ -44,3 +35,27 @@ __all__ = [
     "paper_parameters",
     "set_config",
 ]
+
+
+_PARTS = ("diffusion", "distillers", "metrics", "nets", "training")
+"""Public modules that are there without an import of their own."""
+
+
+if not TYPE_CHECKING:  # which would take every name for a public one
+
+    def __getattr__(name: str) -> Any:
+        """Import a public module, or all public names, when one is first asked for."""
+        # Python imports this module before ``python -m skgdpd`` begins. Torch takes seconds, in
+        # which the program has to answer an interrupt.
+        if name in _PARTS:
+            return import_module(f".{name}", __name__)
+        if name in __all__:
+            public = import_module("._public", __name__)
+            globals().update({each: getattr(public, each) for each in public.__all__})
+            return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the names of the module, those not imported yet among them."""
+    return sorted({*globals(), *__all__, *_PARTS})

@@ -15,6 +15,7 @@ FLOORS = [
     ["_cli"],
     ["benchmarking"],
     ["sktime", "aeon", "__init__"],
+    ["_public"],
     ["plotting"],
     ["stopping", "_adapters"],
     ["_early"],

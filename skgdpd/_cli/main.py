@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
+from .._runtime import option_types as types
+from .._runtime.program import exit_status
 from .._version import __version__
 from ..nets import available_backbones
 from . import commands as actions
 from .demo import run_demo
 from .stream import stream
-
-USAGE_ERROR = 2
-INTERRUPTED = 130
-BROKEN_PIPE = 141
 
 EXAMPLES = """examples:
   python -m skgdpd demo
@@ -26,8 +23,8 @@ EXAMPLES = """examples:
   python -m skgdpd stream early.zip < points.jsonl > answers.jsonl
   python -m skgdpd benchmark --help
 
-exit status: 0 for success, 1 if lines of a stream were refused, 2 for bad arguments or data,
-130 if interrupted
+exit status: 0 for success, 1 if lines of a stream were refused or cells of a benchmark failed,
+2 for bad arguments or data, 130 if interrupted, 141 if what reads the output has gone
 """
 FILES = "a .ts, .tsv or .npz file"
 
@@ -43,30 +40,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 for success, 1 if lines of a stream were refused, 2 for bad arguments or
-        data, 130 if interrupted, and 141 if the reader of the output is gone.
-    """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    try:
-        if arguments[:1] == ["benchmark"]:
-            from ..benchmarking.__main__ import main as run_benchmark
+        Exit status: 0 for success, 1 if lines of a stream were refused or cells of a benchmark
+        failed, 2 for bad arguments or data, 130 if interrupted, and 141 if the reader of the
+        output is gone.
 
-            return run_benchmark(arguments[1:])
-        options = _parser().parse_args(arguments)
-        result = options.run(options)
-        if isinstance(result, int):
-            return result
-        print(result, flush=True)
-    except BrokenPipeError:
-        # As after "| head". Without this, Python would print an error when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-    except (ValueError, OSError, ImportError) as error:
-        print(f"skgdpd: {error}", file=sys.stderr)
-        return USAGE_ERROR
-    except KeyboardInterrupt:
-        print("skgdpd: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    Raises
+    ------
+    SystemExit
+        If options can't be parsed, with status 2, or if they ask for help, with status 0.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    return exit_status(lambda: _run(given))
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["benchmark"]:
+        from ..benchmarking.commands import main as run_benchmark
+
+        return run_benchmark(arguments[1:])
+    options = _parser().parse_args(arguments)
+    result = options.run(options)
+    if isinstance(result, int):
+        return result
+    print(result)
     return 0
 
 
@@ -105,14 +101,18 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     )
     demo.add_argument(
         "--earliness",
-        type=_fraction,
+        type=types.fraction,
         nargs="+",
         default=[0.2, 0.3],
         metavar="PART",
         help="fractions of the series seen, in (0, 1]",
     )
     demo.add_argument(
-        "--out", default="demo-output", metavar="FOLDER", help="folder for the plots"
+        "--out",
+        type=types.new_folder,
+        default="demo-output",
+        metavar="FOLDER",
+        help="folder for the plots",
     )
     demo.add_argument("--quiet", action="store_true", help="no progress bar")
     demo.set_defaults(run=lambda o: run_demo(o.data, o.earliness, o.out, verbose=not o.quiet))
@@ -138,7 +138,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
     )
     fit.add_argument(
         "--earliness",
-        type=_part,
+        type=types.part,
         default=0.3,
         metavar="PART",
         help="fraction of the series seen, in (0, 1], or number of time points, at least 2",
@@ -152,14 +152,18 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
         "the student's backbone",
     )
     fit.add_argument("--unlabeled", metavar="FILE", help=f"{FILES} of unlabelled whole series")
-    fit.add_argument("--epochs", type=int, default=60, metavar="N", help="length of the training")
+    fit.add_argument(
+        "--epochs", type=types.whole, default=60, metavar="N", help="length of the training"
+    )
     fit.add_argument(
         "--missing",
         choices=("error", "interpolate", "mask"),
         default="error",
         help="treatment of missing values in series",
     )
-    fit.add_argument("--seed", type=int, default=0, help="the same seed gives the same model")
+    fit.add_argument(
+        "--seed", type=types.seed, default=0, help="the same seed gives the same model"
+    )
     fit.add_argument("--device", default="auto", help="auto is cuda if available, else cpu")
     fit.add_argument("--quiet", action="store_true", help="no progress bar")
     fit.set_defaults(
@@ -204,9 +208,14 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
     for command in (predict, evaluate, export):
         command.add_argument("model", metavar="MODEL", help="saved by fit, or by save in Python")
     predict.add_argument("data", metavar="DATA", help=f"{FILES}; labels are ignored")
-    predict.add_argument("--out", metavar="FILE", help="file to write instead of standard output")
+    predict.add_argument(
+        "--out",
+        type=types.new_file,
+        metavar="FILE",
+        help="file to write instead of standard output",
+    )
     evaluate.add_argument("data", metavar="DATA", help=f"{FILES} of labelled series")
-    export.add_argument("out", metavar="OUT.onnx", help="file to write")
+    export.add_argument("out", type=types.new_file, metavar="OUT.onnx", help="file to write")
     predict.set_defaults(run=lambda o: actions.predict(o.model, o.data, o.out))
     evaluate.set_defaults(run=lambda o: actions.evaluate(o.model, o.data))
     export.set_defaults(run=lambda o: actions.export(o.model, o.out))
@@ -239,7 +248,7 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument(
         "--save-every",
-        type=_positive,
+        type=types.positive,
         default=60.0,
         metavar="SECONDS",
         help="time after which the state is saved anew (%(default)s)",
@@ -251,18 +260,18 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
         help="treatment of points after the answer; restart begins a new series (%(default)s)",
     )
     command.add_argument(
-        "--max-open", type=_count, metavar="N", help="most series that are open at a time"
+        "--max-open", type=types.count, metavar="N", help="most series that are open at a time"
     )
     command.add_argument(
         "--idle-timeout",
-        type=_positive,
+        type=types.positive,
         metavar="TIME",
         help="give up series without points for longer than this, in the unit of time in the "
         "lines, which it needs",
     )
     command.add_argument(
         "--remember",
-        type=_count,
+        type=types.count,
         default=100_000,
         metavar="N",
         help="series that are remembered when they need no more points (%(default)s)",
@@ -279,34 +288,3 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
             remember=o.remember,
         )
     )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
-
-
-def _part(text: str) -> float:
-    """Parse a number of time points, or a fraction of a series."""
-    return int(text) if text.isdecimal() and int(text) > 1 else _fraction(text)
-
-
-def _fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a fraction of a series, in (0, 1]")
-    return value

@@ -19,14 +19,13 @@ from .._early.classifier import EarlyClassifier
 from .._early.session import StreamDecision
 from .._persistence import check_target, load
 from .._persistence.archive import read_model, write_model
+from .._runtime.program import INTERRUPTED, PARTLY_FAILED
 from .lines import HeaderError, Line, form_of
 from .standard_io import LineInput, StopSignals, write_lines
 from .stream_series import ANSWERED, ENDED, PAUSED, TURNED_AWAY, Id, SeriesTable
 
 STATE = "early-stream"
 """Kind of a stream's file."""
-SOME_REFUSED = 1
-INTERRUPTED = 130
 
 
 @dataclass
@@ -341,7 +340,7 @@ def stream(
     print(_report(current, state), end="", file=sys.stderr)
     if stop.number == signal.SIGINT:
         return INTERRUPTED
-    return SOME_REFUSED if current.counts["refused"] else 0
+    return PARTLY_FAILED if current.counts["refused"] else 0
 
 
 def _run(current: Stream, stop: StopSignals, state: str | None, save_every: float) -> None:

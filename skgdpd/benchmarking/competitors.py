@@ -187,8 +187,10 @@ def _by_dotted_name(name: str, seed: int) -> Any:
     module, _, attribute = name.rpartition(".")
     try:
         cls = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"method={name!r} can't be imported: {error}") from error
-    seeded = "random_state" in inspect.signature(cls).parameters
-    clf = cls(random_state=seed) if seeded else cls()
+        seeded = "random_state" in inspect.signature(cls).parameters
+        clf = cls(random_state=seed) if seeded else cls()
+    except Exception as error:  # of whatever is imported and made
+        raise ValueError(f"method={name!r} can't be imported and made: {error}") from error
+    if not (hasattr(clf, "predict_proba") or hasattr(clf, "decision_function")):
+        raise ValueError(f"method={name!r} makes {type(clf).__name__}, which is no classifier")
     return clf if not module.startswith("sklearn.") else make_pipeline(_flat(), clf)

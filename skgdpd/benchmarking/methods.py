@@ -16,6 +16,7 @@ from .._estimators.gendd import GenDDClassifier
 from .._estimators.paper import paper_parameters
 from .._estimators.prefix import PrefixClassifier
 from ..distillers import Distiller, RowDistiller
+from ..nets import available_backbones
 from .cells import Cell
 from .competitors import make_competitor
 from .controls import CONTROLS
@@ -140,6 +141,12 @@ def make_method(
         return
     if len(names) > 2:
         raise ValueError(f"method={cell.method!r}; it must be KIND[:STUDENT[:TEACHER]]")
+    known = available_backbones()
+    if unknown := [name for name in names if name and name not in known]:
+        raise ValueError(
+            f"method={cell.method!r}: unknown backbone {unknown[0]!r}; the names are "
+            f"{', '.join(known)}"
+        )
     decays = WEIGHT_DECAYS if cell.protocol == "default" else PAPER_WEIGHT_DECAYS
     searched, values = (
         ("training__weight_decay", decays) if kind == "base" else ("lambda_kd", LAMBDAS)
@@ -156,6 +163,11 @@ def make_method(
     for value in values:
         candidate = _classifier(cell, kind, names, memory, device)
         yield {searched: value}, PrefixModel(candidate.set_params(**{searched: value}))
+
+
+def check_method(cell: Cell) -> None:
+    """Raise a ValueError if there is no such method as a cell's."""
+    next(make_method(cell, None, "cpu"))
 
 
 def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, device: str) -> Any:

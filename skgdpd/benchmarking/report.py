@@ -74,7 +74,8 @@ def write_report(
     records = [r for r in store if settings is None or r.cell.setting in settings]
     results = Results.from_records(records, selection)
     if not results.methods:
-        raise ValueError(f"{store.folder} has no finished record ({len(records)} in all)")
+        of = "" if settings is None else f" of settings={list(settings)}"
+        raise ValueError(f"{store.folder} has no finished record{of} ({len(records)} in all)")
     unknown = {*(methods or ()), *([reference] if reference else ())} - set(results.methods)
     if unknown:
         raise ValueError(

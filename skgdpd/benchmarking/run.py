@@ -12,6 +12,27 @@ from .evaluation import run_cell
 from .store import Store
 
 
+def missing_cells(cells: Sequence[Cell], store: Store, retry: bool = False) -> list[Cell]:
+    """Return the cells that a store does not have.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        The cells that the store is to hold.
+    store : Store
+        The store.
+    retry : bool, default=False
+        Whether cells that failed are missing, too.
+
+    Returns
+    -------
+    list of Cell
+        The cells, each once.
+    """
+    there = {record.cell for record in store if not (retry and record.error)}
+    return [cell for cell in dict.fromkeys(cells) if cell not in there]
+
+
 def run(
     cells: Sequence[Cell],
     store: Store,
@@ -51,8 +72,7 @@ def run(
     n_run, n_failed : int
         The number of cells run now, and of those that failed; their tracebacks are in the store.
     """
-    there = {record.cell for record in store if not (retry and record.error)}
-    missing = [cell for cell in cells if cell not in there]
+    missing = missing_cells(cells, store, retry)
     n_failed = 0
     with Progress(len(missing), verbose) as progress:
         results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(

@@ -10,8 +10,8 @@ import torch
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import roc_auc_score
 
-from skgdpd.benchmarking.__main__ import main
 from skgdpd.benchmarking.cells import Cell, make_cells
+from skgdpd.benchmarking.commands import main
 from skgdpd.benchmarking.competitors import make_competitor
 from skgdpd.benchmarking.evaluation import run_cell, score
 from skgdpd.benchmarking.methods import available_distillers, make_method
@@ -331,8 +331,10 @@ def test_the_command_line_runs_packs_and_says_what_is_wrong(folder, tmp_path, ca
     assert "0 cells run, 2 there already" in capsys.readouterr().out
     assert main(["pack", "--store", store]) == 0
     assert capsys.readouterr().out == "2 records\n"
-    assert main([*arguments[:-4], "--earliness", "1.5"]) == 2
-    assert "error: earliness=1.5" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments[:-4], "--earliness", "1.5"])
+    assert stop.value.code == 2
+    assert "argument --earliness: '1.5' is not a fraction" in capsys.readouterr().err
 
 
 def test_roc_auc_is_the_binary_one_for_two_classes():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd.benchmarking.__main__ import main
+from skgdpd.benchmarking.commands import main
 from skgdpd.benchmarking.early.cells import EarlyCell, make_early_cells
 from skgdpd.benchmarking.early.clones import MiniRocketRidge
 from skgdpd.benchmarking.early.costs import ALPHAS, REGIMES, survey_cost

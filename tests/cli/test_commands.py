@@ -189,7 +189,7 @@ def test_an_exported_network_predicts_the_same(tmp_path, bumps, model):
         (["predict", "MODEL", "SHORT"], "X has series of 7 time points"),
         (["evaluate", "MODEL", "STRANGE"], "labels that aren't in classes: ['maybe']"),
         (["evaluate", "PRIOR", "DATA"], "DiffusionFeaturePrior, not a classifier of series"),
-        (["benchmark", "report", "--store", "none", "--out", "r"], "error:"),
+        (["benchmark", "report", "--store", ".", "--out", "r"], "no finished record"),
     ],
 )
 def test_a_mistake_is_a_message_not_a_traceback(

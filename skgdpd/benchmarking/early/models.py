@@ -114,8 +114,15 @@ def fit_model(cell: EarlyCell, parts: TrainTest) -> Fit:
     -------
     Fit
         The test series are those that have values before the first moment.
+
+    Raises
+    ------
+    ValueError
+        If a test series has a label that no training series has.
     """
     classes, y = np.unique(parts.y, return_inverse=True)
+    if len(unknown := np.setdiff1d(parts.y_test, classes)):
+        raise ValueError(f"no training series of {cell.data} has the label {unknown[0]!s}")
     length = int(_lengths(parts.X).max())
     time_points = np.array(moments_of(list(EVERY_TWENTIETH), length))
     parts = _begun(parts, int(time_points[0]))

@@ -72,7 +72,8 @@ def write_early_report(
     records = [r for r in store.records() if r.cell.model in chosen]
     results = EarlyResults(records, seeds)
     if not results.methods:
-        raise ValueError(f"{store.folder} has no scores of {', '.join(chosen)}")
+        of = "" if seeds is None else f" with seeds={list(seeds)}"
+        raise ValueError(f"{store.folder} has no scores of {', '.join(chosen)}{of}")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     models = [m for m in chosen if any(r.cell.model == m for r in results.records)]

@@ -17,6 +17,35 @@ from .scores import score_fit
 from .store import EarlyStore
 
 
+def missing_early_cells(
+    cells: Sequence[EarlyCell], store: EarlyStore, *, retry: bool = False, rescore: bool = False
+) -> list[EarlyCell]:
+    """Return the cells that are to be fitted or scored.
+
+    Parameters
+    ----------
+    cells : sequence of EarlyCell
+        The cells that the store is to hold.
+    store : EarlyStore
+        The store.
+    retry : bool, default=False
+        Whether cells whose fit failed are missing, too.
+    rescore : bool, default=False
+        Whether cells that have scores are missing, too.
+
+    Returns
+    -------
+    list of EarlyCell
+        The cells, each once.
+    """
+    scored = set() if rescore else {record.cell for record in store.records()}
+    return [
+        cell
+        for cell in dict.fromkeys(cells)
+        if cell not in scored and (retry or store.error(cell) is None)
+    ]
+
+
 @same_threads()
 def run_early(
     cells: Sequence[EarlyCell],
@@ -52,38 +81,37 @@ def run_early(
     Returns
     -------
     n_fits, n_failed : int
-        The number of fits that were tried now, and of those that failed.
+        The number of fits that were tried now, and of cells whose fit or scores failed.
     """
-    asked = [cell for cell in cells if retry or store.error(cell) is None]
-    scored = {record.cell for record in store.records()}
-    asked = [cell for cell in asked if rescore or cell not in scored]
+    asked = missing_early_cells(cells, store, retry=retry, rescore=rescore)
     n_fits = n_failed = 0
     with Progress(len(asked), verbose) as progress:
         for cell in asked:
             progress.stage(f"{cell.data}, {cell.model}, {cell.normalize}, {cell.seed}")
             fit = store.fit(cell)
-            if fit is None:
-                n_fits += 1
-                fit = _fitted(cell, store, folder, max_train)
-            if fit is None:
-                n_failed += 1
-            else:
-                store.write_scores(cell, score_fit(fit, cell.seed))
+            n_fits += fit is None
+            n_failed += not _scored(cell, fit, store, folder, max_train)
             progress.advance(1, {"failed": n_failed} if n_failed else None)
     return n_fits, n_failed
 
 
-def _fitted(
-    cell: EarlyCell, store: EarlyStore, folder: str | None, max_train: int | None
-) -> Fit | None:
-    """Fit a cell's model and return the fit as the store has it; None if it failed."""
+def _scored(
+    cell: EarlyCell,
+    fit: Fit | None,
+    store: EarlyStore,
+    folder: str | None,
+    max_train: int | None,
+) -> bool:
+    """Fit and score a cell, and write all or the error; return whether it went well."""
     try:
-        parts = bounded(load_data(cell.data, folder), max_train, cell.seed)
-        store.write_fit(cell, fit_model(cell, parts))
+        if fit is None:
+            parts = bounded(load_data(cell.data, folder), max_train, cell.seed)
+            fit = store.write_fit(cell, fit_model(cell, parts))
+        store.write_scores(cell, score_fit(fit, cell.seed))
     except Exception:
         store.write_error(cell, traceback.format_exc())
-        return None
-    return store.fit(cell)
+        return False
+    return True
 
 
 def load_compiled_parts() -> None:

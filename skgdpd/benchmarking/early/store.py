@@ -65,8 +65,21 @@ class EarlyStore:
     def _place(self, kind: str, cell: EarlyCell, suffix: str) -> Path:
         return self.folder / kind / f"{cell.key}{suffix}"
 
-    def write_fit(self, cell: EarlyCell, fit: Fit) -> None:
-        """Write a fit, in place of an older one or of an error, without its scores."""
+    def write_fit(self, cell: EarlyCell, fit: Fit) -> Fit:
+        """Write a fit, in place of an older one or of an error, without its scores.
+
+        Parameters
+        ----------
+        cell : EarlyCell
+            The cell.
+        fit : Fit
+            The cell's fit.
+
+        Returns
+        -------
+        Fit
+            The fit as it is read back, with probabilities in single precision.
+        """
         content: dict[str, Any] = {
             "n_timepoints": np.array(fit.n_timepoints),
             "seconds": np.array(json.dumps(fit.seconds)),
@@ -79,7 +92,9 @@ class EarlyStore:
         np.savez_compressed(buffer, **content)
         self._place("scores", cell, ".json").unlink(missing_ok=True)
         self._place("errors", cell, ".txt").unlink(missing_ok=True)
-        self._write(self._place("fits", cell, ".npz"), buffer.getvalue())
+        place = self._place("fits", cell, ".npz")
+        self._write(place, buffer.getvalue())
+        return self._read_fit(place)
 
     def fit(self, cell: EarlyCell) -> Fit | None:
         """Return a cell's fit; None if it has none, with a warning if its file is damaged."""
@@ -106,18 +121,19 @@ class EarlyStore:
         return Fit(n_timepoints=n_timepoints, seconds=json.loads(seconds), **arrays)
 
     def write_error(self, cell: EarlyCell, error: str) -> None:
-        """Write why a fit failed."""
+        """Write why a fit or its scores failed."""
         self._write(self._place("errors", cell, ".txt"), error.encode())
 
     def error(self, cell: EarlyCell) -> str | None:
-        """Return why a fit failed; None if it did not, or was not tried."""
+        """Return why a cell failed; None if it did not, or was not tried."""
         path = self._place("errors", cell, ".txt")
         return path.read_text(errors="replace") if path.is_file() else None
 
     def write_scores(self, cell: EarlyCell, scores: list[dict[str, Any]]) -> None:
-        """Write what rules cost on a cell's fit."""
+        """Write what rules cost on a cell's fit, in place of an error."""
         line = to_line({"scores": scores})
         self._write(self._place("scores", cell, ".json"), line.encode())
+        self._place("errors", cell, ".txt").unlink(missing_ok=True)
 
     def scores(self, cell: EarlyCell) -> list[dict[str, Any]] | None:
         """Return what rules cost on a cell's fit; None if it was not computed, or is damaged."""
@@ -126,7 +142,10 @@ class EarlyStore:
         return None
 
     def records(self) -> list[EarlyRecord]:
-        """Return the records of all cells that have scores, packed or not."""
+        """Return the records of all cells that have scores, packed or not, sorted by cell.
+
+        Records that are damaged are left out, with a warning.
+        """
         found: dict[str, EarlyRecord] = {}
         for where, content in whole_lines(self._packed):
             try:
@@ -151,7 +170,7 @@ class EarlyStore:
         """
         records = self.records()
         lines = [to_line(_rounded(asdict(record))) for record in records]
-        self._write(self._packed, ("\n".join(lines) + "\n").encode())
+        self._write(self._packed, "".join(f"{line}\n" for line in lines).encode())
         return len(records)
 
     @property

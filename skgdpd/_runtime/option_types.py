@@ -1,0 +1,95 @@
+"""Types of command-line options, whose errors say what is allowed."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+
+def count(text: str) -> int:
+    """Return a whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """Return a whole number that may be 0."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not a whole number, 0 or above")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Return a seed of random numbers."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def jobs(text: str) -> int:
+    """Return a number of processes in joblib's way, where -1 is all processors."""
+    number = text.removeprefix("-")
+    if not number.isdecimal() or int(number) < 1:
+        raise ArgumentTypeError(
+            f"{text!r} is neither a whole number above 0 nor one below, of which -1 stands for "
+            f"all processors"
+        )
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """Return a finite number above 0."""
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def fraction(text: str) -> float:
+    """Return a fraction of a series."""
+    value = _number(text)
+    if not 0 < value <= 1:
+        raise ArgumentTypeError(f"{text!r} is not a fraction of a series, in (0, 1]")
+    return value
+
+
+def part(text: str) -> float:
+    """Return a number of time points, or a fraction of a series."""
+    return int(text) if text.isdecimal() and int(text) > 1 else fraction(text)
+
+
+def folder(text: str) -> str:
+    """Return the path of a folder to read from."""
+    if not Path(text).is_dir():
+        kind = "a file" if Path(text).exists() else "not there"
+        raise ArgumentTypeError(f"{text!r} is {kind}; it must be a folder")
+    return text
+
+
+def new_folder(text: str) -> str:
+    """Return the path of a folder to write into, which may have to be made."""
+    path = Path(text)
+    there = next(each for each in (path, *path.parents) if each.exists())
+    if not there.is_dir():
+        raise ArgumentTypeError(f"{str(there)!r} is a file; {text!r} must be a folder, or new")
+    return text
+
+
+def new_file(text: str) -> str:
+    """Return the path of a file to write, in a folder that is there."""
+    if not text:
+        raise ArgumentTypeError(f"{text!r} is no name of a file")
+    path = Path(text)
+    if path.is_dir():
+        raise ArgumentTypeError(f"{text!r} is a folder; it must be a file")
+    if not path.parent.is_dir():
+        raise ArgumentTypeError(f"there is no folder {str(path.parent)!r}; make it first")
+    return text
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

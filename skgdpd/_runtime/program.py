@@ -1,0 +1,81 @@
+"""Start and end of the package's programs: what an interrupt does, and exit statuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+PARTLY_FAILED = 1
+"""Exit status: the work was done, but parts of it failed."""
+USAGE_ERROR = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def start(module: str) -> int:
+    """Import a program's module and call its ``main``.
+
+    An interrupt during the import, or while the interpreter ends, ends the process at once by the
+    signal itself, which shells report as 130. An exception would wait for the library that is
+    loaded just then, and imported packages could catch it.
+
+    Parameters
+    ----------
+    module : str
+        Full name of the module.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    # A shell lets a program in its background ignore interrupts; that is left as it is.
+    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def work() -> int:
+        if heeded:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        main = import_module(module).main
+        if heeded:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return int(main())
+
+    status = exit_status(work)
+    if heeded:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return status
+
+
+def exit_status(work: Callable[[], int]) -> int:
+    """Do a program's work, and say in one line on standard error what stopped it.
+
+    Parameters
+    ----------
+    work : callable
+        The work, which returns an exit status.
+
+    Returns
+    -------
+    int
+        Exit status of the work; 2 if its arguments or data are bad, 130 if it was interrupted,
+        and 141 if the reader of the output is gone.
+    """
+    try:
+        try:
+            return work()
+        finally:
+            if sys.stdout is not None:  # as it is where the output is closed
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # As after "| head". Without this, Python would print an error when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        print(f"skgdpd: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print("skgdpd: interrupted", file=sys.stderr)
+        return INTERRUPTED
