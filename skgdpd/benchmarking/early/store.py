@@ -144,7 +144,10 @@ class EarlyStore:
     def records(self) -> list[EarlyRecord]:
         """Return the records of all cells that have scores, packed or not, sorted by cell.
 
-        Records that are damaged are left out, with a warning.
+        Returns
+        -------
+        list of EarlyRecord
+            The records. Those that are damaged are left out, with a warning.
         """
         found: dict[str, EarlyRecord] = {}
         for where, content in whole_lines(self._packed):
