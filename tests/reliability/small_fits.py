@@ -52,7 +52,7 @@ def killable():
 def train(folder, out, pipe):
     """Fit with checkpoints after every epoch, and write the results; for a process to be killed."""
     checkpoint.CHECKPOINT_SECONDS = 0.0
-    killable().fit(X, Y)  # the first fit of a process takes longer
+    PrefixClassifier("lstm1-8", max_epochs=1).fit(X, Y)  # the first fit of a process is slow
     clf = killable().set_params(training=TrainingOptions(checkpoint_dir=folder))
     pipe.send("begins")
     clf.fit(X, Y)
@@ -63,6 +63,8 @@ def train(folder, out, pipe):
 
 def save_for_ever(models, path, pipe):
     """Save models in turn under one name, until killed."""
+    for model in models:
+        model.save(path)
     pipe.send("begins")
     while True:
         for model in models:
