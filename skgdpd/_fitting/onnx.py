@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .._runtime.atomic import replace_file
-from .._runtime.plain_files import named_in_errors
 from .._runtime.extras import require
+from .._runtime.plain_files import named_in_errors
 from .._series.views import PrefixView
 from .._version import __version__
 from ..nets.joined_features import JoinedFeatures

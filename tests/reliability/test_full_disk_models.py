@@ -120,9 +120,7 @@ def test_a_file_that_may_not_grow_is_not_there(tmp_path, savers, promise, kind):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("moment", ["write", "sync", "replace"])
-def test_a_disk_that_is_full_changes_nothing(
-    tmp_path, savers, promise, monkeypatch, kind, moment
-):
+def test_a_disk_that_is_full_changes_nothing(tmp_path, savers, promise, monkeypatch, kind, moment):
     save, save_new, is_whole = savers[kind]
     path, before = save_old(tmp_path, kind, save)
     places = [path, f"{tmp_path / 'another'}{os.sep}"] if kind == "folder" else [path]

@@ -21,6 +21,7 @@ PROMISE = (
     "SIGINT (Ctrl-C) during a fit reaches the caller as KeyboardInterrupt, leaves the process as it "
     "was, and the next fit has the bits of one that was not interrupted."
 )
+KEPT = "kept the promise"
 PROGRAM = """
 import numpy as np
 from small_fits import NEW, X, Y, killable
@@ -67,10 +68,10 @@ def test_an_interrupt_at_any_moment_of_a_fit(promise, n):
             assert {key for key in before if before[key] != after[key]} == set()
             assert not hasattr(clf, "network_")
             np.testing.assert_array_equal(clf.fit(X, Y).predict_proba(NEW), own)
-            found["so"] += 1
-        if found["so"] == n:
+            found[KEPT] += 1
+        if found[KEPT] == n:
             break
-    assert found["so"] == n
+    assert found[KEPT] == n
     promise(PROMISE, "interrupts at random moments", found)
 
 
@@ -89,4 +90,4 @@ def test_an_interrupt_of_a_process(promise):
             program.send_signal(signal.SIGINT)
             assert program.stdout.read() == "interrupted\n"
         assert program.returncode == 0
-    promise(PROMISE, "interrupts of processes of their own", {"so": 5})
+    promise(PROMISE, "interrupts of processes of their own", {KEPT: 5})
