@@ -79,9 +79,9 @@ def test_global_state_is_left_as_found(bumps, tmp_path, monkeypatch, promise):
         assert {key for key in before if before[key] != after[key]} == set(), name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "session"]
     promise(
-        "With numbers as seeds, fits, predictions, searches, files and sessions leave the process as they "
-        "found it: states of random numbers, threads, flags and types of torch, warning filters, signal "
-        "handlers, environment, working folder.",
+        "With numbers as seeds, fits, predictions, searches, files and sessions leave the process "
+        "as they found it: states of random numbers, threads, flags and types of torch, warning "
+        "filters, signal handlers, environment, working folder.",
         "kinds of calls",
         {"left all of it as found": len(calls)},
     )

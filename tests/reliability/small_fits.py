@@ -50,7 +50,7 @@ def killable():
 
 
 def train(folder, out, pipe):
-    """Fit with checkpoints after every epoch, and write the results; for a process to be killed."""
+    """Fit with checkpoints after each epoch, and write results; for a process to be killed."""
     checkpoint.CHECKPOINT_SECONDS = 0.0
     PrefixClassifier("lstm1-8", max_epochs=1).fit(X, Y)  # the first fit of a process is slow
     clf = killable().set_params(training=TrainingOptions(checkpoint_dir=folder))

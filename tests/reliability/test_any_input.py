@@ -285,8 +285,8 @@ def test_any_input_is_answered_or_refused_by_name(promise, name, how):
     call = make_call(model)
     found = outcomes_of(call, n if how == "many" else n // 50)
     promise(
-        "Whatever is given as series, features or labels is answered with finite distributions, or "
-        "refused with a ValueError or TypeError that names the argument; nothing warns but "
+        "Whatever is given as series, features or labels is answered with finite distributions, "
+        "or refused with a ValueError or TypeError that names the argument; nothing warns but "
         "scikit-learn of labels that may not be classes.",
         "inputs, of all types, byte orders, layouts, frames and extremes",
         found,

@@ -19,9 +19,9 @@ if sys.platform == "win32":
 import resource
 
 PROMISE = (
-    "A model file, an ONNX graph or a session that can't be written whole, because the disk is full "
-    "or the file may not grow, gives an OSError that names it; the file from before is whole, and "
-    "no part of the new one is left."
+    "A model file, an ONNX graph or a session that can't be written whole, because the disk is "
+    "full or the file may not grow, gives an OSError that names it; the file from before is "
+    "whole, and no part of the new one is left."
 )
 
 

@@ -70,8 +70,8 @@ ANSWERS = "opened and answering with distributions"
 REFUSES = "opened and refusing to predict"
 DAMAGE = "A model file that was damaged is refused with `ModelFileError`, or predicts as before."
 CRAFTED = (
-    "A model file that was altered below fitting checksums is refused, or is a model that predicts "
-    "distributions or refuses to; none takes 3 GiB of memory."
+    "A model file that was altered below fitting checksums is refused, or is a model that "
+    "predicts distributions or refuses to; none takes 3 GiB of memory."
 )
 
 

@@ -13,9 +13,11 @@ import numpy, torch
 import sklearn.linear_model, sklearn.model_selection, sklearn.pipeline
 
 found = []
-CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate",
-           "os.chmod", "os.utime", "shutil.", "tempfile.", "subprocess.", "os.fork", "os.exec",
-           "os.system", "os.posix_spawn", "socket.", "urllib.", "http.", "ftplib.", "smtplib.")
+CHANGES = (
+    "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate",
+    "os.chmod", "os.utime", "os.fork", "os.exec", "os.system", "os.posix_spawn", "shutil.",
+    "tempfile.", "subprocess.", "socket.", "urllib.", "http.", "ftplib.", "smtplib.",
+)
 
 def note(event, arguments):
     if event == "open":

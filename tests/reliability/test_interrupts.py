@@ -18,8 +18,8 @@ if sys.platform == "win32":
     pytest.skip("Windows has no SIGINT for one process", allow_module_level=True)
 
 PROMISE = (
-    "SIGINT (Ctrl-C) during a fit reaches the caller as KeyboardInterrupt, leaves the process as it "
-    "was, and the next fit has the bits of one that was not interrupted."
+    "SIGINT (Ctrl-C) during a fit reaches the caller as KeyboardInterrupt, leaves the process as "
+    "it was, and the next fit has the bits of one that was not interrupted."
 )
 KEPT = "kept the promise"
 PROGRAM = """

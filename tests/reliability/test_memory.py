@@ -78,9 +78,9 @@ def test_a_fit_without_memory_says_so(promise, names):
     assert all("allocate" in line or "not enough memory" in line for line in refused), refused
     assert last == "goes on"
     promise(
-        "A fit that can't have the memory that it needs raises MemoryError; the process goes on, and "
-        "fits with the same bits as before. (Where the system lends more than it has, as Linux does "
-        "unless told otherwise, it may kill a process instead.)",
+        "A fit that can't have the memory that it needs raises MemoryError; the process goes on, "
+        "and fits with the same bits as before. (Where the system lends more than it has, as "
+        "Linux does unless told otherwise, it may kill a process instead.)",
         "fits on 8 000 series of 1 000 points with 100 MiB left",
         {"refused": len(refused)},
     )

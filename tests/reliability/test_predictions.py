@@ -89,8 +89,8 @@ def test_a_series_is_answered_as_if_it_were_alone(promise, name):
                 n += 1
     assert largest <= TOLERANCE
     promise(
-        f"The probabilities of a series do not depend on the series beside it, up to {TOLERANCE:g}: "
-        "sums of single precision are taken in another order.",
+        f"The probabilities of a series do not depend on the series beside it, up to "
+        f"{TOLERANCE:g}: sums of single precision are taken in another order.",
         "batches, of all backbones",
         {"within that": n},
     )
@@ -145,8 +145,8 @@ def test_sessions_in_threads_give_the_answers_of_arrays(promise):
         np.testing.assert_array_equal(n_seen, told.n_seen)
         np.testing.assert_array_equal(probabilities, told.probabilities)
     promise(
-        "Sessions of one early classifier in several threads, one session a thread, do not disturb "
-        "each other.",
+        "Sessions of one early classifier in several threads, one session a thread, do not "
+        "disturb each other.",
         "sessions at once",
         {"with the answers of `decide`": 32},
     )

@@ -47,14 +47,15 @@ def test_a_fit_with_a_seed_gives_the_same_bits_anywhere(promise, names):
         for told, found in zip(first, run(names), strict=True):
             np.testing.assert_array_equal(found, told)
         promise(
-            "A fit with a number as its seed gives the same bits again on the same machine: in the "
-            "same process, in another one, and in a worker, for every backbone and classifier.",
+            "A fit with a number as its seed gives the same bits again on the same machine: in "
+            "the same process, in another one, and in a worker, for every backbone and "
+            "classifier.",
             "fits",
             {f"equal {way}": len(names)},
         )
     promise(
-        "Processes that spawn or loky starts can fit and predict, also after their parent has used "
-        "several threads of torch.",
+        "Processes that spawn or loky starts can fit and predict, also after their parent has "
+        "used several threads of torch.",
         "fits",
         {"done": 2 * len(names)},
     )
