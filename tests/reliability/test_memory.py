@@ -144,3 +144,30 @@ def test_many_points_of_a_session_take_no_more_memory_than_few(promise):
         "100 000 pushes",
         f"the process grew by {max(grown, 0):.1f} MB in the last four fifths",
     )
+
+LARGE = """
+import numpy as np
+from scale import MemoryWatch
+from skgdpd import PrefixClassifier
+from small_fits import X, Y
+
+clf = PrefixClassifier("lstm1-8", earliness=0.3, max_epochs=1, batch_size=256, random_state=0)
+clf.fit(X, Y)
+series = np.random.default_rng(0).normal(size=(20_000, 1, 500)).astype(np.float32)
+with MemoryWatch() as watch:
+    clf.fit(series, np.arange(20_000) % 2)
+print(series.nbytes / 2**20, watch.growth["RssAnon"])
+"""
+
+
+@pytest.mark.slow
+def test_a_fit_takes_memory_for_what_the_student_sees(promise):
+    ((size, grown),) = [map(float, line.split()) for line in run(LARGE)]
+    most = 100 + 2 * 0.3 * size
+    assert grown < most
+    promise(
+        "A fit of a small network on an array takes at most 100 MB beside twice what the student "
+        "sees in single precision.",
+        "a fit of `lstm1-8` on the first 30 % of 20 000 series of 500 points",
+        f"{grown:.0f} MB, of {most:.0f} MB",
+    )
