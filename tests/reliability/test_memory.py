@@ -145,6 +145,7 @@ def test_many_points_of_a_session_take_no_more_memory_than_few(promise):
         f"the process grew by {max(grown, 0):.1f} MB in the last four fifths",
     )
 
+
 LARGE = """
 import numpy as np
 from scale import MemoryWatch
