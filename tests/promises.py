@@ -59,21 +59,23 @@ def row(what, noted):
     return f"| {what} | {'; '.join(dict.fromkeys(texts))} | {', '.join(tests)} |"
 
 
-def table_with(text, rows, made_with):
-    """Return a page's text with rows of promises put in place of those that say the same."""
+def table_with(text, rows, failed, made_with):
+    """Return a page's text with rows of promises put in place of those that say the same.
+
+    Other rows are kept, but for those of tests that failed.
+    """
     before, found = text.split(BEGIN)
     found, after = found.split(END)
-    kept = {
-        line.split(" | ")[0]: line
+    kept = [
+        line
         for line in found.splitlines()
-        if line.startswith("| ") and line not in HEAD
-    }
-    new = {line.split(" | ")[0]: line for line in rows}
-    lines = [*HEAD, *sorted({**kept, **new}.values())]
-    others = len(kept.keys() - new.keys())
-    rest = f" {others} are of runs before." if others else ""
-    told = f"{len(new)} rows are of {made_with}.{rest}"
-    return "\n".join([f"{before}{BEGIN}", *lines, "", told, f"{END}{after}"])
+        if line.startswith("| ")
+        and line not in HEAD
+        and not any(f"`{test}`" in line for test in failed)
+    ]
+    lines = {line.split(" | ")[0]: line for line in [*kept, *rows]}
+    told = f"{len(rows)} of these {len(lines)} rows are of the last run: {made_with}."
+    return "\n".join([f"{before}{BEGIN}", *HEAD, *sorted(lines.values()), "", told, END + after])
 
 
 def machine():
@@ -86,26 +88,32 @@ def machine():
 
 
 class Gathering:
-    """Promises of the tests that passed in a run."""
+    """Promises of a run, by their words, and the tests that failed."""
 
     def __init__(self, config):
         self.page = config.getoption("write_promises")
-        self.found = {}
+        self.noted = {}
+        self.failed = set()
 
     def pytest_runtest_logreport(self, report):
-        if report.when != "call" or not report.passed:
-            return
         test = re.sub(r"\[.*", "", report.nodeid)
-        for name, value in report.user_properties:
-            if name == PROPERTY:
-                what, *rest = value
-                self.found.setdefault(what, []).append((test, *rest))
+        if report.failed:
+            self.failed.add(test)
+        if report.when == "call" and report.passed:
+            for name, value in report.user_properties:
+                if name == PROPERTY:
+                    what, *rest = value
+                    self.noted.setdefault(what, []).append((test, *rest))
 
     def pytest_terminal_summary(self, terminalreporter):
-        rows = [row(what, noted) for what, noted in self.found.items()]
-        if rows and self.page:
+        rows = [
+            row(what, noted)
+            for what, noted in self.noted.items()
+            if self.failed.isdisjoint(test for test, *_ in noted)
+        ]
+        if self.page:
             page = Path(self.page)
-            page.write_text(table_with(page.read_text(), rows, machine()))
+            page.write_text(table_with(page.read_text(), rows, self.failed, machine()))
             terminalreporter.write_line(f"{len(rows)} promises written into {page}")
         elif rows and terminalreporter.verbosity >= 0:
             terminalreporter.write_sep("-", "promises")
