@@ -9,7 +9,9 @@ READY = $(VENV)/.ready
 DOCS_READY = $(VENV)/.ready-docs
 WORKERS ?= auto
 
-.PHONY: demo test test-slow test-oldest lint docs dist sbom audit clean
+PROMISES = tests/reliability tests/test_manners.py tests/early/test_session.py
+
+.PHONY: demo test test-slow reliability test-oldest lint docs dist sbom audit clean
 
 demo: $(READY)
 	$(BIN)/python -m skgdpd demo
@@ -19,6 +21,10 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# Every promise, tried as often as docs/reliability.md says, and its figures in there.
+reliability: $(READY)
+	$(BIN)/python -m pytest $(PROMISES) -m "slow or not slow" --write-promises docs/reliability.md
 
 # The suite with the oldest supported versions, on the oldest supported Python.
 test-oldest: $(OLDEST)/.ready

@@ -84,7 +84,8 @@ def ratio_rows(results: EarlyResults, first: EarlyResults) -> list[str]:
     rows += [(first, "aeon TEASER"), (first, "aeon threshold")]
     rows += [(results, f"one pass: {rule}") for rule in (*rules, "floor") if rule != "auto"]
     return [
-        f"{method.replace('_', ' ')} | " + " | ".join(ratio(of, s, method) for s in SETTINGS) for of, method in rows
+        f"{method.replace('_', ' ')} | " + " | ".join(ratio(of, s, method) for s in SETTINGS)
+        for of, method in rows
     ]
 
 

@@ -19,6 +19,8 @@ from skgdpd.datasets import (
     make_bumps,
 )
 
+pytest_plugins = ["promises"]
+
 ARCHIVE = Path(__file__).parents[2] / "shared" / "data"
 """More data sets, which not every checkout has."""
 

@@ -1,10 +1,8 @@
 """What a fit and a prediction leave as they found it."""
 
 import importlib
-import random
 import subprocess
 import sys
-import warnings
 
 import numpy as np
 import pytest
@@ -12,57 +10,81 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
+from states import global_state
 
 from skgdpd import (
     DiffusionFeaturePrior,
+    EarlyClassifier,
     GDPDClassifier,
     GenDDClassifier,
     GeneratorOptions,
     PrefixClassifier,
     SharedGridSearchCV,
     TrainingOptions,
+    load,
 )
 
 SMALL = {"student": "fcn", "max_epochs": 3, "random_state": 0}
 
 
-def global_state():
-    return (
-        random.getstate(),
-        [str(part) for part in np.random.get_state()],  # noqa: NPY002
-        torch.random.get_rng_state().tolist(),
-        torch.get_num_threads(),
-        torch.get_default_dtype(),
-        torch.is_grad_enabled(),
-        torch.backends.cudnn.deterministic,
-        torch.backends.cudnn.benchmark,
-        torch.are_deterministic_algorithms_enabled(),
-        len(warnings.filters),
-    )
-
-
-def test_global_state_is_left_as_found(bumps, tmp_path, monkeypatch):
+def test_global_state_is_left_as_found(bumps, tmp_path, monkeypatch, promise):
     X, y = bumps
     monkeypatch.chdir(tmp_path)
     importlib.import_module("torch._dynamo")  # the first optimizer does; sympy adds a filter
     before = global_state()
     clf = GDPDClassifier(**SMALL, prior=DiffusionFeaturePrior(encoder="pca", max_epochs=3))
-    clf.fit(X, y)
-    clf.predict(X)
-    clf.embed(X)
-    clf.prior_.sample(3)
-    clf.prior_.posterior_sample(clf.teacher_.embed(X))
-    generating = GenDDClassifier(
-        **SMALL,
-        generator=GeneratorOptions(max_epochs=2),
-        n_sampling_steps=4,
-        training=TrainingOptions(checkpoint_dir=tmp_path),
-    ).fit(X, y)
-    generating.predict(X)
-    generating.sample_features(X)
-    SharedGridSearchCV(clf, {"lambda_kd": [0.1, 1.0]}, cv=2).fit(X, y)
-    assert global_state() == before
-    assert list(tmp_path.iterdir()) == []
+    classifier = PrefixClassifier("rocket", earliness=[0.5, 1.0], random_state=0)
+    early = EarlyClassifier(classifier, random_state=0)
+
+    def generate():
+        generating = GenDDClassifier(
+            **SMALL,
+            generator=GeneratorOptions(max_epochs=2),
+            n_sampling_steps=4,
+            training=TrainingOptions(checkpoint_dir=tmp_path),
+        ).fit(X, y)
+        generating.predict(X)
+        generating.sample_features(X)
+
+    def stream():
+        session = early.start(len(X))
+        session.push(X[:, :, :25])
+        session.save(tmp_path / "session")
+        early.resume(tmp_path / "session").push(X[:, :, 25:])
+
+    def draw():
+        clf.prior_.sample(3)
+        clf.prior_.posterior_sample(clf.teacher_.embed(X))
+
+    def learn_from_chunks():
+        PrefixClassifier(**SMALL).partial_fit(X, y, classes=["no", "yes"]).partial_fit(X, y)
+
+    calls = {
+        "fit": lambda: clf.fit(X, y),
+        "predict": lambda: clf.predict(X),
+        "embed": lambda: clf.embed(X),
+        "draws from a prior": draw,
+        "fit of a generator with checkpoints": generate,
+        "partial_fit": learn_from_chunks,
+        "a search": lambda: SharedGridSearchCV(clf, {"lambda_kd": [0.1, 1.0]}, cv=2).fit(X, y),
+        "fit of an early classifier": lambda: early.fit(X, y),
+        "decide": lambda: early.decide(X),
+        "save": lambda: clf.save(tmp_path / "model"),
+        "load": lambda: load(tmp_path / "model"),
+        "a session, saved and resumed": stream,
+    }
+    for name, call in calls.items():
+        call()
+        after = global_state()
+        assert {key for key in before if before[key] != after[key]} == set(), name
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "session"]
+    promise(
+        "With numbers as seeds, fits, predictions, searches, files and sessions leave the process "
+        "as they found it: states of random numbers, threads, flags and types of torch, warning "
+        "filters, signal handlers, environment, working folder.",
+        "kinds of calls",
+        {"left all of it as found": len(calls)},
+    )
 
 
 def test_results_do_not_depend_on_the_global_state(bumps):

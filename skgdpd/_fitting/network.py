@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .._runtime.memory import with_memory_errors
 from .._runtime.threads import chosen_threads
 from .._series.panel import Panel, own_lengths
 from .._series.truncation import check_reached
@@ -80,6 +81,7 @@ class SeriesNetwork:
         """Return class probabilities ``(n, n_classes)`` of a panel, in double precision."""
         return self._collect(panel, name, ("probabilities",))[0]
 
+    @with_memory_errors
     def _collect(self, panel: Panel, name: str, fields: tuple[str, ...]) -> list[Any]:
         """Return parts of the output, computed in batches so that only these fill the memory."""
         if len(panel) <= self.batch_size and not self.view.ragged_:
@@ -131,6 +133,7 @@ class SeriesNetwork:
             f"gives such numbers by itself"
         )
 
+    @with_memory_errors
     def path(self, panel: Panel, name: str = "X") -> NDArray[np.float64]:
         """Return class probabilities at each moment.
 

@@ -17,6 +17,7 @@ from joblib import Memory
 from numpy.typing import NDArray
 
 from .. import training
+from .._runtime.memory import with_memory_errors
 from .._runtime.random import Seeds
 from .._series.panel import Panel
 from .._series.views import EarlinessOf, MissingValues, Normalization, Normalizer, PrefixView
@@ -279,6 +280,7 @@ def validation_rows(
     return add_fixed_part(module, rows.to(device))
 
 
+@with_memory_errors
 def prepare(
     plan: NetworkPlan,
     data: NetworkData,
@@ -335,6 +337,7 @@ def prepare(
     )
 
 
+@with_memory_errors
 def train(
     preparation: Preparation,
     *,
@@ -386,6 +389,7 @@ def train(
     return preparation.described(history)
 
 
+@with_memory_errors
 def finish(preparation: Preparation) -> SeriesNetwork:
     """Return the network that predicts, after the training.
 

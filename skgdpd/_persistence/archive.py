@@ -25,7 +25,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from .._runtime.atomic import replace_file
-from .._runtime.plain_files import NotAPlainFileError, read_plain
+from .._runtime.plain_files import NotAPlainFileError, named_in_errors, read_plain
 
 FORMAT = "skgdpd model"
 FORMAT_VERSION = 1
@@ -104,6 +104,9 @@ def write_model(path: str | os.PathLike[str], header: dict[str, Any], tensors: A
     ------
     FileNotFoundError, FileExistsError
         If :func:`check_target` raises it.
+    OSError
+        If the file can't be written. The model from before is whole then, and nothing of the new
+        one is left.
     """
     target, in_folder = check_target(path)
     content = save_tensors({name: _compact(tensor) for name, tensor in tensors.items()})
@@ -118,10 +121,11 @@ def write_model(path: str | os.PathLike[str], header: dict[str, Any], tensors: A
     }
     header["checksum"] = _checksum(header)
     text = json.dumps(header, indent=1, allow_nan=False).encode()
-    if in_folder:
-        _write_folder(target, name, content, text)
-    else:
-        replace_file(target, _zipped({HEADER: text, name: content}))
+    with named_in_errors(target):
+        if in_folder:
+            _write_folder(target, name, content, text)
+        else:
+            replace_file(target, _zipped({HEADER: text, name: content}))
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -288,9 +292,18 @@ def _what_else(path: Any, content: bytes) -> str:
 
 
 def _write_folder(folder: Path, name: str, content: bytes, text: bytes) -> None:
+    had_folder, had_tensors = folder.exists(), (folder / name).exists()
     folder.mkdir(exist_ok=True)
-    replace_file(folder / name, content)
-    replace_file(folder / HEADER, text)
+    try:
+        replace_file(folder / name, content)
+        replace_file(folder / HEADER, text)
+    except BaseException:
+        with suppress(OSError):
+            if not had_tensors:
+                (folder / name).unlink(missing_ok=True)
+            if not had_folder:
+                folder.rmdir()
+        raise
     for file in folder.iterdir():
         if TENSORS.fullmatch(file.name) and file.name != name:
             with suppress(OSError):

@@ -205,6 +205,8 @@ def _find_n_features(backbone: nn.Module, n_channels: int, n_timepoints: int, wh
     try:
         with torch.no_grad():
             features = backbone(torch.zeros(2, n_channels, n_timepoints))
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(
             f"{whose}{type(backbone).__name__} can't read series of {n_channels} channels and "

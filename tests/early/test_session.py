@@ -15,7 +15,12 @@ MOMENTS = [0.2, 0.3, 0.5, 0.75, 1.0]
 X, Y = make_bumps(100, 40, noise=0.8, random_state=0)
 NEW, _ = make_bumps(20, 40, noise=0.8, random_state=1)
 N = len(NEW)
+N_WAYS = 12
 RULE = ProbabilityThreshold()
+PROMISE = (
+    "A session's answers are those of `decide` on whole series, to the bit, however points are "
+    "divided into pushes."
+)
 
 
 def early_of(classifier, series=X, **more):
@@ -64,10 +69,14 @@ def expected(early, series=NEW, ids=None):
 
 
 @pytest.mark.parametrize("name", MAKERS)
-@settings(max_examples=12, deadline=None)
+def test_answers_are_those_of_arrays_however_points_arrive(name, promise):
+    check_answers_in_any_pushes(made(name))
+    promise(PROMISE, f"ways to push {N} series", {"with equal answers": N_WAYS})
+
+
+@settings(max_examples=N_WAYS, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), most=st.sampled_from([1, 3, 11, 40]))
-def test_answers_are_those_of_arrays_however_points_arrive(name, seed, most):
-    early = made(name)
+def check_answers_in_any_pushes(early, seed, most):
     rng = np.random.default_rng(seed)
     session = early.start(N)
     read = np.zeros(N, dtype=int)
@@ -83,7 +92,7 @@ def test_answers_are_those_of_arrays_however_points_arrive(name, seed, most):
 
 @pytest.mark.parametrize("size", [1, 7, 40])
 @pytest.mark.parametrize("name", MAKERS)
-def test_all_series_at_once(name, size):
+def test_all_series_at_once(name, size, promise):
     early = made(name)
     session = early.start(N)
     decisions = []
@@ -94,6 +103,7 @@ def test_all_series_at_once(name, size):
     assert np.array_equal(session.probabilities, answers.probabilities)
     assert (session.labels == answers.labels).all()
     assert np.array_equal(session.n_seen, answers.n_seen)
+    promise(PROMISE, f"ways to push {N} series", {"with equal answers": 1})
 
 
 @pytest.mark.parametrize("missing_values", ["interpolate", "mask"])

@@ -20,6 +20,10 @@ resource = pytest.importorskip("resource")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs limits of file sizes")
 
 X, y = make_bumps(40, 30, noise=0.3, random_state=0)
+PROMISE = (
+    "A fit whose cache (`memory=`) or checkpoints can't be written because the disk is full warns "
+    "and goes on to the same bits."
+)
 
 
 @contextlib.contextmanager
@@ -38,7 +42,7 @@ def parts(folder):
 
 
 @pytest.mark.parametrize("n_bytes", [0, 100, 4000])
-def test_a_fit_goes_on_without_its_cache(tmp_path, n_bytes):
+def test_a_fit_goes_on_without_its_cache(tmp_path, promise, n_bytes):
     clf = GDPDClassifier(
         "lstm1-8", prior=DiffusionFeaturePrior(encoder="pca", max_epochs=2), max_epochs=2,
         random_state=0,
@@ -53,6 +57,7 @@ def test_a_fit_goes_on_without_its_cache(tmp_path, n_bytes):
     np.testing.assert_array_equal(fit.predict_proba(X), own.predict_proba(X))
     again = clone(clf).set_params(memory=memory).fit(X, y)
     np.testing.assert_array_equal(again.predict_proba(X), own.predict_proba(X))
+    promise(PROMISE, "fits", {"kept the promise": 1})
 
 
 def test_a_disk_without_room_for_a_folder_keeps_nothing(monkeypatch):
@@ -72,7 +77,7 @@ def test_an_error_of_the_function_is_its_own(tmp_path):
 
 
 @pytest.mark.parametrize("n_bytes", [0, 100, 4000])
-def test_a_fit_goes_on_without_checkpoints(tmp_path, monkeypatch, n_bytes):
+def test_a_fit_goes_on_without_checkpoints(tmp_path, promise, monkeypatch, n_bytes):
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
     clf = PrefixClassifier("lstm1-8", max_epochs=3, random_state=0)
     own = clone(clf).fit(X, y)
@@ -81,6 +86,7 @@ def test_a_fit_goes_on_without_checkpoints(tmp_path, monkeypatch, n_bytes):
         clf.fit(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), own.predict_proba(X))
     assert list(tmp_path.iterdir()) == []
+    promise(PROMISE, "fits", {"kept the promise": 1})
 
 
 def test_a_store_keeps_its_old_records(tmp_path):

@@ -79,7 +79,7 @@ def read(path):
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("n", [100, pytest.param(2500, marks=pytest.mark.slow)])
-def test_damage_is_refused_or_read_as_series(tmp_path, name, n):
+def test_damage_is_refused_or_read_as_series(tmp_path, promise, name, n):
     path, found = tmp_path / name, Counter()
     with crafting.limited_memory():
         for content in crafting.damages(FILES[name](), n, np.random.default_rng(n)):
@@ -87,7 +87,12 @@ def test_damage_is_refused_or_read_as_series(tmp_path, name, n):
             found[read(path)] += 1
     assert sum(found.values()) == n
     assert found["refused"] > n // 10
-    print(f"\n{n} flips, cuts and lost parts of {name}:", dict(found))
+    promise(
+        "A file of series that was damaged is refused with its name, or read as finite series of "
+        "about its size.",
+        "flips, cuts and lost parts of `.tsv`, `.ts` and `.npz` files",
+        found,
+    )
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".ts", ".npz"])

@@ -9,6 +9,10 @@ from skgdpd.datasets import make_bumps
 
 MOMENTS = [0.5, 0.75, 1.0]
 X, Y = make_bumps(30, 24, noise=0.5, random_state=0)
+HOSTILE = (
+    "A file of a session that was damaged or altered is refused, or opens as a session that reads "
+    "no points beyond its own."
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,7 @@ def test_a_session_that_is_whole_goes_on(early, saved):
     assert all(session.decided)
 
 
-def test_damage_is_refused_or_changes_nothing(early, saved, tmp_path):
+def test_damage_is_refused_or_changes_nothing(early, saved, tmp_path, promise):
     whole = early.resume(saved)
 
     def check(session):
@@ -63,17 +67,18 @@ def test_damage_is_refused_or_changes_nothing(early, saved, tmp_path):
     contents = crafting.damages(saved.read_bytes(), 40, np.random.default_rng(0))
     found = crafting.outcomes(contents, tmp_path / "session", early.resume, check)
     assert found["refused"] > 25
+    promise(HOSTILE, "flips, cuts and lost parts", found)
 
 
 @pytest.mark.parametrize("n", [40, pytest.param(400, marks=pytest.mark.slow)])
-def test_crafted_sessions_are_refused_or_harmless(early, saved, tmp_path, n):
+def test_crafted_sessions_are_refused_or_harmless(early, saved, tmp_path, promise, n):
     header, tensors = crafting.unpacked(saved)
     rng = np.random.default_rng(n)
     contents = crafting.packed(crafting.crafted(header, tensors, rng) for _ in range(n))
     with crafting.limited_memory():
         found = crafting.outcomes(contents, tmp_path / "session", early.resume, rest_of)
     assert sum(found.values()) == n
-    print(f"\n{n} crafted files of sessions:", dict(found))
+    promise(HOSTILE, "crafted files", found)
 
 
 def session_of(header):

@@ -23,6 +23,7 @@ import grp
 import pwd
 
 X, Y = make_bumps(16, 16, noise=0.3, random_state=0)
+TRUST = "A folder `memory=` into which others can write, as modes and owners tell, is refused."
 
 
 def classifier(memory, cls=DistilledPrefixClassifier):
@@ -58,15 +59,18 @@ def cache(tmp_path):
 
 @pytest.mark.parametrize("cls", [DistilledPrefixClassifier, GDPDClassifier, GenDDClassifier])
 @pytest.mark.parametrize("form", [str, Path, joblib.Memory])
-def test_a_folder_into_which_everyone_can_write_is_refused_before_training(tmp_path, cls, form):
+def test_a_folder_into_which_everyone_can_write_is_refused_before_training(
+    tmp_path, promise, cls, form
+):
     tmp_path.chmod(0o777)
     memory = form(tmp_path, verbose=0) if form is joblib.Memory else form(tmp_path)
     model = classifier(memory, cls).set_params(teacher=Untrained())
     with pytest.raises(ValueError, match=r"memory=.* holds pickles, .*everyone can write into it"):
         model.fit(X, Y)
+    promise(TRUST, "fits", {"refused before anything was read": 1})
 
 
-def test_pickles_that_a_stranger_replaced_are_not_read(cache, tmp_path):
+def test_pickles_that_a_stranger_replaced_are_not_read(cache, tmp_path, promise):
     found = list(cache.rglob("output.pkl"))
     assert found
     for path in found:
@@ -75,6 +79,7 @@ def test_pickles_that_a_stranger_replaced_are_not_read(cache, tmp_path):
     with pytest.raises(ValueError, match=r"output.pkl can't be trusted: everyone can write"):
         classifier(cache).fit(X, Y)
     assert not (tmp_path / "sprung").exists()
+    promise(TRUST, "fits", {"refused before anything was read": 1})
 
 
 def test_folders_inside_and_around_are_looked_at(cache, tmp_path):
