@@ -15,7 +15,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .._fitting.data import encode
+from .._fitting.data import check_pairs, encode
 from .._persistence import Saveable
 from .._runtime.arguments import about
 from .._runtime.doc_links import LinksToDocs
@@ -23,7 +23,7 @@ from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
 from .._series.frames import aligned, check_fitted_names, set_names
-from .._series.panel import Panel, check_values, own_lengths, read_panel
+from .._series.panel import Panel, check_values, own_lengths, read_paired, read_panel
 from .._series.truncation import MIN_LENGTH, check_reached, moments_of
 from .._series.unlabeled import marker_of, refuse_marked, split_marked
 from .._series.weights import checked_weights, of_usual_size
@@ -239,6 +239,10 @@ class EarlyClassifier(
         if sample_weight is not None:
             weight = checked_weights(sample_weight, len(panel))
             fit_params = {**fit_params, "sample_weight": weight}
+        if fit_params.get("X_teacher") is not None:
+            whole = read_paired(X, fit_params["X_teacher"], "X_teacher")
+            check_pairs(panel, whole)
+            fit_params = {**fit_params, "X_teacher": series_of(whole)}
         own_groups = None if groups is None else checked_groups(groups, len(panel))
         model = unfitted_model(self.classifier, self.earliness, self.n_jobs, seeds("classifier"))
         self._set_costs(panel, model)

@@ -35,10 +35,9 @@ from .._series.frames import (
     check_names,
     is_long,
     names_of,
-    places_in,
     set_names,
 )
-from .._series.panel import Panel, read_panel
+from .._series.panel import Panel, read_paired, read_panel
 from .._series.truncation import parts_of
 from .._series.unlabeled import refuse_marked
 from .._series.views import Normalization
@@ -250,10 +249,8 @@ class BasePrefixClassifier(
                     "X_unlabeled can't be given with X_teacher, which pairs with X row by row; "
                     "append the unlabelled series to both, and mark their rows in y"
                 )
-            whole = checked_series(read_panel(X_teacher, "X_teacher"), "X_teacher", gaps)
+            whole = checked_series(read_paired(X, X_teacher, "X_teacher"), "X_teacher", gaps)
             check_pairs(panel, whole)
-            places = places_in(X, X_teacher, "X_teacher")
-            whole = whole if places is None else whole.take(places)
         elif X_unlabeled is not None:
             unlabelled = read_unlabelled(panel, X_unlabeled, gaps)
             check_names(names_of(X_unlabeled), names_of(X), "X_unlabeled", "X", wide=panel.flat)

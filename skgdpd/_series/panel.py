@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_array
 
 from .._runtime.arguments import about
 from .._runtime.extras import require
-from .frames import check_names, is_frame, is_long, names_of, sorted_rows
+from .frames import check_names, is_frame, is_long, names_of, places_in, sorted_rows
 from .precision import check_precision
 from .storage import StoredSeries, is_large, is_lazy_array
 
@@ -137,6 +137,30 @@ def read_panel(X: Any, name: str = "X") -> Panel:
     """
     with about(name):
         return _read_panel(X, name)
+
+
+def read_paired(X: Any, other: Any, name: str) -> Panel:
+    """Bring series that belong to those of X, one to each, to a panel in the order of X.
+
+    Parameters
+    ----------
+    X, other : array-like or pandas panel
+        Series. Two long frames are matched by the ids of their series, others by position.
+    name : str
+        Name of the argument ``other`` in errors.
+
+    Returns
+    -------
+    Panel
+        The series of ``other``, whose values and number are not checked.
+
+    Raises
+    ------
+    TypeError or ValueError
+        As :func:`read_panel`, or if two long frames have different ids.
+    """
+    panel, places = read_panel(other, name), places_in(X, other, name)
+    return panel if places is None else panel.take(places)
 
 
 def _read_panel(X: Any, name: str) -> Panel:

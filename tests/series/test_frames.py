@@ -157,6 +157,22 @@ def test_the_teachers_series_are_matched_by_id():
         clf.fit(long(), labels(), X_teacher=long(ids=[f"q{i}" for i in range(12)]))
 
 
+def test_the_teachers_series_of_an_early_classifier_are_matched_by_id():
+    early = EarlyClassifier(
+        DistilledPrefixClassifier(student="lstm1-8", earliness=[0.5, 1.0], **SMALL),
+        rule="fixed", cv=2, random_state=0,
+    )  # fmt: skip
+    order = np.random.default_rng(0).permutation(12)
+    frame = long(VALUES[order] + 1, [IDS[i] for i in order])
+    one = early.fit(long(), labels(), X_teacher=frame).left_out_path_
+    other = early.fit(VALUES, LABELS, X_teacher=VALUES + 1).left_out_path_
+    np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="X_teacher is matched with X by its index"):
+        early.fit(long(), labels(), X_teacher=long(ids=[f"q{i}" for i in range(12)]))
+    with pytest.raises(ValueError, match="X has 12 series and X_teacher 24"):
+        early.fit(VALUES, LABELS, X_teacher=np.concatenate([VALUES, VALUES]))
+
+
 def test_chunks_are_matched_by_id(expected):
     y = labels().sample(frac=1, random_state=0)
     one = PrefixClassifier("lstm1-8", **SMALL).partial_fit(long(), y, classes=[0, 1])
