@@ -35,6 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
     parser.add_argument("page", type=Path)
+    parser.add_argument(
+        "--timed-seeds", type=int, nargs="+", default=[0, 1], help="seeds in the table of times"
+    )
     options = parser.parse_args()
     records = EarlyStore(options.store).records()
     compared = [r for r in records if r.cell.model in ("ours", "clones")]
@@ -48,7 +51,8 @@ def main() -> None:
     lines = replaced(lines, "| data |", 0, set_rows(results))
     lines = replaced(lines, "| method |", 0, aeon_rows(first))
     models = ["ours", "clones", "aeon-threshold", "aeon-teaser"]
-    table = times([r for r in records if r.cell.model in models], models)
+    timed = [r for r in records if r.cell.seed in options.timed_seeds]
+    table = times([r for r in timed if r.cell.model in models], models)
     lines = replaced(lines, "| model |", 0, [" | ".join(row) for row in table[1:]])
     options.page.write_text("\n".join(lines))
     tell(results, compared)
@@ -137,7 +141,7 @@ def tell(results: EarlyResults, records: Sequence[EarlyRecord]) -> None:
     small: Callable[[str], bool] = lambda name: name in SMALL  # noqa: E731
     for rule in ("auto", "calimera"):
         for setting in SETTINGS[:2]:
-            for words, chosen in (("60 series or more", large), ("fewer", small)):
+            for words, chosen in (("all", bool), ("60 series or more", large), ("fewer", small)):
                 print(rule, *setting, words, subset_ratio(results, setting, rule, chosen))
             for seed in results.seeds:
                 own = EarlyResults(records, [seed])
