@@ -28,7 +28,9 @@ def promise(record_property):
     """
 
     def note(what, tried, came):
-        record_property(PROPERTY, [what, tried, came])
+        # Workers send plain objects only.
+        plain = came if isinstance(came, str) else {name: int(n) for name, n in came.items()}
+        record_property(PROPERTY, [what, tried, plain])
 
     return note
 
