@@ -380,6 +380,12 @@ class Late(LogisticRegression):
         raise AssertionError("the teacher was fitted first")
 
 
+def fitted_late():
+    late = Late()
+    late.classes_ = np.array(["no", "yes"])
+    return late
+
+
 @pytest.mark.parametrize("distiller", [AT(), SoftDTW(), TeKAP(AT()), PACED(SoftDTW())], ids=repr)
 @pytest.mark.parametrize("student", ["rocket", "mixed", "hybrid", nn.Flatten()], ids=str)
 def test_a_student_without_activations_is_refused_first(bumps, distiller, student):
@@ -391,7 +397,14 @@ def test_a_student_without_activations_is_refused_first(bumps, distiller, studen
 
 @pytest.mark.parametrize(
     "teacher",
-    ["rocket", Late(), FrozenEstimator(Late()), ["fcn", "fcn24"], [None, Late()], nn.Flatten()],
+    [
+        "rocket",
+        Late(),
+        FrozenEstimator(fitted_late()),
+        ["fcn", "fcn24"],
+        [None, Late()],
+        nn.Flatten(),
+    ],
     ids=str,
 )
 def test_a_teacher_without_activations_is_refused(bumps, teacher):
