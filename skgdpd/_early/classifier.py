@@ -250,7 +250,9 @@ class EarlyClassifier(
         folds = None
         if isinstance(model, MomentClones):
             check_rows(model.estimator, panel.first(int(self.time_points_[-1])))
-        if not (self._holds_out or (own_groups is None and knows_left_out(model))):
+        # Moments of short series may be one, for which the model has no left-out probabilities.
+        knows = own_groups is None and len(self.time_points_) > 1 and knows_left_out(model)
+        if not (self._holds_out or knows):
             folds = left_out_folds(self.cv, numbers, self.classes_, own_groups, seeds("folds"))
         if self._holds_out:
             fraction, seed = self.held_out_fraction, seeds("held out")

@@ -359,3 +359,15 @@ def test_a_classifier_of_sktimes_has_tags(series):
     early = EarlyClassifier(forest, earliness=[10, 40], rule="threshold", cv=2, random_state=0)
     assert not get_tags(early).input_tags.allow_nan
     assert len(cross_validate(early, X, y, cv=2, error_score="raise")["test_score"]) == 2
+
+
+def test_moments_that_are_one_in_short_series_are_answered():
+    X, y = make_bumps(24, 20, random_state=0)
+    for earliness in ([0.5, 1.0], [0.9, 1.0]):
+        early = EarlyClassifier(
+            PrefixClassifier("rocket", earliness=earliness, random_state=0), cv=2, random_state=0
+        )
+        early.fit(X[:, :, 8:10], y)
+        assert early.time_points_.tolist() == [2]
+        assert early.left_out_path_.shape == (24, 1, 2)
+        assert early.decide(X[:, :, 8:10]).n_seen.tolist() == [2] * 24

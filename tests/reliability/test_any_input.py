@@ -212,7 +212,7 @@ def decide(model):
 def table(series):
     """Return features of series, where they have the three axes of series."""
     if isinstance(series, np.ndarray) and series.ndim == 3:
-        return series.reshape(len(series), -1) if series.size else series[:, 0]
+        return series.reshape(len(series), series.shape[1] * series.shape[2])
     return series
 
 
