@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from joblib import Memory
 
@@ -47,7 +46,7 @@ def share_warmup(
         Number of epochs of the whole training.
     """
     earlier = range(n_epochs, run.epoch, -1)
-    known = next((e for e in earlier if _is_stored(memory, key, e, run, leaves)), 0)
+    known = _latest_stored(memory, earlier, key, run, leaves)
     tenths = [round(part / N_STOPS * max_epochs) for part in range(1, N_STOPS)]
     for stop in sorted({known, n_epochs, *(e for e in tenths if known < e < n_epochs)}):
         if stop > run.epoch:
@@ -56,14 +55,16 @@ def share_warmup(
                 run.restore(TrainingState.from_bytes(content))
 
 
-def _is_stored(memory: Memory, *arguments: Any) -> bool:
-    """Return whether a cache has the state for arguments of :func:`_state_after`."""
+def _latest_stored(
+    memory: Memory, epochs: Sequence[int], key: str, run: TrainingRun, leaves: Collection[str]
+) -> int:
+    """Return the first of some epochs whose state is in a cache; 0 if there is none."""
     try:
         cached = memory.cache(_state_after, ignore=list(IGNORED))
-        found = getattr(cached, "check_call_in_cache", lambda *_: False)
-        return bool(found(*arguments))
+        is_stored = getattr(cached, "check_call_in_cache", lambda *_: False)
+        return next((epoch for epoch in epochs if is_stored(key, epoch, run, leaves)), 0)
     except OSError:  # the cache can't be written; the first call says so
-        return False
+        return 0
 
 
 def _state_after(key: str, epoch: int, run: TrainingRun, leaves: Collection[str]) -> bytes:

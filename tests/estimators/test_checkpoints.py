@@ -221,22 +221,25 @@ def test_checkpoints_of_others_are_neither_used_nor_removed(bumps, tmp_path, kil
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize("damage", ["cut", "one bit", "other", "empty"])
-def test_a_damaged_checkpoint_is_said_and_not_used(bumps, tmp_path, kill, damage):
-    X, y = bumps
+def died(X, y, folder, kill):
+    """Return a classifier whose fit died, one that was fitted, and the checkpoint that is left."""
     clf = PrefixClassifier(
-        "lstm1-8",
-        max_epochs=6,
-        batch_size=16,
-        random_state=0,
-        training=TrainingOptions(checkpoint_dir=tmp_path),
-    )
+        "lstm1-8", max_epochs=6, batch_size=16, random_state=0,
+        training=TrainingOptions(checkpoint_dir=folder),
+    )  # fmt: skip
     own = clone(clf).set_params(training__checkpoint_dir=None).fit(X, y)
     kill(12)
     with pytest.raises(Killed):
         clf.fit(X, y)
     kill(None)
-    (path,) = tmp_path.iterdir()
+    (path,) = folder.iterdir()
+    return clf, own, path
+
+
+@pytest.mark.parametrize("damage", ["cut", "one bit", "other", "empty"])
+def test_a_damaged_checkpoint_is_said_and_not_used(bumps, tmp_path, kill, damage):
+    X, y = bumps
+    clf, own, path = died(X, y, tmp_path, kill)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(
@@ -288,16 +291,7 @@ OTHER_CONTENTS = {
 @pytest.mark.parametrize("other", OTHER_CONTENTS)
 def test_another_state_under_the_right_digest_is_put_aside(bumps, tmp_path, kill, other):
     X, y = bumps
-    clf = PrefixClassifier(
-        "lstm1-8", max_epochs=6, batch_size=16, random_state=0,
-        training=TrainingOptions(checkpoint_dir=tmp_path),
-    )  # fmt: skip
-    own = clone(clf).set_params(training__checkpoint_dir=None).fit(X, y)
-    kill(12)
-    with pytest.raises(Killed):
-        clf.fit(X, y)
-    kill(None)
-    (path,) = tmp_path.iterdir()
+    clf, own, path = died(X, y, tmp_path, kill)
     content = OTHER_CONTENTS[other](path.read_bytes()[checkpoint.DIGEST_SIZE :])
     path.write_bytes(checkpoint._digest(path, content) + content)
     with pytest.warns(UserWarning, match="holds no state of this training.*starts anew"):
@@ -330,16 +324,7 @@ def test_a_checkpoint_under_another_s_name_is_put_aside(bumps, tmp_path, kill):
 @pytest.mark.parametrize("full", [False, True], ids=["empty", "with a file in it"])
 def test_a_folder_in_place_of_a_checkpoint_is_put_aside(bumps, tmp_path, kill, full):
     X, y = bumps
-    clf = PrefixClassifier(
-        "lstm1-8", max_epochs=3, random_state=0,
-        training=TrainingOptions(checkpoint_dir=tmp_path),
-    )  # fmt: skip
-    own = clone(clf).set_params(training__checkpoint_dir=None).fit(X, y)
-    kill(3)
-    with pytest.raises(Killed):
-        clf.fit(X, y)
-    kill(None)
-    (path,) = tmp_path.iterdir()
+    clf, own, path = died(X, y, tmp_path, kill)
     path.unlink()
     path.mkdir()
     if full:
@@ -383,16 +368,7 @@ def test_parts_of_dead_processes_go_with_the_next_checkpoint(bumps, tmp_path, ki
 @pytest.mark.parametrize("kind", ["link", "pipe"])
 def test_a_checkpoint_that_is_no_plain_file_is_said_and_not_read(bumps, tmp_path, kill, kind):
     X, y = bumps
-    clf = PrefixClassifier(
-        "lstm1-8", max_epochs=3, batch_size=16, random_state=0,
-        training=TrainingOptions(checkpoint_dir=tmp_path),
-    )  # fmt: skip
-    own = clone(clf).set_params(training__checkpoint_dir=None).fit(X, y)
-    kill(6)
-    with pytest.raises(Killed):
-        clf.fit(X, y)
-    kill(None)
-    (path,) = tmp_path.iterdir()
+    clf, own, path = died(X, y, tmp_path, kill)
     path.unlink()
     if kind == "link":
         path.symlink_to("/dev/zero")
