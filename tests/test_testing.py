@@ -36,7 +36,7 @@ from skgdpd.testing import (
     parametrize_with_prefix_checks,
     prefix_classifier_checks,
 )
-from skgdpd.testing.__main__ import main, make_classifier
+from skgdpd.testing.commands import main, make_classifier
 from skgdpd.testing.subject import Subject
 
 SMALL = {"student": "lstm1-8", "max_epochs": 2}
@@ -348,7 +348,7 @@ def test_the_command_lists_the_checks(capsys):
 )
 def test_the_command_says_what_it_cannot_make(text, capsys):
     assert main([text]) == 2
-    assert capsys.readouterr().err.startswith("skgdpd.testing: ")
+    assert capsys.readouterr().err.startswith("skgdpd: ")
 
 
 def test_names_are_made_into_instances():

@@ -545,7 +545,8 @@ def checked_features(Z: ArrayLike, name: str) -> Floats:
             f"{name}.reshape(1, -1) has the features of one sample"
         )
     with about(name), np.errstate(over="ignore", invalid="ignore"):
-        features: Floats = check_array(Z, dtype=np.float64, input_name=name)
+        # torch takes no array that is reversed.
+        features: Floats = check_array(Z, dtype=np.float64, order="C", input_name=name)
     largest = np.abs(features).max()
     if largest > np.finfo(np.float32).max:
         raise ValueError(f"{name} has {largest:.4g}, which is too large for single precision")

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from .._runtime.atomic import replace_file
 from .._runtime.extras import require
-from .._runtime.plain_files import named_in_errors
 from .._series.views import PrefixView
 from .._version import __version__
 from ..nets.joined_features import JoinedFeatures
@@ -166,8 +165,7 @@ def export_onnx(
     }
     onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
-    with named_in_errors(path):
-        replace_file(path, model.SerializeToString())
+    replace_file(path, model.SerializeToString())
 
 
 def _moment_of(view: PrefixView, time_point: int | None) -> int:

@@ -25,7 +25,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from .._runtime.atomic import replace_file
-from .._runtime.plain_files import NotAPlainFileError, named_in_errors, read_plain
+from .._runtime.plain_files import NotAPlainFileError, read_plain
 
 FORMAT = "skgdpd model"
 FORMAT_VERSION = 1
@@ -121,11 +121,10 @@ def write_model(path: str | os.PathLike[str], header: dict[str, Any], tensors: A
     }
     header["checksum"] = _checksum(header)
     text = json.dumps(header, indent=1, allow_nan=False).encode()
-    with named_in_errors(target):
-        if in_folder:
-            _write_folder(target, name, content, text)
-        else:
-            replace_file(target, _zipped({HEADER: text, name: content}))
+    if in_folder:
+        _write_folder(target, name, content, text)
+    else:
+        replace_file(target, _zipped({HEADER: text, name: content}))
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -6,7 +6,8 @@ import glob
 import os
 import platform
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LONGEST_STEM = 150
@@ -38,7 +39,7 @@ def write_part(path: Path, content: bytes) -> Path:
     remove_dead_parts(path.parent, stem)
     part = path.with_name(f"{stem}.{HOST}-{os.getpid()}-{threading.get_ident()}.part")
     try:
-        with part.open("wb") as file:
+        with _named_in_errors(path), part.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -53,10 +54,23 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a file at once, so that readers find its old content or all of the new."""
     part = write_part(path, content)
     try:
-        part.replace(path)
+        with _named_in_errors(path):
+            part.replace(path)
     except BaseException:
         with suppress(OSError):
             part.unlink()
+        raise
+
+
+@contextmanager
+def _named_in_errors(path: Path) -> Iterator[None]:
+    """Name a file in errors of the system that name none, as those of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        # An error without a number would be shown without its message.
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
         raise
 
 

@@ -1,11 +1,9 @@
-"""Files that come from elsewhere, of which plain ones are read, and names of files in errors."""
+"""Files that come from elsewhere, of which plain ones are read."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import BinaryIO
 
 KINDS = {
@@ -93,22 +91,3 @@ def _check_kind(path: str | os.PathLike[str], info: os.stat_result) -> None:
     if not stat.S_ISREG(info.st_mode):
         kind = KINDS.get(stat.S_IFMT(info.st_mode), "something else")
         raise NotAPlainFileError(f"{path} is {kind}, not a plain file")
-
-
-@contextmanager
-def named_in_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Name a file in errors of the system within a ``with`` block that name none.
-
-    A write into an open file that finds the disk full does not say which file it was.
-
-    Parameters
-    ----------
-    path : str or path
-        Path of the file.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None:
-            error.filename = os.fspath(path)
-        raise

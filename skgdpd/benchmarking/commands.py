@@ -12,6 +12,7 @@ from .._runtime.program import PARTLY_FAILED, exit_status
 from .cells import PROTOCOLS, Cell, make_cells
 from .controls import CONTROLS
 from .early.cells import MODELS, SETS, make_early_cells
+from .early.models import check_model
 from .early.report import write_early_report
 from .early.run import load_compiled_parts, missing_early_cells, run_early
 from .early.store import EarlyStore
@@ -209,7 +210,10 @@ def _early(options: argparse.Namespace) -> int:
     cells = make_early_cells(options.sets, options.models, options.normalize, range(options.seeds))
     store = EarlyStore(options.store)
     missing = missing_early_cells(cells, store, retry=options.retry, rescore=options.rescore)
-    _check_sets((cell.data for cell in missing if store.fit(cell) is None), options.data)
+    to_fit = [cell for cell in missing if store.fit(cell) is None]
+    for model in dict.fromkeys(cell.model for cell in to_fit):
+        check_model(model)
+    _check_sets((cell.data for cell in to_fit), options.data)
     if missing:
         load_compiled_parts()
     n_fits, n_failed = run_early(

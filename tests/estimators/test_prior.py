@@ -611,3 +611,18 @@ def test_batches_of_one_row_get_through_batch_normalisation(batch_normalised, n_
     prior = DiffusionFeaturePrior(**batch_normalised, **small)
     prior.fit(np.random.default_rng(0).normal(size=(n_samples, 3)))
     assert np.isfinite(prior.sample(2)).all()
+
+
+@pytest.mark.parametrize(
+    "laid_out",
+    [lambda Z: Z[::-1].copy()[::-1], np.asfortranarray, lambda Z: np.repeat(Z, 2, 1)[:, ::2]],
+    ids=["reversed", "by column", "strided"],
+)
+def test_the_layout_of_features_in_memory_does_not_matter(laid_out):
+    Z, y = two_classes()
+    prior = DiffusionFeaturePrior(**QUICK).fit(Z, y)
+    again = DiffusionFeaturePrior(**QUICK).fit(laid_out(Z), y)
+    for method in ("encode", "transform", "predict_proba", "score_samples", "posterior_sample"):
+        expected = getattr(prior, method)(Z)
+        np.testing.assert_array_equal(getattr(prior, method)(laid_out(Z)), expected)
+        np.testing.assert_array_equal(getattr(again, method)(Z), expected)

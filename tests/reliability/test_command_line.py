@@ -21,6 +21,7 @@ from skgdpd.benchmarking.early.cells import EarlyCell
 from skgdpd.benchmarking.early.store import EarlyStore
 from skgdpd.benchmarking.store import Record, Store
 from skgdpd.datasets import make_bumps
+from skgdpd.testing import commands as checks
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes of POSIX")
 
@@ -93,7 +94,7 @@ def test_the_handler_of_a_program_is_pythons_unless_interrupts_are_ignored(monke
 # Exit statuses
 
 
-@pytest.mark.parametrize("entry", [main, benchmark.main])
+@pytest.mark.parametrize("entry", [main, benchmark.main, checks.main])
 @pytest.mark.parametrize(
     ("error", "status", "words"),
     [
@@ -104,22 +105,24 @@ def test_the_handler_of_a_program_is_pythons_unless_interrupts_are_ignored(monke
         (KeyboardInterrupt(), 130, "skgdpd: interrupted\n"),
     ],
 )
-def test_both_programs_end_alike(monkeypatch, capsys, tmp_path, entry, error, status, words):
+def test_all_programs_end_alike(monkeypatch, capsys, tmp_path, entry, error, status, words):
     def fail(*args, **kwargs):
         raise error
 
     monkeypatch.setattr(actions, "predict", fail)
     monkeypatch.setattr(benchmark, "write_report", fail)
+    monkeypatch.setattr(checks, "check_prefix_classifier", fail)
     arguments = {
         main: ["predict", "m", "d"],
         benchmark.main: ["report", "--store", str(tmp_path), "--out", str(tmp_path)],
+        checks.main: ["skgdpd.PrefixClassifier"],
     }[entry]
     assert entry(arguments) == status
     assert capsys.readouterr().err == words
 
 
 @posix
-@pytest.mark.parametrize("module", ["skgdpd", "skgdpd.benchmarking"])
+@pytest.mark.parametrize("module", ["skgdpd", "skgdpd.benchmarking", "skgdpd.testing"])
 def test_a_reader_that_has_gone_is_a_status_and_no_message(module):
     read, write = os.pipe()
     os.close(read)
@@ -270,6 +273,15 @@ def test_a_failed_fit_ends_the_comparison_of_early_classifiers_with_1(folder, mo
         assert head == "skgdpd: 1 cells failed; their tracebacks are in the store"
         assert line.startswith("  Odd, clones, train, seed 0: ")
     assert EarlyStore("store").error(EarlyCell("Odd", "clones"))
+
+
+def test_a_model_whose_package_is_not_there_is_refused_before_any_fit(folder, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "load_compiled_parts", lambda: pytest.fail("it began"))
+    monkeypatch.setitem(sys.modules, "aeon.classification.early_classification", None)
+    arguments = [*command_of("early"), "--models", "clones", "aeon-teaser", "--sets", "One"]
+    assert run_benchmark(arguments) == 2
+    assert "model='aeon-teaser' needs aeon" in capsys.readouterr().err
+    assert not list(EarlyStore("store").records())
 
 
 def test_the_papers_tables_are_printed_whatever_failed(folder, monkeypatch, capsys):

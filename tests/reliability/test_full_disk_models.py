@@ -104,7 +104,11 @@ def save_old(tmp_path, kind, save):
 def test_a_file_that_may_not_grow_is_not_there(tmp_path, savers, promise, kind):
     save, save_new, is_whole = savers[kind]
     path, before = save_old(tmp_path, kind, save)
-    longest = max(len(content) for content in before.values() if content is not None)
+    # A file may be some bytes shorter than another of its kind, as its losses have fewer digits.
+    with_new = tmp_path.parent / f"{tmp_path.name}-new"
+    with_new.mkdir()
+    _, files = save_old(with_new, kind, save_new)
+    longest = max(len(content) for content in files.values() if content is not None)
     another = f"{tmp_path / 'another'}{os.sep if kind == 'folder' else ''}"
     limits = [longest // 2] if kind == "graph" else [0, 1, longest // 2, longest - 1]
     for limit in limits:

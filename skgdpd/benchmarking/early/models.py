@@ -6,6 +6,7 @@ import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -215,11 +216,7 @@ def _clones(cell: EarlyCell, parts: TrainTest, fit: Fit) -> None:
 
 def _aeon(name: str) -> Callable[[EarlyCell, TrainTest, Fit], None]:
     def fit_with_aeon(cell: EarlyCell, parts: TrainTest, fit: Fit) -> None:
-        try:
-            package = importlib.import_module("aeon.classification.early_classification")
-        except ImportError as error:
-            raise ImportError(f"model={cell.model!r} needs aeon: {error}") from error
-        early = getattr(package, name)(
+        early = getattr(_early_classifiers_of_aeon(cell.model), name)(
             estimator=MiniRocketRidge(cell.normalize, cell.seed),  # type: ignore[arg-type]
             classification_points=[
                 int(t) for t in fit.time_points if t >= SHORTEST_OF_AEON
@@ -236,6 +233,30 @@ def _aeon(name: str) -> Callable[[EarlyCell, TrainTest, Fit], None]:
         fit.moments = np.minimum(moments, fit.last)
 
     return fit_with_aeon
+
+
+def _early_classifiers_of_aeon(model: str) -> ModuleType:
+    try:
+        return importlib.import_module("aeon.classification.early_classification")
+    except ImportError as error:
+        raise ImportError(f"model={model!r} needs aeon: {error}") from error
+
+
+def check_model(model: str) -> None:
+    """Refuse a model whose package is not installed.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model; see :func:`fit_model`.
+
+    Raises
+    ------
+    ImportError
+        If the model is aeon's, and aeon can't be imported.
+    """
+    if model.startswith("aeon-"):
+        _early_classifiers_of_aeon(model)
 
 
 FITS: dict[str, Callable[[EarlyCell, TrainTest, Fit], None]] = {
