@@ -54,7 +54,16 @@ def capabilities_of(estimator: Any) -> Capabilities:
     -------
     Capabilities
         Of other classifiers several channels are taken for granted, and all else is denied.
+
+    Raises
+    ------
+    TypeError
+        If it is a class, or nothing that has parameters.
     """
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        raise TypeError(
+            f"estimator={estimator!r} must be a classifier, such as PrefixClassifier()"
+        )
     series = _classifier_of_series(estimator)
     ours = isinstance(series, BasePrefixClassifier)
     known = ours or isinstance(estimator, EarlyClassifier)

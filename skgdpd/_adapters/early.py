@@ -14,13 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
+from sklearn.utils import get_tags
 
 from .. import metrics
 from .._early.classifier import EarlyClassifier
 from .._early.session import EarlySession
 from .._estimators.options import SeriesOptions
 from .._estimators.prefix import PrefixClassifier
-from .._series.panel import own_lengths, read_panel
+from .._series.panel import check_values, own_lengths, read_panel
 from .._series.unlabeled import marker_of, refuse_marked
 
 UNDECIDED = -1
@@ -41,7 +42,7 @@ class Progress:
     """
 
     def __init__(self, early: EarlyClassifier, X: Any) -> None:
-        values, ends = _values_of(X)
+        values, ends = _values_of(early, X)
         self.session: EarlySession = early.start(len(values))
         self._read(values, ends)
 
@@ -59,8 +60,8 @@ class Progress:
             If there are more or fewer series, or if one is shorter than before or begins
             otherwise.
         """
-        values, ends = _values_of(X)
         session = self.session
+        values, ends = _values_of(session.early, X)
         waiting = np.flatnonzero(~session.decided)
         if len(values) != len(waiting):
             raise ValueError(
@@ -228,9 +229,19 @@ def cheap_settings() -> list[dict[str, Any]]:
     ]
 
 
-def _values_of(X: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return a copy of the points of series, ``(n, n_channels, t)``, and their lengths."""
-    values = np.array(read_panel(X).values, dtype=np.float64)
+def _values_of(early: EarlyClassifier, X: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return a copy of the points of series, ``(n, n_channels, t)``, and their lengths.
+
+    They are checked here, as a session would name the points of an id, which X does not have.
+    """
+    panel = read_panel(X)
+    if panel.n_channels != early.n_channels_in_:
+        raise ValueError(
+            f"X has {panel.n_channels} channels, but EarlyClassifier is expecting "
+            f"{early.n_channels_in_}"
+        )
+    values = np.array(panel.values, dtype=np.float64)
+    check_values(values, gaps=bool(get_tags(early).input_tags.allow_nan), min_length=0)
     return values, own_lengths(np.isnan(values))
 
 

@@ -100,3 +100,9 @@ def test_missing_values_and_weights():
 )
 def test_randomness(early, expected):
     assert capabilities_of(early).deterministic is expected
+
+
+@pytest.mark.parametrize("estimator", [None, 3, PrefixClassifier, "rocket"])
+def test_what_is_no_classifier_is_refused_by_name(estimator):
+    with pytest.raises(TypeError, match=r"^estimator=.* must be a classifier"):
+        capabilities_of(estimator)

@@ -190,3 +190,22 @@ def test_a_clone_is_fitted(series):
     assert not hasattr(early, "classes_")
     with pytest.raises(TypeError, match=r"must be an EarlyClassifier; EarlyClassifier\(PrefixCl"):
         fitted_clone(KINDS["paths"], X, y)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_series_that_can_t_be_read_are_errors_about_X(series, fitted, kind):
+    X, _ = series
+    early = fitted[kind]
+    broken = X.astype(float)
+    broken[3, 0, 2] = np.inf
+    with pytest.raises(ValueError, match=r"^X contains infinity .* in series 3, channel 0"):
+        Progress(early, broken)
+    with pytest.raises(ValueError, match=r"^X has 2 channels"):
+        Progress(early, np.concatenate([X, X], 1))
+    progress = Progress(early, X[:, :, :2])
+    gap = X.astype(float)
+    gap[1, 0, 3] = np.nan
+    with pytest.raises(ValueError, match=r"^X contains NaN"):
+        progress.go_on(gap)
+    progress.go_on(X)
+    np.testing.assert_array_equal(progress.labels()[0], early.predict(X))
