@@ -43,6 +43,7 @@ class Progress:
 
     def __init__(self, early: EarlyClassifier, X: Any) -> None:
         values, ends = _values_of(early, X)
+        self.early = early
         self.session: EarlySession = early.start(len(values))
         self._read(values, ends)
 
@@ -61,7 +62,7 @@ class Progress:
             otherwise.
         """
         session = self.session
-        values, ends = _values_of(session.early, X)
+        values, ends = _values_of(self.early, X)
         waiting = np.flatnonzero(~session.decided)
         if len(values) != len(waiting):
             raise ValueError(
@@ -104,8 +105,7 @@ class Progress:
             Whether each series has its answer.
         """
         decided = self.session.decided
-        early = self.session.early
-        answers = early.classes_[np.maximum(self._numbers(), 0)]
+        answers = self.early.classes_[np.maximum(self._numbers(), 0)]
         return np.where(decided, answers, np.array(UNDECIDED)), decided
 
     def probabilities(self) -> Answers:
@@ -132,7 +132,7 @@ class Progress:
             these are -1, 0, -1 and 0.
         """
         session = self.session
-        times = session.early.time_points_
+        times = self.early.time_points_
         moments = np.searchsorted(times, session.n_seen, side="right") - 1
         points = np.where(moments < 0, 0, times[np.maximum(moments, 0)])
         return np.stack([moments, session.decided, self._numbers(), points], 1).astype(np.int64)
@@ -142,7 +142,7 @@ class Progress:
         proba = self.session.probabilities
         reached = ~np.isnan(proba[:, 0])
         numbers = np.full(len(proba), -1)
-        numbers[reached] = self.session.early.cost_.labels(proba[reached])
+        numbers[reached] = self.early.cost_.labels(proba[reached])
         return numbers
 
 

@@ -538,7 +538,9 @@ def checked_features(Z: ArrayLike, name: str) -> Floats:
     """
     if np.ma.isMaskedArray(Z):
         raise ValueError(f"{name} has a mask, which is not read; leave such features out")
-    if not hasattr(Z, "nnz") and np.asarray(Z).ndim == 1:
+    with about(name):
+        one_axis = not hasattr(Z, "nnz") and np.asarray(Z).ndim == 1
+    if one_axis:
         # scikit-learn's checks of estimators expect the words "Reshape your data".
         raise ValueError(
             f"{name} has one dimension; it must be (n_samples, n_features). Reshape your data: "

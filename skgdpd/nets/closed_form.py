@@ -32,17 +32,41 @@ class Span(NamedTuple):
 
     Attributes
     ----------
-    mean : Tensor of shape (n_features,)
-        Mean of each feature.
-    basis : Tensor of shape (n_features, r)
-        Matrix from centred features to coordinates; it includes each feature's own scale.
+    mean, scale : Tensor of shape (n_features,)
+        Mean of each feature, and what it is divided by.
+    standard : Tensor of shape (n, n_features)
+        Standardised features of the training rows.
+    directions : Tensor of shape (n, r)
+        Directions of unit variance, as sums of the training rows.
     coordinates : Tensor of shape (n, r)
         Coordinates of the training rows, by falling variance.
     """
 
     mean: Tensor
-    basis: Tensor
+    scale: Tensor
+    standard: Tensor
+    directions: Tensor
     coordinates: Tensor
+
+    @property
+    def basis(self) -> Tensor:
+        """Matrix from centred features to coordinates, ``(n_features, r)``."""
+        return self.standard.T @ self.directions / self.scale[:, None]
+
+    def of_features(self, weight: Tensor) -> Tensor:
+        """Return the weights of centred features that weights of coordinates stand for.
+
+        Parameters
+        ----------
+        weight : Tensor of shape (r, k)
+            Weights of coordinates.
+
+        Returns
+        -------
+        Tensor of shape (n_features, k)
+            ``basis @ weight``, without the basis, which takes longer than all else.
+        """
+        return self.standard.T @ (self.directions @ weight) / self.scale[:, None]
 
 
 def drawn_rows(n: int, max_rank: int, seed: int) -> Tensor | None:
@@ -53,29 +77,6 @@ def drawn_rows(n: int, max_rank: int, seed: int) -> Tensor | None:
 
 
 def span(features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | None = None) -> Span:
-    """Find the directions in which rows differ, and the coordinates of these rows.
-
-    Parameters
-    ----------
-    features : Tensor of shape (n, n_features)
-        Features of the training rows.
-    max_rank : int
-        Number of directions to keep at most.
-    widths : sequence of int, optional
-        See :func:`directions_of`.
-
-    Returns
-    -------
-    Span
-        The directions, with the coordinates of these rows.
-    """
-    mean, basis = directions_of(features, max_rank, widths)
-    return Span(mean, basis, (features.double() - mean) @ basis)
-
-
-def directions_of(
-    features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | None = None
-) -> tuple[Tensor, Tensor]:
     """Standardise features and find the directions in which their rows differ.
 
     Parameters
@@ -90,26 +91,28 @@ def directions_of(
 
     Returns
     -------
-    mean : Tensor of shape (n_features,)
-        Mean of each feature.
-    basis : Tensor of shape (n_features, r)
-        Matrix from centred features to coordinates.
+    Span
+        The directions, with the coordinates of these rows.
     """
-    mean = features.double().mean(0)
-    scale = features.double().std(0, correction=0)
+    standard = features.double()
+    mean = standard.mean(0)
+    standard = standard - mean
+    scale = standard.square().mean(0).sqrt()
     scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale))
     if widths is None or len(widths) == 1:
         scale = scale * features.shape[1] ** 0.5
     else:
         shares = [torch.full((width,), (len(widths) * width) ** 0.5) for width in widths]
         scale = scale * torch.cat(shares).to(scale)
-    standard = (features.double() - mean) / scale
+    standard /= scale
     variance, directions = torch.linalg.eigh(standard @ standard.T)
     kept = (variance > variance[-1].clamp(min=1e-12) * 1e-9).nonzero()[:, 0].flip(0)[:max_rank]
     if not len(kept):  # The rows are equal, or one: any direction will do.
         kept = torch.zeros(1, dtype=torch.int64, device=features.device)
-    lengths = variance[kept].clamp(min=1e-12).sqrt()
-    return mean, standard.T @ (directions[:, kept] / lengths) / scale[:, None]
+    squares, own = variance[kept], directions[:, kept]
+    directions = own / squares.clamp(min=1e-12).sqrt()
+    # That is standard @ standard.T @ directions.
+    return Span(mean, scale, standard, directions, directions * squares.clamp(min=0))
 
 
 class LinearStart(NamedTuple):

@@ -101,11 +101,9 @@ class Mixed(RocketQuant):
         widths = self.transform.widths
         drawn = drawn_rows(len(x), self.max_rank, seed)
         if drawn is None:
-            features = self.transform(x, lengths)
-            found = family_spans(features, widths, self.max_rank)
-            return found, found.of(features)
+            return family_spans(self.transform(x, lengths), widths, self.max_rank)
         drawn = drawn.to(x.device)
         own = None if lengths is None else lengths[drawn]
-        found = family_spans(self.transform(x[drawn], own), widths, self.max_rank)
+        found, _ = family_spans(self.transform(x[drawn], own), widths, self.max_rank)
         parts, single = in_parts(x, lengths, AT_ONCE), found.single()
         return found, torch.cat([single.of(self.transform(*part)) for part in parts])

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .closed_form import MAX_RANK, LinearStart, directions_of, drawn_rows, ridge, span
+from .closed_form import MAX_RANK, LinearStart, Span, drawn_rows, ridge, span
 from .joined_features import JoinedFeatures
 from .minirocket import Engine
 from .moment_forests import MomentForests
@@ -149,13 +149,16 @@ class PathRocket(nn.Module):
         self.transform.fit(prefixes, seed)
         rank = min(self.max_rank, TRAINED_RANK) if trains else self.max_rank
         bases, kept, ridges, scores = [], [], [], []
-        for basis, coordinates in self._coordinates_by_moment(prefixes, rank, seed):
+        for own, coordinates in self._coordinates_by_moment(prefixes, rank, seed):
             found = ridge(coordinates, target, weight)
-            bases.append(basis)
-            ridges.append(found)
             scores.append(coordinates @ found.weight + found.bias)
             if trains:
+                bases.append((own.mean, own.basis))
                 kept.append(coordinates.float())
+            else:  # The scores of the classes are coordinates enough.
+                bases.append((own.mean, own.of_features(found.weight)))
+                found = found._replace(weight=torch.eye(target.shape[1]).to(found.weight))
+            ridges.append(found)
         if self.forests is None:
             starts = [
                 Weighed(r.scale * r.weight, r.scale * r.bias, r.scale * r.left_out, r.scale * s)
@@ -179,20 +182,20 @@ class PathRocket(nn.Module):
 
     def _coordinates_by_moment(
         self, prefixes: Prefixes, rank: int, seed: int
-    ) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
-        """Yield mean and basis of the features of each moment, and all rows' coordinates."""
+    ) -> Iterator[tuple[Span, Tensor]]:
+        """Yield the directions of the features of each moment, and all rows' coordinates."""
         widths = self.transform.widths
         drawn = drawn_rows(len(prefixes), rank, seed)
         if drawn is None:
             for features in self._features_by_moment(prefixes):
-                mean, basis, coordinates = span(features, rank, widths)
-                yield (mean, basis), coordinates
+                found = span(features, rank, widths)
+                yield found, found.coordinates
             return
         # The features of many series would not fit into memory.
         some = prefixes.take(drawn.to(prefixes.series[0].device))
         for m in range(prefixes.n_moments):
-            mean, basis = directions_of(self.transform(*some.at(m)), rank, widths)
-            yield (mean, basis), self._coordinates(prefixes, m, mean.float(), basis.float())
+            found = span(self.transform(*some.at(m)), rank, widths)
+            yield found, self._coordinates(prefixes, m, found.mean.float(), found.basis.float())
 
     def _coordinates(self, prefixes: Prefixes, moment: int, mean: Tensor, basis: Tensor) -> Tensor:
         """Return the coordinates of all rows at a moment, in double precision.

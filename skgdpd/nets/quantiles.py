@@ -118,11 +118,8 @@ class Quantiles(nn.Module):
         length = torch.tensor([own.length for own in intervals])
         there = torch.arange(longest) < length[:, None]
         index = torch.tensor([own.start for own in intervals])[:, None] + torch.arange(longest)
-        features = [
-            _features_of(own, number, number * longest, points_per_quantile)
-            for number, own in enumerate(intervals)
-        ]
-        buffers = {name: torch.cat([own[name] for own in features]) for name in features[0]}
+        first = torch.tensor([own.first for own in intervals])
+        buffers = _features_of(length, first, points_per_quantile)
         self.places = buffers.pop("places")
         """Numbers of the features in the order of all intervals."""
         buffers["index"] = torch.where(there, index, beyond).flatten()
@@ -139,23 +136,25 @@ class Quantiles(nn.Module):
         return low + (high - low) * self.share - mean.index_select(2, self.own) * self.shifted
 
 
-def _features_of(
-    interval: Interval, number: int, offset: int, points_per_quantile: int
-) -> dict[str, Tensor]:
-    """Return the numbers of the sorted points, and of the mean, of an interval's features."""
-    n = interval.length
-    count = n_quantiles(n, points_per_quantile)
-    steps = torch.arange(count, dtype=torch.float64)
-    position = steps * (n - 1) / (count - 1) if count > 1 else steps + (n - 1) / 2
-    below = position.long().clamp(max=max(n - 2, 0))
-    is_shifted = torch.arange(count) % 2
+def _features_of(length: Tensor, first: Tensor, points_per_quantile: int) -> dict[str, Tensor]:
+    """Return the numbers of the sorted points, and of the mean, of all intervals' features."""
+    count = torch.tensor([n_quantiles(n, points_per_quantile) for n in length.tolist()])
+    own = torch.arange(len(length)).repeat_interleave(count)
+    step = torch.arange(len(own)) - (count.cumsum(0) - count)[own]
+    last = length[own] - 1
+    middle, between = last / 2, (step * last).double() / (count[own] - 1).clamp(min=1)
+    position = torch.where(count[own] > 1, between, middle.double())
+    below = torch.minimum(position.long(), (last - 1).clamp(min=0))
+    offset = own * length.max()
+    shifted = step % 2
+    n_plain = (count[own] + 1) // 2
     return {
-        "own": torch.full((count,), number),
+        "own": own,
         "below": offset + below,
-        "above": offset + (below + 1).clamp(max=n - 1),
+        "above": offset + torch.minimum(below + 1, last),
         "share": position - below,
-        "shifted": is_shifted.double(),
-        "places": interval.first + is_shifted.argsort(stable=True).argsort(),
+        "shifted": shifted.double(),
+        "places": first[own] + shifted * n_plain + step // 2,
     }
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .closed_form import MAX_RANK, LinearStart, directions_of, drawn_rows, ridge
+from .closed_form import MAX_RANK, LinearStart, drawn_rows, ridge, span
 from .inception import InceptionTime
 from .minirocket import Engine, MiniRocket
 from .protocols import ClosedFormStart
@@ -130,17 +130,19 @@ class Rocket(nn.Module):
         drawn = drawn_rows(len(x), self.max_rank, seed)
         parts: Iterable[Tensor] = self._features_by_part(x, lengths)
         if drawn is None:
-            parts = list(parts)
-            mean, basis = directions_of(torch.cat(parts), self.max_rank)
+            found = span(torch.cat(list(parts)), self.max_rank)
         else:
             drawn = drawn.to(x.device)
             own = None if lengths is None else lengths[drawn]
-            mean, basis = directions_of(self.transform(x[drawn], own), self.max_rank)
-        self.mean.copy_(mean)
+            found = span(self.transform(x[drawn], own), self.max_rank)
+        basis = found.basis
+        self.mean.copy_(found.mean)
         self.basis = basis.float()
+        if drawn is None:
+            return found.coordinates, found.coordinates.float()
         exact, fixed = [], []
         for part in parts:
-            exact.append((part - mean) @ basis)
+            exact.append((part - found.mean) @ basis)
             fixed.append((part - self.mean) @ self.basis)
         return torch.cat(exact), torch.cat(fixed)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .closed_form import LinearStart, directions_of, likeliest_scale, ridge
+from .closed_form import LinearStart, likeliest_scale, ridge, span
 
 
 class FamilySpans(NamedTuple):
@@ -59,8 +59,10 @@ class FamilySpans(NamedTuple):
         return FamilySpans([m.float() for m in self.means], [b.float() for b in self.bases])
 
 
-def family_spans(features: Tensor, widths: Sequence[int], max_rank: int) -> FamilySpans:
-    """Find the directions of each family.
+def family_spans(
+    features: Tensor, widths: Sequence[int], max_rank: int
+) -> tuple[FamilySpans, Tensor]:
+    """Find the directions of each family, and the coordinates of these rows.
 
     Parameters
     ----------
@@ -73,10 +75,14 @@ def family_spans(features: Tensor, widths: Sequence[int], max_rank: int) -> Fami
 
     Returns
     -------
-    FamilySpans
+    spans : FamilySpans
+        The directions.
+    coordinates : Tensor of shape (n, r)
+        Coordinates of the training rows, family by family, in double precision.
     """
-    found = [directions_of(part, max_rank) for part in features.split(list(widths), 1)]
-    return FamilySpans([mean for mean, _ in found], [basis for _, basis in found])
+    found = [span(part, max_rank) for part in features.split(list(widths), 1)]
+    spans = FamilySpans([own.mean for own in found], [own.basis for own in found])
+    return spans, torch.cat([own.coordinates for own in found], 1)
 
 
 def averaged(

@@ -129,6 +129,7 @@ def test_a_dotted_name_is_a_competitor(folder):
             make_competitor(Cell("Bumps", name, 0.9))
 
 
+@pytest.mark.slow  # sktime compiles it anew in each process
 def test_minirocket_takes_any_prefix(folder):
     pytest.importorskip("sktime")
     rng = np.random.default_rng(0)

@@ -15,6 +15,7 @@ MORE = {"lstm2-32": {"max_epochs": 40, "lr": 3e-3}}
 """With less it answers the same of all series, whether they are weighted or not."""
 BRIEF = {"rocket", "mixed", "lstm1-8"}
 """Those that are tested whenever tests are; the others take longer."""
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
 
 
 def imbalanced(seed):
@@ -35,7 +36,7 @@ def recall(clf, test_part, label="failure"):
     return (clf.predict(X[y == label]) == label).mean()
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     "name",
     [
@@ -55,7 +56,7 @@ def test_a_rare_class_is_found_more_often_when_classes_are_balanced(name, seed, 
         assert after - before > others[0] - others[1]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_heavy_class_gets_larger_probabilities_from_the_start_on(seed, test_part):
     X, y = imbalanced(seed)
     plain = PrefixClassifier(earliness=0.5, max_epochs=1, lr=1e-9, random_state=seed)

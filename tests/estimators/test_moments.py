@@ -303,7 +303,8 @@ def test_a_graph_answers_at_one_moment(name, bumps, tmp_path):
     assert proba == pytest.approx(clf.predict_proba(X), abs=1e-6)
 
 
-@pytest.mark.parametrize("student", ["rocket", pytest.param("mixed", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("student", ["rocket", "mixed"])
 def test_a_graph_of_one_moment_is_a_closed_form_s(student, bumps, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
@@ -369,7 +370,7 @@ def test_series_that_end_before_the_first_moment_are_refused(fitted, bumps):
 # The public suite of checks
 
 
-@pytest.mark.parametrize("name", ["closed form", "lstm"])
+@pytest.mark.parametrize("name", [pytest.param("closed form", marks=pytest.mark.slow), "lstm"])
 def test_public_checks_pass(name, bumps):
     results = check_prefix_classifier(CLASSIFIERS[name])
     assert not [result for result in results if result.status == "failed"]

@@ -234,6 +234,10 @@ def test_coordinates_keep_all_distances_between_training_rows():
     got = torch.cdist(found.coordinates, found.coordinates)
     # One distance loses half of its digits: that of a row from itself.
     np.testing.assert_allclose(got.square(), expected.square(), atol=1e-9)
+    weight = torch.randn(8, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    centred = features.double() - found.mean
+    np.testing.assert_allclose(centred @ found.basis, found.coordinates, atol=1e-9)
+    np.testing.assert_allclose(found.of_features(weight), found.basis @ weight, atol=1e-9)
 
 
 def test_many_rows_give_as_many_directions_as_allowed():

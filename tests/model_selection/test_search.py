@@ -94,9 +94,9 @@ def test_members_learn_what_they_learn_alone(data):
     ids=lambda s: "-".join(map(str, s.values())),
 )
 def test_every_setting_agrees(data, settings):
-    grid = {"lambda_kd": [0.3, 1.0], "warmup_epochs": [0, 3], "random_state": [0, 1]}
+    grid = {"lambda_kd": [0.3, 1.0], "warmup_epochs": [0, 3]}
     gap, search = largest_gap(gdpd(**settings), grid, *data)
-    assert search.n_together_ == 16
+    assert search.n_together_ == 8
     assert gap < 1e-4
 
 
@@ -164,9 +164,9 @@ def test_students_of_labels_alone_train_together(data):
     ids=lambda s: "-".join(map(str, s.values())) or "default",
 )
 def test_rockets_train_together(data, settings):
-    grid = {"lambda_kd": [0.3, 1.0], "warmup_epochs": [0, 3], "random_state": [0, 1]}
+    grid = {"lambda_kd": [0.3, 1.0], "warmup_epochs": [0, 3]}
     gap, search = largest_gap(gdpd(**{"student": "rocket", **settings}), grid, *data)
-    assert search.n_together_ == 16
+    assert search.n_together_ == 8
     assert gap < 1e-4
 
 

@@ -90,8 +90,9 @@ def test_a_permutation_of_classes_permutes_the_logits():
 
 def test_one_matrix_has_the_coordinates_of_all_families():
     x = series(c=2).flatten(1)
-    found = family_spans(x, [30, 50], 10)
+    found, coordinates = family_spans(x, [30, 50], 10)
     np.testing.assert_allclose((x - found.mean) @ found.basis, found.of(x), atol=1e-8)
+    np.testing.assert_allclose(coordinates, found.of(x), atol=1e-8)
     np.testing.assert_allclose(found.single().of(x), found.of(x), atol=1e-4)
 
 

@@ -178,7 +178,10 @@ def test_weights_and_groups_are_those_of_the_fit(bumps):
     np.testing.assert_allclose(display.curves["a"].cost, early.decide(X, y).cost.mean())
 
 
-@pytest.mark.parametrize("rule", ["economy", "threshold", "auto"])
+@pytest.mark.parametrize(
+    "rule",
+    [*(pytest.param(name, marks=pytest.mark.slow) for name in ("economy", "threshold")), "auto"],
+)
 def test_a_saved_classifier_knows_what_its_rule_was_fitted_to(rule, bumps, tmp_path):
     X, y = bumps
     groups = np.array([f"patient {i // 2}" for i in range(60)])
