@@ -27,6 +27,7 @@ from skgdpd import PrefixClassifier, SeriesOptions
 from skgdpd._runtime.atomic import replace_file
 from skgdpd._series.split import stratified_split
 from skgdpd.benchmarking.evaluation import score
+from skgdpd.benchmarking.statistics import mean_ratio
 from skgdpd.datasets import load_file
 from skgdpd.nets import PathRocket
 from skgdpd.nets.joined_features import FAMILIES
@@ -169,6 +170,12 @@ def report(
             error = gaps.std(0, ddof=1) / len(gaps) ** 0.5
             shown = " ".join(f"{g:+.1f}±{e:.1f}" for g, e in zip(gaps.mean(0), error, strict=True))
             print(f"one less separate, points of AUC-PRC, {normalize}: {shown}")
+    for (normalize, method), rows in by_method.items():
+        if method != "one" and (ones := by_method.get((normalize, "one"))):
+            own, others = (np.array([row["seconds"] for row in part]) for part in (ones, rows))
+            mean, least, most = mean_ratio(own, others)
+            told = f"{mean:.3f} [{least:.3f}, {most:.3f}]"
+            print(f"seconds of one as a multiple of {method}'s, {normalize}: {told}")
 
 
 if __name__ == "__main__":
