@@ -270,7 +270,7 @@ class PACED(AroundDistiller):
 
     References
     ----------
-    "PACED: distillation at the frontier of student competence", 2026.
+    "PACED: distillation at the frontier of student competence", arXiv 2603.11178.
     """
 
     _parameter_constraints = {
