@@ -22,7 +22,8 @@ from skgdpd import (
     PrefixTruncator,
 )
 
-SMALL = {"student": "fcn", "max_epochs": 12, "batch_size": 8, "earliness": 1.0}
+SMALL = {"student": "fcn24", "max_epochs": 4, "batch_size": 8, "lr": 0.015, "earliness": 1.0}
+TAUGHT = {**SMALL, "teacher": "fcn24"}
 
 SAMPLE_WEIGHT = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -32,10 +33,10 @@ SAMPLE_WEIGHT = {
 
 ESTIMATORS = [
     PrefixClassifier(**SMALL),
-    DistilledPrefixClassifier(**SMALL),
-    GDPDClassifier(**SMALL, prior=DiffusionFeaturePrior(encoder="pca", max_epochs=5)),
+    DistilledPrefixClassifier(**TAUGHT),
+    GDPDClassifier(**TAUGHT, prior=DiffusionFeaturePrior(encoder="pca", max_epochs=5)),
     GenDDClassifier(
-        **SMALL, generator=GeneratorOptions(hidden=16, max_epochs=10), n_sampling_steps=3
+        **TAUGHT, generator=GeneratorOptions(hidden=16, max_epochs=10), n_sampling_steps=3
     ),
     DiffusionFeaturePrior(max_epochs=20),
     PrefixTruncator(),
