@@ -76,14 +76,25 @@ def test_a_pipeline_that_truncates_can_still_teach_from_whole_series(gunpoint):
     [
         {"lambda_kd": [0.1, 10], "warmup_epochs": [0.4, 0.6]},
         {"prior__degradation": ["linear-gaussian", "none"], "prior__n_sampling_steps": [2, 4]},
-        {"student": ["lstm1-8", "fcn"], "earliness": [0.2, 12]},
-        {"teacher": ["lstm1-8", None], "hinton_weight": [0.0, 1.0]},
-        {"prior": [DiffusionFeaturePrior("gmm"), PRIOR], "class_weight": [None, "balanced"]},
-        {"training__lr_schedule": ["cosine", "constant"], "series__resample_length": [None, 20]},
-        {
-            "training": [None, TrainingOptions(weight_averaging=0)],
-            "series": [None, SeriesOptions(resample_length=20)],
-        },
+        {"student": ["lstm1-8", "fcn24"], "earliness": [0.2, 12]},
+        *(
+            pytest.param(grid, marks=pytest.mark.slow)
+            for grid in (
+                {"teacher": ["lstm1-8", None], "hinton_weight": [0.0, 1.0]},
+                {
+                    "prior": [DiffusionFeaturePrior("gmm"), PRIOR],
+                    "class_weight": [None, "balanced"],
+                },
+                {
+                    "training__lr_schedule": ["cosine", "constant"],
+                    "series__resample_length": [None, 20],
+                },
+                {
+                    "training": [None, TrainingOptions(weight_averaging=0)],
+                    "series": [None, SeriesOptions(resample_length=20)],
+                },
+            )
+        ),
     ],
     ids=lambda grid: "-".join(grid),
 )
@@ -170,6 +181,7 @@ def test_stacking_and_voting(bumps, base, gdpd):
         assert made.predict_proba(X[:, 0]).shape == (60, 2)
 
 
+@pytest.mark.slow
 def test_halving_over_series_and_over_epochs(bumps, gdpd):
     X, y = bumps
     grid = {"lambda_kd": [0.1, 1.0, 10.0]}

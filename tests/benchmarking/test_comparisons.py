@@ -412,6 +412,7 @@ def test_some_recordings_are_a_part_of_more(folder):
         Cell("Bumps", "base", 0.5, setting="recordings:0")
 
 
+@pytest.mark.slow
 def test_a_control_lacks_what_its_name_says(folder):
     assert "hinton" not in control("gdpd-alone", folder).history_
     assert control("gdpd-gmm", folder).distillation_.prior.denoiser == "gmm"

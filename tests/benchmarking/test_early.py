@@ -172,6 +172,7 @@ def test_gaps_are_filled_from_before():
     np.testing.assert_array_equal(carried_forward(X), [[[0, 1, 1, 1, 2, 2]]])
 
 
+@pytest.mark.slow
 def test_a_third_of_the_labels_is_the_same_third_with_and_without_the_others(folder):
     parts = load_data("Bumps", folder)
     fits = [

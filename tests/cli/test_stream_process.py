@@ -99,6 +99,7 @@ def test_an_answer_is_written_as_soon_as_it_falls(early_file, early, X):
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_what_is_stopped_goes_on_with_repeated_lines(early_file, early, X, lines, tmp_path):
     state, middle = str(tmp_path / "state.zip"), len(lines) // 2
     path = tmp_path / "answers.jsonl"
@@ -131,6 +132,7 @@ def test_an_interrupt_saves_and_says_so(early_file, lines, tmp_path):
     assert b"1 open series are kept in" in err
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_it_and_its_answers_are_written_at_the_next_start(
     early_file, early, X, lines, tmp_path
 ):

@@ -283,6 +283,7 @@ def test_few_ancestral_steps_draw_too_narrow_and_never_too_wide():
     assert spreads[0] > 0.6
 
 
+@pytest.mark.slow
 def test_a_joint_network_learns_the_conditional_mean_and_covariance():
     model = trained(make_model(hidden=48), 600)
     z = directions(ANGLES)

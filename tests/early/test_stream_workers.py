@@ -69,6 +69,7 @@ def check(model, start, n):
         assert answers[name] == [[int(expected.labels[i]), probabilities]]
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_from_its_file(model, tmp_path):
     check(model, lambda number: InProcess(model, tmp_path / f"{number}.zip"), 400)
 

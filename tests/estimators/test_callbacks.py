@@ -242,6 +242,7 @@ def test_the_tasks_of_a_search_of_ours(bumps):
     assert (heard.n_setup, heard.n_teardown) == (1, 1)
 
 
+@pytest.mark.slow
 @needs_callbacks
 def test_searches_in_processes(bumps):
     from sklearn.callback import ScoringMonitor

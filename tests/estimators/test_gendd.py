@@ -316,6 +316,7 @@ def test_a_graph_makes_no_draws(fitted, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_graph_of_the_students_own_classifier(bumps, fitted, tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")

@@ -195,7 +195,9 @@ def test_fit_starts_anew():
     assert (clf.predict_proba(X) == fresh.predict_proba(X)).all()
 
 
-@pytest.mark.parametrize("kind", [PrefixClassifier, GDPDClassifier])
+@pytest.mark.parametrize(
+    "kind", [PrefixClassifier, pytest.param(GDPDClassifier, marks=pytest.mark.slow)]
+)
 def test_half_precision_trains_like_single(kind):
     X, y = next(chunks(1))
     clf = kind(

@@ -57,7 +57,7 @@ def test_a_graph_equals_its_classifier(backbone, bumps, tmp_path):
     "how",
     [
         {"normalize": "prefix"},
-        {"normalize": None, "series__resample_length": 17},
+        pytest.param({"normalize": None, "series__resample_length": 17}, marks=pytest.mark.slow),
         {"series__missing_values": "mask", "normalize": "prefix"},
     ],
     ids=str,

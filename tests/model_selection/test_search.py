@@ -76,20 +76,26 @@ def test_members_learn_what_they_learn_alone(data):
     "settings",
     [
         {"degradation": "linear-gaussian", "encoder": "pca"},
-        {"degradation": "none", "encoder": "identity"},
-        {"n_posterior_samples": 3, "objective": "logmeanexp"},
-        {
-            "training__optimizer": "adam",
-            "training__lr_schedule": "halving-per-batch",
-            "training__weight_averaging": 0.0,
-        },
         {"class_weight": "balanced", "hinton_weight": 1.0, "training__lr_schedule": "cosine"},
-        {
-            "batch_size": 100,
-            "training__validation_fraction": 0.0,
-            "training__lr_schedule": "constant",
-        },
-        {"student": "lstm2-32", "training__early_stopping": 1, "lr": 0.01},
+        {"training__early_stopping": 1, "lr": 0.01},
+        *(
+            pytest.param(settings, marks=pytest.mark.slow)
+            for settings in (
+                {"degradation": "none", "encoder": "identity"},
+                {"n_posterior_samples": 3, "objective": "logmeanexp"},
+                {
+                    "training__optimizer": "adam",
+                    "training__lr_schedule": "halving-per-batch",
+                    "training__weight_averaging": 0.0,
+                },
+                {
+                    "batch_size": 100,
+                    "training__validation_fraction": 0.0,
+                    "training__lr_schedule": "constant",
+                },
+                {"student": "lstm2-32", "training__early_stopping": 1, "lr": 0.01},
+            )
+        ),
     ],
     ids=lambda s: "-".join(map(str, s.values())),
 )
@@ -157,9 +163,14 @@ def test_students_of_labels_alone_train_together(data):
     "settings",
     [
         {},
-        {"degradation": "linear-gaussian", "encoder": "pca"},
-        {"training__validation_fraction": 0.2, "training__early_stopping": 1, "lr": 0.03},
-        {"training__weight_averaging": 0.0, "hinton_weight": 1.0},
+        *(
+            pytest.param(settings, marks=pytest.mark.slow)
+            for settings in (
+                {"degradation": "linear-gaussian", "encoder": "pca"},
+                {"training__validation_fraction": 0.2, "training__early_stopping": 1, "lr": 0.03},
+                {"training__weight_averaging": 0.0, "hinton_weight": 1.0},
+            )
+        ),
     ],
     ids=lambda s: "-".join(map(str, s.values())) or "default",
 )
@@ -179,6 +190,7 @@ def test_rockets_of_labels_alone_train_together(data):
     assert gap < 1e-4
 
 
+@pytest.mark.slow
 def test_rockets_beside_forests_train_together(data):
     grid = {"lambda_kd": [0.3, 1.0], "warmup_epochs": [0, 3]}
     gap, search = largest_gap(gdpd(student="rocket-quant"), grid, *data)

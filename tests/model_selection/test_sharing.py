@@ -84,22 +84,27 @@ def test_a_grid_trains_each_thing_once_a_fold(bumps, tmp_path, trained, warmups)
     "params",
     [
         {},
-        {"prior": clone(PRIOR).set_params(degradation="matched-noise")},
-        {"prior": clone(PRIOR).set_params(denoiser="gmm")},
-        {"hinton_weight": 1.0},
         {"training__early_stopping": 1, "lr": 0.05},
         {
             "training__weight_averaging": 0.0,
             "training__lr_schedule": "cosine",
             "class_weight": "balanced",
         },
-        {
-            "training__lr_schedule": "halving-per-batch",
-            "training__optimizer": "adam",
-            "training__validation_fraction": 0.0,
-        },
-        {"student": "fcn", "prior_trainable": True},
-        {"prior": clone(PRIOR).set_params(degradation="learned-alpha", encoder="autoencoder")},
+        *(
+            pytest.param(params, marks=pytest.mark.slow)
+            for params in (
+                {"prior": clone(PRIOR).set_params(degradation="matched-noise")},
+                {"prior": clone(PRIOR).set_params(denoiser="gmm")},
+                {"hinton_weight": 1.0},
+                {
+                    "training__lr_schedule": "halving-per-batch",
+                    "training__optimizer": "adam",
+                    "training__validation_fraction": 0.0,
+                },
+                {"student": "fcn", "prior_trainable": True},
+                {"prior": clone(PRIOR).set_params(encoder="autoencoder")},
+            )
+        ),
     ],
     ids=lambda p: "-".join(p) or "plain",
 )

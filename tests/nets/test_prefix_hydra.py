@@ -264,6 +264,7 @@ def test_double_precision_and_gradients_are_no_obstacle():
     torch.testing.assert_close(hydra.transform(x.double()).float(), expected, atol=0.05, rtol=0)
 
 
+@pytest.mark.slow
 def test_an_exported_graph_gives_the_same():
     x = series(3, 2, 30)
     hydra = fitted(x, [30], "auto")

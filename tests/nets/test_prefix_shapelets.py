@@ -306,6 +306,7 @@ def test_double_precision_and_gradients_are_no_obstacle():
     )
 
 
+@pytest.mark.slow
 def test_an_exported_graph_gives_the_same():
     x = series(3, 2, 30)
     shapelets = fitted(x, [30], "auto")

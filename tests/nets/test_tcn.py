@@ -158,6 +158,7 @@ def test_its_activations_are_compared_over_time(distiller, teacher, bumps):
     assert np.isfinite(clf.predict_proba(X)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("time_points", [[3, 7, 12], list(range(1, 13))], ids=len)
 def test_a_graph_of_many_moments_can_be_exported(time_points, tmp_path):

@@ -138,6 +138,7 @@ def test_threads_of_one_process_do_not_disturb_one_another(bumps):
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_process_forked_while_another_thread_trains_can_train():
     code = """
@@ -267,7 +268,7 @@ def test_the_choice_is_part_of_no_model(bumps):
 
 
 @pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize("n", [40, 300])
+@pytest.mark.parametrize("n", [40, pytest.param(300, marks=pytest.mark.slow)])
 def test_a_default_fit_on_a_small_set_trains_on_one_thread(n, monkeypatch):
     """Two threads gain nothing there, and beside other programs they cost minutes."""
     counts = []

@@ -189,6 +189,7 @@ def test_a_cache_knows_stored_series_again(stored_bumps, tmp_path):
     assert not list((tmp_path / "cache").glob("skgdpd-*"))
 
 
+@pytest.mark.slow
 def test_what_is_large_together_is_not_copied(bumps, monkeypatch):
     X, y = bumps
     X = X.astype(np.float32)

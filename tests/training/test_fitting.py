@@ -62,6 +62,7 @@ def test_a_teacher_has_the_rate_that_suits_itself(bumps):
     assert np.abs(found - other).max() > 1e-9
 
 
+@pytest.mark.slow
 def test_what_is_trained_after_the_student_has_the_usual_rate(bumps):
     X, y = bumps
     found, expected = (

@@ -480,7 +480,7 @@ def test_the_switch_has_three_positions(setting):
 # Many students at once
 
 
-@pytest.mark.parametrize("student", ["lstm1-8", "fcn"])
+@pytest.mark.parametrize("student", ["lstm1-8", pytest.param("fcn", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("degradation", ["learned-alpha", "linear-gaussian"])
 def test_students_trained_together(recorder, student, degradation):
     grid = {"lambda_kd": [0.0, 1.0, 3.0], "warmup_epochs": [2, 5]}
