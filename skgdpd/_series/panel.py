@@ -219,20 +219,23 @@ def _check_form(X: Any, name: str) -> None:
     array = np.asarray(X)
     if array.ndim == 0:
         raise ValueError(f"{name} is a {type(X).__name__}; allowed are {FORMS}")
-    kind = array.dtype
-    if kind.kind not in "biufO":
-        # scikit-learn's checks of estimators expect these words.
-        more = ". Complex data not supported" if kind.kind == "c" else ""
-        raise ValueError(f"{name} has values of the type {kind}; they must be real numbers{more}")
+    _check_type(array.dtype, name)
     if array.ndim > 1 or len(array) == 0:
         return
-    if kind.kind == "O":
+    if array.dtype.kind == "O":
         raise ValueError(f"{name} has one dimension; allowed are {FORMS}")
     # scikit-learn's checks of estimators expect the words "Reshape your data".
     raise ValueError(
         f"{name} has one dimension, of {len(array)} values; allowed are {FORMS}. Reshape your "
         f"data: {name}.reshape(1, -1) is one series of {len(array)} time points"
     )
+
+
+def _check_type(dtype: Any, name: str) -> None:
+    if dtype.kind not in "biufO":
+        # scikit-learn's checks of estimators expect these words.
+        more = ". Complex data not supported" if dtype.kind == "c" else ""
+        raise ValueError(f"{name} has values of the type {dtype}; they must be real numbers{more}")
 
 
 @dataclass(frozen=True)
@@ -479,7 +482,7 @@ def _is_list_of_series(X: Any) -> bool:
 def _as_series(x: Any, name: str, i: int) -> NDArray[Any]:
     """Return one series as ``(n_channels, n_timepoints)``."""
     if is_frame(x):
-        return np.asarray(x.to_numpy(dtype=float)).T
+        return _as_floats(x, f"series {i} of {name}").T
     if hasattr(x, "detach") and hasattr(x, "cpu"):
         x = x.detach().cpu().numpy()
     series = np.asarray(x)
@@ -492,6 +495,16 @@ def _as_series(x: Any, name: str, i: int) -> NDArray[Any]:
             f"column a channel"
         )
     return series
+
+
+def _as_floats(x: Any, name: str) -> NDArray[np.float64]:
+    """Return the numbers of a frame, of a series of pandas, or of a sequence."""
+    values: Any = x if hasattr(x, "to_numpy") else np.asarray(x)
+    for dtype in values.dtypes if is_frame(values) else [values.dtype]:
+        _check_type(dtype, name)
+    if isinstance(values, np.ndarray):
+        return values.astype(float)
+    return np.asarray(values.to_numpy(dtype=float))
 
 
 def _stack(series: list[NDArray[Any]], name: str) -> Panel:
@@ -520,13 +533,13 @@ def _read_frame(X: Any, name: str) -> Panel:
         raise ValueError(f"{name} has {X.index.nlevels} index levels; allowed are {FORMS}")
     if is_long(X):
         order, counts = sorted_rows(X, name)
-        values = X.to_numpy(dtype=float)[order]
+        values = _as_floats(X, name)[order]
         return _stack([part.T for part in np.split(values, np.cumsum(counts)[:-1])], name)
     first = X.iloc[0, 0]
     if hasattr(first, "__len__") and not isinstance(first, (str, bytes)):
         rows = []
         for row in X.itertuples(index=False):
-            cells = [np.asarray(cell, dtype=float) for cell in row]
+            cells = [_as_floats(cell, name) for cell in row]
             if len({len(cell) for cell in cells}) > 1:
                 raise ValueError(f"a series of {name} has channels of different lengths")
             rows.append(np.stack(cells))

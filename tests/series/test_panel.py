@@ -1,6 +1,7 @@
 """Every form of series comes to one array; every other input is refused in words."""
 
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -381,3 +382,23 @@ def test_wrong_channels_are_refused_by_a_fitted_classifier_with_both_numbers(val
 def test_a_panel_counts_its_series_channels_and_time_points():
     panel = Panel(np.zeros((4, 3, 2)))
     assert (len(panel), panel.n_channels, panel.n_timepoints) == (4, 3, 2)
+
+
+@pytest.mark.parametrize("n_points", [0, 3])
+@pytest.mark.parametrize(
+    "values", [np.ones(3, complex), np.array(["2020-01-01"] * 3, "M8[D]"), np.ones(3, "m8[s]")]
+)
+@pytest.mark.parametrize("form", ["nested", "long", "frames", "lists"])
+def test_frames_of_what_is_no_real_number_are_refused(form, values, n_points):
+    values = values[:n_points]
+    if form == "nested":
+        X = pd.DataFrame([[pd.Series(values)], [pd.Series(values)]])
+    elif form == "long":
+        index = pd.MultiIndex.from_product([["a", "b"], range(n_points)])
+        X = pd.DataFrame({"x": np.r_[values, values]}, index)
+    else:
+        X = [pd.DataFrame({"x": values})] * 2 if form == "frames" else [values[None]] * 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=r"\bX\b"):
+            read_panel(X)
