@@ -254,8 +254,9 @@ def outcome(call, told):
     series, labels = made(told)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # scikit-learn's word on labels that may not be classes is meant for the user.
+        # scikit-learn's words on labels are meant for the user, and its checks expect one of them.
         warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
+        warnings.filterwarnings("ignore", "A column-vector y was passed")
         try:
             call(series, labels)
         except (ValueError, TypeError) as error:
@@ -293,7 +294,7 @@ def test_any_input_is_answered_or_refused_by_name(promise, name, how):
     promise(
         "Whatever is given as series, features or labels is answered with finite distributions, "
         "or refused with a ValueError or TypeError that names the argument; nothing warns but "
-        "scikit-learn of labels that may not be classes.",
+        "scikit-learn of labels that may not be classes, or stand in a column.",
         "inputs, of all types, byte orders, layouts, frames and extremes",
         found,
     )

@@ -40,15 +40,16 @@ except KeyboardInterrupt:
 def interrupted(call, seconds):
     """Call a function and send SIGINT meanwhile; return whether the call was cut short."""
     timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    is_over = False
+    is_in_call = False
     try:
+        timer.start()  # it may already come here
+        is_in_call = True
         call()
-        is_over = True
+        is_in_call = False
         timer.join()
         time.sleep(1)  # it comes here at the latest
     except KeyboardInterrupt:
-        return not is_over
+        return is_in_call
     raise AssertionError("the interrupt was lost")
 
 
