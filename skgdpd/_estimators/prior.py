@@ -37,6 +37,8 @@ from .._series.unlabeled import refuse_marked
 from ..diffusion import (
     DegradationName,
     DenoiserName,
+    DynamicsName,
+    LatentFlow,
     MixtureDenoiser,
     PosteriorSampler,
     PriorEncoderName,
@@ -78,6 +80,14 @@ class DiffusionFeaturePrior(
         modulated by the noise level. ``"bottleneck"`` is the network of the authors' program, with
         batch normalisation. ``"gmm"`` is a Gaussian for each class instead of a diffusion model;
         fit, draws and density are then in closed form.
+    dynamics : {"diffusion", "flow", "flow-map", "mean-flow"}, default="diffusion"
+        Way from noise to features. ``"diffusion"`` is that of the paper. The others are flows,
+        with a network of the size of ``"film"``, for draws of few steps: ``"flow"`` by flow
+        matching, ``"flow-map"`` by Lagrangian self-distillation, ``"mean-flow"`` by average
+        velocities. They run from noise at time 0 to data at time 1, so ``schedule`` and
+        ``n_diffusion_steps`` have no effect on them. With degradations other than
+        ``"linear-gaussian"`` and ``"matched-noise"``, noise and features are paired by optimal
+        transport within each batch. Only ``denoiser="film"`` can be given together with a flow.
     encoder : {"identity", "pca", "autoencoder"}, default="identity"
         Coordinates of the latent: the standardised features, whitened principal components, or
         the codes of the paper's autoencoder. Draws are features with ``"identity"`` and codes
@@ -91,12 +101,14 @@ class DiffusionFeaturePrior(
     n_diffusion_steps : int, default=1000
         Number T of noise levels of the schedule. 1000 was best in the paper.
     n_sampling_steps : int, default=5
-        Number of evaluations of the denoiser for a posterior draw; the paper has 5.
+        Number of evaluations of the denoiser for a posterior draw; the paper has 5. Draws of
+        ``sample`` from ``"flow-map"`` and ``"mean-flow"`` take as many.
     degradation : str, default="linear-gaussian"
         Dependence of a draw on the degraded feature. ``"linear-gaussian"`` draws from the
         posterior under A, b and R. ``"matched-noise"`` starts the chain at the noise level that
-        they correspond to. ``"none"`` draws from the prior. ``"learned-alpha"`` is the paper's; it
-        is learned with a student's loss, so only :class:`GDPDClassifier` can use it.
+        they correspond to, or a flow at the time of that noise. ``"none"`` draws from the prior.
+        ``"learned-alpha"`` is the paper's; it is learned with a student's loss, so only
+        :class:`GDPDClassifier` can use it.
     measurement_noise : float, default=0.1
         Standard deviation of the noise of degraded features if ``fit`` is given no pairs, in the
         units of Z. A is then the identity and b zero.
@@ -129,8 +141,8 @@ class DiffusionFeaturePrior(
         Width d of the latent.
     encoder_ : AffineEncoder
         Map from features to codes, and back.
-    latent_ : LatentDiffusion
-        Denoiser, schedule and moments of the codes.
+    latent_ : LatentDiffusion or LatentFlow
+        Denoiser and schedule, or network of the flow, and moments of the codes.
     measurement_ : LinearGaussian
         Map A, offset b and covariance R of degraded features, given codes.
     history_ : History
@@ -139,6 +151,8 @@ class DiffusionFeaturePrior(
     References
     ----------
     GDPD, arXiv 2605.11414, ICLR 2026 (the prior, ``"learned-alpha"``, the autoencoder).
+    A. Tong et al., TMLR 2024 (``"flow"`` with optimal transport). N. Boffi et al., arXiv
+    2505.18825 (``"flow-map"``). Z. Geng et al., arXiv 2505.13447 (``"mean-flow"``).
 
     Examples
     --------
@@ -162,6 +176,7 @@ class DiffusionFeaturePrior(
         self,
         denoiser: DenoiserName = "film",
         *,
+        dynamics: DynamicsName = "diffusion",
         encoder: PriorEncoderName = "identity",
         n_latent: int | None = None,
         schedule: ScheduleName = "linear",
@@ -179,6 +194,7 @@ class DiffusionFeaturePrior(
         verbose: int = 0,
     ) -> None:
         self.denoiser = denoiser
+        self.dynamics = dynamics
         self.encoder = encoder
         self.n_latent = n_latent
         self.schedule = schedule
@@ -202,6 +218,11 @@ class DiffusionFeaturePrior(
             raise ValueError(
                 f"n_latent={self.n_latent!r} with encoder='identity', which keeps all features; "
                 "leave n_latent None, or choose encoder 'pca' or 'autoencoder'"
+            )
+        if self.dynamics != "diffusion" and self.denoiser != "film":
+            raise ValueError(
+                f"denoiser={self.denoiser!r} with dynamics={self.dynamics!r}, a flow, which has a "
+                f"network of its own; leave denoiser 'film', or choose dynamics 'diffusion'"
             )
 
     @in_worker_settings
@@ -332,7 +353,9 @@ class DiffusionFeaturePrior(
         """
         check_is_fitted(self)
         _check_count(n_samples)
-        prior = make_posterior_sampler("none", self.latent_, SAMPLE_STEPS, 1)
+        few = isinstance(self.latent_, LatentFlow) and self.latent_.dynamics != "flow"
+        n_steps = self.n_sampling_steps if few else SAMPLE_STEPS
+        prior = make_posterior_sampler("none", self.latent_, n_steps, 1)
         draws = prior.draw(torch.zeros(n_samples, 1, dtype=torch.float64), 1, self._generator())
         return self._shown(draws[0].numpy())
 
@@ -449,12 +472,16 @@ class DiffusionFeaturePrior(
         -------
         ndarray of shape (n,)
             Log-density in nats, of features with ``encoder="identity"``, else of codes. It is
-            exact for ``denoiser="gmm"``. Otherwise it is the variational bound of the diffusion
-            model over all T noise levels, estimated by one draw of noise for each.
+            exact for ``denoiser="gmm"``. For flows it is that of their velocities, integrated in
+            50 steps, whatever the number of steps of a draw. Otherwise it is the variational
+            bound of the diffusion model over all T noise levels, estimated by one draw of noise
+            for each.
         """
         check_is_fitted(self)
         codes = self.encode(Z)
-        if isinstance(self.latent_.denoiser, MixtureDenoiser):
+        if isinstance(self.latent_, LatentFlow):
+            density = self.latent_.log_density(torch.as_tensor(codes)).numpy()
+        elif isinstance(self.latent_.denoiser, MixtureDenoiser):
             density = mixture_log_density(codes, *self.latent_.denoiser.parts())
         else:
             bound = self.latent_.log_density_bound(torch.as_tensor(codes), self._generator())

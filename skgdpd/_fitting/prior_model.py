@@ -21,7 +21,9 @@ from ..diffusion import (
     AutoEncoder,
     DegradationName,
     DenoiserName,
+    DynamicsName,
     LatentDiffusion,
+    LatentFlow,
     LinearGaussian,
     LinearMeasurement,
     MixtureDenoiser,
@@ -32,6 +34,7 @@ from ..diffusion import (
     principal_encoder,
     standardising_encoder,
 )
+from ..diffusion.names import NEEDS_INDEPENDENT_NOISE
 from ..diffusion.schedule import ScheduleName
 from ..training import (
     Batch,
@@ -56,6 +59,7 @@ WEIGHT_DECAY = 1e-4
 
 PRIOR_CONSTRAINTS: dict[str, list[Any]] = {
     "denoiser": [StrOptions({"film", "bottleneck", "gmm"})],
+    "dynamics": [StrOptions({"diffusion", "flow", "flow-map", "mean-flow"})],
     "encoder": [StrOptions({"identity", "pca", "autoencoder"})],
     "n_latent": [Interval(Integral, 1, None, closed="left"), None],
     "schedule": [StrOptions({"linear", "cosine"})],
@@ -83,30 +87,36 @@ class FeatureHead(LogisticRegression):
 
 
 class PriorModel(nn.Module):
-    """Trained parts of a prior: a denoiser, an autoencoder, or both."""
+    """Trained parts of a prior: a diffusion model or a flow, an autoencoder, or both."""
 
-    def __init__(self, latent: LatentDiffusion | None, autoencoder: AutoEncoder | None) -> None:
+    def __init__(
+        self, latent: LatentDiffusion | LatentFlow | None, autoencoder: AutoEncoder | None
+    ) -> None:
         super().__init__()
         self.latent = latent
         self.autoencoder = autoencoder
 
 
 class PriorObjective(Objective):
-    """Denoising loss and, with an autoencoder, reconstruction loss.
+    """Loss of the diffusion or the flow and, with an autoencoder, reconstruction loss.
 
     Parameters
     ----------
     n_noise_levels : int
         Number of fresh noise levels for each feature and step. Several are used because features
         are few and further noise levels cost little.
+    dynamics : {"diffusion", "flow", "flow-map", "mean-flow"}
+        Name of the generative model.
     """
 
-    def __init__(self, n_noise_levels: int) -> None:
+    def __init__(self, n_noise_levels: int, dynamics: DynamicsName) -> None:
         super().__init__()
         self.n_noise_levels = n_noise_levels
+        self.dynamics = dynamics
 
-    def phase(self, step: Step) -> Hashable:
-        return ()
+    def phase(self, step: Step) -> Hashable | None:
+        # Optimal transport is computed on the CPU, so a flow's step waits for the device.
+        return () if self.dynamics == "diffusion" else None
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
         model = cast(PriorModel, module)
@@ -117,7 +127,8 @@ class PriorObjective(Objective):
             terms["reconstruction"] = (reconstruction - batch["z"]).square().mean()
         if model.latent is not None:
             repeated = u.detach().repeat(self.n_noise_levels, 1)
-            terms["diffusion"] = model.latent.loss(repeated, step.generator)
+            name = "diffusion" if self.dynamics == "diffusion" else "flow"
+            terms[name] = model.latent.loss(repeated, step.generator)
         return terms
 
 
@@ -126,6 +137,7 @@ class PriorSettings:
     """Settings of a prior's fit; see :class:`~skgdpd.DiffusionFeaturePrior` for their meaning."""
 
     denoiser: DenoiserName
+    dynamics: DynamicsName
     encoder: PriorEncoderName
     n_latent: int | None
     schedule: ScheduleName
@@ -144,7 +156,7 @@ def fit_prior_model(
     device: torch.device,
     seeds: Seeds,
     progress: Progress,
-) -> tuple[AffineEncoder, LatentDiffusion, History]:
+) -> tuple[AffineEncoder, LatentDiffusion | LatentFlow, History]:
     """Fit an encoder and a generative model of codes.
 
     Parameters
@@ -166,13 +178,13 @@ def fit_prior_model(
     -------
     encoder : AffineEncoder
         Map from features to codes, in double precision on the CPU, without gradients.
-    latent : LatentDiffusion
+    latent : LatentDiffusion or LatentFlow
         Generative model of codes, in double precision on the CPU, without gradients.
     history : History
         Loss terms by epoch.
     """
     autoencoder: AutoEncoder | None = None
-    latent: LatentDiffusion | None = None
+    latent: LatentDiffusion | LatentFlow | None = None
     offset = Z.mean(0)
     scale = Z.std(0, correction=0).square().mean().sqrt().clamp(min=1e-12)
     schedule = NoiseSchedule(settings.schedule, settings.n_diffusion_steps)
@@ -188,7 +200,11 @@ def fit_prior_model(
             )
             inputs = encoder.encode(Z)
             width = inputs.shape[1]
-        if settings.denoiser != "gmm":
+        if settings.dynamics != "diffusion":
+            # Straighter lines, where no degradation needs the noise to be independent.
+            coupled = settings.degradation not in NEEDS_INDEPENDENT_NOISE
+            latent = LatentFlow(settings.dynamics, width, coupled)
+        elif settings.denoiser != "gmm":
             denoiser = make_denoiser(settings.denoiser, width, schedule)
             latent = LatentDiffusion(denoiser, schedule, width)
         history = History()
@@ -235,7 +251,7 @@ def _train(
     progress.stage("prior")
     return train(
         model,
-        PriorObjective(settings.n_noise_levels),
+        PriorObjective(settings.n_noise_levels, settings.dynamics),
         rows,
         config,
         shuffle_seed=seeds("shuffle"),

@@ -22,6 +22,7 @@ from ..diffusion import (
     ConditionalDiffusion,
     FiLMDenoiser,
     LatentDiffusion,
+    LatentFlow,
     LinearGaussian,
     MixtureDenoiser,
     NoiseSchedule,
@@ -196,6 +197,28 @@ def _make_latent(state: State, opening: Opening) -> LatentDiffusion:
     return latent.requires_grad_(False)
 
 
+def _take_flow(latent: LatentFlow) -> State:
+    return {
+        "dynamics": latent.dynamics,
+        "n_features": latent.n_features,
+        "coupled": latent.coupled,
+        "weights": dict(latent.state_dict()),
+    }
+
+
+def _make_flow(state: State, opening: Opening) -> LatentFlow:
+    width, weights = state["n_features"], state["weights"]
+    check_weights(weights)
+    check_claims(state, {"n_features": weights["mean"].numel()})
+    with isolated_random_state(0, CPU):
+        make = partial(LatentFlow, state["dynamics"], width, bool(state["coupled"]))
+        check_outline(make, weights)
+        latent = make().double().eval()
+    check_types(latent, weights)
+    latent.load_state_dict(weights)
+    return latent.requires_grad_(False)
+
+
 def _take_diffusion(diffusion: ConditionalDiffusion) -> State:
     settings = {name: diffusion.settings[name] for name in GENERATOR_SETTINGS}
     return {**settings, "weights": dict(diffusion.state_dict())}
@@ -340,6 +363,13 @@ register(
     required=("denoiser", "schedule", "n_steps", "n_features", "weights"),
     take=_take_latent,
     make=_make_latent,
+)
+register(
+    "latent-flow",
+    LatentFlow,
+    required=("dynamics", "n_features", "coupled", "weights"),
+    take=_take_flow,
+    make=_make_flow,
 )
 register("linear-gaussian", LinearGaussian, required=("A", "b", "R"))
 register_estimator(

@@ -13,15 +13,20 @@ Each maps student features ``z_short (n, dS)`` to ``n_draws`` plausible teacher 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .latent import LatentDiffusion
+from .latent_flow import LatentFlow
 from .measurement import LinearGaussian
 from .sampler import DDIM, Ancestral, NoiseSource, Renoise, Sampler
+
+Array = NDArray[np.float64]
 
 
 class PosteriorSampler(nn.Module):
@@ -29,7 +34,7 @@ class PosteriorSampler(nn.Module):
 
     Parameters
     ----------
-    latent : LatentDiffusion
+    latent : LatentDiffusion or LatentFlow
         Prior over teacher features. It is not registered as a submodule, so its parameters are
         not among the sampler's. The caller decides whether they are trained.
     n_steps : int
@@ -39,14 +44,14 @@ class PosteriorSampler(nn.Module):
     needs_measurement = False
     """True if :meth:`calibrate` must be called before the first draw."""
 
-    def __init__(self, latent: LatentDiffusion, n_steps: int) -> None:
+    def __init__(self, latent: LatentDiffusion | LatentFlow, n_steps: int) -> None:
         super().__init__()
         self._latent = (latent,)
         self.n_steps = n_steps
 
     @property
-    def latent(self) -> LatentDiffusion:
-        """Prior that the draws come from."""
+    def latent(self) -> Any:
+        """Prior that the draws come from, of the kind that the sampler takes."""
         return self._latent[0]
 
     def calibrate(self, measurement: LinearGaussian) -> None:
@@ -101,13 +106,14 @@ class LearnedAlpha(PosteriorSampler):
     """Restoration of the paper: a learned proportion of noise, then a deterministic chain.
 
     With ``f = Linear(z_short)`` and ``alpha = softmax(adapter(f))_0``, one number per series, the
-    chain starts at ``alpha f + (1 - alpha) eps`` and denoises from 0.4 T down to 0. It has no
-    measurement model and isn't posterior sampling, not even for Gaussian features; see
+    chain starts at ``alpha f + (1 - alpha) eps`` and denoises from 0.4 T down to 0. A flow starts
+    at the same mixture, which is its state at the time alpha, and goes on to time 1. Neither has a
+    measurement model, and neither is posterior sampling, not even for Gaussian features; see
     ``docs/prior.md``.
 
     Parameters
     ----------
-    latent : LatentDiffusion
+    latent : LatentDiffusion or LatentFlow
         Prior over teacher features.
     n_steps : int
         Number of evaluations of the denoiser. The chain of the paper has 5, at t = 400, 300, 200,
@@ -128,7 +134,7 @@ class LearnedAlpha(PosteriorSampler):
 
     def __init__(
         self,
-        latent: LatentDiffusion,
+        latent: LatentDiffusion | LatentFlow,
         n_steps: int,
         n_short: int,
         like: LearnedAlpha | None = None,
@@ -141,14 +147,18 @@ class LearnedAlpha(PosteriorSampler):
         else:
             self.map, self.adapter = like.map, like.adapter
             self.shift = nn.Parameter(torch.zeros_like(like.adapter.bias))
-        first = min(round(self.start * latent.schedule.n_steps), latent.schedule.n_steps - 1)
-        self.sampler: Sampler = DDIM(latent.schedule, n_steps, first)
+        if isinstance(latent, LatentDiffusion):
+            last = latent.schedule.n_steps - 1
+            first = min(round(self.start * latent.schedule.n_steps), last)
+            self.sampler: Sampler = DDIM(latent.schedule, n_steps, first)
 
     def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
         f = self.map(z_short)
         logits = self.adapter(f) if self.shift is None else self.adapter(f) + self.shift
         alpha = logits.softmax(-1)[:, :1]
         start = alpha * f + (1 - alpha) * noise.normal(f)
+        if isinstance(self.latent, LatentFlow):
+            return self.latent.transport(start, alpha, self.n_steps)
         return self.sampler.run(self.latent.denoiser, start, noise)
 
 
@@ -210,15 +220,10 @@ class MatchedNoise(MeasuredDegradation):  # numpydoc ignore=PR02
     def calibrate(self, measurement: LinearGaussian) -> None:
         super().calibrate(measurement)
         schedule = self.latent.schedule
-        A, R = measurement.A, measurement.R
-        precision_A = np.linalg.solve(R, A)
-        information = A.T @ precision_A
         last = schedule.level(schedule.n_steps - 1)
         # Directions without information in the measurement get the schedule's largest noise.
         floor = last / (1 - last)
-        noise = np.linalg.inv(information + floor * np.eye(len(information)))
-        estimator = noise @ precision_A.T
-        spectrum, axes = np.linalg.eigh(noise)
+        estimator, spectrum, axes = unbiased_estimate(measurement, floor)
         t = schedule.nearest_step(float(spectrum[-1]))
         signal = schedule.level(t)
         missing = np.maximum((1 - signal) / signal - spectrum * (1 - floor * spectrum), 0)
@@ -265,23 +270,14 @@ class LinearGaussianPosterior(MeasuredDegradation):  # numpydoc ignore=PR02
     def calibrate(self, measurement: LinearGaussian) -> None:
         super().calibrate(measurement)
         self.sampler = Renoise(self.latent.schedule, self.n_steps)
-        A, R = measurement.A, measurement.R
-        spectrum, axes = np.linalg.eigh(self.latent.covariance.double().cpu().numpy())
-        spectrum = np.maximum(spectrum, 0)
-        gains, spreads = [], []
-        for t in self.sampler.steps:
-            signal = self.latent.schedule.level(t)
-            shrunk = spectrum * (1 - signal) / (1 - signal + signal * spectrum)
-            C = (axes * shrunk) @ axes.T
-            gain = np.linalg.solve(A @ C @ A.T + R, A @ C).T
-            left, right = np.linalg.eigh(C - gain @ A @ C)
-            gains.append(gain)
-            spreads.append((right * np.sqrt(np.maximum(left, 0))) @ right.T)
-        first = self.latent.schedule.level(self.sampler.steps[0])
-        self._constant("A", A)
+        levels = [self.latent.schedule.level(t) for t in self.sampler.steps]
+        spectrum, axes = _principal(self.latent.covariance)
+        gains, spreads = corrections(measurement, self.latent.covariance, levels)
+        first = levels[0]
+        self._constant("A", measurement.A)
         self._constant("b", measurement.b)
-        self._constant("gains", np.stack(gains))
-        self._constant("spreads", np.stack(spreads))
+        self._constant("gains", gains)
+        self._constant("spreads", spreads)
         self._constant("start", (axes * np.sqrt(first * spectrum + 1 - first)) @ axes.T)
 
     def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
@@ -317,3 +313,69 @@ class NoObservation(PosteriorSampler):
 
     def _draw(self, z_short: Tensor, noise: NoiseSource) -> Tensor:
         return self.posterior._draw(z_short.new_zeros(len(z_short), 1), noise)
+
+
+def unbiased_estimate(measurement: LinearGaussian, floor: float) -> tuple[Array, Array, Array]:
+    """Return the estimate of teacher features by generalised least squares, and its error.
+
+    Parameters
+    ----------
+    measurement : LinearGaussian
+        Measurement model.
+    floor : float
+        Precision that is added in all directions, for those without information.
+
+    Returns
+    -------
+    estimator : ndarray of shape (d, dS)
+        Matrix by which student features, without the offset, are multiplied.
+    spectrum : ndarray of shape (d,)
+        Eigenvalues of the error's covariance, in ascending order.
+    axes : ndarray of shape (d, d)
+        Eigenvectors of the error's covariance, as columns.
+    """
+    precision_A = np.linalg.solve(measurement.R, measurement.A)
+    information = measurement.A.T @ precision_A
+    noise = np.linalg.inv(information + floor * np.eye(len(information)))
+    spectrum, axes = np.linalg.eigh(noise)
+    return noise @ precision_A.T, spectrum, axes
+
+
+def corrections(
+    measurement: LinearGaussian, covariance: Tensor, levels: Sequence[float]
+) -> tuple[Array, Array]:
+    """Return the gains G and the roots of ``C - G A C`` of :class:`LinearGaussianPosterior`.
+
+    Parameters
+    ----------
+    measurement : LinearGaussian
+        Measurement model.
+    covariance : Tensor of shape (d, d)
+        Covariance S of the prior.
+    levels : sequence of float
+        Share of signal variance, ``alpha_bar``, at each step; 0 is pure noise.
+
+    Returns
+    -------
+    gains : ndarray of shape (n_steps, d, dS)
+        Gains.
+    spreads : ndarray of shape (n_steps, d, d)
+        Symmetric roots.
+    """
+    A, R = measurement.A, measurement.R
+    spectrum, axes = _principal(covariance)
+    gains, spreads = [], []
+    for signal in levels:
+        shrunk = spectrum * (1 - signal) / (1 - signal + signal * spectrum)
+        C = (axes * shrunk) @ axes.T
+        gain = np.linalg.solve(A @ C @ A.T + R, A @ C).T
+        left, right = np.linalg.eigh(C - gain @ A @ C)
+        gains.append(gain)
+        spreads.append((right * np.sqrt(np.maximum(left, 0))) @ right.T)
+    return np.stack(gains), np.stack(spreads)
+
+
+def _principal(covariance: Tensor) -> tuple[Array, Array]:
+    """Return the variances in the principal directions, and these as columns."""
+    spectrum, axes = np.linalg.eigh(covariance.double().cpu().numpy())
+    return np.maximum(spectrum, 0), axes

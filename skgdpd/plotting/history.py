@@ -16,6 +16,7 @@ NAMES = {
     "hinton": "soft targets",
     "fitnets": "features",
     "diffusion": "denoising",
+    "flow": "flow",
     "reconstruction": "reconstruction",
     "loss": "all",
     "valid_loss": "validation",

@@ -27,6 +27,8 @@ from .stacked_lstm import stack_frozen
 
 def is_stackable(degradation: PosteriorSampler) -> bool:
     """Return whether :class:`StackedDraws` supports a degradation."""
+    if not isinstance(degradation.latent, LatentDiffusion):
+        return False
     inner = degradation.posterior if type(degradation) is NoObservation else degradation
     return type(inner) in (LearnedAlpha, LinearGaussianPosterior)
 
