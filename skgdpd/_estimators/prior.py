@@ -69,9 +69,9 @@ class DiffusionFeaturePrior(
     r"""Generative model of features that restores degraded ones.
 
     The prior learns the distribution of features, such as those of a teacher, by denoising
-    diffusion. From pairs it learns how degraded features :math:`y` depend on them: :math:`y = A z
-    + b + n`, :math:`n \sim N(0, R)`. Then it draws features from which degraded ones may have
-    come, and classifies degraded features by an average over such draws.
+    diffusion or by a flow. From pairs it learns how degraded features :math:`y` depend on them:
+    :math:`y = A z + b + n`, :math:`n \sim N(0, R)`. Then it draws features from which degraded
+    ones may have come, and classifies degraded features by an average over such draws.
 
     Parameters
     ----------
