@@ -8,6 +8,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -21,6 +22,7 @@ from skgdpd import (
 from skgdpd.datasets import make_bumps
 from skgdpd.diffusion import LatentFlow, make_posterior_sampler
 from skgdpd.distillers import GDPD, DiffKD
+from skgdpd.plotting.restoration import restore
 
 FLOWS = ["flow", "flow-map", "mean-flow"]
 ALONE = ["linear-gaussian", "matched-noise", "none"]
@@ -89,12 +91,7 @@ def test_posterior_draws_of_gaussian_features_are_near_the_closed_form(dynamics)
 
 @pytest.mark.parametrize("dynamics", FLOWS)
 def test_draws_from_a_learned_flow_have_the_features_moments(dynamics):
-    draws = (
-        clone(prior_of_pairs(dynamics))
-        .set_params(degradation="none")
-        .fit(gaussian_pairs(2000)[0])
-        .sample(2000)
-    )
+    draws = prior_of_pairs(dynamics).sample(2000)
     np.testing.assert_allclose(draws.mean(0), MEAN, atol=0.15)
     np.testing.assert_allclose(np.cov(draws.T), S, atol=0.25)
 
@@ -104,25 +101,31 @@ def wasserstein(a, b):
     return np.sqrt(np.square(np.sort(a, axis=None) - np.sort(b, axis=None)).mean())
 
 
-def distance_of_one_step(dynamics):
-    """Wasserstein-2 distance of draws in one step from two Gaussians, with independent noise."""
+def distance_of_one_step(dynamics, degradation):
+    """Wasserstein-2 distance of draws in one step from two Gaussians."""
     rng = np.random.default_rng(0)
-    Z = rng.normal(np.where(rng.random(2000) < 0.3, -2, 1), 0.3)[:, None]
-    prior = DiffusionFeaturePrior(dynamics=dynamics, **TRAINED).fit(Z)
+    Z = rng.normal(np.where(rng.random(1000) < 0.3, -2, 1), 0.3)[:, None]
+    settings = {**TRAINED, "max_epochs": 40, "degradation": degradation}
+    prior = DiffusionFeaturePrior(dynamics=dynamics, **settings).fit(Z)
     sampler = make_posterior_sampler("none", prior.latent_, 1, 1)
-    draws = sampler.draw(torch.zeros(2000, 1).double(), 1, torch.Generator().manual_seed(0))
+    draws = sampler.draw(torch.zeros(1000, 1).double(), 1, torch.Generator().manual_seed(0))
     drawn = prior.encoder_.decode(draws[0]).numpy()
     # In one dimension, optimal transport keeps the order.
     return np.sqrt(np.square(np.sort(drawn, 0) - np.sort(Z, 0)).mean())
 
 
-def test_one_step_of_a_map_makes_two_gaussians():
-    assert max(distance_of_one_step(dynamics) for dynamics in ("flow-map", "mean-flow")) < 0.4
+@pytest.mark.parametrize("dynamics", ["flow-map", "mean-flow"])
+def test_one_step_of_a_map_makes_two_gaussians(dynamics):
+    assert distance_of_one_step(dynamics, "linear-gaussian") < 0.4
 
 
-def test_one_straight_step_leads_to_the_mean():
-    # The deviation of the features is 1.4.
-    assert distance_of_one_step("flow") > 1
+def test_one_straight_step_of_independent_noise_leads_to_the_mean():
+    # The deviation of the features is 1.4, and the nearest normal distribution is 0.7 away.
+    assert distance_of_one_step("flow", "linear-gaussian") > 1
+
+
+def test_one_straight_step_of_coupled_noise_makes_two_gaussians():
+    assert distance_of_one_step("flow", "none") < 0.4
 
 
 @pytest.mark.parametrize("dynamics", FLOWS)
@@ -141,13 +144,33 @@ def test_the_log_density_counts_the_units_of_the_features():
     np.testing.assert_allclose(difference, 3 * np.log(10), rtol=1e-4)
 
 
+def test_class_probabilities_of_restored_features_come_near_bayes_rule():
+    means, noise = np.array([[-1.0, 0.5], [1.0, -0.5]]), 0.8
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=1500)
+    Z = means[y] + 0.5 * rng.normal(size=(1500, 2))
+    settings = {**TRAINED, "n_posterior_samples": 50, "measurement_noise": noise}
+    prior = DiffusionFeaturePrior(dynamics="flow", **settings).fit(Z, y)
+    seen = Z[:200] + noise * rng.normal(size=(200, 2))
+    spread = (0.5**2 + noise**2) * np.eye(2)
+    density = np.stack([multivariate_normal(mean, spread).pdf(seen) for mean in means], 1)
+    bayes = density / density.sum(1, keepdims=True)
+    assert np.abs(prior.predict_proba(seen) - bayes).mean() < 0.05
+
+
 # -- manners -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("with_pairs", [False, True])
-@pytest.mark.parametrize("degradation", ALONE)
-@pytest.mark.parametrize("encoder", ["identity", "pca", "autoencoder"])
-@pytest.mark.parametrize("dynamics", FLOWS)
+@pytest.mark.parametrize(
+    ("dynamics", "encoder", "degradation"),
+    [
+        *((dynamics, "identity", degradation) for dynamics in FLOWS for degradation in ALONE),
+        ("flow", "autoencoder", "none"),
+        ("flow-map", "pca", "linear-gaussian"),
+        ("mean-flow", "autoencoder", "matched-noise"),
+    ],
+)
 def test_shapes_of_flows(dynamics, encoder, degradation, with_pairs):
     Z, y = two_classes(30, d=4)
     Z_short = Z[:, :2] if with_pairs else Z
@@ -260,6 +283,10 @@ def test_flows_teach_students(bumps, dynamics, degradation):
     assert clf.prior_.latent_.coupled == (degradation in ("none", "learned-alpha"))
     assert np.isfinite(clf.history_.terms["gdpd"]).any()
     assert np.isfinite(clf.predict_proba(X[:, :, : clf.prefix_length_])).all()
+    # Plots draw from the prior once more.
+    restored = restore(clf, X, n_draws=2)
+    assert restored.draws.shape == (40, 2, clf.prior_.n_latent_)
+    assert np.isfinite(restored.draws).all()
 
 
 def test_a_student_taught_by_a_flow_comes_back_from_a_file_with_its_prior(bumps, tmp_path):
