@@ -12,7 +12,7 @@ from skgdpd.benchmarking.cells import Cell
 from skgdpd.benchmarking.controls import CONTROLS
 from skgdpd.benchmarking.early.cells import MODELS
 from skgdpd.benchmarking.methods import available_distillers, check_method
-from skgdpd.diffusion import DegradationName, DenoiserName
+from skgdpd.diffusion import DegradationName, DenoiserName, DynamicsName
 from skgdpd.nets import available_backbones
 from skgdpd.stopping import RULES
 
@@ -89,3 +89,4 @@ def test_nothing_that_is_here_is_forgotten():
     assert set(CONTROLS) <= MENTIONED
     assert set(get_args(DegradationName)) <= quoted
     assert set(get_args(DenoiserName)) - {"film"} <= quoted
+    assert set(get_args(DynamicsName)) - {"diffusion"} <= quoted

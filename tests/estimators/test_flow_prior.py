@@ -25,6 +25,8 @@ from skgdpd.distillers import GDPD, DiffKD
 from skgdpd.plotting.restoration import restore
 
 FLOWS = ["flow", "flow-map", "mean-flow"]
+slow = pytest.mark.slow
+TRAINED_FLOWS = ["flow-map", *(pytest.param(name, marks=slow) for name in ("flow", "mean-flow"))]
 ALONE = ["linear-gaussian", "matched-noise", "none"]
 EVERY = [*ALONE, "learned-alpha"]
 QUICK = {"max_epochs": 2, "n_posterior_samples": 4, "random_state": 0, "device": "cpu"}
@@ -77,7 +79,7 @@ def outputs(prior, Z):
 # -- what is learned ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dynamics", FLOWS)
+@pytest.mark.parametrize("dynamics", TRAINED_FLOWS)
 def test_posterior_draws_of_gaussian_features_are_near_the_closed_form(dynamics):
     prior = prior_of_pairs(dynamics)
     _, Z_short = gaussian_pairs(60, seed=1)
@@ -89,7 +91,7 @@ def test_posterior_draws_of_gaussian_features_are_near_the_closed_form(dynamics)
     np.testing.assert_allclose(covariance, spread, atol=0.08)
 
 
-@pytest.mark.parametrize("dynamics", FLOWS)
+@pytest.mark.parametrize("dynamics", TRAINED_FLOWS)
 def test_draws_from_a_learned_flow_have_the_features_moments(dynamics):
     draws = prior_of_pairs(dynamics).sample(2000)
     np.testing.assert_allclose(draws.mean(0), MEAN, atol=0.15)
@@ -114,11 +116,12 @@ def distance_of_one_step(dynamics, degradation):
     return np.sqrt(np.square(np.sort(drawn, 0) - np.sort(Z, 0)).mean())
 
 
-@pytest.mark.parametrize("dynamics", ["flow-map", "mean-flow"])
+@pytest.mark.parametrize("dynamics", ["flow-map", pytest.param("mean-flow", marks=slow)])
 def test_one_step_of_a_map_makes_two_gaussians(dynamics):
     assert distance_of_one_step(dynamics, "linear-gaussian") < 0.4
 
 
+@slow
 def test_one_straight_step_of_independent_noise_leads_to_the_mean():
     # The deviation of the features is 1.4, and the nearest normal distribution is 0.7 away.
     assert distance_of_one_step("flow", "linear-gaussian") > 1
@@ -128,7 +131,7 @@ def test_one_straight_step_of_coupled_noise_makes_two_gaussians():
     assert distance_of_one_step("flow", "none") < 0.4
 
 
-@pytest.mark.parametrize("dynamics", FLOWS)
+@pytest.mark.parametrize("dynamics", TRAINED_FLOWS)
 def test_the_log_density_is_higher_where_the_features_are(dynamics):
     prior = prior_of_pairs(dynamics)
     inside, _ = gaussian_pairs(20, seed=3)
