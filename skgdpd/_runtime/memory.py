@@ -8,6 +8,8 @@ from typing import Any, TypeVar, cast
 
 NO_MEMORY = "DefaultCPUAllocator"
 """What torch calls its source of memory in the error of a CPU that has none left."""
+NO_PRIMITIVE = "could not create a primitive"
+"""All that oneDNN, which computes torch's convolutions, says where it finds no memory."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -29,13 +31,17 @@ def with_memory_errors(function: Function) -> Function:
         try:
             return function(*args, **kwargs)
         except RuntimeError as error:
-            if NO_MEMORY not in str(error):
+            told = str(error)
+            if NO_MEMORY in told:
+                needed = told.partition("tried to allocate ")[2].partition(" bytes")[0]
+                what = f"torch could not have {needed} bytes more"
+            elif told.strip() == NO_PRIMITIVE:
+                what = "a convolution could not have what it needs"
+            else:
                 raise
-            needed = str(error).partition("tried to allocate ")[2].partition(" bytes")[0]
             raise MemoryError(
-                f"there is not enough memory: torch could not have {needed} bytes more. Take a "
-                f"smaller batch_size (series__predict_batch_size in predictions), a smaller "
-                f"network or fewer series"
+                f"there is not enough memory: {what}. Take a smaller batch_size "
+                f"(series__predict_batch_size in predictions), a smaller network or fewer series"
             ) from error
 
     return cast(Function, wrapped)
