@@ -278,12 +278,17 @@ def encode(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
 
     Raises
     ------
+    TypeError
+        If labels are bytes.
     ValueError
         If labels are missing, of a continuous kind, or of one class only.
     """
     with about("y"):
         column: NDArray[Any] = column_or_1d(y, warn=True)
         assert_all_finite(column, input_name="y")
+        # scikit-learn 1.6 takes them, with a warning.
+        if any(isinstance(label, bytes) for label in column.tolist()):
+            raise TypeError("y has labels of bytes; make strings or whole numbers of them")
         check_classification_targets(column)
     classes, labels = np.unique(column, return_inverse=True)
     if len(classes) < 2:
