@@ -62,10 +62,11 @@ def row(what, noted):
 
 
 def table_with(text, rows, failed, made_with):
-    """Return a page's text with rows of promises put in place of those that say the same.
+    """Return a page's text with rows of promises put in place of those of the same tests.
 
     Other rows are kept, but for those of tests that failed.
     """
+    ran = {*failed, *(test for line in rows for test in re.findall(r"`([^`]+::[^`]+)`", line))}
     before, found = text.split(BEGIN)
     found, after = found.split(END)
     kept = [
@@ -73,7 +74,7 @@ def table_with(text, rows, failed, made_with):
         for line in found.splitlines()
         if line.startswith("| ")
         and line not in HEAD
-        and not any(f"`{test}`" in line for test in failed)
+        and not any(f"`{test}`" in line for test in ran)
     ]
     lines = {line.split(" | ")[0]: line for line in [*kept, *rows]}
     told = f"{len(rows)} of these {len(lines)} rows are of the last run: {made_with}."

@@ -67,3 +67,14 @@ def test_a_table_written_twice_is_the_same():
     new = [row("One.", [("t", "tries", {"good": 2})])]
     once = table_with(PAGE, new, set(), "today")
     assert table_with(once, new, set(), "today") == once
+
+
+def test_a_promise_with_new_words_takes_the_place_of_the_old():
+    old, new, other = (
+        row(what, [(f"file.py::{test}", "tries", {"good": 2})])
+        for what, test in (("Old.", "test_a"), ("New.", "test_a"), ("Other.", "test_b"))
+    )
+    text = table_with(table_with(PAGE, [old, other], set(), "then"), [new], set(), "today")
+    rows = rows_of(text)
+    assert old not in rows
+    assert {new, other} < set(rows)
