@@ -532,6 +532,7 @@ def test_every_kind_is_in_a_file_that_opens(bumps, tmp_path, tiny, taught, taugh
             **QUICK,
         ).fit(X, y),
         "prior": prior.fit(X[:, 0], y),
+        "flow prior": clone(prior).set_params(dynamics="flow").fit(X[:, 0], y),
     }
     path = PrefixClassifier("rocket", earliness=[0.5, 1.0], random_state=0)
     for rule in RULES:
@@ -541,7 +542,7 @@ def test_every_kind_is_in_a_file_that_opens(bumps, tmp_path, tiny, taught, taugh
     for name, model in models.items():
         include = [part for part in ("teacher", "prior") if hasattr(model, f"{part}_")]
         opened = there_and_back(model, tmp_path / name, include=include)
-        data = X[:, 0] if name == "prior" else X
+        data = X[:, 0] if name.endswith("prior") else X
         np.testing.assert_array_equal(model.predict_proba(data), opened.predict_proba(data))
         found |= kinds_in(header_of(tmp_path / name))
         undeclared = set(vars(model)) - set(vars(opened)) - NOT_SAVED
