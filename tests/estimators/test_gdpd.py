@@ -31,7 +31,7 @@ SMALL = {"student": "fcn", "max_epochs": 6, "random_state": 0, "prior": PRIOR}
 
 def flat_teacher():
     return make_pipeline(
-        FunctionTransformer(np.reshape, kw_args={"shape": (-1, 40)}),
+        FunctionTransformer(np.squeeze, kw_args={"axis": 1}),
         StandardScaler(),
         LogisticRegression(max_iter=500),
     )

@@ -40,7 +40,7 @@ def small(teacher=None, **params):
 
 
 def flat(classifier):
-    return make_pipeline(FunctionTransformer(np.reshape, kw_args={"shape": (-1, 40)}), classifier)
+    return make_pipeline(FunctionTransformer(np.squeeze, kw_args={"axis": 1}), classifier)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ def test_the_same_seed_gives_the_same_bits(bumps, fitted):
         "fcn",
         flat(LogisticRegression()),
         flat(RandomForestClassifier(20)),
-        make_pipeline(FunctionTransformer(np.reshape, kw_args={"shape": (-1, 40)}),
+        make_pipeline(FunctionTransformer(np.squeeze, kw_args={"axis": 1}),
                       StandardScaler(), LogisticRegression()),
         ["lstm1-8", flat(LogisticRegression())],
     ],

@@ -211,7 +211,7 @@ def test_what_cannot_be_checked_is_refused_before_any_fit(monkeypatch):
     refused("there are no unlabelled series: X_unlabeled=None, and y marks none", X, y)
     refused("0 sample", X, y, np.zeros((0, 1, 24)))
     refused("cv=1 must be at least 2", X, y, X, cv=1)
-    refused("Expected `cv` as an integer", X, y, X, cv="five")
+    refused("Expected `?cv`? as an integer", X, y, X, cv="five")
     refused("X has 20 series and y 19 labels", X, y[:19], X)
     refused("all 20 values of y are missing labels", X, [None] * 20)
     refused(r"y has 1 class \(\[0\]\)", X, [0, None] * 10)
