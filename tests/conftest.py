@@ -9,6 +9,7 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # else sktime's use of numba un
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from skgdpd import EarlyClassifier, PrefixClassifier
 from skgdpd.datasets import (
@@ -20,6 +21,9 @@ from skgdpd.datasets import (
 )
 
 pytest_plugins = ["promises"]
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 ARCHIVE = Path(__file__).parents[2] / "shared" / "data"
 """More data sets, which not every checkout has."""
