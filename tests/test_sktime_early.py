@@ -42,7 +42,9 @@ def checked(estimator, **which):
 
 def test_no_more_checks_are_left_out_than_for_teaser():
     own = set(SktimeEarlyClassifier.get_class_tag("tests:skip_by_name"))
-    assert own == UNSUITED < set(TEASER.get_class_tag("tests:skip_by_name"))
+    assert own == UNSUITED
+    theirs = TEASER.get_class_tag("tests:skip_by_name")
+    assert theirs is None or set(theirs) > UNSUITED  # sktime 1.0 leaves them out elsewhere
 
 
 @pytest.mark.filterwarnings("ignore::Warning")  # of sktime's own scenarios
