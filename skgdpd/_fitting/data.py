@@ -15,7 +15,7 @@ from .._runtime.random import Seeds
 from .._series.panel import Panel, check_alike, check_panel, join, read_panel
 from .._series.split import stratified_split
 from .._series.truncation import MIN_LENGTH
-from .._series.unlabeled import refuse_marked, split_marked
+from .._series.unlabeled import refuse_bytes, refuse_marked, split_marked
 from .._series.weights import checked_weights, of_usual_size
 from .preparation import NetworkData
 
@@ -286,9 +286,7 @@ def encode(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
     with about("y"):
         column: NDArray[Any] = column_or_1d(y, warn=True)
         assert_all_finite(column, input_name="y")
-        # scikit-learn 1.6 takes them, with a warning.
-        if any(isinstance(label, bytes) for label in column.tolist()):
-            raise TypeError("y has labels of bytes; make strings or whole numbers of them")
+        refuse_bytes(column)
         check_classification_targets(column)
     classes, labels = np.unique(column, return_inverse=True)
     if len(classes) < 2:

@@ -60,6 +60,12 @@ def split_marked(y: Any, marker: Any = None) -> tuple[NDArray[Any], Mask]:
     return labels, mask
 
 
+def refuse_bytes(labels: NDArray[Any], name: str = "y") -> None:
+    """Refuse labels of bytes, which scikit-learn 1.6 takes with a warning and others refuse."""
+    if any(isinstance(label, bytes) for label in labels.tolist()):
+        raise TypeError(f"{name} has labels of bytes; make strings or whole numbers of them")
+
+
 def refuse_marked(
     y: Any, marker: Any = None, reason: str = SCORED, name: str = "y"
 ) -> NDArray[Any]:
@@ -84,10 +90,13 @@ def refuse_marked(
 
     Raises
     ------
+    TypeError
+        If labels are bytes.
     ValueError
         If a label is missing, or strings and numbers are mixed.
     """
     column, mask = _find_marked(y, marker)
+    refuse_bytes(column, name)
     if mask.any():
         argument = "" if is_missing(marker) else f"unlabeled={marker!r}"
         raise ValueError(
