@@ -13,6 +13,8 @@ are scaled to a mean of 1 over the rows that have any. A row of weight zero is a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -27,7 +29,8 @@ SCALES = torch.logspace(-1, 1.5, 26, dtype=torch.float64)
 """Factors that may turn scores into logits."""
 
 
-class Span(NamedTuple):
+@dataclass(frozen=True)
+class Span:
     """Directions in which training rows differ.
 
     Attributes
@@ -48,7 +51,7 @@ class Span(NamedTuple):
     directions: Tensor
     coordinates: Tensor
 
-    @property
+    @cached_property
     def basis(self) -> Tensor:
         """Matrix from centred features to coordinates, ``(n_features, r)``."""
         return self.standard.T @ self.directions / self.scale[:, None]
