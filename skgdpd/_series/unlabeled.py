@@ -62,7 +62,7 @@ def split_marked(y: Any, marker: Any = None) -> tuple[NDArray[Any], Mask]:
 
 def refuse_bytes(labels: NDArray[Any], name: str = "y") -> None:
     """Refuse labels of bytes, which scikit-learn 1.6 takes with a warning and others refuse."""
-    if any(isinstance(label, bytes) for label in labels.tolist()):
+    if labels.dtype.kind in "SO" and any(isinstance(label, bytes) for label in labels.tolist()):
         raise TypeError(f"{name} has labels of bytes; make strings or whole numbers of them")
 
 
