@@ -21,7 +21,7 @@ from .._early.classifier import EarlyClassifier
 from .._early.session import EarlySession
 from .._estimators.options import SeriesOptions
 from .._estimators.prefix import PrefixClassifier
-from .._series.panel import check_values, own_lengths, read_panel
+from .._series.panel import check_channels, check_values, own_lengths, read_panel
 from .._series.unlabeled import marker_of, refuse_marked
 
 UNDECIDED = -1
@@ -235,11 +235,7 @@ def _values_of(early: EarlyClassifier, X: Any) -> tuple[NDArray[np.float64], NDA
     They are checked here, as a session would name the points of an id, which X does not have.
     """
     panel = read_panel(X)
-    if panel.n_channels != early.n_channels_in_:
-        raise ValueError(
-            f"X has {panel.n_channels} channels, but EarlyClassifier is expecting "
-            f"{early.n_channels_in_}"
-        )
+    check_channels(panel, early.n_channels_in_, early)
     values = np.array(panel.values, dtype=np.float64)
     check_values(values, gaps=bool(get_tags(early).input_tags.allow_nan), min_length=0)
     return values, own_lengths(np.isnan(values))

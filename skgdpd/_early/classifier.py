@@ -23,7 +23,14 @@ from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
 from .._series.frames import aligned, check_fitted_names, set_names
-from .._series.panel import Panel, check_values, own_lengths, read_paired, read_panel
+from .._series.panel import (
+    Panel,
+    check_channels,
+    check_values,
+    own_lengths,
+    read_paired,
+    read_panel,
+)
 from .._series.truncation import MIN_LENGTH, check_reached, moments_of
 from .._series.unlabeled import marker_of, refuse_marked, split_marked
 from .._series.weights import checked_weights, of_usual_size
@@ -545,11 +552,7 @@ class EarlyClassifier(
     def _read(self, X: Any) -> Panel:
         """Return the series to answer, all of which have reached the first moment."""
         panel = read_panel(X)
-        if panel.n_channels != self.n_channels_in_:
-            raise ValueError(
-                f"X has {panel.n_channels} channels, but {type(self).__name__} is expecting "
-                f"{self.n_channels_in_}"
-            )
+        check_channels(panel, self.n_channels_in_, self)
         check_fitted_names(self, X, panel.flat)
         lengths = own_lengths(np.isnan(np.asarray(panel.values)))
         check_reached(lengths, int(self.time_points_[0]), "X")

@@ -37,7 +37,7 @@ from .._series.frames import (
     names_of,
     set_names,
 )
-from .._series.panel import Panel, read_paired, read_panel
+from .._series.panel import Panel, check_channels, read_paired, read_panel
 from .._series.truncation import parts_of
 from .._series.unlabeled import refuse_marked
 from .._series.views import Normalization
@@ -535,12 +535,9 @@ def _check_shape(clf: BasePrefixClassifier, X: Any, panel: Panel) -> None:
     """Refuse series of another shape than that of the training series."""
     if panel.flat and panel.n_timepoints == clf.n_features_in_:
         validate_data(clf, X, reset=False, skip_check_array=True)
-    elif panel.n_channels != clf.n_channels_in_:
-        raise ValueError(
-            f"X has {panel.n_channels} channels, but {type(clf).__name__} is expecting "
-            f"{clf.n_channels_in_}"
-        )
-    elif panel.flat and panel.n_timepoints != clf.prefix_length_:
+        return
+    check_channels(panel, clf.n_channels_in_, clf)
+    if panel.flat and panel.n_timepoints != clf.prefix_length_:
         # Worded as scikit-learn's own check.
         raise ValueError(
             f"X has {panel.n_timepoints} features, but {type(clf).__name__} is expecting "

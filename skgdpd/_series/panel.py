@@ -361,6 +361,30 @@ def check_panel(
     return Panel(values, panel.flat).first(longest)
 
 
+def check_channels(panel: Panel, n_channels: int, owner: object) -> None:
+    """Refuse series X of another number of channels than an estimator was fitted on.
+
+    Parameters
+    ----------
+    panel : Panel
+        Series.
+    n_channels : int
+        Number of channels in the fit.
+    owner : estimator
+        The estimator, whose class the error names.
+
+    Raises
+    ------
+    ValueError
+        If the numbers differ.
+    """
+    if panel.n_channels != n_channels:
+        raise ValueError(
+            f"X has {panel.n_channels} channels, but {type(owner).__name__} is expecting "
+            f"{n_channels}"
+        )
+
+
 def check_alike(panel: Panel, model: Panel, name: str, model_name: str) -> None:
     """Raise an error unless series have the channels and the length of other series.
 

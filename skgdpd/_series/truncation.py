@@ -18,7 +18,7 @@ from sklearn.utils.validation import validate_data
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.extras import require
 from .._runtime.parameters import PlainNumbers
-from .panel import read_panel
+from .panel import check_channels, read_panel
 
 MIN_LENGTH = 2
 """Smallest number of time points, since a single point has no change over time."""
@@ -266,11 +266,8 @@ class PrefixTruncator(LinksToDocs, PlainNumbers, TransformerMixin, BaseEstimator
             )
         if reset:
             self.n_features_in_ = panel.n_channels
-        elif getattr(self, "n_features_in_", panel.n_channels) != panel.n_channels:
-            raise ValueError(
-                f"X has {panel.n_channels} channels, but PrefixTruncator is expecting "
-                f"{self.n_features_in_}"
-            )
+        else:
+            check_channels(panel, getattr(self, "n_features_in_", panel.n_channels), self)
         return panel.values
 
 
