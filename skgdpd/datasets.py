@@ -1,4 +1,4 @@
-"""Example data sets, and a reader of data files.
+"""Example data sets, and readers of data files and of tables.
 
 The data sets that come with sktime are read from its installation; nothing is downloaded.
 """
@@ -6,6 +6,7 @@ The data sets that come with sktime are read from its installation; nothing is d
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,10 @@ from sklearn.utils import check_random_state
 from ._runtime.extras import require
 from ._runtime.random import RandomState
 from ._series.files import read_file
+from ._series.long import read_long, read_wide
 from ._series.panel import read_panel
 from ._series.split import stratified_split
+from ._series.tables import as_table, read_table
 
 Series = NDArray[np.float32]
 
@@ -37,6 +40,24 @@ class TrainTest(NamedTuple):
     y: NDArray[Any]
     X_test: Series
     y_test: NDArray[Any]
+
+
+class SeriesWithIds(NamedTuple):
+    """Series of a table, with their labels and ids.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_channels, n_timepoints)
+        Series. NaN where a point or a value is missing, and from a series' end on.
+    y : ndarray of shape (n_samples,) or None
+        Labels, None or NaN where one is missing; None if no column of labels was named.
+    ids : ndarray of shape (n_samples,) or None
+        Ids; None if no column of ids was named.
+    """
+
+    X: NDArray[np.floating[Any]]
+    y: NDArray[Any] | None
+    ids: NDArray[Any] | None
 
 
 def load_gunpoint() -> TrainTest:
@@ -172,6 +193,151 @@ def load_file(path: str | os.PathLike[str], random_state: RandomState = 0) -> Tr
             f"{test[0].shape[1]}; the numbers must be equal"
         )
     return TrainTest(*_alike(X, y, *test))
+
+
+def from_long(
+    frame: Any,
+    *,
+    id: Any,
+    time: Any,
+    values: Sequence[Any] | None = None,
+    label: Any = None,
+    step: Any = None,
+) -> SeriesWithIds:
+    """Read series from a table that has a row for each point.
+
+    Rows may be in any order: they are sorted by time within each series. Series may be of unequal
+    length and begin at different times; each begins at its first row. A point that is missing
+    becomes NaN in all channels, and a missing value NaN in its own. NaN in all channels at the
+    end of a series marks its end.
+
+    Parameters
+    ----------
+    frame : object with named columns
+        Frame of pandas or polars, table of pyarrow, structured array, or dict of columns.
+    id : str
+        Name of the column that says to which series a point belongs.
+    time : str
+        Name of the column of times: numbers, dates, durations, or texts of ISO 8601.
+    values : sequence of str, optional
+        Names of the columns of values, a channel each in this order. By default all other
+        columns in the order of the table: name them where tables differ in their order.
+    label : str, dict or pandas.Series, optional
+        Name of the column of labels, or labels by id. A column has the same label in all rows
+        of a series.
+    step : float or timedelta, optional
+        Time from point to point, in the unit of ``time``; in seconds if times are dates or
+        durations. By default the median difference of neighbouring times. Points may be missing
+        then in a series only where fewer are missing than are there, because otherwise it can't
+        be told whether points are missing or the sampling differs.
+
+    Returns
+    -------
+    SeriesWithIds
+        Series in the order in which their ids first appear in the table.
+
+    Raises
+    ------
+    TypeError
+        If ``frame`` has no named columns, or is not in memory.
+    ValueError
+        If a column is missing or has no numbers, if an id or a time is missing, if a series has a
+        time twice or two labels, if labels by id name other ids, or if a time differs from even
+        sampling by more than a hundredth of the step. The error has the row, and a way to
+        resample.
+
+    See Also
+    --------
+    load_table : Series from a file of such rows.
+
+    Examples
+    --------
+    >>> from skgdpd.datasets import from_long
+    >>> table = {
+    ...     "patient": ["b", "b", "a", "a", "a"],
+    ...     "hour": [1, 0, 0, 1, 3],
+    ...     "pulse": [71.0, 70.0, 80.0, 82.0, 81.0],
+    ...     "ill": ["no", "no", "yes", "yes", "yes"],
+    ... }
+    >>> X, y, ids = from_long(table, id="patient", time="hour", label="ill", step=1)
+    >>> X
+    array([[[70., 71., nan, nan]],
+           [[80., 82., nan, 81.]]])
+    >>> y, ids
+    (array(['no', 'yes'], dtype='<U3'), array(['b', 'a'], dtype='<U1'))
+    """
+    return SeriesWithIds(*read_long(as_table(frame), id, time, values, label, step)[:3])
+
+
+def load_table(
+    path: str | os.PathLike[str],
+    *,
+    id: Any = None,
+    time: Any = None,
+    values: Sequence[Any] | None = None,
+    label: Any = None,
+    step: Any = None,
+    header: bool = True,
+    separator: str | None = None,
+) -> SeriesWithIds:
+    """Read series from a file with named columns.
+
+    With ``time``, each row is a point of a series (long), and the file is read as
+    :func:`from_long` reads a table. Without, each row is a series of one channel (wide), and each
+    column of values a time point. Empty fields, ``?``, ``NA``, ``NaN`` and ``null`` are missing
+    values.
+
+    Parameters
+    ----------
+    path : str or path
+        File that ends in ``.csv``, ``.tsv`` or ``.parquet``. A ``.parquet`` file needs pandas and
+        pyarrow.
+    id : str, optional
+        Name of the column of ids. It is needed with ``time``.
+    time : str, optional
+        Name of the column of times, in a file with a row for each point.
+    values : sequence of str, optional
+        Names of the columns of values: channels in a long file, time points in a wide one. By
+        default all other columns in the order of the file.
+    label : str, optional
+        Name of the column of labels. In a long file also labels by id, as a dict or a
+        pandas.Series. Labels of ``.csv`` and ``.tsv`` files are texts.
+    step : float or timedelta, optional
+        Time from point to point in a long file; see :func:`from_long`.
+    header : bool, default=True
+        Whether the first line of a ``.csv`` or ``.tsv`` file names the columns. Without, they
+        are named ``"0"``, ``"1"`` and so on.
+    separator : str, optional
+        Character between the fields; by default a comma in ``.csv`` files and a tab in ``.tsv``
+        files.
+
+    Returns
+    -------
+    SeriesWithIds
+        Series in the order in which they first appear in the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file doesn't exist.
+    ImportError
+        If a package is missing that reads ``.parquet`` files.
+    ValueError
+        If the file is empty, malformed or of another format, if its first line is no header, or
+        for the reasons of :func:`from_long`. The error names the line.
+
+    See Also
+    --------
+    load_file : Files in the formats of the UCR and UEA archives.
+    """
+    table = read_table(Path(path), header=header, separator=separator)
+    if time is None:
+        if step is not None:
+            raise ValueError(f"step={step!r} needs time, the column of times")
+        return SeriesWithIds(*read_wide(table, id, values, label)[:3])
+    if id is None:
+        raise ValueError(f"time={time!r} needs id, the column that tells series apart")
+    return SeriesWithIds(*read_long(table, id, time, values, label, step)[:3])
 
 
 def load_bundled(name: str) -> TrainTest:

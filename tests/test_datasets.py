@@ -270,6 +270,10 @@ MALFORMED = {
     "commas.tsv": ("1,2,3\n1,2,3\n", "line 1"),
     "word.tsv": ("1\t2\t3\n1\t2\tx\n", "line 2: could not convert string to float: 'x'"),
     "gap.tsv": ("1\t2\t3\n1\t\t2\n", "line 2: could not convert string to float: ''"),
+    "numbers of columns.tsv": (
+        "0\t1\t2\t3\n0\t.5\t.2\t.1\n1\t.3\t.2\t.1\n",
+        "line 1: '0' and 3 ascending .* look like a header",
+    ),
     "blank.tsv": ("\n\n", "no line with a series"),
     "no data.ts": ("1,2,3:a\n", "no @data line; is it a .ts file"),
     "nothing after.ts": (TS, "no series after @data"),
@@ -404,11 +408,14 @@ def test_everything_public_is_a_loader_or_a_result():
         n for n, v in vars(datasets).items() if getattr(v, "__module__", "") == datasets.__name__
     }
     assert {name for name in public if not name.startswith("_")} == {
+        "SeriesWithIds",
         "TrainTest",
+        "from_long",
         "load_basic_motions",
         "load_bundled",
         "load_file",
         "load_gunpoint",
         "load_italy_power_demand",
+        "load_table",
         "make_bumps",
     }

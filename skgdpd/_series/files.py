@@ -243,8 +243,11 @@ def _is_header(labels: list[str], first: Floats) -> bool:
 
     Its label is a text where all others are numbers, or a usual name of such a column, or it is
     the only one of its class and has evenly ascending values, as times or numbers of columns are.
+    The numbers of all columns from 0 on, as pandas writes them, are a header whatever the classes.
     """
     label, others = labels[0], labels[1:]
+    if label == "0" and np.array_equal(first, np.arange(1, len(first) + 1)) and len(first) > 1:
+        return True
     if label in others:
         return False
     if others and not _is_number(label) and all(map(_is_number, others)):
@@ -350,16 +353,37 @@ def _single(values: NDArray[Any], where: str) -> Series:
     return single
 
 
+def check_padding(name: str, n: int, n_channels: int, n_timepoints: int, n_points: int) -> None:
+    """Raise an error if series, padded to the longest, are large and hold next to nothing.
+
+    Parameters
+    ----------
+    name : str
+        Name of what they are of, in the error.
+    n, n_channels, n_timepoints : int
+        Shape of the padded series.
+    n_points : int
+        Number of points that are there.
+
+    Raises
+    ------
+    ValueError
+        If nearly all of the padded series would be padding.
+    """
+    size = n * n_channels * n_timepoints
+    if size > PADDED and size > MOST_PADDED * n_points:
+        raise ValueError(
+            f"{name}: {n} series, padded to the {n_timepoints} points of the longest, would "
+            f"be {4 * size} bytes, most of it padding; cut or leave out the longest"
+        )
+
+
 def _panel(series: list[list[Floats]], lines: list[int], path: Path, *, ragged: bool) -> Series:
     n_channels = len(series[0])
     first = len(series[0][0])
     longest = max(len(channels[0]) for channels in series)
-    size = len(series) * n_channels * longest
-    if size > PADDED and size > MOST_PADDED * sum(len(channels[0]) for channels in series):
-        raise ValueError(
-            f"{path}: {len(series)} series, padded to the {longest} points of the longest, would "
-            f"be {4 * size} bytes, most of it padding; cut or leave out the longest"
-        )
+    there = sum(len(channels[0]) for channels in series)
+    check_padding(str(path), len(series), n_channels, longest, there)
     panel = np.full((len(series), n_channels, longest), np.nan, dtype=np.float32)
     for row, channels, line in zip(panel, series, lines, strict=True):
         lengths = [len(channel) for channel in channels]

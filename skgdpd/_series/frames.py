@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -145,7 +146,7 @@ def check_names(
         return
     hint = "; they are the same in another order" if sorted(found) == sorted(wanted) else ""
     raise ValueError(
-        f"{name} has the columns {_some(found)}, but {whose} has {_some(wanted)}{hint}"
+        f"{name} has the columns {some_of(found)}, but {whose} has {some_of(wanted)}{hint}"
     )
 
 
@@ -214,7 +215,35 @@ def sorted_rows(X: Any, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]
         missing = np.flatnonzero(values.isna())
         if len(missing):
             raise ValueError(f"{name} has no {level[:-1]} in row {missing[0]} of its index")
-    series = ids.unique().get_indexer(ids)
+    return sort_rows(ids.unique().get_indexer(ids), ids, times, name)
+
+
+def sort_rows(
+    series: NDArray[np.int64], ids: Any, times: Any, name: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the order of rows by series and time.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n_rows,)
+        Number of each row's series.
+    ids, times : sequence of length n_rows
+        Id of each row's series, and the row's time.
+    name : str
+        Name of what has the rows, in errors.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_rows,)
+        Numbers of the rows: series by their numbers, each by time.
+    counts : ndarray of shape (n_samples,)
+        Number of rows of each series.
+
+    Raises
+    ------
+    ValueError
+        If a series has a time twice, or if times can't be compared.
+    """
     try:
         rank = np.unique(np.asarray(times), return_inverse=True)[1]
     except TypeError as error:
@@ -224,9 +253,17 @@ def sorted_rows(X: Any, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]
     if twice.any():
         row = int(rows[twice.argmax() + 1])
         raise ValueError(
-            f"{name} has the time {times[row]!r} of series {ids[row]!r} twice; give each time once"
+            f"{name} has the time {shown(times[row])!r} of series {shown(ids[row])!r} twice; give "
+            f"each time once"
         )
     return rows, np.bincount(series)
+
+
+def shown(value: Any) -> Any:
+    """Return a value of an array as an error shows it: dates as texts, others as of Python."""
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return str(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _places(index: Any, ids: Any, name: str) -> NDArray[np.int64]:
@@ -249,6 +286,7 @@ def _places(index: Any, ids: Any, name: str) -> NDArray[np.int64]:
     return places
 
 
-def _some(names: list[str]) -> str:
+def some_of(names: Sequence[Any]) -> str:
+    """Return the first of some names, and how many more there are, for an error."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{names[:SHOWN]}{more}"
+    return f"{list(names[:SHOWN])}{more}"

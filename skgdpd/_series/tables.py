@@ -1,0 +1,328 @@
+"""Tables of named columns: frames of pandas and of other packages, dicts of arrays, CSV files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._runtime.plain_files import open_plain, read_plain
+from .frames import some_of
+from .unlabeled import is_missing
+
+MISSING = {"", "?", "na", "nan", "null", "none", "<na>"}
+"""Texts of a file, in small letters, that stand for a missing value."""
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+"""Characters between the fields of a file, by its suffix."""
+SUFFIXES = (*SEPARATORS, ".parquet")
+"""Suffixes of files that are read as tables."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length, read one by one.
+
+    Attributes
+    ----------
+    source : object
+        What gives a column by its name.
+    names : list
+        Names of the columns, in their order.
+    name : str
+        Name of the table in errors.
+    lines : ndarray of int or None, default=None
+        Number of each row's line in a file of texts. All values are texts then.
+    """
+
+    source: Any
+    names: list[Any]
+    name: str
+    lines: NDArray[np.int64] | None = None
+
+    def where(self, row: int) -> str:
+        """Return the place of a row, in words."""
+        return f"row {row}" if self.lines is None else f"line {self.lines[row]}"
+
+    def column(self, name: Any, argument: str) -> NDArray[Any]:
+        """Return the values of a column ``(n_rows,)``; an argument names it in errors."""
+        if name not in self.names:
+            raise ValueError(
+                f"{argument}={name!r} is no column of {self.name}, which has {some_of(self.names)}"
+            )
+        values = self.source[name]
+        values = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+        if values.ndim != 1:
+            raise ValueError(
+                f"column {name!r} of {self.name} has shape {values.shape}; it must have one "
+                f"dimension"
+            )
+        return values
+
+    def numbers(self, name: Any, argument: str) -> NDArray[Any]:
+        """Return a column as numbers ``(n_rows,)``, NaN where a value is missing."""
+        values = self.column(name, argument)
+        if values.dtype.kind in "biu":
+            return values.astype(np.float64)
+        if values.dtype.kind == "f":
+            return values
+        if self.lines is not None:
+            values = np.array([_number(text) for text in values.tolist()], dtype=object)
+        if values.dtype.kind != "O":
+            raise ValueError(
+                f"column {name!r} of {self.name} has values of the type {values.dtype}; they must "
+                f"be real numbers"
+            )
+        numbers = np.full(len(values), np.nan)
+        for row, value in enumerate(values):
+            if isinstance(value, Real | Decimal):
+                numbers[row] = float(value)
+            elif not is_missing(value):
+                raise ValueError(
+                    f"{self.name}, {self.where(row)}: the value {value!r} of column {name!r} is "
+                    f"no number"
+                )
+        return numbers
+
+    def keys(self, name: Any, argument: str) -> NDArray[Any]:
+        """Return a column of ids, none of which may be missing."""
+        values = self.column(name, argument)
+        for row in np.flatnonzero(self.missing(values)).tolist():
+            raise ValueError(f"{self.name} has no {argument} in {self.where(row)}")
+        return values
+
+    def times(self, name: Any) -> NDArray[Any]:
+        """Return a column of times, as numbers, or as dates or durations of numpy."""
+        values = self.keys(name, "time")
+        if values.dtype.kind in "iufmM":
+            return values
+        items = values.tolist()
+        if all(isinstance(item, str) for item in items):
+            if all(_is_whole(item) for item in items):
+                return np.array([int(item) for item in items], dtype=np.int64)
+            if all(isinstance(_number(item), float) for item in items):
+                return np.array([float(item) for item in items])
+        try:
+            return _dates(items)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"time={name!r}: {self.name} has times such as {items[0]!r}, which are neither "
+                f"numbers nor dates ({error}); allowed are numbers, dates of numpy or pandas, "
+                f"and texts of ISO 8601, such as 2026-01-31 12:00:00"
+            ) from error
+
+    def missing(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return where values of a column are missing."""
+        if self.lines is not None:
+            return np.array([text.lower() in MISSING for text in values.tolist()], dtype=bool)
+        if values.dtype.kind in "biuSU":
+            return np.zeros(len(values), dtype=bool)
+        return np.array([is_missing(value) for value in values], dtype=bool)
+
+
+def as_table(frame: Any, name: str = "frame") -> Table:
+    """Return a table of any object with named columns.
+
+    Parameters
+    ----------
+    frame : object
+        Frame of pandas or polars, table of pyarrow, structured array, or dict of columns.
+    name : str, default="frame"
+        Name of the argument in errors.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    TypeError
+        If it has no named columns, or none that are in memory.
+    ValueError
+        If it has no columns, or if a name comes twice.
+    """
+    package = type(frame).__module__.partition(".")[0]
+    kind = f"{package}.{type(frame).__name__}"
+    if hasattr(frame, "collect") or package == "dask":
+        method = "collect" if hasattr(frame, "collect") else "compute"
+        raise TypeError(f"{name} is a {kind}, whose rows are not read yet; give {name}.{method}()")
+    names = column_names(frame)
+    if names is None:
+        raise TypeError(
+            f"{name} is a {kind}; it must have named columns, as a frame of pandas or polars, a "
+            f"table of pyarrow or a dict of arrays has"
+        )
+    check_distinct(names, name)
+    if not names:
+        raise ValueError(f"{name} has no columns")
+    return Table(frame, names, name)
+
+
+def column_names(frame: Any) -> list[Any] | None:
+    """Return the names of an object's columns; None if it has none."""
+    if isinstance(frame, Mapping):
+        return list(frame)
+    if isinstance(frame, np.ndarray):
+        return None if frame.dtype.names is None else list(frame.dtype.names)
+    if not hasattr(frame, "__getitem__"):
+        return None
+    for attribute in ("column_names", "columns"):
+        names = getattr(frame, attribute, None)
+        if isinstance(names, Iterable) and not isinstance(names, str):
+            return list(names)
+    return None
+
+
+def check_distinct(names: Sequence[Any], name: str) -> None:
+    """Raise an error if a name of a column comes twice."""
+    if len(set(names)) < len(names):
+        twice = next(each for each in names if list(names).count(each) > 1)
+        raise ValueError(f"{name} has the column {twice!r} twice; give each another name")
+
+
+def read_table(path: Path, *, header: bool = True, separator: str | None = None) -> Table:
+    """Read a ``.csv``, ``.tsv`` or ``.parquet`` file.
+
+    Parameters
+    ----------
+    path : Path
+        Path of the file.
+    header : bool, default=True
+        Whether the first line of a file of texts names the columns. Without, they are named
+        ``"0"``, ``"1"`` and so on.
+    separator : str, optional
+        Character between the fields of a file of texts; by default that of the suffix, a comma
+        or a tab.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImportError
+        If a ``.parquet`` file is given, and pandas or what it reads such files with is missing.
+    OSError
+        If it is a device or a pipe.
+    ValueError
+        If the file is empty, of another format, or malformed. The error names the line.
+    """
+    if path.is_dir() or not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path} is no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file")
+    if path.suffix == ".parquet":
+        return _read_parquet(path)
+    return _read_texts(path, header, SEPARATORS[path.suffix] if separator is None else separator)
+
+
+def _read_parquet(path: Path) -> Table:
+    with open_plain(path, follow_links=True) as file:
+        try:
+            import pandas
+
+            frame = pandas.read_parquet(file)
+        except ImportError as error:
+            raise ImportError(
+                f"{path}: pandas and pyarrow are needed to read .parquet files; install them "
+                f"with: pip install pandas pyarrow"
+            ) from error
+        except Exception as error:  # each engine has its own errors for damaged files
+            raise ValueError(f"{path} can't be read as a .parquet file: {error}") from error
+    return as_table(frame, str(path))
+
+
+def _read_texts(path: Path, header: bool, separator: str) -> Table:
+    if len(separator) != 1:
+        raise ValueError(f"separator={separator!r} must be one character")
+    try:
+        text = read_plain(path, follow_links=True).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: {error}") from error
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    rows, lines = [], []
+    try:
+        for fields in reader:
+            fields = [field.strip() for field in fields]
+            if any(fields):
+                rows.append(fields)
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+    if not rows:
+        raise ValueError(f"{path} is empty")
+    names = rows.pop(0) if header else [str(i) for i in range(len(rows[0]))]
+    first = lines.pop(0) if header else lines[0]
+    if len(names) == 1:
+        raise ValueError(
+            f"{path}, line {first}: there is no {separator!r}, so there is one column only; if "
+            f"another character separates the fields, name it as separator"
+        )
+    if header:
+        _check_header(names, path, first)
+    if not rows:
+        raise ValueError(f"{path} has no line after its header")
+    for fields, line in zip(rows, lines, strict=True):
+        if len(fields) != len(names):
+            raise ValueError(
+                f"{path}, line {line}: {len(fields)} fields, in line {first} {len(names)}; all "
+                f"lines must have equally many"
+            )
+    texts = np.array(rows, dtype=object)
+    columns = {each: texts[:, i] for i, each in enumerate(names)}
+    return Table(columns, names, str(path), np.array(lines))
+
+
+def _check_header(names: list[str], path: Path, line: int) -> None:
+    """Refuse a first line that has values, not names of columns."""
+    check_distinct(names, f"{path}, line {line}")
+    if not all(isinstance(_number(name), float) for name in names):
+        return
+    counted = all(map(_is_whole, names)) and set(np.diff([int(name) for name in names])) == {1}
+    if not counted:
+        raise ValueError(
+            f"{path}, line {line}: {some_of(names)} are numbers, as a series has; if there is no "
+            f"header, say so (header=False, --no-header), and columns are named 0, 1, 2, ..."
+        )
+
+
+def _number(text: str) -> Any:
+    """Return a text as a number, NaN if it stands for a missing value, or else as it is."""
+    if text.lower() in MISSING:
+        return np.nan
+    try:
+        return text if "_" in text else float(text)
+    except ValueError:
+        return text
+
+
+def _is_whole(text: str) -> bool:
+    return text.removeprefix("-").isdecimal() and len(text) < 19
+
+
+def _dates(items: list[Any]) -> NDArray[Any]:
+    """Return dates of Python, or texts of ISO 8601, as dates of numpy in UTC."""
+    found = [datetime.fromisoformat(item) if isinstance(item, str) else item for item in items]
+    for item in found:
+        if not isinstance(item, date):
+            raise TypeError(f"{item!r} is a {type(item).__name__}")
+    zoned = [getattr(item, "tzinfo", None) is not None for item in found]
+    if any(zoned) and not all(zoned):
+        raise ValueError("some have a time zone, and some have none")
+    return np.array([_plain_date(item) for item in found], dtype="datetime64[us]")
+
+
+def _plain_date(item: date) -> date:
+    if isinstance(item, datetime) and item.tzinfo is not None:
+        item = item.astimezone(UTC).replace(tzinfo=None)
+    return item
