@@ -6,10 +6,12 @@ import importlib
 import importlib.util
 import re
 import runpy
+import shlex
 from pathlib import Path
 
 import pytest
 
+from skgdpd._cli.main import main
 from skgdpd.nets import registry
 
 ROOT = Path(__file__).parents[1]
@@ -17,7 +19,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(
     [*DOCS.glob("*.md"), *DOCS.glob("results/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
 )
-RUN = ["stopping.md", "streams.md", "many-moments.md"]
+RUN = ["stopping.md", "streams.md", "many-moments.md", "howto-csv.md"]
 """Pages whose blocks of code are run in their order, with the names of the blocks before."""
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -68,9 +70,7 @@ def test_code_on_pages_is_python(page):
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_a_page_on_early_answers_runs_from_its_first_block_to_its_last(
-    name, tmp_path, monkeypatch
-):
+def test_a_page_runs_from_its_first_block_to_its_last(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": name}
     runner = doctest.DocTestRunner(optionflags=FLAGS)
@@ -84,6 +84,21 @@ def test_a_page_on_early_answers_runs_from_its_first_block_to_its_last(
         test = doctest.DocTestParser().get_doctest(block, names, name, name, 0)
         test.globs = names
         assert not runner.run(test, clear_globs=False).failed
+
+
+def test_the_commands_of_the_page_of_csv_files_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = DOCS / "howto-csv.md"
+    exec(compile(blocks(page)[0], page.name, "exec"), {})
+    rows = [line.split(",") for line in Path("points.csv").read_text().splitlines()]
+    Path("more.csv").write_text("\n".join(map(",".join, rows)))
+    Path("new.csv").write_text("\n".join(",".join(row[:-1]) for row in rows))
+    (commands,) = blocks(page, "sh")
+    for command in commands.splitlines():
+        words = shlex.split(command.partition(" > ")[0])
+        assert words[:3] == ["python", "-m", "skgdpd"]
+        assert main(words[3:]) == 0
+    assert "id,class,p_no,p_yes\np0," in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

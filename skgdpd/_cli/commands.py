@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
 from .._estimators.base import BasePrefixClassifier
@@ -19,8 +18,8 @@ from .._estimators.gendd import GenDDClassifier
 from .._estimators.prefix import PrefixClassifier
 from .._persistence import check_target, load
 from .._runtime.atomic import replace_file
-from .._series.files import read_file
 from ..metrics import expected_calibration_error, macro_auc_prc
+from .series_files import Columns, FileSeries, channels_of, read_series
 
 TAUGHT: dict[str, Callable[..., Any]] = {
     "gdpd": GDPDClassifier,
@@ -38,6 +37,7 @@ def fit(
     teacher: Sequence[str] | None = None,
     unlabeled: str | None = None,
     missing_values: str = "error",
+    columns: Columns | None = None,
     **params: Any,
 ) -> str:
     """Fit a classifier to a file of series, and save it.
@@ -58,6 +58,9 @@ def fit(
         Path of a file of unlabelled series; labels in it are ignored.
     missing_values : {"error", "interpolate", "mask"}, default="error"
         Treatment of missing values in series.
+    columns : Columns, optional
+        What the columns of a table are. The names of the channels of a table with a row for each
+        point are kept in the model.
     **params : object
         Further parameters of the classifier.
 
@@ -67,8 +70,11 @@ def fit(
         Report to print.
     """
     check_target(out)
-    X, y = read_file(Path(data))[:2]
-    series_unlabeled = None if unlabeled is None else read_file(Path(unlabeled), labelled=False)[0]
+    columns = Columns() if columns is None else columns
+    X, y, _, channels = read_series(data, columns)
+    series_unlabeled = None
+    if unlabeled is not None:
+        series_unlabeled = read_series(unlabeled, columns, labelled=False, channels=channels).X
     if method == "prefix":
         if teacher is not None or unlabeled is not None:
             given = "--teacher" if teacher is not None else "--unlabeled"
@@ -82,6 +88,8 @@ def fit(
         spec = names[0] if names is not None and len(names) == 1 else names
         model = TAUGHT[method](spec, **params)
         model.set_params(series__missing_values=missing_values).fit(X, y, series_unlabeled)
+    if channels is not None:
+        model.feature_names_in_ = np.array(channels, dtype=object)
     model.save(out)
     taught = "" if series_unlabeled is None else f" and {len(series_unlabeled)} without a label"
     return (
@@ -91,7 +99,7 @@ def fit(
     )
 
 
-def predict(model: str, data: str, out: str | None = None) -> str:
+def predict(model: str, data: str, out: str | None = None, columns: Columns | None = None) -> str:
     """Predict classes and probabilities of the series of a file.
 
     Parameters
@@ -103,20 +111,25 @@ def predict(model: str, data: str, out: str | None = None) -> str:
         used. Labels are ignored.
     out : str, optional
         Path of the file to write; by default the predictions are returned.
+    columns : Columns, optional
+        What the columns of a table are.
 
     Returns
     -------
     str
         Predictions as CSV, or a report if they were written to a file. Each line has the index of
-        a series from 0, its class, and the probability of each class.
+        a series from 0, or its id if it has one, its class, and the probability of each class.
     """
     classifier = open_classifier(model)
-    proba = classifier.predict_proba(_test_part(data, labelled=False)[0])
+    series = _test_part(classifier, data, columns, labelled=False)
+    proba = classifier.predict_proba(series.X)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     labels = [str(label) for label in classifier.classes_.tolist()]
-    writer.writerow(["index", "class", *(f"p_{label}" for label in labels)])
-    for i, row in enumerate(proba):
+    first = "index" if series.ids is None else "id"
+    writer.writerow([first, "class", *(f"p_{label}" for label in labels)])
+    ids = range(len(proba)) if series.ids is None else series.ids.tolist()
+    for i, row in zip(ids, proba, strict=True):
         writer.writerow([i, labels[int(row.argmax())], *map(float, row)])
     if out is None:
         return buffer.getvalue().rstrip("\n")
@@ -124,7 +137,7 @@ def predict(model: str, data: str, out: str | None = None) -> str:
     return f"{out}: predictions of {len(proba)} series"
 
 
-def evaluate(model: str, data: str) -> str:
+def evaluate(model: str, data: str, columns: Columns | None = None) -> str:
     """Score a model on the labelled series of a file.
 
     Parameters
@@ -134,6 +147,8 @@ def evaluate(model: str, data: str) -> str:
     data : str
         Path of the file of series. If it has a training part and a test part, the test part is
         used.
+    columns : Columns, optional
+        What the columns of a table are.
 
     Returns
     -------
@@ -141,7 +156,8 @@ def evaluate(model: str, data: str) -> str:
         Table of scores to print.
     """
     classifier = open_classifier(model)
-    X, y = _test_part(data, labelled=True)
+    X, y, *_ = _test_part(classifier, data, columns, labelled=True)
+    assert y is not None
     proba, classes = classifier.predict_proba(X), classifier.classes_
     auc = macro_auc_prc(y, proba, classes)  # first, because its error names unknown labels
     seen, whole = classifier.prefix_length_, classifier.n_timepoints_in_
@@ -201,6 +217,8 @@ def open_classifier(path: str) -> BasePrefixClassifier:
     return model
 
 
-def _test_part(data: str, labelled: bool) -> list[NDArray[np.float32]]:
-    parts = read_file(Path(data), labelled=labelled)
-    return parts[2:] if len(parts) == 4 else parts
+def _test_part(
+    model: BasePrefixClassifier, data: str, columns: Columns | None, labelled: bool
+) -> FileSeries:
+    columns = Columns() if columns is None else columns
+    return read_series(data, columns, labelled=labelled, last=True, channels=channels_of(model))

@@ -13,8 +13,6 @@ import numpy as np
 from .._early.session import StreamDecision
 
 LARGEST = float(np.finfo(np.float32).max)
-MEANINGS = ("id", "t", "time", "end")
-"""Names of CSV columns that hold no values."""
 KEYS = {"id", "values", "points", "t", "time", "end"}
 
 
@@ -42,6 +40,33 @@ class Line(NamedTuple):
     ends: bool
 
 
+class CsvNames(NamedTuple):
+    """Names of the columns of CSV lines.
+
+    Attributes
+    ----------
+    id, time : str or None
+        Names of the columns of ids and times; None is ``"id"`` and ``"time"``.
+    values : list of str or None
+        Names of the columns of values, a channel each; None is all without another meaning.
+    channels : tuple of str or None
+        Names of the model's channels, in their order; None if it has none.
+    """
+
+    id: str | None = None
+    time: str | None = None
+    values: list[str] | None = None
+    channels: tuple[str, ...] | None = None
+
+    def meanings(self) -> dict[str, str]:
+        """Return the meaning of each column that holds no values, by its name."""
+        return {self.id or "id": "id", "t": "t", self.time or "time": "time", "end": "end"}
+
+    def given(self) -> list[str]:
+        """Return the options of the command line that name columns."""
+        return [f"--{name}" for name in ("id", "time", "values") if getattr(self, name)]
+
+
 class Form(Protocol):
     """Form of the lines that come in and go out."""
 
@@ -60,7 +85,9 @@ class Form(Protocol):
         ...
 
 
-def form_of(name: str, n_channels: int, gaps: bool, classes: Sequence[Any]) -> Form:
+def form_of(
+    name: str, n_channels: int, gaps: bool, classes: Sequence[Any], names: CsvNames | None = None
+) -> Form:
     """Return the form of lines by its name.
 
     Parameters
@@ -73,15 +100,26 @@ def form_of(name: str, n_channels: int, gaps: bool, classes: Sequence[Any]) -> F
         Whether values may be missing.
     classes : sequence
         Labels of the classes, in the order of the probabilities.
+    names : CsvNames, optional
+        Names of the columns of CSV lines.
 
     Returns
     -------
     Form
+
+    Raises
+    ------
+    ValueError
+        If options name columns of lines that have none.
     """
     labels = [str(label) for label in classes]
     if name == "jsonl":
+        if given := [] if names is None else names.given():
+            raise ValueError(
+                f"{given[0]} needs --format csv; lines of JSON have keys of their own"
+            )
         return JsonLines(n_channels, gaps, labels)
-    return CsvLines(n_channels, gaps, labels)
+    return CsvLines(n_channels, gaps, labels, names)
 
 
 class JsonLines:
@@ -169,8 +207,9 @@ class CsvLines:
     """Lines of values between commas.
 
     Without a header a line is an id and a value for each channel. The first line is a header if
-    one of its fields is ``id``. Columns ``t``, ``time`` and ``end`` have their meanings then, and
-    all other columns are channels, in their order.
+    one of its fields is ``id``, or the name that is given. Columns ``t``, ``time`` and ``end``
+    have their meanings then, and all other columns are channels, in their order, unless columns
+    of values are named.
 
     Parameters
     ----------
@@ -180,6 +219,8 @@ class CsvLines:
         Whether values may be missing.
     labels : list of str
         Labels of the classes.
+    names : CsvNames, optional
+        Names of columns. If some are given, the first line must be a header.
 
     Attributes
     ----------
@@ -187,8 +228,12 @@ class CsvLines:
         Names of the columns; None if there was no header.
     """
 
-    def __init__(self, n_channels: int, gaps: bool, labels: list[str]) -> None:
+    def __init__(
+        self, n_channels: int, gaps: bool, labels: list[str], names: CsvNames | None = None
+    ) -> None:
         self.n_channels, self.gaps, self.labels = n_channels, gaps, labels
+        self.names = CsvNames() if names is None else names
+        self.meanings = self.names.meanings()
         self.columns: list[str] | None = None
         self._begun = False
 
@@ -203,16 +248,22 @@ class CsvLines:
             raise ValueError(f"the line is no CSV: {error}") from error
         if not self._begun:
             self._begun = True
-            if "id" in fields:
+            if (self.names.id or "id") in fields:
                 self._read_header(fields)
                 return None
+            if self.columns is None and self.names.given():
+                raise HeaderError(
+                    f"the first line must be a header with the column {self.names.id or 'id'!r}, "
+                    f"because of {self.names.given()[0]}; it has {', '.join(fields)}"
+                )
         return self._line(fields)
 
     def _read_header(self, fields: list[str]) -> None:
         """Note the names of the columns, or end the stream, since all of it would be misread."""
         if numbers := [field for field in fields if _is_number(field)]:
             raise HeaderError(
-                f"the first line has the field id, as a header has, and the number {numbers[0]}; "
+                f"the first line has the field {self.names.id or 'id'}, as a header has, and the "
+                f"number {numbers[0]}; "
                 f"name another id, or put a header before it"
             )
         if len(set(fields)) < len(fields):
@@ -222,7 +273,19 @@ class CsvLines:
                 f"the header is {','.join(fields)}, but the stream began with "
                 f"{','.join(self.columns)}"
             )
-        channels = [name for name in fields if name not in MEANINGS]
+        if self.names.time is not None and self.names.time not in fields:
+            raise HeaderError(f"the header has no column {self.names.time!r}: {','.join(fields)}")
+        channels = self.names.values
+        if channels is None:
+            channels = [name for name in fields if name not in self.meanings]
+            known = self.names.channels
+            if known is not None and tuple(channels) != known:
+                raise HeaderError(
+                    f"the header has the columns of values {', '.join(channels)}; the model was "
+                    f"fitted to {', '.join(known)}. Name the columns in this order: --values"
+                )
+        elif missing := [name for name in channels if name not in fields]:
+            raise HeaderError(f"the header has no column {missing[0]!r}: {','.join(fields)}")
         if len(channels) != self.n_channels:
             raise HeaderError(
                 f"the header has {len(channels)} columns of values, {', '.join(channels)}; the "
@@ -240,8 +303,11 @@ class CsvLines:
             named, texts = {"id": fields[0]}, fields[1:]
         else:
             pairs = list(zip(columns, fields, strict=True))
-            named = {name: field for name, field in pairs if name in MEANINGS}
-            texts = [field for name, field in pairs if name not in MEANINGS]
+            meanings, chosen = self.meanings, self.names.values
+            named = {meanings[name]: field for name, field in pairs if name in meanings}
+            texts = [field for name, field in pairs if name not in meanings]
+            if chosen is not None:
+                texts = [dict(pairs)[name] for name in chosen]
         if not named["id"]:
             raise ValueError("the id is empty")
         ends = _truth(named.get("end", ""))

@@ -12,6 +12,7 @@ from .._version import __version__
 from ..nets import available_backbones
 from . import commands as actions
 from .demo import run_demo
+from .series_files import Columns
 from .stream import stream
 
 EXAMPLES = """examples:
@@ -27,6 +28,7 @@ exit status: 0 for success, 1 if lines of a stream were refused or cells of a be
 2 for bad arguments or data, 130 if interrupted, 141 if what reads the output has gone
 """
 FILES = "a .ts, .tsv or .npz file"
+TABLES = "a .ts, .tsv, .npz, .csv or .parquet file"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -127,7 +129,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     names = ", ".join(available_backbones())
-    fit.add_argument("data", metavar="DATA", help=f"{FILES} of labelled series")
+    fit.add_argument("data", metavar="DATA", help=f"{TABLES} of labelled series")
     fit.add_argument("--out", required=True, metavar="MODEL", help="file to save the model to")
     fit.add_argument(
         "--method",
@@ -151,7 +153,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
         help="backbones of the teacher, of the same names; several make an ensemble; by default "
         "the student's backbone",
     )
-    fit.add_argument("--unlabeled", metavar="FILE", help=f"{FILES} of unlabelled whole series")
+    fit.add_argument("--unlabeled", metavar="FILE", help=f"{TABLES} of unlabelled whole series")
     fit.add_argument(
         "--epochs", type=types.whole, default=60, metavar="N", help="length of the training"
     )
@@ -166,6 +168,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
     )
     fit.add_argument("--device", default="auto", help="auto is cuda if available, else cpu")
     fit.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_columns(fit)
     fit.set_defaults(
         run=lambda o: actions.fit(
             o.data,
@@ -177,6 +180,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
             student=o.student,
             max_epochs=o.epochs,
             missing_values=o.missing,
+            columns=_columns(o),
             random_state=o.seed,
             device=o.device,
             verbose=0 if o.quiet else 1,
@@ -189,7 +193,7 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         "predict",
         help="classes and probabilities of series, as CSV",
         description="Predict series with a saved model. Each line has the index of a series "
-        "from 0, its class, and the probability of each class.",
+        "from 0, or its id, its class, and the probability of each class.",
         epilog="example: python -m skgdpd predict gun.zip GunPoint_TEST.ts > predictions.csv",
     )
     evaluate = commands.add_parser(
@@ -207,18 +211,69 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
     )
     for command in (predict, evaluate, export):
         command.add_argument("model", metavar="MODEL", help="saved by fit, or by save in Python")
-    predict.add_argument("data", metavar="DATA", help=f"{FILES}; labels are ignored")
+    predict.add_argument("data", metavar="DATA", help=f"{TABLES}; labels are ignored")
     predict.add_argument(
         "--out",
         type=types.new_file,
         metavar="FILE",
         help="file to write instead of standard output",
     )
-    evaluate.add_argument("data", metavar="DATA", help=f"{FILES} of labelled series")
+    evaluate.add_argument("data", metavar="DATA", help=f"{TABLES} of labelled series")
     export.add_argument("out", type=types.new_file, metavar="OUT.onnx", help="file to write")
-    predict.set_defaults(run=lambda o: actions.predict(o.model, o.data, o.out))
-    evaluate.set_defaults(run=lambda o: actions.evaluate(o.model, o.data))
+    for command in (predict, evaluate):
+        _add_columns(command)
+    predict.set_defaults(run=lambda o: actions.predict(o.model, o.data, o.out, _columns(o)))
+    evaluate.set_defaults(run=lambda o: actions.evaluate(o.model, o.data, _columns(o)))
     export.set_defaults(run=lambda o: actions.export(o.model, o.out))
+
+
+def _add_columns(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group(
+        "files with named columns",
+        "for .csv, .tsv and .parquet files. With --time, each row is a point of a series; "
+        "without, each row is a series",
+    )
+    for name, words in (
+        ("--id", "ids of series"),
+        ("--time", "times: numbers, or dates as in 2026-01-31 12:00"),
+        ("--label", "labels"),
+    ):
+        group.add_argument(name, metavar="COLUMN", help=f"column of {words}")
+    group.add_argument(
+        "--values",
+        nargs="+",
+        metavar="COLUMN",
+        help="columns of values: channels, or without --time the time points in their order; by "
+        "default the model's channels, or else all other columns",
+    )
+    group.add_argument(
+        "--step",
+        type=types.positive,
+        metavar="STEP",
+        help="time from point to point, in seconds if times are dates; by default the median",
+    )
+    group.add_argument(
+        "--no-header",
+        action="store_true",
+        help="the first line is no header; columns are named 0, 1, 2, ...",
+    )
+    group.add_argument(
+        "--separator",
+        metavar="CHARACTER",
+        help="character between fields; by default a comma, in .tsv files a tab",
+    )
+
+
+def _columns(options: argparse.Namespace) -> Columns:
+    return Columns(
+        id=options.id,
+        time=options.time,
+        values=options.values,
+        label=options.label,
+        step=options.step,
+        header=not options.no_header,
+        separator=options.separator,
+    )
 
 
 def _add_stream(commands: argparse._SubParsersAction) -> None:
@@ -238,6 +293,18 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
     command.add_argument("model", metavar="MODEL", help="EarlyClassifier, saved by save in Python")
     command.add_argument(
         "--format", choices=("jsonl", "csv"), default="jsonl", help="form of lines (%(default)s)"
+    )
+    for name, words in (
+        ("--id", "ids of series; it is named in a header, which the first line must be then"),
+        ("--time", "times, which are numbers"),
+    ):
+        command.add_argument(name, metavar="COLUMN", help=f"with --format csv: column of {words}")
+    command.add_argument(
+        "--values",
+        nargs="+",
+        metavar="COLUMN",
+        help="with --format csv: columns of values, a channel each in the order of the fit; "
+        "columns that no option and no name of its own gives a meaning are left out",
     )
     command.add_argument(
         "--state",
@@ -282,6 +349,9 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
             state=o.state,
             save_every=o.save_every,
             format=o.format,
+            id=o.id,
+            time=o.time,
+            values=o.values,
             after_answer=o.after_answer,
             max_open=o.max_open,
             idle_timeout=o.idle_timeout,

@@ -20,7 +20,8 @@ from .._early.session import StreamDecision
 from .._persistence import check_target, load
 from .._persistence.archive import read_model, write_model
 from .._runtime.program import INTERRUPTED, PARTLY_FAILED
-from .lines import HeaderError, Line, form_of
+from .lines import CsvNames, HeaderError, Line, form_of
+from .series_files import channels_of
 from .standard_io import LineInput, StopSignals, write_lines
 from .stream_series import ANSWERED, ENDED, PAUSED, TURNED_AWAY, Id, SeriesTable
 
@@ -44,6 +45,10 @@ class StreamOptions:
         Time without points after which a series is given up.
     remember : int
         Number of series that are remembered when they need no more points.
+    id, time : str or None
+        Names of the columns of ids and times in CSV lines; None is ``"id"`` and ``"time"``.
+    values : list of str or None
+        Names of the columns of values in CSV lines; None is all without another meaning.
     """
 
     format: Literal["jsonl", "csv"] = "jsonl"
@@ -51,6 +56,9 @@ class StreamOptions:
     max_open: int | None = None
     idle_timeout: float | None = None
     remember: int = 100_000
+    id: str | None = None
+    time: str | None = None
+    values: list[str] | None = None
 
 
 @dataclass
@@ -107,7 +115,8 @@ class Stream:
         )
         gaps = bool(get_tags(early).input_tags.allow_nan)
         classes = early.classes_.tolist()
-        self.form = form_of(options.format, early.n_channels_in_, gaps, classes)
+        names = CsvNames(options.id, options.time, options.values, channels_of(early))
+        self.form = form_of(options.format, early.n_channels_in_, gaps, classes, names)
         self.series = SeriesTable(options.remember)
         self.time: float | None = None
         self.unwritten = self.form.head()
@@ -284,8 +293,9 @@ class Stream:
         if header.get("kind") != STATE:
             raise ValueError(f"{path} holds no stream but {header.get('kind')!r}")
         state, mine = header["stream"], asdict(self.options)
-        if other := [name for name in mine if mine[name] != state["options"][name]]:
-            theirs = ", ".join(f"{name}={state['options'][name]}" for name in other)
+        saved = asdict(StreamOptions()) | state["options"]
+        if other := [name for name in mine if mine[name] != saved[name]]:
+            theirs = ", ".join(f"{name}={saved[name]}" for name in other)
             ours = ", ".join(f"{name}={mine[name]}" for name in other)
             raise ValueError(f"{path} is of a stream with {theirs}; now it is {ours}")
         with tempfile.TemporaryDirectory(

@@ -77,7 +77,11 @@ def read_file(path: Path, *, labelled: bool = True) -> list[NDArray[Any]]:
             return list(read_tsv(path))
         case ".npz":
             return read_npz(path, labelled)
-    raise ValueError(f"{path} is no .ts, .tsv or .npz file; these are what can be read")
+    named = path.suffix in (".csv", ".parquet")
+    raise ValueError(
+        f"{path} is no .ts, .tsv or .npz file; these are what can be read"
+        + (" here, and files with named columns by skgdpd.datasets.load_table" if named else "")
+    )
 
 
 def read_npz(path: Path, labelled: bool = True) -> list[NDArray[Any]]:
@@ -232,7 +236,8 @@ def read_tsv(path: Path) -> tuple[Series, Labels]:
     if _is_header(labels, series[0]):
         raise ValueError(
             f"{path}, line {lines[0][0]}: {labels[0]!r} and {len(series[0])} ascending or "
-            f"unlabelled values look like a header, which would become a series; remove the line"
+            f"unlabelled values look like a header, which would become a series; "
+            f"remove the line, or name the column of labels (load_table, --label)"
         )
     panel = _panel([[v] for v in series], [n for n, _ in lines], path, ragged=False)
     return panel, np.array(labels)

@@ -82,6 +82,9 @@ def read_long(
     times = table.times(time)
     numbers = [table.numbers(name, "values") for name in channels]
     check_lengths(table, dict(zip([id, time, *channels], [keys, times, *numbers], strict=True)))
+    for name, own in zip(channels, numbers, strict=True):
+        if np.isnan(own).all():
+            raise ValueError(f"column {name!r} of {table.name} has no value in any row")
     rows, counts = sort_rows(series, keys, times, table.name)
     ids = np.array(list(known), dtype=None if keys.dtype.kind != "O" else object)
     sampling = sampling_of(times[rows], counts, step)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import subprocess
 import sys
 
@@ -143,6 +144,92 @@ def test_a_file_of_two_parts_is_fitted_to_one_and_scored_on_the_other(tmp_path, 
     assert "series                      20" in capsys.readouterr().out
     assert main(["predict", out, path]) == 0
     assert len(rows_of(capsys.readouterr().out)) == 21
+
+
+def write_points(path, X, y=None, names=("a", "b"), seed=0):
+    """Write a row for each point, in random order, with an id, a time and a remark."""
+    rows = [
+        [f"s{i}", 0.5 * t, *(repr(float(value)) for value in X[i, :, t]), "?"]
+        + ([] if y is None else [y[i]])
+        for i in range(len(X))
+        for t in range(X.shape[2])
+    ]
+    order = np.random.default_rng(seed).permutation(len(rows))
+    head = ["who", "when", *names, "remark", *([] if y is None else ["kind"])]
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([head, *(rows[i] for i in order)])
+    return str(path)
+
+
+LONG = ["--id", "who", "--time", "when", "--label", "kind"]
+
+
+def test_tables_of_points_are_fitted_predicted_and_scored(tmp_path, bumps, capsys):
+    X, y = bumps
+    X = np.concatenate([X, X[:, :, ::-1]], axis=1)
+    data = write_points(tmp_path / "points.csv", X, y)
+    out = str(tmp_path / "model.zip")
+    given = ["--out", out, "--method", "prefix", "--values", "a", "b", *LONG, *TINY]
+    assert main(["fit", data, *given]) == 0
+    capsys.readouterr()
+    model = load(out)
+    assert model.feature_names_in_.tolist() == ["a", "b"]
+    proba = model.predict_proba(X)
+    # Channels are found by their names, whatever else there is.
+    other = write_points(tmp_path / "other.csv", X[:, ::-1], names=("b", "a"), seed=1)
+    assert main(["predict", out, other, *LONG]) == 0
+    head, *rows = rows_of(capsys.readouterr().out)
+    assert head == ["id", "class", "p_no", "p_yes"]
+    found = {row[0]: list(map(float, row[2:])) for row in rows}
+    np.testing.assert_allclose([found[f"s{i}"] for i in range(60)], proba, atol=1e-6)
+    assert main(["evaluate", out, data, *LONG]) == 0
+    assert f"accuracy{model.score(X, y):>22.4f}" in capsys.readouterr().out
+    for values, words in ((["b", "a"], "same in another order"), (["a"], "the model has")):
+        assert main(["predict", out, other, *LONG, "--values", *values]) == 2
+        assert words in capsys.readouterr().err
+    missing = write_points(tmp_path / "missing.csv", X, names=("a", "c"))
+    assert main(["predict", out, missing, *LONG]) == 2
+    assert "values='b' is no column of" in capsys.readouterr().err
+
+
+def test_tables_of_series_and_of_unlabelled_points(tmp_path, bumps, capsys):
+    X, y = bumps
+    path = tmp_path / "wide.tsv"
+    lines = ["\t".join([f"s{i}", y[i], *map(repr, X[i, 0].tolist())]) for i in range(60)]
+    path.write_text("\n".join(["\t".join(["who", "kind", *map(str, range(40))]), *lines]) + "\n")
+    out = str(tmp_path / "model.zip")
+    columns = ["--id", "who", "--label", "kind"]
+    more = ["--unlabeled", str(path), "--out", out]
+    assert main(["fit", str(path), *columns, *more, *TINY]) == 0
+    assert "60 series and 60 without a label" in capsys.readouterr().out
+    assert main(["predict", out, str(path), *columns]) == 0
+    rows = rows_of(capsys.readouterr().out)[1:]
+    proba = np.array([row[2:] for row in rows], dtype=float)
+    np.testing.assert_allclose(proba, load(out).predict_proba(X), atol=1e-6)
+    assert [row[0] for row in rows] == [f"s{i}" for i in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("data.npz", ["--id", "who"], "--id is for .csv, .tsv and .parquet files"),
+        ("data.npz", ["--no-header"], "--no-header is for .csv"),
+        ("points.csv", [], "--label must name the column of labels of"),
+        ("points.csv", ["--label", "kind", "--time", "when"], "--time needs --id"),
+        ("points.csv", ["--label", "kind", "--step", "1"], "--step needs --time"),
+        ("points.csv", ["--label", "no"], "'no' is no column of"),
+        ("points.csv", [*LONG], "column 'remark' of .*points.csv has no value in any row"),
+        ("points.csv", [*LONG, "--values", "a", "--step", "0.2"], "is not sampled evenly"),
+    ],
+)
+def test_options_that_do_not_fit_a_table_are_refused(
+    tmp_path, data, bumps, capsys, name, options, words
+):
+    write_points(tmp_path / "points.csv", bumps[0], bumps[1], names=("a",))
+    out = str(tmp_path / "model.zip")
+    status = main(["fit", str(tmp_path / name), "--out", out, "--method", "prefix", *options])
+    assert status == 2
+    assert re.search(words, capsys.readouterr().err)
 
 
 def test_export_hands_on_to_the_classifier(tmp_path, model, monkeypatch, capsys):

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 import skgdpd._cli.stream
 from skgdpd import load
-from skgdpd._cli.lines import CsvLines, HeaderError, JsonLines
+from skgdpd._cli.lines import CsvLines, CsvNames, HeaderError, JsonLines
 from skgdpd._cli.main import main
 from skgdpd._cli.stream import Stream, StreamOptions
+from skgdpd._persistence.archive import read_model, write_model
 from skgdpd.datasets import make_bumps
 
 N = 6
@@ -404,6 +405,49 @@ def test_a_header_names_the_columns():
 def test_an_ambiguous_header_ends_the_stream(header, words):
     with pytest.raises(HeaderError, match=words):
         CsvLines(1, False, []).read(header)
+
+
+NAMED = CsvNames(id="who", time="hour", values=["y", "x"])
+
+
+def test_columns_of_csv_may_have_other_names():
+    form = CsvLines(2, False, [], NAMED)
+    assert form.read("who,hour,x,remark,y,t") is None
+    found = form.read("a,7.5,1,?,2,3")
+    assert found == ("a", [[2.0, 1.0]], 3, 7.5, False)
+    assert form.read("a,8,1,,2,4").points == [[2.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("names", "header", "words"),
+    [
+        (NAMED, "id,x,y", "first line must be a header with the column 'who', because of --id"),
+        (NAMED, "who,x,y", "the header has no column 'hour'"),
+        (NAMED, "who,hour,x", "the header has no column 'y'"),
+        (CsvNames(values=["x"]), "id,x", "1 columns of values, x; the model has 2 channels"),
+        (CsvNames(channels=("x", "y")), "id,y,x", "the model was fitted to x, y"),
+    ],
+)
+def test_headers_without_the_named_columns_end_the_stream(names, header, words):
+    with pytest.raises(HeaderError, match=words):
+        CsvLines(2, False, [], names).read(header)
+
+
+def test_names_of_columns_are_for_csv(early):
+    with pytest.raises(ValueError, match="--values needs --format csv"):
+        Stream(early, StreamOptions(values=["x"]))
+
+
+def test_a_state_without_names_of_columns_goes_on(early, tmp_path):
+    path = str(tmp_path / "state.zip")
+    Stream(early, StreamOptions()).save(path)
+    header, tensors = read_model(path)
+    for name in ("id", "time", "values"):
+        del header["stream"]["options"][name]
+    write_model(path, header, tensors)
+    Stream(early, StreamOptions()).resume(path)
+    with pytest.raises(ValueError, match=r"of a stream with .*id=None; now it is .*id=who"):
+        Stream(early, StreamOptions(format="csv", id="who")).resume(path)
 
 
 def test_csv_gives_the_same_answers(early, X):

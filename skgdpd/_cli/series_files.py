@@ -1,0 +1,138 @@
+"""Series of files on the command line: those of the archives, and tables with named columns."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._series.files import read_file
+from .._series.frames import check_names
+from .._series.long import read_long, read_wide
+from .._series.tables import read_table
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Options that say what the columns of a table are.
+
+    Attributes
+    ----------
+    id, time, label : str or None
+        Names of the columns of ids, times and labels.
+    values : list of str or None
+        Names of the columns of values; None is all others.
+    step : float or None
+        Time from point to point; None is found in the times.
+    header : bool
+        Whether the first line names the columns.
+    separator : str or None
+        Character between the fields; None is that of the suffix.
+    """
+
+    id: str | None = None
+    time: str | None = None
+    values: list[str] | None = None
+    label: str | None = None
+    step: float | None = None
+    header: bool = True
+    separator: str | None = None
+
+    def given(self) -> list[str]:
+        """Return the options that are not at their defaults, as they are written."""
+        mine, others = asdict(self), asdict(Columns())
+        names = [name for name in mine if mine[name] != others[name]]
+        return ["--no-header" if name == "header" else f"--{name}" for name in names]
+
+
+class FileSeries(NamedTuple):
+    """Series of a file.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, n_channels, n_timepoints)
+        Series.
+    y : ndarray of shape (n,) or None
+        Labels; None if there are none.
+    ids : ndarray of shape (n,) or None
+        Ids; None if there are none.
+    channels : tuple of str or None
+        Names of the channels; None if there are none.
+    """
+
+    X: NDArray[Any]
+    y: NDArray[Any] | None = None
+    ids: NDArray[Any] | None = None
+    channels: tuple[str, ...] | None = None
+
+
+def read_series(
+    path: str,
+    columns: Columns,
+    *,
+    labelled: bool = True,
+    last: bool = False,
+    channels: tuple[str, ...] | None = None,
+) -> FileSeries:
+    """Read the series of a file.
+
+    Parameters
+    ----------
+    path : str
+        File of a format of the archives, or a table with named columns. A ``.tsv`` file is such
+        a table if columns are named, and else of the archive's format.
+    columns : Columns
+        What the columns of a table are.
+    labelled : bool, default=True
+        Whether series must have labels. A column of labels that is named and not there is no
+        error otherwise.
+    last : bool, default=False
+        Whether to take the test part of a file that has a training and a test part.
+    channels : tuple of str, optional
+        Names of a model's channels, in their order, which a table with a row for each point must
+        have.
+
+    Returns
+    -------
+    FileSeries
+
+    Raises
+    ------
+    FileNotFoundError, ImportError, OSError or ValueError
+        If the file can't be read as the options say.
+    """
+    given, suffix = columns.given(), Path(path).suffix
+    if suffix not in (".csv", ".parquet") and not (suffix == ".tsv" and given):
+        parts = read_file(Path(path), labelled=labelled)
+        if given:
+            raise ValueError(f"{given[0]} is for .csv, .tsv and .parquet files, not for {path}")
+        X, *y = parts[2:] if last and len(parts) == 4 else parts[:2]
+        return FileSeries(X, y[0] if y else None)
+    table = read_table(Path(path), header=columns.header, separator=columns.separator)
+    if labelled and columns.label is None:
+        raise ValueError(f"--label must name the column of labels of {path}: {table.names}")
+    label = columns.label if labelled or columns.label in table.names else None
+    if columns.time is None:
+        if columns.step is not None:
+            raise ValueError("--step needs --time, the column of times")
+        return FileSeries(*read_wide(table, columns.id, columns.values, label)[:3])
+    if columns.id is None:
+        raise ValueError("--time needs --id, the column that tells series apart")
+    values = columns.values
+    if values is None and channels is not None:
+        values = list(channels)
+    elif values is not None:
+        check_names(tuple(values), channels, "--values", "the model")
+    series = read_long(table, columns.id, columns.time, values, label, columns.step)
+    return FileSeries(*series[:3], tuple(series.channels))
+
+
+def channels_of(model: Any) -> tuple[str, ...] | None:
+    """Return the names of the channels of a model; None if it was fitted without."""
+    names = vars(model).get("feature_names_in_")
+    if names is None or len(names) != model.n_channels_in_:
+        return None
+    return tuple(np.asarray(names).tolist())
