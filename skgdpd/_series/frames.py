@@ -1,8 +1,8 @@
-"""Ids of series and names of channels in pandas' frames, by which frames are matched."""
+"""Ids of series and names of channels in frames, by which frames are matched."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,12 @@ SHOWN = 5
 def is_frame(X: Any) -> bool:
     """Return whether an object is a frame of pandas, or like one."""
     return hasattr(X, "columns") and hasattr(X, "iloc")
+
+
+def is_table(X: Any) -> bool:
+    """Return whether an object is a frame of polars, a table of pyarrow, or like one of them."""
+    offers = hasattr(X, "__arrow_c_stream__") or hasattr(X, "__dataframe__")
+    return offers and not is_frame(X) and column_names(X) is not None
 
 
 def is_long(X: Any) -> bool:
@@ -53,9 +59,9 @@ def names_of(X: Any) -> tuple[str, ...] | None:
     """
     if isinstance(X, list | tuple) and len(X):
         X = X[0]
-    if not is_frame(X):
+    if not is_frame(X) and not is_table(X):
         return None
-    names = tuple(X.columns)
+    names = tuple(column_names(X) or ())
     return names if all(isinstance(name, str) for name in names) else None
 
 
@@ -113,6 +119,21 @@ def places_in(X: Any, other: Any, name: str) -> NDArray[np.int64] | None:
     """
     ids, index = ids_of(X), ids_of(other)
     return None if ids is None or index is None else _places(index, ids, name)
+
+
+def column_names(frame: Any) -> list[Any] | None:
+    """Return the names of an object's columns; None if it has none."""
+    if isinstance(frame, Mapping):
+        return list(frame)
+    if isinstance(frame, np.ndarray):
+        return None if frame.dtype.names is None else list(frame.dtype.names)
+    if not hasattr(frame, "__getitem__"):
+        return None
+    for attribute in ("column_names", "columns"):
+        names = getattr(frame, attribute, None)
+        if isinstance(names, Iterable) and not isinstance(names, str):
+            return list(names)
+    return None
 
 
 def check_names(

@@ -19,7 +19,8 @@ from sklearn.utils.validation import check_array
 
 from .._runtime.arguments import about
 from .._runtime.extras import require
-from .frames import check_names, is_frame, is_long, names_of, places_in, sorted_rows
+from .frames import check_names, is_frame, is_long, is_table, names_of, places_in, sorted_rows
+from .others import plain_form
 from .precision import check_precision
 from .storage import StoredSeries, is_large, is_lazy_array
 
@@ -120,7 +121,8 @@ def read_panel(X: Any, name: str = "X") -> Panel:
     Parameters
     ----------
     X : array-like or pandas panel
-        Series in a form of :data:`FORMS`, a torch tensor, or stored series.
+        Series in a form of :data:`FORMS`, a torch tensor, a container of
+        :mod:`~skgdpd._series.others`, or stored series.
     name : str, default="X"
         Name of the argument in errors.
 
@@ -184,6 +186,7 @@ def _read_panel(X: Any, name: str) -> Panel:
         X = X.detach().cpu().numpy()
     if is_frame(X):
         return _read_frame(X, name)
+    X = plain_form(X, name)
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = list(X)
     if _is_list_of_series(X):
@@ -492,7 +495,7 @@ def _is_list_of_series(X: Any) -> bool:
             return False
     elif not isinstance(X, Sequence) or isinstance(X, (str, bytes)) or len(X) == 0:
         return False
-    if any(is_frame(x) for x in X):
+    if any(is_frame(x) or is_table(x) for x in X):
         return True
     if not all(hasattr(x, "__len__") and not isinstance(x, (str, bytes, dict)) for x in X):
         return False
@@ -507,9 +510,11 @@ def _as_series(x: Any, name: str, i: int) -> NDArray[Any]:
     """Return one series as ``(n_channels, n_timepoints)``."""
     if is_frame(x):
         return _as_floats(x, f"series {i} of {name}").T
+    if is_table(x):
+        return plain_form(x, f"series {i} of {name}").T
     if hasattr(x, "detach") and hasattr(x, "cpu"):
         x = x.detach().cpu().numpy()
-    series = np.asarray(x)
+    series = np.asarray(plain_form(x, f"series {i} of {name}"))
     if series.ndim == 1:
         series = series[None]
     if series.ndim != 2 or series.dtype.kind not in "biuf":

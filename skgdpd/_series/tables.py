@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._runtime.plain_files import open_plain, read_plain
-from .frames import some_of
+from .frames import column_names, some_of
 from .unlabeled import is_missing
 
 MISSING = {"", "?", "na", "nan", "null", "none", "<na>"}
@@ -164,21 +164,6 @@ def as_table(frame: Any, name: str = "frame") -> Table:
     if not names:
         raise ValueError(f"{name} has no columns")
     return Table(frame, names, name)
-
-
-def column_names(frame: Any) -> list[Any] | None:
-    """Return the names of an object's columns; None if it has none."""
-    if isinstance(frame, Mapping):
-        return list(frame)
-    if isinstance(frame, np.ndarray):
-        return None if frame.dtype.names is None else list(frame.dtype.names)
-    if not hasattr(frame, "__getitem__"):
-        return None
-    for attribute in ("column_names", "columns"):
-        names = getattr(frame, attribute, None)
-        if isinstance(names, Iterable) and not isinstance(names, str):
-            return list(names)
-    return None
 
 
 def check_distinct(names: Sequence[Any], name: str) -> None:
