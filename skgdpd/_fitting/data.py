@@ -332,7 +332,7 @@ def loss_weights(
         weight = of_usual_size(checked_weights(sample_weight, len(labels)))
     if class_weight is not None:
         _check_class_weight(class_weight, classes)
-        by_class = of_usual_size(compute_sample_weight(class_weight, classes[labels]))
+        by_class = of_usual_size(_weight_by_class(class_weight, labels, classes))
         each_class = by_class[[int(np.flatnonzero(labels == k)[0]) for k in range(len(classes))]]
         weight = weight * by_class
     mean = weight[train].mean()
@@ -342,6 +342,17 @@ def loss_weights(
             "weight; give some a positive one"
         )
     return (weight / mean).astype(np.float32), (each_class / mean).astype(np.float32)
+
+
+def _weight_by_class(
+    class_weight: Any, labels: NDArray[np.int64], classes: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return the weight of each label's class, 1 for classes that a dict does not name."""
+    if isinstance(class_weight, dict):
+        # scikit-learn looks for the label 1 if it is "1", as in the archives, or 1.5.
+        weights = [class_weight.get(label, 1.0) for label in classes.tolist()]
+        return np.array(weights, dtype=np.float64)[labels]
+    return np.asarray(compute_sample_weight(class_weight, labels), dtype=np.float64)
 
 
 def _check_class_weight(class_weight: Any, classes: NDArray[Any]) -> None:

@@ -19,7 +19,7 @@ from skgdpd import (
     SharedGridSearchCV,
     TrainingOptions,
 )
-from skgdpd._fitting.data import checked_series
+from skgdpd._fitting.data import checked_series, loss_weights
 from skgdpd._fitting.preparation import NetworkData, NetworkPlan, finish, prepare, train
 from skgdpd._model_selection import grid as _grid
 from skgdpd._runtime.random import Seeds
@@ -222,3 +222,16 @@ def test_a_search_can_be_pickled_at_any_time(bumps, monkeypatch, together):
     again = pickle.loads(pickle.dumps(search))
     np.testing.assert_array_equal(again.predict_proba(X), search.predict_proba(X))
     assert list(again.cv_results_) == list(search.cv_results_)
+
+
+@pytest.mark.parametrize(
+    "names", [["1", "2"], [1.2, 1.7], ["a", "b"], [-1, 1], [False, True]], ids=str
+)
+def test_a_class_weight_is_found_by_its_label(names):
+    numbers = np.array([0, 1, 1, 0])
+    args = numbers, np.array(names), np.arange(4)
+    weight, by_class = loss_weights(*args, dict(zip(names, [3.0, 1.0], strict=True)), None)
+    np.testing.assert_allclose(weight, [1.5, 0.5, 0.5, 1.5])
+    np.testing.assert_allclose(by_class, [1.5, 0.5])
+    one = loss_weights(*args, {names[0]: 3.0}, None)[0]
+    np.testing.assert_array_equal(one, weight)
