@@ -19,7 +19,10 @@ DOCS = ROOT / "docs"
 PAGES = sorted(
     [*DOCS.glob("*.md"), *DOCS.glob("results/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
 )
-RUN = ["stopping.md", "streams.md", "many-moments.md", "howto-csv.md"]
+RUN = [
+    "stopping.md", "streams.md", "many-moments.md",
+    *sorted(page.name for page in DOCS.glob("howto-*.md")),
+]  # fmt: skip
 """Pages whose blocks of code are run in their order, with the names of the blocks before."""
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
