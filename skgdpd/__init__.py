@@ -27,6 +27,7 @@ __all__ = [
     "StreamDecision",
     "TrainingOptions",
     "UnlabeledCheck",
+    "WindowImportance",
     "__version__",
     "check_unlabeled",
     "config_context",
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "paper_parameters",
     "set_config",
+    "window_importance",
 ]
 
 

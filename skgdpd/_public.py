@@ -11,6 +11,7 @@ from ._estimators.prefix import PrefixClassifier
 from ._estimators.prior import DiffusionFeaturePrior
 from ._model_selection.folds import LabeledFolds
 from ._model_selection.grid import SharedGridSearchCV
+from ._model_selection.importance import WindowImportance, window_importance
 from ._model_selection.unlabeled_check import UnlabeledCheck, check_unlabeled
 from ._persistence import ModelFileError, load
 from ._runtime.config import config_context, get_config, set_config
@@ -35,10 +36,12 @@ __all__ = [
     "StreamDecision",
     "TrainingOptions",
     "UnlabeledCheck",
+    "WindowImportance",
     "check_unlabeled",
     "config_context",
     "get_config",
     "load",
     "paper_parameters",
     "set_config",
+    "window_importance",
 ]

@@ -7,6 +7,7 @@ import importlib.util
 import re
 import runpy
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,8 @@ def test_a_page_runs_from_its_first_block_to_its_last(name, tmp_path, monkeypatc
         test = doctest.DocTestParser().get_doctest(block, names, name, name, 0)
         test.globs = names
         assert not runner.run(test, clear_globs=False).failed
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def test_the_commands_of_the_page_of_csv_files_run(tmp_path, monkeypatch, capsys):

@@ -6,6 +6,7 @@ from .decision import DecisionDisplay
 from .earliness import EarlinessDisplay
 from .feature_space import FeatureSpaceDisplay
 from .history import HistoryDisplay
+from .importance import ImportanceDisplay
 from .path import PathDisplay
 from .posterior import PosteriorDisplay
 from .reliability import ReliabilityDisplay
@@ -17,6 +18,7 @@ __all__ = [
     "EarlinessDisplay",
     "FeatureSpaceDisplay",
     "HistoryDisplay",
+    "ImportanceDisplay",
     "PathDisplay",
     "PosteriorDisplay",
     "ReliabilityDisplay",

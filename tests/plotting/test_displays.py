@@ -9,7 +9,7 @@ import pytest
 from matplotlib import pyplot as plt
 from sklearn.exceptions import NotFittedError
 
-from skgdpd import GDPDClassifier, PrefixClassifier, plotting
+from skgdpd import GDPDClassifier, PrefixClassifier, WindowImportance, plotting
 from skgdpd.plotting import (
     CostDisplay,
     CriticalDifferenceDisplay,
@@ -17,6 +17,7 @@ from skgdpd.plotting import (
     EarlinessDisplay,
     FeatureSpaceDisplay,
     HistoryDisplay,
+    ImportanceDisplay,
     PathDisplay,
     PosteriorDisplay,
     ReliabilityDisplay,
@@ -50,6 +51,9 @@ DRAWN = {
         FEATURES, FEATURES, DRAWS, LABELS, **kw
     ),
     HistoryDisplay: lambda **kw: HistoryDisplay(History({"ce": np.array([1.0, 0.5])})).plot(**kw),
+    ImportanceDisplay: lambda **kw: ImportanceDisplay(
+        WindowImportance(RNG.normal(size=(3, 4, 5)), np.arange(5), 0.9, ("a", "b", "c"))
+    ).plot(**kw),
     PathDisplay: lambda **kw: PathDisplay.from_predictions(PATHS, LABELS, time_points=TIMES, **kw),
     PosteriorDisplay: lambda **kw: PosteriorDisplay.from_draws(
         [0.2, 0.4], DRAWS[:2], FEATURES, FEATURES[0], **kw
@@ -115,6 +119,7 @@ def test_lines_differ_in_more_than_colour(gdpd):
             delay_costs=[0.1, 0.5],
             time_points={name: TIMES[: i + 1] for i, name in enumerate(names[:3])},
         ),
+        DRAWN[ImportanceDisplay](),
         ReliabilityDisplay.from_predictions(LABELS, dict.fromkeys(names, PROBA)),
     ]
     for display in drawn:
@@ -131,6 +136,7 @@ def test_lines_differ_in_more_than_colour(gdpd):
         lambda clf, X, y: HistoryDisplay.from_estimator(clf),
         lambda clf, X, y: FeatureSpaceDisplay.from_estimator(clf, X, y),
         lambda clf, X, y: PosteriorDisplay.from_estimators([clf], X),
+        lambda clf, X, y: ImportanceDisplay.from_estimator(clf, X, y),
         lambda clf, X, y: ReliabilityDisplay.from_estimators({"a": clf}, X, y),
         lambda clf, X, y: EarlinessDisplay.from_estimators({"a": [clf]}, X, y),
     ],

@@ -1,0 +1,162 @@
+"""Importance of windows of time and of channels, by permutation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import check_scoring
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+from .._runtime.random import RandomState
+from .._series.frames import aligned, names_of
+from .._series.panel import own_lengths, read_panel
+from .._series.unlabeled import refuse_marked
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WindowImportance:
+    """What a classifier's score loses when a window of a channel says nothing.
+
+    Attributes
+    ----------
+    importances : ndarray of shape (n_channels, n_windows, n_repeats)
+        Score of the series as they are, less the score with a window of a channel permuted.
+    edges : ndarray of int of shape (n_windows + 1,)
+        Time points at which windows begin, and the end of the last one.
+    score : float
+        Score of the series as they are.
+    channels : tuple of str
+        Names of the channels: those of a frame, or their numbers.
+    """
+
+    importances: Floats
+    edges: NDArray[np.int64]
+    score: float
+    channels: tuple[str, ...]
+
+    @property
+    def mean(self) -> Floats:
+        """Mean over repeats ``(n_channels, n_windows)``."""
+        return np.asarray(self.importances.mean(axis=2))
+
+    @property
+    def std(self) -> Floats:
+        """Standard deviation over repeats ``(n_channels, n_windows)``."""
+        return np.asarray(self.importances.std(axis=2))
+
+
+def window_importance(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    n_windows: int = 10,
+    n_repeats: int = 5,
+    scoring: Any = None,
+    random_state: RandomState = None,
+) -> WindowImportance:
+    """Measure which part of the series, and which channel, a classifier's score depends on.
+
+    The values of a window of one channel are exchanged among the series, so that they say nothing
+    about the class, and everything else stays. The score's loss is the importance of the window.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted classifier of series. If it has a ``prefix_length_``, windows divide what it sees.
+    X : array-like of shape (n_samples, n_channels, n_timepoints)
+        Series that the classifier was not fitted on, because it may have learned others by heart.
+    y : array-like of shape (n_samples,)
+        Labels of the series.
+    n_windows : int, default=10
+        Number of windows, which are of equal length up to a time point.
+    n_repeats : int, default=5
+        Number of permutations of each window, whose spread tells chance from importance.
+    scoring : str, callable or None, default=None
+        Score, in scikit-learn's terms. None is the estimator's own.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the permutations.
+
+    Returns
+    -------
+    WindowImportance
+
+    Raises
+    ------
+    ValueError
+        If there are more windows than time points, if a label is missing, if there are fewer than
+        two series, or if a series ends within the windows: its end would move with its values.
+
+    See Also
+    --------
+    skgdpd.plotting.ImportanceDisplay : Picture of the importances.
+
+    Notes
+    -----
+    Windows and channels that say the same stand in for one another, so that each may look
+    unimportant. Fewer windows show what they are worth together. A permuted series may be unlike
+    any real one, and the classifier's answer to it is then a guess.
+
+    References
+    ----------
+    L. Breiman, "Random forests", Machine Learning 45, 2001.
+
+    Examples
+    --------
+    >>> from skgdpd import PrefixClassifier, window_importance
+    >>> from skgdpd.datasets import make_bumps
+    >>> X, y = make_bumps(80, 20, random_state=0)
+    >>> clf = PrefixClassifier("rocket", earliness=1.0, max_epochs=0, random_state=0)
+    >>> clf = clf.fit(X[:40], y[:40])
+    >>> found = window_importance(clf, X[40:], y[40:], n_windows=2, random_state=0)
+    >>> found.edges
+    array([ 0, 10, 20])
+    >>> bool(found.mean[0, 1] > found.mean[0, 0])  # the large bump is late
+    True
+    """
+    check_is_fitted(estimator)
+    check_scalar(n_windows, "n_windows", Integral, min_val=1)
+    check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
+    panel = read_panel(X)
+    labels = refuse_marked(aligned(X, y, "y"))
+    if len(labels) != len(panel) or len(panel) < 2:
+        raise ValueError(
+            f"X has {len(panel)} series and y {len(labels)} labels; they must be equally "
+            f"many, and two at least"
+        )
+    values = np.array(panel.values[: len(panel)])
+    seen = getattr(estimator, "prefix_length_", None) or values.shape[2]
+    end = min(int(seen), values.shape[2])
+    if n_windows > end:
+        raise ValueError(f"n_windows={n_windows} must be at most {end}, the time points seen")
+    if values.dtype.kind == "f":
+        lengths = own_lengths(np.isnan(values[:, :, :end]))
+        if (lengths < end).any():
+            series = int((lengths < end).argmax())
+            raise ValueError(
+                f"series {series} of X ends after {lengths[series]} of the {end} time points of "
+                f"the windows; leave such series out"
+            )
+    scorer = check_scoring(estimator, scoring)
+    score = float(scorer(estimator, X, labels))
+    edges = np.rint(np.linspace(0, end, n_windows + 1)).astype(np.int64)
+    rng = check_random_state(random_state)
+    losses = np.empty((values.shape[1], n_windows, n_repeats))
+    for channel, window, repeat in np.ndindex(losses.shape):
+        own = values[:, channel, edges[window] : edges[window + 1]]
+        before = own.copy()
+        own[:] = before[rng.permutation(len(own))]
+        permuted = values[:, 0] if panel.flat else values
+        losses[channel, window, repeat] = score - scorer(estimator, permuted, labels)
+        own[:] = before
+    names = None if panel.flat else names_of(X)
+    if names is None or len(names) != values.shape[1]:
+        names = tuple(str(i) for i in range(values.shape[1]))
+    return WindowImportance(losses, edges, score, names)
