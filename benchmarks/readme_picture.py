@@ -1,4 +1,4 @@
-"""Draw the picture of the first page: ``python benchmarks/readme_picture.py docs/images/gunpoint.png``."""
+"""Draw the picture of the first page: ``python benchmarks/readme_picture.py FILE.png``."""
 
 import argparse
 
