@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import get_args
 
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,6 +20,7 @@ def hinton_loss(
     temperature: float,
     weight: Tensor | None = None,
     divergence_name: DivergenceName = "forward",
+    skew: float = 1.0,
 ) -> Tensor:
     """Return ``T² D(p_T, p_S)`` of softened probabilities, averaged over rows.
 
@@ -30,8 +32,10 @@ def hinton_loss(
         Temperature T, by which all logits are divided.
     weight : Tensor of shape (n,), optional
         Weight of each row; by default 1.
-    divergence_name : {"forward", "reverse", "js"}, default="forward"
+    divergence_name : {"forward", "reverse", "js", "skewed", "skewed-reverse"}, default="forward"
         Divergence D; see :func:`~skgdpd.distillers.rows.divergence`.
+    skew : float, default=1.0
+        Skew of the skewed divergences, in (0, 1].
 
     Returns
     -------
@@ -44,7 +48,8 @@ def hinton_loss(
     """
     teacher = torch.log_softmax(teacher_logits.detach() / temperature, -1)
     student = torch.log_softmax(student_logits / temperature, -1)
-    return temperature**2 * mean_over_rows(divergence(teacher, student, divergence_name), weight)
+    losses = divergence(teacher, student, divergence_name, skew)
+    return temperature**2 * mean_over_rows(losses, weight)
 
 
 def transformed_teacher_loss(
@@ -94,20 +99,29 @@ class Hinton(RowDistiller):
         Temperature by which all logits are divided. A higher value increases the probabilities of
         the wrong classes; 4 is the usual choice for teachers that are nearly always correct on
         their training series.
-    divergence : {"forward", "reverse", "js"}, default="forward"
+    divergence : {"forward", "reverse", "js", "skewed", "skewed-reverse"}, default="forward"
         Divergence between teacher and student. ``"forward"`` is ``KL(p_T || p_S)``, as in the
         paper, ``"reverse"`` is ``KL(p_S || p_T)``, and ``"js"`` is the Jensen-Shannon divergence.
+        With the skew a, ``"skewed"`` is ``KL(p_T || (1 - a) p_T + a p_S)``, and
+        ``"skewed-reverse"`` is ``KL(p_S || (1 - a) p_S + a p_T)``.
+    skew : float, default=0.9
+        Skew a of the two skewed divergences, in (0, 1]; the others don't use it. 1 is the plain
+        divergence. A smaller value bounds the loss of a series more tightly, by
+        ``-T² log(1 - a)``, and makes it smaller, near equality by the factor ``a²``. The default
+        is that of the skewed divergence's source.
 
     References
     ----------
     G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network",
-    arXiv 1503.02531.
+    arXiv 1503.02531. Skewed divergences: J. Ko et al., "DistiLLM: towards streamlined
+    distillation for large language models", arXiv 2402.03898.
     """
 
     _parameter_constraints = {
         "lambda_kd": [Interval(Real, 0, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
-        "divergence": [StrOptions({"forward", "reverse", "js"})],
+        "divergence": [StrOptions(set(get_args(DivergenceName)))],
+        "skew": [Interval(Real, 0, 1, closed="right")],
     }
 
     def __init__(
@@ -115,10 +129,12 @@ class Hinton(RowDistiller):
         lambda_kd: float = 1.0,
         temperature: float = 4.0,
         divergence: DivergenceName = "forward",
+        skew: float = 0.9,
     ) -> None:
         self.lambda_kd = lambda_kd
         self.temperature = temperature
         self.divergence = divergence
+        self.skew = skew
 
     def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         return hinton_loss(
@@ -127,6 +143,7 @@ class Hinton(RowDistiller):
             self.temperature,
             batch.get("target_weight"),
             self.divergence,
+            self.skew,
         )
 
 

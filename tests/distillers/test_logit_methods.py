@@ -9,10 +9,11 @@ from contexts import make_output, make_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd.distillers import DIST, DKD
+from skgdpd.distillers import DIST, DKD, Hinton
 from skgdpd.distillers.decoupled import correlation, decoupled_loss, relational_loss
 from skgdpd.distillers.logits import hinton_loss, transformed_teacher_loss
 from skgdpd.distillers.rows import divergence, row_shares
+from skgdpd.nets.student import SeriesOutput
 
 SEEDS = st.integers(0, 10**6)
 
@@ -52,13 +53,63 @@ def test_jensen_and_shannons_is_symmetric_bounded_and_made_of_entropies(seed):
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("name", ["forward", "reverse", "js"])
+@pytest.mark.parametrize("name", ["forward", "reverse", "js", "skewed", "skewed-reverse"])
 def test_divergences_of_certainties_are_finite_with_finite_gradients(name):
     student = torch.tensor([[2e3, -2e3], [-2e3, 2e3]], requires_grad=True)
     loss = hinton_loss(student, torch.tensor([[-2e3, 2e3], [-2e3, 2e3]]), 1.0, None, name)
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(student.grad).all()
+
+
+SKEWED = {"skewed": "forward", "skewed-reverse": "reverse"}
+SKEWS = st.floats(0.01, 0.99)
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, SKEWS, st.sampled_from([1.0, 4.0]))
+def test_skewed_divergences_are_those_from_the_mixture(seed, skew, temperature):
+    student, teacher = pair(seed)
+    p, q = (torch.softmax(x / temperature, -1) for x in (teacher, student))
+    expected = {
+        "skewed": (p * (p / ((1 - skew) * p + skew * q)).log()).sum(-1).mean(),
+        "skewed-reverse": (q * (q / ((1 - skew) * q + skew * p)).log()).sum(-1).mean(),
+    }
+    for name, value in expected.items():
+        found = hinton_loss(student, teacher, temperature, None, name, skew)
+        torch.testing.assert_close(found, temperature**2 * value)
+        output = SeriesOutput(student, student)
+        distiller = Hinton(temperature=temperature, divergence=name, skew=skew)
+        assert distiller.loss(output, {"teacher_logits": teacher}) == found
+
+
+@pytest.mark.parametrize(("name", "plain"), SKEWED.items())
+def test_a_skew_of_one_is_the_plain_divergence_and_the_limit(name, plain):
+    p, q = torch.log_softmax(pair(0), -1)
+    expected = divergence(p, q, plain)
+    assert torch.equal(divergence(p, q, name, 1.0), expected)
+    torch.testing.assert_close(divergence(p, q, name, 1 - 1e-9), expected)
+    assert (divergence(p, q, name, 1e-9).abs() < 1e-6).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, SKEWS, st.sampled_from(sorted(SKEWED)))
+def test_skewed_divergences_are_bounded_even_by_certainties(seed, skew, name):
+    p, q = torch.log_softmax(50 * pair(seed), -1)
+    found = divergence(p, q, name, skew)
+    assert (found >= -1e-12).all()
+    assert (found <= -math.log1p(-skew) + 1e-12).all()
+    # A divergence is convex in its second distribution.
+    assert (found <= skew * divergence(p, q, SKEWED[name]) + 1e-12).all()
+
+
+@pytest.mark.parametrize("name", sorted(SKEWED))
+def test_gradients_of_skewed_divergences_are_those_of_finite_differences(name):
+    student, teacher = pair(0)
+    student.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda logits: hinton_loss(logits, teacher, 2.0, None, name, 0.7), student
+    )
 
 
 def test_all_divergences_agree_near_equality():
@@ -70,6 +121,9 @@ def test_all_divergences_agree_near_equality():
     )
     torch.testing.assert_close(forward, reverse, rtol=1e-2, atol=0)
     torch.testing.assert_close(forward, 4 * js, rtol=1e-2, atol=0)
+    for name in SKEWED:
+        skewed = hinton_loss(student, teacher, 2.0, None, name, 0.8)
+        torch.testing.assert_close(0.8**2 * forward, skewed, rtol=1e-2, atol=0)
 
 
 # DKD
