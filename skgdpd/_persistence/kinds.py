@@ -66,6 +66,7 @@ DISTILLERS = {
     "diffkd-distiller": distillers.DiffKD,
     "dist-distiller": distillers.DIST,
     "dkd-distiller": distillers.DKD,
+    "entropy-temperature-distiller": distillers.EntropyTemperature,
     "fitnets-distiller": distillers.FitNets,
     "gdpd-distiller": distillers.GDPD,
     "gendd-distiller": distillers.GenDD,

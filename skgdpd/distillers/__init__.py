@@ -16,7 +16,7 @@ from .features import VID, FitNets
 from .gdpd import GDPD
 from .gendd import GenDD, GeneratorOptions
 from .lelp import LELP
-from .logits import TTM, WTTM, Hinton
+from .logits import TTM, WTTM, EntropyTemperature, Hinton
 from .maps import AT, SoftDTW
 from .relations import PKT, RKD
 from .rows import RowDistiller
@@ -42,6 +42,7 @@ __all__ = [
     "Distillation",
     "DistillationContext",
     "Distiller",
+    "EntropyTemperature",
     "FitNets",
     "GenDD",
     "GeneralisedDistillation",

@@ -9,9 +9,9 @@ from contexts import make_output, make_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd.distillers import DIST, DKD, Hinton
+from skgdpd.distillers import DIST, DKD, EntropyTemperature, Hinton
 from skgdpd.distillers.decoupled import correlation, decoupled_loss, relational_loss
-from skgdpd.distillers.logits import hinton_loss, transformed_teacher_loss
+from skgdpd.distillers.logits import entropy_share, hinton_loss, transformed_teacher_loss
 from skgdpd.distillers.rows import divergence, row_shares
 from skgdpd.nets.student import SeriesOutput
 
@@ -124,6 +124,46 @@ def test_all_divergences_agree_near_equality():
     for name in SKEWED:
         skewed = hinton_loss(student, teacher, 2.0, None, name, 0.8)
         torch.testing.assert_close(0.8**2 * forward, skewed, rtol=1e-2, atol=0)
+
+
+# A temperature for each series
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, st.sampled_from([0.0, 0.5, 3.0]))
+def test_each_series_has_the_temperature_of_its_teachers_entropy(seed, slope):
+    student, teacher = pair(seed)
+    p = torch.softmax(teacher, -1)
+    temperature = 2 * (1 + slope * -(p * p.log()).sum(-1) / math.log(4))
+    each = [
+        hinton_loss(s[None], t[None], T.item())
+        for s, t, T in zip(student, teacher, temperature, strict=True)
+    ]
+    distiller = EntropyTemperature(temperature=2.0, slope=slope)
+    found = distiller.loss(SeriesOutput(student, student), {"teacher_logits": teacher})
+    torch.testing.assert_close(found, torch.stack(each).mean())
+    if not slope:
+        torch.testing.assert_close(found, hinton_loss(student, teacher, 2.0))
+
+
+def test_temperatures_reach_from_certainty_to_ignorance():
+    student, _ = pair(0, n=3)
+    certain = 1e3 * torch.nn.functional.one_hot(torch.tensor([2, 0, 1]), 4).double()
+    for teacher, factor in ((certain, 1.0), (torch.ones_like(student), 2.5)):
+        distiller = EntropyTemperature(temperature=3.0, slope=1.5)
+        found = distiller.loss(SeriesOutput(student, student), {"teacher_logits": teacher})
+        torch.testing.assert_close(found, hinton_loss(student, teacher, 3.0 * factor))
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, st.integers(1, 5))
+def test_the_share_of_entropy_is_that_of_the_uniform_distribution(seed, n_classes):
+    logits, _ = pair(seed, n_classes=n_classes)
+    share = entropy_share(logits)
+    assert ((share >= 0) & (share <= 1)).all()
+    uniform = entropy_share(torch.zeros_like(logits))
+    torch.testing.assert_close(uniform, torch.full_like(uniform, float(n_classes > 1)))
+    assert (entropy_share(1e4 * logits) <= share + 1e-12).all()
 
 
 # DKD
