@@ -78,6 +78,7 @@ DISTILLERS = {
     "pkt-distiller": distillers.PKT,
     "pld-distiller": distillers.PLD,
     "rkd-distiller": distillers.RKD,
+    "sample-routing-distiller": distillers.SampleRouting,
     "self-teacher-distiller": distillers.SelfTeacher,
     "soft-dtw-distiller": distillers.SoftDTW,
     "tekap-distiller": distillers.TeKAP,

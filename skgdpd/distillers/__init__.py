@@ -23,6 +23,7 @@ from .rows import RowDistiller
 from .self_teacher import SelfTeacher
 from .targets import PLD, GeneralisedDistillation, GroundTruthMixing
 from .time_steps import MapShapes, TeacherMaps
+from .weights import SampleRouting
 
 __all__ = [
     "AT",
@@ -53,6 +54,7 @@ __all__ = [
     "Predictor",
     "PredictorContext",
     "RowDistiller",
+    "SampleRouting",
     "SelfTeacher",
     "SeriesObjective",
     "SoftDTW",

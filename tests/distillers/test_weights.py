@@ -1,0 +1,115 @@
+"""Distillers around another that weigh its series: which weights, and what follows from them."""
+
+import numpy as np
+import pytest
+import torch
+from contexts import make_output, make_rows, make_step, make_student, prepared
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import entropy
+
+from skgdpd import DistilledPrefixClassifier
+from skgdpd.distillers import DKD, RKD, FitNets, Hinton, SampleRouting
+from skgdpd.distillers.logits import hinton_loss
+from skgdpd.nets.student import SeriesOutput
+
+SEEDS = st.integers(0, 10**6)
+WEIGHING = [SampleRouting]
+
+
+def weights(distiller, output, batch, rows=None):
+    rows = make_rows(len(batch["y"])) if rows is None else rows
+    return prepared(distiller, rows).row_weights(output, batch)
+
+
+def terms(distiller, rows, output, epoch=0):
+    distillation = prepared(distiller, rows)
+    return distillation.terms(make_student(), output, rows.tensors, make_step(epoch))
+
+
+# All of them
+
+
+@pytest.mark.parametrize("inner", [Hinton(temperature=2.0), DKD(), RKD()], ids=repr)
+@pytest.mark.parametrize("cls", WEIGHING)
+def test_the_loss_is_the_other_methods_with_these_weights(cls, inner):
+    more = torch.rand(8, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    rows, output = make_rows(target_weight=more), make_output()
+    weight = weights(cls(inner), output, rows.tensors)
+    weighted = make_rows(target_weight=weight * more)
+    (expected,) = terms(inner, weighted, output).values()
+    (found,) = terms(cls(inner, lambda_kd=0.5), rows, output).values()
+    torch.testing.assert_close(found, 0.5 * expected)
+    assert terms(cls(inner, lambda_kd=0.0), rows, output) == {}
+
+
+@pytest.mark.parametrize("cls", WEIGHING)
+def test_no_gradient_flows_into_the_weights(cls):
+    rows, output = make_rows(), make_output()
+    assert not weights(cls(), output, rows.tensors).requires_grad
+
+
+@pytest.mark.parametrize("cls", WEIGHING)
+def test_the_others_schedule_is_kept(cls):
+    rows, inner = make_rows(), FitNets(first_stage=0.3)
+    distillation = prepared(cls(inner), rows)
+    assert distillation.warmup_epochs == 3
+    assert [distillation.label_weight(make_step(e)) for e in (2, 3)] == [0.0, 1.0]
+    assert terms(cls(inner), rows, make_output(), epoch=3) == {}
+
+
+@pytest.mark.parametrize("cls", WEIGHING)
+def test_one_model_of_several_moments_is_trained(cls, bumps):
+    X, y = bumps
+    clf = DistilledPrefixClassifier(
+        cls(), student="lstm1-8", earliness=[0.2, 0.5], max_epochs=3, random_state=0, device="cpu"
+    ).fit(X, y)
+    assert (clf.history_[cls.__name__.lower()] > 0).all()
+    assert np.isfinite(clf.predict_proba(X[:, :, :20])).all()
+
+
+# SampleRouting
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, st.sampled_from([0.1, 1.0, 5.0]))
+def test_a_labelled_series_is_taught_where_the_student_is_wrong(seed, tau):
+    rows, output = make_rows(seed=seed), make_output(seed=seed + 1)
+    p = torch.softmax(rows.tensors["teacher_logits"], -1).numpy()
+    right = output.logits.argmax(-1) == rows.tensors["y"]
+    found = weights(SampleRouting(tau=tau), output, rows.tensors)
+    expected = np.where(right, 0.0, np.exp(-entropy(p, axis=1) / tau))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_a_series_without_a_label_is_taught_even_where_the_student_agrees_with_the_teacher():
+    rows = make_rows()
+    batch = {**rows.tensors, "y": torch.full((8,), -1)}
+    teacher = batch["teacher_logits"]
+    output = SeriesOutput(make_output().features, teacher.clone())
+    found = weights(SampleRouting(tau=2.0), output, batch)
+    p = torch.softmax(teacher, -1).numpy()
+    np.testing.assert_allclose(found, np.exp(-entropy(p, axis=1) / 2), rtol=1e-9)
+
+
+def test_a_student_that_is_right_everywhere_is_left_to_its_labels():
+    rows = make_rows()
+    logits = torch.nn.functional.one_hot(rows.tensors["y"], 3).double().requires_grad_()
+    (loss,) = terms(SampleRouting(), rows, SeriesOutput(make_output().features, logits)).values()
+    assert loss == 0
+    assert (torch.autograd.grad(loss, logits)[0] == 0).all()
+
+
+def test_with_a_large_tau_the_wrong_series_count_alike():
+    rows, output = make_rows(), make_output()
+    wrong = (output.logits.argmax(-1) != rows.tensors["y"]).double()
+    (found,) = terms(SampleRouting(tau=1e12), rows, output).values()
+    expected = hinton_loss(output.logits, rows.tensors["teacher_logits"], 4.0, wrong)
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_teacher_that_knows_nothing_has_the_weight_of_one_class():
+    rows = make_rows()
+    batch = {**rows.tensors, "y": torch.full((8,), -1), "teacher_logits": torch.zeros(8, 3)}
+    found = weights(SampleRouting(), make_output(), batch)
+    torch.testing.assert_close(found, torch.full_like(found, 1 / 3))
