@@ -82,6 +82,7 @@ DISTILLERS = {
     "self-teacher-distiller": distillers.SelfTeacher,
     "soft-dtw-distiller": distillers.SoftDTW,
     "tekap-distiller": distillers.TeKAP,
+    "tip-distiller": distillers.TIP,
     "ttm-distiller": distillers.TTM,
     "vid-distiller": distillers.VID,
     "wttm-distiller": distillers.WTTM,

@@ -23,7 +23,7 @@ from .rows import RowDistiller
 from .self_teacher import SelfTeacher
 from .targets import PLD, GeneralisedDistillation, GroundTruthMixing
 from .time_steps import MapShapes, TeacherMaps
-from .weights import SampleRouting
+from .weights import TIP, SampleRouting
 
 __all__ = [
     "AT",
@@ -36,6 +36,7 @@ __all__ = [
     "PKT",
     "PLD",
     "RKD",
+    "TIP",
     "TTM",
     "VID",
     "WTTM",

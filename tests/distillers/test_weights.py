@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from skgdpd import DistilledPrefixClassifier
-from skgdpd.distillers import DKD, RKD, FitNets, Hinton, SampleRouting
+from skgdpd.distillers import DKD, RKD, TIP, FitNets, Hinton, SampleRouting
 from skgdpd.distillers.logits import hinton_loss
 from skgdpd.nets.student import SeriesOutput
 
 SEEDS = st.integers(0, 10**6)
-WEIGHING = [SampleRouting]
+WEIGHING = [SampleRouting, TIP]
 
 
 def weights(distiller, output, batch, rows=None):
@@ -113,3 +113,45 @@ def test_a_teacher_that_knows_nothing_has_the_weight_of_one_class():
     batch = {**rows.tensors, "y": torch.full((8,), -1), "teacher_logits": torch.zeros(8, 3)}
     found = weights(SampleRouting(), make_output(), batch)
     torch.testing.assert_close(found, torch.full_like(found, 1 / 3))
+
+
+# TIP
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS)
+def test_weights_are_the_students_entropy_and_its_gap_to_the_teacher_where_it_is_sure(seed):
+    rows, output = make_rows(seed=seed), make_output(seed=seed + 1)
+    logits = (output.logits.detach(), rows.tensors["teacher_logits"])
+    student, teacher = (torch.softmax(x, -1).numpy() for x in logits)
+    h = entropy(student, axis=1) / np.log(3)
+    d = 1 - np.exp(-entropy(teacher, student, axis=1))
+    by_region = {"unsure": h, "overconfident": (1 - h) * d, "either": h + d - h * d}
+    for region, expected in by_region.items():
+        found = weights(TIP(region=region), output, rows.tensors)
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+        assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_the_four_corners():
+    # Students that are sure and right, sure and wrong, and unsure with either teacher.
+    sure, other, none = [60.0, 0, 0], [0, 60.0, 0], [0.0, 0, 0]
+    student, teacher = (
+        torch.tensor(x, dtype=torch.float64)
+        for x in ([sure, sure, none, none], [sure, other, sure, none])
+    )
+    batch = {**make_rows(4).tensors, "teacher_logits": teacher}
+    output = SeriesOutput(make_output(4).features, student)
+    for region, expected in {
+        "unsure": [0, 0, 1, 1],
+        "overconfident": [0, 1, 0, 0],
+        "either": [0, 1, 1, 1],
+    }.items():
+        found = weights(TIP(region=region), output, batch)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_labels_do_not_matter_to_tip():
+    rows, output = make_rows(), make_output()
+    batch = {**rows.tensors, "y": torch.full((8,), -1)}
+    assert torch.equal(weights(TIP(), output, batch), weights(TIP(), output, rows.tensors))
