@@ -83,6 +83,7 @@ DISTILLERS = {
     "soft-dtw-distiller": distillers.SoftDTW,
     "tekap-distiller": distillers.TeKAP,
     "tip-distiller": distillers.TIP,
+    "trust-region-distiller": distillers.TrustRegion,
     "ttm-distiller": distillers.TTM,
     "vid-distiller": distillers.VID,
     "wttm-distiller": distillers.WTTM,

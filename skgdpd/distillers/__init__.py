@@ -23,6 +23,7 @@ from .rows import RowDistiller
 from .self_teacher import SelfTeacher
 from .targets import PLD, GeneralisedDistillation, GroundTruthMixing
 from .time_steps import MapShapes, TeacherMaps
+from .trust_region import TrustRegion
 from .weights import TIP, SampleRouting
 
 __all__ = [
@@ -61,4 +62,5 @@ __all__ = [
     "SoftDTW",
     "TeKAP",
     "TeacherMaps",
+    "TrustRegion",
 ]
