@@ -72,6 +72,7 @@ DISTILLERS = {
     "gendd-distiller": distillers.GenDD,
     "generalised-distiller": distillers.GeneralisedDistillation,
     "ground-truth-mixing-distiller": distillers.GroundTruthMixing,
+    "group-reweighting-distiller": distillers.GroupReweighting,
     "hinton-distiller": distillers.Hinton,
     "lelp-distiller": distillers.LELP,
     "paced-distiller": distillers.PACED,

@@ -24,7 +24,7 @@ from .self_teacher import SelfTeacher
 from .targets import PLD, GeneralisedDistillation, GroundTruthMixing
 from .time_steps import MapShapes, TeacherMaps
 from .trust_region import TrustRegion
-from .weights import TIP, SampleRouting
+from .weights import TIP, GroupReweighting, SampleRouting
 
 __all__ = [
     "AT",
@@ -51,6 +51,7 @@ __all__ = [
     "GeneralisedDistillation",
     "GeneratorOptions",
     "GroundTruthMixing",
+    "GroupReweighting",
     "Hinton",
     "MapShapes",
     "Predictor",

@@ -6,15 +6,17 @@ from numbers import Real
 from typing import Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from ..nets.student import SeriesOutput
-from ..training import Batch
+from .._runtime.workers import total
+from ..nets.student import SeriesNet, SeriesOutput
+from ..training import Batch, Rows, Step
 from .around import AroundDistiller, WeighingDistillation
 from .base import Distillation, DistillationContext, Distiller
 from .logits import entropy_share
-from .rows import kl_divergence
+from .rows import TINY, kl_divergence, known_classes
 
 RegionName = Literal["unsure", "overconfident", "either"]
 
@@ -138,3 +140,130 @@ class TIP(AroundDistiller):
 
     def prepare(self, context: DistillationContext) -> TIPDistillation:
         return TIPDistillation(self.prepare_inner(context), self.lambda_kd, self.region)
+
+
+def sums_by_class(values: Tensor, classes: Tensor, n_classes: int) -> Tensor:
+    """Return the sum of ``values (n,)`` over the rows of each class, ``(n_classes,)``."""
+    # A product, since on CUDA adding up by index depends on the order of the threads.
+    return values @ (classes[:, None] == torch.arange(n_classes, device=classes.device)).to(values)
+
+
+def weights_of_gaps(gaps: Tensor, shares: Tensor) -> Tensor:
+    """Return weights of classes, proportional to their gaps and 1 on average over the series.
+
+    Parameters
+    ----------
+    gaps : Tensor of shape (n_classes,)
+        Loss of the student minus that of the teacher; negative ones count as 0.
+    shares : Tensor of shape (n_classes,)
+        Share of each class among the series.
+
+    Returns
+    -------
+    Tensor of shape (n_classes,)
+        The weights; all are 1 if no gap is positive.
+    """
+    positive = gaps.clamp(min=0)
+    mean = (shares * positive).sum()
+    return torch.where(mean > TINY, positive / mean.clamp(min=TINY), 1.0)
+
+
+class GroupDistillation(WeighingDistillation):
+    """Distillation of :class:`GroupReweighting`."""
+
+    shares: Tensor
+    gaps: Tensor
+    known: Tensor
+    gap_sums: Tensor
+    row_sums: Tensor
+    class_weights: Tensor
+
+    def __init__(self, inner: Distillation, lambda_kd: float, momentum: float, rows: Rows) -> None:
+        super().__init__(inner, lambda_kd, "groupreweighting")
+        self.momentum = momentum
+        like = rows.tensors["teacher_logits"]
+        zeros = like.new_zeros(like.shape[1])
+        rows_by_class = sums_by_class(self._row_sizes(rows.tensors), *self._classes(rows.tensors))
+        self.register_buffer("shares", rows_by_class / rows_by_class.sum().clamp(min=TINY))
+        self.register_buffer("gaps", zeros.clone())
+        self.register_buffer("known", torch.zeros_like(zeros, dtype=torch.bool))
+        self.register_buffer("gap_sums", zeros.clone())
+        self.register_buffer("row_sums", zeros.clone())
+        self.register_buffer("class_weights", torch.ones_like(zeros))
+
+    @staticmethod
+    def _classes(batch: Batch) -> tuple[Tensor, int]:
+        return known_classes(batch), batch["teacher_logits"].shape[1]
+
+    @staticmethod
+    def _row_sizes(batch: Batch) -> Tensor:
+        """Return how much each row counts, ``(n,)``."""
+        if "target_weight" in batch:
+            return batch["target_weight"]
+        logits = batch["teacher_logits"]
+        return logits.new_ones(len(logits))
+
+    def start_epoch(self, student: SeriesNet, rows: Rows, step: Step) -> None:
+        super().start_epoch(student, rows, step)
+        gap_sums, row_sums = total(self.gap_sums), total(self.row_sums)
+        seen = row_sums > 0
+        new = gap_sums / torch.where(seen, row_sums, 1.0)
+        smoothed = torch.where(self.known, torch.lerp(new, self.gaps, self.momentum), new)
+        self.gaps.copy_(torch.where(seen, smoothed, self.gaps))
+        self.known.logical_or_(seen)
+        weights = weights_of_gaps(self.gaps, self.shares)
+        self.class_weights.copy_(torch.where(self.known, weights, 1.0))
+        self.gap_sums.zero_()
+        self.row_sums.zero_()
+
+    def row_weights(self, output: SeriesOutput, batch: Batch) -> Tensor:
+        classes, n_classes = self._classes(batch)
+        student = F.cross_entropy(output.logits.detach(), classes, reduction="none")
+        teacher = F.cross_entropy(batch["teacher_logits"].detach(), classes, reduction="none")
+        sizes = self._row_sizes(batch)
+        self.gap_sums.add_(sums_by_class(sizes * (student - teacher), classes, n_classes))
+        self.row_sums.add_(sums_by_class(sizes, classes, n_classes))
+        return self.class_weights[classes]
+
+
+class GroupReweighting(AroundDistiller):
+    """Weighting of any distiller's classes by how far the student is behind its teacher (DDK).
+
+    The gap of a class is the student's mean cross-entropy over its series in an epoch minus the
+    teacher's. The weights of the next epoch are proportional to a running mean of the gaps, where
+    negative gaps count as 0, and are 1 on average over the training series. They are all 1 in the
+    first epoch, and if the student is nowhere behind. A series without a label counts in the
+    class that the teacher predicts. In a stream, each chunk is an epoch.
+
+    Parameters
+    ----------
+    distiller : Distiller, default=None
+        Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`.
+    lambda_kd : float, default=1.0
+        Weight of the wrapped distiller's terms. It multiplies the distiller's own weight.
+    momentum : float, default=0.5
+        Share of the previous value in the running mean of the gaps; 0 is the last epoch's gap
+        alone. The default is that of :class:`~skgdpd.distillers.PACED`.
+
+    References
+    ----------
+    J. Liu et al., "DDK: distilling domain knowledge for efficient large language models",
+    arXiv 2407.16154, where the groups are domains of text, from which more or less is sampled.
+    """
+
+    _parameter_constraints = {
+        "distiller": [Distiller, None],
+        "lambda_kd": [Interval(Real, 0, None, closed="left")],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(
+        self, distiller: Distiller | None = None, lambda_kd: float = 1.0, momentum: float = 0.5
+    ) -> None:
+        self.distiller = distiller
+        self.lambda_kd = lambda_kd
+        self.momentum = momentum
+
+    def prepare(self, context: DistillationContext) -> GroupDistillation:
+        inner = self.prepare_inner(context)
+        return GroupDistillation(inner, self.lambda_kd, self.momentum, context.rows)

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from skgdpd import DistilledPrefixClassifier
-from skgdpd.distillers import DKD, RKD, TIP, FitNets, Hinton, SampleRouting
+from skgdpd.distillers import DKD, RKD, TIP, FitNets, GroupReweighting, Hinton, SampleRouting
 from skgdpd.distillers.logits import hinton_loss
+from skgdpd.distillers.weights import weights_of_gaps
 from skgdpd.nets.student import SeriesOutput
 
 SEEDS = st.integers(0, 10**6)
-WEIGHING = [SampleRouting, TIP]
+WEIGHING = [SampleRouting, TIP, GroupReweighting]
 
 
 def weights(distiller, output, batch, rows=None):
@@ -155,3 +156,107 @@ def test_labels_do_not_matter_to_tip():
     rows, output = make_rows(), make_output()
     batch = {**rows.tensors, "y": torch.full((8,), -1)}
     assert torch.equal(weights(TIP(), output, batch), weights(TIP(), output, rows.tensors))
+
+
+# GroupReweighting
+
+
+def losses(logits, y):
+    return torch.nn.functional.cross_entropy(logits.detach(), y, reduction="none")
+
+
+def gaps_of(output, rows):
+    """Mean gap of each class, by a loop."""
+    y, weight = rows.tensors["y"], rows.tensors["target_weight"]
+    each = losses(output.logits, y) - losses(rows.tensors["teacher_logits"], y)
+    gaps = [(each * weight)[y == c].sum() / weight[y == c].sum() for c in range(3)]
+    return torch.stack(gaps)
+
+
+def weighted_rows(n=60, seed=0):
+    weight = torch.rand(n, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    rows = make_rows(n, seed=seed, target_weight=weight)
+    # A teacher that is mostly right.
+    rows.tensors["teacher_logits"] += 5 * torch.nn.functional.one_hot(rows.tensors["y"], 3)
+    return rows
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.6])
+def test_classes_count_by_the_running_gap_of_the_epochs_before(momentum):
+    rows = weighted_rows()
+    y, size = rows.tensors["y"], rows.tensors["target_weight"]
+    distillation = prepared(GroupReweighting(momentum=momentum), rows)
+    running, student = None, make_student()
+    for epoch in range(4):
+        distillation.start_epoch(student, rows, make_step(epoch))
+        output = make_output(60, seed=epoch)
+        found = torch.cat(
+            [
+                distillation.row_weights(
+                    SeriesOutput(output.features[i], output.logits[i]), rows.select(i)
+                )
+                for i in torch.arange(60).split(25)
+            ]
+        )
+        if running is None:
+            assert (found == 1).all()
+        else:
+            torch.testing.assert_close(found / found[0], (running / running[y[0]])[y])
+        # On average over the series, the weights of one change nothing.
+        torch.testing.assert_close((size * found).sum(), size.sum())
+        new = gaps_of(output, rows)
+        running = new if running is None else momentum * running + (1 - momentum) * new
+        assert (running > 0).all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(-2, 2), min_size=2, max_size=5), SEEDS)
+def test_weights_are_those_of_positive_gaps_and_one_on_average(gaps, seed):
+    shares = torch.rand(len(gaps), generator=torch.Generator().manual_seed(seed)).double() + 0.1
+    shares, gaps = shares / shares.sum(), torch.tensor(gaps, dtype=torch.float64)
+    weights = weights_of_gaps(gaps, shares)
+    assert (weights >= 0).all()
+    assert (shares * weights).sum().item() == pytest.approx(1)
+    if gaps.max() > 1e-6:
+        assert (weights[gaps <= 0] == 0).all()
+        torch.testing.assert_close(weights_of_gaps(3 * gaps, shares), weights)
+
+
+def test_classes_count_alike_where_the_student_is_nowhere_behind():
+    shares = torch.tensor([0.2, 0.8])
+    assert (weights_of_gaps(torch.tensor([-1.0, 0.0]), shares) == 1).all()
+    rows, student = weighted_rows(), make_student()
+    distillation = prepared(GroupReweighting(), rows)
+    better = torch.nn.functional.one_hot(rows.tensors["y"], 3) * 30.0
+    output = SeriesOutput(make_output(60).features, better.double())
+    distillation.row_weights(output, rows.tensors)
+    distillation.start_epoch(student, rows, make_step(1))
+    assert (distillation.class_weights == 1).all()
+
+
+def test_a_class_that_an_epoch_does_not_show_keeps_its_gap():
+    rows = weighted_rows()
+    distillation = prepared(GroupReweighting(momentum=0.0), rows)
+    distillation.row_weights(make_output(60), rows.tensors)
+    distillation.start_epoch(make_student(), rows, make_step(1))
+    before = distillation.gaps.clone()
+    index = (rows.tensors["y"] == 1).nonzero()[:, 0]
+    output = make_output(len(index), seed=4)
+    distillation.row_weights(output, rows.select(index))
+    distillation.start_epoch(make_student(), rows, make_step(2))
+    assert torch.equal(distillation.gaps[[0, 2]], before[[0, 2]])
+    assert distillation.gaps[1] != before[1]
+
+
+def test_an_unlabelled_series_counts_in_the_teachers_class():
+    rows = make_rows()
+    teacher = make_rows()
+    rows.tensors["y"] = torch.full((8,), -1)
+    teacher.tensors["y"] = teacher.tensors["teacher_logits"].argmax(-1)
+    found = []
+    for one in (rows, teacher):
+        distillation = prepared(GroupReweighting(), one)
+        distillation.row_weights(make_output(), one.tensors)
+        distillation.start_epoch(make_student(), one, make_step(1))
+        found.append(distillation.class_weights)
+    assert torch.equal(*found)
