@@ -74,6 +74,7 @@ DISTILLERS = {
     "ground-truth-mixing-distiller": distillers.GroundTruthMixing,
     "group-reweighting-distiller": distillers.GroupReweighting,
     "hinton-distiller": distillers.Hinton,
+    "influence-weights-distiller": distillers.InfluenceWeights,
     "lelp-distiller": distillers.LELP,
     "paced-distiller": distillers.PACED,
     "pkt-distiller": distillers.PKT,

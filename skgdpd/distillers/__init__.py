@@ -15,6 +15,7 @@ from .diffkd import DiffKD
 from .features import VID, FitNets
 from .gdpd import GDPD
 from .gendd import GenDD, GeneratorOptions
+from .influence import InfluenceWeights
 from .lelp import LELP
 from .logits import TTM, WTTM, EntropyTemperature, Hinton
 from .maps import AT, SoftDTW
@@ -53,6 +54,7 @@ __all__ = [
     "GroundTruthMixing",
     "GroupReweighting",
     "Hinton",
+    "InfluenceWeights",
     "MapShapes",
     "Predictor",
     "PredictorContext",
