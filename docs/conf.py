@@ -56,6 +56,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "plot_gallery": "True",
     "min_reported_time": 1,
+    "capture_repr": ("_repr_html_",),  # what a plotting call returns is no output worth reading
     "parallel": 2,
 }
 
@@ -66,11 +67,12 @@ html_css_files = ["skgdpd.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = "mathml"
+html_sidebars = {"**": ["all-pages.html"]}
 html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
-    "header_links_before_dropdown": 3,
+    "navbar_center": [],  # the side bar has all pages
     "footer_start": ["copyright"],
     "footer_end": [],
 }

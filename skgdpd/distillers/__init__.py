@@ -15,14 +15,17 @@ from .diffkd import DiffKD
 from .features import VID, FitNets
 from .gdpd import GDPD
 from .gendd import GenDD, GeneratorOptions
+from .influence import InfluenceWeights
 from .lelp import LELP
-from .logits import TTM, WTTM, Hinton
+from .logits import TTM, WTTM, EntropyTemperature, Hinton
 from .maps import AT, SoftDTW
 from .relations import PKT, RKD
 from .rows import RowDistiller
 from .self_teacher import SelfTeacher
 from .targets import PLD, GeneralisedDistillation, GroundTruthMixing
 from .time_steps import MapShapes, TeacherMaps
+from .trust_region import TrustRegion
+from .weights import TIP, GroupReweighting, SampleRouting
 
 __all__ = [
     "AT",
@@ -35,6 +38,7 @@ __all__ = [
     "PKT",
     "PLD",
     "RKD",
+    "TIP",
     "TTM",
     "VID",
     "WTTM",
@@ -42,19 +46,24 @@ __all__ = [
     "Distillation",
     "DistillationContext",
     "Distiller",
+    "EntropyTemperature",
     "FitNets",
     "GenDD",
     "GeneralisedDistillation",
     "GeneratorOptions",
     "GroundTruthMixing",
+    "GroupReweighting",
     "Hinton",
+    "InfluenceWeights",
     "MapShapes",
     "Predictor",
     "PredictorContext",
     "RowDistiller",
+    "SampleRouting",
     "SelfTeacher",
     "SeriesObjective",
     "SoftDTW",
     "TeKAP",
     "TeacherMaps",
+    "TrustRegion",
 ]

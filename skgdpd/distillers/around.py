@@ -81,6 +81,37 @@ class AroundDistillation(Distillation):
         return torch.stack(list(terms.values())).sum() if terms else None
 
 
+class WeighingDistillation(AroundDistillation):
+    """Base class of distillations that change the weights of series in the wrapped one.
+
+    Parameters
+    ----------
+    inner : Distillation
+        Wrapped distillation.
+    lambda_kd : float
+        Weight of the wrapped distillation's terms.
+    name : str
+        Name of the term.
+    """
+
+    def __init__(self, inner: Distillation, lambda_kd: float, name: str) -> None:
+        super().__init__(inner, lambda_kd)
+        self.name = name
+
+    def row_weights(self, output: SeriesOutput, batch: Batch) -> Tensor:
+        """Return the weights ``(n,)`` of a batch's rows, into which no gradient flows."""
+        raise NotImplementedError
+
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
+        if not self.lambda_kd:
+            return {}
+        weight = self.row_weights(output, batch)
+        if "target_weight" in batch:
+            weight = weight * batch["target_weight"]
+        loss = self.inner_sum(student, output, {**batch, "target_weight": weight}, step)
+        return {} if loss is None else {self.name: self.lambda_kd * loss}
+
+
 class AroundDistiller(Distiller):
     """Base class of distillers that wrap another one."""
 
@@ -217,32 +248,26 @@ def frontier_weight(p: Tensor, alpha: float, beta: float) -> Tensor:
     return p**alpha * (1 - p) ** beta / (top**alpha * (1 - top) ** beta)
 
 
-class PACEDDistillation(AroundDistillation):
+class PACEDDistillation(WeighingDistillation):
     """Distillation of :class:`PACED`."""
 
     competence: Tensor
 
     def __init__(self, inner: Distillation, distiller: PACED, rows: Rows, n_classes: int) -> None:
-        super().__init__(inner, distiller.lambda_kd)
+        super().__init__(inner, distiller.lambda_kd, "paced")
         self.distiller = distiller
         like = rows.tensors["teacher_logits"]
         self.register_buffer("competence", like.new_full((len(rows),), 1 / n_classes))
 
-    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
+    def row_weights(self, output: SeriesOutput, batch: Batch) -> Tensor:
         distiller = self.distiller
-        if not distiller.lambda_kd:
-            return {}
         p = torch.softmax(output.logits.detach(), -1)
         running = p.gather(1, known_classes(batch)[:, None])[:, 0]
         if self.calibrating:  # The series of a later stream are met once.
             index = batch["index"]
             running = torch.lerp(running, self.competence[index], distiller.momentum)
             self.competence.index_copy_(0, index, running)
-        weight = frontier_weight(running, distiller.alpha, distiller.beta)
-        if "target_weight" in batch:
-            weight = weight * batch["target_weight"]
-        loss = self.inner_sum(student, output, {**batch, "target_weight": weight}, step)
-        return {} if loss is None else {"paced": distiller.lambda_kd * loss}
+        return frontier_weight(running, distiller.alpha, distiller.beta)
 
 
 class PACED(AroundDistiller):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
+from typing import get_args
 
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -16,9 +18,10 @@ from .rows import DivergenceName, RowDistiller, divergence, mean_over_rows
 def hinton_loss(
     student_logits: Tensor,
     teacher_logits: Tensor,
-    temperature: float,
+    temperature: float | Tensor,
     weight: Tensor | None = None,
     divergence_name: DivergenceName = "forward",
+    skew: float = 1.0,
 ) -> Tensor:
     """Return ``T² D(p_T, p_S)`` of softened probabilities, averaged over rows.
 
@@ -26,12 +29,14 @@ def hinton_loss(
     ----------
     student_logits, teacher_logits : Tensor of shape (n, n_classes)
         Logits; no gradient flows into the teacher's.
-    temperature : float
-        Temperature T, by which all logits are divided.
+    temperature : float or Tensor of shape (n,)
+        Temperature T, by which all logits are divided; a tensor has one for each row.
     weight : Tensor of shape (n,), optional
         Weight of each row; by default 1.
-    divergence_name : {"forward", "reverse", "js"}, default="forward"
+    divergence_name : {"forward", "reverse", "js", "skewed", "skewed-reverse"}, default="forward"
         Divergence D; see :func:`~skgdpd.distillers.rows.divergence`.
+    skew : float, default=1.0
+        Skew of the skewed divergences, in (0, 1].
 
     Returns
     -------
@@ -42,9 +47,28 @@ def hinton_loss(
     G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network",
     arXiv 1503.02531.
     """
-    teacher = torch.log_softmax(teacher_logits.detach() / temperature, -1)
-    student = torch.log_softmax(student_logits / temperature, -1)
-    return temperature**2 * mean_over_rows(divergence(teacher, student, divergence_name), weight)
+    by_row = temperature[:, None] if isinstance(temperature, Tensor) else temperature
+    teacher = torch.log_softmax(teacher_logits.detach() / by_row, -1)
+    student = torch.log_softmax(student_logits / by_row, -1)
+    losses = divergence(teacher, student, divergence_name, skew)
+    return mean_over_rows(temperature**2 * losses, weight)
+
+
+def entropy_share(logits: Tensor) -> Tensor:
+    """Return the entropy of softmax(logits) as a share of its maximum, ``(n,)`` in [0, 1].
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Logits.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        1 for uniform probabilities and 0 for certainty; 0 also if there is a single class.
+    """
+    entropy = torch.special.entr(torch.softmax(logits, -1)).sum(-1)
+    return (entropy / math.log(max(logits.shape[-1], 2))).clamp(max=1.0)
 
 
 def transformed_teacher_loss(
@@ -94,20 +118,29 @@ class Hinton(RowDistiller):
         Temperature by which all logits are divided. A higher value increases the probabilities of
         the wrong classes; 4 is the usual choice for teachers that are nearly always correct on
         their training series.
-    divergence : {"forward", "reverse", "js"}, default="forward"
+    divergence : {"forward", "reverse", "js", "skewed", "skewed-reverse"}, default="forward"
         Divergence between teacher and student. ``"forward"`` is ``KL(p_T || p_S)``, as in the
         paper, ``"reverse"`` is ``KL(p_S || p_T)``, and ``"js"`` is the Jensen-Shannon divergence.
+        With the skew a, ``"skewed"`` is ``KL(p_T || (1 - a) p_T + a p_S)``, and
+        ``"skewed-reverse"`` is ``KL(p_S || (1 - a) p_S + a p_T)``.
+    skew : float, default=0.9
+        Skew a of the two skewed divergences, in (0, 1]; the others don't use it. 1 is the plain
+        divergence. A smaller value bounds the loss of a series more tightly, by
+        ``-T² log(1 - a)``, and makes it smaller, near equality by the factor ``a²``. The default
+        is that of the skewed divergence's source.
 
     References
     ----------
     G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network",
-    arXiv 1503.02531.
+    arXiv 1503.02531. Skewed divergences: J. Ko et al., "DistiLLM: towards streamlined
+    distillation for large language models", arXiv 2402.03898.
     """
 
     _parameter_constraints = {
         "lambda_kd": [Interval(Real, 0, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
-        "divergence": [StrOptions({"forward", "reverse", "js"})],
+        "divergence": [StrOptions(set(get_args(DivergenceName)))],
+        "skew": [Interval(Real, 0, 1, closed="right")],
     }
 
     def __init__(
@@ -115,10 +148,12 @@ class Hinton(RowDistiller):
         lambda_kd: float = 1.0,
         temperature: float = 4.0,
         divergence: DivergenceName = "forward",
+        skew: float = 0.9,
     ) -> None:
         self.lambda_kd = lambda_kd
         self.temperature = temperature
         self.divergence = divergence
+        self.skew = skew
 
     def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         return hinton_loss(
@@ -127,7 +162,52 @@ class Hinton(RowDistiller):
             self.temperature,
             batch.get("target_weight"),
             self.divergence,
+            self.skew,
         )
+
+
+class EntropyTemperature(RowDistiller):
+    """Hinton's distillation with a temperature for each series, by the teacher's entropy.
+
+    The temperature of a series is ``T (1 + a H / log C)``, where H is the entropy of the teacher's
+    probabilities for it at temperature 1, and C the number of classes. It is T where the teacher
+    is certain, and ``(1 + a) T`` where it knows nothing. The higher the temperature, the more the
+    improbable classes count.
+
+    Parameters
+    ----------
+    lambda_kd : float, default=1.0
+        Weight of the term.
+    temperature : float, default=4.0
+        Temperature T of a series for which the teacher is certain, as in
+        :class:`~skgdpd.distillers.Hinton`.
+    slope : float, default=1.0
+        Factor a. 0 is Hinton's loss; with the default the highest temperature is twice the lowest.
+
+    References
+    ----------
+    H. Wang et al., "Learning while staying curious: entropy-preserving supervised fine-tuning via
+    adaptive self-distillation for large reasoning models" (CurioSFT), arXiv 2602.02244, where the
+    teacher is the model itself.
+    """
+
+    _parameter_constraints = {
+        "lambda_kd": [Interval(Real, 0, None, closed="left")],
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "slope": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self, lambda_kd: float = 1.0, temperature: float = 4.0, slope: float = 1.0
+    ) -> None:
+        self.lambda_kd = lambda_kd
+        self.temperature = temperature
+        self.slope = slope
+
+    def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
+        teacher = batch["teacher_logits"].detach()
+        temperature = self.temperature * (1 + self.slope * entropy_share(teacher))
+        return hinton_loss(output.logits, teacher, temperature, batch.get("target_weight"))
 
 
 class TTM(RowDistiller):

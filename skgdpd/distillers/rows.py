@@ -15,7 +15,7 @@ from ..training.graphs import is_trusted
 from .base import Distillation, DistillationContext, Distiller
 from .time_steps import TeacherMaps
 
-DivergenceName = Literal["forward", "reverse", "js"]
+DivergenceName = Literal["forward", "reverse", "js", "skewed", "skewed-reverse"]
 
 TINY = 1e-12
 """Lower bound of divisors; smaller values are rounding errors."""
@@ -60,18 +60,36 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     return torch.where(p > 0, p * (log_p - log_q), 0.0).sum(-1)
 
 
-def divergence(log_p: Tensor, log_q: Tensor, name: DivergenceName = "forward") -> Tensor:
+def mixture(log_p: Tensor, log_q: Tensor, share: float) -> Tensor:
+    """Return the log-probabilities of ``(1 - share) p + share q``, for a share in (0, 1)."""
+    parts = torch.stack([log_p + math.log1p(-share), log_q + math.log(share)])
+    return torch.logsumexp(parts, 0)
+
+
+def skewed_divergence(log_p: Tensor, log_q: Tensor, skew: float) -> Tensor:
+    """Return ``KL(p || (1 - skew) p + skew q)``; a skew of 1 is the plain ``KL(p || q)``."""
+    return kl_divergence(log_p, log_q if skew == 1 else mixture(log_p, log_q, skew))
+
+
+def divergence(
+    log_p: Tensor, log_q: Tensor, name: DivergenceName = "forward", skew: float = 1.0
+) -> Tensor:
     """Return the divergence between the teacher's probabilities p and the student's q.
 
     Parameters
     ----------
     log_p, log_q : Tensor of shape (..., n_classes)
         Log-probabilities.
-    name : {"forward", "reverse", "js"}, default="forward"
+    name : {"forward", "reverse", "js", "skewed", "skewed-reverse"}, default="forward"
         Type of the divergence. ``"forward"`` is ``KL(p || q)``, which is large if q is small
         where p is not. ``"reverse"`` is ``KL(q || p)``, which is large if p is small where q is
         not. ``"js"`` is the Jensen-Shannon divergence, the mean of both distributions'
-        divergences from their mixture, at most log 2.
+        divergences from their mixture, at most log 2. With the skew a, ``"skewed"`` is
+        ``KL(p || (1 - a) p + a q)``, and ``"skewed-reverse"`` is ``KL(q || (1 - a) q + a p)``.
+        Both are at most ``-log(1 - a)``.
+    skew : float, default=1.0
+        Share a of the other distribution in the mixture, in (0, 1]; 1 is the plain divergence.
+        Only the skewed divergences depend on it.
 
     Returns
     -------
@@ -81,6 +99,10 @@ def divergence(log_p: Tensor, log_q: Tensor, name: DivergenceName = "forward") -
         return kl_divergence(log_p, log_q)
     if name == "reverse":
         return kl_divergence(log_q, log_p)
+    if name == "skewed":
+        return skewed_divergence(log_p, log_q, skew)
+    if name == "skewed-reverse":
+        return skewed_divergence(log_q, log_p, skew)
     middle = torch.logsumexp(torch.stack([log_p, log_q]), 0) - math.log(2.0)
     return (kl_divergence(log_p, middle) + kl_divergence(log_q, middle)) / 2
 

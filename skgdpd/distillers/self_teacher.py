@@ -13,9 +13,7 @@ from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Rows, Step, Terms
 from .base import Distillation, DistillationContext, Distiller
 from .logits import hinton_loss
-
-CHUNK = 1024
-"""Number of series in a batch of predictions, which bounds memory."""
+from .own_outputs import own_outputs
 
 
 class SelfTeacherDistillation(Distillation):
@@ -42,13 +40,7 @@ class SelfTeacherDistillation(Distillation):
             return
         if not self.calibrating:
             self.logits_of_chunk = torch.zeros_like(rows.tensors["teacher_logits"])
-        logits = self._logits()
-        training = student.training
-        student.eval()
-        with torch.no_grad():
-            for index in torch.arange(len(rows), device=rows.device).split(CHUNK):
-                logits.index_copy_(0, index, student.read(rows.select(index)).logits)
-        student.train(training)
+        self._logits().copy_(own_outputs(student, rows).logits)
 
     def _logits(self) -> Tensor:
         """Return the student's earlier logits of the rows that are being learned from."""

@@ -9,10 +9,11 @@ from contexts import make_output, make_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skgdpd.distillers import DIST, DKD
+from skgdpd.distillers import DIST, DKD, EntropyTemperature, Hinton
 from skgdpd.distillers.decoupled import correlation, decoupled_loss, relational_loss
-from skgdpd.distillers.logits import hinton_loss, transformed_teacher_loss
+from skgdpd.distillers.logits import entropy_share, hinton_loss, transformed_teacher_loss
 from skgdpd.distillers.rows import divergence, row_shares
+from skgdpd.nets.student import SeriesOutput
 
 SEEDS = st.integers(0, 10**6)
 
@@ -52,13 +53,63 @@ def test_jensen_and_shannons_is_symmetric_bounded_and_made_of_entropies(seed):
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("name", ["forward", "reverse", "js"])
+@pytest.mark.parametrize("name", ["forward", "reverse", "js", "skewed", "skewed-reverse"])
 def test_divergences_of_certainties_are_finite_with_finite_gradients(name):
     student = torch.tensor([[2e3, -2e3], [-2e3, 2e3]], requires_grad=True)
     loss = hinton_loss(student, torch.tensor([[-2e3, 2e3], [-2e3, 2e3]]), 1.0, None, name)
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(student.grad).all()
+
+
+SKEWED = {"skewed": "forward", "skewed-reverse": "reverse"}
+SKEWS = st.floats(0.01, 0.99)
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, SKEWS, st.sampled_from([1.0, 4.0]))
+def test_skewed_divergences_are_those_from_the_mixture(seed, skew, temperature):
+    student, teacher = pair(seed)
+    p, q = (torch.softmax(x / temperature, -1) for x in (teacher, student))
+    expected = {
+        "skewed": (p * (p / ((1 - skew) * p + skew * q)).log()).sum(-1).mean(),
+        "skewed-reverse": (q * (q / ((1 - skew) * q + skew * p)).log()).sum(-1).mean(),
+    }
+    for name, value in expected.items():
+        found = hinton_loss(student, teacher, temperature, None, name, skew)
+        torch.testing.assert_close(found, temperature**2 * value)
+        output = SeriesOutput(student, student)
+        distiller = Hinton(temperature=temperature, divergence=name, skew=skew)
+        assert distiller.loss(output, {"teacher_logits": teacher}) == found
+
+
+@pytest.mark.parametrize(("name", "plain"), SKEWED.items())
+def test_a_skew_of_one_is_the_plain_divergence_and_the_limit(name, plain):
+    p, q = torch.log_softmax(pair(0), -1)
+    expected = divergence(p, q, plain)
+    assert torch.equal(divergence(p, q, name, 1.0), expected)
+    torch.testing.assert_close(divergence(p, q, name, 1 - 1e-9), expected)
+    assert (divergence(p, q, name, 1e-9).abs() < 1e-6).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, SKEWS, st.sampled_from(sorted(SKEWED)))
+def test_skewed_divergences_are_bounded_even_by_certainties(seed, skew, name):
+    p, q = torch.log_softmax(50 * pair(seed), -1)
+    found = divergence(p, q, name, skew)
+    assert (found >= -1e-12).all()
+    assert (found <= -math.log1p(-skew) + 1e-12).all()
+    # A divergence is convex in its second distribution.
+    assert (found <= skew * divergence(p, q, SKEWED[name]) + 1e-12).all()
+
+
+@pytest.mark.parametrize("name", sorted(SKEWED))
+def test_gradients_of_skewed_divergences_are_those_of_finite_differences(name):
+    student, teacher = pair(0)
+    student.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda logits: hinton_loss(logits, teacher, 2.0, None, name, 0.7), student
+    )
 
 
 def test_all_divergences_agree_near_equality():
@@ -70,6 +121,49 @@ def test_all_divergences_agree_near_equality():
     )
     torch.testing.assert_close(forward, reverse, rtol=1e-2, atol=0)
     torch.testing.assert_close(forward, 4 * js, rtol=1e-2, atol=0)
+    for name in SKEWED:
+        skewed = hinton_loss(student, teacher, 2.0, None, name, 0.8)
+        torch.testing.assert_close(0.8**2 * forward, skewed, rtol=1e-2, atol=0)
+
+
+# A temperature for each series
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, st.sampled_from([0.0, 0.5, 3.0]))
+def test_each_series_has_the_temperature_of_its_teachers_entropy(seed, slope):
+    student, teacher = pair(seed)
+    p = torch.softmax(teacher, -1)
+    temperature = 2 * (1 + slope * -(p * p.log()).sum(-1) / math.log(4))
+    each = [
+        hinton_loss(s[None], t[None], T.item())
+        for s, t, T in zip(student, teacher, temperature, strict=True)
+    ]
+    distiller = EntropyTemperature(temperature=2.0, slope=slope)
+    found = distiller.loss(SeriesOutput(student, student), {"teacher_logits": teacher})
+    torch.testing.assert_close(found, torch.stack(each).mean())
+    if not slope:
+        torch.testing.assert_close(found, hinton_loss(student, teacher, 2.0))
+
+
+def test_temperatures_reach_from_certainty_to_ignorance():
+    student, _ = pair(0, n=3)
+    certain = 1e3 * torch.nn.functional.one_hot(torch.tensor([2, 0, 1]), 4).double()
+    for teacher, factor in ((certain, 1.0), (torch.ones_like(student), 2.5)):
+        distiller = EntropyTemperature(temperature=3.0, slope=1.5)
+        found = distiller.loss(SeriesOutput(student, student), {"teacher_logits": teacher})
+        torch.testing.assert_close(found, hinton_loss(student, teacher, 3.0 * factor))
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, st.integers(1, 5))
+def test_the_share_of_entropy_is_that_of_the_uniform_distribution(seed, n_classes):
+    logits, _ = pair(seed, n_classes=n_classes)
+    share = entropy_share(logits)
+    assert ((share >= 0) & (share <= 1)).all()
+    uniform = entropy_share(torch.zeros_like(logits))
+    torch.testing.assert_close(uniform, torch.full_like(uniform, float(n_classes > 1)))
+    assert (entropy_share(1e4 * logits) <= share + 1e-12).all()
 
 
 # DKD

@@ -210,14 +210,22 @@ def test_a_student_taught_by_logits_alone_comes_to_agree_with_its_teacher():
 
 def test_parameters_are_cloned_and_searched_as_everywhere():
     distiller = Hinton(0.3, temperature=2.0)
-    expected = {"lambda_kd": 0.3, "temperature": 2.0, "divergence": "forward"}
+    expected = {"lambda_kd": 0.3, "temperature": 2.0, "divergence": "forward", "skew": 0.9}
     assert clone(distiller).get_params() == expected
     clf = DistilledPrefixClassifier(Hinton()).set_params(distiller__temperature=9.0)
     assert clf.distiller.temperature == 9.0
 
 
 @pytest.mark.parametrize(
-    ("name", "bad"), [("temperature", 0.0), ("temperature", -1.0), ("lambda_kd", -1.0)]
+    ("name", "bad"),
+    [
+        ("temperature", 0.0),
+        ("temperature", -1.0),
+        ("lambda_kd", -1.0),
+        ("skew", 0.0),
+        ("skew", 1.5),
+        ("divergence", "skew"),
+    ],
 )
 def test_bad_parameters_are_refused_by_name_when_fitting(name, bad, bumps):
     clf = DistilledPrefixClassifier(

@@ -19,6 +19,7 @@ from skgdpd import (
     config_context,
 )
 from skgdpd.datasets import make_bumps
+from skgdpd.distillers import GroupReweighting, InfluenceWeights
 
 COMMON = {"max_epochs": 4, "batch_size": 16, "earliness": 0.5, "random_state": 0, "device": "cpu"}
 PRIOR = DiffusionFeaturePrior(degradation="linear-gaussian", max_epochs=2)
@@ -26,6 +27,10 @@ CLASSIFIERS = {
     "recurrent": PrefixClassifier("lstm1-8", **COMMON),
     "normalised": PrefixClassifier("fcn", **COMMON),
     "taught": DistilledPrefixClassifier(student="fcn", teacher="resnet", **COMMON),
+    "by groups": DistilledPrefixClassifier(GroupReweighting(), student="lstm1-8", **COMMON),
+    "by influence": DistilledPrefixClassifier(
+        InfluenceWeights(refresh_every=1), student="lstm1-8", **COMMON
+    ),
     "one batch": PrefixClassifier("fcn", **{**COMMON, "batch_size": 64}),
     "gdpd": GDPDClassifier(student="fcn", prior=PRIOR, warmup_epochs=1, **COMMON),
 }
