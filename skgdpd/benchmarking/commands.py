@@ -88,7 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
     cells.add_argument("--normalize", nargs="+", default=["train"],
                        choices=["train", "prefix", "none"])  # fmt: skip
     cells.add_argument("--settings", nargs="+", default=["labels"], metavar="SETTING",
-                       help="labels, recordings[:N], ceiling[:N], share:F")  # fmt: skip
+                       help="labels, unlabelled[:N], ceiling[:N], share:F")  # fmt: skip
     cells.add_argument("--protocol", default="default", choices=PROTOCOLS)
     cells.add_argument(
         "--search",
