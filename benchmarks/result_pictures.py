@@ -124,7 +124,7 @@ def main() -> None:
 def how_many(scores: Scores) -> Any:
     """Draw AUC-PRC against the number of unlabelled series."""
     ax = new_axes()
-    print("| series without a label | 0 | " + " | ".join(map(str, COUNTS)) + " | all |")
+    print("| unlabelled series | 0 | " + " | ".join(map(str, COUNTS)) + " | all |")
     print("|---" * (len(COUNTS) + 3) + "|")
     none = scores.over(OF_COUNTS, "base:rocket", "unlabelled")
     rows = [("teacher, unlabelled series", "hinton:rocket", "unlabelled"),
