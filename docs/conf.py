@@ -50,6 +50,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"data_parallel\.py$",  # needs processes of its own
     "within_subsection_order": "ExampleTitleSortKey",
     "abort_on_example_error": True,
+    "capture_repr": (),  # a picture's last call would be printed
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,
