@@ -3,7 +3,7 @@
     python benchmarks/early_page.py docs/results/early docs/results/early.md
 
 Text between the tables stays; read it again, as numbers in it may have changed. Parts of the page
-with numbers of their own, by number of training series or of labels, are printed.
+with numbers of their own, by number of training series, are printed.
 """
 
 from __future__ import annotations

@@ -348,7 +348,7 @@ def fitted(make: Callable[[], Any], data: Callable[[], Labelled] = regular) -> A
     return answers(fit(make(), X, y), new)
 
 
-def fitted_with_recordings(
+def fitted_with_unlabelled(
     make: Callable[[], Any], data: Callable[[], Labelled] = regular
 ) -> Array:
     """Answers of a classifier that learned from unlabelled series, too."""
@@ -362,8 +362,8 @@ for _name in nets.available_backbones():
     add(f"backbone {_name}", fitted, partial(prefix, student=_name))
     add(f"backbone {_name}, ragged", fitted, partial(prefix, student=_name), ragged)
     add(
-        f"backbone {_name}, taught, recordings",
-        fitted_with_recordings,
+        f"backbone {_name}, taught, unlabelled series",
+        fitted_with_unlabelled,
         partial(gdpd, student=_name, teacher="lstm1-8", max_epochs=2),
     )
 
@@ -527,15 +527,15 @@ add(
 # Distillers
 
 
-def distil(name: str, recordings: bool, **params: Any) -> Array:
+def distil(name: str, unlabelled: bool, **params: Any) -> Array:
     """Answers of a student of one of the distillers."""
     make = partial(distilled, distiller(name, **params), student="fcn24", max_epochs=4)
-    return fitted_with_recordings(make) if recordings else fitted(make)
+    return fitted_with_unlabelled(make) if unlabelled else fitted(make)
 
 
 for _name in distiller_names():
     add(f"distiller {_name}", distil, _name, False)
-    add(f"distiller {_name}, recordings", distil, _name, True)
+    add(f"distiller {_name}, unlabelled series", distil, _name, True)
 OTHER_SETTINGS: dict[str, Params] = {
     "Hinton": {"divergence": "js", "temperature": 2.0, "lambda_kd": 3.0},
     "DHO": {"share": 0.3},
@@ -669,10 +669,10 @@ def appended(X: Any, y: Any, unlabelled: Any) -> tuple[Any, NDArray[Any]]:
     return np.concatenate([X, unlabelled]), labels
 
 
-def fitted_beside(make: Callable[[], Any], recordings: bool) -> Array:
+def fitted_beside(make: Callable[[], Any], unlabelled: bool) -> Array:
     """Answers after series that were cut, with whole series beside for the teacher."""
     X, y, new, more = regular()
-    if recordings:
+    if unlabelled:
         X, y = appended(X, y, more)
     return answers(fit(make(), X[:, :, :13], y, X_full=X), new[:, :, :13], new)
 
@@ -686,17 +686,17 @@ def fitted_beside_marked(make: Callable[..., Any]) -> Array:
 
 
 for _name, _make in {"distilled": distilled, "gdpd": gdpd, "gendd": gendd}.items():
-    add(f"{_name}: recordings", fitted_with_recordings, _make)
-    add(f"{_name}: recordings, ragged", fitted_with_recordings, _make, ragged)
+    add(f"{_name}: unlabelled series", fitted_with_unlabelled, _make)
+    add(f"{_name}: unlabelled series, ragged", fitted_with_unlabelled, _make, ragged)
     add(f"{_name}: marked in y", fitted_marked, _make)
     add(f"{_name}: whole series beside", fitted_beside, _make, False)
-    add(f"{_name}: whole series beside, recordings", fitted_beside, _make, True)
+    add(f"{_name}: whole series beside, unlabelled series", fitted_beside, _make, True)
     add(f"{_name}: whole series beside, marked in y", fitted_beside_marked, _make)
 
 
-@configuration("recordings in cross-validation")
-def recordings_in_folds() -> Array:
-    """Answers for series kept aside, with recordings that every fold has."""
+@configuration("unlabelled series in cross-validation")
+def unlabelled_in_folds() -> Array:
+    """Answers for series kept aside, with unlabelled series that every fold has."""
     known, labels, _, unlabelled = regular()
     X, y = appended(known, labels, unlabelled)
     found = np.empty((len(known), 3))
@@ -713,8 +713,8 @@ def marked_in_folds() -> Array:
     return cross_val_score(clf, *marked(), cv=folds, scoring="neg_log_loss")
 
 
-@configuration("check_recordings")
-def recordings_checked() -> Array:
+@configuration("check of unlabelled series")
+def unlabelled_checked() -> Array:
     """Return the check of unlabelled series before they are used."""
     X, y, _, unlabelled = regular()
     found = skgdpd.check_unlabeled(gdpd(student="fcn24", max_epochs=8), X, y, unlabelled, cv=2)
@@ -792,9 +792,9 @@ for _together in (True, False, "auto"):
     )
 
 
-@configuration("search, together, recordings")
-def search_with_recordings() -> Array:
-    """A search whose folds all have the recordings."""
+@configuration("search, together, unlabelled series")
+def search_with_unlabelled() -> Array:
+    """A search whose folds all have the unlabelled series."""
     grid = {"hinton_weight": [0.0, 1.0], "random_state": [0, 1]}
     folds = skgdpd.LabeledFolds(2)
     found = search(gdpd(max_epochs=4), "gdpd", grid, together=True, cv=folds)
@@ -1161,7 +1161,7 @@ def difference(before: Params | None, after: Params | None) -> tuple[str, str]:
 
 
 def compare(before: Path, after: Path, only: str) -> int:
-    """Print what has changed between two recordings.
+    """Print what has changed between two records.
 
     Parameters
     ----------
@@ -1189,12 +1189,12 @@ def main() -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    recording = commands.add_parser("record", help="fit all configurations, and write a file")
-    recording.add_argument("out", type=Path, help="JSON file")
+    recorder = commands.add_parser("record", help="fit all configurations, and write a file")
+    recorder.add_argument("out", type=Path, help="JSON file")
     comparing = commands.add_parser("compare", help="say what differs between two files")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
-    for command in (recording, comparing):
+    for command in (recorder, comparing):
         command.add_argument("--only", default="", help="names that contain this")
     options = parser.parse_args()
     if options.command == "compare":

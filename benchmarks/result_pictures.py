@@ -1,4 +1,6 @@
-"""Draw pictures and print tables of ``docs/results/recordings.md`` and ``small-students.md``.
+"""Draw pictures and print tables of two pages on unlabelled series and small students.
+
+The pages are ``docs/results/unlabelled-series.md`` and ``docs/results/small-students.md``.
 
     python benchmarks/result_pictures.py docs/results/rocket --data FOLDER
 
@@ -96,7 +98,7 @@ class Scores:
 
     def n_parameters(self, method: str) -> int:
         """Return the number of weights of a network for one channel and two classes."""
-        return int(self._found[method, "recordings", "GunPoint"][0]["n_parameters"])
+        return int(self._found[method, "unlabelled", "GunPoint"][0]["n_parameters"])
 
 
 def main() -> None:
@@ -111,7 +113,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     scores = Scores(list(Store(options.store)))
     pictures = {
-        "number-of-recordings": how_many(scores),
+        "number-of-unlabelled-series": how_many(scores),
         "teachers": weak_teachers(scores),
         "small-students": small_students(scores, options.data),
     }
@@ -122,10 +124,10 @@ def main() -> None:
 def how_many(scores: Scores) -> Any:
     """Draw AUC-PRC against the number of unlabelled series."""
     ax = new_axes()
-    print("| series without a label | 0 | " + " | ".join(map(str, COUNTS)) + " | all |")
+    print("| unlabelled series | 0 | " + " | ".join(map(str, COUNTS)) + " | all |")
     print("|---" * (len(COUNTS) + 3) + "|")
-    none = scores.over(OF_COUNTS, "base:rocket", "recordings")
-    rows = [("taught by unlabelled series", "hinton:rocket", "recordings"),
+    none = scores.over(OF_COUNTS, "base:rocket", "unlabelled")
+    rows = [("teacher, unlabelled series", "hinton:rocket", "unlabelled"),
             ("with their true labels", "base:rocket", "ceiling")]  # fmt: skip
     for i, (label, method, setting) in enumerate(rows):
         settings = [*(f"{setting}:{n}" for n in COUNTS), setting]
@@ -153,13 +155,13 @@ def weak_teachers(scores: Scores) -> Any:
     print("\n| teacher | its accuracy | AUC-PRC of the student | gain | worse on |")
     print("|---|---|---|---|---|")
     for i, (name, method) in enumerate(teachers.items()):
-        base = np.array([scores.mean("base:rocket", "recordings", d) for d in OF_TEACHERS])
+        base = np.array([scores.mean("base:rocket", "unlabelled", d) for d in OF_TEACHERS])
         own = np.array(
-            [scores.mean("base:rocket", "recordings", d, "accuracy") for d in OF_TEACHERS]
+            [scores.mean("base:rocket", "unlabelled", d, "accuracy") for d in OF_TEACHERS]
         )
-        taught = np.array([scores.mean(method, "recordings", d) for d in OF_TEACHERS])
+        taught = np.array([scores.mean(method, "unlabelled", d) for d in OF_TEACHERS])
         known = np.array(
-            [scores.mean(method, "recordings", d, "teacher_accuracy") for d in OF_TEACHERS]
+            [scores.mean(method, "unlabelled", d, "teacher_accuracy") for d in OF_TEACHERS]
         )
         style = {**marked_style(i), "linestyle": "none"}
         ax.plot(100 * (known - own), 100 * (taught - base), label=f"{name} as teacher", **style)
@@ -169,12 +171,12 @@ def weak_teachers(scores: Scores) -> Any:
             f"{n_worse} of {len(base)} |"
         )
     x = 100 * (
-        scores.mean("hinton:rocket", "recordings:300", "FaceAll", "teacher_accuracy")
-        - scores.mean("base:rocket", "recordings", "FaceAll", "accuracy")
+        scores.mean("hinton:rocket", "unlabelled:300", "FaceAll", "teacher_accuracy")
+        - scores.mean("base:rocket", "unlabelled", "FaceAll", "accuracy")
     )
     y = 100 * (
-        scores.mean("hinton:rocket", "recordings:300", "FaceAll")
-        - scores.mean("base:rocket", "recordings", "FaceAll")
+        scores.mean("hinton:rocket", "unlabelled:300", "FaceAll")
+        - scores.mean("base:rocket", "unlabelled", "FaceAll")
     )
     ax.annotate("FaceAll", (x, y), (8, -3), textcoords="offset points", fontsize="small")
     ax.plot(x, y, "*", color="black", markersize=11)
@@ -205,8 +207,8 @@ def small_students(scores: Scores, folder: Path) -> Any:
         low, high, top = (
             scores.over(OF_STUDENTS, method, setting)
             for method, setting in [
-                (base, "recordings"),
-                (taught, "recordings"),
+                (base, "unlabelled"),
+                (taught, "unlabelled"),
                 (base, "ceiling"),
             ]
         )
@@ -236,7 +238,7 @@ def small_students(scores: Scores, folder: Path) -> Any:
     plain = make_competitor(Cell("GunPoint", "minirocket", 0.2))
     plain.fit(parts.X, parts.y, None)
     milliseconds = one_series(plain.predict_proba, parts.X_test)
-    value = scores.over(OF_STUDENTS, "minirocket", "recordings")
+    value = scores.over(OF_STUDENTS, "minirocket", "unlabelled")
     ax.plot(milliseconds, value, "s", color="black")
     ax.annotate(
         "MiniRocket + ridge",
@@ -248,7 +250,7 @@ def small_students(scores: Scores, folder: Path) -> Any:
     )
     print(f"| MiniRocket + ridge | | {milliseconds:.2f} | | {value:.3f} | | |")
     ax.plot([], [], "o", color="0.4", markerfacecolor="white", label="labels only")
-    ax.plot([], [], "o", color="0.4", label="taught by a rocket, with unlabelled series")
+    ax.plot([], [], "o", color="0.4", label="teacher, unlabelled series")
     ax.set(
         xscale="log", xlabel="milliseconds for one series, one thread", ylabel="AUC-PRC, 20 % seen"
     )

@@ -1,4 +1,6 @@
-"""Compare the check of unlabelled series with what they gained: ``docs/results/recordings.md``.
+"""Compare the check of unlabelled series with what they gained.
+
+The table is in ``docs/results/unlabelled-series.md``.
 
     python benchmarks/unlabeled_check.py FOLDER docs/results/rocket CBF Coffee ...
 
@@ -38,7 +40,7 @@ def main() -> None:
     for record in Store(options.store):
         cell = record.cell
         own = (cell.earliness, cell.normalize, cell.setting, cell.protocol)
-        if own == (EARLINESS, "train", "recordings", "default") and not record.error:
+        if own == (EARLINESS, "train", "unlabelled", "default") and not record.error:
             scores.setdefault((cell.data, cell.method), []).append(
                 record.chosen()["metrics"]["auc_prc"]
             )
@@ -46,7 +48,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     for name in options.sets:
         given = make_scenario(
-            load_data(name, options.folder), Cell(name, "base", EARLINESS, setting="recordings")
+            load_data(name, options.folder), Cell(name, "base", EARLINESS, setting="unlabelled")
         )
         options = SeriesOptions(missing_values="interpolate")
         clf = GDPDClassifier(earliness=EARLINESS, random_state=0, series=options)

@@ -1,17 +1,18 @@
 """
-An alarm from a stream of sensors
-=================================
+Failure detection from a stream of sensors
+==========================================
 
-New machines run on a test bench for up to sixty hours. Some have a bad bearing. When is it time
-for the alarm, and when may a good machine go?
+New machines run on a test bench for up to sixty hours. Some have a bad bearing. A stopping rule
+decides when to sound the alarm, and when a good machine may go.
 """
 
 # %%
-# The machines
-# ------------
-# Each machine has two sensors, read once an hour. Bearings run in at some hour: the vibration of a
-# good one then falls, and that of a bad one rises, with a little heat. Changes of load look the
-# same for a few hours, so that a first rise or fall is only a hint. Two machines in five are bad.
+# Data
+# ----
+# Each machine has two sensors, which are read once an hour. Bearings run in at some hour. The
+# vibration of a good bearing then falls. That of a bad bearing rises, with a little heat. Changes
+# of load look the same for a few hours, so that a first rise or fall is only a hint. Two machines
+# in five are bad.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -48,11 +49,11 @@ axes[1].set(xlabel="hour", ylabel="temperature (°C)")
 legend = axes[0].legend(loc="upper left", fontsize="small", framealpha=1)
 
 # %%
-# What errors and hours cost
-# --------------------------
-# The unit is a false alarm: a good machine is opened for nothing. A failing machine that leaves
-# the factory costs as much as 20 of them. Sixty hours on the bench cost half of one. There may be
-# an answer every six hours.
+# Costs of errors and of waiting
+# ------------------------------
+# The unit of cost is a false alarm, after which a good machine is opened for nothing. A failing
+# machine that leaves the factory costs as much as 20 false alarms. Sixty hours on the bench cost
+# half of one. An answer is possible every six hours.
 costs = {"misclassification_cost": {"failing": 20}, "delay_cost": 0.5}
 times = list(range(6, HOURS + 1, 6))
 early = EarlyClassifier(earliness=times, **costs, random_state=0).fit(X, y)
@@ -61,11 +62,12 @@ for name, (mean, error) in early.rule_table_.items():
     print(f"{name:>13}: {mean:.3f} ± {error:.3f} on left-out machines")
 
 # %%
-# ``fit`` trained one classifier for all moments. It then chose the rule of the least cost, by
-# probabilities of machines from models that had not seen them. The baseline is one hour, the same
-# for all machines, chosen on the same data. Both answer to a thousand new machines.
+# ``fit`` trained one classifier for all moments. It then chose the stopping rule with the least
+# cost. The choice uses probabilities of machines from models that had not seen them. The baseline
+# is a fixed hour for all machines, chosen on the same data. Both are applied to a thousand new
+# machines.
 fixed = EarlyClassifier(earliness=times, rule="fixed", **costs, random_state=0).fit(X, y)
-methods = {"own moment": early, "fixed hour": fixed}
+methods = {"stopping rule": early, "fixed hour": fixed}
 for name, method in methods.items():
     answers = method.decide(X_new, y_new)
     missed = ((answers.labels == "fine") & (y_new == "failing")).sum()
@@ -77,24 +79,24 @@ for name, method in methods.items():
     )
 
 # %%
-# One missed failure adds 0.02 to the mean of a thousand. To avoid rare and dear errors, a rule
-# needs many examples of them. With 300 machines to learn from, a quarter of them bad, the chosen
-# rule cost less than the fixed hour in three of four draws. In the fourth it missed five failures,
-# and cost more.
+# One missed failure adds 0.02 to the mean cost of a thousand machines. To avoid rare and expensive
+# errors, a rule needs many examples of them. With 300 machines to learn from, a quarter of them
+# bad, the chosen rule cost less than the fixed hour in three of four draws. In the fourth it
+# missed five failures, and cost more.
 #
-# The machines of this story were made, and their numbers chosen, so that an own moment pays. On
-# your data, compare with a fixed moment before you trust a rule.
+# These machines are simulated, and their numbers were chosen so that a stopping rule pays. On your
+# data, compare with a fixed moment before you trust a rule.
 #
-# How sure is the classifier?
-# ---------------------------
-# A line for each kind of machine, and a band for the middle half of that kind.
+# Probabilities over time
+# -----------------------
+# The picture has a line for each kind of machine, and a band for the middle half of that kind.
 display = PathDisplay.from_estimator(early, X_new, y_new, by_class=True)
 
 # %%
-# The alarm, while points arrive
-# ------------------------------
-# Six machines are on the bench. A session reads their sensors hour by hour, and returns an answer
-# as soon as the rule has seen enough.
+# Streaming
+# ---------
+# Six machines are on the bench. A session reads their sensors hour by hour. It returns an answer
+# as soon as the stopping rule has seen enough.
 bench = {f"machine {i}": series for i, series in enumerate(X_new[:6], start=1)}
 session = early.start(bench)
 for hour in range(HOURS):
@@ -105,11 +107,11 @@ for hour in range(HOURS):
         print(f"hour {answer.time:.0f}: {answer.id} {what}, probability of a failure {p:.3f}")
 
 # %%
-# An alarm needs no certainty: with these costs, a machine that fails with a probability above 1/21
+# An alarm needs no certainty. With these costs, a machine that fails with a probability above 1/21
 # is not worth the risk.
 #
-# Below is the earliest alarm for a machine that was failing. The star is the answer. Nothing to
-# the right of it was needed.
+# The picture shows the earliest alarm for a machine that was failing. The star is the answer.
+# Nothing to the right of it was used.
 answers = early.decide(X_new, y_new)
 right = np.flatnonzero((answers.labels == "failing") & (y_new == "failing"))
 first = right[answers.n_seen[right].argmin()]
@@ -122,15 +124,15 @@ display = DecisionDisplay.from_estimator(early, X_new[first], y_new[first], ax=b
 display.ax_.set_xlabel("hours seen")
 
 # %%
-# If hours cost more, or less
-# ---------------------------
-# Prices change. The classifier stays as it is, and only the rule is chosen again for each cost of
-# waiting. The dotted line is the cost if each machine were answered at its own cheapest moment,
-# which takes the labels to know.
+# Other costs of waiting
+# ----------------------
+# Costs may change. The classifier stays as it is, and only the stopping rule is chosen again for
+# each cost of waiting. The dotted line is the a-posteriori optimum: the cost if each machine were
+# answered at its cheapest moment, chosen with its label.
 display = CostDisplay.from_estimators(methods, X_new, y_new, delay_costs=[0.1, 0.25, 0.5, 1, 2])
 
 # %%
 # Where waiting costs little, the fixed hour is as good. Where it costs much, both sound the alarm
-# for every machine as early as they can: few answers are right then, but errors that cost 1 are
-# cheaper than hours. The second view shows it.
+# for every machine as early as they can. Few answers are right then, but errors that cost 1 are
+# cheaper than hours. The second view shows the accuracy.
 display = display.plot(kind="accuracy")

@@ -1,6 +1,6 @@
 """One fit on several processes: ``torchrun --nproc-per-node 2 examples/data_parallel.py``.
 
-Without torchrun it runs alone, on the same batches, and prints the same losses.
+Without torchrun the program runs in one process, on the same batches, and prints the same losses.
 """
 
 import os

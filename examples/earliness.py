@@ -2,13 +2,13 @@
 Accuracy against the part seen
 ==============================
 
-How much of a series does it take? One classifier for each part gives the answer, and the
-answer depends on what is done to the values first.
+This example measures accuracy by the part of the series that is seen. One classifier is fitted for
+each part. The result depends on how the values are normalised.
 """
 
 # %%
-# ``rocket`` is a fixed transform with a linear layer on top: fitted in a tenth of a second, so
-# that six parts, three seeds and two normalisations are soon done.
+# The student ``rocket`` is a fixed transform with a linear layer on top. It is fitted in a tenth
+# of a second, so that six parts, three seeds and two normalisations are feasible.
 from sklearn.dummy import DummyClassifier
 
 from skgdpd import PrefixClassifier
@@ -36,15 +36,17 @@ scores = {
     "each first part normalised by itself": accuracies("prefix"),
 }
 guess = DummyClassifier().fit(X, y).score(X_test, y_test)
-display = EarlinessDisplay.from_results(levels, scores, reference=("always the same", guess))
+display = EarlinessDisplay.from_results(levels, scores, reference=("most frequent class", guess))
 display.ax_.set_title("GunPoint: mean and range of three seeds")
 
 # %%
-# After half of the series the two agree. Before, the upper line is the better one, and to be
-# taken with care: the archive gave every *whole* series mean 0 and deviation 1, so that the level
-# of the first points hints at what follows. A live system does not have that hint. The lower
-# line can be had live, but it has lost the true level as well. What you would see on values that
-# nobody normalised lies where neither line shows it;
-# :ref:`the next question <sphx_glr_auto_examples_look_ahead.py>` is how large the hint can be.
+# After half of the series the two lines agree. Before, the upper line contains look-ahead: the
+# archive gave every *whole* series mean 0 and deviation 1, so that the level of the first points
+# tells something of what follows. A live system does not have that information. The lower line is
+# possible in a live system, but it has lost the true level as well. Neither line shows the
+# accuracy on values as they were measured.
+#
+# :ref:`Look-ahead in normalised archives <sphx_glr_auto_examples_look_ahead.py>` measures how
+# large the effect can be.
 for name, table in scores.items():
     print(name, {part: round(sum(row) / 3, 3) for part, row in zip(levels, table, strict=True)})

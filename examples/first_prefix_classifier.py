@@ -2,13 +2,15 @@
 A first prefix classifier
 =========================
 
-Does the hand draw a gun, or does it point? GunPoint records its height; the question is how
-early one can tell. We fit a student that learns from first parts alone, and one that a teacher
-of whole series helps.
+GunPoint has the height of a hand that draws a gun or points. This example classifies the movement
+from the first 30 % of a series. It compares a student of first parts with a student that has a
+teacher of whole series.
 """
 
 # %%
-# Fifty labelled series of 150 points, and 150 to predict.
+# Data
+# ----
+# There are fifty labelled series of 150 points, and 150 series to predict.
 import matplotlib.pyplot as plt
 
 from skgdpd import GDPDClassifier, PrefixClassifier
@@ -25,8 +27,10 @@ ax.set(xlabel="time point", ylabel="height", title="The first 30 % in grey")
 ax.legend(frameon=False)
 
 # %%
-# A classifier is fitted on whole series and looks at their first part only. ``fcn`` is a small
-# network, here for its history; the default, ``mixed``, is more accurate.
+# Fit
+# ---
+# A classifier is fitted on whole series and looks only at their first part. The student ``fcn`` is
+# a small network, chosen here for its training history. The default, ``mixed``, is more accurate.
 base = PrefixClassifier("fcn", earliness=0.3, random_state=0).fit(X, y)
 taught = GDPDClassifier(student="fcn", earliness=0.3, random_state=0).fit(X, y)
 print("points looked at:", taught.prefix_length_)
@@ -34,16 +38,19 @@ print(f"no teacher: {base.score(X_test, y_test):.3f}")
 print(f"GDPD:       {taught.score(X_test, y_test):.3f}")
 
 # %%
-# One split, one seed, 150 series: a difference of two or three points is chance. With labels
-# alone a teacher seldom adds more than that; :ref:`where it does
-# <sphx_glr_auto_examples_what_the_teacher_adds.py>` is another story.
+# With one split, one seed and 150 series, a difference of two or three points is chance. With
+# labels only, a teacher seldom adds more than that. :ref:`Distillation with unlabelled series
+# <sphx_glr_auto_examples_what_the_teacher_adds.py>` shows where it adds more.
 #
-# To predict, the first 45 points are enough. What stands after them has no influence, not even
-# on a single bit.
+# Predict
+# -------
+# The first 45 points are enough. Points after them have no effect on the prediction.
 whole = taught.predict_proba(X_test)
 first = taught.predict_proba(X_test[:, :, : taught.prefix_length_])
 print("the same:", (whole == first).all())
 
 # %%
-# What happened in the training: a warm-up on labels, then restored features join.
-HistoryDisplay.from_estimator(taught)
+# Training history
+# ----------------
+# The training begins with a warm-up on labels. Restored features join afterwards.
+display = HistoryDisplay.from_estimator(taught)

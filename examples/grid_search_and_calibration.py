@@ -2,13 +2,15 @@
 Grid search and calibration
 ===========================
 
-Choosing the weight of the distillation without looking at the test part, and then asking whether
-"80 % sure" means right in eight cases of ten.
+This example chooses the weight of the distillation by cross-validation, without the test part. It
+then calibrates the classifier, so that a probability of 80 % means right in eight cases of ten.
 """
 
 # %%
-# ``SharedGridSearchCV`` is scikit-learn's ``GridSearchCV`` with the same results, but it fits each
-# teacher and prior once and trains small students of one fold side by side.
+# Grid search
+# -----------
+# ``SharedGridSearchCV`` is scikit-learn's ``GridSearchCV`` with the same results. It is faster,
+# because it fits each teacher and prior once and trains small students of one fold together.
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
@@ -36,22 +38,25 @@ for score, candidate in zip(
 print("chosen:", search.best_params_)
 
 # %%
-# The score of the winner on its own folds is flattered by having been chosen; the test part's is
-# not.
+# The score of the chosen candidate on its own folds is optimistic, because it was chosen by that
+# score. The score on the test part is not.
 print(
     f"on the folds: {search.best_score_:.3f}, on the test part {search.score(X_test, y_test):.3f}"
 )
 
 # %%
-# A hundred further labelled days serve to calibrate, wrapped around the classifier as it is.
+# Calibration
+# -----------
+# A hundred further labelled days calibrate the classifier, which is not fitted again.
 calibrated = CalibratedClassifierCV(FrozenEstimator(search.best_estimator_), method="sigmoid")
 calibrated.fit(X_held, y_held)
 
 # %%
-# Each point stands for the test series of which the classifier was about equally sure, as many as
-# the bar above it says. On the diagonal it was right as often as it thought, below less often.
-models = {"as trained": search, "calibrated": calibrated}
-ReliabilityDisplay.from_estimators(models, X_test, y_test)
+# Each point stands for the test series to which the classifier gave about the same probability.
+# The bar above it is their number. On the diagonal the classifier was right as often as its
+# probability says. Below the diagonal it was right less often.
+models = {"not calibrated": search, "calibrated": calibrated}
+display = ReliabilityDisplay.from_estimators(models, X_test, y_test)
 for name, model in models.items():
     proba = model.predict_proba(X_test)
     error, loss = expected_calibration_error(y_test, proba), log_loss(y_test, proba)

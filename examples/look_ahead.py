@@ -1,15 +1,17 @@
 """
-When is it meaningful? The look-ahead in normalised archives
-============================================================
+Look-ahead in normalised archives
+=================================
 
-Many archives give each series mean 0 and deviation 1 over its whole length. Cut such a series
-and its first part still carries news of its end. Here is how much, where by construction
-nothing else can be known early.
+Many archives give each series mean 0 and deviation 1 over its whole length. The first part of such
+a series then contains information on its end, which is look-ahead. This example measures the
+effect on series whose first part contains no other information.
 """
 
 # %%
-# For the first 40 points of 100 the two classes are the same noise. Then one rises, the other
-# falls.
+# Generated series
+# ----------------
+# For the first 40 points of 100 the two classes are the same noise. Then one class rises and the
+# other falls.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -33,7 +35,7 @@ def z_normalise(X):
 
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.5), layout="constrained")
 for ax, values, title in zip(
-    axes, [X, z_normalise(X)], ["as measured", "normalised over the whole"], strict=True
+    axes, [X, z_normalise(X)], ["as measured", "normalised over the whole series"], strict=True
 ):
     for label, style, color in [("falls", "--", "#D55E00"), ("rises", "-", "#0072B2")]:
         ax.plot(values[y == label].mean(0), style, color=color, label=label)
@@ -44,7 +46,7 @@ axes[0].legend(frameon=False)
 
 
 # %%
-# A logistic regression on the first 40 points, trained on half of the series:
+# A logistic regression sees the first 40 points. It is trained on half of the series.
 def early_accuracy(X, y, part=0.4):
     model = make_pipeline(
         PrefixTruncator(part), StandardScaler(), LogisticRegression(max_iter=2000)
@@ -56,12 +58,14 @@ print(f"as measured:               {early_accuracy(X, y):.3f}")
 print(f"normalised over the whole: {early_accuracy(z_normalise(X), y):.3f}")
 
 # %%
-# From chance to certainty, and all of it is the future: if a series will rise, its normalised
-# beginning lies low.
+# Normalisation raises the accuracy from chance to certainty, and all of it is look-ahead: if a
+# series will rise, its normalised beginning is low.
 #
-# Real series that come as measured can be put to the same test. BasicMotions is a watch's six
-# sensors during four activities, 80 series in all; cross-validated accuracy by the number of
-# points seen:
+# Measured series
+# ---------------
+# The same test is possible on series that come as they were measured. BasicMotions has six sensors
+# of a watch during four activities, 80 series in all. The program prints the cross-validated
+# accuracy by the number of points seen.
 X, y, X_more, y_more = load_basic_motions()
 X, y = np.concatenate([X, X_more]), np.concatenate([y, y_more])
 model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
@@ -73,9 +77,11 @@ for points in [5, 10, 20]:
     print(f"{points:2} points: as measured {accuracy[0]:.3f}, normalised {accuracy[1]:.3f}")
 
 # %%
-# After half a second the sensors tell little, and the division by what will come tells a lot: how
-# strongly the wearer is going to move. Later the true level is worth more, and normalising
-# takes it away. Either way the figure on normalised series is not what a live system would see.
+# After half a second the sensors tell little. The normalisation tells a lot, because it divides by
+# how strongly the wearer is going to move. Later the true level is worth more, and normalising
+# takes it away. In both cases the accuracy on normalised series is not that of a live system.
 #
-# So: keep values as they were measured, and let ``normalize="train"`` scale them by statistics of
-# the training part. If all you have is normalised already, report ``normalize="prefix"`` as well.
+# Recommendation
+# --------------
+# Keep values as they were measured, and let ``normalize="train"`` scale them by statistics of the
+# training part. If your data are normalised already, report ``normalize="prefix"`` as well.

@@ -1,14 +1,16 @@
 """
-Looking into the posterior
-==========================
+The posterior of a diffusion prior
+==================================
 
-What may the whole series look like, given its first part? In the space of a teacher's features a
-diffusion prior answers with many draws. They are spread wide when little has been seen, and
-gather when more has.
+A diffusion prior draws features of the whole series, given its first part. The draws lie in the
+space of a teacher's features. They are widely spread when little has been seen, and closer
+together when more has been seen.
 """
 
 # %%
-# A teacher of whole series, three students of first parts, and their features.
+# Teacher and students
+# --------------------
+# There is one teacher of whole series, and three students of first parts.
 import matplotlib.pyplot as plt
 
 from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier
@@ -28,8 +30,10 @@ for part, student in zip(levels, students, strict=True):
     print(f"student of the first {part:.0%}: {student.score(X_new, y_new):.2f}")
 
 # %%
-# A prior for each student: it learns how the teacher's features are distributed, and from pairs
-# how a student's depend on them. Two principal components make it a picture.
+# Priors
+# ------
+# Each student has a prior. It learns how the teacher's features are distributed, and from pairs
+# how a student's features depend on them. Two principal components are kept for the picture.
 priors = [
     DiffusionFeaturePrior(encoder="pca", n_latent=2, max_epochs=150, random_state=0).fit(
         teacher.embed(X), y, student.embed(X)
@@ -38,7 +42,7 @@ priors = [
 ]
 
 # %%
-# One new series; what the prior makes of its first 40, 75 and 90 %.
+# The picture shows draws for one new series, of which 40, 75 and 90 % are seen.
 one = X_new[:1]
 fig, axes = plt.subplots(1, 3, figsize=(9, 3.4), sharex=True, sharey=True, layout="constrained")
 for ax, part, student, prior in zip(axes, levels, students, priors, strict=True):
@@ -48,16 +52,16 @@ for ax, part, student, prior in zip(axes, levels, students, priors, strict=True)
     for label, marker in [(0, "o"), (1, "^")]:
         ax.plot(*cloud[y == label].T, marker, color="0.8", markersize=4)
     ax.plot(*draws.T, ".", color="#0072B2", markersize=4, label="draws")
-    ax.plot(*truth, "*", color="#D55E00", markersize=14, label="what it really was")
+    ax.plot(*truth, "*", color="#D55E00", markersize=14, label="true feature")
     ax.set(title=f"{part:.0%} seen", xlabel="first component")
     print(f"{part:.0%} seen: deviation of the draws {draws.std(0).mean():.2f}")
 axes[0].set_ylabel("second component")
 axes[0].legend(frameon=False)
 
 # %%
-# Grey are the teacher's features of the training series, a marker for each class. Over all new
-# series the deviation shrinks likewise, and averaging a classifier over the draws gives
-# probabilities that know how little has been seen.
+# The teacher's features of the training series are grey, with a marker for each class. The
+# deviation of the draws shrinks over all new series as well. The mean of a classifier over the
+# draws gives probabilities that are less certain when less has been seen.
 for part, student, prior in zip(levels, students, priors, strict=True):
     draws = prior.posterior_sample(student.embed(X_new))
     sure = prior.predict_proba(student.embed(X_new)).max(1)
@@ -66,8 +70,10 @@ for part, student, prior in zip(levels, students, priors, strict=True):
     )
 
 # %%
-# A ``GDPDClassifier`` has teacher, prior and student in one. Two displays look into it. The draws
-# for one series, along the first component of the teacher's features: their spread falls.
+# Displays of a fitted classifier
+# -------------------------------
+# A ``GDPDClassifier`` has teacher, prior and student in one. ``PosteriorDisplay`` shows the draws
+# for one series, along the first component of the teacher's features. Their spread falls.
 taught = [
     GDPDClassifier(
         "lstm1-8",
@@ -79,10 +85,10 @@ taught = [
     ).fit(X, y)
     for part in levels
 ]
-PosteriorDisplay.from_estimators(taught, X_new)
+display = PosteriorDisplay.from_estimators(taught, X_new)
 
 # %%
-# The features of many, in one plane: the teacher's of whole series, the student's of first parts,
-# and the draws that restoration makes of these. Arrows lead from student's features to the means
-# of their draws.
-FeatureSpaceDisplay.from_estimator(taught[1], X_new[:40], y_new[:40])
+# ``FeatureSpaceDisplay`` shows the features of many series in one plane: the teacher's features of
+# whole series, the student's features of first parts, and the draws. Arrows lead from the
+# student's features to the means of their draws.
+display = FeatureSpaceDisplay.from_estimator(taught[1], X_new[:40], y_new[:40])

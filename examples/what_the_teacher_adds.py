@@ -1,15 +1,18 @@
 """
-What the teacher adds
-=====================
+Distillation with unlabelled series
+===================================
 
-A teacher that sees whole series can learn more than its student. How much of that reaches the
-student? With labels alone, little. With unlabelled series, a lot, because the teacher predicts
-their labels.
+A teacher that sees whole series can learn more than its student of first parts. With labels only,
+little of that reaches the student. With unlabelled series, the teacher predicts pseudo-labels, and
+the student gains more.
 """
 
 # %%
-# Is it a winter or a summer day, from its first ten hours of power demand? There are 67 labelled
-# days. Of the 1029 others, one half is given without labels, and the other half is scored.
+# Data
+# ----
+# ItalyPowerDemand has the power demand of winter and summer days. The student sees the first ten
+# hours of a day. There are 67 labelled days. Of the 1029 others, one half serves as unlabelled
+# series, and the other half is scored.
 import tempfile
 
 import matplotlib.pyplot as plt
@@ -28,9 +31,11 @@ X, y, rest, y_rest = load_italy_power_demand()
 X_unlabeled, X_test, y_test = rest[::2], rest[1::2], y_rest[1::2]
 
 # %%
+# Methods
+# -------
 # The student is the smallest of the networks, an LSTM of eight units. The teacher is a far better
-# one, ``rocket`` on whole days. ``memory`` keeps it for all that share it. The prior is the
-# default one, trained for a shorter time.
+# classifier, ``rocket`` on whole days. ``memory`` keeps it for all students that share it. The
+# prior is the default one, trained for a shorter time.
 folder = tempfile.TemporaryDirectory()
 settings = {"student": "lstm1-8", "earliness": 0.4}
 taught = {**settings, "teacher": "rocket", "memory": folder.name}
@@ -39,11 +44,14 @@ contest = {
     "no teacher": (PrefixClassifier(**settings), {}),
     "Hinton": (DistilledPrefixClassifier(Hinton(), **taught), {}),
     "GDPD": (GDPDClassifier(prior=prior, **taught), {}),
-    "Hinton + unlabelled": (
+    "Hinton, unlabelled series": (
         DistilledPrefixClassifier(Hinton(), **taught),
         {"X_unlabeled": X_unlabeled},
     ),
-    "GDPD + unlabelled": (GDPDClassifier(prior=prior, **taught), {"X_unlabeled": X_unlabeled}),
+    "GDPD, unlabelled series": (
+        GDPDClassifier(prior=prior, **taught),
+        {"X_unlabeled": X_unlabeled},
+    ),
 }
 scores = {
     name: [
@@ -57,18 +65,21 @@ teacher = whole_days.score(X_test, y_test)
 folder.cleanup()
 
 # %%
-# A dot is a seed.
+# Accuracy
+# --------
+# A dot is a seed, and a bar is the mean. The dotted line is the teacher on whole days.
 fig, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
 for row, (name, values) in enumerate(scores.items()):
     ax.plot(values, [row] * len(values), "o", color="#0072B2", alpha=0.7)
     ax.plot(np.mean(values), row, "|", color="black", markersize=18)
-    print(f"{name:20} {np.mean(values):.3f}")
+    print(f"{name:25} {np.mean(values):.3f}")
 ax.axvline(teacher, color="0.4", linestyle=":")
-ax.annotate("rocket on whole days", (teacher, 0), (-6, 0), textcoords="offset points", ha="right")
+ax.annotate("teacher, whole days", (teacher, 0), (-6, 0), textcoords="offset points", ha="right")
 ax.set(xlabel="accuracy on the first 40 % of a day", yticks=range(len(scores)))
 ax.set_yticklabels(scores)
 ax.invert_yaxis()
 
 # %%
-# Three seeds of one small set: look at the distance between the groups, not at the order within
-# one. :doc:`The measured table </results/main-job>` has the default networks.
+# There are three seeds of one small set. The distance between the groups is meaningful, and the
+# order within a group is not. :doc:`The results page </results/main-job>` has the default
+# networks.

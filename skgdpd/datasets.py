@@ -93,7 +93,7 @@ def load_italy_power_demand() -> TrainTest:
 
 
 def load_basic_motions() -> TrainTest:
-    """Load BasicMotions, recordings of a smart watch during four activities.
+    """Load BasicMotions, movements of a smart watch during four activities.
 
     It has 40 training and 40 test series of six channels and 100 time points, and four classes.
 

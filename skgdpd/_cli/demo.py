@@ -178,9 +178,9 @@ def _own_seconds(model: Any) -> float:
 def _with_unlabelled(parts: TrainTest, report: Report, progress: Progress) -> None:
     level = 0.4
     numbers = np.unique(parts.y_test, return_inverse=True)[1]
-    scored, recorded = stratified_split(numbers, 0.5, SEED)
+    scored, given = stratified_split(numbers, 0.5, SEED)
     test = TrainTest(parts.X, parts.y, parts.X_test[scored], parts.y_test[scored])
-    unlabelled = parts.X_test[recorded]
+    unlabelled = parts.X_test[given]
     models: list[tuple[str, Any, dict[str, Any], int]] = [
         ("PrefixClassifier (no teacher)", PrefixClassifier(), {}, 1),
         ("GDPDClassifier", GDPDClassifier(), {}, 2),

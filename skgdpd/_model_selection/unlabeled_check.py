@@ -110,7 +110,7 @@ def check_unlabeled(
     the unlabelled series differ from the labelled ones, so that the teacher errs on them and the
     student learns its errors. This case has a sign that needs no labels: teacher and student
     disagree more often than on labelled series, and the teacher is less certain. If it is the
-    student that errs, the unlabelled series help nevertheless; docs/results/recordings.md
+    student that errs, the unlabelled series help nevertheless; docs/results/unlabelled-series.md
     compares the advice with the gains.
 
     Parameters

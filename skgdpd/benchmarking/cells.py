@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 PROTOCOLS = ("default", "paper", "reference")
-SETTINGS = ("labels", "recordings", "ceiling")
+SETTINGS = ("labels", "unlabelled", "ceiling")
 
 
 @dataclass(frozen=True, order=True)
@@ -29,9 +29,9 @@ class Cell:
         Whether series are normalised by the training part, by the prefix itself, or not at all.
     setting : str
         The series that teach and those that are scored. ``"labels"``: the training part teaches,
-        the test part is scored. ``"recordings"``: half of the test part teaches too, as whole
+        the test part is scored. ``"unlabelled"``: half of the test part teaches too, as whole
         unlabelled series, and the other half is scored. ``"ceiling"``: the same, but that half
-        has its labels. ``"recordings:100"``, ``"ceiling:100"``: only 100 series of that half
+        has its labels. ``"unlabelled:100"``, ``"ceiling:100"``: only 100 series of that half
         teach. ``"share:0.2"``: 20 % of the training part have labels, the rest are unlabelled.
     seed : int
         Seed of everything that is drawn: validation part, weights, batches, noise, halves.
@@ -58,16 +58,16 @@ class Cell:
             raise ValueError(f"normalize={self.normalize!r}; allowed are train, prefix and none")
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"protocol={self.protocol!r}; allowed are {', '.join(PROTOCOLS)}")
-        if not (self.setting in SETTINGS or self.n_recordings or 0 < self.labeled_share < 1):
+        if not (self.setting in SETTINGS or self.n_teaching or 0 < self.labeled_share < 1):
             raise ValueError(
-                f"setting={self.setting!r}; allowed are {', '.join(SETTINGS)}, recordings:N and "
+                f"setting={self.setting!r}; allowed are {', '.join(SETTINGS)}, unlabelled:N and "
                 f"ceiling:N with N series, and share:F with F between 0 and 1"
             )
 
     @property
-    def n_recordings(self) -> int | None:
-        """Number of unlabelled series; None where the setting has none or gives no number."""
-        match = re.fullmatch(r"(?:recordings|ceiling):([1-9]\d*)", self.setting)
+    def n_teaching(self) -> int | None:
+        """Number of series of the test part that teach; None where the setting gives none."""
+        match = re.fullmatch(r"(?:unlabelled|ceiling):([1-9]\d*)", self.setting)
         return int(match[1]) if match else None
 
     @property

@@ -86,10 +86,12 @@ def make_parser() -> argparse.ArgumentParser:
     cells.add_argument("--earliness", nargs="+", type=types.fraction, default=[0.2],
                        metavar="F", help="parts of the series seen, in (0, 1]")  # fmt: skip
     cells.add_argument("--normalize", nargs="+", default=["train"],
-                       choices=["train", "prefix", "none"])  # fmt: skip
+                       choices=["train", "prefix", "none"],
+                       help="by the training part, each prefix by itself, or not")  # fmt: skip
     cells.add_argument("--settings", nargs="+", default=["labels"], metavar="SETTING",
-                       help="labels, recordings[:N], ceiling[:N], share:F")  # fmt: skip
-    cells.add_argument("--protocol", default="default", choices=PROTOCOLS)
+                       help="labels, unlabelled[:N], ceiling[:N], share:F")  # fmt: skip
+    cells.add_argument("--protocol", default="default", choices=PROTOCOLS,
+                       help="parameters of the package, the paper, or its program")  # fmt: skip
     cells.add_argument(
         "--search",
         action="store_true",
@@ -101,18 +103,25 @@ def make_parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="tables and pictures of a store")
     report.add_argument("--store", required=True, type=types.folder, metavar="FOLDER")
     report.add_argument("--out", required=True, type=types.new_folder, metavar="FOLDER")
-    report.add_argument("--methods", nargs="+", metavar="METHOD")
-    report.add_argument("--settings", nargs="+", metavar="SETTING")
+    report.add_argument("--methods", nargs="+", metavar="METHOD",
+                        help="methods to compare, by their names in the report")  # fmt: skip
+    report.add_argument("--settings", nargs="+", metavar="SETTING", help="by default all")
     report.add_argument("--reference", metavar="METHOD", help="the method whose wins are counted")
-    report.add_argument("--metric", default="auc_prc", choices=METRICS)
-    report.add_argument("--selection", default="validation", choices=["validation", "test"])
+    report.add_argument("--metric", default="auc_prc", choices=METRICS,
+                        help="the metric of the comparison")  # fmt: skip
+    report.add_argument("--selection", default="validation", choices=["validation", "test"],
+                        help="part on which the candidates of a search are chosen")  # fmt: skip
     report.set_defaults(run=_report)
 
     paper = commands.add_parser("paper", help="the GDPD paper's protocol and tables")
-    paper.add_argument("--sets", nargs="+", default=list(PUBLISHED), metavar="NAME")
-    paper.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    paper.add_argument("--student", default="lstm3-100")
-    paper.add_argument("--protocol", default="paper", choices=["paper", "reference"])
+    paper.add_argument("--sets", nargs="+", default=list(PUBLISHED), metavar="NAME",
+                       help="files' stems in --data; by default the paper's five")  # fmt: skip
+    paper.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS,
+                       help="by default all")  # fmt: skip
+    paper.add_argument("--student", default="lstm3-100", metavar="BACKBONE",
+                       help="backbone of student and teacher")  # fmt: skip
+    paper.add_argument("--protocol", default="paper", choices=["paper", "reference"],
+                       help="parameters of the paper's text, or of its program")  # fmt: skip
     _add_running_options(paper)
     paper.set_defaults(run=_paper)
 
@@ -159,7 +168,7 @@ def _add_running_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=types.jobs, default=1, help="cells at once")
     parser.add_argument("--memory", type=types.new_folder, metavar="FOLDER",
                         help="cache of teachers and priors")  # fmt: skip
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--device", default="auto", help="device of the networks")
     parser.add_argument("--retry", action="store_true", help="run failed cells again")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 

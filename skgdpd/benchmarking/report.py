@@ -12,14 +12,15 @@ import numpy as np
 
 from .._runtime.extras import require
 from ..plotting import CriticalDifferenceDisplay, EarlinessDisplay
+from .names import NORMALISED, drawn_names, drawn_setting
 from .statistics import compare, wins_draws_losses
 from .store import Record, Store
 from .tables import (
     LESS_IS_BETTER,
     METRICS,
+    Problem,
     Results,
     by_problem,
-    drawn_names,
     label,
     markdown,
     overview,
@@ -169,23 +170,31 @@ def _curves(results: Results, methods: Sequence[str], metric: str, folder: Path)
         shared = sorted(set.intersection(*names))
         if len(levels) < 2 or not shared:
             continue
+        by_level = [[(data, level, normalize, setting) for data in shared] for level in levels]
         scores = {
-            name: [
-                results.means(
-                    method, [(data, level, normalize, setting) for data in shared], metric
-                ).mean()
-                for level in levels
-            ]
+            name: _by_seed(results, method, by_level, metric)
             for method, name in drawn_names(methods).items()
         }
         display = EarlinessDisplay.from_results(levels, scores, score_name=METRICS[metric])
         display.ax_.set_title(
-            f"mean of {len(shared)} data sets, normalised by {normalize}, {setting}"
+            f"mean of {len(shared)} data sets, {NORMALISED[normalize]}, {drawn_setting(setting)}",
+            fontsize="medium",
         )
         name = f"{metric}-{normalize}-{setting.replace(':', '-')}.png"
         _save(display, folder / name)
         text += [f"![{METRICS[metric]} against the part seen]({name})", ""]
     return text
+
+
+def _by_seed(
+    results: Results, method: str, by_level: Sequence[Sequence[Problem]], metric: str
+) -> np.ndarray:
+    """Return the mean over data sets by level and seed; over seeds, too, where some differ."""
+    seeds = {frozenset(results.scores[method][at]) for problems in by_level for at in problems}
+    values = [[results.values(method, at, metric) for at in problems] for problems in by_level]
+    if len(seeds) == 1 and len({len(v) for level in values for v in level}) == 1:
+        return np.mean(values, axis=1)
+    return np.array([results.means(method, problems, metric).mean() for problems in by_level])
 
 
 def _failures(records: list[Record]) -> list[str]:

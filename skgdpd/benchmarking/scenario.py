@@ -77,28 +77,28 @@ def make_scenario(parts: TrainTest, cell: Cell) -> Scenario:
     if cell.setting == "labels":
         return Scenario(X, y, None, X_test, y_test)
     kind = cell.setting.split(":")[0]
-    if kind in ("recordings", "ceiling"):
-        scored, recorded = stratified_split(_numbers(y_test), 0.5, cell.seed)
-        recorded = _some(recorded, cell)
-        if kind == "recordings":
-            return Scenario(X, y, X_test[recorded], X_test[scored], y_test[scored])
-        X, y = np.concatenate([X, X_test[recorded]]), np.concatenate([y, y_test[recorded]])
+    if kind in ("unlabelled", "ceiling"):
+        scored, teaching = stratified_split(_numbers(y_test), 0.5, cell.seed)
+        teaching = _some(teaching, cell)
+        if kind == "unlabelled":
+            return Scenario(X, y, X_test[teaching], X_test[scored], y_test[scored])
+        X, y = np.concatenate([X, X_test[teaching]]), np.concatenate([y, y_test[teaching]])
         return Scenario(X, y, None, X_test[scored], y_test[scored])
-    labeled, recorded = stratified_split(_numbers(y), 1 - cell.labeled_share, cell.seed)
-    return Scenario(X[labeled], y[labeled], X[recorded], X_test, y_test)
+    labeled, unlabeled = stratified_split(_numbers(y), 1 - cell.labeled_share, cell.seed)
+    return Scenario(X[labeled], y[labeled], X[unlabeled], X_test, y_test)
 
 
-def _some(recorded: NDArray[np.int64], cell: Cell) -> NDArray[np.int64]:
+def _some(rows: NDArray[np.int64], cell: Cell) -> NDArray[np.int64]:
     """Select the cell's number of rows; a smaller selection is a part of a larger one."""
-    n = cell.n_recordings
+    n = cell.n_teaching
     if n is None:
-        return recorded
-    if n > len(recorded):
+        return rows
+    if n > len(rows):
         raise ValueError(
-            f"setting={cell.setting!r}: half of the test part of {cell.data} are {len(recorded)} "
+            f"setting={cell.setting!r}: half of the test part of {cell.data} are {len(rows)} "
             f"series; ask for no more"
         )
-    return np.random.default_rng(cell.seed).permutation(recorded)[:n]
+    return np.random.default_rng(cell.seed).permutation(rows)[:n]
 
 
 def _numbers(y: Array) -> NDArray[np.int64]:

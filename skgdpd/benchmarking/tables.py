@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,13 +45,6 @@ def label(cell: Cell) -> str:
     """Return the name of a cell's method in tables."""
     protocol = "" if cell.protocol == "default" else f" ({cell.protocol})"
     return f"{cell.method}{', searched' if cell.search else ''}{protocol}"
-
-
-def drawn_names(methods: Sequence[str]) -> dict[str, str]:
-    """Return short names for pictures: classes without their modules, where that is unique."""
-    short = {name: re.sub(r"^(\w+\.)+", "", name) for name in methods}
-    counts = Counter(short.values())
-    return {name: own if counts[own] == 1 else name for name, own in short.items()}
 
 
 @dataclass

@@ -15,12 +15,13 @@ from skgdpd.benchmarking.commands import main
 from skgdpd.benchmarking.competitors import make_competitor
 from skgdpd.benchmarking.evaluation import run_cell, score
 from skgdpd.benchmarking.methods import available_distillers, make_method
+from skgdpd.benchmarking.names import drawn_names, drawn_setting
 from skgdpd.benchmarking.paper import PUBLISHED, paper_table
 from skgdpd.benchmarking.report import write_report
 from skgdpd.benchmarking.run import run
 from skgdpd.benchmarking.scenario import load_data, make_scenario
 from skgdpd.benchmarking.store import Record, Store
-from skgdpd.benchmarking.tables import Results, by_problem, drawn_names, markdown, overview
+from skgdpd.benchmarking.tables import Results, by_problem, markdown, overview
 from skgdpd.datasets import make_bumps
 
 
@@ -39,30 +40,30 @@ def test_scenarios_divide_what_there_is_and_never_score_what_teaches(folder):
     def rows(*arrays):
         return {x.tobytes() for X in arrays if X is not None for x in X}
 
-    for setting, n_labeled, n_recorded, n_scored in [
+    for setting, n_labeled, n_unlabelled, n_scored in [
         ("labels", 30, 0, 40),
-        ("recordings", 30, 20, 20),
+        ("unlabelled", 30, 20, 20),
         ("ceiling", 50, 0, 20),
         ("share:0.2", 6, 24, 40),
     ]:
         found = make_scenario(parts, Cell("Bumps", "base", 0.5, setting=setting))
         taught = rows(found.X, found.X_unlabeled)
         assert len(found.X) == len(found.y) == n_labeled
-        assert len(taught) == n_labeled + n_recorded
+        assert len(taught) == n_labeled + n_unlabelled
         assert len(found.X_test) == len(found.y_test) == n_scored
         assert not taught & rows(found.X_test)
         assert taught | rows(found.X_test) <= rows(parts.X, parts.X_test)
         assert set(found.y) == set(found.y_test) == {0, 1}
 
 
-def test_recordings_and_ceiling_of_a_seed_score_the_same_series(folder):
+def test_unlabelled_and_ceiling_of_a_seed_score_the_same_series(folder):
     parts = load_data("Bumps", folder)
-    recordings, ceiling, other = (
+    unlabelled, ceiling, other = (
         make_scenario(parts, Cell("Bumps", "base", 0.5, setting=setting, seed=seed))
-        for setting, seed in [("recordings", 3), ("ceiling", 3), ("recordings", 4)]
+        for setting, seed in [("unlabelled", 3), ("ceiling", 3), ("unlabelled", 4)]
     )
-    np.testing.assert_array_equal(recordings.X_test, ceiling.X_test)
-    assert not np.array_equal(recordings.X_test, other.X_test)
+    np.testing.assert_array_equal(unlabelled.X_test, ceiling.X_test)
+    assert not np.array_equal(unlabelled.X_test, other.X_test)
 
 
 def test_data_are_found_by_stem_or_bundled_name(folder):
@@ -210,7 +211,7 @@ def test_our_methods_leave_whole_records(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(methods, "_classifier", short)
     memory = str(tmp_path / "memory")
     for method in ("base:fcn", "hinton:lstm1-8:fcn"):
-        cell = Cell("Bumps", method, 0.5, setting="recordings", search=True)
+        cell = Cell("Bumps", method, 0.5, setting="unlabelled", search=True)
         record = run_cell(cell, folder, memory, "cpu")
         assert record.error is None, record.error
         assert len(record.candidates) == 3
@@ -251,13 +252,25 @@ def test_tables_compare_on_shared_problems_only():
     assert markdown(table).splitlines()[1] == "|---|---|---|---|---|---|"
 
 
-def test_pictures_name_classes_without_their_modules_unless_two_are_alike():
-    assert drawn_names(["base:rocket", "aeon.x.QUANT", "a.C, searched", "b.C, searched"]) == {
-        "base:rocket": "base:rocket",
+def test_pictures_name_methods_by_words_unless_two_are_alike():
+    methods = ["base:rocket", "hinton:fcn:rocket", "gdpd:fcn:fcn, searched (paper)", "minirocket"]
+    assert drawn_names([*methods, "aeon.x.QUANT", "a.C, searched", "b.C, searched"]) == {
+        "base:rocket": "rocket, no teacher",
+        "hinton:fcn:rocket": "fcn, Hinton by rocket",
+        "gdpd:fcn:fcn, searched (paper)": "fcn, GDPD, searched (paper)",
+        "minirocket": "MiniRocket + ridge",
         "aeon.x.QUANT": "QUANT",
         "a.C, searched": "a.C, searched",
         "b.C, searched": "b.C, searched",
     }
+
+
+def test_pictures_name_every_setting():
+    for setting in ("labels", "unlabelled", "unlabelled:30", "ceiling:30", "share:0.2"):
+        Cell("X", "base", 0.5, setting=setting)
+        words, _, number = drawn_setting(setting).partition(": ")
+        assert " " in words
+        assert number == setting.partition(":")[2]
 
 
 def test_a_report_has_tables_pictures_and_every_row(tmp_path, capsys):
@@ -284,7 +297,7 @@ def test_a_report_has_tables_pictures_and_every_row(tmp_path, capsys):
     main([*arguments, "--methods", "good", "bad"])
     assert "broken" not in (out / "report.md").read_text()
     with pytest.raises(ValueError, match="no finished record"):
-        write_report(store, str(out), settings=["recordings"])
+        write_report(store, str(out), settings=["unlabelled"])
     capsys.readouterr()
     arguments += ["--methods", "goood"]
     assert main(arguments) == 2
@@ -393,13 +406,13 @@ def control(name, folder):
     return model.clf
 
 
-def test_some_recordings_are_a_part_of_more(folder):
+def test_some_unlabelled_series_are_a_part_of_more(folder):
     parts = load_data("Bumps", folder)
 
     def made(setting):
         return make_scenario(parts, Cell("Bumps", "base", 0.5, setting=setting))
 
-    everything, many, few = (made(f"recordings{n}") for n in ("", ":9", ":4"))
+    everything, many, few = (made(f"unlabelled{n}") for n in ("", ":9", ":4"))
     assert (len(many.X_unlabeled), len(few.X_unlabeled)) == (9, 4)
     np.testing.assert_array_equal(few.X_unlabeled, many.X_unlabeled[:4])
     for series in many.X_unlabeled:
@@ -407,9 +420,9 @@ def test_some_recordings_are_a_part_of_more(folder):
     np.testing.assert_array_equal(few.X_test, everything.X_test)
     assert len(made("ceiling:4").X) == len(parts.X) + 4
     with pytest.raises(ValueError, match="ask for no more"):
-        made("recordings:100000")
-    with pytest.raises(ValueError, match="recordings:N"):
-        Cell("Bumps", "base", 0.5, setting="recordings:0")
+        made("unlabelled:100000")
+    with pytest.raises(ValueError, match="unlabelled:N"):
+        Cell("Bumps", "base", 0.5, setting="unlabelled:0")
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def test_keys_are_file_names_whatever_the_method():
     [
         ({"earliness": 0}, r"earliness=0; it must be in \(0, 1\]"),
         ({"normalize": "all"}, "normalize='all'; allowed are train, prefix and none"),
-        ({"setting": "share:1.5"}, "setting='share:1.5'; allowed are labels, recordings, ceiling"),
+        ({"setting": "share:1.5"}, "setting='share:1.5'; allowed are labels, unlabelled, ceiling"),
         ({"setting": "lables"}, "setting='lables'; allowed are"),
         ({"protocol": "mine"}, "protocol='mine'; allowed are default, paper, reference"),
     ],

@@ -158,7 +158,7 @@ def test_the_gradient_of_the_restored_loss_reaches_the_student(bumps):
         assert touched == reaches, degradation
 
 
-def test_recordings_without_a_label_are_counted_and_used(bumps):
+def test_unlabelled_series_are_counted_and_used(bumps):
     X, y = bumps
     few, pool = slice(0, 20), slice(20, 60)
     clf = GDPDClassifier(**SMALL).fit(X[few], y[few], X_unlabeled=X[pool])
@@ -353,7 +353,7 @@ def test_no_special_settings_are_needed_to_match_a_logistic_regression(request, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("student", "least"), [("inception", 0.04), ("rocket", 0.01)])
-def test_recordings_without_a_label_are_worth_points_on_italy_power_demand(italy, student, least):
+def test_unlabelled_series_are_worth_points_on_italy_power_demand(italy, student, least):
     numbers = np.unique(italy.y_test, return_inverse=True)[1]
     gains = []
     for seed in range(3):

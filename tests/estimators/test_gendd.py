@@ -261,7 +261,7 @@ def test_every_setting_trains_and_predicts(bumps, params):
 # Series without a label
 
 
-def test_recordings_without_a_label_teach(bumps):
+def test_unlabelled_series_teach(bumps):
     X, y = bumps
     few, pool = slice(0, 20), slice(20, 60)
     clf = small().fit(X[few], y[few], X_unlabeled=X[pool])

@@ -234,7 +234,7 @@ def test_two_points_one_series_and_weights(bumps):
     assert heavy.predict_proba(X)[:, 1].mean() > plain + 0.1
 
 
-def test_as_student_and_as_teacher_and_with_recordings(bumps):
+def test_as_student_and_as_teacher_and_with_unlabelled_series(bumps):
     X, y = bumps
     clf = GDPDClassifier(TINY, **SMALL).fit(X[:30], y[:30], X_unlabeled=X[30:])
     assert clf.score(X, y) > 0.8
