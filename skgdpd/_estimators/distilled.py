@@ -29,7 +29,13 @@ from .._teachers.ensemble import in_order
 from .._teachers.linear_head import linear_head
 from .._teachers.maps import check_maps, taught_maps
 from .._teachers.rows import taught_rows, taught_series
-from .._teachers.teacher import TeacherOutputs, check_teacher, fit_teacher, n_networks
+from .._teachers.teacher import (
+    TeacherOutputs,
+    check_states,
+    check_teacher,
+    fit_teacher,
+    n_networks,
+)
 from ..distillers import Distiller, Hinton
 from ..distillers.base import (
     Distillation,
@@ -96,6 +102,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             raise ValueError("memory='' names no folder; give the name of one, or None")
         distiller = self._make_distiller(False)
         distiller._validate_params()
+        check_states(distiller, self.teacher, distiller.teacher_epochs(self.max_epochs))
         if has_several(self.earliness) and (distiller.compares_maps or distiller.predictor_stage):
             raise ValueError(
                 f"earliness={self.earliness!r}: {type(distiller).__name__} teaches at one moment; "
@@ -288,6 +295,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                     progress=part,
                     teacher_head=partial(linear_head, outputs),
                     map_shapes=shapes,
+                    earlier_outputs=outputs.earlier,
                 )
                 distillation = distiller.prepare(context)
                 part.advance(1 - part.done)
@@ -357,6 +365,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             earliness=1.0,
             earliness_of="longest",
             ragged=data.whole.ragged,
+            kept_epochs=self._make_distiller(False).teacher_epochs(self.max_epochs),
         )
         outputs = fit_teacher(
             plan,

@@ -62,6 +62,7 @@ GENERATOR_SETTINGS = (
 )
 DISTILLERS = {
     "at-distiller": distillers.AT,
+    "checkpoint-curriculum-distiller": distillers.CheckpointCurriculum,
     "dho-distiller": distillers.DHO,
     "diffkd-distiller": distillers.DiffKD,
     "dist-distiller": distillers.DIST,

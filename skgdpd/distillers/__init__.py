@@ -9,6 +9,7 @@ from .base import (
     PredictorContext,
     SeriesObjective,
 )
+from .curriculum import CheckpointCurriculum
 from .decoupled import DIST, DKD
 from .dho import DHO
 from .diffkd import DiffKD
@@ -38,6 +39,7 @@ __all__ = [
     "TTM",
     "VID",
     "WTTM",
+    "CheckpointCurriculum",
     "DiffKD",
     "Distillation",
     "DistillationContext",

@@ -88,6 +88,11 @@ class AroundDistiller(Distiller):
     lambda_kd: float
 
     @property
+    def replaces_outputs(self) -> bool:
+        """True if the teacher's outputs in the batch are replaced by others."""
+        return isinstance(self.inner, AroundDistiller) and self.inner.replaces_outputs
+
+    @property
     def inner(self) -> Distiller:
         """Wrapped distiller; Hinton's if the parameter ``distiller`` is None."""
         return Hinton() if self.distiller is None else self.distiller
@@ -105,6 +110,19 @@ class AroundDistiller(Distiller):
 
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
         return self.inner.constants_of_maps(maps)
+
+    def teacher_epochs(self, max_epochs: int) -> tuple[int, ...]:
+        return self.inner.teacher_epochs(max_epochs)
+
+    def refuse_replaced_outputs(self) -> None:
+        """Raise an error if the wrapped distiller would replace what this one changes."""
+        inner = self.inner
+        if isinstance(inner, AroundDistiller) and inner.replaces_outputs:
+            name = type(self).__name__
+            raise ValueError(
+                f"{name} changes the teacher's outputs, which distiller={inner!r} then replaces; "
+                f"put {name} inside of it"
+            )
 
     def prepare_inner(self, context: DistillationContext) -> Distillation:
         """Prepare the wrapped distillation, from a clone of its distiller."""
@@ -190,6 +208,10 @@ class TeKAP(AroundDistiller):
         self.lambda_kd = lambda_kd
         self.n_teachers = n_teachers
         self.noise = noise
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        self.refuse_replaced_outputs()
 
     def prepare(self, context: DistillationContext) -> TeKAPDistillation:
         inner = self.prepare_inner(context)

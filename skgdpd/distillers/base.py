@@ -9,7 +9,7 @@ besides the student's. It turns each batch into named, weighted loss terms.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -69,6 +69,9 @@ class DistillationContext:
     map_shapes : MapShapes, optional
         Shapes of the activations over time, for distillers that compare these. ``rows`` then have
         the results of their ``constants_of_maps``.
+    earlier_outputs : dict of int to tuple, optional
+        Features ``(n, dT)`` and logits ``(n, n_classes)`` of the teacher as it was after each of
+        :meth:`Distiller.teacher_epochs`.
     """
 
     rows: Rows
@@ -80,6 +83,7 @@ class DistillationContext:
     progress: Progress
     teacher_head: Callable[[], nn.Linear] | None = None
     map_shapes: MapShapes | None = None
+    earlier_outputs: dict[int, tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=dict)
 
 
 class Predictor(Protocol):
@@ -194,6 +198,23 @@ class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
             Constants by name.
         """
         return {}
+
+    def teacher_epochs(self, max_epochs: int) -> tuple[int, ...]:
+        """Return the epochs after which the teacher's outputs are needed, besides the last.
+
+        The teacher then must be a network of this package.
+
+        Parameters
+        ----------
+        max_epochs : int
+            Number of epochs of the teacher's and of the student's training.
+
+        Returns
+        -------
+        tuple of int
+            Numbers of epochs, ascending, from 1 to ``max_epochs - 1``.
+        """
+        return ()
 
     def _validate_params(self) -> None:
         """Raise an error for invalid parameters, also for those of nested estimators."""

@@ -47,6 +47,7 @@ KEPT = Path(__file__).parents[1] / "data" / "model-format-1.zip"
 
 KINDS = [
     "accuracy-gap-rule", "affine-encoder", "at-distiller", "calimera-rule",
+    "checkpoint-curriculum-distiller",
     "conditional-diffusion", "decision-cost", "dho-distiller", "diffkd-distiller",
     "diffusion-prior", "dist-distiller", "distilled-prefix-classifier", "dkd-distiller",
     "early-classifier", "ecec-rule", "economy-rule", "ensemble-teacher", "feature-generator",
