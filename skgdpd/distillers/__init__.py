@@ -9,7 +9,7 @@ from .base import (
     PredictorContext,
     SeriesObjective,
 )
-from .curriculum import CheckpointCurriculum
+from .curriculum import CheckpointCurriculum, RecursiveAnchoring
 from .decoupled import DIST, DKD
 from .dho import DHO
 from .diffkd import DiffKD
@@ -53,6 +53,7 @@ __all__ = [
     "MapShapes",
     "Predictor",
     "PredictorContext",
+    "RecursiveAnchoring",
     "RowDistiller",
     "SelfTeacher",
     "SeriesObjective",

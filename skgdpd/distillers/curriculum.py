@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Rows, Step, Terms
 from .around import AroundDistillation, AroundDistiller
 from .base import Distillation, DistillationContext, Distiller
+from .self_teacher import write_logits
 
 
 def stage_ends(n_stages: int, max_epochs: int) -> tuple[int, ...]:
@@ -163,3 +165,137 @@ class CheckpointCurriculum(AroundDistiller):
         return CheckpointCurriculumDistillation(
             inner, self.lambda_kd, context.rows, context.earlier_outputs
         )
+
+
+def anchored(teacher_logits: Tensor, own_logits: Tensor, log_shares: Tensor) -> Tensor:
+    """Return the logarithm of a mixture of two models' probabilities.
+
+    Parameters
+    ----------
+    teacher_logits, own_logits : Tensor of shape (n, n_classes)
+        Logits of both models.
+    log_shares : Tensor of shape (2,)
+        Logarithms of their shares, which sum to 1.
+
+    Returns
+    -------
+    Tensor of shape (n, n_classes)
+        Log-probabilities.
+    """
+    both = torch.stack([torch.log_softmax(each, -1) for each in (teacher_logits, own_logits)])
+    return torch.logsumexp(both + log_shares[:, None, None], 0)
+
+
+class RecursiveAnchoringDistillation(AroundDistillation):
+    """Distillation of :class:`RecursiveAnchoring`.
+
+    Parameters
+    ----------
+    inner : Distillation
+        Wrapped distillation.
+    distiller : RecursiveAnchoring
+        Distiller, which holds the parameters.
+    rows : Rows
+        Training rows.
+    max_epochs : int
+        Number of epochs.
+    """
+
+    own_logits: Tensor
+    log_shares: Tensor
+
+    def __init__(
+        self, inner: Distillation, distiller: RecursiveAnchoring, rows: Rows, max_epochs: int
+    ) -> None:
+        super().__init__(inner, distiller.lambda_kd)
+        self.ends = stage_ends(distiller.n_generations, max_epochs)[:-1]
+        known = rows.tensors["teacher_logits"]
+        self.register_buffer("own_logits", torch.zeros_like(known))
+        # The first generation has no predecessor.
+        self.register_buffer("log_shares", known.new_tensor([0.0, -math.inf]))
+        anchor = distiller.anchor
+        self._later_shares = torch.tensor([anchor, 1 - anchor], dtype=torch.float64).log()
+        # No buffer: chunks of a stream are of any size, and none is met again.
+        self._logits_of_chunk = self.own_logits[:0]
+
+    def start_epoch(self, student: SeriesNet, rows: Rows, step: Step) -> None:
+        if not self.calibrating:
+            self._logits_of_chunk = torch.zeros_like(rows.tensors["teacher_logits"])
+            write_logits(student, rows, self._logits_of_chunk)
+        elif step.epoch in self.ends:
+            write_logits(student, rows, self.own_logits)
+            self.log_shares.copy_(self._later_shares)
+        super().start_epoch(student, rows, step)
+
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
+        if not self.lambda_kd:
+            return {}
+        own = self.own_logits if self.calibrating else self._logits_of_chunk
+        targets = anchored(batch["teacher_logits"].detach(), own[batch["index"]], self.log_shares)
+        loss = self.inner_sum(student, output, {**batch, "teacher_logits": targets}, step)
+        return {} if loss is None else {"recursiveanchoring": self.lambda_kd * loss}
+
+
+class RecursiveAnchoring(AroundDistiller):
+    r"""Succession of students for any distiller, each taught by the one before and by the teacher.
+
+    The training is divided into equal stages, the generations. The first learns from the teacher.
+    Each later one learns from a mixture of the predictions of the generation before it, taken at
+    the end of its stage, and the teacher's:
+
+    .. math:: t_{k+1} = (1 - b) p_S^{(k)} + b t_0.
+
+    The targets can't drift away from the teacher: :math:`KL(t_0 \| t_{k+1}) \le (1 - b)
+    KL(t_0 \| p_S^{(k)})`.
+
+    Parameters
+    ----------
+    distiller : Distiller, default=None
+        Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`. It is given the logarithms
+        of the mixture in place of the teacher's logits. The teacher's features are unchanged.
+    lambda_kd : float, default=1.0
+        Weight of the wrapped distiller's terms. It multiplies the distiller's own weight.
+    n_generations : int, default=3
+        Number of generations, at most the number of epochs. With 1 the targets are the teacher's
+        probabilities alone. The default has one generation that is taught by an anchored one.
+    anchor : float, default=0.5
+        Share b of the teacher's probabilities in the targets, in [0, 1]; 0 is self-distillation,
+        1 the wrapped distiller. The default trusts both alike.
+
+    Notes
+    -----
+    A generation goes on from the weights of the one before, in place of a fresh start, and all
+    have one schedule of the learning rate. In a stream (``partial_fit``) each chunk is a
+    generation, whose predecessor is the student before the chunk.
+
+    References
+    ----------
+    Recursive meta-distillation, arXiv 2601.13100.
+    """
+
+    _parameter_constraints = {
+        "distiller": [Distiller, None],
+        "lambda_kd": [Interval(Real, 0, None, closed="left")],
+        "n_generations": [Interval(Integral, 1, None, closed="left")],
+        "anchor": [Interval(Real, 0, 1, closed="both")],
+    }
+
+    def __init__(
+        self,
+        distiller: Distiller | None = None,
+        lambda_kd: float = 1.0,
+        n_generations: int = 3,
+        anchor: float = 0.5,
+    ) -> None:
+        self.distiller = distiller
+        self.lambda_kd = lambda_kd
+        self.n_generations = n_generations
+        self.anchor = anchor
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        self.refuse_replaced_outputs()
+
+    def prepare(self, context: DistillationContext) -> RecursiveAnchoringDistillation:
+        inner = self.prepare_inner(context)
+        return RecursiveAnchoringDistillation(inner, self, context.rows, context.max_epochs)

@@ -18,6 +18,26 @@ CHUNK = 1024
 """Number of series in a batch of predictions, which bounds memory."""
 
 
+def write_logits(student: SeriesNet, rows: Rows, into: Tensor) -> None:
+    """Write the student's logits of all rows into a tensor, in evaluation mode.
+
+    Parameters
+    ----------
+    student : SeriesNet
+        Student, which is left as it was.
+    rows : Rows
+        Training rows.
+    into : Tensor of shape (n, n_classes)
+        Tensor that is overwritten.
+    """
+    training = student.training
+    student.eval()
+    with torch.no_grad():
+        for index in torch.arange(len(rows), device=rows.device).split(CHUNK):
+            into.index_copy_(0, index, student.read(rows.select(index)).logits)
+    student.train(training)
+
+
 class SelfTeacherDistillation(Distillation):
     """Distillation of :class:`SelfTeacher`."""
 
@@ -42,13 +62,7 @@ class SelfTeacherDistillation(Distillation):
             return
         if not self.calibrating:
             self.logits_of_chunk = torch.zeros_like(rows.tensors["teacher_logits"])
-        logits = self._logits()
-        training = student.training
-        student.eval()
-        with torch.no_grad():
-            for index in torch.arange(len(rows), device=rows.device).split(CHUNK):
-                logits.index_copy_(0, index, student.read(rows.select(index)).logits)
-        student.train(training)
+        write_logits(student, rows, self._logits())
 
     def _logits(self) -> Tensor:
         """Return the student's earlier logits of the rows that are being learned from."""

@@ -19,6 +19,7 @@ from skgdpd.distillers import (
     FitNets,
     GenDD,
     Hinton,
+    RecursiveAnchoring,
     TeKAP,
 )
 from skgdpd.distillers.around import frontier_weight
@@ -28,7 +29,7 @@ from skgdpd.distillers.logits import hinton_loss
 MEASURED = DiffusionFeaturePrior(denoiser="gmm", encoder="pca", degradation="linear-gaussian")
 POWERS = st.sampled_from([0.0, 0.5, 1.0, 2.0])
 INNER = [None, DKD(), RKD(), VID(), FitNets()]
-AROUND = [TeKAP, PACED, CheckpointCurriculum]
+AROUND = [TeKAP, PACED, CheckpointCurriculum, RecursiveAnchoring]
 
 
 def terms(distiller, rows, output=None, epoch=0, seed=0):
@@ -45,8 +46,10 @@ def terms(distiller, rows, output=None, epoch=0, seed=0):
         lambda inner: TeKAP(inner, noise=0.0),
         lambda inner: PACED(inner, alpha=0.0, beta=0.0),
         lambda inner: CheckpointCurriculum(inner, n_states=1),
+        lambda inner: RecursiveAnchoring(inner, n_generations=1),
+        lambda inner: RecursiveAnchoring(inner, anchor=1.0),
     ],
-    ids=["no copies", "no noise", "no powers", "one state"],
+    ids=["no copies", "no noise", "no powers", "one state", "one generation", "all anchor"],
 )
 def test_without_what_it_adds_the_loss_is_the_other_methods(around, inner):
     rows = make_rows()
@@ -106,8 +109,9 @@ def test_a_stream_is_not_taken_for_the_first_rows(cls):
     seen = distillation.inner.seen.clone()
     distillation.calibrating = False
     assert not distillation.inner.calibrating
-    chunk = make_rows(20, seed=1)
-    distillation.terms(make_student(), make_output(20), chunk.tensors, make_step())
+    chunk, step = make_rows(20, seed=1), make_step(1)
+    distillation.start_epoch(make_student(), chunk, step)
+    distillation.terms(make_student(), make_output(20), chunk.tensors, step)
     assert torch.equal(distillation.inner.seen, seen)
 
 

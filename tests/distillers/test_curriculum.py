@@ -3,14 +3,24 @@
 import numpy as np
 import pytest
 import torch
-from contexts import make_context, make_output, make_rows, make_step, make_student
+from contexts import make_context, make_output, make_rows, make_step, make_student, prepared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from skgdpd import DistilledPrefixClassifier, TrainingOptions
-from skgdpd.distillers import AT, PACED, RKD, CheckpointCurriculum, Hinton, TeKAP
-from skgdpd.distillers.curriculum import stage_ends
+from skgdpd.distillers import (
+    AT,
+    PACED,
+    RKD,
+    CheckpointCurriculum,
+    Hinton,
+    RecursiveAnchoring,
+    SelfTeacher,
+    TeKAP,
+)
+from skgdpd.distillers.curriculum import anchored, stage_ends
+from skgdpd.distillers.rows import kl_divergence
 
 SMALL = {"student": "lstm1-8", "random_state": 0, "device": "cpu"}
 
@@ -147,6 +157,7 @@ def test_a_teacher_without_states_is_refused_by_name(bumps, teacher, around):
         (CheckpointCurriculum(AT()), r"activations over time.*AT\(\)"),
         (TeKAP(CheckpointCurriculum()), "put TeKAP inside"),
         (TeKAP(PACED(CheckpointCurriculum())), "put TeKAP inside"),
+        (RecursiveAnchoring(CheckpointCurriculum()), "put RecursiveAnchoring inside"),
         (CheckpointCurriculum(CheckpointCurriculum()), "put CheckpointCurriculum inside"),
     ],
     ids=str,
@@ -154,3 +165,68 @@ def test_a_teacher_without_states_is_refused_by_name(bumps, teacher, around):
 def test_what_would_have_no_effect_is_refused(bumps, distiller, text):
     with pytest.raises(ValueError, match=text):
         DistilledPrefixClassifier(distiller, **SMALL).fit(*bumps)
+
+
+# Generations
+
+LOGITS = st.lists(st.floats(-8, 8), min_size=3, max_size=3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(LOGITS, LOGITS, st.floats(0, 1))
+def test_targets_are_a_mixture_that_is_nearer_to_the_teacher(teacher, own, share):
+    teacher, own = (torch.tensor([z], dtype=torch.float64) for z in (teacher, own))
+    shares = torch.tensor([share, 1 - share], dtype=torch.float64)
+    targets = anchored(teacher, own, shares.log())
+    t, p = torch.softmax(teacher, -1), torch.softmax(own, -1)
+    torch.testing.assert_close(targets.exp(), share * t + (1 - share) * p)
+    moved = kl_divergence(t.log(), targets)
+    assert moved <= (1 - share) * kl_divergence(t.log(), p.log()) + 1e-9
+
+
+def test_each_generation_learns_from_the_one_before_and_from_the_teacher():
+    rows, student = make_rows(), make_student()
+    distillation = prepared(RecursiveAnchoring(n_generations=2, anchor=0.25), rows)
+    output = make_output()
+
+    def found(epoch):
+        step = make_step(epoch)
+        distillation.start_epoch(student, rows, step)
+        return distillation.terms(student, output, rows.tensors, step)["recursiveanchoring"]
+
+    for epoch in range(5):
+        torch.testing.assert_close(found(epoch), Hinton().loss(output, rows.tensors))
+    own = student(rows.tensors["x"]).logits.detach()
+    mixture = 0.25 * torch.softmax(rows.tensors["teacher_logits"], -1)
+    mixture = mixture + 0.75 * torch.softmax(own, -1)
+    expected = Hinton().loss(output, {"teacher_logits": mixture.log()})
+    torch.testing.assert_close(found(5), expected)
+    # And they stay, whatever the student learns later.
+    with torch.no_grad():
+        student.head.weight.mul_(2)
+    torch.testing.assert_close(found(6), expected)
+    assert student.training
+
+
+def test_without_an_anchor_the_second_generation_is_its_own_teacher():
+    rows, student, output = make_rows(), make_student(), make_output()
+    losses = []
+    for distiller in (
+        RecursiveAnchoring(Hinton(), n_generations=2, anchor=0.0),
+        SelfTeacher(first_stage=0.5),
+    ):
+        distillation = prepared(distiller, rows)
+        distillation.start_epoch(student, rows, make_step(5))
+        losses += distillation.terms(student, output, rows.tensors, make_step(5)).values()
+    torch.testing.assert_close(*losses)
+
+
+def test_in_a_stream_the_student_before_the_chunk_is_the_predecessor():
+    student, chunk, output = make_student(), make_rows(20, seed=1), make_output(20)
+    distillation = prepared(RecursiveAnchoring(n_generations=2, anchor=0.0), make_rows())
+    distillation.start_epoch(student, make_rows(), make_step(5))
+    distillation.calibrating = False
+    distillation.start_epoch(student, chunk, make_step(10))
+    (found,) = distillation.terms(student, output, chunk.tensors, make_step(10)).values()
+    own = student(chunk.tensors["x"]).logits
+    torch.testing.assert_close(found, Hinton().loss(output, {"teacher_logits": own}))
