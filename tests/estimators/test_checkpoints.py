@@ -23,7 +23,15 @@ from skgdpd import (
     TrainingOptions,
 )
 from skgdpd._runtime.atomic import HOST
-from skgdpd.distillers import GDPD, PACED, VID, GroundTruthMixing, SelfTeacher, TeKAP
+from skgdpd.distillers import (
+    GDPD,
+    PACED,
+    VID,
+    GroundTruthMixing,
+    RecursiveAnchoring,
+    SelfTeacher,
+    TeKAP,
+)
 from skgdpd.training import checkpoint
 from skgdpd.training.net import TermNet
 from skgdpd.training.state import TrainingState
@@ -137,6 +145,7 @@ def test_a_fit_that_dies_again_and_again_is_the_fit(bumps, tmp_path, kill, param
         TeKAP(),
         GroundTruthMixing(),
         SelfTeacher(),
+        RecursiveAnchoring(),
         PACED(GDPD(clone(PRIOR).set_params(degradation="linear-gaussian"), warmup_epochs=2)),
     ],
     ids=lambda d: type(d).__name__,
