@@ -19,13 +19,13 @@ from .._fitting.network import SeriesNetwork
 from .._fitting.preparation import FixedFit, Preparation, new_network, validation_rows
 from .._fitting.rows import fit_fixed_part, fit_moment_maps, make_rows
 from .._runtime.caching import private_cache
-from .._runtime.random import RandomState
+from .._runtime.random import RandomState, Seeds
 from .._runtime.warn import warn_user
 from .._runtime.worker_config import in_worker_settings
 from .._series.panel import Panel
 from .._series.storage import features_folder
 from .._series.views import Normalization
-from .._teachers.ensemble import in_order
+from .._teachers.answers import told
 from .._teachers.linear_head import linear_head
 from .._teachers.maps import check_maps, taught_maps
 from .._teachers.rows import taught_rows, taught_series
@@ -35,6 +35,7 @@ from .._teachers.teacher import (
     check_teacher,
     fit_teacher,
     n_networks,
+    outputs_for,
 )
 from ..distillers import Distiller, Hinton
 from ..distillers.base import (
@@ -73,6 +74,13 @@ PREPARATION_SHARE = 0.2
 
 PREDICTOR_SHARE = 0.2
 """Length of the predictor's stage on the progress bar, as a fraction of the student's training."""
+
+
+def teacher_or(student: Any, teacher: Any) -> Any:
+    """Return the teacher, with the student's architecture in place of None."""
+    if isinstance(teacher, (list, tuple)):
+        return [teacher_or(student, member) for member in teacher]
+    return student if teacher is None else teacher
 
 
 class BaseDistilledClassifier(BasePrefixClassifier):
@@ -181,7 +189,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 f"of {self.n_timepoints_in_}"
             )
         teacher = self.teacher_
-        features, logits = teacher.run(np.asarray(panel.values))
+        distiller = self._make_distiller(False)
+        outputs = told(distiller, outputs_for(teacher, panel, self.classes_), self._chunk_seed)
         with kept_statistics(view):
             view.learn_statistics(panel)
             _, constants = taught_maps(
@@ -193,8 +202,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 y=chunk.y,
                 weight=chunk.weight,
                 target_weight=chunk.weight,
-                teacher_features=features,
-                teacher_logits=in_order(logits, teacher.classes_, self.classes_),
+                teacher_features=outputs.features,
+                teacher_logits=outputs.logits,
                 **constants,
             )
             distillation.calibrating = False
@@ -277,6 +286,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 shapes, constants = taught_maps(
                     distiller, module, view, outputs.teacher, partial(taught_series, data)
                 )
+                teacher, outputs = outputs.teacher, told(distiller, outputs, seeds)
                 rows = taught_rows(data, view, outputs, constants).to(device)
                 if isinstance(rows, MomentRows) and has_moment_maps(module.backbone):
                     rows, _ = fit_moment_maps(module, rows, seeds("fixed"), trains=True)
@@ -316,7 +326,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             student=student,
             memory=None if self.memory is None else memory,
             checkpoints=checkpoints,
-            fitted={"teacher_": outputs.teacher, "_paired": data.is_paired},
+            fitted={"teacher_": teacher, "_paired": data.is_paired},
             seconds=seconds,
             predictor_stage=distiller.predictor_stage,
         )
@@ -359,7 +369,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         config = replace(training_config(self), patience=None)
         plan = replace(
             self._student_plan(data),
-            spec=self._teacher_or_own(self.teacher),
+            spec=teacher_or(self.student, self.teacher),
             role="teacher",
             config=config,
             earliness=1.0,
@@ -384,20 +394,17 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             checkpoints.remove()
         return outputs
 
-    def _teacher_or_own(self, teacher: Any) -> Any:
-        """Return the teacher, with the student's architecture in place of None."""
-        if isinstance(teacher, (list, tuple)):
-            return [self._teacher_or_own(member) for member in teacher]
-        return self.student if teacher is None else teacher
+    def _chunk_seed(self, name: str) -> int:
+        """Return the seed of a name for the next chunk of a stream."""
+        return Seeds(self.random_state)(f"{name} {self.history_.n_epochs}")
 
     def _checked_memory(self) -> Memory:
-        memory = self.memory
-        if memory is not None and not self._has_seed():
+        if self.memory is not None and not self._has_seed():
             warn_user(
                 f"memory is of no use with random_state={self.random_state!r}: every fit draws "
                 f"another split and teacher; give an int to share teachers between fits"
             )
-        return private_cache(memory)
+        return private_cache(self.memory)
 
 
 class DistilledPrefixClassifier(BaseDistilledClassifier):

@@ -77,6 +77,7 @@ DISTILLERS = {
     "paced-distiller": distillers.PACED,
     "pkt-distiller": distillers.PKT,
     "pld-distiller": distillers.PLD,
+    "private-targets-distiller": distillers.PrivateTargets,
     "recursive-anchoring-distiller": distillers.RecursiveAnchoring,
     "rkd-distiller": distillers.RKD,
     "self-teacher-distiller": distillers.SelfTeacher,

@@ -401,6 +401,27 @@ def fit_teacher(
     return outputs
 
 
+def outputs_for(teacher: Any, panel: Panel, classes: NDArray[Any]) -> TeacherOutputs:
+    """Return the outputs of a fitted teacher for other series.
+
+    Parameters
+    ----------
+    teacher : NetworkTeacher, EstimatorTeacher or EnsembleTeacher
+        Fitted teacher.
+    panel : Panel
+        Whole series.
+    classes : ndarray of shape (n_classes,)
+        Labels in the student's order.
+
+    Returns
+    -------
+    TeacherOutputs
+        Outputs for all series.
+    """
+    features, logits = teacher.run(np.asarray(panel.values))
+    return TeacherOutputs(teacher, features, in_order(logits, teacher.classes_, classes))
+
+
 def _key(plan: NetworkPlan, memory: Memory) -> str | None:
     """Return the fingerprint of a plan, or None if the plan can't be pickled."""
     location = getattr(memory, "location", "")

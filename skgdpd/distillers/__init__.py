@@ -19,6 +19,7 @@ from .gendd import GenDD, GeneratorOptions
 from .lelp import LELP
 from .logits import TTM, WTTM, Hinton
 from .maps import AT, SoftDTW
+from .private import PrivateTargets
 from .relations import PKT, RKD
 from .rows import RowDistiller
 from .self_teacher import SelfTeacher
@@ -53,6 +54,7 @@ __all__ = [
     "MapShapes",
     "Predictor",
     "PredictorContext",
+    "PrivateTargets",
     "RecursiveAnchoring",
     "RowDistiller",
     "SelfTeacher",

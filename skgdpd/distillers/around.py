@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from numbers import Integral, Real
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
@@ -113,6 +116,11 @@ class AroundDistiller(Distiller):
 
     def teacher_epochs(self, max_epochs: int) -> tuple[int, ...]:
         return self.inner.teacher_epochs(max_epochs)
+
+    def teacher_answers(
+        self, logits: NDArray[Any], seed: Callable[[], int]
+    ) -> NDArray[np.float32] | None:
+        return self.inner.teacher_answers(logits, seed)
 
     def refuse_replaced_outputs(self) -> None:
         """Raise an error if the wrapped distiller would replace what this one changes."""

@@ -216,6 +216,26 @@ class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
         """
         return ()
 
+    def teacher_answers(
+        self, logits: NDArray[Any], seed: Callable[[], int]
+    ) -> NDArray[np.float32] | None:
+        """Return what the student is told of the teacher's logits.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n, n_classes)
+            Logits of the teacher.
+        seed : callable
+            Function that returns the seed of random draws, if there are any.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes) or None
+            Logits that take the place of all outputs of the teacher; None leaves these as they
+            are.
+        """
+        return None
+
     def _validate_params(self) -> None:
         """Raise an error for invalid parameters, also for those of nested estimators."""
         super()._validate_params()

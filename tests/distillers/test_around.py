@@ -19,6 +19,7 @@ from skgdpd.distillers import (
     FitNets,
     GenDD,
     Hinton,
+    PrivateTargets,
     RecursiveAnchoring,
     TeKAP,
 )
@@ -29,7 +30,7 @@ from skgdpd.distillers.logits import hinton_loss
 MEASURED = DiffusionFeaturePrior(denoiser="gmm", encoder="pca", degradation="linear-gaussian")
 POWERS = st.sampled_from([0.0, 0.5, 1.0, 2.0])
 INNER = [None, DKD(), RKD(), VID(), FitNets()]
-AROUND = [TeKAP, PACED, CheckpointCurriculum, RecursiveAnchoring]
+AROUND = [TeKAP, PACED, CheckpointCurriculum, RecursiveAnchoring, PrivateTargets]
 
 
 def terms(distiller, rows, output=None, epoch=0, seed=0):
