@@ -66,6 +66,7 @@ DISTILLERS = {
     "dho-distiller": distillers.DHO,
     "diffkd-distiller": distillers.DiffKD,
     "dist-distiller": distillers.DIST,
+    "distribution-matching-distiller": distillers.DistributionMatching,
     "dkd-distiller": distillers.DKD,
     "fitnets-distiller": distillers.FitNets,
     "gdpd-distiller": distillers.GDPD,

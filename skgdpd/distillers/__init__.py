@@ -19,6 +19,7 @@ from .gendd import GenDD, GeneratorOptions
 from .lelp import LELP
 from .logits import TTM, WTTM, Hinton
 from .maps import AT, SoftDTW
+from .matching import DistributionMatching
 from .private import PrivateTargets
 from .relations import PKT, RKD
 from .rows import RowDistiller
@@ -45,6 +46,7 @@ __all__ = [
     "Distillation",
     "DistillationContext",
     "Distiller",
+    "DistributionMatching",
     "FitNets",
     "GenDD",
     "GeneralisedDistillation",

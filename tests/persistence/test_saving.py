@@ -37,7 +37,15 @@ from skgdpd import (
     load,
 )
 from skgdpd._persistence import archive, kind_names, registry
-from skgdpd.distillers import GDPD, Distiller, FitNets, GenDD, Hinton, RowDistiller
+from skgdpd.distillers import (
+    GDPD,
+    Distiller,
+    DistributionMatching,
+    FitNets,
+    GenDD,
+    Hinton,
+    RowDistiller,
+)
 from skgdpd.stopping import RULES
 
 QUICK = {"max_epochs": 2, "random_state": 0}
@@ -49,7 +57,8 @@ KINDS = [
     "accuracy-gap-rule", "affine-encoder", "at-distiller", "calimera-rule",
     "checkpoint-curriculum-distiller",
     "conditional-diffusion", "decision-cost", "dho-distiller", "diffkd-distiller",
-    "diffusion-prior", "dist-distiller", "distilled-prefix-classifier", "dkd-distiller",
+    "diffusion-prior", "dist-distiller", "distilled-prefix-classifier",
+    "distribution-matching-distiller", "dkd-distiller",
     "early-classifier", "ecec-rule", "economy-rule", "ensemble-teacher", "feature-generator",
     "feature-head", "fitnets-distiller", "fixed-time-rule", "gdpd-classifier", "gdpd-distiller",
     "gendd-classifier", "gendd-distiller", "generalised-distiller", "generator-options",
@@ -103,7 +112,7 @@ def taught_plainly(bumps):
 
 
 def make_distiller(cls):
-    return cls(clone(TINY_PRIOR)) if issubclass(cls, GDPD) else cls()
+    return cls(clone(TINY_PRIOR)) if issubclass(cls, (GDPD, DistributionMatching)) else cls()
 
 
 def there_and_back(model, path, **options):

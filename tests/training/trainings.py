@@ -77,10 +77,12 @@ def prior(degradation="learned-alpha", **settings):
     )
 
 
-DISTILLERS = {
-    name: cls(prior(), warmup_epochs=2) if name in ("gdpd", "diffkd") else cls()
-    for name, cls in available_distillers().items()
+SETTINGS = {
+    "gdpd": {"prior": prior(), "warmup_epochs": 2},
+    "diffkd": {"prior": prior(), "warmup_epochs": 2},
+    "distributionmatching": {"prior": prior()},
 }
+DISTILLERS = {name: cls(**SETTINGS.get(name, {})) for name, cls in available_distillers().items()}
 
 
 def make_objective(distiller, student, rows, max_epochs):
