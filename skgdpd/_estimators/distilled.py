@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
 from .._fitting.data import FitData
+from .._fitting.longer import check_longer, longer_views
 from .._fitting.network import SeriesNetwork
 from .._fitting.preparation import FixedFit, Preparation, new_network, validation_rows
 from .._fitting.rows import fit_fixed_part, fit_moment_maps, make_rows
@@ -83,6 +84,16 @@ def teacher_or(student: Any, teacher: Any) -> Any:
     return student if teacher is None else teacher
 
 
+def check_moments(distiller: Distiller, earliness: Any) -> None:
+    """Refuse a method that teaches at one moment only, where there are several."""
+    single = distiller.compares_maps or distiller.predictor_stage or distiller.longer_parts(2, 4)
+    if has_several(earliness) and single:
+        raise ValueError(
+            f"earliness={earliness!r}: {type(distiller).__name__} teaches at one moment; "
+            f"give one share or number of time points, or another distiller"
+        )
+
+
 class BaseDistilledClassifier(BasePrefixClassifier):
     """Base of the classifiers with a teacher; a subclass chooses the distiller."""
 
@@ -111,11 +122,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         distiller = self._make_distiller(False)
         distiller._validate_params()
         check_states(distiller, self.teacher, distiller.teacher_epochs(self.max_epochs))
-        if has_several(self.earliness) and (distiller.compares_maps or distiller.predictor_stage):
-            raise ValueError(
-                f"earliness={self.earliness!r}: {type(distiller).__name__} teaches at one moment; "
-                f"give one share or number of time points, or another distiller"
-            )
+        check_moments(distiller, self.earliness)
 
     @available_if(can_stream)
     @in_worker_settings
@@ -196,6 +203,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             _, constants = taught_maps(
                 distillation, self.network_.module, view, teacher, lambda: (panel, panel)
             )
+            parts = distiller.longer_parts(view.n_seen_, view.n_whole_)
+            constants |= longer_views(parts, view, panel)
             rows = make_rows(
                 view,
                 panel,
@@ -279,6 +288,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         with isolated_random_state(seeds("student"), device):
             view, module = new_network(plan, labelled, distiller.make_head)
         check_maps(distiller, self.student, module, self.teacher, view, data.whole)
+        parts = distiller.longer_parts(view.n_seen_, view.n_whole_)
+        check_longer(distiller, parts, self.student, module, view)
         with features_folder(memory) as folder:
             with timed(seconds, "teacher"):
                 outputs = self._teach(data, memory, progress, checkpoints, folder)
@@ -287,6 +298,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                     distiller, module, view, outputs.teacher, partial(taught_series, data)
                 )
                 teacher, outputs = outputs.teacher, told(distiller, outputs, seeds)
+                constants |= longer_views(parts, view, taught_series(data)[0])
                 rows = taught_rows(data, view, outputs, constants).to(device)
                 if isinstance(rows, MomentRows) and has_moment_maps(module.backbone):
                     rows, _ = fit_moment_maps(module, rows, seeds("fixed"), trains=True)

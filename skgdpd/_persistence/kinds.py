@@ -79,6 +79,7 @@ DISTILLERS = {
     "pkt-distiller": distillers.PKT,
     "pld-distiller": distillers.PLD,
     "private-targets-distiller": distillers.PrivateTargets,
+    "privileged-self-teacher-distiller": distillers.PrivilegedSelfTeacher,
     "recursive-anchoring-distiller": distillers.RecursiveAnchoring,
     "rkd-distiller": distillers.RKD,
     "self-teacher-distiller": distillers.SelfTeacher,

@@ -23,7 +23,7 @@ from .matching import DistributionMatching
 from .private import PrivateTargets
 from .relations import PKT, RKD
 from .rows import RowDistiller
-from .self_teacher import SelfTeacher
+from .self_teacher import PrivilegedSelfTeacher, SelfTeacher
 from .targets import PLD, GeneralisedDistillation, GroundTruthMixing
 from .time_steps import MapShapes, TeacherMaps
 
@@ -57,6 +57,7 @@ __all__ = [
     "Predictor",
     "PredictorContext",
     "PrivateTargets",
+    "PrivilegedSelfTeacher",
     "RecursiveAnchoring",
     "RowDistiller",
     "SelfTeacher",

@@ -61,6 +61,9 @@ class AroundDistillation(Distillation):
     def phase(self, step: Step) -> Hashable | None:
         return phase_of(self.inner, step)
 
+    def student_batch(self, batch: Batch, step: Step) -> Batch:
+        return self.inner.student_batch(batch, step)
+
     def label_weight(self, step: Step) -> float:
         return self.inner.label_weight(step)
 
@@ -116,6 +119,9 @@ class AroundDistiller(Distiller):
 
     def teacher_epochs(self, max_epochs: int) -> tuple[int, ...]:
         return self.inner.teacher_epochs(max_epochs)
+
+    def longer_parts(self, n_seen: int, n_whole: int) -> dict[str, int]:
+        return self.inner.longer_parts(n_seen, n_whole)
 
     def teacher_answers(
         self, logits: NDArray[Any], seed: Callable[[], int]

@@ -141,6 +141,10 @@ class Distillation(nn.Module):
     def start_epoch(self, student: SeriesNet, rows: Rows, step: Step) -> None:
         """Prepare for an epoch, before its first batch."""
 
+    def student_batch(self, batch: Batch, step: Step) -> Batch:
+        """Return the batch that the student is given; by default the batch itself."""
+        return batch
+
     def label_weight(self, step: Step) -> float:
         """Return the weight of the cross-entropy against the labels, ``ce``."""
         return 1.0
@@ -216,6 +220,26 @@ class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
         """
         return ()
 
+    def longer_parts(self, n_seen: int, n_whole: int) -> dict[str, int]:
+        """Return the parts of series that the student is given in training besides its own.
+
+        Batches then have their values as ``x_NAME``, and their lengths as ``lengths_NAME`` where
+        series differ in length. Students that take one length only are refused.
+
+        Parameters
+        ----------
+        n_seen : int
+            Number of time points that the student sees.
+        n_whole : int
+            Number of time points of the longest series.
+
+        Returns
+        -------
+        dict of str to int
+            Numbers of time points by name.
+        """
+        return {}
+
     def teacher_answers(
         self, logits: NDArray[Any], seed: Callable[[], int]
     ) -> NDArray[np.float32] | None:
@@ -286,6 +310,7 @@ class SeriesObjective(Objective):
         y, weight = batch["y"], batch.get("weight")
         if distillation is None:
             return {"ce": weighted_cross_entropy(student.read(batch).logits, y, weight)}
+        batch = distillation.student_batch(batch, step)
         output = student.read(batch, distillation.compares_maps)
         label_weight = distillation.label_weight(step)
         terms: Terms = {}

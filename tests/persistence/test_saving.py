@@ -67,6 +67,7 @@ KINDS = [
     "normalizer",
     "paced-distiller", "pkt-distiller", "pld-distiller", "prefix-classifier", "prefix-truncator",
     "prefix-view", "private-targets-distiller",
+    "privileged-self-teacher-distiller",
     "probability-threshold-rule",
     "recursive-anchoring-distiller", "rkd-distiller", "self-teacher-distiller",
     "series-network", "series-options", "soft-dtw-distiller", "stopping-rule", "teaser-rule",

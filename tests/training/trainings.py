@@ -39,6 +39,7 @@ def make_rows(n=22, n_timepoints=12, seed=0, n_teacher=6, lengths=False):
         teacher_attention=normal(n, n_timepoints).square(),
         teacher_steps=normal(n, MAPS.n_teacher_steps, 5),
         teacher_n_steps=torch.arange(n) % MAPS.n_teacher_steps + 1,
+        x_whole=normal(n, 1, n_timepoints),
         **more,
     )
 
