@@ -68,6 +68,7 @@ DISTILLERS = {
     "dist-distiller": distillers.DIST,
     "distribution-matching-distiller": distillers.DistributionMatching,
     "dkd-distiller": distillers.DKD,
+    "earliness-curriculum-distiller": distillers.EarlinessCurriculum,
     "fitnets-distiller": distillers.FitNets,
     "gdpd-distiller": distillers.GDPD,
     "gendd-distiller": distillers.GenDD,

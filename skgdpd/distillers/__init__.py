@@ -9,7 +9,7 @@ from .base import (
     PredictorContext,
     SeriesObjective,
 )
-from .curriculum import CheckpointCurriculum, RecursiveAnchoring
+from .curriculum import CheckpointCurriculum, EarlinessCurriculum, RecursiveAnchoring
 from .decoupled import DIST, DKD
 from .dho import DHO
 from .diffkd import DiffKD
@@ -47,6 +47,7 @@ __all__ = [
     "DistillationContext",
     "Distiller",
     "DistributionMatching",
+    "EarlinessCurriculum",
     "FitNets",
     "GenDD",
     "GeneralisedDistillation",

@@ -1,8 +1,9 @@
-"""Distillers around another one, whose targets move up in stages of the student's training."""
+"""Distillers around another one that change in stages of the student's training."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Rows, Step, Terms
 from .around import AroundDistillation, AroundDistiller
 from .base import Distillation, DistillationContext, Distiller
+from .rows import of_part
 from .self_teacher import write_logits
 
 
@@ -299,3 +301,118 @@ class RecursiveAnchoring(AroundDistiller):
     def prepare(self, context: DistillationContext) -> RecursiveAnchoringDistillation:
         inner = self.prepare_inner(context)
         return RecursiveAnchoringDistillation(inner, self, context.rows, context.max_epochs)
+
+
+class EarlinessCurriculumDistillation(AroundDistillation):
+    """Distillation of :class:`EarlinessCurriculum`.
+
+    Parameters
+    ----------
+    inner : Distillation
+        Wrapped distillation.
+    lambda_kd : float
+        Weight of the wrapped distillation's terms.
+    n_stages : int
+        Number of stages.
+    max_epochs : int
+        Number of epochs.
+    """
+
+    def __init__(
+        self, inner: Distillation, lambda_kd: float, n_stages: int, max_epochs: int
+    ) -> None:
+        super().__init__(inner, lambda_kd)
+        self.n_stages = n_stages
+        self.max_epochs = max_epochs
+
+    def stage(self, step: Step) -> int:
+        """Return the number of an epoch's stage; a short training has the last stages only."""
+        if self.max_epochs < self.n_stages:
+            stage = self.n_stages - self.max_epochs + step.epoch
+        else:
+            stage = step.epoch * self.n_stages // self.max_epochs
+        # Series of a later stream are seen as they will be.
+        return min(stage, self.n_stages - 1) if self.calibrating else self.n_stages - 1
+
+    def phase(self, step: Step) -> Hashable | None:
+        inner = super().phase(step)
+        return None if inner is None else (self.stage(step), inner)
+
+    def student_batch(self, batch: Batch, step: Step) -> Batch:
+        name = stage_name(self.stage(step))
+        if f"x_{name}" in batch:
+            batch = of_part(batch, name)
+        return super().student_batch(batch, step)
+
+    def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
+        loss = self.inner_sum(student, output, batch, step) if self.lambda_kd else None
+        return {} if loss is None else {"earlinesscurriculum": self.lambda_kd * loss}
+
+
+def stage_name(stage: int) -> str:
+    """Return the name of the part that is seen in a stage."""
+    return f"stage{stage}"
+
+
+class EarlinessCurriculum(AroundDistiller):
+    """Curriculum of prefixes for any distiller, which shrink from the whole to what is seen.
+
+    The training is divided into equal stages. In the first the student is given whole series, in
+    the last the part that it predicts from (``earliness``), and in between parts whose lengths
+    are evenly spaced. Labels and teacher are the same in all stages.
+
+    Parameters
+    ----------
+    distiller : Distiller, default=None
+        Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`. It must not compare
+        activations over time, whose number changes with the part. What it computes from the
+        student before an epoch, as ``GDPD`` does, is computed from the last stage's part.
+    lambda_kd : float, default=1.0
+        Weight of the wrapped distiller's terms. It multiplies the distiller's own weight. With 0
+        the curriculum is one of the labels alone.
+    n_stages : int, default=3
+        Number of stages; a training of fewer epochs has the last ones. With 1 the wrapped
+        distiller is unchanged. The default has whole, half-way and own parts.
+
+    Notes
+    -----
+    Students with fixed features, such as ``"mixed"`` and ``"rocket"``, are refused, as they take
+    series of one length. The validation loss is that of the last stage's part in all epochs.
+    """
+
+    _parameter_constraints = {
+        "distiller": [Distiller, None],
+        "lambda_kd": [Interval(Real, 0, None, closed="left")],
+        "n_stages": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self, distiller: Distiller | None = None, lambda_kd: float = 1.0, n_stages: int = 3
+    ) -> None:
+        self.distiller = distiller
+        self.lambda_kd = lambda_kd
+        self.n_stages = n_stages
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        inner = self.inner
+        if inner.compares_maps or stage_name(0) in inner.longer_parts(2, 4):
+            what = (
+                "compares activations over time" if inner.compares_maps else "has one of its own"
+            )
+            raise ValueError(
+                f"EarlinessCurriculum changes the part that the student sees; distiller="
+                f"{inner!r} {what}"
+            )
+
+    def longer_parts(self, n_seen: int, n_whole: int) -> dict[str, int]:
+        n = self.n_stages
+        lengths = [n_whole - round((n_whole - n_seen) * k / max(n - 1, 1)) for k in range(n - 1)]
+        own = {stage_name(k): length for k, length in enumerate(lengths) if length > n_seen}
+        return {**super().longer_parts(n_seen, n_whole), **own}
+
+    def prepare(self, context: DistillationContext) -> EarlinessCurriculumDistillation:
+        inner = self.prepare_inner(context)
+        return EarlinessCurriculumDistillation(
+            inner, self.lambda_kd, self.n_stages, context.max_epochs
+        )

@@ -16,6 +16,7 @@ from skgdpd.distillers import (
     VID,
     CheckpointCurriculum,
     DiffKD,
+    EarlinessCurriculum,
     FitNets,
     GenDD,
     Hinton,
@@ -30,7 +31,14 @@ from skgdpd.distillers.logits import hinton_loss
 MEASURED = DiffusionFeaturePrior(denoiser="gmm", encoder="pca", degradation="linear-gaussian")
 POWERS = st.sampled_from([0.0, 0.5, 1.0, 2.0])
 INNER = [None, DKD(), RKD(), VID(), FitNets()]
-AROUND = [TeKAP, PACED, CheckpointCurriculum, RecursiveAnchoring, PrivateTargets]
+AROUND = [
+    TeKAP,
+    PACED,
+    CheckpointCurriculum,
+    RecursiveAnchoring,
+    PrivateTargets,
+    EarlinessCurriculum,
+]
 
 
 def terms(distiller, rows, output=None, epoch=0, seed=0):

@@ -4,13 +4,22 @@ import numpy as np
 import pytest
 import torch
 from contexts import make_output, make_rows, make_step, make_student, prepared
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from skgdpd import DistilledPrefixClassifier, PrefixTruncator, SeriesOptions
 from skgdpd._fitting.longer import longer_views, view_of
 from skgdpd._series.panel import Panel
 from skgdpd._series.views import Normalizer, PrefixView
-from skgdpd.distillers import Hinton, PrivilegedSelfTeacher
+from skgdpd.distillers import (
+    AT,
+    PACED,
+    EarlinessCurriculum,
+    Hinton,
+    PrivilegedSelfTeacher,
+    SeriesObjective,
+)
 from skgdpd.distillers.rows import of_part
 
 SMALL = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0, "device": "cpu"}
@@ -101,10 +110,11 @@ class OneLength(nn.Module):
 
 
 @pytest.mark.parametrize("student", ["mixed", "rocket", OneLength], ids=str)
-def test_students_of_one_length_are_refused_by_name(bumps, student):
-    clf = DistilledPrefixClassifier(
-        PrivilegedSelfTeacher(), **{**SMALL, "student": student, "teacher": "lstm1-8"}
-    )
+@pytest.mark.parametrize(
+    "method", [PrivilegedSelfTeacher(), PACED(EarlinessCurriculum())], ids=str
+)
+def test_students_of_one_length_are_refused_by_name(bumps, method, student):
+    clf = DistilledPrefixClassifier(method, **{**SMALL, "student": student, "teacher": "lstm1-8"})
     with pytest.raises(ValueError, match=r"student=.*takes one length; allowed are.*'lstm1-8'"):
         clf.fit(*bumps)
 
@@ -123,5 +133,76 @@ def test_a_module_of_one_length_learns_from_resampled_series(bumps):
 )
 def test_parts_that_have_no_longer_ones_are_refused(bumps, earliness, text):
     clf = DistilledPrefixClassifier(PrivilegedSelfTeacher(), earliness=earliness, **SMALL)
+    with pytest.raises(ValueError, match=text):
+        clf.fit(*bumps)
+
+
+# The curriculum of prefixes
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(2, 50), st.integers(0, 50), st.integers(1, 8), st.integers(1, 40))
+def test_parts_shrink_evenly_from_the_whole_to_the_own(n_seen, more, n_stages, max_epochs):
+    distiller = EarlinessCurriculum(n_stages=n_stages)
+    parts = distiller.longer_parts(n_seen, n_seen + more)
+    lengths = [parts.get(f"stage{k}", n_seen) for k in range(n_stages)]
+    assert lengths[-1] == n_seen
+    assert lengths[0] == (n_seen + more if n_stages > 1 else n_seen)
+    assert np.ptp(np.diff(lengths)) <= 1 if n_stages > 1 else True
+    distillation = prepared(distiller, make_rows(), max_epochs)
+    stages = [distillation.stage(make_step(epoch)) for epoch in range(max_epochs)]
+    assert stages[-1] == n_stages - 1
+    if max_epochs >= n_stages:
+        assert stages[0] == 0
+        sizes = np.bincount(stages, minlength=n_stages)
+        assert np.ptp(sizes) <= 1
+    assert (np.diff(stages) <= 1).all()
+
+
+def test_each_stage_shows_its_part():
+    rows = make_rows(
+        x_stage0=make_rows(seed=5).tensors["x"], x_stage1=make_rows(seed=6).tensors["x"]
+    )
+    distillation = prepared(EarlinessCurriculum(Hinton(), n_stages=3), rows, max_epochs=6)
+    student = make_student()
+    for epoch, name in enumerate(["x_stage0"] * 2 + ["x_stage1"] * 2 + ["x"] * 2):
+        step = make_step(epoch)
+        found = SeriesObjective(distillation).terms(student, rows.tensors, step)
+        output = student(rows.tensors[name])
+        ce = nn.functional.cross_entropy(output.logits, rows.tensors["y"])
+        torch.testing.assert_close(found["ce"], ce)
+        expected = Hinton().loss(output, rows.tensors)
+        torch.testing.assert_close(found["earlinesscurriculum"], expected)
+        assert distillation.phase(step)[0] == epoch // 2
+    distillation.calibrating = False
+    assert distillation.stage(make_step(0)) == 2
+
+
+def test_the_curriculum_changes_what_is_learned_and_one_stage_does_not(bumps):
+    X, y = bumps
+    params = {**SMALL, "max_epochs": 3}
+    plain, one, three = (
+        DistilledPrefixClassifier(distiller, **params).fit(X, y).predict_proba(X)
+        for distiller in (Hinton(), EarlinessCurriculum(n_stages=1), EarlinessCurriculum())
+    )
+    np.testing.assert_allclose(one, plain, atol=1e-6)
+    assert np.abs(three - plain).max() > 1e-4
+
+
+def test_both_methods_go_together(bumps):
+    X, y = bumps
+    clf = DistilledPrefixClassifier(EarlinessCurriculum(PrivilegedSelfTeacher()), **SMALL)
+    assert np.isfinite(clf.fit(X, y).predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    ("inner", "text"),
+    [(AT(), "activations over time"), (PACED(EarlinessCurriculum()), "one of its own")],
+    ids=str,
+)
+def test_what_the_curriculum_can_t_wrap_is_refused(bumps, inner, text):
+    clf = DistilledPrefixClassifier(
+        EarlinessCurriculum(inner), **{**SMALL, "student": "fcn24", "teacher": "fcn24"}
+    )
     with pytest.raises(ValueError, match=text):
         clf.fit(*bumps)

@@ -59,6 +59,7 @@ KINDS = [
     "conditional-diffusion", "decision-cost", "dho-distiller", "diffkd-distiller",
     "diffusion-prior", "dist-distiller", "distilled-prefix-classifier",
     "distribution-matching-distiller", "dkd-distiller",
+    "earliness-curriculum-distiller",
     "early-classifier", "ecec-rule", "economy-rule", "ensemble-teacher", "feature-generator",
     "feature-head", "fitnets-distiller", "fixed-time-rule", "gdpd-classifier", "gdpd-distiller",
     "gendd-classifier", "gendd-distiller", "generalised-distiller", "generator-options",
