@@ -121,9 +121,10 @@ class PrivateTargets(AroundDistiller):
     cross-entropy stands beside the answers and is not private. If the teacher is trained in
     ``fit``, it has the student's own labels, and the answers hide nothing that those don't tell.
     The promise is of use for a teacher in a ``FrozenEstimator`` whose training series are not
-    given to ``fit``. The fitted classifier and its files hold the teacher itself; hand on the
-    student alone (``export_onnx``). Whoever knows the seed, or tries all seeds, which have 31
-    bits, can take off the noise. Noise in floating-point numbers can leak by its last digits.
+    given to ``fit``. The fitted classifier and its pickles hold the teacher itself; hand on the
+    student alone (``save``, ``export_onnx``). Whoever knows the seed, which files hold as
+    ``random_state``, or tries all seeds, which have 31 bits, can take off the noise. Noise in
+    floating-point numbers can leak by its last digits.
 
     References
     ----------

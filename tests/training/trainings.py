@@ -40,6 +40,8 @@ def make_rows(n=22, n_timepoints=12, seed=0, n_teacher=6, lengths=False):
         teacher_steps=normal(n, MAPS.n_teacher_steps, 5),
         teacher_n_steps=torch.arange(n) % MAPS.n_teacher_steps + 1,
         x_whole=normal(n, 1, n_timepoints),
+        x_stage0=normal(n, 1, n_timepoints),
+        x_stage1=normal(n, 1, n_timepoints),
         **more,
     )
 
