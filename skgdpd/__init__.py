@@ -19,6 +19,7 @@ __all__ = [
     "GenDDClassifier",
     "GeneratorOptions",
     "LabeledFolds",
+    "LuPTSClassifier",
     "ModelFileError",
     "PrefixClassifier",
     "PrefixTruncator",

@@ -5,6 +5,7 @@ from ._early.session import EarlySession, StreamDecision
 from ._estimators.distilled import DistilledPrefixClassifier
 from ._estimators.gdpd import GDPDClassifier
 from ._estimators.gendd import GenDDClassifier
+from ._estimators.lupts import LuPTSClassifier
 from ._estimators.options import SeriesOptions, TrainingOptions
 from ._estimators.paper import paper_parameters
 from ._estimators.prefix import PrefixClassifier
@@ -28,6 +29,7 @@ __all__ = [
     "GenDDClassifier",
     "GeneratorOptions",
     "LabeledFolds",
+    "LuPTSClassifier",
     "ModelFileError",
     "PrefixClassifier",
     "PrefixTruncator",

@@ -15,21 +15,29 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
 from .._fitting.data import FitData
+from .._fitting.longer import check_longer, longer_views
 from .._fitting.network import SeriesNetwork
 from .._fitting.preparation import FixedFit, Preparation, new_network, validation_rows
 from .._fitting.rows import fit_fixed_part, fit_moment_maps, make_rows
 from .._runtime.caching import private_cache
-from .._runtime.random import RandomState
+from .._runtime.random import RandomState, Seeds
 from .._runtime.warn import warn_user
 from .._runtime.worker_config import in_worker_settings
 from .._series.panel import Panel
 from .._series.storage import features_folder
 from .._series.views import Normalization
-from .._teachers.ensemble import in_order
+from .._teachers.answers import told
 from .._teachers.linear_head import linear_head
 from .._teachers.maps import check_maps, taught_maps
 from .._teachers.rows import taught_rows, taught_series
-from .._teachers.teacher import TeacherOutputs, check_teacher, fit_teacher, n_networks
+from .._teachers.teacher import (
+    TeacherOutputs,
+    check_states,
+    check_teacher,
+    fit_teacher,
+    n_networks,
+    outputs_for,
+)
 from ..distillers import Distiller, Hinton
 from ..distillers.base import (
     Distillation,
@@ -69,6 +77,23 @@ PREDICTOR_SHARE = 0.2
 """Length of the predictor's stage on the progress bar, as a fraction of the student's training."""
 
 
+def teacher_or(student: Any, teacher: Any) -> Any:
+    """Return the teacher, with the student's architecture in place of None."""
+    if isinstance(teacher, (list, tuple)):
+        return [teacher_or(student, member) for member in teacher]
+    return student if teacher is None else teacher
+
+
+def check_moments(distiller: Distiller, earliness: Any) -> None:
+    """Refuse a method that teaches at one moment only, where there are several."""
+    single = distiller.compares_maps or distiller.predictor_stage or distiller.longer_parts(2, 4)
+    if has_several(earliness) and single:
+        raise ValueError(
+            f"earliness={earliness!r}: {type(distiller).__name__} teaches at one moment; "
+            f"give one share or number of time points, or another distiller"
+        )
+
+
 class BaseDistilledClassifier(BasePrefixClassifier):
     """Base of the classifiers with a teacher; a subclass chooses the distiller."""
 
@@ -96,11 +121,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             raise ValueError("memory='' names no folder; give the name of one, or None")
         distiller = self._make_distiller(False)
         distiller._validate_params()
-        if has_several(self.earliness) and (distiller.compares_maps or distiller.predictor_stage):
-            raise ValueError(
-                f"earliness={self.earliness!r}: {type(distiller).__name__} teaches at one moment; "
-                f"give one share or number of time points, or another distiller"
-            )
+        check_states(distiller, self.teacher, distiller.teacher_epochs(self.max_epochs))
+        check_moments(distiller, self.earliness)
 
     @available_if(can_stream)
     @in_worker_settings
@@ -174,20 +196,23 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 f"of {self.n_timepoints_in_}"
             )
         teacher = self.teacher_
-        features, logits = teacher.run(np.asarray(panel.values))
+        distiller = self._make_distiller(False)
+        outputs = told(distiller, outputs_for(teacher, panel, self.classes_), self._chunk_seed)
         with kept_statistics(view):
             view.learn_statistics(panel)
             _, constants = taught_maps(
                 distillation, self.network_.module, view, teacher, lambda: (panel, panel)
             )
+            parts = distiller.longer_parts(view.n_seen_, view.n_whole_)
+            constants |= longer_views(parts, view, panel)
             rows = make_rows(
                 view,
                 panel,
                 y=chunk.y,
                 weight=chunk.weight,
                 target_weight=chunk.weight,
-                teacher_features=features,
-                teacher_logits=in_order(logits, teacher.classes_, self.classes_),
+                teacher_features=outputs.features,
+                teacher_logits=outputs.logits,
                 **constants,
             )
             distillation.calibrating = False
@@ -263,6 +288,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         with isolated_random_state(seeds("student"), device):
             view, module = new_network(plan, labelled, distiller.make_head)
         check_maps(distiller, self.student, module, self.teacher, view, data.whole)
+        parts = distiller.longer_parts(view.n_seen_, view.n_whole_)
+        check_longer(distiller, parts, self.student, module, view)
         with features_folder(memory) as folder:
             with timed(seconds, "teacher"):
                 outputs = self._teach(data, memory, progress, checkpoints, folder)
@@ -270,6 +297,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 shapes, constants = taught_maps(
                     distiller, module, view, outputs.teacher, partial(taught_series, data)
                 )
+                teacher, outputs = outputs.teacher, told(distiller, outputs, seeds)
+                constants |= longer_views(parts, view, taught_series(data)[0])
                 rows = taught_rows(data, view, outputs, constants).to(device)
                 if isinstance(rows, MomentRows) and has_moment_maps(module.backbone):
                     rows, _ = fit_moment_maps(module, rows, seeds("fixed"), trains=True)
@@ -288,6 +317,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                     progress=part,
                     teacher_head=partial(linear_head, outputs),
                     map_shapes=shapes,
+                    earlier_outputs=outputs.earlier,
                 )
                 distillation = distiller.prepare(context)
                 part.advance(1 - part.done)
@@ -308,7 +338,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             student=student,
             memory=None if self.memory is None else memory,
             checkpoints=checkpoints,
-            fitted={"teacher_": outputs.teacher, "_paired": data.is_paired},
+            fitted={"teacher_": teacher, "_paired": data.is_paired},
             seconds=seconds,
             predictor_stage=distiller.predictor_stage,
         )
@@ -351,12 +381,13 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         config = replace(training_config(self), patience=None)
         plan = replace(
             self._student_plan(data),
-            spec=self._teacher_or_own(self.teacher),
+            spec=teacher_or(self.student, self.teacher),
             role="teacher",
             config=config,
             earliness=1.0,
             earliness_of="longest",
             ragged=data.whole.ragged,
+            kept_epochs=self._make_distiller(False).teacher_epochs(self.max_epochs),
         )
         outputs = fit_teacher(
             plan,
@@ -375,20 +406,17 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             checkpoints.remove()
         return outputs
 
-    def _teacher_or_own(self, teacher: Any) -> Any:
-        """Return the teacher, with the student's architecture in place of None."""
-        if isinstance(teacher, (list, tuple)):
-            return [self._teacher_or_own(member) for member in teacher]
-        return self.student if teacher is None else teacher
+    def _chunk_seed(self, name: str) -> int:
+        """Return the seed of a name for the next chunk of a stream."""
+        return Seeds(self.random_state)(f"{name} {self.history_.n_epochs}")
 
     def _checked_memory(self) -> Memory:
-        memory = self.memory
-        if memory is not None and not self._has_seed():
+        if self.memory is not None and not self._has_seed():
             warn_user(
                 f"memory is of no use with random_state={self.random_state!r}: every fit draws "
                 f"another split and teacher; give an int to share teachers between fits"
             )
-        return private_cache(memory)
+        return private_cache(self.memory)
 
 
 class DistilledPrefixClassifier(BaseDistilledClassifier):

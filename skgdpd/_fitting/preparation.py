@@ -8,8 +8,9 @@ prepare many networks, train them together, and finish each.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -75,6 +76,8 @@ class NetworkPlan:
     any_length : bool
         Whether series may be shorter than all training series and than the part, as whole series
         may be.
+    kept_epochs : tuple of int
+        Numbers of the epochs, ascending and before the last, whose networks are kept, too.
     """
 
     spec: BackboneSpec
@@ -89,6 +92,7 @@ class NetworkPlan:
     predict_batch_size: int = 1024
     ragged: bool | None = None
     any_length: bool = False
+    kept_epochs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -344,6 +348,8 @@ def train(
     progress: Progress = SILENT,
     memory: Memory | None = None,
     checkpoints: Checkpoints | None = None,
+    visit: Callable[[SeriesNet], None] | None = None,
+    visited_epochs: Sequence[int] = (),
 ) -> History:
     """Train a prepared network in place.
 
@@ -357,6 +363,11 @@ def train(
         Cache of warm-ups that several trainings have in common.
     checkpoints : Checkpoints, optional
         Store of unfinished trainings.
+    visit : callable, optional
+        Function that is given the network after each of ``visited_epochs``; see
+        :func:`~skgdpd.training.train`.
+    visited_epochs : sequence of int, default=()
+        Ascending numbers of epochs.
 
     Returns
     -------
@@ -385,6 +396,8 @@ def train(
             role=preparation.role,
             memory=memory,
             checkpoints=checkpoints,
+            visit=cast(Any, visit),
+            visited_epochs=visited_epochs,
         )
     return preparation.described(history)
 

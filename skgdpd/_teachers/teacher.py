@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from torch import nn
 
-from .._fitting.network import SeriesNetwork, softmax
+from .._fitting.network import SeriesNetwork, folded_copy, softmax
 from .._fitting.preparation import NetworkData, NetworkPlan, finish, prepare, train
 from .._runtime.arguments import about
 from .._runtime.caching import call_cached
@@ -31,6 +31,7 @@ from .._runtime.warn import warn_user
 from .._series.panel import Panel, as_frames, as_list, own_lengths, read_panel
 from .._series.storage import StoredSeries
 from .._series.views import interpolate
+from ..distillers import Distiller
 from ..nets import available_backbones
 from ..training import History, Progress
 from ..training.checkpoint import Checkpoints
@@ -67,11 +68,14 @@ class TeacherOutputs:
         Features z_long.
     logits : ndarray of shape (n, n_classes)
         Logits in the student's order of classes.
+    earlier : dict of int to tuple
+        Features and logits of the teacher as it was after the plan's ``kept_epochs``.
     """
 
     teacher: Any
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
+    earlier: dict[int, tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=dict)
 
 
 class NetworkTeacher:
@@ -121,7 +125,7 @@ def fit_network_teacher(
     seed: int,
     progress: Progress,
     checkpoints: Checkpoints | None = None,
-) -> NetworkTeacher:
+) -> tuple[NetworkTeacher, dict[int, NetworkTeacher]]:
     """Train a network on whole series.
 
     There is no validation part, and the last weights of the schedule are kept. The teacher thus
@@ -144,18 +148,29 @@ def fit_network_teacher(
     progress : Progress
         Progress bar, advanced by one unit in each epoch.
     checkpoints : Checkpoints or None
-        Store of unfinished trainings.
+        Store of unfinished trainings. A training of which states are kept has no use for it.
 
     Returns
     -------
-    NetworkTeacher
+    teacher : NetworkTeacher
         Fitted teacher.
+    earlier : dict of int to NetworkTeacher
+        The teacher as it was after the plan's ``kept_epochs``.
     """
     seeds, rows = Seeds(seed), np.arange(len(values))
     data = NetworkData(Panel(values), y, weight, rows, rows[:0], len(classes))
     preparation = prepare(plan, data, seeds, seeds("weights"))
-    history = train(preparation, progress=progress, checkpoints=checkpoints)
-    return NetworkTeacher(finish(preparation), classes, history)
+    networks: list[SeriesNetwork] = []
+    history = train(
+        preparation,
+        progress=progress,
+        checkpoints=None if plan.kept_epochs else checkpoints,
+        visit=lambda module: networks.append(preparation.network(folded_copy(module))),
+        visited_epochs=plan.kept_epochs,
+    )
+    states = [NetworkTeacher(network, classes, history) for network in networks]
+    teacher = NetworkTeacher(finish(preparation), classes, history)
+    return teacher, dict(zip(plan.kept_epochs, states, strict=True))
 
 
 class EstimatorTeacher:
@@ -281,6 +296,31 @@ def check_teacher(spec: Any) -> None:
             )
 
 
+def check_states(distiller: Distiller, spec: Any, epochs: tuple[int, ...]) -> None:
+    """Check, before any training, that a teacher has the earlier states that a method needs.
+
+    Parameters
+    ----------
+    distiller : Distiller
+        The method.
+    spec : object
+        Parameter ``teacher`` of a classifier.
+    epochs : tuple of int
+        Epochs of the teacher's training whose outputs the method needs.
+
+    Raises
+    ------
+    ValueError
+        If there are such, and the teacher is no network of this package.
+    """
+    if epochs and (is_ensemble(spec) or hasattr(spec, "predict_proba")):
+        raise ValueError(
+            f"distiller={distiller!r} learns from the teacher's own states in its training, which "
+            f"teacher={spec!r} doesn't have; allowed are None (the student's architecture), "
+            f"{', '.join(map(repr, available_backbones()))}, or a torch module"
+        )
+
+
 def _is_classifier(spec: Any) -> bool:
     return all(hasattr(spec, name) for name in ("fit", "get_params", "predict_proba"))
 
@@ -361,6 +401,27 @@ def fit_teacher(
     return outputs
 
 
+def outputs_for(teacher: Any, panel: Panel, classes: NDArray[Any]) -> TeacherOutputs:
+    """Return the outputs of a fitted teacher for other series.
+
+    Parameters
+    ----------
+    teacher : NetworkTeacher, EstimatorTeacher or EnsembleTeacher
+        Fitted teacher.
+    panel : Panel
+        Whole series.
+    classes : ndarray of shape (n_classes,)
+        Labels in the student's order.
+
+    Returns
+    -------
+    TeacherOutputs
+        Outputs for all series.
+    """
+    features, logits = teacher.run(np.asarray(panel.values))
+    return TeacherOutputs(teacher, features, in_order(logits, teacher.classes_, classes))
+
+
 def _key(plan: NetworkPlan, memory: Memory) -> str | None:
     """Return the fingerprint of a plan, or None if the plan can't be pickled."""
     location = getattr(memory, "location", "")
@@ -405,14 +466,19 @@ def _fit_and_ask(
                 own,
                 progress,
                 checkpoints,
-            )
+            )[0]
             for spec, own in zip(specs, map(seeds, map(str, range(len(specs)))), strict=True)
         ]
         teacher: Any = EnsembleTeacher(members, weights, train_values)
+        states: dict[int, NetworkTeacher] = {}
     else:
-        teacher = _fit_one(plan, train_values, y, weight, classes, seed, progress, checkpoints)
+        teacher, states = _fit_one(
+            plan, train_values, y, weight, classes, seed, progress, checkpoints
+        )
     features, logits = _ask(teacher, panel, folder)
-    return TeacherOutputs(teacher, features, in_order(logits, teacher.classes_, classes))
+    earlier = {k: _ask(state, panel, folder, f"-{k}") for k, state in states.items()}
+    logits = in_order(logits, teacher.classes_, classes)
+    return TeacherOutputs(teacher, features, logits, earlier)
 
 
 def _fit_one(
@@ -424,14 +490,14 @@ def _fit_one(
     seed: int,
     progress: Progress,
     checkpoints: Checkpoints | None,
-) -> NetworkTeacher | EstimatorTeacher:
+) -> tuple[Any, dict[int, NetworkTeacher]]:
     if hasattr(plan.spec, "predict_proba"):
-        return EstimatorTeacher(_fitted(plan.spec, train_values, classes[y], seed))
+        return EstimatorTeacher(_fitted(plan.spec, train_values, classes[y], seed)), {}
     return fit_network_teacher(plan, train_values, y, weight, classes, seed, progress, checkpoints)
 
 
 def _ask(
-    teacher: NetworkTeacher | EstimatorTeacher, panel: Panel, folder: str
+    teacher: NetworkTeacher | EstimatorTeacher, panel: Panel, folder: str, state: str = ""
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return features and logits of a panel; those of stored series are memory-mapped files."""
     if not panel.stored:
@@ -442,7 +508,7 @@ def _ask(
         if not answers:
             answers = [
                 np.lib.format.open_memmap(
-                    os.path.join(folder, f"{name}.npy"),
+                    os.path.join(folder, f"{name}{state}.npy"),
                     mode="w+",
                     dtype=np.float32,
                     shape=(len(panel), array.shape[1]),

@@ -9,6 +9,7 @@ from .base import (
     PredictorContext,
     SeriesObjective,
 )
+from .curriculum import CheckpointCurriculum, EarlinessCurriculum, RecursiveAnchoring
 from .decoupled import DIST, DKD
 from .dho import DHO
 from .diffkd import DiffKD
@@ -19,9 +20,11 @@ from .influence import InfluenceWeights
 from .lelp import LELP
 from .logits import TTM, WTTM, EntropyTemperature, Hinton
 from .maps import AT, SoftDTW
+from .matching import DistributionMatching
+from .private import PrivateTargets
 from .relations import PKT, RKD
 from .rows import RowDistiller
-from .self_teacher import SelfTeacher
+from .self_teacher import PrivilegedSelfTeacher, SelfTeacher
 from .targets import PLD, GeneralisedDistillation, GroundTruthMixing
 from .time_steps import MapShapes, TeacherMaps
 from .trust_region import TrustRegion
@@ -42,10 +45,13 @@ __all__ = [
     "TTM",
     "VID",
     "WTTM",
+    "CheckpointCurriculum",
     "DiffKD",
     "Distillation",
     "DistillationContext",
     "Distiller",
+    "DistributionMatching",
+    "EarlinessCurriculum",
     "EntropyTemperature",
     "FitNets",
     "GenDD",
@@ -58,6 +64,9 @@ __all__ = [
     "MapShapes",
     "Predictor",
     "PredictorContext",
+    "PrivateTargets",
+    "PrivilegedSelfTeacher",
+    "RecursiveAnchoring",
     "RowDistiller",
     "SampleRouting",
     "SelfTeacher",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from numbers import Integral, Real
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
@@ -57,6 +60,9 @@ class AroundDistillation(Distillation):
 
     def phase(self, step: Step) -> Hashable | None:
         return phase_of(self.inner, step)
+
+    def student_batch(self, batch: Batch, step: Step) -> Batch:
+        return self.inner.student_batch(batch, step)
 
     def label_weight(self, step: Step) -> float:
         return self.inner.label_weight(step)
@@ -119,6 +125,11 @@ class AroundDistiller(Distiller):
     lambda_kd: float
 
     @property
+    def replaces_outputs(self) -> bool:
+        """True if the teacher's outputs in the batch are replaced by others."""
+        return isinstance(self.inner, AroundDistiller) and self.inner.replaces_outputs
+
+    @property
     def inner(self) -> Distiller:
         """Wrapped distiller; Hinton's if the parameter ``distiller`` is None."""
         return Hinton() if self.distiller is None else self.distiller
@@ -136,6 +147,27 @@ class AroundDistiller(Distiller):
 
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
         return self.inner.constants_of_maps(maps)
+
+    def teacher_epochs(self, max_epochs: int) -> tuple[int, ...]:
+        return self.inner.teacher_epochs(max_epochs)
+
+    def longer_parts(self, n_seen: int, n_whole: int) -> dict[str, int]:
+        return self.inner.longer_parts(n_seen, n_whole)
+
+    def teacher_answers(
+        self, logits: NDArray[Any], seed: Callable[[], int]
+    ) -> NDArray[np.float32] | None:
+        return self.inner.teacher_answers(logits, seed)
+
+    def refuse_replaced_outputs(self) -> None:
+        """Raise an error if the wrapped distiller would replace what this one changes."""
+        inner = self.inner
+        if isinstance(inner, AroundDistiller) and inner.replaces_outputs:
+            name = type(self).__name__
+            raise ValueError(
+                f"{name} changes the teacher's outputs, which distiller={inner!r} then replaces; "
+                f"put {name} inside of it"
+            )
 
     def prepare_inner(self, context: DistillationContext) -> Distillation:
         """Prepare the wrapped distillation, from a clone of its distiller."""
@@ -221,6 +253,10 @@ class TeKAP(AroundDistiller):
         self.lambda_kd = lambda_kd
         self.n_teachers = n_teachers
         self.noise = noise
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        self.refuse_replaced_outputs()
 
     def prepare(self, context: DistillationContext) -> TeKAPDistillation:
         inner = self.prepare_inner(context)

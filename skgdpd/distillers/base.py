@@ -9,7 +9,7 @@ besides the student's. It turns each batch into named, weighted loss terms.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -69,6 +69,9 @@ class DistillationContext:
     map_shapes : MapShapes, optional
         Shapes of the activations over time, for distillers that compare these. ``rows`` then have
         the results of their ``constants_of_maps``.
+    earlier_outputs : dict of int to tuple, optional
+        Features ``(n, dT)`` and logits ``(n, n_classes)`` of the teacher as it was after each of
+        :meth:`Distiller.teacher_epochs`.
     """
 
     rows: Rows
@@ -80,6 +83,7 @@ class DistillationContext:
     progress: Progress
     teacher_head: Callable[[], nn.Linear] | None = None
     map_shapes: MapShapes | None = None
+    earlier_outputs: dict[int, tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=dict)
 
 
 class Predictor(Protocol):
@@ -136,6 +140,10 @@ class Distillation(nn.Module):
 
     def start_epoch(self, student: SeriesNet, rows: Rows, step: Step) -> None:
         """Prepare for an epoch, before its first batch."""
+
+    def student_batch(self, batch: Batch, step: Step) -> Batch:
+        """Return the batch that the student is given; by default the batch itself."""
+        return batch
 
     def label_weight(self, step: Step) -> float:
         """Return the weight of the cross-entropy against the labels, ``ce``."""
@@ -195,6 +203,63 @@ class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
         """
         return {}
 
+    def teacher_epochs(self, max_epochs: int) -> tuple[int, ...]:
+        """Return the epochs after which the teacher's outputs are needed, besides the last.
+
+        The teacher then must be a network of this package.
+
+        Parameters
+        ----------
+        max_epochs : int
+            Number of epochs of the teacher's and of the student's training.
+
+        Returns
+        -------
+        tuple of int
+            Numbers of epochs, ascending, from 1 to ``max_epochs - 1``.
+        """
+        return ()
+
+    def longer_parts(self, n_seen: int, n_whole: int) -> dict[str, int]:
+        """Return the parts of series that the student is given in training besides its own.
+
+        Batches then have their values as ``x_NAME``, and their lengths as ``lengths_NAME`` where
+        series differ in length. Students that take one length only are refused.
+
+        Parameters
+        ----------
+        n_seen : int
+            Number of time points that the student sees.
+        n_whole : int
+            Number of time points of the longest series.
+
+        Returns
+        -------
+        dict of str to int
+            Numbers of time points by name.
+        """
+        return {}
+
+    def teacher_answers(
+        self, logits: NDArray[Any], seed: Callable[[], int]
+    ) -> NDArray[np.float32] | None:
+        """Return what the student is told of the teacher's logits.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n, n_classes)
+            Logits of the teacher.
+        seed : callable
+            Function that returns the seed of random draws, if there are any.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes) or None
+            Logits that take the place of all outputs of the teacher; None leaves these as they
+            are.
+        """
+        return None
+
     def _validate_params(self) -> None:
         """Raise an error for invalid parameters, also for those of nested estimators."""
         super()._validate_params()
@@ -245,6 +310,7 @@ class SeriesObjective(Objective):
         y, weight = batch["y"], batch.get("weight")
         if distillation is None:
             return {"ce": weighted_cross_entropy(student.read(batch).logits, y, weight)}
+        batch = distillation.student_batch(batch, step)
         output = student.read(batch, distillation.compares_maps)
         label_weight = distillation.label_weight(step)
         terms: Terms = {}

@@ -306,8 +306,7 @@ class GDPD(Distiller):
     def prepare(self, context: DistillationContext) -> GDPDDistillation:
         """Fit the prior on the teacher's features, or load it from the cache."""
         features = context.rows.tensors["teacher_features"]
-        known = features[evenly(len(features), MAX_PRIOR_ROWS).to(features.device)]
-        prior = self._fit_prior(context, known.cpu().numpy())
+        prior = fitted_prior(self.prior, context)
         # A copy, so that the fitted prior itself stays unchanged and in double precision.
         latent = copy.deepcopy(prior.latent_).to(features)
         latent.requires_grad_(self.prior_trainable)
@@ -333,22 +332,38 @@ class GDPD(Distiller):
         distillation.prior = prior
         return distillation.to(features.device)
 
-    def _fit_prior(self, context: DistillationContext, Z: NDArray[np.float32]) -> Any:
-        prior = clone(self.prior)
-        settings: dict[str, Any] = {}
-        if prior.random_state is None:
-            settings["random_state"] = context.seed
-        if prior.n_latent is None and prior.encoder == "autoencoder":
-            # The head classifies latents, so the paper gives them the width of z_short.
-            settings["n_latent"] = context.n_student_features
-        if prior.device == "auto":
-            settings["device"] = str(context.rows.device)
-        prior.set_params(**settings)
-        fitted = call_cached(
-            context.memory, fit_prior, prior, Z, context.progress, ignore=["progress"]
-        )
-        context.progress.advance(1 - context.progress.done)
-        return fitted
+
+def fitted_prior(prior: Any, context: DistillationContext) -> Any:
+    """Return a prior that is fitted on the teacher's features, or loaded from the cache.
+
+    Parameters
+    ----------
+    prior : DiffusionFeaturePrior
+        Unfitted prior, which is cloned.
+    context : DistillationContext
+        Training rows and services.
+
+    Returns
+    -------
+    DiffusionFeaturePrior
+        Fitted clone.
+    """
+    features = context.rows.tensors["teacher_features"]
+    known = features[evenly(len(features), MAX_PRIOR_ROWS).to(features.device)]
+    own = clone(prior)
+    settings: dict[str, Any] = {}
+    if own.random_state is None:
+        settings["random_state"] = context.seed
+    if own.n_latent is None and own.encoder == "autoencoder":
+        # The head classifies latents, so the paper gives them the width of z_short.
+        settings["n_latent"] = context.n_student_features
+    if own.device == "auto":
+        settings["device"] = str(context.rows.device)
+    own.set_params(**settings)
+    Z = known.cpu().numpy()
+    fitted = call_cached(context.memory, fit_prior, own, Z, context.progress, ignore=["progress"])
+    context.progress.advance(1 - context.progress.done)
+    return fitted
 
 
 def evenly(n_rows: int, n_wanted: int) -> Tensor:

@@ -54,6 +54,14 @@ def known_targets(batch: Batch) -> Tensor:
     return torch.where(y >= 0, one_hot, torch.softmax(logits.detach(), -1))
 
 
+def of_part(batch: Batch, name: str) -> Batch:
+    """Return a batch with another part of its series, of those of ``longer_parts``."""
+    changed = {**batch, "x": batch[f"x_{name}"]}
+    if f"lengths_{name}" in batch:
+        changed["lengths"] = batch[f"lengths_{name}"]
+    return changed
+
+
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     """Return ``KL(p || q)`` of log-probabilities along the last dimension, with 0 log 0 = 0."""
     p = log_p.exp()

@@ -6,7 +6,7 @@ import math
 import os
 import pickle
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -176,6 +176,8 @@ def train(
     role: str = "network",
     memory: Memory | None = None,
     checkpoints: Checkpoints | None = None,
+    visit: Callable[[nn.Module], None] | None = None,
+    visited_epochs: Sequence[int] = (),
 ) -> History:
     """Train a module in place.
 
@@ -206,6 +208,12 @@ def train(
         Cache of the warm-up, if the objective has one that other trainings may start with.
     checkpoints : Checkpoints, optional
         Files that the training's state is written to, and from which a killed training goes on.
+    visit : callable, optional
+        Function that is given the module as it would be kept after each of ``visited_epochs``. It
+        must not change it. A training that goes on from a checkpoint gives it none of the states
+        before, so there must be no ``checkpoints``.
+    visited_epochs : sequence of int, default=()
+        Ascending numbers of epochs.
 
     Returns
     -------
@@ -257,6 +265,10 @@ def train(
                 leaves=warmup.leaves,
                 max_epochs=config.max_epochs,
             )
+        if visit is not None:
+            for epoch in visited_epochs:
+                run.advance(epoch)
+                visit(run.net.evaluated_module)
         run.advance(config.max_epochs)
         run.finish()
     module.eval()

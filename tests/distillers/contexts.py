@@ -31,6 +31,7 @@ def make_rows(n=8, n_classes=3, seed=0, n_teacher=N_TEACHER, **more):
         teacher_attention=normal(n, MAPS.n_student_steps).square(),
         teacher_steps=normal(n, MAPS.n_teacher_steps, 3),
         teacher_n_steps=torch.full((n,), MAPS.n_teacher_steps),
+        x_whole=normal(n, 2, 5),
         **more,
     )
 

@@ -16,15 +16,18 @@ from skgdpd.nets.student import SeriesOutput
 PRIOR = DiffusionFeaturePrior(denoiser="gmm", encoder="pca", degradation="learned-alpha")
 
 WITH_PRIOR = {"gdpd", "diffkd"}
+WITHOUT_PAIRS = {"distributionmatching"}
+"""Which have a prior, and match no series with itself."""
 ASLEEP = {"gendd"}
 """Whose network starts with zeros, so that nothing is learned from it in the first step."""
 DISTILLERS = {
     name: cls(PRIOR, warmup_epochs=0) if name in WITH_PRIOR else cls()
     for name, cls in available_distillers().items()
-}
+    if name not in WITHOUT_PAIRS
+} | {name: available_distillers()[name](PRIOR) for name in WITHOUT_PAIRS}
 # From the first epoch: its guesses are then those of a student that has learned nothing.
 DISTILLERS["selfteacher"].set_params(first_stage=0.01)
-PURE = sorted(set(DISTILLERS) - WITH_PRIOR - ASLEEP)
+PURE = sorted(set(DISTILLERS) - WITH_PRIOR - WITHOUT_PAIRS - ASLEEP)
 """Whose loss is a function of the batch, but for noise from the step's generator."""
 
 SHIFT_BLIND = ["hinton", "dkd", "dist", "ttm", "wttm"]

@@ -8,7 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skgdpd import DiffusionFeaturePrior, DistilledPrefixClassifier, GeneratorOptions, load
-from skgdpd.distillers import DKD, GDPD, PACED, RKD, VID, DiffKD, FitNets, GenDD, Hinton, TeKAP
+from skgdpd.distillers import (
+    DKD,
+    GDPD,
+    PACED,
+    RKD,
+    VID,
+    CheckpointCurriculum,
+    DiffKD,
+    EarlinessCurriculum,
+    FitNets,
+    GenDD,
+    Hinton,
+    PrivateTargets,
+    RecursiveAnchoring,
+    TeKAP,
+)
 from skgdpd.distillers.around import frontier_weight
 from skgdpd.distillers.generator import FeatureGenerator
 from skgdpd.distillers.logits import hinton_loss
@@ -16,6 +31,14 @@ from skgdpd.distillers.logits import hinton_loss
 MEASURED = DiffusionFeaturePrior(denoiser="gmm", encoder="pca", degradation="linear-gaussian")
 POWERS = st.sampled_from([0.0, 0.5, 1.0, 2.0])
 INNER = [None, DKD(), RKD(), VID(), FitNets()]
+AROUND = [
+    TeKAP,
+    PACED,
+    CheckpointCurriculum,
+    RecursiveAnchoring,
+    PrivateTargets,
+    EarlinessCurriculum,
+]
 
 
 def terms(distiller, rows, output=None, epoch=0, seed=0):
@@ -31,8 +54,11 @@ def terms(distiller, rows, output=None, epoch=0, seed=0):
         lambda inner: TeKAP(inner, n_teachers=0),
         lambda inner: TeKAP(inner, noise=0.0),
         lambda inner: PACED(inner, alpha=0.0, beta=0.0),
+        lambda inner: CheckpointCurriculum(inner, n_states=1),
+        lambda inner: RecursiveAnchoring(inner, n_generations=1),
+        lambda inner: RecursiveAnchoring(inner, anchor=1.0),
     ],
-    ids=["no copies", "no noise", "no powers"],
+    ids=["no copies", "no noise", "no powers", "one state", "one generation", "all anchor"],
 )
 def test_without_what_it_adds_the_loss_is_the_other_methods(around, inner):
     rows = make_rows()
@@ -41,7 +67,7 @@ def test_without_what_it_adds_the_loss_is_the_other_methods(around, inner):
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("cls", [TeKAP, PACED])
+@pytest.mark.parametrize("cls", AROUND)
 def test_the_others_schedule_is_kept(cls):
     rows = make_rows()
     distillation = prepared(cls(FitNets(first_stage=0.3)), rows)
@@ -50,7 +76,7 @@ def test_the_others_schedule_is_kept(cls):
     assert terms(cls(FitNets(first_stage=0.3)), rows, epoch=3) == {}
 
 
-@pytest.mark.parametrize("cls", [TeKAP, PACED])
+@pytest.mark.parametrize("cls", AROUND)
 def test_the_others_parameters_are_trained_searched_and_checked(cls, bumps):
     assert len(list(prepared(cls(VID()), make_rows()).parameters())) == 5
     clf = DistilledPrefixClassifier(cls(Hinton()), student="lstm1-8", max_epochs=2)
@@ -59,7 +85,7 @@ def test_the_others_parameters_are_trained_searched_and_checked(cls, bumps):
         clf.fit(*bumps)
 
 
-@pytest.mark.parametrize("cls", [TeKAP, PACED])
+@pytest.mark.parametrize("cls", AROUND)
 def test_the_others_predictor_predicts(cls, bumps, tmp_path):
     X, y = bumps
     inner = GenDD(generator=GeneratorOptions(hidden=8, max_epochs=3), n_sampling_steps=2)
@@ -83,7 +109,7 @@ def test_the_given_distiller_is_left_alone():
     assert distillation.inner.distiller is not inner
 
 
-@pytest.mark.parametrize("cls", [TeKAP, PACED])
+@pytest.mark.parametrize("cls", AROUND)
 def test_a_stream_is_not_taken_for_the_first_rows(cls):
     rows = make_rows()
     distillation = prepared(cls(GDPD(MEASURED, warmup_epochs=0)), rows)
@@ -92,8 +118,9 @@ def test_a_stream_is_not_taken_for_the_first_rows(cls):
     seen = distillation.inner.seen.clone()
     distillation.calibrating = False
     assert not distillation.inner.calibrating
-    chunk = make_rows(20, seed=1)
-    distillation.terms(make_student(), make_output(20), chunk.tensors, make_step())
+    chunk, step = make_rows(20, seed=1), make_step(1)
+    distillation.start_epoch(make_student(), chunk, step)
+    distillation.terms(make_student(), make_output(20), chunk.tensors, step)
     assert torch.equal(distillation.inner.seen, seen)
 
 

@@ -37,7 +37,15 @@ from skgdpd import (
     load,
 )
 from skgdpd._persistence import archive, kind_names, registry
-from skgdpd.distillers import GDPD, Distiller, FitNets, GenDD, Hinton, RowDistiller
+from skgdpd.distillers import (
+    GDPD,
+    Distiller,
+    DistributionMatching,
+    FitNets,
+    GenDD,
+    Hinton,
+    RowDistiller,
+)
 from skgdpd.stopping import RULES
 
 QUICK = {"max_epochs": 2, "random_state": 0}
@@ -47,8 +55,11 @@ KEPT = Path(__file__).parents[1] / "data" / "model-format-1.zip"
 
 KINDS = [
     "accuracy-gap-rule", "affine-encoder", "at-distiller", "calimera-rule",
+    "checkpoint-curriculum-distiller",
     "conditional-diffusion", "decision-cost", "dho-distiller", "diffkd-distiller",
-    "diffusion-prior", "dist-distiller", "distilled-prefix-classifier", "dkd-distiller",
+    "diffusion-prior", "dist-distiller", "distilled-prefix-classifier",
+    "distribution-matching-distiller", "dkd-distiller",
+    "earliness-curriculum-distiller",
     "early-classifier", "ecec-rule", "economy-rule", "ensemble-teacher", "feature-generator",
     "feature-head", "fitnets-distiller", "fixed-time-rule", "gdpd-classifier", "gdpd-distiller",
     "gendd-classifier", "gendd-distiller", "generalised-distiller", "generator-options",
@@ -56,7 +67,10 @@ KINDS = [
     "latent-flow", "lelp-distiller", "linear-gaussian", "linear-layer", "network-teacher",
     "normalizer",
     "paced-distiller", "pkt-distiller", "pld-distiller", "prefix-classifier", "prefix-truncator",
-    "prefix-view", "probability-threshold-rule", "rkd-distiller", "self-teacher-distiller",
+    "prefix-view", "private-targets-distiller",
+    "privileged-self-teacher-distiller",
+    "probability-threshold-rule",
+    "recursive-anchoring-distiller", "rkd-distiller", "self-teacher-distiller",
     "series-network", "series-options", "soft-dtw-distiller", "stopping-rule", "teaser-rule",
     "tekap-distiller", "training-options", "training-state", "ttm-distiller", "vid-distiller",
     "wttm-distiller",
@@ -100,7 +114,7 @@ def taught_plainly(bumps):
 
 
 def make_distiller(cls):
-    return cls(clone(TINY_PRIOR)) if issubclass(cls, GDPD) else cls()
+    return cls(clone(TINY_PRIOR)) if issubclass(cls, (GDPD, DistributionMatching)) else cls()
 
 
 def there_and_back(model, path, **options):

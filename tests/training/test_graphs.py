@@ -85,7 +85,7 @@ def test_every_distiller_teaches_the_same(recorder, name):
     changes = {"distiller": DISTILLERS[name], "n": 24, "max_epochs": 6, "student": linear}
     plain = outcome(False, **changes)
     assert_same(plain, outcome(True, **changes))
-    assert recorder.n_records in (2, 3)  # one phase or two, and the validation
+    assert recorder.n_records in (2, 3, 4)  # one phase to three, and the validation
 
 
 @pytest.mark.parametrize(

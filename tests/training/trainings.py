@@ -39,6 +39,9 @@ def make_rows(n=22, n_timepoints=12, seed=0, n_teacher=6, lengths=False):
         teacher_attention=normal(n, n_timepoints).square(),
         teacher_steps=normal(n, MAPS.n_teacher_steps, 5),
         teacher_n_steps=torch.arange(n) % MAPS.n_teacher_steps + 1,
+        x_whole=normal(n, 1, n_timepoints),
+        x_stage0=normal(n, 1, n_timepoints),
+        x_stage1=normal(n, 1, n_timepoints),
         **more,
     )
 
@@ -77,10 +80,12 @@ def prior(degradation="learned-alpha", **settings):
     )
 
 
-DISTILLERS = {
-    name: cls(prior(), warmup_epochs=2) if name in ("gdpd", "diffkd") else cls()
-    for name, cls in available_distillers().items()
+SETTINGS = {
+    "gdpd": {"prior": prior(), "warmup_epochs": 2},
+    "diffkd": {"prior": prior(), "warmup_epochs": 2},
+    "distributionmatching": {"prior": prior()},
 }
+DISTILLERS = {name: cls(**SETTINGS.get(name, {})) for name, cls in available_distillers().items()}
 
 
 def make_objective(distiller, student, rows, max_epochs):

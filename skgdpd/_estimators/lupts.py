@@ -1,0 +1,334 @@
+"""A linear classifier of prefixes that learns from the moments between prefix and label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import StratifiedKFold
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from .._fitting.chain import RANK, Floats, LinearMap, chain_map, ridge_map
+from .._fitting.data import checked_series, read_unlabelled
+from .._fitting.network import softmax
+from .._runtime.doc_links import LinksToDocs
+from .._runtime.parameters import PlainNumbers
+from .._runtime.random import RandomState, Seeds
+from .._series.panel import Panel, check_channels, read_panel
+from .._series.truncation import moments_of
+from .._series.unlabeled import refuse_marked
+from ..nets.closed_form import PENALTIES, likeliest_scale
+from ..nets.minirocket import MiniRocket
+
+N_FOLDS = 5
+"""Number of folds of left-out scores at most."""
+SHARES = np.linspace(0, 1, 11)
+"""Candidates of the share of the chain."""
+
+
+class Projection:
+    """Standardised features in coordinates of the space that the training rows span.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, n_features)
+        Features of the training rows.
+    """
+
+    def __init__(self, features: NDArray[Any]) -> None:
+        self.mean = features.mean(0, dtype=np.float64)
+        scale = features.std(0, dtype=np.float64)
+        self.scale = np.where(scale > 1e-6, scale, 1.0) * features.shape[1] ** 0.5
+        self.basis: Floats | None = None
+        if features.shape[1] > len(features):  # A ridge regression stays the same.
+            _, sizes, right = np.linalg.svd(self(features), full_matrices=False)
+            self.basis = right[sizes > RANK * max(sizes.max(), RANK)].T
+
+    def __call__(self, features: NDArray[Any]) -> Floats:
+        """Return the coordinates of features ``(n, n_features)``."""
+        standard = (features - self.mean) / self.scale
+        return standard if self.basis is None else standard @ self.basis
+
+
+class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator):
+    r"""Linear classifier of prefixes by way of the moments that follow (LuPTS).
+
+    Series have features :math:`\phi_1, ..., \phi_M` at M moments, from the prefix to the end.
+    Ridge regressions :math:`A_m` predict each from the one before, and a last one,
+    :math:`\beta`, predicts the label from :math:`\phi_M`. A prefix is scored by :math:`\phi_1 A_1
+    \cdots A_{M-1} \beta`. The maps between moments need no labels, so they learn from unlabelled
+    series, too. The scores are blended with those of a ridge regression of the labels on
+    :math:`\phi_1` alone.
+
+    Parameters
+    ----------
+    earliness : float, default=0.3
+        Fraction of the length of the training series that is seen at prediction, in (0, 1].
+    n_moments : int, default=4
+        Number M of moments, evenly spaced from the prefix to the whole. With 1 the classifier is
+        the direct ridge regression. The default has links that are short but not many.
+    features : {"values", "rocket"}, default="values"
+        Features of a moment. ``"values"`` are the values since the moment before, the states of
+        the paper. ``"rocket"`` are MiniRocket features of all that is known, which need more
+        series than the few that linear systems need.
+    penalty : float or "left-out", default="left-out"
+        Penalty of the ridge regressions of standardised features whose rows have a mean squared
+        length of 1. ``"left-out"`` takes in each the one of the least leave-one-out error; 0 is
+        least squares, which the theory is on.
+    share : float or "left-out", default="left-out"
+        Share of the chain in the scores, in [0, 1]; the rest is the direct fit's. ``"left-out"``
+        takes the one of the least log loss on labelled series that were left out, which guards
+        against maps that lose what matters.
+    random_state : int, RandomState instance or None, default=None
+        Seed of folds and of MiniRocket's draws.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels in the order of the columns of ``predict_proba``.
+    time_points_ : ndarray of shape (n_moments,)
+        Number of time points at each moment. They are fewer than ``n_moments`` in short series.
+    prefix_length_ : int
+        Number of time points that are seen at prediction.
+    share_ : float
+        Share of the chain in the scores.
+    n_channels_in_, n_timepoints_in_ : int
+        Shape of the training series.
+
+    Notes
+    -----
+    In linear Gaussian systems, by least squares and with share 1, the expected risk is not larger
+    than that of the direct fit. This is not proved for ridge regressions. Series must be of equal
+    length and without gaps. Fitted classifiers are kept by pickle; model files don't hold them.
+
+    References
+    ----------
+    R. Karlsson et al., "Using time-series privileged information for provably efficient learning
+    of prediction models", AISTATS 2022, arXiv 2110.14993. B. Jung, F. Johansson, "Efficient
+    learning of nonlinear prediction models with time-series privileged information", NeurIPS
+    2022, arXiv 2209.07067.
+
+    Examples
+    --------
+    >>> from skgdpd import LuPTSClassifier
+    >>> from skgdpd.datasets import make_bumps
+    >>> X, y = make_bumps(60, 40, random_state=0)
+    >>> clf = LuPTSClassifier(earliness=0.5, random_state=0).fit(X[:40], y[:40])
+    >>> clf.time_points_.tolist()
+    [20, 27, 33, 40]
+    >>> clf.predict_proba(X[40:, :, :20]).shape
+    (20, 2)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "earliness": [Interval(Real, 0, 1, closed="right")],
+        "n_moments": [Interval(Integral, 1, None, closed="left")],
+        "features": [StrOptions({"values", "rocket"})],
+        "penalty": [Interval(Real, 0, None, closed="left"), StrOptions({"left-out"})],
+        "share": [Interval(Real, 0, 1, closed="both"), StrOptions({"left-out"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        earliness: float = 0.3,
+        n_moments: int = 4,
+        features: str = "values",
+        penalty: float | str = "left-out",
+        share: float | str = "left-out",
+        random_state: RandomState = None,
+    ) -> None:
+        self.earliness = earliness
+        self.n_moments = n_moments
+        self.features = features
+        self.penalty = penalty
+        self.share = share
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def fit(self, X: Any, y: ArrayLike, X_unlabeled: Any = None) -> LuPTSClassifier:
+        """Fit the maps.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole labelled series of equal length.
+        y : array-like of shape (n_samples,)
+            Labels; each class needs two series at least.
+        X_unlabeled : array-like of shape (n_unlabeled, n_channels, n_timepoints), optional
+            Whole series without a label, from which the maps between moments learn.
+
+        Returns
+        -------
+        LuPTSClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If series differ in length or have gaps, if labels are missing, or if a class has one
+            series only.
+        """
+        self._validate_params()
+        panel = checked_series(read_panel(X), "X", "error")
+        labels = refuse_marked(
+            y, None, "LuPTSClassifier takes series without a label as X_unlabeled"
+        )
+        check_classification_targets(labels)
+        if len(labels) != len(panel):
+            raise ValueError(
+                f"X has {len(panel)} series and y {len(labels)} labels; they must be equally many"
+            )
+        classes, numbers = np.unique(labels, return_inverse=True)
+        counts = np.bincount(numbers)
+        if len(classes) < 2 or counts.min() < 2:
+            rare = classes[counts < 2].tolist()
+            raise ValueError(
+                f"y has {len(classes)} class(es), of which {rare} have one series; there must be "
+                f"two classes at least, each of two series at least"
+            )
+        panels = [panel]
+        if X_unlabeled is not None:
+            panels.append(read_unlabelled(panel, X_unlabeled, "error"))
+        for name, own in zip(("X", "X_unlabeled"), panels, strict=False):
+            if own.ragged:
+                raise ValueError(f"{name} has series of unequal length; all must be equally long")
+        values = np.concatenate([np.asarray(own.values, dtype=np.float32) for own in panels])
+        self.n_channels_in_, self.n_timepoints_in_ = values.shape[1:]
+        first = self.earliness
+        parts = np.linspace(first, 1.0, self.n_moments).tolist() if self.n_moments > 1 else [first]
+        self.time_points_ = np.unique(moments_of(sorted(set(parts)), values.shape[2]))
+        self.prefix_length_ = int(self.time_points_[0])
+        self.classes_ = classes
+        seeds = Seeds(self.random_state)
+        raw = self._make_features(values, seeds("features"))
+        projections = [Projection(features) for features in raw]
+        states = [own(features) for own, features in zip(projections, raw, strict=True)]
+        self._fit_maps(states, numbers, seeds("folds"))
+        self._projection = projections[0]
+        return self
+
+    def _fit_maps(self, states: Sequence[Floats], y: NDArray[np.int64], seed: int) -> None:
+        penalties = PENALTIES.tolist() if isinstance(self.penalty, str) else [float(self.penalty)]
+        target = np.eye(len(self.classes_))[y]
+        signs, known = 2 * target - 1, np.arange(len(y))
+
+        def both(rows: NDArray[np.int64], kept: NDArray[np.int64]) -> list[LinearMap]:
+            # Rows of all series that stay, and among them the places of the labelled ones.
+            own = [state[kept] for state in states]
+            direct = ridge_map(states[0][rows], signs[rows], penalties)
+            return [direct, chain_map(own, signs[rows], np.arange(len(rows)), penalties)]
+
+        others = np.arange(len(y), len(states[0]))
+        left_out = np.empty((2, *signs.shape))
+        folds = StratifiedKFold(
+            min(N_FOLDS, int(np.bincount(y).min())), shuffle=True, random_state=seed
+        )
+        for rows, test in folds.split(y, y):
+            maps = both(rows, np.concatenate([rows, others]))
+            left_out[:, test] = [own(states[0][test]) for own in maps]
+        shares = SHARES if isinstance(self.share, str) else np.array([float(self.share)])
+        blends = [torch.from_numpy((1 - a) * left_out[0] + a * left_out[1]) for a in shares]
+        found = [likeliest_scale(blend, torch.from_numpy(target)) for blend in blends]
+        best = int(np.argmin([loss for _, loss in found]))
+        self.share_, scale = float(shares[best]), found[best][0]
+        direct, chain = both(known, np.arange(len(states[0])))
+        a = self.share_
+        self._map = LinearMap(
+            scale * ((1 - a) * direct.weight + a * chain.weight),
+            scale * ((1 - a) * direct.bias + a * chain.bias),
+        )
+
+    def _make_features(self, values: NDArray[np.float32], seed: int) -> list[NDArray[Any]]:
+        """Return the features of each moment, and keep what makes those of the first."""
+        self._rocket: MiniRocket | None = None
+        starts = [0, *self.time_points_[:-1]]
+        if self.features == "values":
+            moments = zip(starts, self.time_points_, strict=True)
+            return [values[:, :, start:end].reshape(len(values), -1) for start, end in moments]
+        found = []
+        for end in self.time_points_:
+            x = torch.from_numpy(np.ascontiguousarray(values[:, :, :end]))
+            rocket = MiniRocket(x.shape[1], int(end)).fit(x, None, seed)
+            self._rocket = self._rocket or rocket
+            found.append(rocket(x).numpy())
+        return found
+
+    def decision_function(self, X: Any) -> Floats:
+        """Return the logits of series, from their first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Whole series, or their first ``prefix_length_`` time points or more. Later time points
+            have no effect.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Logits, whose softmax is ``predict_proba``.
+        """
+        check_is_fitted(self)
+        panel = read_panel(X)
+        check_channels(panel, self.n_channels_in_, self)
+        if panel.n_timepoints < self.prefix_length_:
+            raise ValueError(
+                f"X has series of {panel.n_timepoints} time points; the first "
+                f"{self.prefix_length_} are needed"
+            )
+        seen = checked_series(
+            Panel(np.asarray(panel.values)[:, :, : self.prefix_length_], panel.flat), "X", "error"
+        )
+        # Points that no series has are cut off.
+        if seen.ragged or seen.n_timepoints < self.prefix_length_:
+            raise ValueError(
+                f"X has a series of fewer than {self.prefix_length_} time points, which are needed"
+            )
+        values = np.ascontiguousarray(seen.values, dtype=np.float32)
+        features = values.reshape(len(values), -1)
+        if self._rocket is not None:
+            features = self._rocket(torch.from_numpy(values)).numpy()
+        return self._map(self._projection(features))
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Return class probabilities of series, from their first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Series, as for :meth:`decision_function`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        return softmax(self.decision_function(X))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the labels of series, from their first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            Series, as for :meth:`decision_function`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels.
+        """
+        logits = self.decision_function(X)
+        return self.classes_[logits.argmax(1)]
