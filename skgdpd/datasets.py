@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 from sklearn.utils import check_random_state
 
 from ._runtime.extras import require
@@ -23,6 +24,7 @@ from ._series.split import stratified_split
 from ._series.tables import as_table, read_table
 
 Series = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 
 class TrainTest(NamedTuple):
@@ -152,6 +154,172 @@ def make_bumps(
     clean += np.where(y, 3, -3)[:, None] * np.exp(-np.square((time - late) / 0.05) / 2)
     X = clean[:, None] + noise * rng.normal(size=(n_samples, n_channels, n_timepoints))
     return X.astype(np.float32), y
+
+
+class AutoregressiveClasses:
+    """Classes of Gaussian series whose true probabilities are known after every time point.
+
+    A series of class k is a mean path plus deviations from it. A deviation is the one before it,
+    times the class's coefficient, plus normal noise; the first one is noise alone. The likelihood
+    of a first part is therefore a product over its time points, and Bayes' rule gives
+    p(y | first part) in closed form. Probabilities, students and stopping rules can be compared
+    with the truth.
+
+    Parameters
+    ----------
+    means : array-like of shape (n_classes, n_timepoints)
+        Mean path of each class.
+    coefficients : array-like of shape (n_classes,), default=None
+        Factor from one deviation to the next in each class: 1 is a random walk. None is 0 for
+        all, so that deviations are independent.
+    scale : float, default=1.0
+        Standard deviation of the noise, positive.
+    shares : array-like of shape (n_classes,), default=None
+        Shares of the classes, positive and with the sum 1. None is equal shares.
+
+    Raises
+    ------
+    ValueError
+        If a shape doesn't fit, or a number is not finite or out of its range.
+
+    Examples
+    --------
+    >>> from skgdpd.datasets import AutoregressiveClasses
+    >>> classes = AutoregressiveClasses([[0, 0, 0], [0, 0, 5]])
+    >>> X, y = classes.sample(4, random_state=0)
+    >>> X.shape
+    (4, 1, 3)
+    >>> proba = classes.predict_proba(X)  # for each series after each of its points
+    >>> proba.shape
+    (4, 3, 2)
+    >>> proba[0, 1].tolist()  # the classes differ in the last point only
+    [0.5, 0.5]
+    """
+
+    def __init__(
+        self,
+        means: ArrayLike,
+        coefficients: ArrayLike | None = None,
+        scale: float = 1.0,
+        shares: ArrayLike | None = None,
+    ) -> None:
+        self.means = np.array(means, dtype=float)
+        if self.means.ndim != 2 or len(self.means) < 2 or not self.means.size:
+            raise ValueError(
+                f"means has the shape {self.means.shape}; allowed is (n_classes, n_timepoints), "
+                f"with two classes or more"
+            )
+        n = len(self.means)
+        self.coefficients = np.array(np.zeros(n) if coefficients is None else coefficients, float)
+        self.scale = float(scale)
+        self.shares = np.array(np.full(n, 1 / n) if shares is None else shares, float)
+        for name in ("means", "coefficients", "scale", "shares"):
+            value = np.asarray(getattr(self, name))
+            if not np.isfinite(value).all():
+                raise ValueError(f"{name}={value.tolist()!r} must be finite")
+            if name in ("coefficients", "shares") and value.shape != (n,):
+                raise ValueError(
+                    f"{name}={value.tolist()!r} must have one number for each of the {n} classes "
+                    f"of means"
+                )
+        if self.scale <= 0:
+            raise ValueError(f"scale={self.scale!r} must be positive")
+        if (self.shares <= 0).any() or not np.isclose(self.shares.sum(), 1):
+            raise ValueError(
+                f"shares={self.shares.tolist()!r} must be positive, and their sum must be 1"
+            )
+
+    def sample(
+        self, n_samples: int, random_state: RandomState = None
+    ) -> tuple[Series, NDArray[np.int64]]:
+        """Draw series and their labels.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of series.
+        random_state : int, RandomState instance or None, default=None
+            Seed of classes and noise.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, 1, n_timepoints)
+            Series.
+        y : ndarray of shape (n_samples,)
+            Labels, from 0.
+        """
+        rng = check_random_state(random_state)
+        y = rng.choice(len(self.means), size=n_samples, p=self.shares)
+        return self._continue(np.empty((n_samples, 0)), y, rng), y
+
+    def complete(
+        self, X: ArrayLike, random_state: RandomState = None
+    ) -> tuple[Series, NDArray[np.int64]]:
+        """Draw for each first part a label and the rest of the series, given the first part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, 1, t)
+            First t time points of series, t from 1 to ``n_timepoints``.
+        random_state : int, RandomState instance or None, default=None
+            Seed of classes and noise.
+
+        Returns
+        -------
+        whole : ndarray of shape (n_samples, 1, n_timepoints)
+            Series that begin with X.
+        y : ndarray of shape (n_samples,)
+            Labels, from 0.
+        """
+        rng = check_random_state(random_state)
+        below = self.predict_proba(X)[:, -1, :-1].cumsum(1)
+        y = (rng.uniform(size=(len(below), 1)) > below).sum(1)
+        return self._continue(np.asarray(X, dtype=float)[:, 0], y, rng), y
+
+    def predict_proba(self, X: ArrayLike) -> Floats:
+        """Return the true class probabilities after each time point.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, 1, t)
+            Series, or first parts of them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, t, n_classes)
+            Column k of row i and point j is p(y = k | the first j + 1 points of series i).
+
+        Raises
+        ------
+        ValueError
+            If X has another shape, is longer than the mean paths, or is not finite.
+        """
+        x = np.asarray(X, dtype=float)
+        longest = self.means.shape[1]
+        if x.ndim != 3 or x.shape[1] != 1 or not 1 <= x.shape[2] <= longest:
+            raise ValueError(
+                f"X has the shape {x.shape}; allowed is (n_samples, 1, t) with t from 1 to "
+                f"{longest}"
+            )
+        if not np.isfinite(x).all():
+            raise ValueError("X has values that are not finite; their likelihood is unknown")
+        deviations = x - self.means[:, : x.shape[2]]
+        noise = deviations.copy()
+        noise[:, :, 1:] -= self.coefficients[:, None] * deviations[:, :, :-1]
+        log_odds = -np.square(noise / self.scale).cumsum(2) / 2
+        return softmax(log_odds + np.log(self.shares)[:, None], axis=1).transpose(0, 2, 1)
+
+    def _continue(self, x: Floats, y: NDArray[np.int64], rng: np.random.RandomState) -> Series:
+        """Return series ``(n, 1, n_timepoints)`` of classes y that begin with x ``(n, t)``."""
+        n, t = x.shape
+        means, factor = self.means[y], self.coefficients[y]
+        noise = self.scale * rng.normal(size=(n, self.means.shape[1] - t))
+        whole = np.concatenate([x, noise], 1)
+        deviation = x[:, -1] - means[:, t - 1] if t else np.zeros(n)
+        for j in range(t, whole.shape[1]):
+            deviation = factor * deviation + whole[:, j]
+            whole[:, j] = means[:, j] + deviation
+        return whole[:, None].astype(np.float32)
 
 
 def load_file(path: str | os.PathLike[str], random_state: RandomState = 0) -> TrainTest:

@@ -403,12 +403,13 @@ def test_too_few_series_to_split_are_refused_with_their_number(suffix, tmp_path)
         load_file(path)
 
 
-def test_everything_public_is_a_loader_or_a_result():
+def test_everything_public_is_known():
     public = {
         n for n, v in vars(datasets).items() if getattr(v, "__module__", "") == datasets.__name__
     }
     assert {name for name in public if not name.startswith("_")} == {
         "SeriesWithIds",
+        "AutoregressiveClasses",
         "TrainTest",
         "from_long",
         "load_basic_motions",
