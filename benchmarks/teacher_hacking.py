@@ -273,6 +273,8 @@ def summary(rows: Sequence[Sequence[float]]) -> Floats:
 def is_hacking(rows: Sequence[Sequence[float]], column: int) -> bool:
     """Return whether the truth got farther and the teacher nearer after the best moment.
 
+    A best moment among the last three measurements has nothing after it, so the answer is no.
+
     Parameters
     ----------
     rows : sequence of (steps, known, proxy, true)
@@ -285,7 +287,8 @@ def is_hacking(rows: Sequence[Sequence[float]], column: int) -> bool:
     bool
     """
     found = summary(rows)
-    return bool(found[6] > found[3] and found[column + 3] < found[column])
+    nearer, farther = found[column + 3] < found[column], found[6] > found[3]
+    return bool(nearer and farther and found[0] < rows[-3][0])
 
 
 def asked_runs(seeds: Sequence[int]) -> list[tuple[int, int, str]]:
@@ -374,10 +377,15 @@ def draw_picture(found: dict[str, Any], seeds: Sequence[int], folder: Path) -> N
         for ax in (path, truth):
             ax.axhline(teacher, color="gray", linewidth=1, label="the teacher itself")
         for ax in (truth, proxy):
-            ax.set(xscale="log", xlabel="steps")
-        path.set(xscale="log")
+            ax.set(xscale="log", xlabel="steps", xlim=(3, N_STEPS * 1.2))
+            ax.set_xticks(*_ticks(4, 20, 100, 500))
+        path.set(xscale="log", xlim=(0.02, 3))
+        path.set_xticks(*_ticks(0.03, 0.1, 0.3, 1))
         for ax in (path, truth, proxy):
             ax.set_yscale("log")
+            ax.set_yticks(*_ticks(0.03, 0.1, 0.2, 0.3, 0.5, 1))
+            ax.set_ylim(0.03 if ax is proxy else 0.12, 2)
+            ax.minorticks_off()
     for ax, label in zip(axes[:, 0], ("the truth", "the truth", "the teacher"), strict=True):
         ax.set_ylabel(f"distance from {label}")
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -385,6 +393,11 @@ def draw_picture(found: dict[str, Any], seeds: Sequence[int], folder: Path) -> N
     folder.mkdir(parents=True, exist_ok=True)
     fig.savefig(folder / "curves.png", dpi=100)
     plt.close(fig)
+
+
+def _ticks(*values: float) -> tuple[tuple[float, ...], list[str]]:
+    """Return the places and labels of ticks."""
+    return values, [f"{value:g}" for value in values]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

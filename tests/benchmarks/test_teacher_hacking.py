@@ -56,6 +56,7 @@ def test_what_the_teacher_says_of_first_parts_is_its_mean_over_whole_series(worl
         ([5, 3, 1, 1, 1], [5, 2, 3, 3, 3], True),
         ([5, 3, 4, 4, 4], [5, 2, 3, 3, 3], False),  # overfitted: farther from both
         ([5, 3, 1, 1, 1], [5, 4, 2, 2, 2], False),  # nearer to both
+        ([5, 3, 2, 2, 1], [5, 4, 4, 4, 2], False),  # best at the end: nothing came after
     ],
 )
 def test_hacking_is_nearer_to_the_teacher_and_farther_from_the_truth(near, far, hacked):
