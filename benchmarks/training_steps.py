@@ -139,7 +139,7 @@ def _setting(
             features = rng.normal(size=(N_ROWS, 128)).astype(np.float32)
             known["teacher_features"] = torch.from_numpy(features)
             known["teacher_logits"] = torch.zeros(N_ROWS, N_CLASSES)
-        rows = fit_fixed_part(student, Rows(**known).to(device), 0)
+        rows, _ = fit_fixed_part(student, Rows(**known).to(device), 0)
         if not taught:
             return rows, student, None
         prior = default_prior(max_epochs=1, random_state=0)

@@ -14,10 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
+from .._fitting.cross_fitting import left_out
 from .._fitting.data import FitData
 from .._fitting.longer import check_longer, longer_views
 from .._fitting.network import SeriesNetwork
-from .._fitting.preparation import FixedFit, Preparation, new_network, validation_rows
+from .._fitting.preparation import (
+    FixedFit,
+    NetworkPlan,
+    Preparation,
+    new_network,
+    validation_rows,
+)
 from .._fitting.rows import fit_fixed_part, fit_moment_maps, make_rows
 from .._runtime.caching import private_cache
 from .._runtime.random import RandomState, Seeds
@@ -42,6 +49,7 @@ from ..distillers import Distiller, Hinton
 from ..distillers.base import (
     Distillation,
     DistillationContext,
+    Predictor,
     PredictorContext,
     SeriesObjective,
 )
@@ -92,6 +100,49 @@ def check_moments(distiller: Distiller, earliness: Any) -> None:
             f"earliness={earliness!r}: {type(distiller).__name__} teaches at one moment; "
             f"give one share or number of time points, or another distiller"
         )
+
+
+def make_predictor(
+    distillation: Distillation,
+    prepared: PreparedFit,
+    plan: NetworkPlan,
+    progress: Progress,
+    units: float,
+) -> Predictor | None:
+    """Return what predicts in place of a trained student's own head; None if the head does.
+
+    Parameters
+    ----------
+    distillation : Distillation
+        Distillation of the student.
+    prepared : PreparedFit
+        Prepared fit, whose student is trained. The seconds of the stage are added to it.
+    plan : NetworkPlan
+        Settings of the student.
+    progress : Progress
+        Progress bar.
+    units : float
+        Number of units on the bar.
+
+    Returns
+    -------
+    Predictor or None
+    """
+    stage, student = prepared.predictor_stage, prepared.student
+    if stage is None:
+        return None
+    progress.stage(stage)
+    context = PredictorContext(
+        rows=student.rows,
+        config=student.config,
+        seeds=student.seeds,
+        progress=progress,
+        units=units,
+        left_out=partial(left_out, student, plan, prepared.data.labelled),
+        checkpoints=prepared.checkpoints,
+    )
+    with timed(prepared.seconds, stage):
+        return distillation.predictor(student.module, context)
 
 
 class BaseDistilledClassifier(BasePrefixClassifier):
@@ -247,7 +298,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         predictor = self._predictor()
         if predictor is None:
             return super()._probabilities(panel, network)
-        proba = predictor.probabilities(network.features(panel), network.device)
+        proba = predictor.probabilities(*network.run_panel(panel), network.device)
         network.check_finite(proba)
         return proba
 
@@ -293,6 +344,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         with features_folder(memory) as folder:
             with timed(seconds, "teacher"):
                 outputs = self._teach(data, memory, progress, checkpoints, folder)
+            left_out_of_start = None
             with isolated_random_state(seeds("fixed"), device):
                 shapes, constants = taught_maps(
                     distiller, module, view, outputs.teacher, partial(taught_series, data)
@@ -303,7 +355,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 if isinstance(rows, MomentRows) and has_moment_maps(module.backbone):
                     rows, _ = fit_moment_maps(module, rows, seeds("fixed"), trains=True)
                 else:
-                    rows = fit_fixed(module, rows, seeds("fixed"))
+                    rows, left_out_of_start = fit_fixed(module, rows, seeds("fixed"))
             # A part of the bar, so that a distiller can't advance beyond its own stage.
             part = PartOfProgress(progress, PREPARATION_SHARE * self.max_epochs)
             with isolated_random_state(seeds("distiller"), device), timed(seconds, "preparation"):
@@ -332,6 +384,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             predict_batch_size=plan.predict_batch_size,
             n_labeled=len(data.train),
             n_unlabeled=len(data.unlabelled),
+            left_out=left_out_of_start,
         )
         return PreparedFit(
             data=data,
@@ -344,25 +397,10 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         )
 
     def _finish(self, prepared: PreparedFit, history: History, progress: Progress) -> None:
-        student = prepared.student
-        distillation = student.objective.distillation
+        distillation = prepared.student.objective.distillation
         assert distillation is not None
-        stage = prepared.predictor_stage
-        predictor = None
-        if stage is not None:
-            progress.stage(stage)
-            with timed(prepared.seconds, stage):
-                predictor = distillation.predictor(
-                    student.module,
-                    PredictorContext(
-                        rows=student.rows,
-                        config=student.config,
-                        seeds=student.seeds,
-                        progress=progress,
-                        units=PREDICTOR_SHARE * self.max_epochs,
-                        checkpoints=prepared.checkpoints,
-                    ),
-                )
+        plan, units = self._student_plan(prepared.data), PREDICTOR_SHARE * self.max_epochs
+        predictor = make_predictor(distillation, prepared, plan, progress, units)
         super()._finish(prepared, history, progress)
         self.predictor_, self.distillation_ = predictor, distillation.cpu()
 

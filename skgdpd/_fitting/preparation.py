@@ -124,7 +124,9 @@ class NetworkData:
 class FixedFit(Protocol):
     """Function that fits the fixed part of a network; see :func:`~.rows.fit_fixed_part`."""
 
-    def __call__(self, module: SeriesNet, rows: Rows, seed: int) -> Rows: ...
+    def __call__(
+        self, module: SeriesNet, rows: Rows, seed: int
+    ) -> tuple[Rows, NDArray[np.float64] | None]: ...
 
 
 @dataclass
@@ -325,7 +327,7 @@ def prepare(
             # On labels alone, further training has not been better than the closed form.
             config = replace(config, max_epochs=0)
         else:
-            rows = fit_fixed(module, rows, seeds("fixed"))
+            rows, _ = fit_fixed(module, rows, seeds("fixed"))
     return Preparation(
         view=view,
         module=module,

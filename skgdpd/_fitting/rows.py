@@ -121,7 +121,9 @@ def _targets(module: SeriesNet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor 
     return target, weight
 
 
-def fit_fixed_part(module: SeriesNet, rows: Rows, seed: int) -> Rows:
+def fit_fixed_part(
+    module: SeriesNet, rows: Rows, seed: int
+) -> tuple[Rows, NDArray[np.float64] | None]:
     """Fit the fixed part of a network, and compute the fixed features of the training rows.
 
     Parameters
@@ -135,11 +137,14 @@ def fit_fixed_part(module: SeriesNet, rows: Rows, seed: int) -> Rows:
 
     Returns
     -------
-    Rows
+    rows : Rows
         Rows with ``fixed`` if the network has a fixed part, else the same rows.
+    left_out : ndarray of shape (n, n_classes) or None
+        Probabilities of each row by the start of a training without it; None if the network has
+        no fixed part.
     """
     if not module.has_fixed_part:
-        return rows
+        return rows, None
     if isinstance(rows, StreamedRows):
         raise ValueError(
             f"backbone {type(module.backbone).__name__} is fitted on all series at once, and "
@@ -147,8 +152,9 @@ def fit_fixed_part(module: SeriesNet, rows: Rows, seed: int) -> Rows:
         )
     known = rows.tensors
     target, weight = _targets(module, rows)
-    fixed = module.fit_fixed(known["x"], known.get("lengths"), target, weight, seed)
-    return with_fixed(module, rows, fixed)
+    start = module.fit_fixed(known["x"], known.get("lengths"), target, weight, seed)
+    left_out = torch.softmax(start.left_out.double(), -1).cpu().numpy()
+    return with_fixed(module, rows, start.fixed), left_out
 
 
 def add_fixed_part(module: SeriesNet, rows: Rows) -> Rows:

@@ -329,7 +329,7 @@ object
                 data = estimator._read_fit(X, y, **fit_params)
                 memory = once if getattr(estimator, "memory", once) is None else None
 
-                def fit_fixed(module: SeriesNet, rows: Rows, seed: int) -> Rows:
+                def fit_fixed(module: SeriesNet, rows: Rows, seed: int) -> Any:
                     return fit_once(once, fit_fixed_part, module, rows, seed)
 
                 silent = Progress(1, visible=False)

@@ -59,6 +59,7 @@ GENERATOR_SETTINGS = (
     "schedule",
     "n_diffusion_steps",
     "prediction",
+    "normalize_condition",
 )
 DISTILLERS = {
     "at-distiller": distillers.AT,
@@ -407,6 +408,8 @@ register(
         "n_draws",
         "n_steps",
         "guidance",
+        "condition",
+        "student_share",
         "history",
     ),
     make=_make_generator,

@@ -177,8 +177,9 @@ def make_competitor(cell: Cell) -> CompetitorModel:
         min_length = MIN_LENGTH_ELSEWHERE
     else:
         raise ValueError(
-            f"method={name!r} is none; allowed are base, gdpd, gendd, gendd-head, a distiller's "
-            f"name, {', '.join([*CONTROLS, *named])}, or a classifier's dotted name"
+            f"method={name!r} is none; allowed are base, gdpd, gendd, gendd-draws, "
+            f"gendd-head, gendd-paper, a distiller's name, "
+            f"{', '.join([*CONTROLS, *named])}, or a classifier's dotted name"
         )
     return CompetitorModel(clf, cell.earliness, cell.normalize, min_length, semi_supervised)
 

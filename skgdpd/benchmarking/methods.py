@@ -15,7 +15,7 @@ from .._estimators.gdpd import GDPDClassifier, default_prior
 from .._estimators.gendd import GenDDClassifier
 from .._estimators.paper import paper_parameters
 from .._estimators.prefix import PrefixClassifier
-from ..distillers import Distiller, RowDistiller
+from ..distillers import Distiller, GeneratorOptions, RowDistiller
 from ..nets import available_backbones
 from .cells import Cell
 from .competitors import make_competitor
@@ -39,6 +39,16 @@ CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gdpd": (GDPDClassifier, {}),
     "gendd": (GenDDClassifier, {}),
     "gendd-head": (GenDDClassifier, {"deploy": "student_head"}),
+    "gendd-draws": (GenDDClassifier, {"student_share": 0.0}),
+    "gendd-paper": (
+        GenDDClassifier,
+        {
+            "generator": GeneratorOptions(condition="features"),
+            "student_share": 0.0,
+            "n_posterior_samples": 5,
+            "n_sampling_steps": 64,
+        },
+    ),
     **CONTROLS,
 }
 """Methods that are classifiers, with their settings."""
@@ -115,8 +125,9 @@ def make_method(
     cell : Cell
         The cell, whose ``method`` is ``KIND[:STUDENT[:TEACHER]]`` or the name of a competitor, see
         :func:`~skgdpd.benchmarking.competitors.make_competitor`. KIND is ``base`` (no teacher),
-        ``gdpd``, ``gendd`` (predicting from generated features), ``gendd-head`` (predicting by
-        the student's own classifier), one of :data:`~.controls.CONTROLS`, or a distiller's name
+        ``gdpd``, ``gendd`` (predicting from draws and the student), ``gendd-draws`` (from draws
+        alone), ``gendd-head`` (by the student's own classifier), ``gendd-paper`` (the paper's
+        condition), one of :data:`~.controls.CONTROLS`, or a distiller's name
         in lower case. STUDENT and TEACHER are backbones, by default the protocol's.
     memory : str or None
         The folder of a cache of teachers and priors.

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 
 from .methods import available_distillers
 
-KINDS = {"base": "no teacher", "gdpd": "GDPD", "gendd": "GenDD", "gendd-head": "GenDD, own head"}
+KINDS = {
+    "base": "no teacher",
+    "gdpd": "GDPD",
+    "gendd": "GenDD",
+    "gendd-head": "GenDD, own head",
+    "gendd-draws": "GenDD, draws alone",
+    "gendd-paper": "GenDD, the paper's condition",
+}
 COMPETITORS = {
     "minirocket": "MiniRocket + ridge",
     "logistic": "logistic regression",

@@ -112,6 +112,8 @@ class TokenDenoiser(nn.Module):
         Width of the residual stream.
     depth : int, default=3
         Number of blocks.
+    normalize_condition : bool, default=True
+        Whether conditions are layer-normalised, so that their direction alone counts.
 
     References
     ----------
@@ -129,9 +131,11 @@ class TokenDenoiser(nn.Module):
         schedule: NoiseSchedule,
         hidden: int = 128,
         depth: int = 3,
+        normalize_condition: bool = True,
     ) -> None:
         super().__init__()
         self.schedule = schedule
+        self.normalize_condition = normalize_condition
         self.token_width = token_width
         self.level = nn.Sequential(
             SinusoidalEmbedding(64), nn.Linear(64, hidden), nn.SiLU(), nn.Linear(hidden, hidden)
@@ -146,8 +150,8 @@ class TokenDenoiser(nn.Module):
         self.leave = _zero(nn.Linear(hidden, token_width))
 
     def condition(self, z: Tensor) -> Tensor:
-        """Embed features ``(n, n_condition)``, layer-normalised, as conditions ``(n, hidden)``."""
-        return self.read(F.layer_norm(z, z.shape[-1:]))
+        """Embed features ``(n, n_condition)`` as conditions ``(n, hidden)``."""
+        return self.read(F.layer_norm(z, z.shape[-1:]) if self.normalize_condition else z)
 
     def forward(self, u_t: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """Predict the target of the diffusion from noisy features.
@@ -201,6 +205,9 @@ class ConditionalDiffusion(nn.Module):
         noise ``eps``. At the noisiest level of the cosine schedule an error of 0.01 in ``eps``
         becomes an error of 200 in the feature, and those levels decide the class of a draw.
         Therefore ``v`` is the default.
+    normalize_condition : bool, default=True
+        Whether conditions are layer-normalised. Features have any scale; of class scores the scale
+        says how sure they are, and two of them have no direction.
 
     Attributes
     ----------
@@ -227,6 +234,7 @@ class ConditionalDiffusion(nn.Module):
         schedule: ScheduleName = "cosine",
         n_diffusion_steps: int = 1000,
         prediction: PredictionName = "v",
+        normalize_condition: bool = True,
     ) -> None:
         super().__init__()
         self.settings: dict[str, Any] = {
@@ -238,12 +246,19 @@ class ConditionalDiffusion(nn.Module):
             "schedule": schedule,
             "n_diffusion_steps": n_diffusion_steps,
             "prediction": prediction,
+            "normalize_condition": normalize_condition,
         }
         self.n_features = n_features
         self.prediction = prediction
         self.schedule = NoiseSchedule(schedule, n_diffusion_steps)
         self.denoiser = TokenDenoiser(
-            n_features, n_condition, token_width, self.schedule, hidden, depth
+            n_features,
+            n_condition,
+            token_width,
+            self.schedule,
+            hidden,
+            depth,
+            normalize_condition,
         )
         self.register_buffer("low", torch.full((n_features,), -torch.inf))
         self.register_buffer("high", torch.full((n_features,), torch.inf))

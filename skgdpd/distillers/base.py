@@ -87,10 +87,26 @@ class DistillationContext:
 
 
 class Predictor(Protocol):
-    """Object that predicts from a student's features in place of the student's own head."""
+    """Object that predicts from a student's outputs in place of the student's own head."""
 
-    def probabilities(self, z_short: NDArray[Any], device: torch.device) -> NDArray[np.float64]:
-        """Return class probabilities ``(n, n_classes)`` of student features ``(n, dS)``."""
+    def probabilities(
+        self, z_short: NDArray[Any], logits: NDArray[Any], device: torch.device
+    ) -> NDArray[np.float64]:
+        """Return class probabilities of series.
+
+        Parameters
+        ----------
+        z_short : ndarray of shape (n, dS)
+            Student features.
+        logits : ndarray of shape (n, n_classes)
+            Logits of the student's own head.
+        device : torch.device
+            Device of the computation.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+        """
         ...
 
 
@@ -110,6 +126,9 @@ class PredictorContext:
         Progress bar, advanced by ``units`` in all.
     units : float
         Number of units on the bar.
+    left_out : callable
+        Function without parameters that returns class probabilities ``(n, n_classes)`` of the
+        rows, by students that were fitted without them. It may take several trainings.
     checkpoints : Checkpoints or None
         Store of unfinished trainings; None if they are not stored.
     """
@@ -119,6 +138,7 @@ class PredictorContext:
     seeds: Callable[[str], int]
     progress: Progress
     units: float
+    left_out: Callable[[], NDArray[np.float64]]
     checkpoints: Checkpoints | None = None
 
 

@@ -14,6 +14,7 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
@@ -30,10 +31,10 @@ from ..diffusion import (
 from ..diffusion.conditional import PredictionName, token_width_of
 from ..diffusion.schedule import ScheduleName
 from ..nets.student import SeriesNet, SeriesOutput
-from ..training import Batch, Step, Terms
+from ..training import Batch, Step, Terms, soft_cross_entropy
 from .base import Distillation, DistillationContext, Distiller, PredictorContext
 from .gdpd import MAX_PRIOR_ROWS, evenly
-from .generator import FeatureGenerator, finish_generator
+from .generator import ConditionName, FeatureGenerator, finish_generator
 from .rows import mean_over_rows
 
 CentroidName = Literal["class_mean", "classifier_weight"]
@@ -84,17 +85,24 @@ class GenDDDistillation(Distillation):
         return None if self.distiller.options.mixup else ()
 
     def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
-        weight = self.distiller.lambda_kd
+        weight, options = self.distiller.lambda_kd, self.distiller.options
         if not weight:
             return {}
-        return {"gendd": weight * self.loss(output.features, batch, step.generator)}
+        if options.condition == "features":
+            return {"gendd": weight * self.loss(output.features, batch, step.generator)}
+        if "target" not in batch:
+            return {}
+        taught = (batch["y"] < 0).to(output.logits)
+        if "target_weight" in batch:
+            taught = taught * batch["target_weight"]
+        return {"soft": weight * soft_cross_entropy(output.logits, batch["target"], taught)}
 
-    def loss(self, z_short: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Return the mean loss for student features ``(n, dS)`` and the rest of their batch."""
-        options = self.distiller.options
-        target = contract(
-            batch["teacher_features"], batch["y"], self.centroids, options.contraction
-        )
+    def loss(self, condition: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Return the mean loss for conditions ``(n, n_condition)`` and the rest of their batch."""
+        options, y = self.distiller.options, batch["y"]
+        if "left_out" in batch:
+            y = drawn_classes(batch, options.label_share, generator)
+        target = contract(batch["teacher_features"], y, self.centroids, options.contraction)
         codes, weight = self.encoder.encode(target), batch.get("target_weight")
         if options.mixup:
             # Beta(1, 1) is uniform.
@@ -103,11 +111,11 @@ class GenDDDistillation(Distillation):
             )
             other = torch.randperm(len(codes), device=codes.device, generator=generator)
             codes = share * codes + (1 - share) * codes[other]
-            z_short = share * z_short + (1 - share) * z_short[other]
+            condition = share * condition + (1 - share) * condition[other]
             if weight is not None:
                 weight = share[:, 0] * weight + (1 - share[:, 0]) * weight[other]
         losses = self.diffusion.loss(
-            codes, z_short, options.n_noise_levels, options.condition_dropout, generator
+            codes, condition, options.n_noise_levels, options.condition_dropout, generator
         )
         return mean_over_rows(losses, weight)
 
@@ -130,6 +138,8 @@ class GenDDDistillation(Distillation):
             distiller.n_posterior_samples,
             distiller.n_sampling_steps,
             distiller.guidance,
+            distiller.options.condition,
+            distiller.student_share,
             history,
         )
 
@@ -142,6 +152,17 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
 
     Parameters
     ----------
+    condition : {"predictions", "features"}, default="predictions"
+        What a draw depends on. ``"features"`` are the student's features, as in the paper, and
+        the generator is trained together with the student. ``"predictions"`` are the student's
+        class probabilities; the generator is trained after the student, on predictions of series
+        by students that were fitted without them. A student is too sure of the series that it
+        was fitted on; a generator that learns from these is sure and wrong on others.
+    label_share : float, default=0.5
+        Share of a series' label, or of the teacher's word on an unlabelled series, in the class
+        towards which its feature is moved; the rest is drawn from the left-out prediction.
+        1 is the label alone, of which few series teach too little; with 0 the draws repeat the
+        student's predictions. Only ``"predictions"`` uses it.
     contraction : float, default=0.9
         Share s of the way by which a teacher's feature is moved towards the centre of its class
         before it is learned; the paper has 0.7 to 0.9. With 1 only the centre is learned. With 0
@@ -189,6 +210,8 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
     """
 
     _parameter_constraints = {
+        "condition": [StrOptions({"predictions", "features"})],
+        "label_share": [Interval(Real, 0, 1, closed="both")],
         "contraction": [Interval(Real, 0, 1, closed="both")],
         "centroid": [StrOptions({"class_mean", "classifier_weight"})],
         "encoder": [StrOptions({"auto", "identity", "pca"})],
@@ -208,6 +231,8 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
     def __init__(
         self,
         *,
+        condition: ConditionName = "predictions",
+        label_share: float = 0.5,
         contraction: float = 0.9,
         centroid: CentroidName = "class_mean",
         encoder: EncoderName = "auto",
@@ -223,6 +248,8 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
         prediction: PredictionName = "v",
         max_epochs: int | str = "auto",
     ) -> None:
+        self.condition = condition
+        self.label_share = label_share
         self.contraction = contraction
         self.centroid = centroid
         self.encoder = encoder
@@ -254,15 +281,19 @@ class GenDD(Distiller):
         Source of the predictions: generated features (``"sampled"``), or the student's own head
         (``"student_head"``), which costs no more than any other student and requires no further
         training of the generator.
-    n_posterior_samples : int, default=5
+    n_posterior_samples : int, default=32
         Number J of features drawn for each series.
-    n_sampling_steps : int, default=64
+    n_sampling_steps : int, default=16
         Number of noise levels on the way to a draw. The time of a prediction is proportional to
         it.
     guidance : float, default=1.0
         Factor of the condition's contribution to a draw (classifier-free guidance). 1 draws from
         the learned model. The authors' program has 2, which draws from another distribution and
         takes twice the time.
+    student_share : float, default=0.5
+        Share of the student's own prediction in the answer; the rest is the mean over the draws.
+        The default is a plain mean: a few draws tell many series apart no better than by their
+        number, and the student ranks those. 0 is the paper's.
 
     References
     ----------
@@ -276,6 +307,7 @@ class GenDD(Distiller):
         "n_posterior_samples": [Interval(Integral, 1, None, closed="left")],
         "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
         "guidance": [Interval(Real, 0, None, closed="left")],
+        "student_share": [Interval(Real, 0, 1, closed="both")],
     }
     _groups = {"generator": GeneratorOptions}
 
@@ -284,9 +316,10 @@ class GenDD(Distiller):
         lambda_kd: float = 1.0,
         generator: GeneratorOptions | None = None,
         deploy: Deployment = "sampled",
-        n_posterior_samples: int = 5,
-        n_sampling_steps: int = 64,
+        n_posterior_samples: int = 32,
+        n_sampling_steps: int = 16,
         guidance: float = 1.0,
+        student_share: float = 0.5,
     ) -> None:
         self.lambda_kd = lambda_kd
         self.generator = generator
@@ -294,6 +327,7 @@ class GenDD(Distiller):
         self.n_posterior_samples = n_posterior_samples
         self.n_sampling_steps = n_sampling_steps
         self.guidance = guidance
+        self.student_share = student_share
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name.
@@ -359,18 +393,48 @@ class GenDD(Distiller):
             encoder = standardising_encoder(targets)
         codes = encoder.encode(targets)
         width = codes.shape[1]
+        by_features = options.condition == "features"
         diffusion = ConditionalDiffusion(
             width,
-            context.n_student_features,
+            context.n_student_features if by_features else context.n_classes,
             token_width_of(width, options.token_width, options.joint),
             options.hidden,
             options.depth,
             options.schedule,
             options.n_diffusion_steps,
             options.prediction,
+            normalize_condition=by_features,
         ).to(features)
         diffusion.set_bounds(codes)
         return GenDDDistillation(self, diffusion, encoder, centroids, head)
+
+
+def drawn_classes(batch: Batch, label_share: float, generator: torch.Generator) -> Tensor:
+    """Draw a class for each row of a batch, from its label and its left-out prediction.
+
+    Parameters
+    ----------
+    batch : Batch
+        Rows with ``left_out (n, n_classes)``, and with ``target``, or ``y`` if all have a label.
+    label_share : float
+        Share of the target in the probabilities that are drawn from.
+    generator : torch.Generator
+        Source of the draws.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        Class numbers.
+    """
+    left_out = batch["left_out"]
+    target = batch.get("target")
+    if target is None:
+        target = F.one_hot(batch["y"], left_out.shape[1]).to(left_out)
+    p = torch.lerp(left_out, target.to(left_out), label_share)
+    # The first class whose cumulative probability exceeds a uniform number; a captured step
+    # can't call multinomial.
+    u = torch.rand((len(p), 1), dtype=p.dtype, device=p.device, generator=generator)
+    return (p.cumsum(-1) < u * p.sum(-1, keepdim=True)).sum(-1).clamp(max=p.shape[1] - 1)
 
 
 def contract(z_long: Tensor, y: Tensor, centroids: Tensor, share: float) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from ..nets.student import SeriesNet
 from ..training import Batch, History, Objective, Rows, Step, Terms, TrainingConfig, train
 from ..training.fitting import isolated_random_state, resolve_batch_size, resolve_epochs
 from .base import PredictorContext
+from .own_outputs import own_outputs
 
 Doubles = NDArray[np.float64]
 
@@ -25,8 +26,13 @@ AUTO_STEPS = 500
 AUTO_MIN_EPOCHS = 20
 MAX_BATCH = 64
 
-CHUNK = 1024
-"""Number of series whose features are computed at once. It bounds the memory."""
+LEFT_OUT_LR = 1e-3
+"""Learning rate of a generator that is trained on left-out predictions, from the start."""
+
+LEAST_PROBABILITY = 1e-4
+LOG_ODDS_UNIT = 2.0
+
+ConditionName = Literal["predictions", "features"]
 
 MAX_NUMBERS = 2**22
 """Largest size of an activation of the network in a draw. It bounds the memory."""
@@ -52,6 +58,15 @@ class SharedNoise(NoiseSource):
         return self._spread(noise.to(x), len(x))
 
 
+def log_odds(proba: Tensor) -> Tensor:
+    """Return probabilities ``(n, n_classes)`` as conditions: centred log-odds of about unit scale.
+
+    The smallest probabilities are raised, so that no condition is far from all others.
+    """
+    logs = proba.clamp(min=LEAST_PROBABILITY).log()
+    return (logs - logs.mean(-1, keepdim=True)) / LOG_ODDS_UNIT
+
+
 @dataclass(frozen=True)
 class FeatureGenerator:
     """Predictor that draws teacher features and classifies them.
@@ -72,6 +87,10 @@ class FeatureGenerator:
         Number of noise levels on the way to a draw.
     guidance : float
         Factor of the condition's contribution to a draw.
+    condition : {"predictions", "features"}
+        What of the student's outputs the draws depend on.
+    student_share : float
+        Share of the student's own prediction in the probabilities.
     history : History
         Loss terms of the generator's training after the student's, by epoch.
     """
@@ -83,10 +102,12 @@ class FeatureGenerator:
     n_draws: int
     n_steps: int
     guidance: float
+    condition: ConditionName
+    student_share: float
     history: History
 
-    def draw(self, z_short: Doubles, device: torch.device) -> Doubles:
-        """Draw teacher features for student features.
+    def draw(self, z_short: NDArray[Any], logits: NDArray[Any], device: torch.device) -> Doubles:
+        """Draw teacher features for a student's outputs.
 
         Draws are made in double precision, since rounding errors grow on the way from noise to
         features, and they depend on the other series of a batch.
@@ -95,6 +116,8 @@ class FeatureGenerator:
         ----------
         z_short : ndarray of shape (n, dS)
             Student features.
+        logits : ndarray of shape (n, n_classes)
+            Student logits.
         device : torch.device
             Device of the computation.
 
@@ -110,21 +133,32 @@ class FeatureGenerator:
         size = self.n_draws * max(n_tokens * settings["hidden"], len(self.encoder.m))
         step = max(MAX_NUMBERS // size, 1)
         parts = []
+        known = z_short if self.condition == "features" else logits
         with torch.inference_mode():
-            for start in range(0, len(z_short), step):
-                z = torch.from_numpy(z_short[start : start + step]).to(device)
+            for start in range(0, len(known), step):
+                z = torch.from_numpy(known[start : start + step]).to(device, torch.float64)
+                if self.condition == "predictions":
+                    z = log_odds(torch.softmax(z, -1))
                 # A new source for each part, so that a series has the same noise in any place.
                 noise = SharedNoise(self.seed, self.n_draws)
                 codes = model.draw(z, noise, self.n_steps, self.guidance)
                 parts.append(encoder.decode(codes).transpose(0, 1).cpu().numpy())
         return np.concatenate(parts)
 
-    def probabilities(self, z_short: Doubles, device: torch.device) -> Doubles:
-        """Return the mean class probabilities ``(n, n_classes)`` of the draws."""
-        features = self.draw(z_short.astype(np.float64), device)
+    def probabilities(
+        self, z_short: NDArray[Any], logits: NDArray[Any], device: torch.device
+    ) -> Doubles:
+        """Return the mean class probabilities of the draws, mixed with the student's own.
+
+        Shape ``(n, n_classes)``.
+        """
+        own = torch.softmax(torch.from_numpy(logits).double(), -1)
+        if self.student_share == 1:
+            return own.numpy()
+        features = self.draw(z_short, logits, device)
         with torch.inference_mode():
-            logits = self.head(torch.from_numpy(features))
-            mean = torch.softmax(logits, -1).mean(1)
+            drawn = torch.softmax(self.head(torch.from_numpy(features)), -1).mean(1)
+            mean = torch.lerp(drawn, own, self.student_share)
             return (mean / mean.sum(1, keepdim=True)).numpy()
 
 
@@ -134,7 +168,7 @@ class Generating(Protocol):
     distiller: Any
     diffusion: ConditionalDiffusion
 
-    def loss(self, z_short: Tensor, batch: Batch, generator: torch.Generator) -> Tensor: ...
+    def loss(self, condition: Tensor, batch: Batch, generator: torch.Generator) -> Tensor: ...
     def train(self, mode: bool = True) -> Any: ...
 
 
@@ -153,18 +187,22 @@ class GeneratorObjective(Objective):
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
         (distillation,) = self._distillation
-        return {"gendd": distillation.loss(batch["z_short"], batch, step.generator)}
+        return {"gendd": distillation.loss(batch["condition"], batch, step.generator)}
 
 
 def finish_generator(
     distillation: Generating, student: SeriesNet, max_epochs: int | str, context: PredictorContext
 ) -> History:
-    """Continue the training of a generator after its student's training is over.
+    """Train a generator after its student's training is over.
+
+    With ``condition="features"`` a training is continued, on the features of the trained student.
+    With ``"predictions"`` it begins, on left-out predictions: the student is too sure of the
+    series that it has learned, and a generator would learn to trust it.
 
     Parameters
     ----------
     distillation : GenDDDistillation
-        Distillation that was trained with the student. Its generator is trained in place.
+        Distillation of the student. Its generator is trained in place.
     student : SeriesNet
         Student with its final weights.
     max_epochs : int or "auto"
@@ -183,21 +221,21 @@ def finish_generator(
     max_epochs = resolve_epochs(
         max_epochs, n, batch_size, n_steps=AUTO_STEPS, at_least=AUTO_MIN_EPOCHS
     )
-    kept = {
-        k: rows.tensors[k] for k in ("teacher_features", "y", "target_weight") if k in rows.tensors
-    }
+    names = ("teacher_features", "y", "target", "target_weight")
+    kept = {name: rows.tensors[name] for name in names if name in rows.tensors}
     # The state of the modules is part of a checkpoint's fingerprint.
     distillation.train()
-    student.eval()
-    with torch.no_grad():
-        parts = [
-            student.read(rows.select(index)).features
-            for index in torch.arange(n, device=rows.device).split(CHUNK)
-        ]
+    if distillation.distiller.options.condition == "features":
+        rate = context.config.rate
+        kept["condition"] = own_outputs(student, rows).features
+    else:
+        rate = LEFT_OUT_LR
+        left_out = torch.from_numpy(context.left_out()).to(kept["teacher_features"])
+        kept |= {"left_out": left_out, "condition": log_odds(left_out)}
     config = TrainingConfig(
         max_epochs=max_epochs,
         batch_size=batch_size,
-        lr=context.config.rate,
+        lr=rate,
         weight_decay=context.config.weight_decay,
         lr_schedule="cosine",
         averaging_epochs=0.1 * max_epochs,
@@ -206,7 +244,7 @@ def finish_generator(
         return train(
             distillation.diffusion,
             GeneratorObjective(distillation),
-            Rows(z_short=torch.cat(parts), **kept),
+            Rows(**kept),
             config,
             shuffle_seed=context.seeds("generator shuffle"),
             noise_seed=context.seeds("generator noise"),

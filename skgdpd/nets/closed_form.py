@@ -141,6 +141,11 @@ class LinearStart(NamedTuple):
     left_out: Tensor
     penalty: float | None = None
 
+    @property
+    def left_out_logits(self) -> Tensor:
+        """Logits of each row by the classifier that is fitted without it, ``(n, n_classes)``."""
+        return self.scale * self.left_out
+
 
 def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> LinearStart:
     """Fit ridge regressions of class targets, 1 for the class and -1 for the others.

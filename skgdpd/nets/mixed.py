@@ -94,7 +94,9 @@ class Mixed(RocketQuant):
         self.mean.copy_(found.mean)
         self.basis = found.basis[:, order].float()
         joint = torch.cat([coordinates[:, order], odds], 1)
-        return ClosedFormStart(*self._start_from(start, joint), joint.float())
+        return ClosedFormStart(
+            *self._start_from(start, joint), joint.float(), start.left_out_logits
+        )
 
     def _spans(self, x: Tensor, lengths: Tensor | None, seed: int) -> tuple[FamilySpans, Tensor]:
         """Return the directions of each family, and the coordinates of all rows."""

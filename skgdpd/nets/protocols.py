@@ -111,11 +111,14 @@ class ClosedFormStart(NamedTuple):
         Biases of the classifier.
     fixed : Tensor of shape (n, n_fixed)
         Fixed features of the training rows, as ``featurize`` computes them.
+    left_out : Tensor of shape (n, n_classes)
+        Logits of each row by a classifier that was fitted without it.
     """
 
     weight: Tensor
     bias: Tensor
     fixed: Tensor
+    left_out: Tensor
 
 
 class FixedFeatures(Protocol):
@@ -158,7 +161,7 @@ class FixedFeatures(Protocol):
         Returns
         -------
         ClosedFormStart
-            The classifier, and the fixed features of these series.
+            The classifier, and the fixed features and left-out logits of these series.
         """
         ...
 

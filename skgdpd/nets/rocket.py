@@ -116,11 +116,12 @@ class Rocket(nn.Module):
         Returns
         -------
         ClosedFormStart
-            The classifier, and the coordinates of these series as their fixed features.
+            The classifier, the coordinates of these series as their fixed features, and their
+            left-out logits.
         """
         exact, fixed = self._fit_coordinates(x, lengths, seed)
         start = ridge(exact, target, weight)
-        return ClosedFormStart(*self._start_from(start, exact), fixed)
+        return ClosedFormStart(*self._start_from(start, exact), fixed, start.left_out_logits)
 
     def _fit_coordinates(
         self, x: Tensor, lengths: Tensor | None, seed: int
@@ -264,7 +265,7 @@ class Hybrid(nn.Module):
         """Fit the rocket part; see :meth:`Rocket.fit_fixed`."""
         head = self.rocket.fit_fixed(x, lengths, target, weight, seed)
         nothing = head.weight.new_zeros(len(head.weight), self.inception.n_features)
-        return ClosedFormStart(torch.cat([head.weight, nothing], 1), head.bias, head.fixed)
+        return head._replace(weight=torch.cat([head.weight, nothing], 1))
 
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the fixed features of the rocket part; see :meth:`Rocket.featurize`."""

@@ -92,7 +92,8 @@ class RocketQuant(Rocket):
         odds = self._fit_forest(x, lengths, target, weight, seed)
         start = weighed(ridge(coordinates, target, weight), odds.double(), target, weight)
         joint = torch.cat([coordinates, odds.double()], 1)
-        return ClosedFormStart(*self._start_from(start, joint), torch.cat([fixed, odds], 1))
+        both = torch.cat([fixed, odds], 1)
+        return ClosedFormStart(*self._start_from(start, joint), both, start.left_out_logits)
 
     def _fit_forest(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from .heads import HeadMaker, LinearHead
 from .prefixes import Prefixes
 from .protocols import (
+    ClosedFormStart,
     FixedFeatures,
     MomentMaps,
     MomentStart,
@@ -146,7 +147,7 @@ class SeriesNet(nn.Module):
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
-    ) -> Tensor:
+    ) -> ClosedFormStart:
         """Fit the backbone's fixed features, and set the head to the classifier in closed form.
 
         Parameters
@@ -164,13 +165,13 @@ class SeriesNet(nn.Module):
 
         Returns
         -------
-        Tensor of shape (n, n_fixed)
-            Fixed features of the series.
+        ClosedFormStart
+            The classifier, and the fixed features and left-out logits of the series.
         """
         backbone = cast(FixedFeatures, self.backbone)
         start = backbone.fit_fixed(x, lengths, target, weight, seed)
         self.head.start_from(start.weight, start.bias)
-        return start.fixed
+        return start
 
     def fit_moments(
         self, prefixes: Prefixes, target: Tensor, weight: Tensor | None, seed: int, trains: bool

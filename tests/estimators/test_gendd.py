@@ -1,12 +1,17 @@
 """GenDDClassifier: predictions from generated features of the teacher."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -19,9 +24,13 @@ from skgdpd import (
     SharedGridSearchCV,
     load,
 )
+from skgdpd._fitting import cross_fitting
+from skgdpd._fitting.cross_fitting import fold_numbers
 from skgdpd._teachers.linear_head import linear_head
 from skgdpd._teachers.teacher import TeacherOutputs
-from skgdpd.distillers import GenDD
+from skgdpd.datasets import make_bumps
+from skgdpd.distillers import GenDD, Hinton
+from skgdpd.distillers.gendd import GenDDDistillation, drawn_classes
 from skgdpd.nets.student import SeriesNet
 from skgdpd.training import checkpoint
 from skgdpd.training.net import TermNet
@@ -30,8 +39,10 @@ SMALL = {
     "student": "lstm1-8",
     "max_epochs": 6,
     "random_state": 0,
-    "generator": GeneratorOptions(hidden=16, max_epochs=10),
+    "generator": GeneratorOptions(condition="features", hidden=16, max_epochs=10),
+    "n_posterior_samples": 5,
     "n_sampling_steps": 4,
+    "student_share": 0.0,
 }
 
 
@@ -54,7 +65,8 @@ def fitted(bumps):
 def test_it_learns(bumps):
     X, y = bumps
     clf = small(student="fcn", max_epochs=12, n_sampling_steps=16, earliness=0.7)
-    clf.set_params(generator=GeneratorOptions(hidden=32, max_epochs=100)).fit(X, y)
+    options = GeneratorOptions(condition="features", hidden=32, max_epochs=100)
+    clf.set_params(generator=options).fit(X, y)
     assert clf.score(X, y) > 0.9
     assert clf.set_params(deploy="student_head").score(X, y) > 0.9
     assert clf.history_["gendd"][0] > 0.9  # it starts at 1
@@ -64,7 +76,7 @@ def test_it_learns(bumps):
 
 def test_draws_of_full_contraction_are_centres(bumps):
     X, y = bumps
-    generator = GeneratorOptions(contraction=1.0, hidden=32, max_epochs=300)
+    generator = GeneratorOptions(condition="features", contraction=1.0, hidden=32, max_epochs=300)
     clf = small(generator=generator, n_sampling_steps=16).fit(X, y)
     draws = clf.sample_features(X).reshape(-1, 8)
     centres = clf.distillation_.centroids.numpy()
@@ -98,7 +110,8 @@ def test_the_student_is_the_same_however_it_is_deployed(bumps, fitted):
 @pytest.mark.parametrize("deploy", ["sampled", "student_head"])
 def test_the_distiller_in_another_classifier_predicts_the_same(bumps, fitted, deploy):
     X, y = bumps
-    distiller = GenDD(generator=SMALL["generator"], n_sampling_steps=4, deploy=deploy)
+    draws = {"n_posterior_samples": 5, "n_sampling_steps": 4, "student_share": 0.0}
+    distiller = GenDD(generator=SMALL["generator"], deploy=deploy, **draws)
     few = {name: SMALL[name] for name in ("student", "max_epochs", "random_state")}
     same = DistilledPrefixClassifier(distiller, **few).fit(X, y)
     clf = clone_fitted(fitted, deploy=deploy)
@@ -248,6 +261,9 @@ def test_a_classifier_of_ours_as_frozen_teacher(bumps):
         {"class_weight": "balanced"},
         {"training__validation_fraction": 0.0},
         {"student": "rocket", "teacher": "lstm1-8"},
+        {"generator__condition": "predictions"},
+        {"generator__condition": "predictions", "generator__mixup": True},
+        {"generator__condition": "predictions", "student": "rocket", "teacher": "lstm1-8"},
     ],
     ids=lambda p: "-".join(p),
 )
@@ -274,6 +290,129 @@ def test_unlabelled_series_teach(bumps):
     np.testing.assert_array_equal(same.predict_proba(X), clf.predict_proba(X))
 
 
+# Left-out predictions as the condition
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    return make_bumps(120, 20, noise=0.8, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def by_predictions(noisy):
+    return small(student="rocket", teacher="lstm1-8", generator=None).fit(*noisy)
+
+
+def test_the_student_is_then_that_of_labels_alone(noisy, by_predictions):
+    X, y = noisy
+    few = {name: SMALL[name] for name in ("max_epochs", "random_state")}
+    alone = DistilledPrefixClassifier(Hinton(lambda_kd=0.0), student="rocket", **few)
+    clf = copy.deepcopy(by_predictions).set_params(deploy="student_head")
+    alone.set_params(teacher="lstm1-8").fit(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), alone.predict_proba(X))
+
+
+def test_draws_of_no_label_repeat_the_student(noisy):
+    X, y = noisy
+    generator = GeneratorOptions(label_share=0.0, contraction=1.0)
+    clf = small(student="rocket", teacher="lstm1-8", generator=generator, max_epochs=1, lr=1e-9)
+    clf.set_params(earliness=0.9, n_posterior_samples=200, n_sampling_steps=16).fit(X, y)
+    new, _ = make_bumps(40, 20, noise=0.8, random_state=1)
+    centres = clf.distillation_.centroids.numpy()
+    draws = clf.sample_features(new)
+    nearest = np.linalg.norm(draws[:, :, None] - centres, axis=3).argmin(2)
+    drawn = nearest.mean(1)
+    clf.set_params(deploy="student_head")
+    own = clf.predict_proba(new)[:, 1]
+    assert np.abs(drawn - own).mean() < 0.1
+    assert np.corrcoef(drawn, own)[0, 1] > 0.95
+
+
+def test_draws_are_less_sure_than_those_of_a_student_that_remembers(noisy, by_predictions):
+    X, y = noisy
+    new, truth = make_bumps(100, 20, noise=0.8, random_state=1)
+    remembers = clone(by_predictions).set_params(generator__condition="features").fit(X, y)
+    losses = [log_loss(truth, clf.predict_proba(new)) for clf in (by_predictions, remembers)]
+    assert losses[0] < losses[1]
+
+
+def test_the_answer_is_between_the_draws_and_the_student(noisy, by_predictions):
+    X = noisy[0][:20]
+    clf = copy.deepcopy(by_predictions)
+    drawn, own, both = (
+        clf.set_params(student_share=share).predict_proba(X) for share in (0.0, 1.0, 0.25)
+    )
+    np.testing.assert_allclose(both, 0.75 * drawn + 0.25 * own, atol=1e-12)
+    np.testing.assert_allclose(
+        own, clf.set_params(deploy="student_head").predict_proba(X), atol=1e-6
+    )
+
+
+def test_it_comes_back_from_a_file(noisy, by_predictions, tmp_path):
+    by_predictions.save(tmp_path / "model.zip")
+    opened = load(tmp_path / "model.zip")
+    X = noisy[0][:5]
+    np.testing.assert_array_equal(opened.predict_proba(X), by_predictions.predict_proba(X))
+
+
+def test_unlabelled_series_teach_the_student_too(noisy):
+    X, y = noisy
+    clf = small(student="lstm1-8", generator=GeneratorOptions(hidden=16, max_epochs=10))
+    clf.fit(X[:40], y[:40], X_unlabeled=X[40:])
+    assert (clf.history_["soft"] > 0).all()
+    assert np.isfinite(clf.predict_proba(X)).all()
+
+
+@given(st.lists(st.integers(0, 3), min_size=8, max_size=60), st.integers(2, 5), st.integers(0, 9))
+@settings(max_examples=30)
+def test_folds_share_out_each_class_evenly(classes, n_folds, seed):
+    numbers = np.array(classes)
+    folds = fold_numbers(numbers, n_folds, seed)
+    np.testing.assert_array_equal(folds, fold_numbers(numbers, n_folds, seed))
+    for chosen in (folds, *(folds[numbers == k] for k in np.unique(numbers))):
+        counts = np.bincount(chosen, minlength=n_folds)
+        assert counts.max() - counts.min() <= 1 + (chosen is not folds)
+
+
+@pytest.mark.parametrize("student", ["lstm1-8", "rocket"])
+def test_a_left_out_prediction_does_not_know_its_own_label(noisy, student):
+    X, y = noisy
+    other = y.copy()
+    other[7] = y[y != y[7]][0]
+    options = {"student": student, "teacher": "lstm1-8", "training__validation_fraction": 0.0}
+    found = []
+    for labels in (y, other):
+        clf, known = small(generator__condition="predictions", **options), []
+        monitor = GenDDDistillation.predictor
+
+        def predictor(self, module, context, known=known, monitor=monitor):
+            known.append(context.left_out())
+            return monitor(self, module, context)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(GenDDDistillation, "predictor", predictor)
+            patch.setattr(cross_fitting, "fold_numbers", lambda c, k, s: np.arange(len(c)) % k)
+            clf.fit(X, labels)
+        found.append(known[0])
+    mine, theirs = (proba[7] for proba in found)
+    if student == "lstm1-8":
+        np.testing.assert_array_equal(mine, theirs)
+    else:  # one penalty and one scale serve all rows, and these depend on every label
+        np.testing.assert_allclose(mine, theirs, atol=0.05)
+    assert not np.array_equal(*found)
+
+
+def test_classes_are_drawn_from_label_and_left_out_prediction():
+    left_out = torch.tensor([[0.5, 0.3, 0.2]]).repeat(20_000, 1)
+    batch = {"left_out": left_out, "y": torch.zeros(20_000, dtype=torch.int64)}
+    generator = torch.Generator().manual_seed(0)
+    for share in (0.0, 0.5, 1.0):
+        drawn = drawn_classes(batch, share, generator)
+        wanted = (1 - share) * left_out[0] + share * torch.tensor([1.0, 0.0, 0.0])
+        found = torch.bincount(drawn, minlength=3) / len(drawn)
+        torch.testing.assert_close(found, wanted, atol=0.015, rtol=0)
+
+
 # Errors
 
 
@@ -282,6 +421,8 @@ def test_unlabelled_series_teach(bumps):
     [
         ({"generator__contraction": 1.1}, "'contraction' parameter.*1.1"),
         ({"generator__centroid": "median"}, "'centroid' parameter"),
+        ({"generator__condition": "labels"}, "'condition' parameter"),
+        ({"generator__label_share": 2.0}, "'label_share' parameter"),
         ({"deploy": "both"}, "'deploy' parameter"),
         ({"generator__prediction": "x"}, "'prediction' parameter"),
         ({"n_sampling_steps": 0}, "'n_sampling_steps' parameter"),

@@ -411,7 +411,8 @@ class Levels(torch.nn.Module):
         self.folded = False
 
     def fit_fixed(self, x, lengths, target, weight, seed):
-        return ClosedFormStart(torch.eye(2), torch.zeros(2), self.featurize(x, lengths))
+        fixed = self.featurize(x, lengths)
+        return ClosedFormStart(torch.eye(2), torch.zeros(2), fixed, torch.zeros_like(target))
 
     def featurize(self, x, lengths=None):
         return torch.cat([x.mean(2), x.std(2)], 1)

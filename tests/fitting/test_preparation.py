@@ -160,7 +160,7 @@ def test_the_fixed_part_may_be_fitted_by_someone_else(data):
 
     def fit_fixed(module, rows, seed):
         seen.append(seed)
-        return rows
+        return rows, None
 
     preparation = prepare(plan(), data, Seeds(0), 1, fit_fixed)
     assert seen == [Seeds(0)("fixed")]

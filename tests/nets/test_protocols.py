@@ -56,7 +56,8 @@ class Moments(nn.Module):
         start = ridge(fixed.double(), target, weight)
         nn.init.eye_(self.projection.weight)
         nn.init.zeros_(self.projection.bias)
-        return ClosedFormStart(start.scale * start.weight.T, start.scale * start.bias, fixed)
+        weight, bias = start.scale * start.weight.T, start.scale * start.bias
+        return ClosedFormStart(weight, bias, fixed, start.left_out_logits)
 
     def featurize(self, x, lengths=None):
         return torch.cat([x.mean(2), x.std(2)], 1) - self.mean

@@ -122,7 +122,7 @@ def outcome(
     config = TrainingConfig(**settings)
     net = (make_student(backbone, rows) if student is None else student()).to(device)
     with isolated_random_state(0, device):
-        rows, valid = fit_fixed_part(net, rows, 0), add_fixed_part(net, valid)
+        (rows, _), valid = fit_fixed_part(net, rows, 0), add_fixed_part(net, valid)
     objective = make_objective(distiller, net, rows, config.max_epochs)
     with config_context(cuda_graphs=setting), isolated_random_state(1, device):
         history = train(net, objective, rows, config, valid_rows=valid, shuffle_seed=2)

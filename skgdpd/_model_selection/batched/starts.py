@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..._fitting.preparation import FixedFit
 from ..._fitting.rows import with_fixed
@@ -17,7 +19,9 @@ FITTED_ON = {"x", "lengths", "y", "weight", "target", "target_weight"}
 """Names of the tensors of training rows on which the fixed part of a network depends."""
 
 
-def fit_once(memory: Any, fit_fixed: FixedFit, module: SeriesNet, rows: Rows, seed: int) -> Rows:
+def fit_once(
+    memory: Any, fit_fixed: FixedFit, module: SeriesNet, rows: Rows, seed: int
+) -> tuple[Rows, NDArray[np.float64] | None]:
     """Fit the fixed part of a network, or copy it from a candidate with the same start.
 
     Parameters
@@ -35,8 +39,10 @@ def fit_once(memory: Any, fit_fixed: FixedFit, module: SeriesNet, rows: Rows, se
 
     Returns
     -------
-    Rows
+    rows : Rows
         Training rows with their fixed features.
+    left_out : ndarray of shape (n, n_classes) or None
+        Probabilities of the rows by classifiers that were fitted without them.
     """
     if not trains_one_projection(module.backbone):
         return fit_fixed(module, rows, seed)
@@ -45,15 +51,15 @@ def fit_once(memory: Any, fit_fixed: FixedFit, module: SeriesNet, rows: Rows, se
     kind = f"{type(backbone).__module__}.{type(backbone).__qualname__}"
     settings = (kind, *backbone.settings, module.head.out_features)
     start = memory.cache(_fit_start, ignore=["module", "rows", "fit_fixed"])
-    fitted, fixed = start(settings, known, seed, module, rows, fit_fixed)
+    fitted, fixed, left_out = start(settings, known, seed, module, rows, fit_fixed)
     # Candidates train their own copies from the common start.
     own = copy_trained(fitted)
     module.backbone, module.head = own.backbone, own.head
-    return with_fixed(module, rows, fixed)
+    return with_fixed(module, rows, fixed), left_out
 
 
 def _fit_start(
     settings: Any, known: Any, seed: int, module: SeriesNet, rows: Rows, fit_fixed: FixedFit
-) -> tuple[SeriesNet, torch.Tensor]:
-    fixed = fit_fixed(module, rows, seed).tensors["fixed"]
-    return copy_trained(module), fixed
+) -> tuple[SeriesNet, torch.Tensor, NDArray[np.float64] | None]:
+    fitted, left_out = fit_fixed(module, rows, seed)
+    return copy_trained(module), fitted.tensors["fixed"], left_out
