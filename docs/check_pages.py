@@ -1,38 +1,73 @@
-"""Check built pages: every link and picture leads somewhere; with a browser, also their width.
+"""Check built pages: every link and picture leads somewhere; with a browser, also their layout.
 
 ``python docs/check_pages.py docs/_build/html`` needs nothing but Python. Links to other sites are
-not followed. ``--browser chromium`` lays each page out at the width of a phone and reports those
-that would have to be scrolled sideways, and pictures that the browser could not draw.
+not followed. ``--browser chromium`` lays each page out at the widths of a phone and of
+two screens. A table, a picture or code must fit, or scroll in a box whose bar is seen. Words in
+lists of parameters must keep most of a phone's width, and the side bar must list pages. All pages
+take some minutes; ``--only "results/*"`` lays out a part of them.
 """
 
 import argparse
+import json
 import re
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-PHONE = 375
+WIDTHS = (390, 1280, 1440)  # a phone, a small and a usual screen
+TOGETHER = 6  # pages laid out by one browser
 ATTRIBUTES = {"a": "href", "link": "href", "img": "src", "script": "src", "source": "src"}
+PRINTED = re.compile(r"\bText\(-?\d|(?:&lt;|<)matplotlib\.|object at 0x")
 PROBE = """<script>
 addEventListener("load", () => {
   const width = document.documentElement.clientWidth;
-  const wide = document.documentElement.scrollWidth - width;
-  const boxed = (e) => {
-    for (let p = e.parentElement; p && p !== document.body; p = p.parentElement)
-      if (getComputedStyle(p).overflowX !== "visible") return true;
-    return false;
+  const faults = [];
+  const name = (e) => `${e.tagName.toLowerCase()} "${e.textContent.trim().slice(0, 30)}"`;
+  const box = (e) => {  // what cuts an element off, or lets it scroll
+    for (let p = e; p && p !== document.body; p = p.parentElement)
+      if (!["visible", ""].includes(getComputedStyle(p).overflowX)) return p;
+    return document.documentElement;
   };
-  const who = wide <= 0 ? [] : [...document.querySelectorAll("main *")]
-    .filter((e) => e.getBoundingClientRect().right > width + 1 && !boxed(e))
-    .slice(0, 3).map((e) => e.tagName + "." + e.className);
-  const undrawn = [...document.images].filter((i) => i.complete && !i.naturalWidth)
-    .map((i) => i.getAttribute("src"));
-  const said = [`PROBE width=${width} over=${wide}`, ...who, "undrawn=" + undrawn.join(" ")];
-  parent.postMessage(said.join(" ") + " END", "*");
+  const scrolls = (e) => {  // with a bar that takes room, so that it is seen
+    const style = getComputedStyle(e);
+    const border = e.clientTop + parseFloat(style.borderBottomWidth);
+    const bar = e.offsetHeight - e.clientHeight - border;
+    return ["auto", "scroll"].includes(style.overflowX) && bar >= 4;
+  };
+  const page = document.documentElement.scrollWidth - width;
+  if (page > 0) faults.push(`page ${page} px too wide`);
+  const parts = "main :is(table, pre, img, svg, math, code, p, dt, li)";
+  for (const e of document.querySelectorAll(parts)) {
+    const around = box(e);
+    const inside = e.getBoundingClientRect().right;
+    const room = around.getBoundingClientRect().right;
+    const over = Math.round(e === around ? e.scrollWidth - e.clientWidth : inside - room);
+    if (e.getClientRects().length && over > 1 && !scrolls(around))
+      faults.push(`${over} px cut off: ${name(e)}`);
+  }
+  for (const e of document.querySelectorAll("main dd > p"))
+    if (e.offsetWidth && e.offsetWidth < 0.6 * Math.min(width, 600))
+      faults.push(`${e.offsetWidth} px for words: ${name(e)}`);
+  const side = [...document.querySelectorAll(".bd-sidebar-primary a")];
+  if (width >= 960 && document.querySelector(".bd-sidebar-primary")
+      && side.filter((a) => a.getClientRects().length).length < 5)
+    faults.push("side bar without pages");
+  for (const i of document.images)
+    if (i.complete && !i.naturalWidth) faults.push("not drawn: " + i.getAttribute("src"));
+  const path = decodeURIComponent(location.pathname);
+  parent.postMessage([path, innerWidth, faults.slice(0, 5)], "*");
+});
+</script>"""
+FRAME = """<body><script>
+const said = [];
+addEventListener("message", (e) => {
+  said.push(e.data);
+  document.title = "PROBE" + encodeURIComponent(JSON.stringify(said)) + "END";
 });
 </script>"""
 
@@ -45,6 +80,7 @@ class Page(HTMLParser):
         self.targets: list[str] = []
         self.anchors: set[str] = set()
         self.bare_pictures: list[str] = []
+        self.printed = PRINTED.findall(text)
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -71,6 +107,7 @@ def check_links(root: Path) -> list[str]:
     for path, page in pages.items():
         name = path.relative_to(root)
         faults += [f"{name}: no words for picture {src}" for src in page.bare_pictures]
+        faults += [f"{name}: a printed object: {words}" for words in page.printed]
         for target in page.targets:
             parts = urlsplit(target)
             if parts.scheme or parts.netloc or target in ("", "#"):
@@ -86,41 +123,45 @@ def check_links(root: Path) -> list[str]:
     return faults
 
 
-def look(browser: str, path: Path, root: Path) -> list[str]:
-    """Lay a page out at a phone's width."""
-    text = path.read_text(encoding="utf-8")
-    # A frame, because browsers don't make windows as narrow as a phone.
-    probe = path.with_name(f"probe-{path.name}")
-    frame = path.with_name(f"frame-{path.name}")
-    listen = "addEventListener('message', (e) => { document.title = e.data; });"
-    probe.write_text(text.replace("</head>", PROBE + "</head>"), encoding="utf-8")
-    frame.write_text(
-        f"<script>{listen}</script><iframe style='border:0' width={PHONE} height=800 "
-        f"src='{probe.name}'></iframe>",
-        encoding="utf-8",
-    )
+def look(browser: str, paths: list[Path], root: Path) -> list[str]:
+    """Lay pages out at each width."""
+    # In frames, because browsers don't make windows as narrow as a phone.
+    probes = {path: path.with_name(f"probe-{path.name}") for path in paths}
+    frame = root / f"frame-{paths[0].relative_to(root).as_posix().replace('/', '-')}"
+    frames = [
+        f"<iframe style='border:0' width={width} height=800 src='{probe.as_uri()}'></iframe>"
+        for probe in probes.values()
+        for width in WIDTHS
+    ]
     try:
-        with tempfile.TemporaryDirectory() as profile:
+        for path, probe in probes.items():
+            text = path.read_text(encoding="utf-8")
+            probe.write_text(text.replace("</head>", PROBE + "</head>"), encoding="utf-8")
+        frame.write_text(FRAME + "".join(frames), encoding="utf-8")
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             run = subprocess.run(
                 [
                     browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-                    f"--user-data-dir={profile}", "--virtual-time-budget=8000",
-                    "--allow-file-access-from-files", frame.resolve().as_uri(),
+                    f"--user-data-dir={profile}", "--virtual-time-budget=20000",
+                    "--allow-file-access-from-files", frame.as_uri(),
                 ],
-                capture_output=True, text=True, timeout=120, check=False,
+                capture_output=True, text=True, timeout=240, check=False,
             )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return [f"{path.relative_to(root)}: the browser took more than two minutes"]
+        return [f"{path.relative_to(root)}: no answer in four minutes" for path in paths]
     finally:
-        probe.unlink()
-        frame.unlink()
-    name = path.relative_to(root)
-    found = re.search(r"PROBE width=(\d+) over=(-?\d+) (.*?) ?undrawn=(.*?) END", run.stdout)
-    if not found:
-        return [f"{name}: the browser said nothing"]
-    _, over, who, undrawn = found.groups()
-    faults = [f"{name}: {over} px wider than a phone: {who}"] if int(over) > 0 else []
-    return faults + ([f"{name}: not drawn: {undrawn}"] if undrawn.strip() else [])
+        for place in (*probes.values(), frame):
+            place.unlink(missing_ok=True)
+    found = re.search("PROBE(.*?)END", run.stdout)
+    said = json.loads(unquote(found.group(1))) if found else []
+    seen = {(name, width): faults for name, width, faults in said}
+    faults = []
+    for path, probe in probes.items():
+        for width in WIDTHS:
+            at = f"{path.relative_to(root)} at {width} px"
+            answer = seen.get((probe.as_posix(), width), ["the browser said nothing"])
+            faults += [f"{at}: {fault}" for fault in answer]
+    return faults
 
 
 def main() -> int:
@@ -128,16 +169,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path, help="folder of built pages")
     parser.add_argument("--browser", help="chromium, say")
-    parser.add_argument("--jobs", type=int, default=2, help="pages looked at together")
+    parser.add_argument("--jobs", type=int, default=2, help="browsers at work together")
+    parser.add_argument("--only", default="*", help="pattern of the pages laid out, say results/*")
     options = parser.parse_args()
     root = options.root.resolve()
     faults = check_links(root)
+    print(*faults, sep="\n", end="\n" if faults else "")
     pages = pages_of(root)
     if options.browser:
+        names = {path: path.relative_to(root).as_posix() for path in pages}
+        chosen = [path for path, name in names.items() if fnmatch(name, options.only)]
+        groups = [chosen[i : i + TOGETHER] for i in range(0, len(chosen), TOGETHER)]
         with ThreadPoolExecutor(options.jobs) as pool:
-            for found in pool.map(lambda path: look(options.browser, path, root), pages):
+            for found in pool.map(lambda paths: look(options.browser, paths, root), groups):
+                print(*found, sep="\n", end="\n" if found else "", flush=True)
                 faults += found
-    print("\n".join(faults) or f"{len(pages)} pages, nothing to mend")
+    if not faults:
+        print(f"{len(pages)} pages, nothing to mend")
     return 1 if faults else 0
 
 

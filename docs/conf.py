@@ -40,6 +40,7 @@ autosummary_generate = True
 autodoc_mock_imports = [] if find_spec("aeon") else ["aeon"]  # it has an environment of its own
 autodoc_typehints = "none"  # numpydoc's sections say it
 autodoc_member_order = "groupwise"
+toc_object_entries_show_parents = "hide"  # else long names are cut in the list beside a page
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 

@@ -176,5 +176,12 @@ def test_the_checker_of_built_pages_finds_what_is_broken(check_links, tmp_path):
         assert any(part in fault for fault in faults)
 
 
+def test_printed_objects_are_a_fault(check_links, tmp_path):
+    (tmp_path / "a.html").write_text("<p>Text(a) is fine</p>")
+    assert check_links(tmp_path) == []
+    (tmp_path / "a.html").write_text("<pre>Text(0.5, 1.0, 'Title')</pre>")
+    assert "printed object" in check_links(tmp_path)[0]
+
+
 def test_no_pages_are_a_fault(check_links, tmp_path):
     assert check_links(tmp_path)

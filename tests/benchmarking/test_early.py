@@ -303,6 +303,9 @@ def test_tables_agree_with_the_scores(store):
     methods = [REFERENCE, "clones: auto"]
     assert results.sets(setting, methods) == ["Bumps", "Others"]
     costs = [results.values(setting, m, ["Bumps", "Others"], "cost") for m in methods]
+    by_seed = results.seed_means(setting, REFERENCE, ["Bumps", "Others"], "cost")
+    assert by_seed.shape == (len(results.seeds), len(ALPHAS))
+    np.testing.assert_allclose(by_seed.mean(0), costs[0].mean(0))
     head, first, _ = overview(results, setting, methods)
     shown = [float(cell.strip("*")) for cell in first[1 : 1 + len(ALPHAS)]]
     np.testing.assert_allclose(shown, costs[0].mean(0), atol=6e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..._runtime.extras import require
 from ...plotting.style import marked_style, new_axes
+from ..names import NORMALISED
 from ..statistics import mean_ratio
 from ..tables import markdown
 from .cells import MODELS
@@ -32,6 +34,17 @@ from .tables import (
 Floats = NDArray[np.float64]
 
 REGIME_NAMES = {"linear": "linear delay, equal errors", "rare": "exponential delay, dear errors"}
+DRAWN_RULES = {
+    AUTO: "chosen rule",
+    "fixed": "fixed moment",
+    "threshold": "threshold",
+    "stopping_rule": "stopping rule SR1",
+    "economy": "ECONOMY",
+    "calimera": "CALIMERA",
+    "ecec": "ECEC",
+    "teaser": "TEASER",
+}
+"""Names of rules in pictures."""
 SHOWN_ALPHA = 0.8
 """Weight of errors of the tables by data set; it is the default of the classifier."""
 
@@ -131,6 +144,22 @@ def _methods(results: EarlyResults, models: Sequence[str]) -> list[str]:
     return [m for m in results.methods if m.startswith(names)]
 
 
+def _drawn(method: str) -> str:
+    """Return a method's name in pictures, such as "clones, fixed moment"."""
+    model, _, rule = method.partition(": ")
+    return f"{model}, {DRAWN_RULES.get(rule, rule)}" if rule else model
+
+
+def _range(means: Floats) -> Floats:
+    """Return the least and the largest of the seeds' means."""
+    return np.array([means.min(0), means.max(0)])
+
+
+def _around(middle: Floats, ends: Floats) -> Floats:
+    """Return the lengths of error bars below and above."""
+    return np.maximum([middle - ends[0], ends[1] - middle], 0)
+
+
 def draw_accuracies(results: EarlyResults, normalize: str, models: Sequence[str]) -> Any:
     """Plot accuracy against earliness in the linear regime, a point for each alpha.
 
@@ -146,8 +175,8 @@ def draw_accuracies(results: EarlyResults, normalize: str, models: Sequence[str]
     Returns
     -------
     matplotlib.figure.Figure
-        Means over the data sets that all have. Without a line: what a model has if all series
-        are answered at the same moment.
+        Means over the data sets that all have, and the range of the seeds' means. A thin line
+        is what a model has if all series are answered at the same moment.
     """
     setting = normalize, "linear"
     methods = [
@@ -160,21 +189,34 @@ def draw_accuracies(results: EarlyResults, normalize: str, models: Sequence[str]
     ax = new_axes()
     for i, model in enumerate(m for m in models if m in ("ours", "clones")):
         grid = np.linspace(0.05, 1, 20)
-        by_moment = [
-            np.interp(grid, r.shares, r.accuracy)
-            for r in results.records
-            if (r.cell.model, r.cell.normalize) == (model, normalize) and r.cell.data in sets
-        ]
-        if by_moment:
-            style = {"color": marked_style(i)["color"], "linewidth": 0.8, "alpha": 0.6}
-            label = f"{MODEL_NAMES[model]}: one moment for all"
-            ax.plot(100 * grid, np.mean(by_moment, 0), label=label, **style)
+        by_seed: dict[int, list[Floats]] = defaultdict(list)
+        for record in results.records:
+            cell = record.cell
+            if (cell.model, cell.normalize) == (model, normalize) and cell.data in sets:
+                by_seed[cell.seed].append(np.interp(grid, record.shares, record.accuracy))
+        if by_seed:
+            means = [np.mean(rows, 0) for rows in by_seed.values()]
+            color = marked_style(i)["color"]
+            label = f"{MODEL_NAMES[model]}, one moment for all"
+            line = np.mean(means, 0)
+            ax.plot(100 * grid, line, label=label, color=color, linewidth=0.8, alpha=0.6)
+            low, high = np.min(means, 0), np.max(means, 0)
+            ax.fill_between(100 * grid, low, high, color=color, alpha=0.12, linewidth=0)
     for i, m in enumerate(m for m in methods if not m.endswith(": fixed")):
         earliness = results.values(setting, m, sets, "earliness").mean(0)
         accuracy = results.values(setting, m, sets, "accuracy").mean(0)
-        ax.plot(100 * earliness, accuracy, label=m, **marked_style(i))
+        style = marked_style(i)
+        ax.plot(100 * earliness, accuracy, label=_drawn(m), **style)
+        across, up = (
+            _range(results.seed_means(setting, m, sets, measure))
+            for measure in ("earliness", "accuracy")
+        )
+        ax.errorbar(
+            100 * earliness, accuracy, xerr=_around(100 * earliness, 100 * across),
+            yerr=_around(accuracy, up), color=style["color"], linestyle="none", linewidth=1,
+        )  # fmt: skip
     ax.set(xlabel="mean part of the series seen (%)", ylabel="accuracy", xlim=(0, 62))
-    ax.set_title(f"means of {len(sets)} sets, normalised by {normalize}", fontsize="medium")
+    ax.set_title(f"means of {len(sets)} sets, {NORMALISED[normalize]}", fontsize="medium")
     ax.grid(alpha=0.3)
     ax.legend(fontsize="small", framealpha=1)
     return ax.figure
@@ -215,7 +257,7 @@ def draw_ratios(results: EarlyResults) -> Any:
             errors.append((ratio - low, high - ratio))
         if not places:
             continue
-        label = f"normalised by {setting[0]}"
+        label = NORMALISED[setting[0]]
         ax.errorbar(
             middles, places, xerr=np.array(errors).T, label=label, linestyle="none",
             color=style["color"], marker=style["marker"], markersize=4, linewidth=1,
@@ -226,9 +268,10 @@ def draw_ratios(results: EarlyResults) -> Any:
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     ax.set_xlim(0.38, 1.3)
-    ax.set_yticks(range(len(others)), others, fontsize="small")
+    ax.set_yticks(range(len(others)), [_drawn(m) for m in others], fontsize="small")
     ax.invert_yaxis()
-    ax.set_xlabel(f"cost of {REFERENCE} as a multiple (below 1: it costs less)", fontsize="small")
+    words = f"cost of {_drawn(REFERENCE)}, as a multiple (below 1: it costs less)"
+    ax.set_xlabel(words, fontsize="small")
     ax.grid(alpha=0.3, axis="x")
     ax.figure.legend(
         *ax.get_legend_handles_labels(), fontsize="x-small", loc="outside upper center", ncols=2

@@ -99,6 +99,16 @@ class EarlyResults:
             ]
         )
 
+    def seed_means(
+        self, setting: Setting, method: str, sets: Sequence[str], measure: str
+    ) -> Floats:
+        """Return means over data sets of the seeds that all have, ``(n_seeds, n_alphas)``."""
+        found = [[self._found[setting, method, a, n] for n in sets] for a in ALPHAS]
+        seeds = sorted(set.intersection(*(set(rows) for of in found for rows in of)))
+        return np.array(
+            [[np.mean([rows[i][measure] for rows in of]) for of in found] for i in seeds]
+        )
+
 
 def overview(results: EarlyResults, setting: Setting, methods: Sequence[str]) -> list[list[str]]:
     """Make a table of means over data sets.
