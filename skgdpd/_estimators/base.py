@@ -490,9 +490,9 @@ class BasePrefixClassifier(
         The input ``prefix`` has the shape ``(n, n_channels_in_, prefix_length_)`` and the type
         float32. It is the raw first part of series, since normalisation and resampling are in the
         graph. The output ``probabilities`` differs from :meth:`predict_proba` by about 1e-7. The
-        graph does not refuse NaN: the output is NaN then, or with ``missing_values="mask"`` the
-        value counts as missing. The metadata have ``classes`` (JSON, in the order of the
-        columns), ``prefix_length`` and ``n_channels``.
+        graph does not refuse NaN: the output is NaN then, or with ``missing_values="mask"`` or
+        ``"interpolate"`` the value counts as missing. The metadata have ``classes`` (JSON, in the
+        order of the columns), ``prefix_length`` and ``n_channels``.
 
         Parameters
         ----------
@@ -507,9 +507,9 @@ class BasePrefixClassifier(
         ImportError
             If onnx or onnxscript isn't installed: ``pip install 'skgdpd[onnx]'``.
         ValueError
-            If the moment is not one of the classifier's, or if it fills gaps
-            (``missing_values="interpolate"``) or cuts each series by its own length
-            (``earliness_of="own"``), which a graph can't do.
+            If the moment is not one of the classifier's, or if it cuts each series by its own
+            length (``earliness_of="own"``), which a graph can't do, or fills gaps
+            (``missing_values="interpolate"``) at several moments or in series of unequal length.
         FileNotFoundError
             If the folder doesn't exist.
         """
