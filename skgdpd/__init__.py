@@ -35,6 +35,7 @@ __all__ = [
     "get_config",
     "load",
     "paper_parameters",
+    "save",
     "set_config",
     "window_importance",
 ]

@@ -14,7 +14,7 @@ from ._model_selection.folds import LabeledFolds
 from ._model_selection.grid import SharedGridSearchCV
 from ._model_selection.importance import WindowImportance, window_importance
 from ._model_selection.unlabeled_check import UnlabeledCheck, check_unlabeled
-from ._persistence import ModelFileError, load
+from ._persistence import ModelFileError, load, save
 from ._runtime.config import config_context, get_config, set_config
 from ._series.truncation import PrefixTruncator
 from .distillers import GeneratorOptions
@@ -44,6 +44,7 @@ __all__ = [
     "get_config",
     "load",
     "paper_parameters",
+    "save",
     "set_config",
     "window_importance",
 ]

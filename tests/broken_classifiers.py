@@ -268,10 +268,14 @@ class TakesShortSeries(NearestMean):
         pass
 
 
-@fails("check_lengths_between_refused")
-class TakesLengthsBetween(NearestMean):
+@fails("check_lengths_between_have_no_effect")
+class TakesTheEndOfLengthsBetween(NearestMean):
     def refuse_between(self, X):
         pass
+
+    def cut(self, X):
+        whole = X.shape[2] in (self.prefix_length_, self.n_timepoints_)
+        return super().cut(X) if whole else X[:, :, -self.prefix_length_ :]
 
 
 @fails("check_unequal_prefixes_refused")

@@ -82,6 +82,9 @@ def test_a_page_runs_from_its_first_block_to_its_last(name, tmp_path, monkeypatc
         # tests/early/test_stream_workers.py and test_bytewax.py run these.
         if "import ray" in block or "import bytewax" in block:
             continue
+        # tests/cli/test_serving.py runs this one, which needs a package beside ours.
+        if "import fastapi" in block:
+            continue
         if ">>> " not in block:
             exec(compile(block, name, "exec"), names)
             continue

@@ -19,6 +19,7 @@ from .._fitting.data import check_pairs, encode
 from .._persistence import Saveable
 from .._runtime.arguments import about
 from .._runtime.doc_links import LinksToDocs
+from .._runtime.log_probabilities import LogProbabilities
 from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
@@ -77,7 +78,13 @@ class EarlyDecisions:
 
 
 class EarlyClassifier(
-    CarriesConfig, LinksToDocs, Saveable, PlainNumbers, ClassifierMixin, BaseEstimator
+    CarriesConfig,
+    LinksToDocs,
+    Saveable,
+    PlainNumbers,
+    LogProbabilities,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Classifier of time series that answers as soon as it has seen enough.
 

@@ -25,6 +25,7 @@ from .._persistence import Saveable
 from .._runtime.device import resolve_device
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.groups import Groups, with_defaults, with_own_groups
+from .._runtime.log_probabilities import LogProbabilities
 from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._runtime.warn import warn_user
@@ -110,6 +111,7 @@ class BasePrefixClassifier(
     Saveable,
     CallbackSupportMixin,
     PlainNumbers,
+    LogProbabilities,
     ClassifierMixin,
     BaseEstimator,
 ):
@@ -392,9 +394,11 @@ class BasePrefixClassifier(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series, or their first ``prefix_length_`` time points, in any form that ``fit``
-            allows. Later time points have no effect. With several moments, series of any length
-            from the first moment on, which are answered from the last moment that they reach.
+            Series of any length from ``prefix_length_`` time points on, in any form that ``fit``
+            allows. Later time points have no effect. A table has no more columns than that of
+            ``fit``. With several moments, series of any length from the first moment on, which
+            are answered from the last moment that they reach. With a transformer as
+            ``earliness``, whole series, or what it makes of them.
 
         Returns
         -------
@@ -486,9 +490,9 @@ class BasePrefixClassifier(
         The input ``prefix`` has the shape ``(n, n_channels_in_, prefix_length_)`` and the type
         float32. It is the raw first part of series, since normalisation and resampling are in the
         graph. The output ``probabilities`` differs from :meth:`predict_proba` by about 1e-7. The
-        graph does not refuse NaN: the output is NaN then, or with ``missing_values="mask"`` the
-        value counts as missing. The metadata have ``classes`` (JSON, in the order of the
-        columns), ``prefix_length`` and ``n_channels``.
+        graph does not refuse NaN: the output is NaN then, or with ``missing_values="mask"`` or
+        ``"interpolate"`` the value counts as missing. The metadata have ``classes`` (JSON, in the
+        order of the columns), ``prefix_length`` and ``n_channels``.
 
         Parameters
         ----------
@@ -503,9 +507,9 @@ class BasePrefixClassifier(
         ImportError
             If onnx or onnxscript isn't installed: ``pip install 'skgdpd[onnx]'``.
         ValueError
-            If the moment is not one of the classifier's, or if it fills gaps
-            (``missing_values="interpolate"``) or cuts each series by its own length
-            (``earliness_of="own"``), which a graph can't do.
+            If the moment is not one of the classifier's, or if it cuts each series by its own
+            length (``earliness_of="own"``), which a graph can't do, or fills gaps
+            (``missing_values="interpolate"``) at several moments or in series of unequal length.
         FileNotFoundError
             If the folder doesn't exist.
         """
@@ -532,14 +536,16 @@ class BasePrefixClassifier(
 
 
 def _check_shape(clf: BasePrefixClassifier, X: Any, panel: Panel) -> None:
-    """Refuse series of another shape than that of the training series."""
+    """Refuse series of other channels, and tables of fewer or more columns than can be right."""
     if panel.flat and panel.n_timepoints == clf.n_features_in_:
         validate_data(clf, X, reset=False, skip_check_array=True)
         return
     check_channels(panel, clf.n_channels_in_, clf)
-    if panel.flat and panel.n_timepoints != clf.prefix_length_:
+    # A table of more columns may be transposed, which scikit-learn's checks want to be refused.
+    if panel.flat and not clf.prefix_length_ <= panel.n_timepoints <= clf.n_timepoints_in_:
         # Worded as scikit-learn's own check.
         raise ValueError(
             f"X has {panel.n_timepoints} features, but {type(clf).__name__} is expecting "
-            f"{clf.n_timepoints_in_} features as input, or the first {clf.prefix_length_}"
+            f"{clf.n_timepoints_in_} features as input, or at least the first "
+            f"{clf.prefix_length_}; longer series are taken in arrays of three dimensions"
         )

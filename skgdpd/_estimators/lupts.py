@@ -20,6 +20,7 @@ from .._fitting.chain import RANK, Floats, LinearMap, chain_map, ridge_map
 from .._fitting.data import checked_series, read_unlabelled
 from .._fitting.network import softmax
 from .._runtime.doc_links import LinksToDocs
+from .._runtime.log_probabilities import LogProbabilities
 from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._series.panel import Panel, check_channels, read_panel
@@ -58,7 +59,7 @@ class Projection:
         return standard if self.basis is None else standard @ self.basis
 
 
-class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator):
+class LuPTSClassifier(LinksToDocs, PlainNumbers, LogProbabilities, ClassifierMixin, BaseEstimator):
     r"""Linear classifier of prefixes by way of the moments that follow (LuPTS).
 
     Series have features :math:`\phi_1, ..., \phi_M` at M moments, from the prefix to the end.

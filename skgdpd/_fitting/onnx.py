@@ -60,6 +60,7 @@ class PrefixGraph(nn.Module):
         self.register_buffer("times", times.float() if view.clock_ else None)
         self.normalize = view.normalizer.how
         self.mask = view.missing_values == "mask"
+        self.fills = view.missing_values == "interpolate"
         self.resampled = view.n_out_ != view.n_seen_
         if self.normalize == "train":
             self.register_buffer("mean", torch.from_numpy(view.normalizer.mean_))
@@ -72,9 +73,13 @@ class PrefixGraph(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map raw prefixes ``(n, n_channels, prefix_length)`` to probabilities."""
         there = torch.logical_not(torch.isnan(x))
+        if self.fills:
+            x = interpolated(x, there)
         x = self._normalized(x, there)
         if self.mask:
             x = torch.cat([torch.where(there, x, torch.zeros_like(x)), there.to(x.dtype)], 1)
+        elif self.fills:  # channels without any value have the mean
+            x = torch.where(torch.isnan(x), torch.zeros_like(x), x)
         if self.resampled:
             x = x[:, :, self.left] * (1 - self.weight) + x[:, :, self.left + 1] * self.weight
         if self.times is not None:
@@ -98,6 +103,38 @@ class PrefixGraph(nn.Module):
         deviation = (square.sum(2, keepdim=True) / count).sqrt()
         constant = deviation <= 1e-6 * mean.abs()
         return (centred / torch.where(constant, torch.ones_like(deviation), deviation)).float()
+
+
+def interpolated(x: Tensor, there: Tensor) -> Tensor:
+    """Fill gaps as a view of one moment does, by operations that a graph has.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_channels, t)
+        Raw prefixes.
+    there : Tensor of shape (n, n_channels, t)
+        True where there is a value.
+
+    Returns
+    -------
+    Tensor of shape (n, n_channels, t)
+        Lines between neighbours, and at the ends the nearest value. Channels without any value
+        stay NaN.
+    """
+    n_points = x.shape[2]
+    times = torch.arange(n_points, dtype=torch.float64, device=x.device)
+    before, after = times[None, :] <= times[:, None], times[None, :] >= times[:, None]
+    known = there[:, :, None, :]
+    beyond = torch.full_like(times, n_points)
+    left = torch.where(known & before, times, -torch.ones_like(times)).amax(3)
+    right = torch.where(known & after, times, beyond).amin(3)
+    first = torch.where(left < 0, right, left).clamp(0, n_points - 1)
+    last = torch.where(right >= n_points, left, right).clamp(0, n_points - 1)
+    wide = x.double()
+    start, stop = wide.gather(2, first.long()), wide.gather(2, last.long())
+    share = (times - first) / (last - first).clamp(min=1)
+    filled = torch.where(last > first, start + (stop - start) * share, start)
+    return torch.where(there, x, filled.to(x.dtype))
 
 
 def export_onnx(
@@ -128,10 +165,11 @@ def export_onnx(
     if not path.parent.is_dir():
         raise FileNotFoundError(f"path={str(path)!r}: there is no folder {str(path.parent)!r}")
     view = network.view
-    if view.missing_values == "interpolate":
+    if view.missing_values == "interpolate" and view.ragged_:
         raise ValueError(
-            "missing_values='interpolate' can't be exported: a graph doesn't fill gaps; fill them "
-            "before, and fit with missing_values='error', or fit with missing_values='mask'"
+            "missing_values='interpolate' can't be exported after a fit at several moments or on "
+            "series of unequal length: a graph can't tell gaps from the end of a series; fit at "
+            "one moment on series of one length, or with missing_values='mask'"
         )
     if view.ragged_ and view.earliness_of == "own" and isinstance(view.earliness, float):
         raise ValueError(

@@ -9,7 +9,7 @@ from . import kinds  # noqa: F401  registers the kinds
 from .archive import ModelFileError, check_target
 from .claims import check_classifier, check_shape, check_size
 from .registry import kind_names, register, register_estimator
-from .saving import Saveable, load
+from .saving import Saveable, load, save
 
 __all__ = [
     "ModelFileError",
@@ -22,4 +22,5 @@ __all__ = [
     "load",
     "register",
     "register_estimator",
+    "save",
 ]

@@ -27,7 +27,7 @@ PLACES = ("device", "memory", "checkpoint_dir")
 
 A folder of pickles that is named in a stranger's file would be a way to run code.
 """
-NEEDED = ("earliness",)
+NEEDED = ("earliness", "estimator")
 """Parameters that are required to make an estimator again, if it has them."""
 
 

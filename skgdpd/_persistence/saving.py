@@ -17,6 +17,7 @@ from .._version import __version__
 from .archive import ModelFileError, read_model, write_model
 from .codec import CannotSaveError, Reader, Writer
 from .registry import NEEDED, Kind, Opening, kind_of
+from .wrappers import WRAPPERS
 
 
 class Saveable:
@@ -52,34 +53,83 @@ class Saveable:
         ValueError
             If a part can't be saved. No file is written then.
         """
-        check_is_fitted(self)
-        kind = kind_of(self)
-        if kind is None:
-            raise ValueError(
-                f"{type(self).__name__} is a class of your own, which skgdpd.load can't make; "
-                f"joblib.dump can save it"
-            )
-        check_is_fitted(self, kind.required_attributes)
-        _check_names(self, kind, include, omit)
-        writer = Writer()
-        try:
-            model = writer.encode_object(self, kind, include=include, omit=omit)
-        except CannotSaveError as error:
-            raise ValueError(_advice(self, kind, error)) from error
-        header = {
-            "kind": kind.name,
-            "include": sorted(include),
-            "omit": sorted(omit),
-            "versions": {
-                "skgdpd": __version__,
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-                "scikit-learn": sklearn.__version__,
-                "python": platform.python_version(),
-            },
-            "model": model,
-        }
-        write_model(path, header, writer.tensors)
+        save(self, path, include=include, omit=omit)
+
+
+def save(
+    estimator: Any,
+    path: str | os.PathLike[str],
+    *,
+    include: Collection[str] = (),
+    omit: Collection[str] = (),
+) -> None:
+    """Save an estimator to a file that :func:`skgdpd.load` opens and that can't run code.
+
+    An existing file of this name is replaced in one step, after the new file is complete.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted estimator of this package, or scikit-learn's ``CalibratedClassifierCV``,
+        ``FixedThresholdClassifier``, ``TunedThresholdClassifierCV`` or ``Pipeline`` around one.
+        The other steps of a pipeline may be scalers of scikit-learn: ``StandardScaler``,
+        ``MinMaxScaler``, ``MaxAbsScaler``, ``RobustScaler`` and ``Normalizer``.
+    path : str or path
+        Name of the file, a zip archive. If there is a folder of this name, or the name ends in
+        "/", the model is written into the folder.
+    include : collection of {"teacher", "prior"}, default=()
+        Fitted parts to save although predictions don't need them, of estimators of this package.
+    omit : collection of str, default=()
+        Names of parameters to leave out, for which the opened model has the defaults.
+
+    Raises
+    ------
+    ValueError
+        If a part can't be saved. No file is written then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.calibration import CalibratedClassifierCV
+    >>> from skgdpd import PrefixClassifier, load, save
+    >>> from skgdpd.datasets import make_bumps
+    >>> X, y = make_bumps(40, 20, random_state=0)
+    >>> clf = CalibratedClassifierCV(PrefixClassifier("rocket", random_state=0), cv=2).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(clf, Path(folder, "calibrated.zip"))
+    ...     opened = load(Path(folder, "calibrated.zip"))
+    >>> bool((opened.predict_proba(X) == clf.predict_proba(X)).all())
+    True
+    """
+    check_is_fitted(estimator)
+    kind = kind_of(estimator)
+    if kind is None or not isinstance(estimator, (Saveable, *WRAPPERS)):
+        raise ValueError(
+            f"{type(estimator).__name__} is a class of your own or of another package, which "
+            f"skgdpd.load can't make; joblib.dump can save it"
+        )
+    check_is_fitted(estimator, kind.required_attributes or None)
+    _check_names(estimator, kind, include, omit)
+    writer = Writer()
+    try:
+        model = writer.encode_object(estimator, kind, include=include, omit=omit)
+    except CannotSaveError as error:
+        raise ValueError(_advice(estimator, kind, error)) from error
+    header = {
+        "kind": kind.name,
+        "include": sorted(include),
+        "omit": sorted(omit),
+        "versions": {
+            "skgdpd": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "scikit-learn": sklearn.__version__,
+            "python": platform.python_version(),
+        },
+        "model": model,
+    }
+    write_model(path, header, writer.tensors)
 
 
 def load(
@@ -102,10 +152,9 @@ def load(
 
     Returns
     -------
-    GDPDClassifier, GenDDClassifier, DistilledPrefixClassifier, PrefixClassifier or \
-DiffusionFeaturePrior
-        Fitted model. On the same machine and device, its predictions are equal to those of the
-        saved model to the last bit.
+    estimator
+        Fitted model, of the class that was saved. On the same machine and device, its predictions
+        are equal to those of the saved model to the last bit.
 
     Raises
     ------
@@ -121,15 +170,15 @@ DiffusionFeaturePrior
     header, tensors = read_model(path)
     estimator = decoded(path, header, Reader(tensors, opening))
     kind = kind_of(estimator)
-    if kind is None or not isinstance(estimator, Saveable):
+    if kind is None or not isinstance(estimator, (Saveable, *WRAPPERS)):
         raise ModelFileError(f"{path} holds no estimator but {type(estimator).__name__}")
     if not kind.has_state(estimator):
         raise ModelFileError(f"{path} holds parameters of an estimator but nothing of its fit")
     if student is not None and not opening.used_student:
         raise ValueError(f"{path} describes its student itself; open it without student=")
     _set_device(estimator, device)
-    if student is not None:
-        estimator.student = student  # type: ignore[attr-defined]
+    if student is not None and hasattr(estimator, "student"):
+        estimator.student = student
     return estimator
 
 
@@ -188,9 +237,9 @@ def _check_names(
             raise ValueError(f"include has {name!r}; of {cls} allowed are {allowed}")
         if not hasattr(estimator, kind.attribute(attribute)):
             raise ValueError(f"include has {name!r}, but this {cls} has no {attribute}")
-    allowed_to_omit = sorted(set(estimator.get_params(deep=False)) - set(NEEDED))
+    allowed_to_omit = sorted(set(estimator.get_params(deep=False)) - set(NEEDED) - {"steps"})
     for name in omit:
-        if name not in allowed_to_omit:
+        if name not in allowed_to_omit or kind.parameters is None:
             raise ValueError(
                 f"omit has {name!r}; of {cls} allowed are {', '.join(allowed_to_omit)}"
             )
@@ -208,7 +257,10 @@ def _can_hold_state(estimator: Any, kind: Kind) -> bool:
 def _advice(estimator: Any, kind: Kind, error: CannotSaveError) -> str:
     """Return a message that names the part that can't be saved, and a remedy."""
     name = error.name.split(".")[0]
-    kept = "model files hold numbers, strings, lists and objects of skgdpd"
+    kept = (
+        "model files hold numbers, strings, lists and objects of skgdpd, and the wrappers and "
+        "scalers of scikit-learn that skgdpd.save names"
+    )
     if name in (kind.parameters or ()):
         value = getattr(estimator, name)
         message = f"{name}={value!r} can't be saved: {kept}"

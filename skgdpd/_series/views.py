@@ -446,7 +446,7 @@ class PrefixView:
         """Return views by a shortcut for finite series of the expected length, or else None."""
         # It makes the prediction for a single series much faster; the general way raises errors.
         steps = self.ragged_ or self.transformer_ is not None or self.missing_values == "mask"
-        if steps or panel.values.shape[2] not in (self.n_whole_, self.n_seen_):
+        if steps or panel.values.shape[2] < self.n_seen_:
             return None
         values = panel.values[:, :, : self.n_seen_]
         if values.dtype != np.float32:
@@ -462,7 +462,7 @@ class PrefixView:
 
     def _filled(self, panel: Panel, name: str, first: int = 0) -> tuple[Series, Lengths | None]:
         """Return views before normalisation, gaps filled if required, and lengths."""
-        cut = self._cut(panel, name)
+        cut = self._cut(panel, name, first)
         self._check_precision(cut, name, first)
         checked = check_values(
             cut,
@@ -539,21 +539,27 @@ class PrefixView:
         ]
         return Moments(values, lengths, False)
 
-    def _cut(self, panel: Panel, name: str) -> NDArray[Any]:
-        whole = panel.n_timepoints
-        if whole > self.n_whole_ and not self.ragged_:
-            beyond = panel.values[:, :, self.n_whole_ :]
-            if np.isnan(beyond).all():
-                panel, whole = panel.first(self.n_whole_), self.n_whole_
-        if not self.ragged_ and whole not in (self.n_whole_, self.n_seen_):
+    def _refuse_ended(self, panel: Panel, name: str, first: int) -> None:
+        """Refuse a series that ends in NaN, as one that is shorter than others of its list."""
+        ended = np.flatnonzero(np.isnan(panel.values[:, :, -1]).all(1))
+        if len(ended):
+            i = int(ended[0])
+            length = own_lengths(np.isnan(panel.values[i : i + 1]))[0]
             raise ValueError(
-                f"{name} has series of {whole} time points; this classifier was fitted on "
-                f"{self.n_whole_} and takes these, or the first {self.n_seen_}, which it uses"
+                f"{name} has a series of {length} time points, series {first + i}, and NaN after "
+                f"them; this classifier uses the first {self.n_seen_} and takes no fewer"
             )
+
+    def _cut(self, panel: Panel, name: str, first: int = 0) -> NDArray[Any]:
         if self.transformer_ is not None:
-            if self.ragged_ or whole == self.n_whole_:
-                return self._transform(panel)
-            return panel.values
+            return self._transformed(panel, name)
+        if not self.ragged_ and panel.n_timepoints < self.n_seen_:
+            raise ValueError(
+                f"{name} has series of {panel.n_timepoints} time points; this classifier uses the "
+                f"first {self.n_seen_} and takes no fewer"
+            )
+        if not self.ragged_ and self.missing_values == "error":
+            self._refuse_ended(panel.first(self.n_seen_), name, first)
         if self.ragged_ and self.earliness_of == "own" and isinstance(self.earliness, float):
             return self._own_parts(panel.values)
         return panel.first(self.n_seen_).values
@@ -566,6 +572,21 @@ class PrefixView:
         cut = values[:, :, : kept.max()].astype(np.float64)
         cut[np.broadcast_to((np.arange(kept.max()) >= kept[:, None])[:, None], cut.shape)] = np.nan
         return cut
+
+    def _transformed(self, panel: Panel, name: str) -> NDArray[Any]:
+        """Return what the transformer makes of whole series; of one length, also its output."""
+        if self.ragged_:
+            return self._transform(panel)
+        if np.isnan(panel.values[:, :, self.n_whole_ :]).all():
+            panel = panel.first(self.n_whole_)
+        if panel.n_timepoints not in (self.n_whole_, self.n_seen_):
+            # Of other lengths, a transformer may make other values of the same first points.
+            raise ValueError(
+                f"{name} has series of {panel.n_timepoints} time points; this classifier was "
+                f"fitted on {self.n_whole_} and takes these, or the {self.n_seen_} that its "
+                f"transformer makes of them"
+            )
+        return self._transform(panel) if panel.n_timepoints == self.n_whole_ else panel.values
 
     def _transform(self, panel: Panel) -> NDArray[Any]:
         assert self.transformer_ is not None

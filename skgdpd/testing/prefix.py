@@ -1,4 +1,4 @@
-"""Checks of the prefix: later values have no influence, and other lengths are refused."""
+"""Checks of the prefix: later values have no influence, and shorter series are refused."""
 
 from __future__ import annotations
 
@@ -134,19 +134,21 @@ def check_shorter_series_refused(subject: Subject) -> None:
     )
 
 
-def check_lengths_between_refused(subject: Subject) -> None:
-    """Series of a length between prefix and whole series are refused at predict as ambiguous."""
+def check_lengths_between_have_no_effect(subject: Subject) -> None:
+    """Series of a length between prefix and whole are refused, or predicted as whole ones."""
     _need_fixed_length(subject)
     fitted = subject.fit()
     subject.need(hasattr(fitted, "prefix_length_"), "it has no prefix_length_")
     length, whole = subject.prefix(fitted), subject.n_timepoints
     subject.need(length < whole - 1, "no length lies between its prefix and the whole series")
     between = subject.X[..., : (length + whole) // 2].copy()
-    refused(
-        lambda: subject.answer(fitted, between),
-        f"a series of {between.shape[-1]} points, between {length} and {whole},",
-        LENGTH_WORDS,
-    )
+    what = f"series of {between.shape[-1]} points, between {length} and {whole},"
+    try:
+        answer = subject.answer(fitted, between)
+    except (ValueError, TypeError):
+        refused(lambda: subject.answer(fitted, between), what, LENGTH_WORDS)
+        return
+    subject.same(answer, subject.answer(fitted), f"{what} and whole series")
 
 
 def check_unequal_prefixes_refused(subject: Subject) -> None:

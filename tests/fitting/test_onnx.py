@@ -10,7 +10,9 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from skgdpd import DistilledPrefixClassifier, GDPDClassifier, PrefixClassifier
+from skgdpd import DistilledPrefixClassifier, GDPDClassifier, PrefixClassifier, SeriesOptions
+from skgdpd._fitting.onnx import interpolated
+from skgdpd._series.views import interpolate
 from skgdpd.distillers import DHO, LELP
 from skgdpd.nets import available_backbones
 
@@ -144,10 +146,32 @@ def test_what_cannot_be_exported_is_refused(bumps, tmp_path):
     clf.fit(X, y)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         clf.export_onnx(tmp_path / "nowhere" / "model.onnx")
-    filling = clone(clf).set_params(series__missing_values="interpolate").fit(X, y)
-    with pytest.raises(ValueError, match="missing_values='interpolate' can't be exported"):
-        filling.export_onnx(tmp_path / "model.onnx")
+    filling = clone(clf).set_params(series__missing_values="interpolate")
     ragged = [x[:, : 20 + i % 20] for i, x in enumerate(X)]
+    with pytest.raises(ValueError, match="missing_values='interpolate' can't be exported"):
+        filling.fit(ragged, y).export_onnx(tmp_path / "model.onnx")
     own = clone(clf).set_params(series__earliness_of="own").fit(ragged, y)
     with pytest.raises(ValueError, match="earliness_of='own'"):
         own.export_onnx(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 1.0])
+def test_a_graph_fills_gaps_as_a_view_does(share):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(40, 3, 17)).astype(np.float32) * 10 + 3
+    values[rng.random(values.shape) < share] = np.nan
+    found = interpolated(torch.from_numpy(values), ~torch.isnan(torch.from_numpy(values)))
+    np.testing.assert_allclose(found.numpy(), interpolate(values, None), rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalize", ["train", "prefix"])
+def test_a_graph_with_gaps_equals_its_classifier(normalize, bumps, tmp_path):
+    X, y = bumps
+    series = SeriesOptions(missing_values="interpolate")
+    clf = PrefixClassifier(QUICK, max_epochs=1, random_state=0, normalize=normalize, series=series)
+    clf.fit(30 * X + 4, y)
+    prefixes = 30 * X[:, :, : clf.prefix_length_] + 4
+    prefixes[np.random.default_rng(0).random(prefixes.shape) < 0.4] = np.nan
+    prefixes[1, :, 3:] = np.nan
+    prefixes[2, 0] = np.nan
+    assert_same(clf, prefixes, tmp_path / "model.onnx")

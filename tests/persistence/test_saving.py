@@ -15,10 +15,22 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn import calibration
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    RobustScaler,
+    StandardScaler,
+)
 from torch import nn
 
 import skgdpd
@@ -57,6 +69,8 @@ KINDS = [
     "accuracy-gap-rule",
     "affine-encoder",
     "at-distiller",
+    "calibrated-classifier",
+    "calibrated-member",
     "calimera-rule",
     "checkpoint-curriculum-distiller",
     "conditional-diffusion",
@@ -77,7 +91,9 @@ KINDS = [
     "feature-generator",
     "feature-head",
     "fitnets-distiller",
+    "fixed-threshold-classifier",
     "fixed-time-rule",
+    "frozen-estimator",
     "gdpd-classifier",
     "gdpd-distiller",
     "gendd-classifier",
@@ -89,14 +105,18 @@ KINDS = [
     "hinton-distiller",
     "history",
     "influence-weights-distiller",
+    "isotonic-regression",
     "latent-diffusion",
     "latent-flow",
     "lelp-distiller",
     "linear-gaussian",
     "linear-layer",
+    "max-abs-scaler",
+    "min-max-scaler",
     "network-teacher",
     "normalizer",
     "paced-distiller",
+    "pipeline",
     "pkt-distiller",
     "pld-distiller",
     "prefix-classifier",
@@ -107,11 +127,15 @@ KINDS = [
     "probability-threshold-rule",
     "recursive-anchoring-distiller",
     "rkd-distiller",
+    "robust-scaler",
+    "row-normalizer",
     "sample-routing-distiller",
     "self-teacher-distiller",
     "series-network",
     "series-options",
+    "sigmoid-calibration",
     "soft-dtw-distiller",
+    "standard-scaler",
     "stopping-rule",
     "teaser-rule",
     "tekap-distiller",
@@ -120,10 +144,13 @@ KINDS = [
     "training-state",
     "trust-region-distiller",
     "ttm-distiller",
+    "tuned-threshold-classifier",
     "vid-distiller",
     "wttm-distiller",
 ]  # fmt: skip
 """The names of kinds in files. They are for ever: a rename makes files of before unreadable."""
+if hasattr(calibration, "_TemperatureScaling"):
+    KINDS = sorted([*KINDS, "temperature-scaling"])
 
 DISTILLERS = [
     cls
@@ -600,7 +627,26 @@ def test_every_kind_is_in_a_file_that_opens(bumps, tmp_path, tiny, taught, taugh
     for rule in RULES:
         early = EarlyClassifier(path, rule=rule, random_state=0)
         models[rule] = early.fit(np.tile(X, (5, 1, 1)), np.tile(y, 5))
+    scalers = [StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler(), Normalizer()]
+    rocket = PrefixClassifier("rocket", random_state=0)
+    many, flat = np.tile(y, 5), np.tile(X[:, 0], (5, 1))
+    wrapped = [
+        *(
+            CalibratedClassifierCV(rocket, method=method, cv=2)
+            for method in ("sigmoid", "isotonic", "temperature")
+            if method != "temperature" or hasattr(calibration, "_TemperatureScaling")
+        ),
+        CalibratedClassifierCV(FrozenEstimator(clone(rocket).fit(flat, many))),
+        FixedThresholdClassifier(rocket, pos_label="yes"),
+        TunedThresholdClassifierCV(rocket, cv=2, thresholds=3),
+        make_pipeline(*scalers, rocket),
+    ]
     found = set()
+    for model in wrapped:
+        skgdpd.save(model.fit(flat, many), tmp_path / "wrapped")
+        opened = load(tmp_path / "wrapped")
+        np.testing.assert_array_equal(model.predict_proba(flat), opened.predict_proba(flat))
+        found |= kinds_in(header_of(tmp_path / "wrapped"))
     for name, model in models.items():
         include = [part for part in ("teacher", "prior") if hasattr(model, f"{part}_")]
         opened = there_and_back(model, tmp_path / name, include=include)

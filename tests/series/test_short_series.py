@@ -119,5 +119,9 @@ def test_with_many_moments_nothing_is_answered_before_the_first(student):
 
 def test_series_of_one_length_stay_as_they_were():
     clf = PrefixClassifier("lstm1-8", **SMALL).fit(X, y)
-    with pytest.raises(ValueError, match="takes these, or the first 9"):
+    with pytest.raises(ValueError, match=r"series of 5 time points.* first 9 and takes no fewer"):
         clf.predict(X[:, :, :5])
+    with pytest.raises(
+        ValueError, match=r"a series of 8 time points, series 1, and NaN after.* 9"
+    ):
+        clf.predict([X[0], X[1, :, :8], X[2]])
