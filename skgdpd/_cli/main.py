@@ -1,4 +1,4 @@
-"""Parser and entry point of the command line, ``python -m skgdpd``."""
+"""Parser and entry point of the command line, ``skgdpd`` or ``python -m skgdpd``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .series_files import Columns
 from .stream import stream
 
 EXAMPLES = """examples:
-  python -m skgdpd demo
-  python -m skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3 --seed 0
-  python -m skgdpd evaluate gun.zip GunPoint_TEST.ts
-  python -m skgdpd predict gun.zip GunPoint_TEST.ts --out predictions.csv
-  python -m skgdpd export gun.zip gun.onnx
-  python -m skgdpd stream early.zip < points.jsonl > answers.jsonl
-  python -m skgdpd benchmark --help
+  skgdpd demo
+  skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3 --seed 0
+  skgdpd evaluate gun.zip GunPoint_TEST.ts
+  skgdpd predict gun.zip GunPoint_TEST.ts --out predictions.csv
+  skgdpd export gun.zip gun.onnx
+  skgdpd stream early.zip < points.jsonl > answers.jsonl
+  skgdpd benchmark --help
 
 exit status: 0 for success, 1 if lines of a stream were refused or cells of a benchmark failed,
 2 for bad arguments or data, 130 if interrupted, 141 if what reads the output has gone
@@ -70,7 +70,7 @@ def _run(arguments: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m skgdpd",
+        prog="skgdpd",
         description="Early classification of time series.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -92,7 +92,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
         help="show what a teacher of whole series adds, on bundled data or your own",
         description="Fit a teacher, a student without a teacher and a distilled student; print a "
         "table and plot accuracy against the fraction of the series seen.",
-        epilog="example: python -m skgdpd demo --data Coffee_TRAIN.ts --earliness 0.2 0.4",
+        epilog="example: skgdpd demo --data Coffee_TRAIN.ts --earliness 0.2 0.4",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     demo.add_argument(
@@ -125,7 +125,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
         "fit",
         help="fit a classifier to a file of series, and save it",
         description="Fit a classifier to a file of labelled whole series, and save it.",
-        epilog="example: python -m skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3",
+        epilog="example: skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     names = ", ".join(available_backbones())
@@ -194,20 +194,20 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         help="classes and probabilities of series, as CSV",
         description="Predict series with a saved model. Each line has the index of a series "
         "from 0, or its id, its class, and the probability of each class.",
-        epilog="example: python -m skgdpd predict gun.zip GunPoint_TEST.ts > predictions.csv",
+        epilog="example: skgdpd predict gun.zip GunPoint_TEST.ts > predictions.csv",
     )
     evaluate = commands.add_parser(
         "evaluate",
         help="accuracy and other scores of a saved model",
         description="Score a saved model on labelled series: accuracy, area under the "
         "precision-recall curve (mean over classes), log loss and expected calibration error.",
-        epilog="example: python -m skgdpd evaluate gun.zip GunPoint_TEST.ts",
+        epilog="example: skgdpd evaluate gun.zip GunPoint_TEST.ts",
     )
     export = commands.add_parser(
         "export",
         help="write a saved model's network as ONNX",
         description="Write a saved model's network as ONNX, for use in other programs.",
-        epilog="example: python -m skgdpd export gun.zip gun.onnx",
+        epilog="example: skgdpd export gun.zip gun.onnx",
     )
     for command in (predict, evaluate, export):
         command.add_argument("model", metavar="MODEL", help="saved by fit, or by save in Python")
@@ -283,7 +283,7 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
         description="Read points of series from standard input, line by line, and write the "
         "answer to each series to standard output as soon as it falls. Ids join as they come. "
         "Lines that can't be read are reported on standard error and skipped.",
-        epilog='example: echo \'{"id": "a", "values": [0.5]}\' | python -m skgdpd stream early.zip'
+        epilog='example: echo \'{"id": "a", "values": [0.5]}\' | skgdpd stream early.zip'
         "\n\nkeys of a JSON line: id; values, a number for each channel, or points, a list of "
         "these;\nt, the index of the first point within its series, by which repeats are ignored "
         "and gaps\nrefused; time, which is carried through; end, true for the last line of a "

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,4 +114,14 @@ def test_help_works_from_the_shell():
         [sys.executable, "-m", "skgdpd", "demo", "--help"], capture_output=True, text=True
     )
     assert done.returncode == 0
-    assert "example: python -m skgdpd demo" in done.stdout
+    assert "example: skgdpd demo" in done.stdout
+
+
+def test_the_console_command_is_the_modules_own(monkeypatch, capsys):
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    module, _, name = project["scripts"]["skgdpd"].partition(":")
+    monkeypatch.setattr(sys, "argv", ["skgdpd", "--version"])
+    with pytest.raises(SystemExit) as stop:
+        getattr(import_module(module), name)()
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.strip() == skgdpd.__version__

@@ -326,7 +326,7 @@ def test_help_has_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
     assert stop.value.code == 0
-    assert f"example: python -m skgdpd {command}" in capsys.readouterr().out
+    assert f"example: skgdpd {command}" in capsys.readouterr().out
 
 
 def test_help_names_all_commands(capsys):
@@ -335,7 +335,7 @@ def test_help_names_all_commands(capsys):
     assert stop.value.code == 0
     text = capsys.readouterr().out
     for command in ("demo", "fit", "predict", "evaluate", "export", "benchmark"):
-        assert f"  python -m skgdpd {command}" in text
+        assert f"  skgdpd {command}" in text
     with pytest.raises(SystemExit) as stop:
         main(["benchmark", "--help"])
     assert stop.value.code == 0
