@@ -114,7 +114,7 @@ def test_help_works_from_the_shell():
         [sys.executable, "-m", "skgdpd", "demo", "--help"], capture_output=True, text=True
     )
     assert done.returncode == 0
-    assert "example: skgdpd demo" in done.stdout
+    assert "skgdpd demo --data" in done.stdout
 
 
 def test_the_console_command_is_the_modules_own(monkeypatch, capsys):
