@@ -137,9 +137,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_demo(commands: argparse._SubParsersAction) -> None:
     demo = commands.add_parser(
         "demo",
-        help="show what a teacher of whole series adds, on bundled data or your own",
-        description="Fit a teacher, a student without a teacher and a distilled student; print a "
-        "table and plot\naccuracy against the fraction of the series seen.",
+        help="show what the package is for, on bundled data or your own",
+        description="Fit models with and without a teacher and unlabelled series, and print a "
+        "table of their\nscores. Answer a stream of series point by point. Draw pictures, and "
+        "print what to do next.",
         epilog=DEMO_EXAMPLES,
         formatter_class=_Formatter,
     )
@@ -147,7 +148,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
         "--data",
         metavar="PATH",
         help=f"{FILES}; scores are of the _TEST file beside a _TRAIN file, or else of half of "
-        "the series; the default is GunPoint and ItalyPowerDemand",
+        "the series; the default is ItalyPowerDemand and GunPoint",
     )
     demo.add_argument(
         "--earliness",
@@ -155,7 +156,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
         nargs="+",
         default=[0.2, 0.3],
         metavar="PART",
-        help="fractions of the series seen, in (0, 1]",
+        help="with --data: fractions of the series seen, in (0, 1]",
     )
     demo.add_argument(
         "--out",
