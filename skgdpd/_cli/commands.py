@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import log_loss
+from numpy.typing import NDArray
 
+from .._early.classifier import EarlyClassifier
 from .._estimators.base import BasePrefixClassifier
 from .._estimators.gdpd import GDPDClassifier
 from .._estimators.gendd import GenDDClassifier
 from .._estimators.prefix import PrefixClassifier
 from .._persistence import check_target, load
 from .._runtime.atomic import replace_file
-from ..metrics import expected_calibration_error, macro_auc_prc
+from .._runtime.extras import require
+from .report import page_of
+from .scores import answers_of, as_text
 from .series_files import Columns, FileSeries, channels_of, read_series
 
 TAUGHT: dict[str, Callable[..., Any]] = {
@@ -38,6 +41,8 @@ def fit(
     unlabeled: str | None = None,
     missing_values: str = "error",
     columns: Columns | None = None,
+    class_weight: Sequence[str | tuple[str, float]] | None = None,
+    delay_cost: float | None = None,
     **params: Any,
 ) -> str:
     """Fit a classifier to a file of series, and save it.
@@ -61,6 +66,11 @@ def fit(
     columns : Columns, optional
         What the columns of a table are. The names of the channels of a table with a row for each
         point are kept in the model.
+    class_weight : sequence of str or (str, float), optional
+        ``["balanced"]``, or names of classes with their weights; by default all weigh alike.
+    delay_cost : float, optional
+        Cost of waiting to the end of a series. With it an :class:`~skgdpd.EarlyClassifier` is
+        fitted, which needs several moments, ``earliness=[...]``.
     **params : object
         Further parameters of the classifier.
 
@@ -72,34 +82,57 @@ def fit(
     check_target(out)
     columns = Columns() if columns is None else columns
     X, y, _, channels = read_series(data, columns)
+    if class_weight is not None:
+        assert y is not None
+        params["class_weight"] = _weights(class_weight, y)
     series_unlabeled = None
     if unlabeled is not None:
         series_unlabeled = read_series(unlabeled, columns, labelled=False, channels=channels).X
+    if delay_cost is not None and not isinstance(params.get("earliness"), list):
+        raise ValueError(
+            f"--delay-cost {delay_cost:g} needs several --earliness, such as 0.2 0.4 0.6 1.0: the "
+            "stopping rule chooses among these moments"
+        )
+    model: Any = _unfitted(method, teacher, unlabeled, params)
+    model.set_params(series__missing_values=missing_values)
+    if delay_cost is not None:
+        seed = params.get("random_state")
+        model = EarlyClassifier(model, delay_cost=delay_cost, random_state=seed)
+    model.fit(X, y, **({} if series_unlabeled is None else {"X_unlabeled": series_unlabeled}))
+    if channels is not None:
+        model.feature_names_in_ = np.array(channels, dtype=object)
+    model.save(out)
+    taught = "" if series_unlabeled is None else f" and {len(series_unlabeled)} without a label"
+    moments = ", ".join(map(str, np.asarray(model.time_points_).tolist()))
+    return (
+        f"{out}: {type(model).__name__} of {len(model.classes_)} classes, fitted to {len(X)} "
+        f"series{taught}; it sees {moments} of {model.n_timepoints_in_} time points"
+    )
+
+
+def _unfitted(
+    method: str, teacher: Sequence[str] | None, unlabeled: str | None, params: dict[str, Any]
+) -> Any:
+    """Return the classifier of a method."""
     if method == "prefix":
         if teacher is not None or unlabeled is not None:
             given = "--teacher" if teacher is not None else "--unlabeled"
             raise ValueError(
                 f"{given} needs --method {', '.join(TAUGHT)}; --method prefix has no teacher"
             )
-        model: Any = PrefixClassifier(**params)
-        model.set_params(series__missing_values=missing_values).fit(X, y)
-    else:
-        names = None if teacher is None else list(teacher)
-        spec = names[0] if names is not None and len(names) == 1 else names
-        model = TAUGHT[method](spec, **params)
-        model.set_params(series__missing_values=missing_values).fit(X, y, series_unlabeled)
-    if channels is not None:
-        model.feature_names_in_ = np.array(channels, dtype=object)
-    model.save(out)
-    taught = "" if series_unlabeled is None else f" and {len(series_unlabeled)} without a label"
-    return (
-        f"{out}: {type(model).__name__} of {len(model.classes_)} classes, fitted to {len(X)} "
-        f"series{taught}; it sees "
-        f"{model.prefix_length_} of {model.n_timepoints_in_} time points"
-    )
+        return PrefixClassifier(**params)
+    names = None if teacher is None else list(teacher)
+    spec = names[0] if names is not None and len(names) == 1 else names
+    return TAUGHT[method](spec, **params)
 
 
-def predict(model: str, data: str, out: str | None = None, columns: Columns | None = None) -> str:
+def predict(
+    model: str,
+    data: str,
+    out: str | None = None,
+    columns: Columns | None = None,
+    threshold: tuple[str, float] | None = None,
+) -> str:
     """Predict classes and probabilities of the series of a file.
 
     Parameters
@@ -113,31 +146,42 @@ def predict(model: str, data: str, out: str | None = None, columns: Columns | No
         Path of the file to write; by default the predictions are returned.
     columns : Columns, optional
         What the columns of a table are.
+    threshold : tuple of str and float, optional
+        A class of two, and the probability from which on it is the answer.
 
     Returns
     -------
     str
         Predictions as CSV, or a report if they were written to a file. Each line has the index of
-        a series from 0, or its id if it has one, its class, and the probability of each class.
+        a series from 0, or its id if it has one, its class, with an early classifier the number
+        of time points seen, and the probability of each class.
     """
-    classifier = open_classifier(model)
+    classifier = open_classifier(model, early=True)
     series = _test_part(classifier, data, columns, labelled=False)
-    proba = classifier.predict_proba(series.X)
+    answers = answers_of(classifier, series.X, threshold=threshold)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    labels = [str(label) for label in classifier.classes_.tolist()]
+    names = [f"p_{label}" for label in answers.classes.tolist()]
     first = "index" if series.ids is None else "id"
-    writer.writerow([first, "class", *(f"p_{label}" for label in labels)])
-    ids = range(len(proba)) if series.ids is None else series.ids.tolist()
-    for i, row in zip(ids, proba, strict=True):
-        writer.writerow([i, labels[int(row.argmax())], *map(float, row)])
+    early = answers.forced is not None
+    writer.writerow([first, "class", *(["seen"] if early else []), *names])
+    ids = range(len(series.X)) if series.ids is None else series.ids.tolist()
+    rows = zip(ids, answers.labels.tolist(), answers.n_seen.tolist(), answers.proba, strict=True)
+    for i, label, seen, proba in rows:
+        writer.writerow([i, str(label), *([seen] if early else []), *map(float, proba)])
     if out is None:
         return buffer.getvalue().rstrip("\n")
     replace_file(Path(out), buffer.getvalue().encode())
-    return f"{out}: predictions of {len(proba)} series"
+    return f"{out}: predictions of {len(series.X)} series"
 
 
-def evaluate(model: str, data: str, columns: Columns | None = None) -> str:
+def evaluate(
+    model: str,
+    data: str,
+    columns: Columns | None = None,
+    threshold: tuple[str, float] | None = None,
+    report: str | None = None,
+) -> str:
     """Score a model on the labelled series of a file.
 
     Parameters
@@ -149,27 +193,38 @@ def evaluate(model: str, data: str, columns: Columns | None = None) -> str:
         used.
     columns : Columns, optional
         What the columns of a table are.
+    threshold : tuple of str and float, optional
+        A class of two, and the probability from which on it is the answer.
+    report : str, optional
+        Path of a page to write, with tables and pictures.
 
     Returns
     -------
     str
-        Table of scores to print.
+        Tables of scores to print.
     """
-    classifier = open_classifier(model)
-    X, y, *_ = _test_part(classifier, data, columns, labelled=True)
+    if report is not None:
+        if Path(report).suffix not in (".html", ".htm"):
+            raise ValueError(f"--report {report} must end in .html, the only format of reports")
+        require("matplotlib", "plot", "for the report's pictures")
+    classifier = open_classifier(model, early=True)
+    series = _test_part(classifier, data, columns, labelled=True)
+    X, y = series.X, series.y
     assert y is not None
-    proba, classes = classifier.predict_proba(X), classifier.classes_
-    auc = macro_auc_prc(y, proba, classes)  # first, because its error names unknown labels
-    seen, whole = classifier.prefix_length_, classifier.n_timepoints_in_
-    rows = [
-        ("series", f"{len(X)}"),
-        ("time points seen", f"{seen} of {whole}"),
-        ("accuracy", f"{(classes[proba.argmax(1)] == y).mean():.4f}"),
-        ("AUC-PRC", f"{auc:.4f}"),
-        ("log loss", f"{log_loss(y, proba, labels=classes):.4f}"),
-        ("calibration error", f"{expected_calibration_error(y, proba, classes):.4f}"),
-    ]
-    return "\n".join(f"{name:<18}{value:>12}" for name, value in rows)
+    answers = answers_of(classifier, X, y, threshold)
+    text = as_text(y, answers)
+    if report is None:
+        return text
+    page = page_of(
+        classifier,
+        series,
+        answers,
+        model_name=Path(model).name,
+        data_name=Path(data).name,
+        threshold=threshold,
+    )
+    replace_file(Path(report), page.encode())
+    return f"{text}\n\n{report}: tables and pictures"
 
 
 def export(model: str, out: str) -> str:
@@ -194,17 +249,19 @@ def export(model: str, out: str) -> str:
     return f"{out}: the network of {model}"
 
 
-def open_classifier(path: str) -> BasePrefixClassifier:
+def open_classifier(path: str, early: bool = False) -> Any:
     """Load a saved classifier of series.
 
     Parameters
     ----------
     path : str
         Path of a saved model.
+    early : bool, default=False
+        Whether an early classifier is allowed, too.
 
     Returns
     -------
-    BasePrefixClassifier
+    BasePrefixClassifier or EarlyClassifier
 
     Raises
     ------
@@ -212,13 +269,34 @@ def open_classifier(path: str) -> BasePrefixClassifier:
         If the model isn't a classifier of series.
     """
     model = load(path)
-    if not isinstance(model, BasePrefixClassifier):
+    if isinstance(model, EarlyClassifier) and not early:
+        raise ValueError(f"{path} is an EarlyClassifier; this needs a classifier without a rule")
+    if not isinstance(model, BasePrefixClassifier | EarlyClassifier):
         raise ValueError(f"{path} is a {type(model).__name__}, not a classifier of series")
     return model
 
 
-def _test_part(
-    model: BasePrefixClassifier, data: str, columns: Columns | None, labelled: bool
-) -> FileSeries:
+def _test_part(model: Any, data: str, columns: Columns | None, labelled: bool) -> FileSeries:
     columns = Columns() if columns is None else columns
     return read_series(data, columns, labelled=labelled, last=True, channels=channels_of(model))
+
+
+def _weights(given: Sequence[str | tuple[str, float]], y: NDArray[Any]) -> str | dict[Any, float]:
+    """Return weights of classes as an estimator takes them, with the labels of ``y``."""
+    if list(given) == ["balanced"]:
+        return "balanced"
+    labels = {str(label): label for label in np.unique(y).tolist()}
+    weights: dict[Any, float] = {}
+    for entry in given:
+        if isinstance(entry, str):
+            raise ValueError("--class-weight is either balanced or CLASS=WEIGHT ..., not both")
+        name, weight = entry
+        if name not in labels:
+            raise ValueError(
+                f"--class-weight {name}={weight:g} names no class of the data; the classes are "
+                f"{list(labels)}"
+            )
+        if labels[name] in weights:
+            raise ValueError(f"--class-weight names the class {name!r} twice")
+        weights[labels[name]] = weight
+    return weights

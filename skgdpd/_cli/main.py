@@ -1,4 +1,4 @@
-"""Parser and entry point of the command line, ``python -m skgdpd``."""
+"""Parser and entry point of the command line, ``skgdpd`` or ``python -m skgdpd``."""
 
 from __future__ import annotations
 
@@ -15,17 +15,53 @@ from .demo import run_demo
 from .series_files import Columns
 from .stream import stream
 
+DESCRIPTION = """\
+Early classification of time series: a model answers from the first part of a series. A teacher of
+whole series, and series without a label, can make it better.
+
+Labelled series in a file are enough to begin. `fit` makes a model of them, `evaluate` scores it on
+other series, and `predict` answers new ones. `demo` shows all this on data that are there.
+"""
 EXAMPLES = """examples:
-  python -m skgdpd demo
-  python -m skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3 --seed 0
-  python -m skgdpd evaluate gun.zip GunPoint_TEST.ts
-  python -m skgdpd predict gun.zip GunPoint_TEST.ts --out predictions.csv
-  python -m skgdpd export gun.zip gun.onnx
-  python -m skgdpd stream early.zip < points.jsonl > answers.jsonl
-  python -m skgdpd benchmark --help
+  skgdpd demo
+  skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3 --seed 0
+  skgdpd evaluate gun.zip GunPoint_TEST.ts --report gun.html
+  skgdpd predict gun.zip GunPoint_TEST.ts --out predictions.csv
+  skgdpd export gun.zip gun.onnx
+  skgdpd stream early.zip < points.jsonl > answers.jsonl
+  skgdpd benchmark --help
+
+`skgdpd COMMAND --help` lists the options of a command, with examples.
 
 exit status: 0 for success, 1 if lines of a stream were refused or cells of a benchmark failed,
 2 for bad arguments or data, 130 if interrupted, 141 if what reads the output has gone
+"""
+DEMO_EXAMPLES = """examples:
+  bundled data:       skgdpd demo
+  your own series:    skgdpd demo --data Coffee_TRAIN.ts --earliness 0.2 0.4
+"""
+FIT_EXAMPLES = """examples:
+  one moment:         skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3
+  no teacher, fast:   skgdpd fit GunPoint_TRAIN.ts --out gun.zip --method prefix
+  unlabelled series:  skgdpd fit few.ts --unlabeled many.ts --out model.zip
+  a row a point:      skgdpd fit points.csv --id patient --time hour --label ill --out ill.zip
+  a rare class:       skgdpd fit points.csv --id patient --time hour --label ill --out ill.zip
+                        --class-weight balanced
+  when to answer:     skgdpd fit GunPoint_TRAIN.ts --out early.zip
+                        --earliness 0.1 0.2 0.3 0.5 1.0 --delay-cost 0.3
+"""
+PREDICT_EXAMPLES = """examples:
+  to the screen:      skgdpd predict gun.zip GunPoint_TEST.ts
+  into a file:        skgdpd predict gun.zip GunPoint_TEST.ts --out predictions.csv
+  fewer misses:       skgdpd predict ill.zip new.csv --id patient --time hour --threshold 1=0.2
+"""
+EVALUATE_EXAMPLES = """examples:
+  tables:             skgdpd evaluate gun.zip GunPoint_TEST.ts
+  and pictures:       skgdpd evaluate gun.zip GunPoint_TEST.ts --report gun.html
+  fewer misses:       skgdpd evaluate ill.zip test.csv --id patient --time hour --label ill
+                        --threshold 1=0.2
+
+A threshold that was chosen on these series is scored too well on them. Choose it on others.
 """
 FILES = "a .ts, .tsv or .npz file"
 TABLES = "a .ts, .tsv, .npz, .csv or .parquet file"
@@ -68,10 +104,22 @@ def _run(arguments: list[str]) -> int:
     return 0
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help with examples as they are written, and with the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default, words = action.default, action.help
+        silent = default is None or default is False or default == argparse.SUPPRESS
+        if silent or words is None or "%(default)" in words:
+            return words
+        shown = " ".join(map(str, default)) if isinstance(default, list) else default
+        return f"{words} (default: {shown})".replace("%", "%%")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m skgdpd",
-        description="Early classification of time series.",
+        prog="skgdpd",
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -89,17 +137,18 @@ def _parser() -> argparse.ArgumentParser:
 def _add_demo(commands: argparse._SubParsersAction) -> None:
     demo = commands.add_parser(
         "demo",
-        help="show what a teacher of whole series adds, on bundled data or your own",
-        description="Fit a teacher, a student without a teacher and a distilled student; print a "
-        "table and plot accuracy against the fraction of the series seen.",
-        epilog="example: python -m skgdpd demo --data Coffee_TRAIN.ts --earliness 0.2 0.4",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        help="show what the package is for, on bundled data or your own",
+        description="Fit models with and without a teacher and unlabelled series, and print a "
+        "table of their\nscores. Answer a stream of series point by point. Draw pictures, and "
+        "print what to do next.",
+        epilog=DEMO_EXAMPLES,
+        formatter_class=_Formatter,
     )
     demo.add_argument(
         "--data",
         metavar="PATH",
         help=f"{FILES}; scores are of the _TEST file beside a _TRAIN file, or else of half of "
-        "the series; the default is GunPoint and ItalyPowerDemand",
+        "the series; the default is ItalyPowerDemand and GunPoint",
     )
     demo.add_argument(
         "--earliness",
@@ -107,7 +156,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
         nargs="+",
         default=[0.2, 0.3],
         metavar="PART",
-        help="fractions of the series seen, in (0, 1]",
+        help="with --data: fractions of the series seen, in (0, 1]",
     )
     demo.add_argument(
         "--out",
@@ -124,9 +173,11 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
     fit = commands.add_parser(
         "fit",
         help="fit a classifier to a file of series, and save it",
-        description="Fit a classifier to a file of labelled whole series, and save it.",
-        epilog="example: python -m skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="Fit a classifier to a file of labelled whole series, and save it. It answers "
+        "new series from\ntheir first part. The defaults are a good beginning; only DATA and "
+        "--out are needed.",
+        epilog=FIT_EXAMPLES,
+        formatter_class=_Formatter,
     )
     names = ", ".join(available_backbones())
     fit.add_argument("data", metavar="DATA", help=f"{TABLES} of labelled series")
@@ -141,9 +192,27 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
     fit.add_argument(
         "--earliness",
         type=types.part,
-        default=0.3,
+        nargs="+",
+        default=[0.3],
         metavar="PART",
-        help="fraction of the series seen, in (0, 1], or number of time points, at least 2",
+        help="fraction of the series seen, in (0, 1], or number of time points, at least 2; "
+        "several make one model that answers at several moments",
+    )
+    fit.add_argument(
+        "--delay-cost",
+        type=types.positive,
+        metavar="COST",
+        help="cost of waiting to the end of a series, where an error costs 1; with it a stopping "
+        "rule is fitted, too, which chooses the moment of each answer, and the model can answer "
+        "streams. It needs several --earliness, the moments",
+    )
+    fit.add_argument(
+        "--class-weight",
+        type=types.class_weight,
+        nargs="+",
+        metavar="WEIGHT",
+        help="balanced, so that each class counts as often as any other; or CLASS=WEIGHT ..., "
+        "where classes without a weight have 1; by default each series counts the same",
     )
     fit.add_argument("--student", default="mixed", metavar="NAME", help=f"one of {names}")
     fit.add_argument(
@@ -176,7 +245,9 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
             method=o.method,
             teacher=o.teacher,
             unlabeled=o.unlabeled,
-            earliness=o.earliness,
+            earliness=o.earliness[0] if len(o.earliness) == 1 else o.earliness,
+            delay_cost=o.delay_cost,
+            class_weight=o.class_weight,
             student=o.student,
             max_epochs=o.epochs,
             missing_values=o.missing,
@@ -193,21 +264,28 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         "predict",
         help="classes and probabilities of series, as CSV",
         description="Predict series with a saved model. Each line has the index of a series "
-        "from 0, or its id, its class, and the probability of each class.",
-        epilog="example: python -m skgdpd predict gun.zip GunPoint_TEST.ts > predictions.csv",
+        "from 0, or its id,\nits class, and the probability of each class. A model with a "
+        "stopping rule adds the number\nof time points seen.",
+        epilog=PREDICT_EXAMPLES,
+        formatter_class=_Formatter,
     )
     evaluate = commands.add_parser(
         "evaluate",
-        help="accuracy and other scores of a saved model",
-        description="Score a saved model on labelled series: accuracy, area under the "
-        "precision-recall curve (mean over classes), log loss and expected calibration error.",
-        epilog="example: python -m skgdpd evaluate gun.zip GunPoint_TEST.ts",
+        help="scores, tables and a page with pictures of a saved model",
+        description="Score a saved model on labelled series that it was not fitted to: accuracy, "
+        "area under the\nprecision-recall curve, average precision, log loss, calibration error; "
+        "recall, precision and\naverage precision of each class; the confusion matrix. For a "
+        "model with a stopping rule also the\nmean cost, the earliness, and the harmonic mean of "
+        "accuracy and 1 - earliness.",
+        epilog=EVALUATE_EXAMPLES,
+        formatter_class=_Formatter,
     )
     export = commands.add_parser(
         "export",
         help="write a saved model's network as ONNX",
         description="Write a saved model's network as ONNX, for use in other programs.",
-        epilog="example: python -m skgdpd export gun.zip gun.onnx",
+        epilog="examples:\n  skgdpd export gun.zip gun.onnx",
+        formatter_class=_Formatter,
     )
     for command in (predict, evaluate, export):
         command.add_argument("model", metavar="MODEL", help="saved by fit, or by save in Python")
@@ -220,18 +298,36 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
     )
     evaluate.add_argument("data", metavar="DATA", help=f"{TABLES} of labelled series")
     export.add_argument("out", type=types.new_file, metavar="OUT.onnx", help="file to write")
+    evaluate.add_argument(
+        "--report",
+        type=types.new_file,
+        metavar="PAGE.html",
+        help="page to write, with tables and pictures in one file: scores, confusion matrix, "
+        "reliability, accuracy against the part seen, decisions; it needs matplotlib",
+    )
     for command in (predict, evaluate):
+        command.add_argument(
+            "--threshold",
+            type=types.class_and_number,
+            metavar="CLASS=P",
+            help="for models of two classes: answer CLASS from the probability P on, instead of "
+            "the more probable class",
+        )
         _add_columns(command)
-    predict.set_defaults(run=lambda o: actions.predict(o.model, o.data, o.out, _columns(o)))
-    evaluate.set_defaults(run=lambda o: actions.evaluate(o.model, o.data, _columns(o)))
+    predict.set_defaults(
+        run=lambda o: actions.predict(o.model, o.data, o.out, _columns(o), o.threshold)
+    )
+    evaluate.set_defaults(
+        run=lambda o: actions.evaluate(o.model, o.data, _columns(o), o.threshold, o.report)
+    )
     export.set_defaults(run=lambda o: actions.export(o.model, o.out))
 
 
 def _add_columns(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group(
         "files with named columns",
-        "for .csv, .tsv and .parquet files. With --time, each row is a point of a series; "
-        "without, each row is a series",
+        "for .csv, .tsv and .parquet files. With --time, each row is a point of a series;\n"
+        "  without, each row is a series",
     )
     for name, words in (
         ("--id", "ids of series"),
@@ -283,14 +379,18 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
         description="Read points of series from standard input, line by line, and write the "
         "answer to each series to standard output as soon as it falls. Ids join as they come. "
         "Lines that can't be read are reported on standard error and skipped.",
-        epilog='example: echo \'{"id": "a", "values": [0.5]}\' | python -m skgdpd stream early.zip'
+        epilog='example: echo \'{"id": "a", "values": [0.5]}\' | skgdpd stream early.zip'
         "\n\nkeys of a JSON line: id; values, a number for each channel, or points, a list of "
         "these;\nt, the index of the first point within its series, by which repeats are ignored "
         "and gaps\nrefused; time, which is carried through; end, true for the last line of a "
         "series.\nfields of a CSV line: id, value, ...; or those that a header names",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("model", metavar="MODEL", help="EarlyClassifier, saved by save in Python")
+    command.add_argument(
+        "model",
+        metavar="MODEL",
+        help="early classifier: of fit --delay-cost, or an EarlyClassifier saved in Python",
+    )
     command.add_argument(
         "--format", choices=("jsonl", "csv"), default="jsonl", help="form of lines (%(default)s)"
     )

@@ -59,6 +59,25 @@ def part(text: str) -> float:
     return int(text) if text.isdecimal() and int(text) > 1 else fraction(text)
 
 
+def class_and_number(text: str) -> tuple[str, float]:
+    """Return the name of a class and a number, written as ``CLASS=NUMBER``."""
+    name, _, number = text.rpartition("=")
+    value = _number(number)
+    if not name or not abs(value) < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is not CLASS=NUMBER, as in ill=0.2")
+    return name, value
+
+
+def class_weight(text: str) -> str | tuple[str, float]:
+    """Return ``"balanced"``, or the name of a class and its weight."""
+    if text == "balanced":
+        return text
+    name, value = class_and_number(text)
+    if value < 0:
+        raise ArgumentTypeError(f"{text!r} has a weight below 0")
+    return name, value
+
+
 def folder(text: str) -> str:
     """Return the path of a folder to read from."""
     if not Path(text).is_dir():

@@ -36,6 +36,7 @@ def paper_table(store: Store, protocol: str, selection: str) -> str:
     -------
     str
         A Markdown table in percent: mean ± standard deviation over seeds, published in brackets.
+        One seed has no deviation.
     """
     records = [record for record in store if record.cell.protocol == protocol]
     found = Results.from_records(records, selection)
@@ -52,7 +53,8 @@ def paper_table(store: Store, protocol: str, selection: str) -> str:
                 cells.append(f"- ({figure:.1f})")
                 continue
             values = 100 * found.values(name, problems[0], "auc_prc")
-            cells.append(f"{values.mean():.1f} ± {values.std():.1f} ({figure:.1f})")
+            spread = f" ± {values.std():.1f}" if len(values) > 1 else ""
+            cells.append(f"{values.mean():.1f}{spread} ({figure:.1f})")
         rows.append([data, *cells])
     honest = (
         "lambda_KD chosen on the validation part"

@@ -336,6 +336,20 @@ def test_the_papers_table_stands_beside_the_published_figures(tmp_path):
     assert len(PUBLISHED) == 5
 
 
+def test_the_papers_table_shows_no_deviation_of_one_seed(tmp_path):
+    store = Store(tmp_path)
+    candidate = {
+        "params": {}, "valid_loss": 0.1, "n_parameters": 1,
+        "metrics": {"auc_prc": 0.5, "accuracy": 0.5}, "seconds": {"fit": 1.0},
+    }  # fmt: skip
+    store.write(
+        Record(Cell("CBF", "gdpd:lstm3-100", 0.2, "none", "labels", 0, "paper", True), [candidate])
+    )
+    table = paper_table(store, "paper", "validation")
+    assert "50.0 (69.0)" in table
+    assert "±" not in table
+
+
 def test_the_command_line_runs_packs_and_says_what_is_wrong(folder, tmp_path, capsys):
     store = str(tmp_path / "store")
     arguments = ["run", "--store", store, "--data", folder, "--sets", "Bumps"]

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +27,9 @@ def quick(monkeypatch):
     for cls in (GDPDClassifier, PrefixClassifier):
         monkeypatch.setattr(skgdpd._cli.demo, cls.__name__, shortened(cls))
     monkeypatch.setattr(skgdpd._cli.demo, "CURVE", (0.5,))
+    monkeypatch.setattr(skgdpd._cli.demo, "UNLABELLED_CURVE", (0.5,))
+    monkeypatch.setattr(skgdpd._cli.demo, "UNLABELLED_TABLE", (0.5,))
+    monkeypatch.setattr(skgdpd._cli.demo, "MOMENTS", [0.3, 0.6])
 
 
 def write_npz(path, X, y, **more):
@@ -34,11 +40,10 @@ def write_npz(path, X, y, **more):
 def test_the_demonstration_prints_tables_and_writes_pictures(quick, tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path / "out"), "--quiet"]) == 0
     text = capsys.readouterr().out
-    assert "GunPoint: 50 labelled series, 150 to predict" in text
-    assert "514 without a label, 515 to predict" in text
+    assert "20 labelled series, 514 without a label, 515 to predict" in text
     lines = [line.split() for line in text.splitlines()]
     seen = [line[0] for line in lines if line and line[0].endswith("%")]
-    assert seen == ["100%", "20%", "20%", "30%", "30%", "100%", "40%", "40%", "40%"]
+    assert seen == ["100%", "50%", "50%"]
     for line in lines:
         if line and line[0].endswith("%"):
             accuracy, auc, agreement, seconds = map(float, line[-4:])
@@ -46,7 +51,11 @@ def test_the_demonstration_prints_tables_and_writes_pictures(quick, tmp_path, ca
             assert 0 <= auc <= 1
             assert 0 <= agreement <= 1
             assert seconds >= 0
-    for name in ("gunpoint-earliness.png", "gunpoint-history.png"):
+    answers = [line for line in lines if len(line) == 5 and line[0].isdecimal()]
+    assert [int(line[0]) for line in answers] == sorted(int(line[0]) for line in answers)
+    assert len({line[1] for line in answers}) == len(answers) == skgdpd._cli.demo.N_STREAMED
+    assert "of one seed (0)" in text
+    for name in ("unlabelled-series.png", "decision.png"):
         assert str(tmp_path / "out" / name) in text
         assert (tmp_path / "out" / name).stat().st_size > 10_000
 
@@ -56,8 +65,17 @@ def test_the_demonstration_runs_on_a_file_of_the_users_own(quick, tmp_path, bump
     assert main(["demo", "--data", path, "--earliness", "0.2", "--out", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert "mine: 30 labelled series, 30 to predict" in out
+    assert "mine as a stream" in out
     assert "ItalyPowerDemand" not in out
     assert "100%" in err  # the progress bar
+    assert f"-m skgdpd fit {path} --out early.zip" in out
+
+
+def test_what_is_printed_to_do_next_can_be_parsed(capsys):
+    for line in skgdpd._cli.demo._next(None):
+        command, _, rest = line.partition(" -m skgdpd ")
+        if command.startswith("  ") and rest:
+            skgdpd._cli.main._parser().parse_args(rest.split(" <")[0].split())
 
 
 @pytest.mark.parametrize(
@@ -111,4 +129,14 @@ def test_help_works_from_the_shell():
         [sys.executable, "-m", "skgdpd", "demo", "--help"], capture_output=True, text=True
     )
     assert done.returncode == 0
-    assert "example: python -m skgdpd demo" in done.stdout
+    assert "skgdpd demo --data" in done.stdout
+
+
+def test_the_console_command_is_the_modules_own(monkeypatch, capsys):
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    module, _, name = project["scripts"]["skgdpd"].partition(":")
+    monkeypatch.setattr(sys, "argv", ["skgdpd", "--version"])
+    with pytest.raises(SystemExit) as stop:
+        getattr(import_module(module), name)()
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.strip() == skgdpd.__version__

@@ -8,13 +8,20 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    confusion_matrix,
+    log_loss,
+    precision_score,
+    recall_score,
+)
 
 import skgdpd._cli.commands
 import skgdpd._fitting.prior_model
 from skgdpd import DiffusionFeaturePrior, GDPDClassifier, GenDDClassifier, PrefixClassifier, load
 from skgdpd._cli.main import main
-from skgdpd.metrics import expected_calibration_error, macro_auc_prc
+from skgdpd.metrics import expected_calibration_error, macro_auc_prc, macro_average_precision
 
 TINY = ["--student", "lstm1-8", "--epochs", "2", "--quiet"]
 
@@ -38,6 +45,10 @@ def model(tmp_path, data, capsys):
     assert main(["fit", data, "--out", path, "--method", "prefix", *TINY]) == 0
     capsys.readouterr()
     return path
+
+
+def split_last(line):
+    return line.rsplit(maxsplit=1)
 
 
 def rows_of(text):
@@ -117,20 +128,32 @@ def test_predictions_need_no_labels(tmp_path, bumps, model, capsys, form):
 
 def test_scores_are_those_of_the_metrics(tmp_path, bumps, data, model, capsys):
     assert main(["evaluate", model, data]) == 0
-    lines = [line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    shown = {name.strip(): value for name, value in lines}
+    overall, of_classes, matrix = capsys.readouterr().out.split("\n\n")
+    shown = {name.strip(): value for name, value in map(split_last, overall.splitlines())}
     X, y = bumps
     opened = load(model)
     proba = opened.predict_proba(X)
     expected = {
         "accuracy": accuracy_score(y, opened.predict(X)),
         "AUC-PRC": macro_auc_prc(y, proba),
+        "average precision": macro_average_precision(y, proba),
         "log loss": log_loss(y, proba),
         "calibration error": expected_calibration_error(y, proba),
     }
     for name, value in expected.items():
         assert float(shown[name]) == pytest.approx(value, abs=6e-5)
     assert shown["series"] == "60"
+    recall = recall_score(y, opened.predict(X), average=None)
+    precision = precision_score(y, opened.predict(X), average=None)
+    for line, label, of_class, own in zip(
+        of_classes.splitlines()[1:], ["no", "yes"], recall, precision, strict=True
+    ):
+        average = average_precision_score(y == label, proba[:, int(label == "yes")])
+        name, n, *scores = line.split()
+        assert (name, int(n)) == (label, (y == label).sum())
+        np.testing.assert_allclose(list(map(float, scores)), [of_class, own, average], atol=6e-5)
+    counts = [list(map(int, line.split()[1:])) for line in matrix.splitlines()[2:]]
+    np.testing.assert_array_equal(counts, confusion_matrix(y, opened.predict(X)))
 
 
 def test_a_file_of_two_parts_is_fitted_to_one_and_scored_on_the_other(tmp_path, bumps, capsys):
@@ -326,7 +349,15 @@ def test_help_has_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
     assert stop.value.code == 0
-    assert f"example: python -m skgdpd {command}" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "(default: None)" not in text
+    # An example that goes on is indented further.
+    examples = text.partition("examples:\n")[2].replace("\n   " + 21 * " ", " ")
+    lines = [line.partition("skgdpd ")[2] for line in examples.splitlines() if "skgdpd " in line]
+    assert lines
+    for line in lines:
+        assert line.split()[0] == command
+        skgdpd._cli.main._parser().parse_args(line.split(" <")[0].split())
 
 
 def test_help_names_all_commands(capsys):
@@ -335,7 +366,7 @@ def test_help_names_all_commands(capsys):
     assert stop.value.code == 0
     text = capsys.readouterr().out
     for command in ("demo", "fit", "predict", "evaluate", "export", "benchmark"):
-        assert f"  python -m skgdpd {command}" in text
+        assert f"  skgdpd {command}" in text
     with pytest.raises(SystemExit) as stop:
         main(["benchmark", "--help"])
     assert stop.value.code == 0
