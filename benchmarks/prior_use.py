@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -28,7 +28,8 @@ from skgdpd._estimators.distilled import DistilledPrefixClassifier
 from skgdpd._estimators.gdpd import default_prior
 from skgdpd._series.split import stratified_split
 from skgdpd.datasets import TrainTest, load_file
-from skgdpd.distillers import Hinton
+from skgdpd.distillers import GDPD, Hinton
+from skgdpd.distillers.gdpd import GDPDDistillation, TeacherClassified
 from skgdpd.metrics import macro_auc_prc
 
 EARLINESS = 0.2
@@ -41,6 +42,13 @@ N_RESTORED = 32
 SMALLEST = 1e-7
 """Smallest probability in the log loss, that of the benchmark."""
 
+
+def by_teacher(degradation: str) -> tuple[Any, dict[str, Any]]:
+    """Return GDPD whose draws are classified by the teacher's head, for :data:`VARIANTS`."""
+    distiller = GDPD(default_prior(degradation=degradation), classified_by="teacher")
+    return DistilledPrefixClassifier, {"distiller": distiller}
+
+
 VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "none": (PrefixClassifier, {}),
     "hinton": (DistilledPrefixClassifier, {"distiller": Hinton()}),
@@ -50,8 +58,14 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "matched-noise": (GDPDClassifier, {"prior": default_prior(degradation="matched-noise")}),
     "gmm": (GDPDClassifier, {"prior": default_prior(denoiser="gmm")}),
     "unconditional": (GDPDClassifier, {"prior": default_prior(degradation="none")}),
+    "teacher-head": by_teacher("learned-alpha"),
+    "teacher-head-measured": by_teacher("linear-gaussian"),
 }
-"""Classifiers and their settings by name."""
+"""Classifiers and their settings by name.
+
+All of GDPD but gdpd-alone have Hinton's term where there are unlabelled series. In the last two
+the teacher's head classifies the draws.
+"""
 
 Array = NDArray[Any]
 Key = tuple[str, str, str, str, int]
@@ -113,12 +127,12 @@ def scores(y: Array, proba: Array, classes: Array) -> dict[str, float]:
 
 
 @torch.no_grad()
-def restored_proba(clf: GDPDClassifier, X: Array) -> Array:
-    """Return the posterior predictive of a GDPD student.
+def restored_proba(clf: Any, X: Array) -> Array:
+    """Return the posterior predictive of a student of GDPD.
 
     Parameters
     ----------
-    clf : GDPDClassifier
+    clf : GDPDClassifier or DistilledPrefixClassifier with GDPD
         Fitted classifier.
     X : ndarray of shape (n, n_channels, n_timepoints)
         Series.
@@ -131,12 +145,16 @@ def restored_proba(clf: GDPDClassifier, X: Array) -> Array:
     """
     panel, network = clf._read(X)
     z_short = torch.from_numpy(network.run_panel(panel)[0])
-    distillation = clf.distillation_.eval()
+    head = network.module.head
+    distillation = cast(GDPDDistillation, clf.distillation_.eval())
     draws = distillation.degradation.draw(
         z_short, N_RESTORED, torch.Generator().manual_seed(0), shared_noise=True
     )
-    restored = distillation.projection(draws.flatten(0, 1))
-    logits = network.module.head(restored).unflatten(0, draws.shape[:2])
+    if isinstance(distillation, TeacherClassified):
+        logits = distillation.head(distillation.decoder.decode(draws))
+    else:
+        restored = distillation.projection(draws.flatten(0, 1))
+        logits = head(restored).unflatten(0, draws.shape[:2])
     return logits.double().softmax(-1).mean(0).numpy()
 
 
@@ -170,6 +188,9 @@ def run_one(
     clf = cls(student=student, earliness=EARLINESS, random_state=seed, device="cpu")
     clf.set_params(**{"series__missing_values": "interpolate", "series__short_series": "ended"})
     clf.set_params(**params)
+    if isinstance(params.get("distiller"), GDPD):
+        # As GDPDClassifier decides.
+        clf.set_params(distiller__hinton_weight=float(data.pool is not None))
     start = time.perf_counter()
     if cls is PrefixClassifier:
         clf.fit(data.X, data.y)

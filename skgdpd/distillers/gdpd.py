@@ -7,7 +7,7 @@ teacher features gives posterior draws :math:`\hat z` of that feature. The stude
 .. math:: CE(S(z_{short}), y) + \lambda_{KD}\, E_J[CE(S(\hat z), y)],
 
 where S is the student's own linear head, and the expectation is over J draws. Gradients reach the
-student through the draws, too.
+student through the draws, too. The teacher's head may classify the draws in the student's place.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from .._runtime.caching import call_cached
 from .._runtime.workers import is_shared
-from ..diffusion import LinearMeasurement, PosteriorSampler, make_posterior_sampler
+from ..diffusion import AffineEncoder, LinearMeasurement, PosteriorSampler, make_posterior_sampler
 from ..nets.layers import FeatureBatchNorm
 from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Progress, Rows, Step, Terms, Warmup
@@ -37,6 +37,7 @@ from .base import Distillation, DistillationContext, Distiller
 from .logits import hinton_loss
 
 ExpectationName = Literal["mean", "logmeanexp"]
+ClassifierName = Literal["student", "teacher"]
 
 MAX_CALIBRATION_ROWS = 4096
 """Largest number of rows for the estimate of the measurement model, which bounds its time."""
@@ -231,6 +232,35 @@ class GDPDDistillation(Distillation):
         return terms
 
 
+class TeacherClassified(GDPDDistillation):
+    """Distillation of :class:`GDPD` whose draws are classified by the teacher's linear head."""
+
+    decoder: AffineEncoder
+    head: nn.Linear
+
+    def _prepare_comparison(self, codes: Tensor, n_student_features: int) -> None:
+        """Do nothing: :meth:`use` adds the decoder and the head."""
+
+    def use(self, decoder: AffineEncoder, head: nn.Linear) -> None:
+        """Set the map from codes to teacher features, and the layer that classifies these.
+
+        Both stay as they are.
+
+        Parameters
+        ----------
+        decoder : AffineEncoder
+            Encoder of the prior, with its decoder.
+        head : torch.nn.Linear
+            Linear layer from teacher features to logits.
+        """
+        self.decoder = decoder.requires_grad_(False)
+        self.head = head.requires_grad_(False)
+
+    def compare(self, student: SeriesNet, draws: Tensor, batch: Batch) -> Tensor:
+        logits = self.head(self.decoder.decode(draws))
+        return expected_cross_entropy(logits, batch, self.distiller.objective)
+
+
 class GDPD(Distiller):
     """Generative distillation with a diffusion prior over teacher features.
 
@@ -258,6 +288,11 @@ class GDPD(Distiller):
         Weight of an additional Hinton term, from the first epoch on.
     hinton_temperature : float, default=2.0
         Temperature of the Hinton term; the default is that of the reference program.
+    classified_by : {"student", "teacher"}, default="student"
+        Head that classifies the draws. ``"student"`` is the student's, after a learned
+        projection, as in the paper. ``"teacher"`` is the teacher's linear head on the decoded
+        draws; it is not trained, so a draw must be like a feature that the teacher gives to
+        series of the class. The student's head then learns from the labels alone.
 
     References
     ----------
@@ -265,6 +300,7 @@ class GDPD(Distiller):
     """
 
     distillation_class = GDPDDistillation
+    classified_by: ClassifierName = "student"
 
     _parameter_constraints = {
         "prior": [HasMethods(["fit", "encode"])],
@@ -279,6 +315,7 @@ class GDPD(Distiller):
         "recalibrate_every": [Interval(Integral, 1, None, closed="left")],
         "hinton_weight": [Interval(Real, 0, None, closed="left")],
         "hinton_temperature": [Interval(Real, 0, None, closed="neither")],
+        "classified_by": [StrOptions({"student", "teacher"})],
     }
 
     def __init__(
@@ -292,6 +329,7 @@ class GDPD(Distiller):
         recalibrate_every: int = 5,
         hinton_weight: float = 0.0,
         hinton_temperature: float = 2.0,
+        classified_by: ClassifierName = "student",
     ) -> None:
         self.prior = prior
         self.lambda_kd = lambda_kd
@@ -302,9 +340,31 @@ class GDPD(Distiller):
         self.recalibrate_every = recalibrate_every
         self.hinton_weight = hinton_weight
         self.hinton_temperature = hinton_temperature
+        self.classified_by = classified_by
 
     def prepare(self, context: DistillationContext) -> GDPDDistillation:
-        """Fit the prior on the teacher's features, or load it from the cache."""
+        """Fit the prior on the teacher's features, or load it from the cache.
+
+        Parameters
+        ----------
+        context : DistillationContext
+            Training rows and services.
+
+        Returns
+        -------
+        GDPDDistillation
+
+        Raises
+        ------
+        ValueError
+            If the teacher's head shall classify and the context has none.
+        """
+        by_teacher = self.classified_by == "teacher"
+        if by_teacher and context.teacher_head is None:
+            raise ValueError(
+                "classified_by='teacher' needs a teacher's classifier, and this context has "
+                "none; allowed is 'student'"
+            )
         features = context.rows.tensors["teacher_features"]
         prior = fitted_prior(self.prior, context)
         # A copy, so that the fitted prior itself stays unchanged and in double precision.
@@ -320,7 +380,8 @@ class GDPD(Distiller):
         warmup = self.warmup_epochs
         if not isinstance(warmup, Integral):
             warmup = min(round(warmup * context.max_epochs), context.max_epochs - 1)
-        distillation = self.distillation_class(
+        kind = TeacherClassified if by_teacher else self.distillation_class
+        distillation = kind(
             self,
             codes,
             calibration,
@@ -329,6 +390,10 @@ class GDPD(Distiller):
             int(warmup),
             context.n_student_features,
         )
+        if isinstance(distillation, TeacherClassified):
+            assert context.teacher_head is not None
+            decoder = copy.deepcopy(prior.encoder_)
+            distillation.use(decoder.to(features), context.teacher_head().to(features))
         distillation.prior = prior
         return distillation.to(features.device)
 
