@@ -34,6 +34,7 @@ from .._series.panel import Panel
 from .._series.storage import features_folder
 from .._series.views import Normalization
 from .._teachers.answers import told
+from .._teachers.cross_fitting import check_can_cross_fit, fit_teachers
 from .._teachers.linear_head import linear_head
 from .._teachers.maps import check_maps, taught_maps
 from .._teachers.rows import taught_rows, taught_series
@@ -41,7 +42,6 @@ from .._teachers.teacher import (
     TeacherOutputs,
     check_states,
     check_teacher,
-    fit_teacher,
     n_networks,
     outputs_for,
 )
@@ -172,7 +172,9 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             raise ValueError("memory='' names no folder; give the name of one, or None")
         distiller = self._make_distiller(False)
         distiller._validate_params()
-        check_states(distiller, self.teacher, distiller.teacher_epochs(self.max_epochs))
+        epochs = distiller.teacher_epochs(self.max_epochs)
+        check_states(distiller, self.teacher, epochs)
+        check_can_cross_fit(self._training.teacher_folds, self.teacher, epochs)
         check_moments(distiller, self.earliness)
 
     @available_if(can_stream)
@@ -313,7 +315,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
 
     def _stages(self) -> tuple[float, dict[str, int | None]]:
         n = self.max_epochs
-        teacher = n * n_networks(self.teacher)
+        teacher = n * n_networks(self.teacher) * (1 + (self._training.teacher_folds or 0))
         total = teacher + PREPARATION_SHARE * n + n
         stages: dict[str, int | None] = {"teacher": teacher, "prior": None, "student": n}
         later = self._make_distiller(False).predictor_stage
@@ -427,7 +429,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             ragged=data.whole.ragged,
             kept_epochs=self._make_distiller(False).teacher_epochs(self.max_epochs),
         )
-        outputs = fit_teacher(
+        outputs = fit_teachers(
+            self._training.teacher_folds,
             plan,
             data.whole.take(data.taught).values,
             data.y[data.train],

@@ -86,6 +86,15 @@ default="one-cycle"
         two processes may run the same fit. A file that is damaged, or of another training, gets
         the ending ``.unusable``, with a warning, and the training starts anew. None stores
         nothing.
+    teacher_folds : int, default=None
+        Number K of copies of the teacher, each fitted without a K-th of the labelled series. Of
+        these series a student is then told the logits of the copy that has not seen them, because
+        a teacher is too sure of what it was fitted on. Features, activations and logits of
+        unlabelled series remain those of the teacher itself, since features of networks that were
+        trained apart can't be compared. A fit takes K teachers' time more. Classifiers without a
+        teacher, teachers inside a ``FrozenEstimator``, methods that learn from the teacher's
+        states in its training, and a class with a single series are refused. None tells the
+        teacher's own logits of all series.
 
     Examples
     --------
@@ -106,6 +115,7 @@ default="one-cycle"
         "early_stopping": [Interval(Integral, 1, None, closed="left"), None],
         "precision": [StrOptions({"float32", "bf16"})],
         "checkpoint_dir": [str, os.PathLike, None],
+        "teacher_folds": [Interval(Integral, 2, None, closed="left"), None],
     }
 
     def __init__(
@@ -119,6 +129,7 @@ default="one-cycle"
         early_stopping: int | None = None,
         precision: Precision = "float32",
         checkpoint_dir: str | os.PathLike[str] | None = None,
+        teacher_folds: int | None = None,
     ) -> None:
         self.weight_decay = weight_decay
         self.optimizer = optimizer
@@ -128,6 +139,7 @@ default="one-cycle"
         self.early_stopping = early_stopping
         self.precision = precision
         self.checkpoint_dir = checkpoint_dir
+        self.teacher_folds = teacher_folds
 
     def _validate_params(self) -> None:
         super()._validate_params()

@@ -201,6 +201,11 @@ default=0.3
                 f"as 'mixed' or 'rocket'; student={self.student!r} must be trained for 1 epoch or "
                 "more"
             )
+        if self._training.teacher_folds is not None:
+            raise ValueError(
+                f"training__teacher_folds={self._training.teacher_folds} is for classifiers with "
+                f"a teacher, and a PrefixClassifier has none; allowed is None"
+            )
 
     @available_if(can_stream)
     @in_worker_settings

@@ -44,5 +44,6 @@ def told(
         teacher=None,
         features=logits,
         logits=logits,
+        own_logits=None,
         earlier={k: (found, found) for k, found in earlier.items()},
     )

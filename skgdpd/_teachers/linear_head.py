@@ -39,10 +39,10 @@ def linear_head(outputs: TeacherOutputs) -> nn.Linear:
     if isinstance(teacher, NetworkTeacher):
         own = teacher.network_.module.head.state_dict()
         return _layer(own["weight"].cpu(), own["bias"].cpu())
-    rows = np.linspace(0, len(outputs.logits) - 1, min(len(outputs.logits), MAX_ROWS))
-    index = rows.astype(int)
+    known = outputs.logits if outputs.own_logits is None else outputs.own_logits
+    index = np.linspace(0, len(known) - 1, min(len(known), MAX_ROWS)).astype(int)
     features, logits = (
-        np.asarray(part[index], dtype=np.float64) for part in (outputs.features, outputs.logits)
+        np.asarray(part[index], dtype=np.float64) for part in (outputs.features, known)
     )
     return _nearest(features, logits - logits.mean(1, keepdims=True))
 

@@ -70,12 +70,15 @@ class TeacherOutputs:
         Logits in the student's order of classes.
     earlier : dict of int to tuple
         Features and logits of the teacher as it was after the plan's ``kept_epochs``.
+    own_logits : ndarray of shape (n, n_classes) or None
+        Logits of the teacher itself, where ``logits`` are those of copies of it.
     """
 
     teacher: Any
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
     earlier: dict[int, tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=dict)
+    own_logits: NDArray[np.float32] | None = None
 
 
 class NetworkTeacher:
