@@ -283,7 +283,8 @@ def paired_gains(
 
 def table(known: dict[Key, dict[str, float]], setting: str, student: str) -> str:
     """Return a table of all variants of a setting and a student, as Markdown."""
-    variants = list(dict.fromkeys(k[3] for k in known if k[1:3] == (setting, student)))
+    there = {k[3] for k in known if k[1:3] == (setting, student)}
+    variants = [w for v in VARIANTS for w in (v, v + RESTORED) if w in there]
     titles = [f"{s} | less Hinton's" for s in ("AUC-PRC", "accuracy", "log loss")]
     lines = [
         f"\n{student}, {setting}:\n",
@@ -319,7 +320,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     cases = product(options.sets, options.settings, options.students, range(options.seeds))
     collect(options.folder, cases, options.variants, options.store)
-    known = {k: v for k, v in read_store(options.store).items() if k[0] in options.sets}
+    known = {
+        k: v
+        for k, v in read_store(options.store).items()
+        if k[0] in options.sets and k[3].removesuffix(RESTORED) in options.variants
+    }
     for setting, student in product(options.settings, options.students):
         print(table(known, setting, student))
 
