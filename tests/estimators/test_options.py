@@ -278,7 +278,7 @@ def test_a_predictor_s_settings_may_be_changed_after_the_fit(bumps):
     X, y = bumps
     clf = clone(CLASSIFIERS[-1]).fit(X, y)
     before = fingerprint(vars(clf)["predictor_"].diffusion), clf.predictor_.n_draws
-    assert clf.sample_features(X[:3]).shape[:2] == (3, 5)
+    assert clf.sample_features(X[:3]).shape[:2] == (3, 32)
     clf.set_params(n_posterior_samples=2)
     assert clf.sample_features(X[:3]).shape[:2] == (3, 2)
     own_head = clf.set_params(deploy="student_head").predict_proba(X)
