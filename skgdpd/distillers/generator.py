@@ -59,9 +59,18 @@ class SharedNoise(NoiseSource):
 
 
 def log_odds(proba: Tensor) -> Tensor:
-    """Return probabilities ``(n, n_classes)`` as conditions: centred log-odds of about unit scale.
+    """Return probabilities as conditions: centred log-odds of about unit scale.
 
     The smallest probabilities are raised, so that no condition is far from all others.
+
+    Parameters
+    ----------
+    proba : Tensor of shape (n, n_classes)
+        Class probabilities.
+
+    Returns
+    -------
+    Tensor of shape (n, n_classes)
     """
     logs = proba.clamp(min=LEAST_PROBABILITY).log()
     return (logs - logs.mean(-1, keepdim=True)) / LOG_ODDS_UNIT
@@ -150,7 +159,18 @@ class FeatureGenerator:
     ) -> Doubles:
         """Return the mean class probabilities of the draws, mixed with the student's own.
 
-        Shape ``(n, n_classes)``.
+        Parameters
+        ----------
+        z_short : ndarray of shape (n, dS)
+            Student features.
+        logits : ndarray of shape (n, n_classes)
+            Student logits.
+        device : torch.device
+            Device of the draws.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
         """
         own = torch.softmax(torch.from_numpy(logits).double(), -1)
         if self.student_share == 1:
