@@ -19,7 +19,7 @@ from .._fitting.data import check_pairs, encode
 from .._persistence import Saveable
 from .._runtime.arguments import about
 from .._runtime.doc_links import LinksToDocs
-from .._runtime.log_probabilities import LogProbabilities
+from .._runtime.log_probabilities import log_probabilities
 from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._runtime.worker_config import CarriesConfig, in_worker_settings
@@ -82,7 +82,6 @@ class EarlyClassifier(
     LinksToDocs,
     Saveable,
     PlainNumbers,
-    LogProbabilities,
     ClassifierMixin,
     BaseEstimator,
 ):
@@ -487,6 +486,22 @@ class EarlyClassifier(
         """
         check_is_fitted(self, "classifier_")
         return EarlySession.opened(self, path)
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return logarithms of class probabilities of series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Natural logarithms of ``predict_proba``, in the order of ``classes_``. A probability
+            of 0 gives minus infinity.
+        """
+        return log_probabilities(self.predict_proba(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the labels of series, each at its own moment.

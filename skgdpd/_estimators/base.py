@@ -25,7 +25,7 @@ from .._persistence import Saveable
 from .._runtime.device import resolve_device
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.groups import Groups, with_defaults, with_own_groups
-from .._runtime.log_probabilities import LogProbabilities
+from .._runtime.log_probabilities import log_probabilities
 from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._runtime.warn import warn_user
@@ -111,7 +111,6 @@ class BasePrefixClassifier(
     Saveable,
     CallbackSupportMixin,
     PlainNumbers,
-    LogProbabilities,
     ClassifierMixin,
     BaseEstimator,
 ):
@@ -424,6 +423,22 @@ class BasePrefixClassifier(
         """
         panel, network = self._read(X)
         return network.path(panel)
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return logarithms of class probabilities of series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Natural logarithms of ``predict_proba``, in the order of ``classes_``. A probability
+            of 0 gives minus infinity.
+        """
+        return log_probabilities(self.predict_proba(X))
 
     @in_worker_settings
     def predict(self, X: Any) -> NDArray[Any]:

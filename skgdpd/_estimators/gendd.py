@@ -31,11 +31,12 @@ OF_THE_METHOD = tuple(GenDD._parameter_constraints)
 class GenDDClassifier(BaseDistilledClassifier):
     """Classifier of series from their first part, by generated teacher features (GenDD).
 
-    A teacher learns from whole series. The student, which sees their first part, is trained on
-    labels, together with a diffusion model of the teacher's feature given the student's feature.
-    The gradient of the diffusion model's loss reaches the student. To predict, several teacher
-    features are drawn for each series, and the probabilities that the teacher's classifier gives
-    them are averaged. With ``deploy="student_head"`` the student predicts alone, at the cost of
+    A teacher learns from whole series. The student, which sees their first part, learns from the
+    labels, and from the teacher's probabilities of unlabelled series. A diffusion model then
+    learns to generate the teacher's feature, given what students that were fitted without a
+    series predict for it. To classify a series, several teacher features are drawn for it. The
+    answer is the mean of the probabilities that the teacher's classifier gives these, and of the
+    student's own. With ``deploy="student_head"`` the student predicts alone, at the cost of
     any other student.
 
     Parameters
@@ -58,8 +59,9 @@ class GenDDClassifier(BaseDistilledClassifier):
         n_timepoints)`` to ``(n, n_features)``, or a callable ``(n_channels, n_timepoints) ->
         module``. The default was the best one on validation data; see docs/choosing.md.
     lambda_kd : float, default=1.0
-        Weight of the generator's loss, to which the cross-entropy of the labels is added. The
-        loss is about 1 before the training.
+        Weight of the cross-entropy against the teacher's probabilities of unlabelled series, to
+        which that of the labels is added. With ``condition="features"`` it is the weight of the
+        generator's loss, which is about 1 before the training.
     generator : GeneratorOptions, default=None
         Options of the generator. None is ``GeneratorOptions()``. A single option is set and
         searched as ``generator__contraction`` and so on.
@@ -179,8 +181,8 @@ default=0.3
     ...                       generator=GeneratorOptions(max_epochs=50), random_state=0)
     >>> clf.fit(X, y).predict_proba(X[:3, :, : clf.prefix_length_]).shape
     (3, 2)
-    >>> clf.sample_features(X[:3]).shape  # five draws of the teacher's 128 features
-    (3, 5, 128)
+    >>> clf.sample_features(X[:3]).shape  # 32 draws of the teacher's 128 features
+    (3, 32, 128)
     >>> cheap = clf.set_params(deploy="student_head").predict(X)  # without any draw
     """
 

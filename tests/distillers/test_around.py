@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skgdpd import DiffusionFeaturePrior, DistilledPrefixClassifier, GeneratorOptions, load
+from skgdpd._series.panel import read_panel
 from skgdpd.distillers import (
     DKD,
     GDPD,
@@ -94,7 +95,8 @@ def test_the_others_predictor_predicts(cls, bumps, tmp_path):
     assert isinstance(clf.predictor_, FeatureGenerator)
     assert clf.predictor_.history.n_epochs == 3
     assert "generator" in clf.fit_seconds_
-    expected = clf.predictor_.probabilities(clf.embed(X), torch.device("cpu"))
+    outputs = clf.network_.run_panel(read_panel(X))
+    expected = clf.predictor_.probabilities(*outputs, torch.device("cpu"))
     np.testing.assert_array_equal(clf.predict_proba(X), expected)
     clf.save(tmp_path / "model.zip")
     np.testing.assert_array_equal(load(tmp_path / "model.zip").predict_proba(X), expected)

@@ -11,7 +11,7 @@ from skgdpd import GeneratorOptions
 from skgdpd.distillers import GenDD, SeriesObjective
 from skgdpd.distillers.gendd import class_means, contract, with_lengths_of
 
-SMALL = GenDD(generator=GeneratorOptions(hidden=16, depth=1))
+SMALL = GenDD(generator=GeneratorOptions(condition="features", hidden=16, depth=1))
 
 
 def awake(distillation):

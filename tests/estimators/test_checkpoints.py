@@ -170,7 +170,9 @@ def test_a_generator_s_training_goes_on_whatever_the_user_has_drawn(bumps, tmp_p
     X, y = bumps
     small = {name: SMALL[name] for name in ("student", "max_epochs", "random_state")}
     clf = GenDDClassifier(
-        **small, generator=GeneratorOptions(max_epochs=9, hidden=16), n_sampling_steps=4
+        **small,
+        generator=GeneratorOptions(condition="features", max_epochs=9, hidden=16),
+        n_sampling_steps=4,
     )
     own = clone(clf).fit(X, y)
     fit = clone(clf).set_params(training__checkpoint_dir=tmp_path)

@@ -359,7 +359,7 @@ def test_unlabelled_series_teach_the_student_too(noisy):
     X, y = noisy
     clf = small(student="lstm1-8", generator=GeneratorOptions(hidden=16, max_epochs=10))
     clf.fit(X[:40], y[:40], X_unlabeled=X[40:])
-    assert (clf.history_["soft"] > 0).all()
+    assert (clf.history_["gendd"] > 0).all()
     assert np.isfinite(clf.predict_proba(X)).all()
 
 

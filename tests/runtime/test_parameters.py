@@ -16,6 +16,7 @@ from skgdpd import (
     GDPDClassifier,
     GenDDClassifier,
     GeneratorOptions,
+    LuPTSClassifier,
     PrefixClassifier,
     PrefixTruncator,
     SeriesOptions,
@@ -44,6 +45,7 @@ ESTIMATORS = [
     TrainingOptions,
     SeriesOptions,
     GeneratorOptions,
+    LuPTSClassifier,
     *METHODS,
     *RULES.values(),
 ]
@@ -70,7 +72,7 @@ def test_no_public_estimator_is_left_out():
         for kind in vars(skgdpd).values()
         if isinstance(kind, type) and hasattr(kind, "get_params")
     }
-    assert public == {*ESTIMATORS[:10], SharedGridSearchCV}
+    assert public == {*ESTIMATORS[:11], SharedGridSearchCV}
 
 
 @pytest.mark.parametrize(
