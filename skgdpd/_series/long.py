@@ -288,7 +288,7 @@ def _uneven(
         f"{here[0]} is followed by {here[1]} ({table.where(int(rows[sampling.row]))}), and "
         f"{sampling.fault}. "
         f"Networks need even steps. Resample, by pandas for example: frame.set_index({dated})"
-        f".groupby({by})[{channels}].resample({step!r}).mean().reset_index(). If only "
-        f"the times are inexact, number the points: frame.sort_values({time!r}).groupby({id_!r})"
+        f".groupby({by})[{channels}].resample(pandas.Timedelta({step!r})).mean()"
+        f".reset_index(). If only the times are inexact, number the points: frame.sort_values({time!r}).groupby({id_!r})"
         f".cumcount()"
     )
