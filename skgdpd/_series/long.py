@@ -289,6 +289,6 @@ def _uneven(
         f"{sampling.fault}. "
         f"Networks need even steps. Resample, by pandas for example: frame.set_index({dated})"
         f".groupby({by})[{channels}].resample(pandas.Timedelta({step!r})).mean()"
-        f".reset_index(). If only the times are inexact, number the points: frame.sort_values({time!r}).groupby({id_!r})"
-        f".cumcount()"
+        f".reset_index(). If only the times are inexact, number the points: "
+        f"frame.sort_values({time!r}).groupby({id_!r}).cumcount()"
     )
