@@ -29,6 +29,7 @@ from skgdpd import (
     DistilledPrefixClassifier,
     GDPDClassifier,
     GenDDClassifier,
+    GeneratorOptions,
     PrefixClassifier,
     TrainingOptions,
 )
@@ -139,7 +140,11 @@ def make_student(method: str, teacher: PrefixClassifier, n_known: int) -> Any:
         distiller = Hinton() if method == "Hinton" else FitNets()
         return DistilledPrefixClassifier(distiller, **taught)
     if method == "GenDD's head":
-        return GenDDClassifier(n_sampling_steps=16, **taught)
+        # The paper's form: the generator is trained with the student, and the draws alone answer.
+        generator = GeneratorOptions(condition="features")
+        return GenDDClassifier(
+            generator=generator, n_sampling_steps=16, student_share=0.0, **taught
+        )
     # Without Hinton's loss, which is there by default with unlabelled series, the draws teach.
     n_draws = 8 if method == "GDPD, 8 draws" else 1
     n_epochs = max(round(N_PRIOR_STEPS * 64 / n_known), 1)  # of batches of 64
