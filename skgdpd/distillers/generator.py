@@ -30,7 +30,10 @@ LEFT_OUT_LR = 1e-3
 """Learning rate of a generator that is trained on left-out predictions, from the start."""
 
 LEAST_PROBABILITY = 1e-4
+"""Smallest probability in a condition; smaller ones are raised to it."""
+
 LOG_ODDS_UNIT = 2.0
+"""Log-odds that are 1 in a condition, about their standard deviation."""
 
 ConditionName = Literal["predictions", "features"]
 
@@ -58,7 +61,7 @@ class SharedNoise(NoiseSource):
         return self._spread(noise.to(x), len(x))
 
 
-def log_odds(proba: Tensor) -> Tensor:
+def as_condition(proba: Tensor) -> Tensor:
     """Return probabilities as conditions: centred log-odds of about unit scale.
 
     The smallest probabilities are raised, so that no condition is far from all others.
@@ -147,7 +150,7 @@ class FeatureGenerator:
             for start in range(0, len(known), step):
                 z = torch.from_numpy(known[start : start + step]).to(device, torch.float64)
                 if self.condition == "predictions":
-                    z = log_odds(torch.softmax(z, -1))
+                    z = as_condition(torch.softmax(z, -1))
                 # A new source for each part, so that a series has the same noise in any place.
                 noise = SharedNoise(self.seed, self.n_draws)
                 codes = model.draw(z, noise, self.n_steps, self.guidance)
@@ -251,7 +254,7 @@ def finish_generator(
     else:
         rate = LEFT_OUT_LR
         left_out = torch.from_numpy(context.left_out()).to(kept["teacher_features"])
-        kept |= {"left_out": left_out, "condition": log_odds(left_out)}
+        kept |= {"left_out": left_out, "condition": as_condition(left_out)}
     config = TrainingConfig(
         max_epochs=max_epochs,
         batch_size=batch_size,

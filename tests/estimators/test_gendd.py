@@ -348,6 +348,20 @@ def test_the_answer_is_between_the_draws_and_the_student(noisy, by_predictions):
     )
 
 
+def test_a_second_fit_and_chunks_of_a_stream(noisy, by_predictions):
+    X, y = noisy
+    again = clone(by_predictions).fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), by_predictions.predict_proba(X))
+    clf = small(student="lstm1-8", generator=GeneratorOptions(hidden=16, max_epochs=10))
+    clf.partial_fit(X[:40], y[:40], classes=np.unique(y))
+    before = clf.predict_proba(X)
+    for rows in (slice(40, 120), slice(20, 30)):
+        clf.partial_fit(X[rows], y[rows])
+    assert np.isfinite(clf.predict_proba(X)).all()
+    assert not np.array_equal(clf.predict_proba(X), before)
+    assert np.isfinite(clf.history_["ce"]).all()
+
+
 def test_it_comes_back_from_a_file(noisy, by_predictions, tmp_path):
     by_predictions.save(tmp_path / "model.zip")
     opened = load(tmp_path / "model.zip")
