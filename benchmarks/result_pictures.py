@@ -30,7 +30,7 @@ from skgdpd.benchmarking.cells import Cell
 from skgdpd.benchmarking.competitors import make_competitor
 from skgdpd.benchmarking.store import Record, Store
 from skgdpd.datasets import load_file
-from skgdpd.plotting.style import COLORS, marked_style, new_axes
+from skgdpd.plotting.style import COLORS, draw_band, marked_style, new_axes
 
 COUNTS = (10, 30, 100, 300)
 OF_COUNTS = ("CBF", "ECGFiveDays", "ItalyPowerDemand", "MoteStrain", "TwoLeadECG")
@@ -43,6 +43,15 @@ STUDENTS = {
     "fcn": ("base:fcn", "hinton:fcn:rocket"),
     "rocket": ("base:rocket", "hinton:rocket"),
 }
+DRAWN = {
+    "lstm": "LSTM, 3 layers of 100",
+    "lstm1-8": "LSTM, 1 layer of 8",
+    "lstm2-32": "LSTM, 2 layers of 32",
+    "fcn24": "FCN, 24 channels wide",
+    "fcn": "FCN, 128 channels wide",
+    "rocket": "random convolutions",
+}
+"""Backbones' names in pictures."""
 
 
 class Scores:
@@ -56,11 +65,13 @@ class Scores:
 
     def __init__(self, records: Sequence[Record]) -> None:
         self._found: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
+        self._seeds: dict[tuple[str, str, str], list[int]] = defaultdict(list)
         for record in records:
             cell = record.cell
             if record.error or (cell.earliness, cell.normalize) != (0.2, "train"):
                 continue
             self._found[cell.method, cell.setting, cell.data].append(record.chosen())
+            self._seeds[cell.method, cell.setting, cell.data].append(cell.seed)
 
     def mean(self, method: str, setting: str, data: str, metric: str = "auc_prc") -> float:
         """Return a metric's mean over seeds.
@@ -96,6 +107,28 @@ class Scores:
         """
         return float(np.mean([self.mean(method, setting, data, **kwargs) for data in sets]))
 
+    def by_seed(self, sets: Sequence[str], method: str, setting: str) -> NDArray[Any]:
+        """Return the mean AUC-PRC over data sets for each seed.
+
+        Parameters
+        ----------
+        sets : sequence of str
+            Names of the data sets.
+        method, setting : str
+            The names in a record.
+
+        Returns
+        -------
+        ndarray of shape (n_seeds,)
+            Only of seeds with a record of each data set.
+        """
+        scores: dict[int, list[float]] = defaultdict(list)
+        for data in sets:
+            key = method, setting, data
+            for seed, found in zip(self._seeds[key], self._found[key], strict=True):
+                scores[seed].append(found["metrics"]["auc_prc"])
+        return np.array([np.mean(v) for v in scores.values() if len(v) == len(sets)])
+
     def n_parameters(self, method: str) -> int:
         """Return the number of weights of a network for one channel and two classes."""
         return int(self._found[method, "unlabelled", "GunPoint"][0]["n_parameters"])
@@ -122,7 +155,7 @@ def main() -> None:
 
 
 def how_many(scores: Scores) -> Any:
-    """Draw AUC-PRC against the number of unlabelled series."""
+    """Draw AUC-PRC against the number of unlabelled series, with the range of the seeds."""
     ax = new_axes()
     print("| unlabelled series | 0 | " + " | ".join(map(str, COUNTS)) + " | all |")
     print("|---" * (len(COUNTS) + 3) + "|")
@@ -132,7 +165,12 @@ def how_many(scores: Scores) -> Any:
     for i, (label, method, setting) in enumerate(rows):
         settings = [*(f"{setting}:{n}" for n in COUNTS), setting]
         values = [none, *(scores.over(OF_COUNTS, method, s) for s in settings)]
-        ax.plot(range(len(values)), values, label=label, **marked_style(i))
+        seeds = [scores.by_seed(OF_COUNTS, method, s) for s in settings]
+        seeds.insert(0, scores.by_seed(OF_COUNTS, "base:rocket", "unlabelled"))
+        style = marked_style(i)
+        ax.plot(range(len(values)), values, label=label, **style)
+        lows, highs = [np.array([f(s) for s in seeds]) for f in (np.min, np.max)]
+        draw_band(ax, range(len(values)), lows, highs, style)
         print(f"| {label} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
     ax.set(
         xticks=range(len(COUNTS) + 2),
@@ -164,7 +202,9 @@ def weak_teachers(scores: Scores) -> Any:
             [scores.mean(method, "unlabelled", d, "teacher_accuracy") for d in OF_TEACHERS]
         )
         style = {**marked_style(i), "linestyle": "none"}
-        ax.plot(100 * (known - own), 100 * (taught - base), label=f"{name} as teacher", **style)
+        ax.plot(
+            100 * (known - own), 100 * (taught - base), label=f"teacher: {DRAWN[name]}", **style
+        )
         gain, n_worse = 100 * (taught - base).mean(), (taught < base - 1e-9).sum()
         print(
             f"| `{name}` | {known.mean():.3f} | {taught.mean():.3f} | {gain:+.1f} | "
@@ -224,7 +264,7 @@ def small_students(scores: Scores, folder: Path) -> Any:
         ax.plot(milliseconds, high, "o", color=color)
         last = name == "rocket"
         ax.annotate(
-            f"{name}, {n:,}",
+            f"{DRAWN[name]}: {n:,} weights",
             (milliseconds, high),
             (-8 if last else 7, 2),
             textcoords="offset points",

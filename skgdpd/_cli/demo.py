@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from ..datasets import TrainTest, load_file, load_gunpoint, load_italy_power_dem
 from ..metrics import average_cost, macro_auc_prc, top1_agreement
 from ..plotting import DecisionDisplay, EarlinessDisplay, HistoryDisplay
 from ..training import Progress
+from .series_files import Columns, is_table, read_series
 
 SEED = 0
 CURVE = (0.1, 0.2, 0.3, 0.45, 0.6)
@@ -102,7 +104,9 @@ class Report:
         self.lines.append(f"{what}: {path}")
 
 
-def run_demo(data: str | None, earliness: Sequence[float], folder: str, verbose: bool) -> str:
+def run_demo(
+    data: str | None, columns: Columns, earliness: Sequence[float], folder: str, verbose: bool
+) -> str:
     """Run the demonstration.
 
     Parameters
@@ -110,6 +114,8 @@ def run_demo(data: str | None, earliness: Sequence[float], folder: str, verbose:
     data : str or None
         Path of a file of series; None is ItalyPowerDemand with unlabelled series, and a stream of
         GunPoint.
+    columns : Columns
+        What the columns of a table are.
     earliness : sequence of float
         Fractions of the series of the file that are seen.
     folder : str
@@ -123,7 +129,7 @@ def run_demo(data: str | None, earliness: Sequence[float], folder: str, verbose:
         Report to print: tables of scores, paths of the plots, and what to do next.
     """
     require("matplotlib", "plot", "for the demonstration's pictures")
-    own = None if data is None else load_file(data)
+    own = None if data is None else _read_own(data, columns)
     report = Report(Path(folder))
     report.folder.mkdir(parents=True, exist_ok=True)
     levels = sorted({*earliness, *CURVE})
@@ -139,8 +145,24 @@ def run_demo(data: str | None, earliness: Sequence[float], folder: str, verbose:
             name = Path(data).stem
             _compare(name, own, earliness, levels, memory, report, progress)
         _stream(name, own, report, progress)
-    report.lines += ["", f"All scores are of test series, of one seed ({SEED}).", *_next(data)]
+    report.lines += [
+        "",
+        f"All scores are of test series, of one seed ({SEED}).",
+        *_next(data, columns),
+    ]
     return "\n".join(report.lines).lstrip()
+
+
+def _read_own(data: str, columns: Columns) -> TrainTest:
+    """Read a user's file; half of the series of a table are its test part."""
+    if not is_table(data, columns):
+        if given := columns.given():
+            raise ValueError(f"{given[0]} is for .csv, .tsv and .parquet files, not for {data}")
+        return load_file(data)
+    series = read_series(data, columns)
+    assert series.y is not None
+    fitted, scored = _part_of(series.y, 0.5)
+    return TrainTest(series.X[fitted], series.y[fitted], series.X[scored], series.y[scored])
 
 
 def _compare(
@@ -284,23 +306,37 @@ def _stream(name: str, parts: TrainTest, report: Report, progress: Progress) -> 
     progress.advance(1)
 
 
-def _next(data: str | None) -> list[str]:
+def _next(data: str | None, columns: Columns) -> list[str]:
     """Return the commands that follow, as they are typed where this program was started."""
-    name = Path(sys.argv[0]).name
-    program = "skgdpd" if name == "skgdpd" else f"{sys.executable} -m skgdpd"
+    program = _program()
     train = "mine_TRAIN.ts" if data is None else data
+    suffix, options = Path(train).suffix, columns.typed()
+    if options:
+        options = f" {options}"
     demo = [f"  {program} demo --data {train}"] if data is None else []
     return [
         "",
         "Next, with your own labelled series (.ts, .tsv, .npz, .csv or .parquet):",
         *demo,
-        f"  {program} fit {train} --out early.zip --earliness 0.2 0.4 0.6 0.8 1.0 "
+        f"  {program} fit {train}{options} --out early.zip --earliness 0.2 0.4 0.6 0.8 1.0 "
         "--delay-cost 0.3",
-        f"  {program} evaluate early.zip mine_TEST.ts --report report.html",
-        f"  {program} predict early.zip new.ts --out predictions.csv",
+        f"  {program} evaluate early.zip mine_TEST{suffix}{options} --report report.html",
+        f"  {program} predict early.zip new{suffix}{options} --out predictions.csv",
         f"  {program} stream early.zip < points.jsonl",
         f"{program} fit --help says how unlabelled series and tables with named columns are read.",
     ]
+
+
+def _program() -> str:
+    """Return the shortest name of this program that works in the working folder."""
+    if Path(sys.argv[0]).name == "skgdpd":
+        return "skgdpd"
+    python = Path(sys.executable)
+    if shutil.which("python") == str(python):
+        return "python -m skgdpd"
+    if python.is_relative_to(Path.cwd()):
+        return f"{python.relative_to(Path.cwd())} -m skgdpd"
+    return f"{python} -m skgdpd"
 
 
 def _row(

@@ -39,6 +39,7 @@ exit status: 0 for success, 1 if lines of a stream were refused or cells of a be
 DEMO_EXAMPLES = """examples:
   bundled data:       skgdpd demo
   your own series:    skgdpd demo --data Coffee_TRAIN.ts --earliness 0.2 0.4
+  a table:            skgdpd demo --data points.csv --id patient --time hour --label ill
 """
 FIT_EXAMPLES = """examples:
   one moment:         skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3
@@ -63,7 +64,6 @@ EVALUATE_EXAMPLES = """examples:
 
 A threshold that was chosen on these series is scored too well on them. Choose it on others.
 """
-FILES = "a .ts, .tsv or .npz file"
 TABLES = "a .ts, .tsv, .npz, .csv or .parquet file"
 
 
@@ -147,8 +147,8 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     demo.add_argument(
         "--data",
         metavar="PATH",
-        help=f"{FILES}; scores are of the _TEST file beside a _TRAIN file, or else of half of "
-        "the series; the default is ItalyPowerDemand and GunPoint",
+        help=f"{TABLES}; scores are of the _TEST file beside a _TRAIN file, or else of half of "
+        "the series, as with tables; the default is ItalyPowerDemand and GunPoint",
     )
     demo.add_argument(
         "--earliness",
@@ -166,7 +166,10 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
         help="folder for the plots",
     )
     demo.add_argument("--quiet", action="store_true", help="no progress bar")
-    demo.set_defaults(run=lambda o: run_demo(o.data, o.earliness, o.out, verbose=not o.quiet))
+    _add_columns(demo)
+    demo.set_defaults(
+        run=lambda o: run_demo(o.data, _columns(o), o.earliness, o.out, verbose=not o.quiet)
+    )
 
 
 def _add_fit(commands: argparse._SubParsersAction) -> None:

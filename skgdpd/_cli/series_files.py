@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +47,15 @@ class Columns:
         mine, others = asdict(self), asdict(Columns())
         names = [name for name in mine if mine[name] != others[name]]
         return ["--no-header" if name == "header" else f"--{name}" for name in names]
+
+    def typed(self) -> str:
+        """Return the options that are not at their defaults with their values, as typed."""
+        words: list[str] = []
+        for option in self.given():
+            value = getattr(self, option.removeprefix("--"), None)
+            values = [] if value is None else value if isinstance(value, list) else [value]
+            words += [option, *(shlex.quote(str(value)) for value in values)]
+        return " ".join(words)
 
 
 class FileSeries(NamedTuple):
@@ -104,8 +114,8 @@ def read_series(
     FileNotFoundError, ImportError, OSError or ValueError
         If the file can't be read as the options say.
     """
-    given, suffix = columns.given(), Path(path).suffix
-    if suffix not in (".csv", ".parquet") and not (suffix == ".tsv" and given):
+    given = columns.given()
+    if not is_table(path, columns):
         parts = read_file(Path(path), labelled=labelled)
         if given:
             raise ValueError(f"{given[0]} is for .csv, .tsv and .parquet files, not for {path}")
@@ -128,6 +138,12 @@ def read_series(
         check_names(tuple(values), channels, "--values", "the model")
     series = read_long(table, columns.id, columns.time, values, label, columns.step)
     return FileSeries(*series[:3], tuple(series.channels))
+
+
+def is_table(path: str, columns: Columns) -> bool:
+    """Return whether a file is read as a table with named columns."""
+    suffix = Path(path).suffix
+    return suffix in (".csv", ".parquet") or (suffix == ".tsv" and bool(columns.given()))
 
 
 def channels_of(model: Any) -> tuple[str, ...] | None:

@@ -54,7 +54,9 @@ def _words(method: str) -> str:
     suffix = end[0] if end else ""
     kind, *backbones = method.removesuffix(suffix).split(":")
     distillers = {name: cls.__name__ for name, cls in available_distillers().items()}
-    words = {**distillers, **COMPETITORS, **KINDS}.get(kind, re.sub(r"^(\w+\.)+", "", kind))
+    words = {**distillers, **COMPETITORS, **KINDS}.get(
+        kind, re.sub(r"^(\w+\.)+|Classifier$", "", kind)
+    )
     if len(backbones) == 2 and backbones[0] != backbones[1]:
         words += f" by {backbones[1]}"
     return ", ".join([*backbones[:1], words]) + suffix

@@ -121,9 +121,10 @@ def _basis(records: list[Record], results: Results, methods: Sequence[str], sele
         else "**Parameters were chosen on the test part, as published tables did: these figures "
         "are optimistic and serve comparison with such tables only.**"
     )
+    counted = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return (
-        f"{len(problems)} problems (a data set, a part seen, a normalisation, a setting) that all "
-        f"methods have; seeds {', '.join(map(str, seeds))}. {chosen} "
+        f"{counted} (a data set, a part seen, a normalisation, a setting) that all methods have; "
+        f"seeds {', '.join(map(str, seeds))}. {chosen} "
         + ", ".join(f"{name} {version}" for name, version in named.items())
         + "."
     )

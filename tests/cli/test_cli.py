@@ -1,5 +1,6 @@
 """The command line and the demonstration."""
 
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,7 @@ import pytest
 import skgdpd._cli.demo
 from skgdpd import GDPDClassifier, PrefixClassifier
 from skgdpd._cli.main import main
+from skgdpd._cli.series_files import Columns
 
 
 @pytest.fixture
@@ -71,11 +73,50 @@ def test_the_demonstration_runs_on_a_file_of_the_users_own(quick, tmp_path, bump
     assert f"-m skgdpd fit {path} --out early.zip" in out
 
 
-def test_what_is_printed_to_do_next_can_be_parsed(capsys):
-    for line in skgdpd._cli.demo._next(None):
+def test_the_demonstration_reads_a_table_and_repeats_its_columns(quick, tmp_path, bumps, capsys):
+    X, y = bumps
+    path = tmp_path / "mine.csv"
+    lines = [",".join([f"t{i}" for i in range(X.shape[-1])] + ["my class"])]
+    lines += [
+        ",".join([*map(str, row), f"c{label}"]) for row, label in zip(X[:, 0], y, strict=True)
+    ]
+    path.write_text("\n".join(lines))
+    arguments = ["demo", "--data", str(path), "--label", "my class", "--earliness", "0.2"]
+    assert main([*arguments, "--out", str(tmp_path), "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "mine: 30 labelled series, 30 to predict" in out
+    assert f"fit {path} --label 'my class' --out early.zip" in out
+    assert "predict early.zip new.csv --label 'my class'" in out
+
+
+@pytest.mark.parametrize(
+    ("data", "columns"),
+    [
+        (None, Columns()),
+        ("own.csv", Columns(id="a b", time="t", label="y", values=["u", "v"], header=False)),
+    ],
+)
+def test_what_is_printed_to_do_next_can_be_parsed(data, columns):
+    found = []
+    for line in skgdpd._cli.demo._next(data, columns):
         command, _, rest = line.partition(" -m skgdpd ")
         if command.startswith("  ") and rest:
-            skgdpd._cli.main._parser().parse_args(rest.split(" <")[0].split())
+            found.append(skgdpd._cli.main._parser().parse_args(shlex.split(rest.split(" <")[0])))
+    assert len(found) == 4 + (data is None)
+    assert all(skgdpd._cli.main._columns(o) == columns for o in found if hasattr(o, "separator"))
+
+
+def test_the_program_is_named_as_briefly_as_it_can_be_started(monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.argv", ["/somewhere/bin/skgdpd"])
+    assert skgdpd._cli.demo._program() == "skgdpd"
+    monkeypatch.setattr("sys.argv", ["/somewhere/__main__.py"])
+    monkeypatch.setattr("sys.executable", str(tmp_path / "env" / "bin" / "python"))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert skgdpd._cli.demo._program() == f"{tmp_path}/env/bin/python -m skgdpd"
+    monkeypatch.chdir(tmp_path)
+    assert skgdpd._cli.demo._program() == "env/bin/python -m skgdpd"
+    monkeypatch.setattr("shutil.which", lambda name: str(tmp_path / "env" / "bin" / "python"))
+    assert skgdpd._cli.demo._program() == "python -m skgdpd"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +135,8 @@ def test_what_is_printed_to_do_next_can_be_parsed(capsys):
         ("text.tsv", b"a\tb\tc\n", "line 1: could not convert string"),
         ("odd.tsv", b"1\t2\t3\n1\t2\n", "line 2: 1 values, in line 1 2"),
         ("zip.npz", b"PK not really", "can't be read as an .npz file"),
-        ("data.csv", b"1,2,3\n", "no .ts, .tsv or .npz file"),
+        ("data.csv", b"1,2,3\n", "has no line after its header"),
+        ("data.txt", b"1,2,3\n", "no .ts, .tsv or .npz file"),
     ],
 )
 def test_a_bad_file_is_a_message_not_a_traceback(tmp_path, capsys, name, content, words):
