@@ -44,19 +44,19 @@ def main() -> None:
     print(f"own moment: {seen.round(3)} seen, accuracy {accuracy.round(3)}")
 
     display = EarlinessDisplay.from_results(
-        PARTS, {"PrefixClassifier: one moment for all series (mean, worst to best seed)": fixed}
+        PARTS, {"PrefixClassifier, mean and range of seeds": fixed}
     )
     display.ax_.plot(
         100 * seen,
         accuracy,
         "D",
         color="#d55e00",
-        label="EarlyClassifier: a moment for each series (each seed)",
+        label="EarlyClassifier, each seed",
     )
     display.ax_.set_title(f"GunPoint, {len(X_test)} test series, {options.seeds} seeds")
-    display.ax_.legend(loc="lower right", fontsize="small")
-    display.figure_.set_size_inches(7, 4)
-    display.figure_.savefig(options.picture, dpi=100, bbox_inches="tight")
+    display.ax_.legend(loc="lower right", fontsize="medium")
+    display.figure_.set_size_inches(5, 3.4)  # text of a readable size on a telephone
+    display.figure_.savefig(options.picture, dpi=140, bbox_inches="tight")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
                        "distiller, each with :STUDENT:TEACHER if wanted; "
                        f"controls ({', '.join(CONTROLS)}); "
                        "minirocket, logistic, extra-trees, self-training, label-spreading; "
-                       "a dotted name")  # fmt: skip
+                       "the dotted name of a classifier or distiller")  # fmt: skip
     cells.add_argument("--earliness", nargs="+", type=types.fraction, default=[0.2],
                        metavar="F", help="parts of the series seen, in (0, 1]")  # fmt: skip
     cells.add_argument("--normalize", nargs="+", default=["train"],

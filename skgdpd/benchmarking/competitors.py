@@ -179,7 +179,7 @@ def make_competitor(cell: Cell) -> CompetitorModel:
         raise ValueError(
             f"method={name!r} is none; allowed are base, gdpd, gendd, gendd-draws, "
             f"gendd-head, gendd-paper, a distiller's name, "
-            f"{', '.join([*CONTROLS, *named])}, or a classifier's dotted name"
+            f"{', '.join([*CONTROLS, *named])}, or the dotted name of a classifier or distiller"
         )
     return CompetitorModel(clf, cell.earliness, cell.normalize, min_length, semi_supervised)
 
@@ -193,5 +193,7 @@ def _by_dotted_name(name: str, seed: int) -> Any:
     except Exception as error:  # of whatever is imported and made
         raise ValueError(f"method={name!r} can't be imported and made: {error}") from error
     if not (hasattr(clf, "predict_proba") or hasattr(clf, "decision_function")):
-        raise ValueError(f"method={name!r} makes {type(clf).__name__}, which is no classifier")
+        raise ValueError(
+            f"method={name!r} makes {type(clf).__name__}, which is no classifier or distiller"
+        )
     return clf if not module.startswith("sklearn.") else make_pipeline(_flat(), clf)

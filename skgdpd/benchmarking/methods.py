@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -127,8 +128,9 @@ def make_method(
         :func:`~skgdpd.benchmarking.competitors.make_competitor`. KIND is ``base`` (no teacher),
         ``gdpd``, ``gendd`` (predicting from draws and the student), ``gendd-draws`` (from draws
         alone), ``gendd-head`` (by the student's own classifier), ``gendd-paper`` (the paper's
-        condition), one of :data:`~.controls.CONTROLS`, or a distiller's name
-        in lower case. STUDENT and TEACHER are backbones, by default the protocol's.
+        condition), one of :data:`~.controls.CONTROLS`, a distiller's name
+        in lower case, or the dotted name of a distiller of your own. STUDENT and TEACHER are
+        backbones, by default the protocol's.
     memory : str or None
         The folder of a cache of teachers and priors.
     device : str
@@ -147,7 +149,7 @@ def make_method(
         If there is no such method.
     """
     kind, *names = cell.method.split(":")
-    if kind not in {"base", *CLASSIFIERS, *available_distillers()}:
+    if kind != "base" and kind not in CLASSIFIERS and _distiller_class(kind) is None:
         yield {}, make_competitor(cell)
         return
     if len(names) > 2:
@@ -210,8 +212,23 @@ def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, dev
 
 
 def _distiller(kind: str) -> Distiller:
-    cls = available_distillers()[kind]
+    cls = _distiller_class(kind)
+    assert cls is not None
     return cls(default_prior()) if "prior" in inspect.signature(cls).parameters else cls()
+
+
+def _distiller_class(kind: str) -> type[Distiller] | None:
+    """Return the distiller of a name, or of a dotted name; None if it is none."""
+    if kind in (known := available_distillers()):
+        return known[kind]
+    module, _, attribute = kind.rpartition(".")
+    if not module:
+        return None
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # of whatever is imported
+        raise ValueError(f"method={kind!r} can't be imported: {error}") from error
+    return found if isinstance(found, type) and issubclass(found, Distiller) else None
 
 
 def _make(cls: Any, params: dict[str, Any]) -> Any:

@@ -174,6 +174,29 @@ def test_backbones_and_protocol_reach_the_classifier():
     assert made("base", 0.2, protocol="reference").training.lr_schedule == "halving-per-batch"
 
 
+OWN_DISTILLER = """
+from skgdpd.distillers import Hinton
+
+
+class Own(Hinton):
+    pass
+"""
+
+
+def test_a_distiller_from_elsewhere_takes_part_by_its_dotted_name(tmp_path, monkeypatch):
+    (tmp_path / "own_method.py").write_text(OWN_DISTILLER)
+    monkeypatch.syspath_prepend(tmp_path)
+    cell = Cell("a", "own_method.Own:fcn:rocket", 0.2)
+    ((params, model),) = make_method(cell, None, "cpu")
+    assert (params, type(model.clf.distiller).__name__) == ({}, "Own")
+    assert (model.clf.student, model.clf.teacher) == ("fcn", "rocket")
+    tries = list(make_method(replace(cell, search=True), None, "cpu"))
+    assert [params["distiller__lambda_kd"] for params, _ in tries] == [0.1, 1.0, 10.0]
+    with pytest.raises(ValueError, match=r"'own_method.None' can't be imported"):
+        next(make_method(Cell("a", "own_method.None:fcn", 0.2), None, "cpu"))
+    assert drawn_names([cell.method]) == {cell.method: "fcn, Own by rocket"}
+
+
 def test_a_run_goes_on_where_it_was_and_retries_failures_on_request(folder, tmp_path):
     store = Store(tmp_path / "store")
     cells = make_cells(
