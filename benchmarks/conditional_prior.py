@@ -141,6 +141,7 @@ class ConditionalDistillation(Distillation):
         return student.head(restored).unflatten(0, draws.shape[:2])
 
     def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
+        """Return the losses of the network, of the draws, and of Hinton's term."""
         terms: Terms = {}
         distiller, condition = self.distiller, self.condition(output)
         weight = batch.get("target_weight")
