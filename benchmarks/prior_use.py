@@ -367,10 +367,12 @@ def paired_gains(
     ----------
     known : dict
         Scores of :func:`read_store`.
-    setting, variant : str
-        What is compared.
+    setting : {"labels", "unlabelled"}
+        See :func:`divide`.
     students : iterable of str
         Students over which a set's gains are averaged.
+    variant : str
+        What is compared.
     score : str
         Name of the score.
     against : str, default="hinton"
