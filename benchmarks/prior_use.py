@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from joblib import Memory
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from conditional_prior import ConditionalDistillation, ConditionalPrior
@@ -67,6 +68,12 @@ class FittedPrior(FrozenEstimator):
         return self
 
 
+def with_prior(distiller: GDPD, prior: Any, context: DistillationContext) -> GDPDDistillation:
+    """Return the distillation of GDPD with a prior that is fitted already."""
+    settings = {**distiller.get_params(deep=False), "prior": FittedPrior(prior)}
+    return GDPD(**settings).prepare(replace(context, memory=Memory(None)))
+
+
 class LabelledPrior(GDPD):
     """GDPD whose prior is fitted on the teacher's features of the labelled series alone."""
 
@@ -74,10 +81,21 @@ class LabelledPrior(GDPD):
         """Fit the prior on the labelled rows, and go on as GDPD does."""
         features, y = (context.rows.tensors[name] for name in ("teacher_features", "y"))
         labelled = replace(context, rows=Rows(teacher_features=features[y >= 0]))
-        prior = FittedPrior(fitted_prior(self.prior, labelled))
-        settings = self.get_params(deep=False)
-        as_it_is = replace(context, memory=Memory(None))
-        return GDPD(**{**settings, "prior": prior}).prepare(as_it_is)
+        return with_prior(self, fitted_prior(self.prior, labelled), context)
+
+
+class SharedPrior(GDPD):
+    """GDPD whose prior is fitted once for several degradations, which takes most of the time.
+
+    The fit of a diffusion does not depend on them, but for ``"learned-alpha"``.
+    """
+
+    def prepare(self, context: DistillationContext) -> GDPDDistillation:
+        """Fit the prior as that of one degradation, and go on with its own."""
+        degradation = self.prior.degradation
+        common = clone(self.prior).set_params(degradation="linear-gaussian")
+        prior = fitted_prior(common, context).set_params(degradation=degradation)
+        return with_prior(self, prior, context)
 
 
 def taught_by(distiller: Distiller) -> tuple[Any, dict[str, Any]]:
@@ -94,11 +112,11 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gdpd": (GDPDClassifier, {}),
     "gdpd-alone": (GDPDClassifier, {"hinton_weight": 0.0}),
     "labelled-prior": taught_by(LabelledPrior(default_prior())),
-    "linear-gaussian": (GDPDClassifier, {"prior": default_prior(degradation="linear-gaussian")}),
+    "linear-gaussian": taught_by(SharedPrior(default_prior(degradation="linear-gaussian"))),
     "exact-linear-gaussian": (GDPDClassifier, {"prior": EXACT}),
-    "matched-noise": (GDPDClassifier, {"prior": default_prior(degradation="matched-noise")}),
+    "matched-noise": taught_by(SharedPrior(default_prior(degradation="matched-noise"))),
     "gmm": (GDPDClassifier, {"prior": default_prior(denoiser="gmm")}),
-    "unconditional": (GDPDClassifier, {"prior": default_prior(degradation="none")}),
+    "unconditional": taught_by(SharedPrior(default_prior(degradation="none"))),
     "conditional": taught_by(ConditionalPrior()),
     CONDITIONAL_LEFT_OUT: taught_by(ConditionalPrior()),
     "hinton-left-out": (DistilledPrefixClassifier, {"distiller": Hinton(), **LEFT_OUT}),

@@ -11,6 +11,7 @@ import prior_use
 from conditional_prior import ConditionalPrior
 from prior_use import (
     LabelledPrior,
+    SharedPrior,
     adjusted_p,
     collect,
     default_prior,
@@ -200,3 +201,20 @@ def test_a_prior_of_labelled_series_is_the_default_without_others_and_differs_wi
     states = [p.latent_.state_dict() for p in (fewer, alone.distillation_.prior, every)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("degradation", ["matched-noise", "none"])
+def test_a_shared_prior_gives_the_bits_of_its_own(degradation, tmp_path):
+    X, y = bumps()
+    tmp_path.chmod(0o700)
+    prior = default_prior(max_epochs=2, degradation=degradation)
+    other = default_prior(max_epochs=2, degradation="linear-gaussian")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        DistilledPrefixClassifier(SharedPrior(other), memory=tmp_path, **SETTINGS).fit(X, y)
+        shared, own = (
+            DistilledPrefixClassifier(cls(prior), memory=tmp_path, **SETTINGS).fit(X, y)
+            for cls in (SharedPrior, GDPD)
+        )
+    assert shared.distillation_.prior.degradation == degradation
+    np.testing.assert_array_equal(shared.predict_proba(X), own.predict_proba(X))
