@@ -4,8 +4,9 @@ r"""Compare ways in which GDPD may use what its prior knows, on thirds of traini
 
 No test part is read. A third of each training part is scored. The rest is labelled, or half of it
 is labelled and the other half given without labels. The program keeps a line of JSON for each fit
-and prints tables; a second run continues where the first ended. Gains are paired with Hinton's
-distillation of the same series, and their standard errors are over data sets.
+and prints tables; a second run continues where the first ended. Several processes may fill one
+store if each has students of its own. Gains are paired with Hinton's distillation of the same
+series, or with the variant of --against, and their standard errors are over data sets.
 """
 
 from __future__ import annotations
@@ -15,22 +16,36 @@ import json
 import time
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from joblib import Memory
 from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
-from skgdpd import DiffusionFeaturePrior, GDPDClassifier, PrefixClassifier
+from conditional_prior import ConditionalDistillation, ConditionalPrior
+from skgdpd import (
+    GDPDClassifier,
+    GenDDClassifier,
+    GeneratorOptions,
+    PrefixClassifier,
+)
 from skgdpd._estimators.distilled import DistilledPrefixClassifier
 from skgdpd._estimators.gdpd import default_prior
 from skgdpd._series.split import stratified_split
+from skgdpd.benchmarking.statistics import holm, paired_test
 from skgdpd.datasets import TrainTest, load_file
-from skgdpd.distillers import GDPD, Hinton
-from skgdpd.distillers.gdpd import GDPDDistillation, TeacherClassified
+from skgdpd.diffusion.sampler import NoiseSource
+from skgdpd.distillers import GDPD, DistillationContext, Distiller, Hinton
+from skgdpd.distillers.gdpd import GDPDDistillation, TeacherClassified, fitted_prior
 from skgdpd.metrics import macro_auc_prc
+from skgdpd.nets.student import SeriesOutput
+from skgdpd.training import Rows
 
 EARLINESS = 0.2
 SETTINGS = ("labels", "unlabelled")
@@ -45,36 +60,89 @@ LEFT_OUT = {"training__teacher_folds": 5}
 EXACT = default_prior(denoiser="gmm", degradation="linear-gaussian")
 
 
-def by_teacher(prior: DiffusionFeaturePrior) -> tuple[Any, dict[str, Any]]:
-    """Return GDPD whose draws are classified by the teacher's head, for :data:`VARIANTS`."""
-    return DistilledPrefixClassifier, {"distiller": GDPD(prior, classified_by="teacher")}
+class FittedPrior(FrozenEstimator):
+    """Prior that is kept as it is by a distiller that would fit it."""
 
+    def fit(self, X: Any, y: Any = None, **settings: Any) -> FittedPrior:
+        """Return the prior itself."""
+        return self
+
+
+def with_prior(distiller: GDPD, prior: Any, context: DistillationContext) -> GDPDDistillation:
+    """Return the distillation of GDPD with a prior that is fitted already."""
+    settings = {**distiller.get_params(deep=False), "prior": FittedPrior(prior)}
+    return GDPD(**settings).prepare(replace(context, memory=Memory(None)))
+
+
+class LabelledPrior(GDPD):
+    """GDPD whose prior is fitted on the teacher's features of the labelled series alone."""
+
+    def prepare(self, context: DistillationContext) -> GDPDDistillation:
+        """Fit the prior on the labelled rows, and go on as GDPD does."""
+        features, y = (context.rows.tensors[name] for name in ("teacher_features", "y"))
+        labelled = replace(context, rows=Rows(teacher_features=features[y >= 0]))
+        return with_prior(self, fitted_prior(self.prior, labelled), context)
+
+
+class SharedPrior(GDPD):
+    """GDPD whose prior is fitted once for several degradations, which takes most of the time.
+
+    The fit of a diffusion does not depend on them, but for ``"learned-alpha"``.
+    """
+
+    def prepare(self, context: DistillationContext) -> GDPDDistillation:
+        """Fit the prior as that of one degradation, and go on with its own."""
+        degradation = self.prior.degradation
+        common = clone(self.prior).set_params(degradation="linear-gaussian")
+        prior = fitted_prior(common, context).set_params(degradation=degradation)
+        return with_prior(self, prior, context)
+
+
+def taught_by(distiller: Distiller) -> tuple[Any, dict[str, Any]]:
+    """Return the classifier with a distiller, for :data:`VARIANTS`."""
+    return DistilledPrefixClassifier, {"distiller": distiller}
+
+
+CONDITIONAL_LEFT_OUT = "conditional-left-out"
 
 VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "none": (PrefixClassifier, {}),
-    "hinton": (DistilledPrefixClassifier, {"distiller": Hinton()}),
+    "hinton": taught_by(Hinton()),
+    "hinton-2": taught_by(Hinton(temperature=2.0)),
     "gdpd": (GDPDClassifier, {}),
     "gdpd-alone": (GDPDClassifier, {"hinton_weight": 0.0}),
-    "linear-gaussian": (GDPDClassifier, {"prior": default_prior(degradation="linear-gaussian")}),
+    "labelled-prior": taught_by(LabelledPrior(default_prior())),
+    "linear-gaussian": taught_by(SharedPrior(default_prior(degradation="linear-gaussian"))),
     "exact-linear-gaussian": (GDPDClassifier, {"prior": EXACT}),
-    "matched-noise": (GDPDClassifier, {"prior": default_prior(degradation="matched-noise")}),
+    "matched-noise": taught_by(SharedPrior(default_prior(degradation="matched-noise"))),
     "gmm": (GDPDClassifier, {"prior": default_prior(denoiser="gmm")}),
-    "unconditional": (GDPDClassifier, {"prior": default_prior(degradation="none")}),
+    "unconditional": taught_by(SharedPrior(default_prior(degradation="none"))),
+    "conditional": taught_by(ConditionalPrior()),
+    CONDITIONAL_LEFT_OUT: taught_by(ConditionalPrior()),
     "hinton-left-out": (DistilledPrefixClassifier, {"distiller": Hinton(), **LEFT_OUT}),
     "gdpd-left-out": (GDPDClassifier, {"hinton_weight": 1.0, **LEFT_OUT}),
-    "teacher-head": by_teacher(default_prior()),
-    "exact-teacher-head": by_teacher(EXACT),
+    "teacher-head": taught_by(GDPD(default_prior(), classified_by="teacher")),
+    "exact-teacher-head": taught_by(GDPD(EXACT, classified_by="teacher")),
 }
 """Classifiers and their settings by name.
 
-All of GDPD but gdpd-alone have Hinton's term where there are unlabelled series, and gdpd-left-out
-always. "left-out" are logits of labelled series by teachers that were fitted without them. "exact"
-has a Gaussian of each class for a prior, whose posterior is known in closed form. In the last two
-the teacher's head classifies the draws.
+All of GDPD, and the conditional priors, have Hinton's term of temperature 2 where there are
+unlabelled series. gdpd-alone never has it, and gdpd-left-out always. "left-out" are logits of
+labelled series by teachers that were fitted without them. "exact" has a Gaussian of each class for
+a prior, whose posterior is known in closed form. labelled-prior is gdpd with a prior of the
+labelled series alone. "conditional" draws from a network of pairs, given the student's feature;
+conditional-left-out draws from GenDD's, which has learned from left-out predictions, given the
+student's prediction. In the last two the teacher's head classifies the draws.
 """
+
+SAME = {("labels", "labelled-prior"), ("labels", "gdpd-alone")}
+"""Settings and variants that are not run, because they are "gdpd"."""
+WITHOUT_DRAWS = {"none", "hinton", "hinton-2", "hinton-left-out"}
 
 Array = NDArray[Any]
 Key = tuple[str, str, str, str, int]
+Scores = dict[Key, dict[str, float]]
+PValues = dict[tuple[str, str], float]
 
 
 class Division(NamedTuple):
@@ -134,12 +202,12 @@ def scores(y: Array, proba: Array, classes: Array) -> dict[str, float]:
 
 @torch.no_grad()
 def restored_proba(clf: Any, X: Array) -> Array:
-    """Return the posterior predictive of a student of GDPD.
+    """Return the posterior predictive of a student that was taught by draws.
 
     Parameters
     ----------
-    clf : GDPDClassifier or DistilledPrefixClassifier with GDPD
-        Fitted classifier.
+    clf : GDPDClassifier or DistilledPrefixClassifier
+        Fitted classifier with GDPD or a conditional prior.
     X : ndarray of shape (n, n_channels, n_timepoints)
         Series.
 
@@ -150,22 +218,31 @@ def restored_proba(clf: Any, X: Array) -> Array:
         student's own feature.
     """
     panel, network = clf._read(X)
-    z_short = torch.from_numpy(network.run_panel(panel)[0])
-    head = network.module.head
-    distillation = cast(GDPDDistillation, clf.distillation_.eval())
-    draws = distillation.degradation.draw(
-        z_short, N_RESTORED, torch.Generator().manual_seed(0), shared_noise=True
-    )
-    if isinstance(distillation, TeacherClassified):
-        logits = distillation.head(distillation.decoder.decode(draws))
+    z_short, logits = map(torch.from_numpy, network.run_panel(panel))
+    student, distillation = network.module, clf.distillation_.eval()
+    noise = torch.Generator().manual_seed(0)
+    if isinstance(distillation, ConditionalDistillation):
+        condition = distillation.condition(SeriesOutput(z_short, logits))
+        source = NoiseSource(noise, N_RESTORED, shared=True)
+        restored = distillation.classify(student, condition, source)
     else:
-        restored = distillation.projection(draws.flatten(0, 1))
-        logits = head(restored).unflatten(0, draws.shape[:2])
-    return logits.double().softmax(-1).mean(0).numpy()
+        draws = distillation.degradation.draw(z_short, N_RESTORED, noise, shared_noise=True)
+        if isinstance(distillation, TeacherClassified):
+            restored = distillation.head(distillation.decoder.decode(draws))
+        else:
+            projected = distillation.projection(draws.flatten(0, 1))
+            restored = student.head(projected).unflatten(0, draws.shape[:2])
+    return restored.double().softmax(-1).mean(0).numpy()
 
 
 def run_one(
-    parts: TrainTest, setting: str, student: str, variant: str, seed: int, memory: str | None
+    parts: TrainTest,
+    setting: str,
+    student: str,
+    variant: str,
+    seed: int,
+    memory: str | None,
+    restore: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Fit a variant and score it.
 
@@ -183,35 +260,50 @@ def run_one(
         Seed of the division and of the classifier.
     memory : str or None
         Folder of a cache of teachers and priors.
+    restore : bool, default=False
+        Whether the draws predict, too.
 
     Returns
     -------
     dict of str to dict
-        Scores and seconds of the variant, and scores of its restored features if it has some.
+        Scores and CPU seconds of the variant, and scores of its restored features if asked for.
+        The seconds have no teacher and no prior in them that the cache has already.
     """
     cls, params = VARIANTS[variant]
     data = divide(parts, setting, seed)
-    clf = cls(student=student, earliness=EARLINESS, random_state=seed, device="cpu")
-    clf.set_params(**{"series__missing_values": "interpolate", "series__short_series": "ended"})
-    clf.set_params(**params)
-    if isinstance(params.get("distiller"), GDPD):
+    start = time.process_time()
+    clf = with_settings(cls, student, seed, memory).set_params(**params)
+    if isinstance(params.get("distiller"), GDPD | ConditionalPrior):
         # As GDPDClassifier decides.
         clf.set_params(distiller__hinton_weight=float(data.pool is not None))
-    start = time.perf_counter()
+    if variant == CONDITIONAL_LEFT_OUT:
+        # Its draws are not moved to centres of classes, since GDPD's are not.
+        generating = with_settings(GenDDClassifier, student, seed, memory)
+        generating.set_params(generator=GeneratorOptions(contraction=0.0))
+        generating.fit(data.X, data.y, data.pool)
+        clf.set_params(distiller__generator=generating.predictor_)
     if cls is PrefixClassifier:
         clf.fit(data.X, data.y)
     else:
-        clf.set_params(memory=memory).fit(data.X, data.y, data.pool)
-    seconds = round(time.perf_counter() - start, 3)
+        clf.fit(data.X, data.y, data.pool)
+    seconds = round(time.process_time() - start, 3)
     own = scores(data.y_scored, clf.predict_proba(data.X_scored), clf.classes_)
-    found = {variant: {**own, "seconds": seconds}}
-    if hasattr(getattr(clf, "distillation_", None), "degradation"):
+    found = {variant: {**own, "cpu_seconds": seconds}}
+    if restore:
         proba = restored_proba(clf, data.X_scored)
         found[variant + RESTORED] = scores(data.y_scored, proba, clf.classes_)
     return found
 
 
-def read_store(store: Path) -> dict[Key, dict[str, float]]:
+def with_settings(cls: Any, student: str, seed: int, memory: str | None) -> Any:
+    """Return a classifier with the settings that all variants have in common."""
+    clf = cls(student=student, earliness=EARLINESS, random_state=seed, device="cpu")
+    if cls is not PrefixClassifier:
+        clf.set_params(memory=memory)
+    return clf.set_params(series__missing_values="interpolate", series__short_series="ended")
+
+
+def read_store(store: Path) -> Scores:
     """Return the scores of a store by set, setting, student, variant and seed."""
     lines = store.read_text().splitlines() if store.exists() else []
     records = [json.loads(line) for line in lines]
@@ -221,112 +313,223 @@ def read_store(store: Path) -> dict[Key, dict[str, float]]:
     }
 
 
+def wanted(setting: str, variants: list[str], restored: list[str]) -> dict[str, list[str]]:
+    """Return the names of results that a setting needs, by variant.
+
+    Parameters
+    ----------
+    setting : {"labels", "unlabelled"}
+        See :func:`divide`.
+    variants : list of str
+        Those of :data:`VARIANTS` that are compared.
+    restored : list of str
+        Those whose draws predict, too.
+
+    Returns
+    -------
+    dict of str to list of str
+    """
+    return {
+        v: [v, v + RESTORED] if v in restored else [v]
+        for v in variants
+        if (setting, v) not in SAME
+    }
+
+
 def collect(
-    folder: Path, cases: Iterable[tuple[str, str, str, int]], variants: list[str], store: Path
+    folder: Path,
+    cases: Iterable[tuple[str, str, str, int]],
+    variants: list[str],
+    restored: list[str],
+    store: Path,
 ) -> None:
     """Run what a store lacks, and add a line for each result."""
     known = read_store(store)
     for name, setting, student, seed in cases:
-        lacking = [v for v in variants if (name, setting, student, v, seed) not in known]
+        needed = wanted(setting, variants, restored)
+        lacking = {
+            v: new
+            for v, names in needed.items()
+            if (new := [w for w in names if (name, setting, student, w, seed) not in known])
+        }
         if not lacking:
             continue
         (path,) = folder.glob(f"{name}.*")
         parts = load_file(path)
-        for variant in lacking:
-            memory = str(store.with_suffix(".memory"))
+        for variant, new in lacking.items():
+            memory, restore = str(store.with_suffix(".memory")), variant in restored
             try:
-                found = run_one(parts, setting, student, variant, seed, memory)
-            except ValueError as error:  # a class may be too small for a variant
+                found = run_one(parts, setting, student, variant, seed, memory, restore)
+            except (ValueError, FloatingPointError, torch.linalg.LinAlgError) as error:
+                # A class may be too small for a variant, or a training may diverge.
                 print(f"{name}, {setting}, {student}, {variant}: {error}", flush=True)
                 continue
+            where = {"set": name, "setting": setting, "student": student, "seed": seed}
             with store.open("a") as file:
-                for own, values in found.items():
-                    record = {
-                        "set": name,
-                        "setting": setting,
-                        "student": student,
-                        "variant": own,
-                        "seed": seed,
-                        "scores": values,
-                    }
+                for own in new:
+                    record = {**where, "variant": own, "scores": found[own]}
                     file.write(json.dumps(record) + "\n")
 
 
 def paired_gains(
-    known: dict[Key, dict[str, float]], setting: str, student: str, variant: str, score: str
+    known: Scores,
+    setting: str,
+    students: Iterable[str],
+    variant: str,
+    score: str,
+    against: str = "hinton",
 ) -> Array:
-    """Return a variant's score less that of Hinton's distillation, for each set.
+    """Return a variant's score less that of another, for each set.
 
     Parameters
     ----------
     known : dict
         Scores of :func:`read_store`.
-    setting, student, variant : str
+    setting : {"labels", "unlabelled"}
+        See :func:`divide`.
+    students : iterable of str
+        Students over which a set's gains are averaged.
+    variant : str
         What is compared.
     score : str
         Name of the score.
+    against : str, default="hinton"
+        Variant that it is compared with.
 
     Returns
     -------
     ndarray of shape (n_sets,)
-        Means over the seeds that both have, of the sets that both have.
+        Means over the seeds that both have, then over the students that both have, of the sets
+        that both have.
     """
-    by_set: dict[str, list[float]] = {}
-    for (name, *where, seed), values in known.items():
-        if where != [setting, student, variant]:
+    gains: dict[str, dict[str, list[float]]] = {}
+    for (name, own_setting, student, own, seed), values in known.items():
+        if own_setting != setting or own != variant or student not in students:
             continue
-        other = known.get((name, setting, student, "hinton", seed))
+        other = known.get((name, setting, student, against, seed))
         if other is not None:
-            by_set.setdefault(name, []).append(values[score] - other[score])
-    return np.array([np.mean(values) for values in by_set.values()])
+            of_set = gains.setdefault(name, {})
+            of_set.setdefault(student, []).append(values[score] - other[score])
+    return np.array([np.mean([np.mean(g) for g in own.values()]) for own in gains.values()])
 
 
-def table(known: dict[Key, dict[str, float]], setting: str, student: str) -> str:
-    """Return a table of all variants of a setting and a student, as Markdown."""
-    there = {k[3] for k in known if k[1:3] == (setting, student)}
-    variants = [w for v in VARIANTS for w in (v, v + RESTORED) if w in there]
-    titles = [f"{s} | less Hinton's" for s in ("AUC-PRC", "accuracy", "log loss")]
+def ordered(known: Scores, setting: str, students: Iterable[str]) -> list[str]:
+    """Return the variants of which there are scores, in the order of :data:`VARIANTS`."""
+    there = {k[3] for k in known if k[1] == setting and k[2] in students}
+    return [w for v in VARIANTS for w in (v, v + RESTORED) if w in there]
+
+
+def with_error(gains: Array) -> str:
+    """Return the mean of gains with its standard error over data sets, as text."""
+    if not len(gains):
+        return ""
+    error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else np.nan
+    return f"{gains.mean():+.4f} ± {error:.4f}"
+
+
+def adjusted_p(known: Scores, setting: str, students: Iterable[str], against: str) -> PValues:
+    """Return p-values of gains in each score, adjusted for the number of variants.
+
+    Parameters
+    ----------
+    known : dict
+        Scores of :func:`read_store`.
+    setting : str
+        What is compared.
+    students : iterable of str
+        Students over which a set's gains are averaged.
+    against : str
+        Variant with which the others are compared.
+
+    Returns
+    -------
+    dict of (str, str) to float
+        By variant and score: Wilcoxon's test over data sets, with Holm's adjustment over the
+        variants, for each score by itself.
+    """
+    variants = [v for v in ordered(known, setting, students) if v != against]
+    found: PValues = {}
+    for score in SHOWN:
+        gains = {v: paired_gains(known, setting, students, v, score, against) for v in variants}
+        tested = {v: paired_test(g, np.zeros_like(g)) for v, g in gains.items() if len(g)}
+        adjusted = holm(np.array(list(tested.values())))
+        found |= {(v, score): float(p) for v, p in zip(tested, adjusted, strict=True)}
+    return found
+
+
+def table(known: Scores, setting: str, students: list[str], against: str = "hinton") -> str:
+    """Return a table of all variants of a setting, over one or several students, as Markdown."""
+    titles = [f"{s} | less {against}'s | p" for s in ("AUC-PRC", "accuracy", "log loss")]
     lines = [
-        f"\n{student}, {setting}:\n",
-        f"| variant | sets | {' | '.join(titles)} |",
-        "|---" * (2 + 2 * len(titles)) + "|",
+        f"\n{', '.join(students)}, {setting}:\n",
+        f"| variant | sets | fits | {' | '.join(titles)} | CPU s |",
+        "|---" * (4 + 3 * len(titles)) + "|",
     ]
-    for variant in variants:
-        cells = []
+    p_values = adjusted_p(known, setting, students, against)
+    for variant in ordered(known, setting, students):
+        own = {
+            k: v
+            for k, v in known.items()
+            if (k[1], k[3]) == (setting, variant) and k[2] in students
+        }
+        cells = [variant, str(len({k[0] for k in own})), str(len(own))]
         for score in SHOWN:
-            own = [v[score] for k, v in known.items() if k[1:4] == (setting, student, variant)]
-            gains = paired_gains(known, setting, student, variant, score)
-            spread = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else np.nan
-            gain = "" if variant == "hinton" else f"{gains.mean():+.4f} ± {spread:.4f}"
-            cells.append(f"{np.mean(own):.4f} | {gain if len(gains) else ''}")
-        n_sets = len({k[0] for k in known if k[1:4] == (setting, student, variant)})
-        lines.append(f"| {variant} | {n_sets} | {' | '.join(cells)} |")
+            gains = paired_gains(known, setting, students, variant, score, against)
+            p = p_values.get((variant, score))
+            cells.append(f"{np.mean([v[score] for v in own.values()]):.4f}")
+            cells.append("" if variant == against else with_error(gains))
+            cells.append("" if p is None else f"{p:.3f}")
+        seconds = [v["cpu_seconds"] for v in own.values() if "cpu_seconds" in v]
+        cells.append(f"{np.mean(seconds):.1f}" if seconds else "")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Run what the store lacks, and print a table for each setting and student."""
+    """Run what the store lacks, and print a table of each student and one of all together."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
     parser.add_argument("sets", nargs="+", help="files' stems")
     parser.add_argument("--store", type=Path, default=Path.home() / "skgdpd-prior-use.jsonl")
-    parser.add_argument("--students", nargs="+", default=["rocket", "fcn24", "lstm2-32"])
+    parser.add_argument(
+        "--students", nargs="+", default=["mixed", "fcn24", "lstm2-32", "inception"]
+    )
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument(
+        "--restored",
+        nargs="+",
+        choices=[v for v in VARIANTS if v not in WITHOUT_DRAWS],
+        default=[],
+        help="variants whose draws predict, too",
+    )
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument(
+        "--against", choices=VARIANTS, default="hinton", help="variant of paired gains"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    cases = product(options.sets, options.settings, options.students, range(options.seeds))
-    collect(options.folder, cases, options.variants, options.store)
+    cases = product(range(options.seeds), options.sets, options.settings, options.students)
+    ordered_cases = ((name, setting, student, seed) for seed, name, setting, student in cases)
+    collect(options.folder, ordered_cases, options.variants, options.restored, options.store)
+    shown = {
+        w
+        for setting in SETTINGS
+        for names in wanted(setting, options.variants, options.restored).values()
+        for w in names
+    }
     known = {
         k: v
         for k, v in read_store(options.store).items()
-        if k[0] in options.sets and k[3].removesuffix(RESTORED) in options.variants
+        if k[0] in options.sets and k[3] in shown and k[4] < options.seeds
     }
-    for setting, student in product(options.settings, options.students):
-        print(table(known, setting, student))
+    for setting in options.settings:
+        for student in options.students:
+            print(table(known, setting, [student], options.against))
+        if len(options.students) > 1:
+            print(table(known, setting, options.students, options.against))
 
 
 if __name__ == "__main__":

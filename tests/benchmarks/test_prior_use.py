@@ -5,11 +5,26 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
 import prior_use
-from prior_use import collect, divide, paired_gains, read_store, scores, table
-from skgdpd import GDPDClassifier, TrainingOptions
+from conditional_prior import ConditionalPrior
+from prior_use import (
+    LabelledPrior,
+    SharedPrior,
+    adjusted_p,
+    collect,
+    default_prior,
+    divide,
+    paired_gains,
+    read_store,
+    scores,
+    table,
+    wanted,
+)
+from skgdpd import DistilledPrefixClassifier, TrainingOptions
 from skgdpd.datasets import TrainTest
+from skgdpd.distillers import GDPD
 
 
 def parts(n=24):
@@ -54,11 +69,53 @@ def known():
 
 
 def test_gains_are_paired_by_set_and_seed():
-    gains = paired_gains(known(), "labels", "fcn24", "gdpd", "auc_prc")
+    gains = paired_gains(known(), "labels", ["fcn24"], "gdpd", "auc_prc")
     np.testing.assert_allclose(gains, [0.1, -0.3])  # no Hinton of C to pair with
-    shown = table(known(), "labels", "fcn24")
+    shown = table(known(), "labels", ["fcn24"])
     assert "-0.1000 ± 0.2000" in shown
-    assert "| gdpd | 3 |" in shown
+    assert "| gdpd | 3 | 4 |" in shown
+
+
+def test_a_set_counts_once_however_many_students_it_has():
+    both = known()
+    for seed, gain in [(0, 0.6), (1, 0.8)]:
+        of_hinton = both["A", "labels", "fcn24", "hinton", seed]
+        own = {**of_hinton, "auc_prc": of_hinton["auc_prc"] + gain}
+        both["A", "labels", "mixed", "hinton", seed] = of_hinton
+        both["A", "labels", "mixed", "gdpd", seed] = own
+    gains = paired_gains(both, "labels", ["fcn24", "mixed"], "gdpd", "auc_prc")
+    np.testing.assert_allclose(gains, [(0.1 + 0.7) / 2, -0.3])
+    shown = table(both, "labels", ["fcn24", "mixed"])
+    assert shown.splitlines()[1] == "fcn24, mixed, labels:"
+    assert "+0.0500 ± 0.3500" in shown
+
+
+def test_gains_are_against_the_variant_asked_for():
+    gains = paired_gains(known(), "labels", ["fcn24"], "hinton", "auc_prc", "gdpd")
+    np.testing.assert_allclose(gains, [-0.1, 0.3])
+    assert "less gdpd's" in table(known(), "labels", ["fcn24"], "gdpd")
+
+
+def test_p_values_are_adjusted_for_the_number_of_variants():
+    scores_of = {"auc_prc": 0.5, "accuracy": 0.5, "log_loss": 1.0}
+    alone = {}
+    for i in range(8):
+        alone[str(i), "labels", "fcn24", "hinton", 0] = scores_of
+        better = {**scores_of, "auc_prc": 0.6 + 0.01 * i}
+        alone[str(i), "labels", "fcn24", "gdpd", 0] = better
+    first = adjusted_p(alone, "labels", ["fcn24"], "hinton")["gdpd", "auc_prc"]
+    assert first == pytest.approx(2 / 2**8)  # all signs are equal
+    none = {(*k[:3], "none", 0): scores_of for k in alone}
+    found = adjusted_p(alone | none, "labels", ["fcn24"], "hinton")
+    assert found["gdpd", "auc_prc"] == pytest.approx(2 * first)
+    assert found["none", "auc_prc"] == 1
+
+
+def test_what_equals_the_default_is_not_run_with_labels_only():
+    variants = ["gdpd", "labelled-prior", "gdpd-alone"]
+    assert list(wanted("labels", variants, [])) == ["gdpd"]
+    assert list(wanted("unlabelled", variants, [])) == variants
+    assert wanted("labels", ["gdpd"], ["gdpd"]) == {"gdpd": ["gdpd", "gdpd, restored"]}
 
 
 def test_a_store_is_gone_on_with_and_not_run_twice(tmp_path, monkeypatch):
@@ -82,28 +139,41 @@ def test_a_store_is_gone_on_with_and_not_run_twice(tmp_path, monkeypatch):
     )
     asked = []
 
-    def run_one(parts, setting, student, variant, seed, memory):
-        asked.append((setting, variant, seed))
-        return {variant: {"auc_prc": 0.5}}
+    def run_one(parts, setting, student, variant, seed, memory, restore):
+        asked.append((setting, variant, seed, restore))
+        return {variant: {"auc_prc": 0.5}, variant + ", restored": {"auc_prc": 0.4}}
 
     monkeypatch.setattr(prior_use, "run_one", run_one)
+    case = ("A", "labels", "fcn24", 0)
     for _ in range(2):
-        collect(folder, [("A", "labels", "fcn24", 0)], ["none", "hinton"], store)
-    assert asked == [("labels", "hinton", 0)]
+        collect(folder, [case], ["none", "hinton"], [], store)
+    assert asked == [("labels", "hinton", 0, False)]
+    for restored in ([], ["gdpd"], ["gdpd"]):
+        collect(folder, [case], ["gdpd"], restored, store)
+    assert asked[1:] == [("labels", "gdpd", 0, False), ("labels", "gdpd", 0, True)]
+    assert len(store.read_text().splitlines()) == 4  # none, hinton, gdpd, and gdpd, restored
     assert read_store(store)["A", "labels", "fcn24", "none", 0] == {"auc_prc": 1.0}
 
 
-def test_restored_features_give_probabilities():
+def bumps(n=24):
     rng = np.random.default_rng(0)
-    y = np.array(["a", "b"])[np.arange(24) % 2]
-    X = rng.normal(size=(24, 1, 20)).astype(np.float32) + (y == "b")[:, None, None]
-    clf = GDPDClassifier(
-        student="fcn24",
-        prior=prior_use.default_prior(max_epochs=2),
-        max_epochs=2,
-        training=TrainingOptions(validation_fraction=0),
-        random_state=0,
-    )
+    y = np.array(["a", "b"])[np.arange(n) % 2]
+    X = rng.normal(size=(n, 1, 20)).astype(np.float32) + (y == "b")[:, None, None]
+    return X, y
+
+
+SETTINGS = {
+    "student": "fcn24",
+    "max_epochs": 2,
+    "training": TrainingOptions(validation_fraction=0),
+    "random_state": 0,
+}
+
+
+@pytest.mark.parametrize("distiller", [GDPD(default_prior(max_epochs=2)), ConditionalPrior()])
+def test_restored_features_give_probabilities(distiller):
+    X, y = bumps()
+    clf = DistilledPrefixClassifier(distiller, **SETTINGS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         clf.fit(X, y)
@@ -111,3 +181,40 @@ def test_restored_features_give_probabilities():
     np.testing.assert_allclose(proba.sum(1), 1)
     # Noise is shared between series, so a series has the same answer in any company.
     np.testing.assert_allclose(prior_use.restored_proba(clf, X[:2]), proba[:2], atol=1e-5)
+
+
+def test_a_prior_of_labelled_series_is_the_default_without_others_and_differs_with_some():
+    X, y = bumps(36)
+    prior = default_prior(max_epochs=2)
+
+    def fitted(distiller, pool):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return DistilledPrefixClassifier(distiller, **SETTINGS).fit(X[:24], y[:24], pool)
+
+    alone, own = fitted(GDPD(prior), None), fitted(LabelledPrior(prior), None)
+    np.testing.assert_array_equal(alone.predict_proba(X), own.predict_proba(X))
+    fewer, every = (
+        fitted(cls(prior), X[24:]).distillation_.prior for cls in (LabelledPrior, GDPD)
+    )
+    # The prior of the labelled series does not depend on the others.
+    states = [p.latent_.state_dict() for p in (fewer, alone.distillation_.prior, every)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("degradation", ["matched-noise", "none"])
+def test_a_shared_prior_gives_the_bits_of_its_own(degradation, tmp_path):
+    X, y = bumps()
+    tmp_path.chmod(0o700)
+    prior = default_prior(max_epochs=2, degradation=degradation)
+    other = default_prior(max_epochs=2, degradation="linear-gaussian")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        DistilledPrefixClassifier(SharedPrior(other), memory=tmp_path, **SETTINGS).fit(X, y)
+        shared, own = (
+            DistilledPrefixClassifier(cls(prior), memory=tmp_path, **SETTINGS).fit(X, y)
+            for cls in (SharedPrior, GDPD)
+        )
+    assert shared.distillation_.prior.degradation == degradation
+    np.testing.assert_array_equal(shared.predict_proba(X), own.predict_proba(X))
