@@ -618,6 +618,19 @@ default=0.3
         )
         self.distiller = distiller
 
+    def _validate_params(self) -> None:
+        given = self.distiller
+        if isinstance(given, type) and issubclass(given, Distiller):
+            raise TypeError(
+                f"distiller={given.__name__} is a class; give an instance: {given.__name__}()"
+            )
+        if isinstance(given, str):
+            raise TypeError(
+                f"distiller={given!r} is a text; give an instance of a class of "
+                f"skgdpd.distillers, such as Hinton()"
+            )
+        super()._validate_params()
+
     @with_callbacks
     @in_worker_settings
     def fit(

@@ -198,8 +198,9 @@ def _settings_of(estimator: Any) -> dict[str, Any]:
     """Return parameters for a DistilledPrefixClassifier of the same teacher and student."""
     if not isinstance(estimator, BaseDistilledClassifier):
         raise TypeError(
-            f"estimator={estimator!r} has no teacher; unlabelled series are given to a "
-            f"GDPDClassifier, a GenDDClassifier or a DistilledPrefixClassifier"
+            f"estimator is a {type(estimator).__name__}, which has no teacher; it must be a "
+            f"GDPDClassifier, a GenDDClassifier or a DistilledPrefixClassifier, as in "
+            f"check_unlabeled(GDPDClassifier(), X, y, X_unlabeled)"
         )
     estimator._validate_params()
     known = estimator.get_params(deep=False)

@@ -167,8 +167,24 @@ class RowLoss(Distillation):
         weight = self.distiller.term_weight
         if not weight:
             return {}
-        name = type(self.distiller).__name__.lower()
-        return {name: weight * self.distiller.loss(output, batch)}
+        return {type(self.distiller).__name__.lower(): weight * self._loss(output, batch)}
+
+    def _loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
+        """Return the distiller's loss; mistakes of a distiller of one's own are named."""
+        name = f"{type(self.distiller).__name__}.loss"
+        try:
+            loss = self.distiller.loss(output, batch)
+        except KeyError as error:
+            if error.args and error.args[0] in batch:
+                raise
+            raise KeyError(f"{name} asks for {error}; the batch has {sorted(batch)}") from error
+        if not isinstance(loss, Tensor) or loss.ndim:
+            found = tuple(loss.shape) if isinstance(loss, Tensor) else loss
+            raise ValueError(
+                f"{name} returned {found!r}; it must return a tensor of shape (), such as "
+                f"mean_over_rows(losses, batch.get('target_weight'))"
+            )
+        return loss
 
 
 class RowDistiller(Distiller):

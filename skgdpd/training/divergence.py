@@ -35,7 +35,7 @@ def check_terms(
         return
     if len(bad) > 1:
         bad.pop("loss", None)  # the sum of the others
-    shown = ", ".join(f"{name} is {value}" for name, value in bad.items())
+    shown = ", ".join(f"{name!r} is {value}" for name, value in bad.items())
     raise FloatingPointError(
         f"the training of the {role} diverged in epoch {epoch + 1}: its loss term {shown}. "
         f"{_advice(lr, weight_decay)}"

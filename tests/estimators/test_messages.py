@@ -8,12 +8,14 @@ from sklearn.linear_model import LogisticRegression
 import skgdpd
 from skgdpd import (
     DiffusionFeaturePrior,
+    DistilledPrefixClassifier,
     GDPDClassifier,
     PrefixClassifier,
     PrefixTruncator,
     SharedGridSearchCV,
     TrainingOptions,
 )
+from skgdpd.distillers import RowDistiller
 from skgdpd.metrics import expected_calibration_error, predictive_kl, top1_agreement
 
 SMALL = {"student": "fcn", "max_epochs": 1, "random_state": 0}
@@ -120,3 +122,35 @@ def test_others(bumps, tmp_path):
     prior = DiffusionFeaturePrior("gmm", random_state=0).fit(Z)
     with pytest.raises(ValueError, match=r"Z: X has 2 features, but .* is expecting 3"):
         prior.encode(Z[:, :2])
+
+
+class _PerRow(RowDistiller):
+    def __init__(self, lambda_kd=1.0):
+        self.lambda_kd = lambda_kd
+
+    def loss(self, output, batch):
+        return output.logits.square().mean(1)
+
+
+class _Misspelt(_PerRow):
+    def loss(self, output, batch):
+        return batch["teacher_logit"].mean()
+
+
+@pytest.mark.parametrize(
+    ("distiller", "error", "words"),
+    [
+        (_PerRow(), ValueError, r"_PerRow\.loss returned \(\d+,\); it must return a tensor of"),
+        (
+            _Misspelt(),
+            KeyError,
+            r"_Misspelt\.loss asks for .*teacher_logit.*; the batch has .*teacher_logits",
+        ),
+        (_PerRow, TypeError, r"distiller=_PerRow is a class; give an instance: _PerRow\(\)"),
+        ("hinton", TypeError, r"distiller='hinton' is a text; give an instance .* Hinton\(\)"),
+    ],
+)
+def test_mistakes_of_a_distiller_of_ones_own_are_named(distiller, error, words, bumps):
+    clf = DistilledPrefixClassifier(distiller, student="lstm1-8", max_epochs=1, random_state=0)
+    with pytest.raises(error, match=words):
+        clf.fit(*bumps)

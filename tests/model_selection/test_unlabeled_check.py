@@ -199,7 +199,7 @@ def test_what_cannot_be_checked_is_refused_before_any_fit(monkeypatch):
     monkeypatch.setattr(DistilledPrefixClassifier, "fit", fit)
     X, y = two_halves(20, 0)
     for other in (PrefixClassifier(**FAST), FunctionTransformer()):
-        with pytest.raises(TypeError, match=r"estimator=.* has no teacher"):
+        with pytest.raises(TypeError, match=r"estimator is a .*, which has no teacher"):
             check_unlabeled(other, X, y, X)
     clf = DistilledPrefixClassifier(**FAST)
 

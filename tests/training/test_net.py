@@ -308,7 +308,7 @@ def test_the_weights_kept_are_those_of_the_lowest_validation_loss(losses, first,
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf], ids=str)
 def test_a_validation_loss_that_is_not_finite_stops_at_once(bad):
     module, objective = linear(), Script([3.0, bad, 1.0, 1.0])
-    words = f"student diverged in epoch 2: its loss term valid_loss is {bad}"
+    words = f"student diverged in epoch 2: its loss term 'valid_loss' is {bad}"
     with pytest.raises(FloatingPointError, match=words):
         train(module, objective, make_rows(), CONSTANT, valid_rows=make_rows(6), role="student")
     assert len(objective.weights) == 2
@@ -347,7 +347,7 @@ def test_a_loss_term_that_is_not_finite_stops_at_once(bad, epoch):
             progress=Seen(4, False),
         )
     message = str(caught.value)
-    assert f"prior diverged in epoch {epoch + 1}: its loss term extra is {bad}." in message
+    assert f"prior diverged in epoch {epoch + 1}: its loss term 'extra' is {bad}." in message
     assert "lr=0.05" in message
     assert "weight decay (0.01)" in message
     assert len(seen) == epoch
