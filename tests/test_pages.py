@@ -111,6 +111,13 @@ def test_a_page_runs_from_its_first_block_to_its_last(name, tmp_path, monkeypatc
         sys.modules["matplotlib.pyplot"].close("all")
 
 
+def test_a_companion_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "find_spec", lambda name: None)
+    assert missing("import numpy as np\nimport shap\n") == "shap"
+    assert missing("from mapie.classification import SplitConformalClassifier\n") == "mapie"
+    assert missing("import shapes\n# import optuna\n") is None
+
+
 def test_the_commands_of_the_page_of_csv_files_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     page = DOCS / "howto-csv.md"
