@@ -8,6 +8,7 @@ import re
 import runpy
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ RUN = [
     *sorted(page.name for page in DOCS.glob("howto-*.md")),
 ]  # fmt: skip
 """Pages whose blocks of code are run in their order, with the names of the blocks before."""
+COMPANIONS = ["aeon", "mapie", "optuna", "shap"]
+"""Packages beside ours, whose recipe is the last part of a page with code, or all of it."""
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -35,6 +38,14 @@ def name_of(path):
 
 def blocks(page, language="python"):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def missing(block):
+    """Return the companion that a block imports and that is not installed, or None."""
+    for name in COMPANIONS:
+        if re.search(rf"^(import|from) {name}\b", block, re.M) and not find_spec(name):
+            return name
+    return None
 
 
 def anchors(page):
@@ -73,6 +84,9 @@ def test_code_on_pages_is_python(page):
             ast.parse(block)
 
 
+# aeon 1.6 and numba, and shap 0.51 and matplotlib 3.11; none of it ours.
+@pytest.mark.filterwarnings("ignore:unsafe cast from uint64 to int64")
+@pytest.mark.filterwarnings("ignore:The set_.* function will be:PendingDeprecationWarning")
 @pytest.mark.parametrize("name", RUN)
 def test_a_page_runs_from_its_first_block_to_its_last(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -85,6 +99,8 @@ def test_a_page_runs_from_its_first_block_to_its_last(name, tmp_path, monkeypatc
         # tests/cli/test_serving.py runs this one, which needs a package beside ours.
         if "import fastapi" in block:
             continue
+        if missing(block):
+            pytest.skip(f"{missing(block)} is not installed; all before its recipe has run")
         if ">>> " not in block:
             exec(compile(block, name, "exec"), names)
             continue
@@ -93,6 +109,13 @@ def test_a_page_runs_from_its_first_block_to_its_last(name, tmp_path, monkeypatc
         assert not runner.run(test, clear_globs=False).failed
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+def test_a_companion_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "find_spec", lambda name: None)
+    assert missing("import numpy as np\nimport shap\n") == "shap"
+    assert missing("from mapie.classification import SplitConformalClassifier\n") == "mapie"
+    assert missing("import shapes\n# import optuna\n") is None
 
 
 def test_the_commands_of_the_page_of_csv_files_run(tmp_path, monkeypatch, capsys):
