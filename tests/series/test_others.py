@@ -154,7 +154,8 @@ def test_frames_of_polars():
     model = PrefixClassifier("rocket", max_epochs=0, random_state=0)
     labels = polars.Series(["no", "yes"])[Y.tolist()]
     assert model.fit(frame, labels).predict(frame).shape == (12,)
-    with pytest.raises(ValueError, match="X has the columns"):
+    # scikit-learn's own words: it knows the columns of these frames.
+    with pytest.raises(ValueError, match="feature names should match"):
         model.predict(frame[:, ::-1])
 
 
