@@ -60,7 +60,7 @@ audit: $(AUDIT)/.ready
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,dev,mapie,optuna,shap]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,dev,companions]"
 	touch $@
 
 $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt

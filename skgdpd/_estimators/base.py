@@ -545,12 +545,12 @@ class BasePrefixClassifier(
         panel = read_panel(X)
         network = self.network_.with_batch_size(self._series.predict_batch_size)
         if not network.view.ragged_ or panel.n_channels != self.n_channels_in_:
-            _check_shape(self, X, panel)
+            check_seen(self, X, panel)
         check_fitted_names(self, X, panel.flat)
         return panel, network
 
 
-def _check_shape(clf: BasePrefixClassifier, X: Any, panel: Panel) -> None:
+def check_seen(clf: Any, X: Any, panel: Panel) -> None:
     """Refuse series of other channels, and tables of fewer or more columns than can be right."""
     if panel.flat and panel.n_timepoints == clf.n_features_in_:
         validate_data(clf, X, reset=False, skip_check_array=True)

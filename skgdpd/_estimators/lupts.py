@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedKFold
-from sklearn.utils import Tags
+from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._fitting.chain import RANK, Floats, LinearMap, chain_map, ridge_map
 from .._fitting.data import checked_series, read_unlabelled
 from .._fitting.network import softmax
+from .._persistence import Saveable
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.log_probabilities import log_probabilities
 from .._runtime.parameters import PlainNumbers
 from .._runtime.random import RandomState, Seeds
+from .._series.frames import check_fitted_names, set_names
 from .._series.panel import Panel, check_channels, read_panel
 from .._series.truncation import moments_of
 from .._series.unlabeled import refuse_marked
 from ..nets.closed_form import PENALTIES, likeliest_scale
 from ..nets.minirocket import MiniRocket
+from .base import check_seen
 
 N_FOLDS = 5
 """Number of folds of left-out scores at most."""
@@ -35,23 +38,20 @@ SHARES = np.linspace(0, 1, 11)
 """Candidates of the share of the chain."""
 
 
-class Projection:
+class Projection(NamedTuple):
     """Standardised features in coordinates of the space that the training rows span.
 
-    Parameters
+    Attributes
     ----------
-    features : ndarray of shape (n, n_features)
-        Features of the training rows.
+    mean, scale : ndarray of shape (n_features,)
+        What is subtracted, and by what is then divided.
+    basis : ndarray of shape (n_features, n_coordinates) or None
+        Directions of the coordinates; None where the features are the coordinates.
     """
 
-    def __init__(self, features: NDArray[Any]) -> None:
-        self.mean = features.mean(0, dtype=np.float64)
-        scale = features.std(0, dtype=np.float64)
-        self.scale = np.where(scale > 1e-6, scale, 1.0) * features.shape[1] ** 0.5
-        self.basis: Floats | None = None
-        if features.shape[1] > len(features):  # A ridge regression stays the same.
-            _, sizes, right = np.linalg.svd(self(features), full_matrices=False)
-            self.basis = right[sizes > RANK * max(sizes.max(), RANK)].T
+    mean: Floats
+    scale: Floats
+    basis: Floats | None
 
     def __call__(self, features: NDArray[Any]) -> Floats:
         """Return the coordinates of features ``(n, n_features)``."""
@@ -59,7 +59,61 @@ class Projection:
         return standard if self.basis is None else standard @ self.basis
 
 
-class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator):
+def fit_projection(features: NDArray[Any]) -> Projection:
+    """Return the projection of training rows ``(n, n_features)``."""
+    scale = features.std(0, dtype=np.float64)
+    scale = np.where(scale > 1e-6, scale, 1.0) * features.shape[1] ** 0.5
+    plain = Projection(features.mean(0, dtype=np.float64), scale, None)
+    if features.shape[1] <= len(features):
+        return plain
+    # A ridge regression stays the same.
+    _, sizes, right = np.linalg.svd(plain(features), full_matrices=False)
+    return plain._replace(basis=right[sizes > RANK * max(sizes.max(), RANK)].T)
+
+
+class PrefixScores:
+    """Logits of prefixes, as a fit leaves them.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Numbers of channels and of time points of a prefix.
+    rocket : MiniRocket or None
+        Transform that makes the features; None where the values are the features.
+    projection : Projection
+        Coordinates of features.
+    linear : LinearMap
+        Map of coordinates to logits.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        rocket: MiniRocket | None,
+        projection: Projection,
+        linear: LinearMap,
+    ) -> None:
+        self.shape = shape
+        self.rocket = rocket
+        self.projection = projection
+        self.linear = linear
+
+    def __call__(self, values: NDArray[np.float32]) -> Floats:
+        """Return the logits of prefixes ``(n, n_channels, n_timepoints)``."""
+        features = values.reshape(len(values), -1)
+        if self.rocket is not None:
+            features = self.rocket(torch.from_numpy(values)).numpy()
+        logits = self.linear(self.projection(features))
+        if not np.isfinite(logits).all():
+            bad = int(np.flatnonzero(~np.isfinite(logits).all(1))[0])
+            raise ValueError(
+                f"X has a series, series {bad}, whose scores are not finite; its values or the "
+                f"classifier's are too extreme"
+            )
+        return logits
+
+
+class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, BaseEstimator):
     r"""Linear classifier of prefixes by way of the moments that follow (LuPTS).
 
     Series have features :math:`\phi_1, ..., \phi_M` at M moments, from the prefix to the end.
@@ -103,12 +157,17 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator)
         Share of the chain in the scores.
     n_channels_in_, n_timepoints_in_ : int
         Shape of the training series.
+    n_features_in_ : int
+        Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+    feature_names_in_ : ndarray of shape (n_names,)
+        Names of the columns of X, which later frames must have too; only after a fit on a frame
+        of which all columns have a string as name.
 
     Notes
     -----
     In linear Gaussian systems, by least squares and with share 1, the expected risk is not larger
     than that of the direct fit. This is not proved for ridge regressions. Series must be of equal
-    length and without gaps. Fitted classifiers are kept by pickle; model files don't hold them.
+    length and without gaps.
 
     References
     ----------
@@ -184,9 +243,12 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator)
         """
         self._validate_params()
         panel = checked_series(read_panel(X), "X", "error")
+        validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
+        set_names(self, X, panel.flat)
         labels = refuse_marked(
             y, None, "LuPTSClassifier takes series without a label as X_unlabeled"
         )
+        assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
         if len(labels) != len(panel):
             raise ValueError(
@@ -214,14 +276,15 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator)
         self.prefix_length_ = int(self.time_points_[0])
         self.classes_ = classes
         seeds = Seeds(self.random_state)
-        raw = self._make_features(values, seeds("features"))
-        projections = [Projection(features) for features in raw]
+        raw, rocket = self._make_features(values, seeds("features"))
+        projections = [fit_projection(features) for features in raw]
         states = [own(features) for own, features in zip(projections, raw, strict=True)]
-        self._fit_maps(states, numbers, seeds("folds"))
-        self._projection = projections[0]
+        linear = self._fit_maps(states, numbers, seeds("folds"))
+        shape = self.n_channels_in_, self.prefix_length_
+        self._scores = PrefixScores(shape, rocket, projections[0], linear)
         return self
 
-    def _fit_maps(self, states: Sequence[Floats], y: NDArray[np.int64], seed: int) -> None:
+    def _fit_maps(self, states: Sequence[Floats], y: NDArray[np.int64], seed: int) -> LinearMap:
         penalties = PENALTIES.tolist() if isinstance(self.penalty, str) else [float(self.penalty)]
         target = np.eye(len(self.classes_))[y]
         signs, known = 2 * target - 1, np.arange(len(y))
@@ -247,28 +310,28 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator)
         self.share_, scale = float(shares[best]), found[best][0]
         direct, chain = both(known, np.arange(len(states[0])))
         a = self.share_
-        self._map = LinearMap(
+        return LinearMap(
             scale * ((1 - a) * direct.weight + a * chain.weight),
             scale * ((1 - a) * direct.bias + a * chain.bias),
         )
 
-    def _make_features(self, values: NDArray[np.float32], seed: int) -> list[NDArray[Any]]:
-        """Return the features of each moment, and keep what makes those of the first."""
-        self._rocket: MiniRocket | None = None
-        starts = [0, *self.time_points_[:-1]]
+    def _make_features(
+        self, values: NDArray[np.float32], seed: int
+    ) -> tuple[list[NDArray[Any]], MiniRocket | None]:
+        """Return the features of each moment, and what makes those of the first."""
+        n, starts = len(values), [0, *self.time_points_[:-1]]
         if self.features == "values":
             moments = zip(starts, self.time_points_, strict=True)
-            return [values[:, :, start:end].reshape(len(values), -1) for start, end in moments]
-        found = []
+            return [values[:, :, start:end].reshape(n, -1) for start, end in moments], None
+        rockets, found = [], []
         for end in self.time_points_:
             x = torch.from_numpy(np.ascontiguousarray(values[:, :, :end]))
-            rocket = MiniRocket(x.shape[1], int(end)).fit(x, None, seed)
-            self._rocket = self._rocket or rocket
-            found.append(rocket(x).numpy())
-        return found
+            rockets.append(MiniRocket(x.shape[1], int(end)).fit(x, None, seed))
+            found.append(rockets[-1](x).numpy())
+        return found, rockets[0]
 
     def decision_function(self, X: Any) -> Floats:
-        """Return the logits of series, from their first part.
+        """Return the scores of series, from their first part.
 
         Parameters
         ----------
@@ -278,12 +341,19 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator)
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
-            Logits, whose softmax is ``predict_proba``.
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Logits, whose softmax is ``predict_proba``. Of two classes it is the second's logit
+            less the first's, whose sigmoid is the second's probability.
         """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def _logits(self, X: Any) -> Floats:
         check_is_fitted(self)
         panel = read_panel(X)
+        check_seen(self, X, panel)
         check_channels(panel, self.n_channels_in_, self)
+        check_fitted_names(self, X, panel.flat)
         if panel.n_timepoints < self.prefix_length_:
             raise ValueError(
                 f"X has series of {panel.n_timepoints} time points; the first "
@@ -297,11 +367,7 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator)
             raise ValueError(
                 f"X has a series of fewer than {self.prefix_length_} time points, which are needed"
             )
-        values = np.ascontiguousarray(seen.values, dtype=np.float32)
-        features = values.reshape(len(values), -1)
-        if self._rocket is not None:
-            features = self._rocket(torch.from_numpy(values)).numpy()
-        return self._map(self._projection(features))
+        return self._scores(np.ascontiguousarray(seen.values, dtype=np.float32))
 
     def predict_proba(self, X: Any) -> Floats:
         """Return class probabilities of series, from their first part.
@@ -316,7 +382,7 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator)
         ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        return softmax(self.decision_function(X))
+        return softmax(self._logits(X))
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Return logarithms of class probabilities of series.
@@ -347,5 +413,5 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, ClassifierMixin, BaseEstimator)
         ndarray of shape (n_samples,)
             Labels.
         """
-        logits = self.decision_function(X)
+        logits = self._logits(X)
         return self.classes_[logits.argmax(1)]

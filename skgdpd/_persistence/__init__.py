@@ -7,7 +7,14 @@ tensors, and ``archive`` writes these into a file.
 
 from . import kinds  # noqa: F401  registers the kinds
 from .archive import ModelFileError, check_target
-from .claims import check_classifier, check_shape, check_size
+from .claims import (
+    check_classifier,
+    check_outline,
+    check_shape,
+    check_size,
+    check_types,
+    check_weights,
+)
 from .registry import kind_names, register, register_estimator
 from .saving import Saveable, load, save
 
@@ -15,9 +22,12 @@ __all__ = [
     "ModelFileError",
     "Saveable",
     "check_classifier",
+    "check_outline",
     "check_shape",
     "check_size",
     "check_target",
+    "check_types",
+    "check_weights",
     "kind_names",
     "load",
     "register",

@@ -38,6 +38,8 @@ WRAPPERS = (
 """Classes around a classifier that a file may hold as its model."""
 LARGEST_BETA = 1e6
 """Largest inverse temperature: scikit-learn's own fits stay below 3e4."""
+PARAMETERS = Pipeline._get_param_names()
+"""Parameters of pipelines, after which no step is named."""
 SCALERS: dict[str, tuple[type, tuple[str, ...]]] = {
     "standard-scaler": (StandardScaler, ("mean_", "var_", "scale_")),
     "min-max-scaler": (
@@ -139,6 +141,9 @@ def _make_pipeline(state: State, _opening: Opening) -> Pipeline:
     steps = state.pop("steps")
     if type(steps) is not list or not steps or not all(_is_step(step) for step in steps):
         raise ValueError("steps must be a list of pairs of a name and an estimator")
+    names = [name for name, _ in steps]
+    if len(set(names)) < len(names) or any("__" in n or n in PARAMETERS for n in names):
+        raise ValueError(f"the names of steps are {names}, which set_params can't tell apart")
     for name, step in steps[:-1]:
         if step not in (None, "passthrough"):
             _check_fitted(name, step, ("fit", "transform"))

@@ -14,7 +14,8 @@ SHOWN = 5
 
 def is_frame(X: Any) -> bool:
     """Return whether an object is a frame of pandas, or like one."""
-    return hasattr(X, "columns") and hasattr(X, "iloc")
+    # In this order: a lazy frame of polars warns when it is asked for its columns.
+    return hasattr(X, "iloc") and hasattr(X, "columns")
 
 
 def is_table(X: Any) -> bool:

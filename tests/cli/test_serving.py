@@ -63,7 +63,7 @@ def test_threads_get_the_answers_of_their_own_streams(service, models):
 
 def test_the_web_application(names, service, models):
     pytest.importorskip("fastapi")
-    pytest.importorskip("httpx")
+    pytest.importorskip("httpx2")
     from fastapi.testclient import TestClient
 
     block = next(code for code in CODE if "import fastapi" in code)

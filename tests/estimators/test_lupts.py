@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from skgdpd import LuPTSClassifier
+from skgdpd import LuPTSClassifier, load
 from skgdpd._fitting.chain import LinearMap, chain_map, ridge_map
 
 SEEDS = st.integers(0, 1000)
@@ -182,6 +182,55 @@ def test_the_same_seed_gives_the_same_bits_and_pickles_predict():
     np.testing.assert_array_equal(first.predict_proba(X), opened.predict_proba(X))
 
 
+@pytest.mark.parametrize("features", ["values", "rocket"])
+@pytest.mark.parametrize("n", [20, 60])  # fewer series than values of a prefix, and more
+def test_model_files_keep_it_to_the_last_bit(features, n, tmp_path):
+    X, y = noisy_series(60)
+    first = LuPTSClassifier(1.0, 1, features=features, random_state=3).fit(X[:n], y[:n])
+    first.save(tmp_path / "model")
+    opened = load(tmp_path / "model")
+    np.testing.assert_array_equal(first.decision_function(X), opened.decision_function(X))
+    np.testing.assert_array_equal(first.predict(X), opened.predict(X))
+    assert opened.get_params() == first.get_params()
+    opened.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+    again = opened.fit(X[:n], y[:n])
+    np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
+
+
+def test_scores_of_two_classes_are_a_column_and_of_more_a_matrix():
+    X, y = noisy_series(60)
+    clf = LuPTSClassifier(0.5, random_state=0).fit(X, y)
+    scores = clf.decision_function(X)
+    np.testing.assert_allclose(1 / (1 + np.exp(-scores)), clf.predict_proba(X)[:, 1])
+    found = cross_val_score(clf, X, y, scoring="roc_auc", cv=2)
+    assert np.isfinite(found).all()
+    three = clf.fit(X, np.arange(60) % 3).decision_function(X)
+    assert three.shape == (60, 3)
+
+
+def test_columns_are_counted_and_named():
+    pandas = pytest.importorskip("pandas")
+    X, y = noisy_series(40)
+    assert LuPTSClassifier().fit(X, y).n_features_in_ == 2
+    frame = pandas.DataFrame(X[:, 0], columns=[f"t{i}" for i in range(12)])
+    clf = LuPTSClassifier(0.5).fit(frame, y)
+    assert clf.n_features_in_ == 12
+    assert clf.feature_names_in_.tolist() == list(frame.columns)
+    with pytest.raises(ValueError, match="X has 13 features"):
+        clf.predict(np.ones((2, 13)))
+    with pytest.raises(ValueError, match=r"feature names|columns"):
+        clf.predict(frame.iloc[:, ::-1])
+
+
+def test_scores_that_are_not_finite_are_refused():
+    X, y = noisy_series(30)
+    clf = LuPTSClassifier(0.5).fit(X, y)
+    clf._scores.linear.weight[:] = 1e308
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="series 0, whose scores"):
+        clf.predict_proba(1e6 * X)
+
+
 def test_it_is_searched():
     X, y = noisy_series(60)
     search = GridSearchCV(LuPTSClassifier(random_state=0), {"n_moments": [1, 3]}, cv=2).fit(X, y)
@@ -209,6 +258,7 @@ def ended(X):
         (lambda X, y: (X, np.array(["a"] * len(y))), "two classes"),
         (lambda X, y: (X, np.array(["a"] * (len(y) - 1) + ["b"])), r"\['b'\] have one series"),
         (lambda X, y: (X, np.array([None, *y[1:]], dtype=object)), "X_unlabeled"),
+        (lambda X, y: (X, np.array([np.inf, *np.arange(len(y) - 1) % 2])), "y contains infinity"),
     ],
 )
 def test_what_it_can_t_learn_from_is_refused(change, text):

@@ -18,6 +18,7 @@ from skgdpd import (
     GDPDClassifier,
     GenDDClassifier,
     GeneratorOptions,
+    LuPTSClassifier,
     PrefixClassifier,
     PrefixTruncator,
 )
@@ -39,10 +40,11 @@ ESTIMATORS = [
         **TAUGHT, generator=GeneratorOptions(hidden=16, max_epochs=10), n_sampling_steps=3
     ),
     DiffusionFeaturePrior(max_epochs=20),
+    LuPTSClassifier(earliness=1.0),
     PrefixTruncator(),
 ]
 
-LEAST = {"PrefixTruncator": 40, "DiffusionFeaturePrior": 54}
+LEAST = {"PrefixTruncator": 40, "LuPTSClassifier": 50, "DiffusionFeaturePrior": 54}
 """Checks that must have run, for a classifier with sample weights 60."""
 
 NOT_FOR_US = {"check_array_api_input"}

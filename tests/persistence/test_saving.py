@@ -41,6 +41,7 @@ from skgdpd import (
     GDPDClassifier,
     GenDDClassifier,
     GeneratorOptions,
+    LuPTSClassifier,
     PrefixClassifier,
     PrefixTruncator,
     SeriesOptions,
@@ -111,6 +112,8 @@ KINDS = [
     "lelp-distiller",
     "linear-gaussian",
     "linear-layer",
+    "lupts-classifier",
+    "lupts-scores",
     "max-abs-scaler",
     "min-max-scaler",
     "network-teacher",
@@ -621,6 +624,7 @@ def test_every_kind_is_in_a_file_that_opens(bumps, tmp_path, tiny, taught, taugh
             **QUICK,
         ).fit(X, y),
         "prior": prior.fit(X[:, 0], y),
+        "lupts": LuPTSClassifier(random_state=0).fit(X, y),
         "flow prior": clone(prior).set_params(dynamics="flow").fit(X[:, 0], y),
     }
     path = PrefixClassifier("rocket", earliness=[0.5, 1.0], random_state=0)

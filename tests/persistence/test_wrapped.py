@@ -235,6 +235,21 @@ CRAFTED = {
     "a scorer that is none": ("tuned", lambda m: m["parameters"].update(scoring="os.system")),
     "no steps": ("pipeline", lambda m: m["state"].update(steps=[])),
     "steps that are none": ("pipeline", lambda m: m["state"].update(steps=["rm", "-rf"])),
+    "a name that leads elsewhere": (
+        "pipeline",
+        lambda m: m["state"]["steps"][1]["items"].__setitem__(0, "steps__device"),
+    ),
+    "a name of a parameter": (
+        "pipeline",
+        lambda m: m["state"]["steps"][1]["items"].__setitem__(0, "memory"),
+    ),
+    "a name that comes twice": (
+        "pipeline",
+        lambda m: (
+            m["state"]["steps"].insert(0, {"type": "tuple", "items": ["x", None]})
+            or m["state"]["steps"].insert(0, {"type": "tuple", "items": ["x", None]})
+        ),
+    ),
     "a scaler at the end": ("pipeline", lambda m: m["state"]["steps"].pop()),
     "a classifier before the end": (
         "pipeline",

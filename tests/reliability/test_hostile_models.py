@@ -14,6 +14,18 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn import calibration
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    RobustScaler,
+    StandardScaler,
+)
 
 from skgdpd import (
     DiffusionFeaturePrior,
@@ -22,11 +34,14 @@ from skgdpd import (
     GDPDClassifier,
     GenDDClassifier,
     GeneratorOptions,
+    LuPTSClassifier,
     ModelFileError,
     PrefixClassifier,
+    PrefixTruncator,
     SeriesOptions,
     TrainingOptions,
     load,
+    save,
 )
 from skgdpd._persistence import archive, registry
 from skgdpd.datasets import make_bumps
@@ -63,7 +78,35 @@ MODELS = {
     "early": lambda: EarlyClassifier(
         PrefixClassifier("rocket", earliness=[0.5, 1.0], random_state=0), cv=2, random_state=0
     ),
+    "lupts": lambda: LuPTSClassifier(random_state=0),
+    "lupts of rocket": lambda: LuPTSClassifier(features="rocket", random_state=0),
 }
+
+
+def small():
+    return PrefixClassifier("lstm1-8", **QUICK)
+
+
+def scaled():
+    scalers = [StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler(), Normalizer()]
+    return make_pipeline(PrefixTruncator(0.5), *scalers, small())
+
+
+WRAPPED = {
+    "sigmoid": lambda: CalibratedClassifierCV(small(), cv=2),
+    "isotonic": lambda: CalibratedClassifierCV(small(), method="isotonic", cv=2),
+    "frozen": lambda: CalibratedClassifierCV(FrozenEstimator(small().fit(X, Y)), cv=2),
+    "fixed": lambda: FixedThresholdClassifier(small(), threshold=0.4, pos_label=1),
+    "tuned": lambda: TunedThresholdClassifierCV(
+        small(), cv=2, thresholds=3, scoring="f1", store_cv_results=True
+    ),
+    "pipeline": scaled,
+    "calibrated pipeline": lambda: CalibratedClassifierCV(scaled(), cv=2),
+}
+"""Estimators of scikit-learn, which save takes and which have no method of that name."""
+if hasattr(calibration, "_TemperatureScaling"):
+    WRAPPED["temperature"] = lambda: CalibratedClassifierCV(small(), method="temperature", cv=2)
+MODELS |= WRAPPED
 SMALL = ["lstm", "taught", "generated"]
 EQUAL = "opened with equal predictions"
 ANSWERS = "opened and answering with distributions"
@@ -75,6 +118,11 @@ CRAFTED = (
 )
 
 
+def series_for(model):
+    """Return the series, as a table for estimators of scikit-learn."""
+    return X if hasattr(model, "save") else X[:, 0]
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """Function that returns the path of a saved model of a name, and its probabilities."""
@@ -82,10 +130,12 @@ def saved(tmp_path_factory):
 
     def get(name):
         if name not in made:
-            model = MODELS[name]().fit(X, Y)
+            model = MODELS[name]()
+            data = series_for(model)
+            model.fit(data, Y)
             parts = [part for part in ("teacher", "prior") if hasattr(model, f"{part}_")]
-            model.save(folder / name, include=[p for p in parts if name != "dual"])
-            made[name] = folder / name, model.predict_proba(X)
+            save(model, folder / name, include=[p for p in parts if name != "dual"])
+            made[name] = folder / name, model.predict_proba(data)
         return made[name]
 
     return get
@@ -103,7 +153,8 @@ def answers(opened):
     """Predict; a model of a crafted file may refuse to, but gives no row that is no answer."""
     try:
         with torch.no_grad(), np.errstate(all="ignore"):
-            proba = opened.predict_proba(X)
+            proba = opened.predict_proba(series_for(opened))
+            labels = opened.predict(series_for(opened))
     except MemoryError:
         raise
     except Exception as error:
@@ -113,6 +164,7 @@ def answers(opened):
     assert np.isfinite(proba).all()
     assert proba.min() >= 0
     np.testing.assert_allclose(proba.sum(1), 1, atol=1e-6)
+    assert len(labels) == len(X)
     return ANSWERS
 
 
@@ -161,7 +213,9 @@ def crafted_files(path, n, rng):
     return crafting.packed(crafting.crafted(header, tensors, rng) for _ in range(n))
 
 
-@pytest.mark.parametrize("name", [*SMALL, "fcn", "rocket", "ensemble", "early"])
+@pytest.mark.parametrize(
+    "name", [*SMALL, "fcn", "rocket", "ensemble", "early", "lupts", "lupts of rocket", *WRAPPED]
+)
 def test_crafted_files_are_refused_or_harmless(saved, tmp_path, promise, name):
     contents = crafted_files(saved(name)[0], 12, np.random.default_rng(1))
     with crafting.limited_memory():
@@ -513,7 +567,9 @@ def test_no_kind_has_a_parameter_that_names_a_place_or_a_device():
         assert not places & set(kind.parameters or ())
 
 
-@pytest.mark.parametrize("name", ["fcn", "taught", "generated", "ensemble", "early"])
+@pytest.mark.parametrize(
+    "name", ["fcn", "taught", "generated", "ensemble", "early", "lupts", "pipeline"]
+)
 def test_no_parameter_of_an_opened_model_is_a_place(saved, tmp_path, name):
     """Each object in the file is given places, one after the other; none is ever used."""
     header, tensors = crafting.unpacked(saved(name)[0])

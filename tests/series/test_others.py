@@ -60,7 +60,9 @@ class Dataset:
 
 
 class LazyFrame:
-    columns = ["a"]
+    @property
+    def columns(self):
+        raise AssertionError("asked for columns, of which polars warns")
 
     def lazy(self):
         return self
@@ -147,12 +149,13 @@ def test_frames_of_polars():
     np.testing.assert_array_equal(read_panel(frames).values, X)
     with pytest.raises(TypeError, match="collect"):
         read_panel(frame.lazy())
-    with pytest.raises(ValueError, match="column 'a' of X"):
+    with pytest.raises(ValueError, match=r"X, row 0: .* of column 'a' is no number"):
         read_panel(polars.DataFrame({"a": [[1.0, 2.0], [3.0, 4.0]]}))
     model = PrefixClassifier("rocket", max_epochs=0, random_state=0)
     labels = polars.Series(["no", "yes"])[Y.tolist()]
     assert model.fit(frame, labels).predict(frame).shape == (12,)
-    with pytest.raises(ValueError, match="X has the columns"):
+    # scikit-learn's own words: it knows the columns of these frames.
+    with pytest.raises(ValueError, match="feature names should match"):
         model.predict(frame[:, ::-1])
 
 
