@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from joblib import Parallel, delayed
@@ -65,7 +66,7 @@ def run(
     retry : bool, default=False
         Whether cells that failed are run again.
     verbose : bool, default=True
-        Whether to show a bar with the time left.
+        Whether to show the number of cells, and a bar with the time left.
 
     Returns
     -------
@@ -74,6 +75,9 @@ def run(
     """
     missing = missing_cells(cells, store, retry)
     n_failed = 0
+    if verbose:
+        n_there = len(set(cells)) - len(missing)
+        print(f"{len(missing)} cells to run, {n_there} there already", file=sys.stderr, flush=True)
     with Progress(len(missing), verbose) as progress:
         results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
             delayed(_run_and_write)(cell, store, folder, memory, device) for cell in missing

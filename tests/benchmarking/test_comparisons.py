@@ -197,14 +197,15 @@ def test_a_distiller_from_elsewhere_takes_part_by_its_dotted_name(tmp_path, monk
     assert drawn_names([cell.method]) == {cell.method: "fcn, Own by rocket"}
 
 
-def test_a_run_goes_on_where_it_was_and_retries_failures_on_request(folder, tmp_path):
+def test_a_run_goes_on_where_it_was_and_retries_failures_on_request(folder, tmp_path, capsys):
     store = Store(tmp_path / "store")
     cells = make_cells(
         ["Bumps", "Missing"], ["logistic", "extra-trees"], [0.5], ["train"], ["labels"], 2
     )
     assert run(cells[:4], store, folder=folder, verbose=False)[0] == 4
-    n_run, _ = run(cells, store, folder=folder, verbose=False)
+    n_run, _ = run(cells, store, folder=folder)
     assert n_run == len(cells) - 4
+    assert capsys.readouterr().err.startswith(f"{n_run} cells to run, 4 there already\n")
     assert len(list(store)) == len(cells)
     failed = [r for r in store if r.error]
     assert {r.cell.data for r in failed} == {"Missing"}
