@@ -132,7 +132,8 @@ def make_method(
         ``gdpd``, ``gendd`` (predicting from draws and the student), ``gendd-draws`` (from draws
         alone), ``gendd-head`` (by the student's own classifier), ``gendd-paper`` (the paper's
         condition), ``gendd-unsupervised`` (labels for the teacher alone, no contraction), one of
-        :data:`~.controls.CONTROLS`, or a distiller's name in lower case. STUDENT and TEACHER are backbones, by default the protocol's.
+        :data:`~.controls.CONTROLS`, or a distiller's name in lower case. STUDENT and TEACHER are
+        backbones, by default the protocol's.
     memory : str or None
         The folder of a cache of teachers and priors.
     device : str
