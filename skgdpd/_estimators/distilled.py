@@ -226,10 +226,11 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         continues from the fitted network. Each chunk adds one number to each term of
         ``history_``.
         """
+        self._validate_params()
         if self._make_distiller(False).hides_labels:
             raise ValueError(
-                "labels='teacher' keeps labels from the student, and partial_fit trains it on "
-                "labels; give all series to fit, or set labels='all'"
+                "generator__labels='teacher' keeps labels from the student, which partial_fit "
+                "trains on labels; give all series to fit, or set generator__labels='all'"
             )
         if "network_" not in vars(self):
             if classes is None:

@@ -17,7 +17,7 @@ from .._runtime.random import RandomState
 from .._runtime.worker_config import in_worker_settings
 from .._series.views import Normalization
 from ..distillers import GenDD, GeneratorOptions
-from ..distillers.gendd import Deployment, Labels
+from ..distillers.gendd import Deployment
 from ..distillers.generator import FeatureGenerator
 from ..nets.registry import BackboneSpec
 from .callbacks import with_callbacks
@@ -82,10 +82,6 @@ class GenDDClassifier(BaseDistilledClassifier):
         Share of the student's own prediction in the answer; the rest is the mean over the draws.
         The default is a plain mean: a few draws tell many series apart no better than by their
         number, and the student ranks those. 0 is the paper's. It may be changed after the fit.
-    labels : {"all", "teacher"}, default="all"
-        Who learns from the labels. ``"teacher"`` gives them to the teacher alone: student and
-        generator learn from the teacher's outputs of all series. With it and ``contraction=0``
-        the method is the paper's unsupervised one. See docs/gendd.md.
     unlabeled : object, default=None
         Value of y that marks a series without a label, for instance ``-1`` or ``"?"``. A missing
         label (None, NaN, pandas' NA) marks one in any case. The default adds no value, since -1
@@ -208,7 +204,6 @@ default=0.3
         n_sampling_steps: int = 16,
         guidance: float = 1.0,
         student_share: float = 0.5,
-        labels: Labels = "all",
         unlabeled: Any = None,
         memory: str | os.PathLike[str] | Memory | None = None,
         earliness: Any = 0.3,
@@ -247,7 +242,6 @@ default=0.3
         self.n_sampling_steps = n_sampling_steps
         self.guidance = guidance
         self.student_share = student_share
-        self.labels = labels
 
     @with_callbacks
     @in_worker_settings

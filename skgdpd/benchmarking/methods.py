@@ -51,7 +51,7 @@ CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "gendd-unsupervised": (
         GenDDClassifier,
-        {"labels": "teacher", "generator": GeneratorOptions(contraction=0.0)},
+        {"generator": GeneratorOptions(labels="teacher", contraction=0.0)},
     ),
     **CONTROLS,
 }

@@ -170,6 +170,10 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
         class probabilities; the generator is trained after the student, on predictions of series
         by students that were fitted without them. A student is too sure of the series that it
         was fitted on; a generator that learns from these is sure and wrong on others.
+    labels : {"all", "teacher"}, default="all"
+        Who learns from the labels. ``"teacher"`` gives them to the teacher alone: student and
+        generator learn from the teacher's outputs of all series, as from those without a label.
+        With ``contraction=0`` besides, the method is the paper's unsupervised one.
     label_share : float, default=0.5
         Share of a series' label, or of the teacher's word on an unlabelled series, in the class
         towards which its feature is moved; the rest is drawn from the left-out prediction.
@@ -224,6 +228,7 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
 
     _parameter_constraints = {
         "condition": [StrOptions({"predictions", "features"})],
+        "labels": [StrOptions({"all", "teacher"})],
         "label_share": [Interval(Real, 0, 1, closed="both")],
         "contraction": [Interval(Real, 0, 1, closed="both")],
         "centroid": [StrOptions({"class_mean", "classifier_weight"})],
@@ -245,6 +250,7 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
         self,
         *,
         condition: ConditionName = "predictions",
+        labels: Labels = "all",
         label_share: float = 0.5,
         contraction: float = 0.9,
         centroid: CentroidName = "class_mean",
@@ -262,6 +268,7 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
         max_epochs: int | str = "auto",
     ) -> None:
         self.condition = condition
+        self.labels = labels
         self.label_share = label_share
         self.contraction = contraction
         self.centroid = centroid
@@ -309,10 +316,6 @@ class GenDD(Distiller):
         Share of the student's own prediction in the answer; the rest is the mean over the draws.
         The default is a plain mean: a few draws tell many series apart no better than by their
         number, and the student ranks those. 0 is the paper's.
-    labels : {"all", "teacher"}, default="all"
-        Who learns from the labels. ``"teacher"`` gives them to the teacher alone: student and
-        generator learn from the teacher's outputs of all series. With it and ``contraction=0``
-        the method is the paper's unsupervised one. See docs/gendd.md.
 
     References
     ----------
@@ -327,7 +330,6 @@ class GenDD(Distiller):
         "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
         "guidance": [Interval(Real, 0, None, closed="left")],
         "student_share": [Interval(Real, 0, 1, closed="both")],
-        "labels": [StrOptions({"all", "teacher"})],
     }
     _groups = {"generator": GeneratorOptions}
 
@@ -340,7 +342,6 @@ class GenDD(Distiller):
         n_sampling_steps: int = 16,
         guidance: float = 1.0,
         student_share: float = 0.5,
-        labels: Labels = "all",
     ) -> None:
         self.lambda_kd = lambda_kd
         self.generator = generator
@@ -349,7 +350,6 @@ class GenDD(Distiller):
         self.n_sampling_steps = n_sampling_steps
         self.guidance = guidance
         self.student_share = student_share
-        self.labels = labels
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name.
@@ -390,14 +390,14 @@ class GenDD(Distiller):
     @property
     def hides_labels(self) -> bool:  # type: ignore[override]
         """True if labels are for the teacher alone."""
-        return self.labels == "teacher"
+        return self.options.labels == "teacher"
 
     def _validate_params(self) -> None:
         super()._validate_params()
         if self.hides_labels and not self.lambda_kd:
             raise ValueError(
-                f"lambda_kd={self.lambda_kd!r} with labels='teacher' leaves the student nothing "
-                f"to learn from; allowed are numbers above 0, or labels='all'"
+                f"lambda_kd={self.lambda_kd!r} with generator__labels='teacher' leaves nothing to "
+                f"learn to the student; allowed are numbers above 0, or generator__labels='all'"
             )
 
     @property

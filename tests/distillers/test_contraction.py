@@ -259,8 +259,7 @@ def test_without_labels_the_classes_are_the_teachers(condition):
     rows = make_rows(50)
     z, guess = rows.tensors["teacher_features"], rows.tensors["teacher_logits"].argmax(-1)
     rows.tensors["y"] = torch.full((50,), -1)
-    distiller = gendd(condition=condition).set_params(labels="teacher")
-    distillation = prepared(distiller, rows)
+    distillation = prepared(gendd(condition=condition, labels="teacher"), rows)
     torch.testing.assert_close(distillation.centroids, class_means(z, guess, 3))
     # What is generated is standardised: with the student's features nothing is contracted.
     moved = contract(z, guess, distillation.centroids, 0.9)

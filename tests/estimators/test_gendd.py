@@ -292,6 +292,8 @@ def test_unlabelled_series_teach(bumps):
 
 # Labels for the teacher alone
 
+TO_TEACHER = {"generator__labels": "teacher"}
+
 
 @pytest.fixture(scope="module")
 def own_teacher(bumps):
@@ -300,7 +302,7 @@ def own_teacher(bumps):
 
 
 def told_nothing(teacher, **params):
-    return small(teacher, labels="teacher", max_epochs=2, generator__max_epochs=2, **params)
+    return small(teacher, max_epochs=2, generator__max_epochs=2, **TO_TEACHER).set_params(**params)
 
 
 @pytest.mark.parametrize("condition", ["features", "predictions"])
@@ -332,7 +334,7 @@ def test_a_series_may_as_well_have_no_label(bumps, own_teacher, condition):
 
 def test_labels_for_all_do_reach_the_student(bumps, own_teacher):
     X, y = bumps
-    clf = told_nothing(own_teacher, student="rocket").set_params(labels="all").fit(X, y)
+    clf = told_nothing(own_teacher, student="rocket").set_params(generator__labels="all").fit(X, y)
     other = clone(clf).fit(X, np.random.default_rng(0).permutation(y))
     assert not np.array_equal(other.embed(X), clf.embed(X))
     assert clf.history_.n_labeled == 60
@@ -341,7 +343,7 @@ def test_labels_for_all_do_reach_the_student(bumps, own_teacher):
 @pytest.mark.parametrize("around", [lambda inner: inner, TeKAP], ids=["alone", "wrapped"])
 def test_a_distiller_that_hides_labels_does_so_in_another_classifier(bumps, own_teacher, around):
     X, y = bumps
-    inner = GenDD(labels="teacher", generator=GeneratorOptions(hidden=8, max_epochs=2))
+    inner = GenDD(generator=GeneratorOptions(labels="teacher", hidden=8, max_epochs=2))
     few = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0}
     clf = DistilledPrefixClassifier(around(inner), teacher=own_teacher, **few).fit(X, y)
     other = clone(clf).fit(X, np.random.default_rng(0).permutation(y))
@@ -351,7 +353,7 @@ def test_a_distiller_that_hides_labels_does_so_in_another_classifier(bumps, own_
 
 def test_a_student_without_labels_learns_from_its_teacher(bumps):
     X, y = bumps
-    clf = small(student="fcn", max_epochs=12, labels="teacher", earliness=0.7).fit(X, y)
+    clf = small(student="fcn", max_epochs=12, earliness=0.7, **TO_TEACHER).fit(X, y)
     assert clf.set_params(deploy="student_head").score(X, y) > 0.9
 
 
@@ -371,12 +373,12 @@ def test_weights_of_classes_and_series_beside_hidden_labels(bumps, weights):
 
 def test_what_a_student_without_labels_can_not_do_is_named(bumps):
     X, y = bumps
-    with pytest.raises(ValueError, match=r"lambda_kd=0.0 with labels='teacher'"):
-        small(labels="teacher", lambda_kd=0.0).fit(X, y)
+    with pytest.raises(ValueError, match=r"lambda_kd=0.0 with generator__labels='teacher'"):
+        small(lambda_kd=0.0, **TO_TEACHER).fit(X, y)
     with pytest.raises(ValueError, match="labels='teacher' keeps labels from the student"):
-        small(labels="teacher").partial_fit(X, y, classes=["no", "yes"])
+        small(**TO_TEACHER).partial_fit(X, y, classes=["no", "yes"])
     with pytest.raises(ValueError, match="'labels' parameter"):
-        small(labels="none").fit(X, y)
+        small(generator__labels="none").fit(X, y)
 
 
 # Left-out predictions as the condition
