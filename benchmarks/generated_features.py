@@ -38,8 +38,6 @@ FITS: dict[str, dict[str, Any]] = {
     "left out, half labels": {"label_share": 0.5},
     "left out, no labels": {"label_share": 0.0},
     "left out, no contraction": {"contraction": 0.0},
-    "labels for the teacher": {"labels": "teacher"},
-    "labels for the teacher, no contraction": {"labels": "teacher", "contraction": 0.0},
 }
 """Options of the generator, by the name of a fit."""
 
@@ -67,19 +65,11 @@ def main() -> None:
     parser.add_argument("--earliness", type=float, default=0.2)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--unlabelled", action="store_true")
-    parser.add_argument(
-        "--fits",
-        nargs="+",
-        choices=list(FITS),
-        metavar="NAME",
-        help="names of fits, of which one has labels for all; without it all fits and the memory",
-    )
     options = parser.parse_args()
     lines = options.store.read_text().splitlines() if options.store.exists() else []
     known = {tuple(line["cell"]): line["found"] for line in map(json.loads, lines)}
-    chosen = ["; ".join(options.fits)] if options.fits else []
     wanted = [
-        (name, seed, options.student, options.earliness, options.unlabelled, *chosen)
+        (name, seed, options.student, options.earliness, options.unlabelled)
         for seed in range(options.seeds)
         for name in options.sets
     ]
@@ -93,13 +83,7 @@ def main() -> None:
 
 
 def run(
-    folder: Path,
-    name: str,
-    seed: int,
-    student: str,
-    earliness: float,
-    unlabelled: bool,
-    chosen: str = "",
+    folder: Path, name: str, seed: int, student: str, earliness: float, unlabelled: bool
 ) -> dict[str, list[float]]:
     """Fit all forms on two thirds of a training part, and score them on the other third.
 
@@ -117,15 +101,13 @@ def run(
         Part of each series that is seen.
     unlabelled : bool
         Whether half of the two thirds lose their labels.
-    chosen : str, default=""
-        Names of fits between semicolons; by default all.
 
     Returns
     -------
     dict of str to list of float
         AUC-PRC, accuracy and log loss by form; under "memory" the student's log loss of its
         labelled training series as it remembers them, of the same left out, and of the third that
-        is scored; missing if fits were chosen.
+        is scored.
     """
     (path,) = folder.glob(f"{name}.*")
     parts = load_file(path)
@@ -143,23 +125,18 @@ def run(
         "random_state": seed,
     }
     found: dict[str, list[float]] = {}
-    for fit in chosen.split("; ") if chosen else FITS:
-        options = GeneratorOptions(**FITS[fit])
-        clf = GenDDClassifier(generator=options, **common)
+    for fit, settings in FITS.items():
+        clf = GenDDClassifier(generator=GeneratorOptions(**settings), **common)
         clf.fit(parts.X[train], y[train], **given)
         for draws, how in DRAWS.items():
             proba = clf.set_params(**how).predict_proba(parts.X[held_out])
             found[f"{fit}, {draws}"] = _scores(y[held_out], proba, clf.classes_)
-        if options.labels == "all":
-            taught = clf.set_params(deploy="student_head")
-    own = taught.predict_proba(parts.X[held_out])
-    found[STUDENT] = _scores(y[held_out], own, taught.classes_)
-    if chosen:
-        return found
-    classes = taught.classes_
-    remembered = log_loss(y[train], taught.predict_proba(parts.X[train]), labels=classes)
-    outside = _left_out(taught, parts.X[train], y[train], given, seed)
-    left_out = log_loss(y[train], outside, labels=classes)
+    clf.set_params(deploy="student_head")
+    own = clf.predict_proba(parts.X[held_out])
+    found[STUDENT] = _scores(y[held_out], own, clf.classes_)
+    remembered = log_loss(y[train], clf.predict_proba(parts.X[train]), labels=clf.classes_)
+    outside = _left_out(clf, parts.X[train], y[train], given, seed)
+    left_out = log_loss(y[train], outside, labels=clf.classes_)
     found["memory"] = [remembered, left_out, found[STUDENT][2]]
     return found
 
@@ -199,12 +176,11 @@ def report(found: list[dict[str, list[float]]], names: list[str]) -> None:
         own = [[one[form] for one, n in zip(found, names, strict=True) if n == s] for s in sets]
         return np.array([np.mean(values, 0) for values in own])
 
-    if "memory" in found[0]:
-        memory = by_set("memory").mean(0)
-        print(
-            f"log loss of the student: training series {memory[0]:.3f}, the same left out "
-            f"{memory[1]:.3f}, other series {memory[2]:.3f}"
-        )
+    memory = by_set("memory").mean(0)
+    print(
+        f"log loss of the student: training series {memory[0]:.3f}, the same left out "
+        f"{memory[1]:.3f}, other series {memory[2]:.3f}"
+    )
     alone = by_set(STUDENT)
     for form in (STUDENT, *(form for form in found[0] if form not in (STUDENT, "memory"))):
         values = by_set(form)
