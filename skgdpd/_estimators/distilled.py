@@ -68,6 +68,7 @@ from .incremental import (
     known_labels,
     read_chunk,
     refuse_balanced,
+    refuse_hidden_labels,
     train_further,
 )
 from .options import (
@@ -226,12 +227,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         continues from the fitted network. Each chunk adds one number to each term of
         ``history_``.
         """
-        self._validate_params()
-        if self._make_distiller(False).hides_labels:
-            raise ValueError(
-                "generator__labels='teacher' keeps labels from the student, which partial_fit "
-                "trains on labels; give all series to fit, or set generator__labels='all'"
-            )
+        refuse_hidden_labels(self)
         if "network_" not in vars(self):
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
