@@ -112,7 +112,7 @@ def main() -> None:
     options = parser.parse_args()
     lines = options.store.read_text().splitlines() if options.store.exists() else []
     known = {tuple(line["cell"]): line["found"] for line in map(json.loads, lines)}
-    forms = list(
+    forms: list[tuple[Any, ...]] = list(
         product(
             options.widths,
             options.tokens,
@@ -124,9 +124,9 @@ def main() -> None:
         )
     )
     for seed, form in product(range(options.seeds), forms):
-        cell = (*form, seed)
+        cell: tuple[Any, ...] = (*form, seed)
         if cell not in known:
-            known[cell] = run(*form, seed)
+            known[cell] = run(*cell)
             with options.store.open("a") as file:
                 file.write(json.dumps({"cell": cell, "found": known[cell]}) + "\n")
             print(*cell, flush=True)
