@@ -68,6 +68,7 @@ from .incremental import (
     known_labels,
     read_chunk,
     refuse_balanced,
+    refuse_hidden_labels,
     train_further,
 )
 from .options import (
@@ -165,6 +166,12 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         """Return the distiller with the parameters of this estimator."""
         raise NotImplementedError
 
+    def _validation_fraction(self) -> float:
+        chosen = self._training.early_stopping or self._training.validation_fraction != "auto"
+        if self._make_distiller(False).hides_labels and not chosen:
+            return 0.0  # the choice of an epoch would be a use of labels
+        return super()._validation_fraction()
+
     def _validate_params(self) -> None:
         super()._validate_params()
         check_teacher(self.teacher)
@@ -220,6 +227,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         continues from the fitted network. Each chunk adds one number to each term of
         ``history_``.
         """
+        refuse_hidden_labels(self)
         if "network_" not in vars(self):
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -353,7 +361,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
                 )
                 teacher, outputs = outputs.teacher, told(distiller, outputs, seeds)
                 constants |= longer_views(parts, view, taught_series(data)[0])
-                rows = taught_rows(data, view, outputs, constants).to(device)
+                seen = data.without_labels if distiller.hides_labels else data
+                rows = taught_rows(seen, view, outputs, constants).to(device)
                 if isinstance(rows, MomentRows) and has_moment_maps(module.backbone):
                     rows, _ = fit_moment_maps(module, rows, seeds("fixed"), trains=True)
                 else:
@@ -384,8 +393,8 @@ class BaseDistilledClassifier(BasePrefixClassifier):
             seeds=seeds,
             valid_rows=validation_rows(view, module, labelled, device),
             predict_batch_size=plan.predict_batch_size,
-            n_labeled=len(data.train),
-            n_unlabeled=len(data.unlabelled),
+            n_labeled=len(seen.train),
+            n_unlabeled=len(seen.unlabelled),
             left_out=left_out_of_start,
         )
         return PreparedFit(

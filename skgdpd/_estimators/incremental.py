@@ -71,6 +71,16 @@ def refuse_balanced(clf: Any) -> None:
         )
 
 
+def refuse_hidden_labels(clf: Any) -> None:
+    """Refuse a method that keeps labels from the student, of which streams consist."""
+    clf._validate_params()
+    if clf._make_distiller(False).hides_labels:
+        raise ValueError(
+            "generator__labels='teacher' keeps labels from the student, which partial_fit "
+            "trains on labels; give all series to fit, or set generator__labels='all'"
+        )
+
+
 def known_labels(clf: Any, y: ArrayLike, classes: ArrayLike) -> NDArray[Any]:
     """Return the labels of a chunk, all of which must be among the classes."""
     column = refuse_marked(y, getattr(clf, "unlabeled", None), LABELLED_ONLY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,11 @@ class FitData:
     def taught(self) -> Index:
         """Numbers of the series from which a taught student learns, labelled ones first."""
         return np.concatenate([self.train, self.unlabelled])
+
+    @property
+    def without_labels(self) -> FitData:
+        """The same data, where no series of the training part has a label."""
+        return replace(self, train=self.train[:0], unlabelled=self.taught)
 
     @property
     def train_weight(self) -> NDArray[np.float32] | None:

@@ -78,8 +78,8 @@ def make_parser() -> argparse.ArgumentParser:
     cells.add_argument("--sets", nargs="+", required=True, metavar="NAME",
                        help="files' stems in --data, or sktime:NAME")  # fmt: skip
     cells.add_argument("--methods", nargs="+", required=True, metavar="METHOD",
-                       help="base, gdpd, gendd, gendd-draws, gendd-head, gendd-paper, or a "
-                       "distiller, each with :STUDENT:TEACHER if wanted; "
+                       help="base, gdpd, gendd, gendd-draws, gendd-head, gendd-paper, "
+                       "gendd-unsupervised, or a distiller, each with :STUDENT:TEACHER if wanted; "
                        f"controls ({', '.join(CONTROLS)}); "
                        "minirocket, logistic, extra-trees, self-training, label-spreading; "
                        "the dotted name of a classifier or distiller")  # fmt: skip

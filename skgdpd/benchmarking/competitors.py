@@ -178,7 +178,7 @@ def make_competitor(cell: Cell) -> CompetitorModel:
     else:
         raise ValueError(
             f"method={name!r} is none; allowed are base, gdpd, gendd, gendd-draws, "
-            f"gendd-head, gendd-paper, a distiller's name, "
+            f"gendd-head, gendd-paper, gendd-unsupervised, a distiller's name, "
             f"{', '.join([*CONTROLS, *named])}, or the dotted name of a classifier or distiller"
         )
     return CompetitorModel(clf, cell.earliness, cell.normalize, min_length, semi_supervised)

@@ -50,6 +50,10 @@ CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
             "n_sampling_steps": 64,
         },
     ),
+    "gendd-unsupervised": (
+        GenDDClassifier,
+        {"generator": GeneratorOptions(labels="teacher", contraction=0.0)},
+    ),
     **CONTROLS,
 }
 """Methods that are classifiers, with their settings."""
@@ -128,8 +132,9 @@ def make_method(
         :func:`~skgdpd.benchmarking.competitors.make_competitor`. KIND is ``base`` (no teacher),
         ``gdpd``, ``gendd`` (predicting from draws and the student), ``gendd-draws`` (from draws
         alone), ``gendd-head`` (by the student's own classifier), ``gendd-paper`` (the paper's
-        condition), one of :data:`~.controls.CONTROLS`, a distiller's name
-        in lower case, or the dotted name of a distiller of your own. STUDENT and TEACHER are
+        condition), ``gendd-unsupervised`` (labels for the teacher alone, no contraction), one of
+        :data:`~.controls.CONTROLS`, a distiller's name in lower case, or the dotted name of a
+        distiller of your own. STUDENT and TEACHER are
         backbones, by default the protocol's.
     memory : str or None
         The folder of a cache of teachers and priors.

@@ -15,6 +15,7 @@ KINDS = {
     "gendd-head": "GenDD, own head",
     "gendd-draws": "GenDD, draws alone",
     "gendd-paper": "GenDD, the paper's condition",
+    "gendd-unsupervised": "GenDD, labels for the teacher alone",
 }
 COMPETITORS = {
     "minirocket": "MiniRocket + ridge",

@@ -142,6 +142,10 @@ class AroundDistiller(Distiller):
         return self.inner.compares_maps
 
     @property
+    def hides_labels(self) -> bool:  # type: ignore[override]
+        return self.inner.hides_labels
+
+    @property
     def predictor_stage(self) -> str | None:  # type: ignore[override]
         return self.inner.predictor_stage
 

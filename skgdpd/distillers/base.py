@@ -204,6 +204,9 @@ class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
     compares_maps = False
     """True if activations over time are compared, which student and teacher then must have."""
 
+    hides_labels = False
+    """True if the student is told the teacher's outputs alone: no row has a label."""
+
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
         """Return constants, computed from a teacher's activations over time.
 

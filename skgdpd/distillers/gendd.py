@@ -42,6 +42,7 @@ from .rows import mean_over_rows
 CentroidName = Literal["class_mean", "classifier_weight"]
 EncoderName = Literal["auto", "identity", "pca"]
 Deployment = Literal["sampled", "student_head"]
+Labels = Literal["all", "teacher"]
 
 MAX_WIDTH = 1024
 """Largest width of features that ``encoder="auto"`` keeps; wider ones would take minutes."""
@@ -86,18 +87,27 @@ class GenDDDistillation(Distillation):
         # A random order is drawn on the host, for which a captured step can't wait.
         return None if self.distiller.options.mixup else ()
 
+    def label_weight(self, step: Step) -> float:
+        return 0.0 if self.distiller.hides_labels else 1.0
+
     def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
-        weight, options = self.distiller.lambda_kd, self.distiller.options
+        weight = self.distiller.lambda_kd
         if not weight:
             return {}
-        if options.condition == "features":
-            return {"gendd": weight * self.loss(output.features, batch, step.generator)}
-        if "target" not in batch:
-            return {}
+        if self.distiller.options.condition == "predictions":
+            return {"gendd": weight * self.taught_loss(output, batch)} if "target" in batch else {}
+        terms = {"gendd": weight * self.loss(output.features, batch, step.generator)}
+        if self.distiller.hides_labels:
+            # Nothing else teaches the student's own classifier.
+            terms["soft"] = self.taught_loss(output, batch)
+        return terms
+
+    def taught_loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
+        """Return the cross-entropy against the teacher's probabilities of unlabelled rows."""
         taught = (batch["y"] < 0).to(output.logits)
         if "target_weight" in batch:
             taught = taught * batch["target_weight"]
-        return {"gendd": weight * soft_cross_entropy(output.logits, batch["target"], taught)}
+        return soft_cross_entropy(output.logits, batch["target"], taught)
 
     def loss(self, condition: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
         """Return the mean loss for conditions ``(n, n_condition)`` and the rest of their batch."""
@@ -160,6 +170,10 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
         class probabilities; the generator is trained after the student, on predictions of series
         by students that were fitted without them. A student is too sure of the series that it
         was fitted on; a generator that learns from these is sure and wrong on others.
+    labels : {"all", "teacher"}, default="all"
+        Who learns from the labels. ``"teacher"`` gives them to the teacher alone: student and
+        generator learn from the teacher's outputs of all series, as from those without a label.
+        With ``contraction=0`` besides, the method is the paper's unsupervised one.
     label_share : float, default=0.5
         Share of a series' label, or of the teacher's word on an unlabelled series, in the class
         towards which its feature is moved; the rest is drawn from the left-out prediction.
@@ -168,7 +182,8 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
     contraction : float, default=0.9
         Share s of the way by which a teacher's feature is moved towards the centre of its class
         before it is learned; the paper has 0.7 to 0.9. With 1 only the centre is learned. With 0
-        the labels are not used. Features of unlabelled series are not moved.
+        features stay as they are. With ``condition="features"`` those of unlabelled series do so
+        in any case.
     centroid : {"class_mean", "classifier_weight"}, default="class_mean"
         Centre of a class: the mean feature, or the row of the teacher's linear classifier, scaled
         to the mean length of the class's features. The authors' program does not scale it.
@@ -213,6 +228,7 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
 
     _parameter_constraints = {
         "condition": [StrOptions({"predictions", "features"})],
+        "labels": [StrOptions({"all", "teacher"})],
         "label_share": [Interval(Real, 0, 1, closed="both")],
         "contraction": [Interval(Real, 0, 1, closed="both")],
         "centroid": [StrOptions({"class_mean", "classifier_weight"})],
@@ -234,6 +250,7 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
         self,
         *,
         condition: ConditionName = "predictions",
+        labels: Labels = "all",
         label_share: float = 0.5,
         contraction: float = 0.9,
         centroid: CentroidName = "class_mean",
@@ -251,6 +268,7 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
         max_epochs: int | str = "auto",
     ) -> None:
         self.condition = condition
+        self.labels = labels
         self.label_share = label_share
         self.contraction = contraction
         self.centroid = centroid
@@ -370,6 +388,19 @@ class GenDD(Distiller):
         return GeneratorOptions() if self.generator is None else self.generator
 
     @property
+    def hides_labels(self) -> bool:  # type: ignore[override]
+        """True if labels are for the teacher alone."""
+        return self.options.labels == "teacher"
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        if self.hides_labels and not self.lambda_kd:
+            raise ValueError(
+                f"lambda_kd={self.lambda_kd!r} with generator__labels='teacher' leaves nothing to "
+                f"learn to the student; allowed are numbers above 0, or generator__labels='all'"
+            )
+
+    @property
     def predictor_stage(self) -> str | None:  # type: ignore[override]
         """Name of the stage of the generator's further training; None with ``"student_head"``."""
         return "generator" if self.deploy == "sampled" else None
@@ -379,8 +410,10 @@ class GenDD(Distiller):
         options, known = self.options, context.rows.tensors
         features = known["teacher_features"]
         some = evenly(len(features), MAX_PRIOR_ROWS).to(features.device)
+        by_features = options.condition == "features"
         z_long, y = features[some], known["y"][some]
-        centroids = class_means(z_long, y, context.n_classes)
+        classes = known["teacher_logits"][some].argmax(-1) if self.hides_labels else y
+        centroids = class_means(z_long, classes, context.n_classes)
         head = None if context.teacher_head is None else context.teacher_head()
         if options.centroid == "classifier_weight":
             if head is None:
@@ -388,8 +421,8 @@ class GenDD(Distiller):
                     "centroid='classifier_weight' needs a teacher's classifier, and this context "
                     "has none; allowed is 'class_mean'"
                 )
-            centroids = with_lengths_of(head.weight.detach().to(features), z_long, y)
-        targets = contract(z_long, y, centroids, options.contraction)
+            centroids = with_lengths_of(head.weight.detach().to(features), z_long, classes)
+        targets = contract(z_long, y if by_features else classes, centroids, options.contraction)
         wide = options.encoder == "auto" and features.shape[1] > MAX_WIDTH
         if wide or options.encoder == "pca":
             encoder = principal_encoder(targets, None)
@@ -397,7 +430,6 @@ class GenDD(Distiller):
             encoder = standardising_encoder(targets)
         codes = encoder.encode(targets)
         width = codes.shape[1]
-        by_features = options.condition == "features"
         diffusion = ConditionalDiffusion(
             width,
             context.n_student_features if by_features else context.n_classes,

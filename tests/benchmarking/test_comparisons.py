@@ -171,6 +171,8 @@ def test_backbones_and_protocol_reach_the_classifier():
     assert (paper.max_epochs, paper.series.resample_length, paper.teacher) == (600, 100, None)
     assert made("gendd:fcn", 0.2).deploy == "sampled"
     assert made("gendd-head:fcn", 0.2).deploy == "student_head"
+    options = made("gendd-unsupervised:fcn", 0.2).generator
+    assert (options.labels, options.contraction) == ("teacher", 0)
     assert made("base", 0.2, protocol="reference").training.lr_schedule == "halving-per-batch"
 
 

@@ -252,3 +252,16 @@ def test_very_wide_features_are_generated_by_components():
     assert widths["identity"] == 1100
     assert widths["auto"] == widths["pca"] <= 29
     assert prepared(SMALL, make_rows(30, n_teacher=1024)).diffusion.n_features == 1024
+
+
+@pytest.mark.parametrize("condition", ["features", "predictions"])
+def test_without_labels_the_classes_are_the_teachers(condition):
+    rows = make_rows(50)
+    z, guess = rows.tensors["teacher_features"], rows.tensors["teacher_logits"].argmax(-1)
+    rows.tensors["y"] = torch.full((50,), -1)
+    distillation = prepared(gendd(condition=condition, labels="teacher"), rows)
+    torch.testing.assert_close(distillation.centroids, class_means(z, guess, 3))
+    # What is generated is standardised: with the student's features nothing is contracted.
+    moved = contract(z, guess, distillation.centroids, 0.9)
+    codes = distillation.encoder.encode(z if condition == "features" else moved)
+    torch.testing.assert_close(codes.std(0, correction=0), torch.ones(6).to(codes))

@@ -29,7 +29,7 @@ from skgdpd._fitting.cross_fitting import fold_numbers
 from skgdpd._teachers.linear_head import linear_head
 from skgdpd._teachers.teacher import TeacherOutputs
 from skgdpd.datasets import make_bumps
-from skgdpd.distillers import GenDD, Hinton
+from skgdpd.distillers import GenDD, Hinton, TeKAP
 from skgdpd.distillers.gendd import GenDDDistillation, drawn_classes
 from skgdpd.nets.student import SeriesNet
 from skgdpd.training import checkpoint
@@ -288,6 +288,97 @@ def test_unlabelled_series_teach(bumps):
     marked[pool] = "?"
     same = small(unlabeled="?").fit(X, marked)
     np.testing.assert_array_equal(same.predict_proba(X), clf.predict_proba(X))
+
+
+# Labels for the teacher alone
+
+TO_TEACHER = {"generator__labels": "teacher"}
+
+
+@pytest.fixture(scope="module")
+def own_teacher(bumps):
+    teacher = PrefixClassifier("lstm1-8", earliness=1.0, max_epochs=4, random_state=0)
+    return FrozenEstimator(teacher.fit(*bumps))
+
+
+def told_nothing(teacher, **params):
+    return small(teacher, max_epochs=2, generator__max_epochs=2, **TO_TEACHER).set_params(**params)
+
+
+@pytest.mark.parametrize("condition", ["features", "predictions"])
+@pytest.mark.parametrize("student", ["lstm1-8", "rocket"])
+def test_no_label_reaches_student_or_generator(bumps, own_teacher, student, condition):
+    X, y = bumps
+    clf = told_nothing(own_teacher, student=student, generator__condition=condition)
+    clf.fit(X, y)
+    other = clone(clf).fit(X, np.random.default_rng(0).permutation(y))
+    np.testing.assert_array_equal(other.embed(X), clf.embed(X))
+    np.testing.assert_array_equal(other.sample_features(X), clf.sample_features(X))
+    np.testing.assert_array_equal(other.predict_proba(X), clf.predict_proba(X))
+    assert "ce" not in clf.history_
+    assert (clf.history_.n_labeled, clf.history_.n_unlabeled) == (0, 60)
+    assert clf.history_.n_validation == 0
+
+
+@pytest.mark.parametrize("condition", ["features", "predictions"])
+def test_a_series_may_as_well_have_no_label(bumps, own_teacher, condition):
+    X, y = bumps
+    # The statistics of normalize="train" are those of labelled series.
+    clf = told_nothing(own_teacher, generator__condition=condition, normalize="prefix").fit(X, y)
+    fewer = y.astype(object)
+    fewer[20:] = None
+    assert set(fewer[:20]) == set(y)
+    other = clone(clf).fit(X, fewer)
+    np.testing.assert_array_equal(other.predict_proba(X), clf.predict_proba(X))
+
+
+def test_labels_for_all_do_reach_the_student(bumps, own_teacher):
+    X, y = bumps
+    clf = told_nothing(own_teacher, student="rocket").set_params(generator__labels="all").fit(X, y)
+    other = clone(clf).fit(X, np.random.default_rng(0).permutation(y))
+    assert not np.array_equal(other.embed(X), clf.embed(X))
+    assert clf.history_.n_labeled == 60
+
+
+@pytest.mark.parametrize("around", [lambda inner: inner, TeKAP], ids=["alone", "wrapped"])
+def test_a_distiller_that_hides_labels_does_so_in_another_classifier(bumps, own_teacher, around):
+    X, y = bumps
+    inner = GenDD(generator=GeneratorOptions(labels="teacher", hidden=8, max_epochs=2))
+    few = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0}
+    clf = DistilledPrefixClassifier(around(inner), teacher=own_teacher, **few).fit(X, y)
+    other = clone(clf).fit(X, np.random.default_rng(0).permutation(y))
+    np.testing.assert_array_equal(other.predict_proba(X), clf.predict_proba(X))
+    assert clf.history_.n_labeled == 0
+
+
+def test_a_student_without_labels_learns_from_its_teacher(bumps):
+    X, y = bumps
+    clf = small(student="fcn", max_epochs=12, earliness=0.7, **TO_TEACHER).fit(X, y)
+    assert clf.set_params(deploy="student_head").score(X, y) > 0.9
+
+
+def test_an_epoch_is_chosen_by_labels_only_if_that_is_asked_for(bumps, own_teacher):
+    X, y = bumps
+    clf = told_nothing(own_teacher, training__validation_fraction=0.2).fit(X, y)
+    assert clf.history_.n_validation == 12
+
+
+@pytest.mark.parametrize("weights", [{"class_weight": "balanced"}, {}])
+def test_weights_of_classes_and_series_beside_hidden_labels(bumps, weights):
+    X, y = bumps
+    clf = told_nothing(None, generator__condition="predictions", **weights)
+    clf.fit(X, y, sample_weight=None if weights else np.arange(1.0, 61))
+    np.testing.assert_allclose(clf.predict_proba(X).sum(1), 1)
+
+
+def test_what_a_student_without_labels_can_not_do_is_named(bumps):
+    X, y = bumps
+    with pytest.raises(ValueError, match=r"lambda_kd=0.0 with generator__labels='teacher'"):
+        small(lambda_kd=0.0, **TO_TEACHER).fit(X, y)
+    with pytest.raises(ValueError, match="labels='teacher' keeps labels from the student"):
+        small(**TO_TEACHER).partial_fit(X, y, classes=["no", "yes"])
+    with pytest.raises(ValueError, match="'labels' parameter"):
+        small(generator__labels="none").fit(X, y)
 
 
 # Left-out predictions as the condition
