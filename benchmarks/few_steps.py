@@ -346,7 +346,7 @@ def time_restorations() -> None:
 
 
 def compare_students(seeds: Sequence[int]) -> None:
-    """Print scores of students on GunPoint, and processor seconds of prior and student."""
+    """Print means and ranges over seeds of GunPoint's scores, and mean seconds of the fits."""
     X, y, X_test, y_test = load_gunpoint()
     priors = {
         "diffusion, 5 steps": {},
@@ -365,8 +365,10 @@ def compare_students(seeds: Sequence[int]) -> None:
             scores = score(y_test, clf.predict_proba(X_test), clf.classes_)
             rows.append([scores[key] for key in ("auc_prc", "accuracy", "log_loss")])
             rows[-1] += [clf.fit_seconds_[key] for key in ("student", "preparation")]
-        means = np.mean(rows, 0)
-        print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in means) + " |", flush=True)
+        *of_scores, student, preparation = np.transpose(rows)
+        cells = [f"{np.mean(v):.3f} ({np.min(v):.3f} to {np.max(v):.3f})" for v in of_scores]
+        cells += [f"{np.mean(seconds):.1f}" for seconds in (student, preparation)]
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -45,11 +47,11 @@ def shortcut_loss(
     K. Frans et al., "One step diffusion via shortcut models", ICLR 2025, arXiv 2410.12557.
     """
     n = max(len(data) // 4, 1)
-    like = {"dtype": data.dtype, "device": data.device}
+    like: dict[str, Any] = {"dtype": data.dtype, "device": data.device, "generator": generator}
     halvings = torch.randint(N_LENGTHS, (n, 1), device=data.device, generator=generator)
     length = 0.5 ** halvings.to(data.dtype)
     half = length / 2
-    s = (1 - length) * torch.rand(n, 1, generator=generator, **like)
+    s = (1 - length) * torch.rand(n, 1, **like)
     velocity = data - noise
     x = noise[:n] + s * velocity[:n]
     with torch.no_grad():
@@ -57,7 +59,7 @@ def shortcut_loss(
         first = network(x, s, s + known)
         middle = s + half
         second = network(x + half * first, middle, middle + known)
-    time = torch.rand(len(data), 1, generator=generator, **like)
+    time = torch.rand(len(data), 1, **like)
     places = torch.cat([noise + time * velocity, x])
     found = network(places, torch.cat([time, s]), torch.cat([time, s + length]))
     return (found - torch.cat([velocity, (first + second) / 2])).square().mean()
