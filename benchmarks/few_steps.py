@@ -1,10 +1,11 @@
 """Compare priors of few steps with diffusion: how near draws are to features, and their time.
 
-    python benchmarks/few_steps.py draws --features 8 32 --picture docs/results/few-steps
+    python benchmarks/few_steps.py draws --features 8 32 --folder docs/results/few-steps
     python benchmarks/few_steps.py students --seeds 0 1 2
 
 ``draws`` fits each prior to features of a known mixture of Gaussians and prints, for 1 to 16
-evaluations of the network, the sliced Wasserstein-2 distance of draws from fresh features.
+evaluations of the network, the sliced Wasserstein-2 distance of draws from fresh features. What
+each prior came to is appended to ``draws.jsonl`` in the folder, and isn't measured again.
 ``students`` prints the scores of GunPoint's students that each prior taught, their seconds, and
 the milliseconds of a restoration of 64 features with its gradient.
 """
@@ -12,10 +13,11 @@ the milliseconds of a restoration of 64 features with its gradient.
 from __future__ import annotations
 
 import argparse
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from torch import Tensor
 
 from skgdpd import DiffusionFeaturePrior, GDPDClassifier
 from skgdpd._estimators.gdpd import default_prior
+from skgdpd._runtime.extras import require
 from skgdpd.benchmarking.evaluation import score
 from skgdpd.datasets import load_gunpoint
 from skgdpd.diffusion import (
@@ -39,11 +42,13 @@ from skgdpd.diffusion import (
     make_posterior_sampler,
 )
 from skgdpd.diffusion.sampler import NoiseSource
-from skgdpd.plotting.style import marked_style, new_axes
+from skgdpd.plotting.style import marked_style
 
 Floats = NDArray[np.float64]
 Draw = Callable[[Tensor, int], Tensor]
 """Function from noise ``(n, d)`` and a number of steps to draws ``(n, d)``."""
+Row = dict[str, Any]
+"""What one prior came to on one mixture."""
 
 STEPS = (1, 2, 4, 5, 8, 16)
 N_KNOWN, N_DRAWN, N_COMPONENTS = 1000, 4000, 5
@@ -54,8 +59,23 @@ FLOWS: dict[str, tuple[FlowName, DegradationName]] = {
     "flow map, coupled": ("flow-map", "none"),
     "MeanFlow": ("mean-flow", "linear-gaussian"),
     "MeanFlow, coupled": ("mean-flow", "none"),
+    "shortcut": ("shortcut", "linear-gaussian"),
+    "shortcut, coupled": ("shortcut", "none"),
 }
 """Dynamics and degradation; the latter decides whether noise and features are coupled."""
+CONTROLS = ("other fresh features", "the known features again", "one Gaussian")
+CHAINS = ("DDIM, the exact denoiser", "DDIM", "ancestral")
+SHOWN = {
+    "DDIM": "diffusion (DDIM)",
+    "flow, coupled": "flow, optimal transport",
+    "flow map": "flow map",
+    "flow map, coupled": "flow map, optimal transport",
+    "MeanFlow": "MeanFlow",
+    "shortcut": "shortcut model",
+    "shortcut, coupled": "shortcut model, optimal transport",
+}
+"""Priors of the picture, and their names in its legend."""
+TICKS = (0.04, 0.08, 0.15, 0.3, 0.6)
 
 
 class Mixture:
@@ -118,10 +138,22 @@ def flow_of(latent: LatentFlow) -> Draw:
     return lambda noise, n_steps: latent.transport(noise, torch.zeros(1, 1), n_steps)
 
 
-def fit_all(
-    mixture: Mixture, Z: Floats, truth: Floats, seed: int, max_epochs: int
-) -> dict[str, Any]:
-    """Fit each prior.
+def exact_denoiser(mixture: Mixture, prior: DiffusionFeaturePrior) -> MixtureDenoiser:
+    """Return the denoiser of the true distribution, in the coordinates of a fitted prior."""
+    W, c = prior.encoder_.W.numpy(), prior.encoder_.c.numpy()
+    latent: Any = prior.latent_
+    return MixtureDenoiser(
+        torch.tensor(mixture.weights),
+        torch.tensor(mixture.means @ W.T + c),
+        torch.tensor(W @ mixture.covariances @ W.T),
+        latent.schedule,
+    ).float()
+
+
+def fit_each(
+    mixture: Mixture, Z: Floats, known: Collection[str], settings: dict[str, Any]
+) -> Iterator[tuple[str, Draw, float]]:
+    """Fit the priors one after the other.
 
     Parameters
     ----------
@@ -129,46 +161,91 @@ def fit_all(
         Distribution of the features.
     Z : ndarray of shape (n, d)
         Features to fit.
-    truth : ndarray of shape (N_DRAWN, d)
-        Fresh features.
+    known : collection of str
+        Names that are left out.
+    settings : dict
+        Parameters of all priors.
+
+    Yields
+    ------
+    name : str
+        Name of the prior.
+    draw : callable
+        Function for draws.
+    seconds : float
+        Processor seconds of the fit.
+    """
+    if not {"DDIM, the exact denoiser", "DDIM", "ancestral"} <= set(known):
+        start = time.process_time()
+        prior = DiffusionFeaturePrior(**settings).fit(Z)
+        seconds, latent = time.process_time() - start, cast(LatentDiffusion, prior.latent_).float()
+        exact = exact_denoiser(mixture, prior)
+        yield "DDIM, the exact denoiser", chain_of(DDIM, exact, latent.schedule), 0.0
+        yield "DDIM", chain_of(DDIM, latent.denoiser, latent.schedule), seconds
+        yield "ancestral", chain_of(Ancestral, latent.denoiser, latent.schedule), seconds
+    for name, (dynamics, degradation) in FLOWS.items():
+        if name not in known:
+            start = time.process_time()
+            prior = DiffusionFeaturePrior(dynamics=dynamics, degradation=degradation, **settings)
+            prior.fit(Z)
+            seconds = time.process_time() - start
+            yield name, flow_of(cast(LatentFlow, prior.latent_).float()), seconds
+
+
+def controls(Z: Floats, other: Floats, rng: np.random.Generator) -> dict[str, Floats]:
+    """Return samples ``(N_DRAWN, d)`` that no prior drew, by name, in standardised features."""
+    scale, mean = Z.std(0), Z.mean(0)
+    normal = rng.multivariate_normal(np.zeros(Z.shape[1]), np.cov(((Z - mean) / scale).T), N_DRAWN)
+    again = Z[rng.integers(len(Z), size=N_DRAWN)]
+    return {
+        "other fresh features": (other - mean) / scale,
+        "the known features again": (again - mean) / scale,
+        "one Gaussian": normal,
+    }
+
+
+def measure_draws(d: int, seed: int, max_epochs: int, known: Collection[str]) -> Iterator[Row]:
+    """Measure distances and times of each prior on one mixture.
+
+    Parameters
+    ----------
+    d : int
+        Width of the features.
     seed : int
-        Seed of the fits.
+        Seed of mixture, features and fits.
     max_epochs : int
         Number of epochs of each fit, of 16 steps.
+    known : collection of str
+        Names of priors that are left out.
 
-    Returns
-    -------
+    Yields
+    ------
     dict
-        For each name, a function for draws, the seconds of the fit, and the fresh features in the
-        coordinates of the draws.
+        Width, seed and name, the distance for each number of steps, the microseconds of a draw in
+        one step and the processor seconds of the fit.
     """
-    found: dict[str, Any] = {}
-    settings: Any = {"random_state": seed, "device": "cpu", "max_epochs": max_epochs}
-    start = time.process_time()
-    prior = DiffusionFeaturePrior(**settings).fit(Z)
-    seconds, codes = time.process_time() - start, prior.encode(truth)
-    latent: Any = prior.latent_.float()
-    W, c = prior.encoder_.W.numpy(), prior.encoder_.c.numpy()
-    exact = MixtureDenoiser(
-        torch.tensor(mixture.weights),
-        torch.tensor(mixture.means @ W.T + c),
-        torch.tensor(W @ mixture.covariances @ W.T),
-        latent.schedule,
-    ).float()
-    found["DDIM, exact denoiser"] = chain_of(DDIM, exact, latent.schedule), 0.0, codes
-    for name, kind in {"DDIM": DDIM, "ancestral": Ancestral}.items():
-        found[name] = chain_of(kind, latent.denoiser, latent.schedule), seconds, codes
-    for name, (dynamics, degradation) in FLOWS.items():
-        start = time.process_time()
-        prior = DiffusionFeaturePrior(dynamics=dynamics, degradation=degradation, **settings)
-        prior.fit(Z)
-        latent = prior.latent_.float()
-        found[name] = flow_of(latent), time.process_time() - start, codes
-    return found
+    mixture, rng = Mixture(d, seed), np.random.default_rng(seed + 1000)
+    Z, truth, other = (mixture.draw(n, rng) for n in (N_KNOWN, N_DRAWN, N_DRAWN))
+    noise = torch.as_tensor(rng.normal(size=(N_DRAWN, d))).float()
+    codes = (truth - Z.mean(0)) / Z.std(0)
+    own: Row = {"features": d, "seed": seed, "epochs": max_epochs}
+    for name, sample in controls(Z, other, rng).items():
+        if name not in known:
+            distances = [sliced_wasserstein(sample, codes)] * len(STEPS)
+            yield {**own, "prior": name, "distances": distances, "step": 0.0, "fit": 0.0}
+    settings: dict[str, Any] = {"random_state": seed, "device": "cpu", "max_epochs": max_epochs}
+    for name, draw, seconds in fit_each(mixture, Z, known, settings):
+        with torch.no_grad():
+            drawn = [draw(noise, n_steps).double().numpy() for n_steps in STEPS]
+            start = time.process_time()
+            draw(noise, 4)
+            taken = 1e6 * (time.process_time() - start) / 4 / N_DRAWN
+        distances = [sliced_wasserstein(sample, codes) for sample in drawn]
+        yield {**own, "prior": name, "distances": distances, "step": taken, "fit": seconds}
 
 
-def compare_draws(d: int, seeds: Sequence[int], max_epochs: int) -> dict[str, Floats]:
-    """Measure distances and times for each prior.
+def compare_draws(d: int, seeds: Sequence[int], max_epochs: int, records: Path) -> list[Row]:
+    """Measure what the records don't have yet, and return all of them.
 
     Parameters
     ----------
@@ -178,75 +255,79 @@ def compare_draws(d: int, seeds: Sequence[int], max_epochs: int) -> dict[str, Fl
         Seeds of mixtures, features and fits.
     max_epochs : int
         Number of epochs of each fit, of 16 steps.
+    records : Path
+        File of the rows of :func:`measure_draws`, one a line. New rows are appended.
 
     Returns
     -------
-    dict of str to ndarray
-        For each name and seed the distances by number of steps, the microseconds of a draw in one
-        step, and the seconds of the fit.
+    list of dict
+        Rows of this width, these seeds and this number of epochs.
     """
-    found: dict[str, list[list[float]]] = {}
-    for seed in seeds:
-        mixture, rng = Mixture(d, seed), np.random.default_rng(seed + 1000)
-        Z, truth, other = (mixture.draw(n, rng) for n in (N_KNOWN, N_DRAWN, N_DRAWN))
-        noise = torch.as_tensor(rng.normal(size=(N_DRAWN, d))).float()
-        priors = fit_all(mixture, Z, truth, seed, max_epochs)
-        codes = next(iter(priors.values()))[2]
-        scale, mean = Z.std(0), Z.mean(0)
-        normal = rng.multivariate_normal(np.zeros(d), np.cov(((Z - mean) / scale).T), N_DRAWN)
-        again = Z[rng.integers(len(Z), size=N_DRAWN)]
-        for name, sample in {
-            "fresh features": (other - mean) / scale,
-            "the known features again": (again - mean) / scale,
-            "one Gaussian": normal,
-        }.items():
-            row = [sliced_wasserstein(sample, codes)] * len(STEPS)
-            found.setdefault(name, []).append([*row, 0.0, 0.0])
-        for name, (draw, seconds, _) in priors.items():
-            row = []
-            with torch.no_grad():
-                for n_steps in STEPS:
-                    row.append(sliced_wasserstein(draw(noise, n_steps).double().numpy(), codes))
-                start = time.process_time()
-                draw(noise, 4)
-                taken = (time.process_time() - start) / 4 / N_DRAWN
-            found.setdefault(name, []).append([*row, 1e6 * taken, seconds])
-    return {name: np.array(rows) for name, rows in found.items()}
+    wanted = [(d, seed, max_epochs) for seed in seeds]
+    for key in wanted:
+        known = {row["prior"] for row in read(records, [key])}
+        for row in measure_draws(d, key[1], max_epochs, known):
+            with records.open("a") as file:
+                print(json.dumps(row), file=file)
+    return read(records, wanted)
+
+
+def read(records: Path, wanted: Sequence[tuple[int, int, int]]) -> list[Row]:
+    """Return the rows of the wanted widths, seeds and epochs in a file that need not exist."""
+    rows = map(json.loads, records.read_text().splitlines() if records.exists() else [])
+    return [row for row in rows if (row["features"], row["seed"], row["epochs"]) in wanted]
+
+
+def by_prior(rows: Sequence[Row]) -> dict[str, Floats]:
+    """Return for each prior the distances, time of a step and time of the fit, a row a seed."""
+    found: dict[str, list[list[float]]] = {name: [] for name in (*CONTROLS, *CHAINS, *FLOWS)}
+    for row in rows:
+        found[row["prior"]].append([*row["distances"], row["step"], row["fit"]])
+    return {name: np.array(of_seeds) for name, of_seeds in found.items()}
 
 
 def print_draws(d: int, found: dict[str, Floats]) -> None:
-    """Print a table of means over seeds."""
+    """Print a table of means over seeds, with the range of one step."""
     steps = " | ".join(map(str, STEPS))
-    print(f"| {d} features | {steps} | microseconds a step | seconds of a fit |")
-    print("|" + "---|" * (len(STEPS) + 3))
+    print(f"| {d} features | {steps} | range of 1 | microseconds a step | seconds of a fit |")
+    print("|" + "---|" * (len(STEPS) + 4))
     for name, rows in found.items():
         *distances, taken, seconds = rows.mean(0)
         cells = [f"{value:.3f}" for value in distances]
-        times = [f"{taken:.1f}" if taken else "", f"{seconds:.1f}" if seconds else ""]
-        print(f"| {name} | {' | '.join(cells)} | {' | '.join(times)} |")
+        cells.append(f"{rows[:, 0].min():.3f} to {rows[:, 0].max():.3f}")
+        cells += [f"{value:.1f}" if value else "" for value in (taken, seconds)]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 def draw_picture(found: dict[int, dict[str, Floats]], folder: Path) -> None:
-    """Draw distances against steps, of the largest number of features."""
-    d = max(found)
-    ax = new_axes(figsize=(7.6, 4.0))
-    lines = ["DDIM", "ancestral", "flow, coupled", "flow map", "flow map, coupled", "MeanFlow"]
-    for i, name in enumerate(lines):
-        ax.plot(STEPS, found[d][name].mean(0)[: len(STEPS)], label=name, **marked_style(i))
-    floor = found[d]["fresh features"].mean(0)[0]
-    ax.axhline(floor, color="gray", linewidth=1, label="fresh features")
-    ax.set_xscale("log", base=2)
-    ax.set_yscale("log")
-    ax.set_xticks(STEPS, list(map(str, STEPS)))
-    ticks = (0.04, 0.08, 0.15, 0.3, 0.6)
-    ax.set_yticks(ticks, list(map(str, ticks)))
-    ax.minorticks_off()
-    ax.set_xlabel("steps of a draw")
-    ax.set_ylabel("sliced Wasserstein-2 distance")
-    ax.set_title(f"Draws of {d} features")
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    folder.mkdir(parents=True, exist_ok=True)
-    ax.figure.savefig(folder / "steps.png", dpi=110)
+    """Draw distances against steps, with their range over seeds, for each number of features."""
+    pyplot = require("matplotlib.pyplot", "plot", "to draw")
+    figure = pyplot.figure(figsize=(5.2 * len(found), 6.4), layout="constrained")
+    axes = figure.subplots(1, len(found), sharey=True, squeeze=False)
+    for ax, (d, own) in zip(axes[0], found.items(), strict=True):
+        for i, (name, label) in enumerate(SHOWN.items()):
+            distances = own[name][:, : len(STEPS)]
+            mean = distances.mean(0)
+            ranges = mean - distances.min(0), distances.max(0) - mean
+            # Side by side, as bars of several lines at one place hide each other.
+            places = np.array(STEPS) * 1.03 ** (i - (len(SHOWN) - 1) / 2)
+            ax.errorbar(places, mean, ranges, label=label, elinewidth=1, **marked_style(i))
+        floor = own["other fresh features"][:, 0]
+        ax.axhline(floor.mean(), color="gray", linewidth=1, label="two samples of fresh features")
+        ax.axhspan(floor.min(), floor.max(), color="gray", alpha=0.2, lw=0)
+        ax.set_xscale("log", base=2)
+        ax.set_yscale("log")
+        ax.set_xticks(STEPS, list(map(str, STEPS)))
+        ax.set_yticks(TICKS, list(map(str, TICKS)))
+        ax.minorticks_off()
+        ax.set_xlabel("steps of a draw")
+        ax.set_title(f"{d} features")
+    axes[0, 0].set_ylabel("sliced Wasserstein-2 distance")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=3)
+    n = len(next(iter(found.values()))["DDIM"])
+    figure.suptitle(f"Draws and fresh features (line: mean of {n} mixtures; bars: their range)")
+    figure.savefig(folder / "steps.png", dpi=110)
 
 
 def time_restorations() -> None:
@@ -267,12 +348,13 @@ def time_restorations() -> None:
 
 
 def compare_students(seeds: Sequence[int]) -> None:
-    """Print scores of students on GunPoint, and processor seconds of prior and student."""
+    """Print means and ranges over seeds of GunPoint's scores, and mean seconds of the fits."""
     X, y, X_test, y_test = load_gunpoint()
     priors = {
         "diffusion, 5 steps": {},
         "flow map, 1 step": {"dynamics": "flow-map", "n_sampling_steps": 1},
         "MeanFlow, 1 step": {"dynamics": "mean-flow", "n_sampling_steps": 1},
+        "shortcut, 1 step": {"dynamics": "shortcut", "n_sampling_steps": 1},
     }
     print("| prior | AUC-PRC | accuracy | log loss | seconds of the student | of the prior |")
     print("|---|---|---|---|---|---|")
@@ -285,8 +367,10 @@ def compare_students(seeds: Sequence[int]) -> None:
             scores = score(y_test, clf.predict_proba(X_test), clf.classes_)
             rows.append([scores[key] for key in ("auc_prc", "accuracy", "log_loss")])
             rows[-1] += [clf.fit_seconds_[key] for key in ("student", "preparation")]
-        means = np.mean(rows, 0)
-        print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in means) + " |", flush=True)
+        *of_scores, student, preparation = np.transpose(rows)
+        cells = [f"{np.mean(v):.3f} ({np.min(v):.3f} to {np.max(v):.3f})" for v in of_scores]
+        cells += [f"{np.mean(seconds):.1f}" for seconds in (student, preparation)]
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
 def main() -> None:
@@ -296,20 +380,25 @@ def main() -> None:
     )
     parser.add_argument("what", choices=["draws", "students"])
     parser.add_argument("--features", nargs="+", type=int, default=[8, 32])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=60, help="epochs of 16 steps (default: 60)")
-    parser.add_argument("--picture", type=Path, help="folder for the picture")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("few-steps"),
+        help="folder for records and picture of the draws (default: few-steps)",
+    )
     options = parser.parse_args()
     if options.what == "students":
         time_restorations()
         compare_students(options.seeds)
         return
-    found = {}
+    options.folder.mkdir(parents=True, exist_ok=True)
+    records, found = options.folder / "draws.jsonl", {}
     for d in options.features:
-        found[d] = compare_draws(d, options.seeds, options.epochs)
+        found[d] = by_prior(compare_draws(d, options.seeds, options.epochs, records))
         print_draws(d, found[d])
-    if options.picture is not None:
-        draw_picture(found, options.picture)
+    draw_picture(found, options.folder)
 
 
 if __name__ == "__main__":

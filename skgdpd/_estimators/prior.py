@@ -80,12 +80,13 @@ class DiffusionFeaturePrior(
         modulated by the noise level. ``"bottleneck"`` is the network of the authors' program, with
         batch normalisation. ``"gmm"`` is a Gaussian for each class instead of a diffusion model;
         fit, draws and density are then in closed form.
-    dynamics : {"diffusion", "flow", "flow-map", "mean-flow"}, default="diffusion"
+    dynamics : {"diffusion", "flow", "flow-map", "mean-flow", "shortcut"}, default="diffusion"
         Way from noise to features. ``"diffusion"`` is that of the paper. The others are flows,
         with a network of the size of ``"film"``, for draws of few steps: ``"flow"`` by flow
         matching, ``"flow-map"`` by Lagrangian self-distillation, ``"mean-flow"`` by average
-        velocities. They run from noise at time 0 to data at time 1, so ``schedule`` and
-        ``n_diffusion_steps`` have no effect on them. With degradations other than
+        velocities, ``"shortcut"`` by long steps that lead where two short ones do. They run from
+        noise at time 0 to data at time 1, so ``schedule`` and ``n_diffusion_steps`` have no
+        effect on them. With degradations other than
         ``"linear-gaussian"`` and ``"matched-noise"``, noise and features are paired by optimal
         transport within each batch. Only ``denoiser="film"`` can be given together with a flow.
     encoder : {"identity", "pca", "autoencoder"}, default="identity"
@@ -102,7 +103,7 @@ class DiffusionFeaturePrior(
         Number T of noise levels of the schedule. 1000 was best in the paper.
     n_sampling_steps : int, default=5
         Number of evaluations of the denoiser for a posterior draw; the paper has 5. Draws of
-        ``sample`` from ``"flow-map"`` and ``"mean-flow"`` take as many.
+        ``sample`` take as many from flows other than ``"flow"``.
     degradation : str, default="linear-gaussian"
         Dependence of a draw on the degraded feature. ``"linear-gaussian"`` draws from the
         posterior under A, b and R. ``"matched-noise"`` starts the chain at the noise level that
@@ -152,7 +153,8 @@ class DiffusionFeaturePrior(
     ----------
     GDPD, arXiv 2605.11414, ICLR 2026 (the prior, ``"learned-alpha"``, the autoencoder).
     A. Tong et al., TMLR 2024 (``"flow"`` with optimal transport). N. Boffi et al., arXiv
-    2505.18825 (``"flow-map"``). Z. Geng et al., arXiv 2505.13447 (``"mean-flow"``).
+    2505.18825 (``"flow-map"``). Z. Geng et al., arXiv 2505.13447 (``"mean-flow"``). K. Frans et
+    al., ICLR 2025 (``"shortcut"``).
 
     Examples
     --------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ WEIGHT_DECAY = 1e-4
 
 PRIOR_CONSTRAINTS: dict[str, list[Any]] = {
     "denoiser": [StrOptions({"film", "bottleneck", "gmm"})],
-    "dynamics": [StrOptions({"diffusion", "flow", "flow-map", "mean-flow"})],
+    "dynamics": [StrOptions(set(get_args(DynamicsName)))],
     "encoder": [StrOptions({"identity", "pca", "autoencoder"})],
     "n_latent": [Interval(Integral, 1, None, closed="left"), None],
     "schedule": [StrOptions({"linear", "cosine"})],
@@ -105,7 +105,7 @@ class PriorObjective(Objective):
     n_noise_levels : int
         Number of fresh noise levels for each feature and step. Several are used because features
         are few and further noise levels cost little.
-    dynamics : {"diffusion", "flow", "flow-map", "mean-flow"}
+    dynamics : {"diffusion", "flow", "flow-map", "mean-flow", "shortcut"}
         Name of the generative model.
     """
 

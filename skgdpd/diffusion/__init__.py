@@ -40,6 +40,7 @@ from .posterior import (
 )
 from .sampler import DDIM, Ancestral, Renoise, Sampler
 from .schedule import NoiseSchedule
+from .shortcut import shortcut_loss
 
 __all__ = [
     "DDIM",
@@ -82,5 +83,6 @@ __all__ = [
     "mean_flow_loss",
     "mixture_log_density",
     "principal_encoder",
+    "shortcut_loss",
     "standardising_encoder",
 ]

@@ -11,9 +11,15 @@ from torch import Tensor, nn
 from .flow import FlowNetwork, couple, flow_matching_loss
 from .flow_map import flow_map_loss
 from .mean_flow import mean_flow_loss
+from .shortcut import shortcut_loss
 
-FlowName = Literal["flow", "flow-map", "mean-flow"]
-LOSSES = {"flow": flow_matching_loss, "flow-map": flow_map_loss, "mean-flow": mean_flow_loss}
+FlowName = Literal["flow", "flow-map", "mean-flow", "shortcut"]
+LOSSES = {
+    "flow": flow_matching_loss,
+    "flow-map": flow_map_loss,
+    "mean-flow": mean_flow_loss,
+    "shortcut": shortcut_loss,
+}
 DENSITY_STEPS = 50
 """Number of steps of the integral of a density, which is then exact to about a percent."""
 
@@ -23,7 +29,7 @@ class LatentFlow(nn.Module):
 
     Parameters
     ----------
-    dynamics : {"flow", "flow-map", "mean-flow"}
+    dynamics : {"flow", "flow-map", "mean-flow", "shortcut"}
         Loss that the network is trained by. With ``"flow"`` it knows velocities only, and steps
         are straight. The others learn where the motion leads, so that one step may be enough.
     n_features : int

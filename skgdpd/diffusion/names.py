@@ -22,7 +22,7 @@ from .schedule import NoiseSchedule
 
 DegradationName = Literal["learned-alpha", "linear-gaussian", "matched-noise", "none"]
 DenoiserName = Literal["film", "bottleneck", "gmm"]
-DynamicsName = Literal["diffusion", "flow", "flow-map", "mean-flow"]
+DynamicsName = Literal["diffusion", "flow", "flow-map", "mean-flow", "shortcut"]
 NEEDS_INDEPENDENT_NOISE = ("linear-gaussian", "matched-noise")
 """Degradations that take a feature on a flow's way for a noisy measurement of its end."""
 

@@ -27,11 +27,12 @@ from skgdpd.diffusion import (
     flow_matching_loss,
     make_posterior_sampler,
     mean_flow_loss,
+    shortcut_loss,
 )
 from skgdpd.diffusion.sampler import NoiseSource
 
-FLOWS = ["flow", "flow-map", "mean-flow"]
-LOSSES = [flow_matching_loss, flow_map_loss, mean_flow_loss]
+FLOWS = ["flow", "flow-map", "mean-flow", "shortcut"]
+LOSSES = [flow_matching_loss, flow_map_loss, mean_flow_loss, shortcut_loss]
 times = st.floats(0, 1)
 
 
@@ -241,6 +242,27 @@ def test_the_second_term_of_the_flow_map_is_zero_for_an_exact_map_only():
     assert terms["wrong"] > 1e-3
 
 
+class Growing(torch.nn.Module):
+    """Average velocities that grow with the length of the step, whatever the place."""
+
+    def __init__(self):
+        super().__init__()
+        self.slope = torch.nn.Parameter(tensor(0.7))
+
+    def forward(self, x, s, t):
+        return self.slope * (t - s) * torch.ones_like(x)
+
+
+def test_short_steps_of_a_shortcut_teach_long_ones_and_not_the_reverse():
+    flow, still = Growing(), torch.zeros(400, 3, dtype=torch.float64)
+    loss = shortcut_loss(flow, still, still, torch.Generator().manual_seed(0))
+    loss.backward()
+    # A step of 2d says 2 d slope, and its target d slope. The error is d slope and, as the target
+    # is fixed, its square has the gradient 4 d^2 slope. It would be half with a moving target.
+    # The shortest steps, whose target is 0, are a thousandth of the loss.
+    assert (flow.slope * flow.slope.grad).item() == pytest.approx(4 * loss.item(), rel=0.01)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_losses_take_few_rows(loss, n):
@@ -342,8 +364,8 @@ def test_a_flow_of_coupled_noise_is_no_noisy_measurement(name):
 
 
 def test_unknown_flows_are_refused_by_name():
-    with pytest.raises(ValueError, match=r"'shortcut'.*flow, flow-map, mean-flow"):
-        LatentFlow("shortcut", 3)
+    with pytest.raises(ValueError, match=r"'bridge'.*flow, flow-map, mean-flow, shortcut"):
+        LatentFlow("bridge", 3)
 
 
 # -- densities ---------------------------------------------------------------------------------

@@ -24,9 +24,10 @@ from skgdpd.diffusion import LatentFlow, make_posterior_sampler
 from skgdpd.distillers import GDPD, DiffKD
 from skgdpd.plotting.restoration import restore
 
-FLOWS = ["flow", "flow-map", "mean-flow"]
+FLOWS = ["flow", "flow-map", "mean-flow", "shortcut"]
 slow = pytest.mark.slow
-TRAINED_FLOWS = ["flow-map", *(pytest.param(name, marks=slow) for name in ("flow", "mean-flow"))]
+MAPS = ["flow-map", "shortcut", pytest.param("mean-flow", marks=slow)]
+TRAINED_FLOWS = [*MAPS, pytest.param("flow", marks=slow)]
 ALONE = ["linear-gaussian", "matched-noise", "none"]
 EVERY = [*ALONE, "learned-alpha"]
 QUICK = {"max_epochs": 2, "n_posterior_samples": 4, "random_state": 0, "device": "cpu"}
@@ -98,6 +99,38 @@ def test_draws_from_a_learned_flow_have_the_features_moments(dynamics):
     np.testing.assert_allclose(np.cov(draws.T), S, atol=0.25)
 
 
+@functools.cache
+def exact_map():
+    """Matrix of the flow from noise to standardised Gaussian features."""
+    deviations = np.sqrt(np.diag(S))
+    variances, axes = np.linalg.eigh(S / np.outer(deviations, deviations))
+    return axes * np.sqrt(variances) @ axes.T
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 4])
+@pytest.mark.parametrize("dynamics", MAPS)
+def test_a_learned_map_of_gaussian_features_is_near_the_exact_one(dynamics, n_steps):
+    latent = prior_of_pairs(dynamics).latent_
+    noise = np.random.default_rng(0).normal(size=(1000, 3))
+    moved = latent.transport(torch.as_tensor(noise), torch.zeros(1, 1).double(), n_steps)
+    error = np.square(moved.numpy() - noise @ exact_map()).mean()
+    # An untrained network leaves the noise where it is.
+    assert error < 0.1 * np.square(noise - noise @ exact_map()).mean()
+
+
+@pytest.mark.parametrize("halvings", [0, 1, 2, 3])
+@pytest.mark.parametrize("dynamics", MAPS)
+def test_one_step_of_a_learned_map_is_two_of_half_its_length(dynamics, halvings):
+    latent, length = prior_of_pairs(dynamics).latent_, 0.5**halvings
+    noise, standard = torch.as_tensor(np.random.default_rng(0).normal(size=(2, 1000, 3)))
+    features = standard @ torch.as_tensor(exact_map())
+    for s in torch.arange(0, 1, length, dtype=torch.float64).view(-1, 1, 1):
+        x = (1 - s) * noise + s * features
+        once, half = latent.move(x, s, s + length), s + length / 2
+        twice = latent.move(latent.move(x, s, half), half, s + length)
+        assert (once - twice).square().mean().sqrt() < 0.05
+
+
 def wasserstein(a, b):
     """Wasserstein-2 distance of two samples of one number: sorted, they are paired."""
     return np.sqrt(np.square(np.sort(a, axis=None) - np.sort(b, axis=None)).mean())
@@ -116,7 +149,7 @@ def distance_of_one_step(dynamics, degradation):
     return np.sqrt(np.square(np.sort(drawn, 0) - np.sort(Z, 0)).mean())
 
 
-@pytest.mark.parametrize("dynamics", ["flow-map", pytest.param("mean-flow", marks=slow)])
+@pytest.mark.parametrize("dynamics", MAPS)
 def test_one_step_of_a_map_makes_two_gaussians(dynamics):
     assert distance_of_one_step(dynamics, "linear-gaussian") < 0.4
 
@@ -257,7 +290,7 @@ def test_a_search_may_choose_the_dynamics():
     assert search.best_score_ > 0.8
 
 
-@pytest.mark.parametrize("dynamics", ["flow-map", "mean-flow"])
+@pytest.mark.parametrize("dynamics", ["flow-map", "mean-flow", "shortcut"])
 def test_draws_of_maps_take_as_many_steps_as_asked_for(dynamics):
     draws = []
     for n_steps in (1, 4):
@@ -363,7 +396,7 @@ def test_flows_of_another_denoiser_are_refused_before_any_teacher_is_trained(bum
         clf.fit(*bumps)
 
 
-@pytest.mark.parametrize("value", ["shortcut", None, 1])
+@pytest.mark.parametrize("value", ["bridge", None, 1])
 def test_unknown_dynamics_are_refused_by_name(value):
     Z, _ = two_classes()
     with pytest.raises(ValueError, match=f"(?s)dynamics.*{value}"):

@@ -10,7 +10,7 @@ from skgdpd import DiffusionFeaturePrior, ModelFileError, load
 CLAIMS = {
     "width": {"n_features": 10**6},
     "no width": {"n_features": "three"},
-    "name": {"dynamics": "shortcut"},
+    "name": {"dynamics": "bridge"},
     "no name": {"dynamics": ["flow"]},
     "no weights": {"weights": {}},
 }
