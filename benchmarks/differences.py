@@ -1,0 +1,167 @@
+"""Print how far methods of a store of records are from a reference, over data sets.
+
+    python benchmarks/differences.py STORE hinton:mixed:mixed gendd:mixed ... --setting unlabelled
+
+Only data sets and seeds that the reference has are read, and each other method must have them all.
+A set counts once, with the mean over its seeds. Differences have their standard error over sets.
+p is that of Wilcoxon's signed-rank test over sets, by Holm's method for the rows of a score.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skgdpd.benchmarking.methods import available_distillers
+from skgdpd.benchmarking.statistics import holm, paired_test
+from skgdpd.benchmarking.store import Store
+
+SHOWN = {"auc_prc": "AUC-PRC", "accuracy": "accuracy", "log_loss": "log loss"}
+CLASSIFIERS = {
+    "base": "no teacher",
+    "gdpd": "`GDPDClassifier()`",
+    "gendd": "`GenDDClassifier()`",
+    "gendd-draws": "`GenDDClassifier(student_share=0)`",
+    "gendd-unsupervised": "`GenDDClassifier`, labels for the teacher alone",
+}
+Scores = dict[tuple[str, int], NDArray[Any]]
+
+
+def main() -> None:
+    """Print the table as Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("store", type=Path, help="folder of the records")
+    parser.add_argument("reference", help="method from which differences are taken")
+    parser.add_argument("others", nargs="+", help="methods of the other rows")
+    parser.add_argument("--setting", default="labels")
+    parser.add_argument("--sets", nargs="+", help="data sets; by default all of the reference")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--earliness", type=float, default=0.2)
+    options = parser.parse_args()
+    found = read_scores(
+        options.store,
+        setting=options.setting,
+        sets=options.sets,
+        n_seeds=options.seeds,
+        earliness=options.earliness,
+    )
+    for line in table(found, options.reference, options.others):
+        print(line)
+
+
+def read_scores(
+    store: Path, *, setting: str, sets: list[str] | None, n_seeds: int, earliness: float
+) -> dict[str, Scores]:
+    """Return the scores of a store by method, data set and seed.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the records.
+    setting : str
+        Setting of the records.
+    sets : list of str or None
+        Data sets; None is all.
+    n_seeds : int
+        Number of seeds, from 0 on.
+    earliness : float
+        Part of the series that is seen.
+
+    Returns
+    -------
+    dict of str to dict
+        By method, arrays of the scores of :data:`SHOWN` by data set and seed, normalised by the
+        training part.
+    """
+    found: dict[str, Scores] = {}
+    for record in Store(store):
+        cell = record.cell
+        wanted = (setting, earliness, "train", "default", False)
+        own = (cell.setting, cell.earliness, cell.normalize, cell.protocol, cell.search)
+        if own != wanted or record.error or cell.seed >= n_seeds:
+            continue
+        if sets is None or cell.data in sets:
+            metrics = record.candidates[0]["metrics"]
+            values = np.array([metrics[name] for name in SHOWN])
+            found.setdefault(cell.method, {})[cell.data, cell.seed] = values
+    return found
+
+
+def table(found: dict[str, Scores], reference: str, others: list[str]) -> list[str]:
+    """Return the lines of the table, the methods in the order of their AUC-PRC.
+
+    Parameters
+    ----------
+    found : dict of str to dict
+        Scores of :func:`read_scores`.
+    reference : str
+        Method from which differences are taken.
+    others : list of str
+        Methods of the other rows.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If a method lacks a data set or a seed of the reference.
+    """
+    keys = sorted(found[reference])
+    for name in others:
+        if lacking := [key for key in keys if key not in found.get(name, {})]:
+            raise ValueError(f"{name} lacks {len(lacking)} of {len(keys)} records: {lacking[:3]}")
+    names = sorted({data for data, _ in keys})
+
+    def by_set(method: str) -> NDArray[Any]:
+        scores = found[method]
+        return np.array([np.mean([scores[k] for k in keys if k[0] == d], 0) for d in names])
+
+    base = by_set(reference)
+    gaps = {name: by_set(name) - base for name in others}
+    p_values = np.array([[paired_test(*pair) for pair in _pairs(gap)] for gap in gaps.values()])
+    adjusted = np.stack([holm(column) for column in p_values.T], 1)
+    seeds = len({seed for _, seed in keys})
+    lines = [
+        f"{len(names)} sets, {seeds} seed{'s' if seeds > 1 else ''}",
+        "",
+        f"| method | {' / '.join(SHOWN.values())} | {' | '.join(SHOWN.values())} |",
+        "|---" * (2 + len(SHOWN)) + "|",
+        f"| {in_words(reference)} | {_means(base)} |" + " |" * len(SHOWN),
+    ]
+    order = sorted(range(len(others)), key=lambda i: -gaps[others[i]][:, 0].mean())
+    for i in order:
+        gap = gaps[others[i]]
+        errors = gap.std(0, ddof=1) / len(names) ** 0.5
+        cells = [
+            f"{m:+.3f} ± {e:.3f} (p {p:.2g})" if p < 0.1 else f"{m:+.3f} ± {e:.3f}"
+            for m, e, p in zip(gap.mean(0), errors, adjusted[i], strict=True)
+        ]
+        lines.append(f"| {in_words(others[i])} | {_means(base + gap)} | {' | '.join(cells)} |")
+    return lines
+
+
+def in_words(method: str) -> str:
+    """Return a method as its classifier or distiller is written."""
+    kind = method.split(":")[0]
+    distillers = {name: f"`{cls.__name__}()`" for name, cls in available_distillers().items()}
+    return {**distillers, **CLASSIFIERS}.get(kind, method)
+
+
+def _pairs(gap: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    return [(column, np.zeros_like(column)) for column in gap.T]
+
+
+def _means(scores: NDArray[Any]) -> str:
+    return " / ".join(f"{value:.3f}" for value in scores.mean(0))
+
+
+if __name__ == "__main__":
+    main()
