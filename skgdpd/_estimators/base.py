@@ -403,6 +403,13 @@ class BasePrefixClassifier(
         -------
         ndarray of shape (n_samples, n_classes)
             Probabilities, with columns in the order of ``classes_``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the classifier is not fitted.
+        ValueError
+            If a series is too short, or if the channels differ from those in ``fit``.
         """
         return self._probabilities(*self._read(X))
 

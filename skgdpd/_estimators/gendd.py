@@ -45,9 +45,8 @@ class GenDDClassifier(BaseDistilledClassifier):
     teacher : None, str, torch.nn.Module, classifier or list of these, default=None
         Model that learns from whole series and teaches the student.
 
-        - None trains a network with the student's architecture. The name of a backbone, or a
-          module, trains that network instead. Networks are trained with the settings of this
-          estimator.
+        - None means a network with the student's architecture. The name of a backbone, or a
+          module, means that network. Networks are trained with the settings of this estimator.
         - A classifier with ``predict_proba``, from scikit-learn, sktime or aeon, is cloned and
           fitted on the training part. A classifier inside a ``FrozenEstimator`` is used without
           another fit. The features of a classifier are the output of its ``embed`` method. If it
@@ -93,10 +92,10 @@ class GenDDClassifier(BaseDistilledClassifier):
         in several data sets. For searches, see :class:`skgdpd.LabeledFolds`.
     memory : str, path or joblib.Memory, default=None
         Folder or cache that keeps fitted teachers, priors and warm-ups. A grid search over
-        ``lambda_kd`` and ``warmup_epochs`` then fits each of them once per training set. The cache
-        does not change the results, to the last bit. It needs an int as ``random_state``. None
-        keeps nothing. The folder holds pickle files, which can run code when they are read. A
-        folder in which other users can write is therefore refused.
+        ``lambda_kd`` and ``warmup_epochs`` then fits each of them once per training set. Results
+        are the same as without a cache, to the last bit. A cache is of use only with an int as
+        ``random_state``. None keeps nothing. The folder holds pickle files, which can run code
+        when they are read. A folder in which other users can write is therefore refused.
     earliness : float, int, transformer, sequence of float or int, or "every", \
 default=0.3
         Part of a series that the student is given. A float in (0, 1] is a fraction of the length
@@ -107,8 +106,8 @@ default=0.3
         at each time point. See docs/many-moments.md. Distillers that teach at one moment only
         refuse several moments.
     max_epochs : int, default=60
-        Number of passes over the training part, which is what a validation part leaves. With the
-        one-cycle schedule, more than 60 passes did not help on small data sets; see
+        Number of passes over the training part (all series except those held out for validation).
+        With the one-cycle schedule, more than 60 passes did not help on small data sets; see
         docs/choosing.md.
     batch_size : int or "auto", default="auto"
         Number of series in an optimisation step. "auto" is a tenth of the training part, but at
@@ -179,8 +178,8 @@ default=0.3
 
     References
     ----------
-    GenDD, arXiv 2507.14503. The paper's student has no cross-entropy loss. Here it has one,
-    because ``deploy="student_head"`` and the choice of the best epoch need its predictions.
+    GenDD, arXiv 2507.14503. The paper's student has no cross-entropy loss. Here the student has
+    one, because ``deploy="student_head"`` and the choice of the best epoch need its predictions.
 
     Examples
     --------
@@ -295,7 +294,9 @@ optional
         Raises
         ------
         ValueError
-            If a parameter or the data are invalid, which is checked before the training.
+            If a parameter or the data are invalid.
+        TypeError
+            If ``teacher`` is of a wrong type.
         FloatingPointError
             If a training diverges, so that a loss term is not finite.
         """
@@ -315,6 +316,11 @@ optional
         -------
         ndarray of shape (n_samples, n_posterior_samples, dT)
             Draws from which predictions are made. dT is the number of teacher features.
+
+        Raises
+        ------
+        ValueError
+            If the classifier was fitted with ``deploy="student_head"``.
         """
         panel, network = self._read(X)
         return self._generator().draw(*network.run_panel(panel), network.device)

@@ -345,6 +345,14 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
             Logits, whose softmax is ``predict_proba``. With two classes, the array holds the
             logit of the second class minus the logit of the first. Its sigmoid is the probability
             of the second class.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the classifier is not fitted.
+        ValueError
+            If a series is too short or has missing values in its first part, if the channels
+            differ from those in ``fit``, or if a score is not finite.
         """
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits

@@ -92,10 +92,10 @@ default="one-cycle"
         not seen it, because a teacher is overconfident on its own training series. The teacher
         itself still gives the features and activations of all series, and the logits of unlabelled
         series, because features of separately trained networks are not comparable. The fit takes
-        the time of K more teachers. It is refused by classifiers without a teacher, for teachers
-        inside a ``FrozenEstimator``, for methods that learn from the teacher's states during its
-        training, and for data with a single series of a class. None uses the teacher's own logits
-        for all series.
+        the time of K more teachers. A number is refused by classifiers without a teacher, for
+        teachers inside a ``FrozenEstimator``, for methods that learn from the teacher's states
+        during its training, and for data with a single series of a class. None uses the teacher's
+        own logits for all series.
 
     Examples
     --------

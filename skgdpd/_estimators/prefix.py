@@ -54,8 +54,8 @@ default=0.3
         at each time point. See docs/many-moments.md. Distillers that teach at one moment only
         refuse several moments.
     max_epochs : int, default=60
-        Number of passes over the training part, which is what a validation part leaves. With the
-        one-cycle schedule, more than 60 passes did not help on small data sets; see
+        Number of passes over the training part (all series except those held out for validation).
+        With the one-cycle schedule, more than 60 passes did not help on small data sets; see
         docs/choosing.md.
     batch_size : int or "auto", default="auto"
         Number of series in an optimisation step. "auto" is a tenth of the training part, but at
@@ -193,7 +193,7 @@ default=0.3
         Raises
         ------
         ValueError
-            If a parameter or the data are invalid, which is checked before the training.
+            If a parameter or the data are invalid.
         FloatingPointError
             If a training diverges, so that a loss term is not finite.
         """

@@ -401,6 +401,11 @@ class DiffusionFeaturePrior(
         ndarray of shape (n, d)
             Mean of ``n_posterior_samples`` draws: features with ``encoder="identity"``, else
             codes.
+
+        Raises
+        ------
+        ValueError
+            If ``degradation="learned-alpha"``, which only :class:`GDPDClassifier` can use.
         """
         draws = self._draw(self._check_degraded(Z_short), self.n_posterior_samples, True)
         return draws.mean(1)
@@ -422,6 +427,8 @@ class DiffusionFeaturePrior(
         ------
         AttributeError
             If the prior was fitted without labels.
+        ValueError
+            If ``degradation="learned-alpha"``, which only :class:`GDPDClassifier` can use.
         """
         degraded = self._check_degraded(Z_short)
         if not hasattr(self, "classes_"):

@@ -60,7 +60,7 @@ def check_can_cross_fit(n_folds: int | None, spec: Any, epochs: tuple[int, ...])
 
 
 def check_folds(n_folds: int, y: NDArray[np.int64], classes: NDArray[Any]) -> None:
-    """Refuse a number of folds that would leave a fold, or a class outside a fold, empty."""
+    """Refuse folds that leave a copy of the teacher no series, or no series of some class."""
     if n_folds > len(y):
         raise ValueError(
             f"training__teacher_folds={n_folds} is more than the {len(y)} labelled series of the "

@@ -43,6 +43,11 @@ class LatentFlow(nn.Module):
         Mean of the features.
     covariance : Tensor of shape (d, d)
         Shrunk estimate of the covariance of the features.
+
+    Raises
+    ------
+    ValueError
+        If ``dynamics`` is unknown.
     """
 
     mean: Tensor

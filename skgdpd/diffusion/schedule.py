@@ -37,6 +37,11 @@ class NoiseSchedule(nn.Module):
     complement : Tensor of shape (n_steps,)
         Share of noise variance, ``1 - alpha_bar``, computed in double precision.
 
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+
     References
     ----------
     .. [1] J. Ho, A. Jain, P. Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020.

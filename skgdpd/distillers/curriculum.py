@@ -101,11 +101,10 @@ class CheckpointCurriculumDistillation(AroundDistillation):
 class CheckpointCurriculum(AroundDistiller):
     """Curriculum of the teacher's states for any distiller, from its early epochs to its last.
 
-    The student's training is divided into equal stages. At the end of a stage, the student has
-    trained for some number of epochs. In this stage, the wrapped distiller learns from the teacher
-    after the same number of its own epochs, and in the last stage from the fitted teacher. The
-    outputs of all states are computed once, before the student's training. If ``memory`` caches
-    the teacher, it caches these outputs, too.
+    The student's training is divided into equal stages. In a stage that ends after k epochs of the
+    student, the wrapped distiller learns from the teacher after k of the teacher's epochs. In the
+    last stage it learns from the fitted teacher. The outputs of all states are computed once,
+    before the student's training. If ``memory`` caches the teacher, it caches these outputs, too.
 
     The method is a simple control for methods whose targets progress from easy to hard.
 

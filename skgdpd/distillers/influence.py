@@ -107,7 +107,7 @@ def influences(
     Returns
     -------
     Tensor of shape (n,)
-        Influences. If it is negative, more weight on the row lowers the other loss.
+        Influences. If one is negative, more weight on its row lowers the other loss.
 
     References
     ----------

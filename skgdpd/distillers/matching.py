@@ -115,11 +115,11 @@ class DistributionMatching(Distiller):
     r"""Distillation that matches the distribution of student features to that of teacher features.
 
     A linear map turns the student's features into latents of a diffusion prior, which is fitted on
-    the teacher's features. The gradient of the loss is :math:`w_t(\epsilon_\phi - \epsilon_\psi)`
-    with :math:`w_t = 1`. It moves latents to where the prior is denser than the student's own
-    distribution. The denoiser of the student's latents is trained along with the student; its loss
-    is the term ``score``. The method does not pair the two features of a series. It matches the
-    teacher's features as a set.
+    the teacher's features. The gradient of the loss with respect to the latents,
+    :math:`w_t(\epsilon_\phi - \epsilon_\psi)` with :math:`w_t = 1`, moves them to where the prior
+    is denser than the student's own distribution. The denoiser of the student's latents is trained
+    along with the student; its loss is the term ``score``. The method does not pair the two
+    features of a series. It matches the teacher's features as a set.
 
     Parameters
     ----------

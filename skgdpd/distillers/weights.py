@@ -38,10 +38,10 @@ class RoutingDistillation(WeighingDistillation):
 class SampleRouting(AroundDistiller):
     """Routing of series: the teacher teaches only those that the student misclassifies (SRPO).
 
-    A labelled series that the student classifies correctly is learned from its label alone. A
+    From a labelled series that it classifies correctly, the student learns the label alone. A
     misclassified series has the weight ``exp(-H / tau)`` in the wrapped distiller, where H is the
     entropy of the teacher's probabilities in nats. An unlabelled series always counts as
-    misclassified, because nothing shows that the student is right, and nothing else teaches it.
+    misclassified, because nothing shows that the student is right, and it has no label to learn.
 
     If the wrapped distiller replaces the cross-entropy, as :class:`~skgdpd.distillers.PLD` does,
     the student learns nothing from series that it classifies correctly.
