@@ -114,7 +114,7 @@ class BasePrefixClassifier(
     ClassifierMixin,
     BaseEstimator,
 ):
-    """Base of the classifiers that predict from the first part of a series."""
+    """Base class of classifiers that predict from the first part of a series."""
 
     _parameter_constraints: dict[str, Any] = {
         **{name: EVERYDAY[name] for name in COMMON},
@@ -165,7 +165,7 @@ class BasePrefixClassifier(
         Returns
         -------
         dict
-            Values by the names of the parameters.
+            Values by parameter name.
         """
         params = super().get_params(deep)
         return with_defaults(params, self._groups) if deep else params

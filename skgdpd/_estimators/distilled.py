@@ -146,7 +146,7 @@ def make_predictor(
 
 
 class BaseDistilledClassifier(BasePrefixClassifier):
-    """Base of the classifiers with a teacher; a subclass chooses the distiller."""
+    """Base class of classifiers with a teacher; a subclass chooses the distiller."""
 
     _parameter_constraints = {
         **BasePrefixClassifier._parameter_constraints,

@@ -96,7 +96,8 @@ class DiffusionFeaturePrior(
     n_latent : int, default=None
         Width d of the latent. None keeps the number of features with ``"identity"`` and
         ``"autoencoder"``. With ``"pca"`` it keeps the components that explain 99 % of the
-        variance.
+        variance. In :class:`GDPDClassifier`, None with ``"autoencoder"`` is the number of the
+        student's features, as in the paper.
     schedule : {"linear", "cosine"}, default="linear"
         Noise schedule. ``"linear"`` is the paper's, with betas from 1e-4 to 0.02.
     n_diffusion_steps : int, default=1000

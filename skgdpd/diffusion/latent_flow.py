@@ -70,7 +70,7 @@ class LatentFlow(nn.Module):
         self.covariance.copy_(covariance)
 
     def loss(self, u: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the loss of the dynamics.
+        """Return the training loss that belongs to ``dynamics``.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Distillers that predict the teacher's features from the student's."""
+"""Distillers that predict the teacher's features from the student's features."""
 
 from __future__ import annotations
 

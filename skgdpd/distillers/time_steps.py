@@ -57,7 +57,7 @@ class TeacherMaps:
 
 
 def own_steps(batch: Batch, n_steps: int) -> Tensor | None:
-    """Return the number of valid student steps of each series ``(n,)``, or None if all are."""
+    """Return the number of valid student steps per series ``(n,)``, or None if all are valid."""
     lengths = batch.get("lengths")
     if lengths is None:
         return None
