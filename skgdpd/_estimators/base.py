@@ -1,4 +1,4 @@
-"""The base of all classifiers of prefixes. Think twice before adding to it."""
+"""Base class of all classifiers that predict from a prefix."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ COMMON = (
     "student", "earliness", "max_epochs", "batch_size", "lr", "class_weight", "normalize",
     "random_state", "device", "verbose",
 )  # fmt: skip
-"""Names of the parameters, outside of groups, that all classifiers of prefixes have."""
+"""Names of the parameters outside option groups that all prefix classifiers share."""
 
 
 @dataclass
 class PreparedFit:
-    """State of a fit whose student is prepared and not yet trained.
+    """State of a fit between the preparation and the training of the student.
 
     Attributes
     ----------
     data : FitData
         Series and labels.
     student : Preparation
-        Student that is ready to be trained.
+        Student, ready for its training.
     memory : joblib.Memory or None
         Cache of warm-ups; None if warm-ups are not kept.
     checkpoints : Checkpoints or None
@@ -82,7 +82,7 @@ class PreparedFit:
     fitted : dict
         Fitted attributes that are known before the training, by name.
     seconds : dict of str to float
-        Duration of each stage so far, by name; later stages are added.
+        Duration of each finished stage in seconds, by name.
     predictor_stage : str or None
         Name of the stage after the student's training in which a predictor is made; None if
         there is no such stage.
@@ -99,7 +99,7 @@ class PreparedFit:
 
 @contextmanager
 def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Record the duration of the block under the name of a stage."""
+    """Record the duration of the block, in seconds, under the name of a stage."""
     start = time.perf_counter()
     yield
     seconds[stage] = time.perf_counter() - start
@@ -114,7 +114,7 @@ class BasePrefixClassifier(
     ClassifierMixin,
     BaseEstimator,
 ):
-    """Base of the classifiers that predict from the first part of a series."""
+    """Base class of classifiers that predict from the first part of a series."""
 
     _parameter_constraints: dict[str, Any] = {
         **{name: EVERYDAY[name] for name in COMMON},
@@ -165,7 +165,7 @@ class BasePrefixClassifier(
         Returns
         -------
         dict
-            Values by the names of the parameters.
+            Values by parameter name.
         """
         params = super().get_params(deep)
         return with_defaults(params, self._groups) if deep else params
@@ -176,8 +176,8 @@ class BasePrefixClassifier(
         Parameters
         ----------
         **params
-            Values by the names of the parameters. The options of a group are set on a copy of the
-            group, so that other estimators with the same object keep theirs.
+            Values by parameter name. The options of a group are set on a copy of the group, so
+            that other estimators that share the group keep their values.
 
         Returns
         -------
@@ -210,7 +210,7 @@ class BasePrefixClassifier(
     # A fit: read, prepare, train, finish
 
     def _fit(self, X: Any, y: Any, **more: Any) -> None:
-        """Run a whole fit; ``more`` are further arguments of ``fit``."""
+        """Run a whole fit; ``more`` holds the further arguments of ``fit``."""
         # If this fit fails, the classifier must not predict by the network of an earlier fit.
         self.__dict__.pop("network_", None)
         data = self._read_fit(X, y, **more)
@@ -232,7 +232,7 @@ class BasePrefixClassifier(
         X_unlabeled: Any = None,
         X_teacher: Any = None,
     ) -> FitData:
-        """Check parameters and data before the training, and split the labelled series."""
+        """Check parameters and data, and hold out a validation part of the labelled series."""
         self._validate_params()
         check_moments(self.earliness, self._series)
         resolve_device(self.device)
@@ -272,7 +272,7 @@ class BasePrefixClassifier(
         return data
 
     def _stages(self) -> tuple[float, dict[str, int | None]]:
-        """Return the units on the progress bar, and the epochs of each stage (None if unknown)."""
+        """Return the length of the progress bar and the epochs of each stage (None if unknown)."""
         return self.max_epochs, {"student": self.max_epochs}
 
     def _prepare(
@@ -313,7 +313,7 @@ class BasePrefixClassifier(
             prepared.checkpoints.remove()
 
     def _attributes_in_training(self, network: SeriesNetwork) -> dict[str, Any]:
-        """Return the attributes with which callbacks predict during the student's training."""
+        """Return the fitted attributes that callbacks use during the student's training."""
         times = np.array(network.view.time_points_)
         return {"network_": network, "time_points_": times, "prefix_length_": int(times[0])}
 
@@ -334,7 +334,7 @@ class BasePrefixClassifier(
         )
 
     def _parts(self, is_paired: bool) -> Any:
-        """Return the part of a series that is seen, or a list of several parts."""
+        """Return the part of a series that the student is given, or a list of several parts."""
         parts = parts_of(self.earliness)
         if has_several(self.earliness):
             return parts or self.earliness
@@ -371,7 +371,7 @@ class BasePrefixClassifier(
         return isinstance(self.random_state, (int, np.integer))
 
     def _measure(self, panel: Panel, X: Any) -> Panel:
-        """Set the attributes for the shape of the training series, and return them checked."""
+        """Set the attributes that hold the shape of the series, and return the checked series."""
         checked = checked_series(panel, "X", self._series.missing_values)
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
         set_names(self, X, panel.flat)
@@ -388,44 +388,51 @@ class BasePrefixClassifier(
 
     @in_worker_settings
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return class probabilities of series, from their first part.
+        """Return the class probabilities of series, predicted from their first part.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Series of any length from ``prefix_length_`` time points on, in any form that ``fit``
-            allows. Later time points have no effect. A table has no more columns than that of
-            ``fit``. With several moments, series of any length from the first moment on, which
-            are answered from the last moment that they reach. With a transformer as
-            ``earliness``, whole series, or what it makes of them.
+            Series with at least ``prefix_length_`` time points, in any form that ``fit`` allows.
+            Later time points have no effect. A 2-D table may not have more columns than the table
+            in ``fit``. With several moments, a series is classified at the last moment that it
+            reaches. With a transformer as ``earliness``, X holds whole series or the output of
+            the transformer.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
+            Probabilities, with columns in the order of ``classes_``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the classifier is not fitted.
+        ValueError
+            If a series is too short, or if the channels differ from those in ``fit``.
         """
         return self._probabilities(*self._read(X))
 
     @in_worker_settings
     def predict_proba_path(self, X: Any) -> NDArray[np.float64]:
-        """Return class probabilities of series at each moment.
+        """Return the class probabilities of series at each moment.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Series of any length from the first moment on.
+            Series with at least ``time_points_[0]`` time points.
 
         Returns
         -------
         ndarray of shape (n_samples, n_moments, n_classes)
-            Probabilities at the moments of ``time_points_``, NaN at those that a series has not
-            reached. Those at a moment don't depend on later points.
+            Probabilities at the moments in ``time_points_``. They are NaN at moments that a
+            series has not reached. Probabilities at a moment don't depend on later time points.
         """
         panel, network = self._read(X)
         return network.path(panel)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return logarithms of class probabilities of series.
+        """Return the logarithms of the class probabilities of series.
 
         Parameters
         ----------
@@ -442,7 +449,7 @@ class BasePrefixClassifier(
 
     @in_worker_settings
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return predicted labels of series, from their first part.
+        """Return the predicted labels of series.
 
         Parameters
         ----------
@@ -452,7 +459,7 @@ class BasePrefixClassifier(
         Returns
         -------
         ndarray of shape (n_samples,)
-            The most probable of ``classes_``.
+            Label of the most probable class of each series.
         """
         numbers = self._numbers(*self._read(X))
         return self.classes_[numbers]
@@ -472,19 +479,19 @@ class BasePrefixClassifier(
         Returns
         -------
         float
-            Share of the series, by weight, whose label is predicted.
+            Share of correctly classified series, weighted by ``sample_weight``.
 
         Raises
         ------
         ValueError
-            If a label is missing or y has the value of ``unlabeled``.
+            If a label is missing, or if y contains the value of ``unlabeled``.
         """
         labels = refuse_marked(aligned(X, y, "y"), getattr(self, "unlabeled", None))
         return accuracy(labels, self.predict(X), aligned(X, sample_weight, "sample_weight"))
 
     @in_worker_settings
     def embed(self, X: Any) -> NDArray[np.float32]:
-        """Return the features of series from which the last layer predicts.
+        """Return the features of series that are the input of the network's last layer.
 
         Parameters
         ----------
@@ -500,30 +507,31 @@ class BasePrefixClassifier(
         return network.features(panel)
 
     def export_onnx(self, path: str | os.PathLike[str], time_point: int | None = None) -> None:
-        """Write the fitted network as an ONNX file, to run without this package or torch.
+        """Write the fitted network as an ONNX file, which runs without this package or torch.
 
         The input ``prefix`` has the shape ``(n, n_channels_in_, prefix_length_)`` and the type
-        float32. It is the raw first part of series, since normalisation and resampling are in the
-        graph. The output ``probabilities`` differs from :meth:`predict_proba` by about 1e-7. The
-        graph does not refuse NaN: the output is NaN then, or with ``missing_values="mask"`` or
-        ``"interpolate"`` the value counts as missing. The metadata have ``classes`` (JSON, in the
-        order of the columns), ``prefix_length`` and ``n_channels``.
+        float32. It holds raw values, because the graph includes normalisation and resampling. The
+        output ``probabilities`` agrees with :meth:`predict_proba` up to rounding in single
+        precision. The graph does not refuse NaN. With ``missing_values="mask"`` or
+        ``"interpolate"``, a NaN counts as a missing value; otherwise the output is NaN. The
+        metadata contain ``classes`` (JSON, in the order of the columns), ``prefix_length`` and
+        ``n_channels``.
 
         Parameters
         ----------
         path : path
-            Name of the file, which is written completely or not at all.
+            Name of the file. An export that fails leaves no partial file.
         time_point : int, optional
-            Number of time points after which the graph answers: one of ``time_points_``. Required
-            if there are several, since a graph has one moment.
+            Number of time points after which the graph predicts: one of ``time_points_``. It is
+            required if there are several moments, because a graph has one moment.
 
         Raises
         ------
         ImportError
             If onnx or onnxscript isn't installed: ``pip install 'skgdpd[onnx]'``.
         ValueError
-            If the moment is not one of the classifier's, or if it cuts each series by its own
-            length (``earliness_of="own"``), which a graph can't do, or fills gaps
+            If ``time_point`` is not one of ``time_points_``, if the classifier cuts each series
+            by its own length (``earliness_of="own"``), or if it fills gaps
             (``missing_values="interpolate"``) at several moments or in series of unequal length.
         FileNotFoundError
             If the folder doesn't exist.
@@ -535,11 +543,11 @@ class BasePrefixClassifier(
         return network.probabilities(panel)
 
     def _numbers(self, panel: Panel, network: SeriesNetwork) -> NDArray[np.int64]:
-        """Return the numbers of the most probable classes, ``(n,)``."""
+        """Return the index of the most probable class of each series, ``(n,)``."""
         return network.logits(panel).argmax(1)
 
     def _read(self, X: Any) -> tuple[Panel, SeriesNetwork]:
-        """Return the series to predict, checked, and the network."""
+        """Return the checked series to classify, and the network."""
         if "network_" not in vars(self):
             check_is_fitted(self, "network_")
         panel = read_panel(X)
@@ -551,7 +559,7 @@ class BasePrefixClassifier(
 
 
 def check_seen(clf: Any, X: Any, panel: Panel) -> None:
-    """Refuse series of other channels, and tables of fewer or more columns than can be right."""
+    """Refuse series with other channels, and tables with too few or too many columns."""
     if panel.flat and panel.n_timepoints == clf.n_features_in_:
         validate_data(clf, X, reset=False, skip_check_array=True)
         return

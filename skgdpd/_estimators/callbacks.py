@@ -31,11 +31,11 @@ __all__ = ["CallbackSupportMixin", "FitProgress", "fit_tasks", "with_callbacks"]
 class FitProgress(Progress):
     """Progress of a classifier's fit, on a bar and for scikit-learn's callbacks.
 
-    The root of the tree of tasks is ``fit``. Its children are the stages, and those of a stage are
-    its epochs; if there is one stage only, its epochs are the children of the root. After an epoch
-    of the student, callbacks that require it are given the classifier with the weights of that
-    epoch, and may end the training. They can't end the training of a teacher, because other fits
-    may take that teacher from a cache.
+    The root of the tree of tasks is ``fit``. Its children are the stages, and the children of a
+    stage are its epochs. If there is only one stage, its epochs are the children of the root.
+    After each epoch of the student, callbacks that require it receive the classifier with the
+    weights of that epoch, and may stop the training. They can't stop the training of a teacher,
+    because other fits may load that teacher from a cache.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class FitProgress(Progress):
 def fit_tasks(
     estimator: Any, n_tasks: int, X: Any, y: Any
 ) -> Iterator[Callable[[str], AbstractContextManager[None]]]:
-    """Call an estimator's callbacks for the block as its fit, and for tasks in the block.
+    """Call an estimator's callbacks around a block that fits it, and around tasks in the block.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def fit_tasks(
     Yields
     ------
     callable
-        Function from the name of a task to the context manager in which the task is run.
+        Function that maps the name of a task to the context manager in which the task runs.
     """
     if not hasattr(estimator, "_init_callback_context"):
         yield lambda name: nullcontext()
@@ -168,7 +168,7 @@ def fit_tasks(
 
 
 def _labelled(X: Any, y: Any, sample_weight: Any, estimator: Any) -> dict[str, Any]:
-    """Return functions that make the labelled series for callbacks when these require them."""
+    """Return functions that give callbacks the labelled series on request."""
 
     def only(values: Any) -> Any:
         if not hasattr(estimator, "teacher"):

@@ -1,4 +1,4 @@
-"""The base of classifiers with a teacher, and the classifier with any distiller."""
+"""Base class of classifiers with a teacher, and the classifier for any distiller."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ PREDICTOR_SHARE = 0.2
 
 
 def teacher_or(student: Any, teacher: Any) -> Any:
-    """Return the teacher, with the student's architecture in place of None."""
+    """Return the teacher, with each None replaced by the student's architecture."""
     if isinstance(teacher, (list, tuple)):
         return [teacher_or(student, member) for member in teacher]
     return student if teacher is None else teacher
 
 
 def check_moments(distiller: Distiller, earliness: Any) -> None:
-    """Refuse a method that teaches at one moment only, where there are several."""
+    """Refuse several moments if the distiller teaches at one moment only."""
     single = distiller.compares_maps or distiller.predictor_stage or distiller.longer_parts(2, 4)
     if has_several(earliness) and single:
         raise ValueError(
@@ -110,20 +110,20 @@ def make_predictor(
     progress: Progress,
     units: float,
 ) -> Predictor | None:
-    """Return what predicts in place of a trained student's own head; None if the head does.
+    """Return the predictor that replaces the student's own head; None if the head predicts.
 
     Parameters
     ----------
     distillation : Distillation
         Distillation of the student.
     prepared : PreparedFit
-        Prepared fit, whose student is trained. The seconds of the stage are added to it.
+        Fit with a trained student. The duration of this stage is added to its ``seconds``.
     plan : NetworkPlan
         Settings of the student.
     progress : Progress
         Progress bar.
     units : float
-        Number of units on the bar.
+        Length of this stage on the progress bar, in units.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def make_predictor(
 
 
 class BaseDistilledClassifier(BasePrefixClassifier):
-    """Base of the classifiers with a teacher; a subclass chooses the distiller."""
+    """Base class of classifiers with a teacher; a subclass chooses the distiller."""
 
     _parameter_constraints = {
         **BasePrefixClassifier._parameter_constraints,
@@ -212,18 +212,25 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         estimator
             The estimator itself.
 
+        Raises
+        ------
+        ValueError
+            If ``classes`` is missing in the first call, if the first chunk lacks a class, if a
+            label is missing or unknown, if ``fit`` was given ``X_teacher``, or if the estimator
+            was loaded from a file.
+
         Notes
         -----
-        The first call is :meth:`fit` on its chunk, which must hold every class. It fits teacher,
-        prior and student. Later calls leave teacher and prior unchanged and compute their outputs
-        for the chunk. The student is trained further on the labels and on these outputs, without
-        a warm-up.
+        The first call is :meth:`fit` on its chunk, which must contain every class. It fits the
+        teacher, the prior and the student. Later calls keep the teacher and the prior fixed, and
+        compute their outputs for the new chunk. They train the student on the labels and on these
+        outputs, without a warm-up.
 
-        Each later call trains once on each series of the chunk, at the constant learning rate
-        ``lr``. Predictions use an average of the weights over about ``weight_averaging`` chunks.
+        Each later call makes one pass over the chunk at the constant learning rate ``lr``.
+        Predictions use a moving average of the weights over about ``weight_averaging`` chunks.
         No series are held out for validation, and ``max_epochs``, ``lr_schedule`` and
-        ``early_stopping`` have no effect. The statistics of ``normalize="train"`` are those of
-        all chunks so far; lengths are those of the first chunk. After :meth:`fit`, the training
+        ``early_stopping`` have no effect. With ``normalize="train"``, the statistics cover all
+        chunks so far. Lengths are those of the first chunk. After :meth:`fit`, the training
         continues from the fitted network. Each chunk adds one number to each term of
         ``history_``.
         """
@@ -289,12 +296,13 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         path : path
             Name of the file.
         time_point : int, optional
-            Number of time points after which the graph answers, if there are several moments.
+            Number of time points after which the graph predicts. It is required if there are
+            several moments.
 
         Raises
         ------
         ValueError
-            If predictions are not made by the student's own head.
+            If the predictions are not made by the student's own head.
         """
         predictor = self._predictor()
         if predictor is not None:
@@ -457,7 +465,7 @@ class BaseDistilledClassifier(BasePrefixClassifier):
         return outputs
 
     def _chunk_seed(self, name: str) -> int:
-        """Return the seed of a name for the next chunk of a stream."""
+        """Return the seed that belongs to a name and the next chunk of a stream."""
         return Seeds(self.random_state)(f"{name} {self.history_.n_epochs}")
 
     def _checked_memory(self) -> Memory:
@@ -475,97 +483,103 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
     Parameters
     ----------
     distiller : Distiller, default=None
-        Method of distillation, from :mod:`skgdpd.distillers`. None is
-        :class:`~skgdpd.distillers.Hinton`. Its parameters are searched as ``distiller__...``.
+        Distillation method from :mod:`skgdpd.distillers`. None means
+        :class:`~skgdpd.distillers.Hinton`. Searches reach its parameters as ``distiller__...``.
     teacher : None, str, torch.nn.Module, classifier or list of these, default=None
         Model that learns from whole series and teaches the student.
 
-        - None is a network of the student's architecture. The name of a backbone or a module is
-          another network. Networks are trained with the settings of this estimator.
+        - None means a network with the student's architecture. The name of a backbone, or a
+          module, means that network. Networks are trained with the settings of this estimator.
         - A classifier with ``predict_proba``, from scikit-learn, sktime or aeon, is cloned and
-          fitted on the training part. Inside a ``FrozenEstimator`` it is used as it is. Its
-          features are the output of its ``embed``, else the output of a Pipeline's steps before
-          the last, else its log-probabilities.
+          fitted on the training part. A classifier inside a ``FrozenEstimator`` is used without
+          another fit. The features of a classifier are the output of its ``embed`` method. If it
+          has none, they are the output of the steps before the last one in a Pipeline, and
+          log-probabilities otherwise.
         - A list of teachers, or a ``VotingClassifier``, is an ensemble. Its logits are the
-          logarithm of the members' mean probability. Its features are those of the members side
-          by side, each standardised.
+          logarithms of the mean probabilities of the members. Its features are the standardised
+          features of the members, concatenated.
     student : str, torch.nn.Module or callable, default="mixed"
         Backbone of the network that predicts: a name (see
         :func:`skgdpd.nets.available_backbones`), a module that maps ``(n, n_channels,
         n_timepoints)`` to ``(n, n_features)``, or a callable ``(n_channels, n_timepoints) ->
         module``. The default was the best one on validation data; see docs/choosing.md.
     unlabeled : object, default=None
-        Value of y that marks a series without a label, for instance ``-1`` or ``"?"``. A missing
-        label (None, NaN, pandas' NA) marks one in any case. The default adds no value, since -1
-        is a class in several data sets. For searches see :class:`skgdpd.LabeledFolds`.
+        Value of y that marks an unlabelled series, for instance ``-1`` or ``"?"``. A missing label
+        (None, NaN, pandas' NA) always marks one. The default adds no value, because -1 is a class
+        in several data sets. For searches, see :class:`skgdpd.LabeledFolds`.
     memory : str, path or joblib.Memory, default=None
         Folder or cache that keeps fitted teachers, priors and warm-ups. A grid search over
-        ``lambda_kd`` and ``warmup_epochs`` then fits each of them once for each training set, and
-        its results stay the same to the last bit. The cache needs an int as ``random_state``.
-        None keeps nothing. The folder holds pickles, which run code when they are read; one into
-        which others can write is refused.
+        ``lambda_kd`` and ``warmup_epochs`` then fits each of them once per training set. Results
+        are the same as without a cache, to the last bit. A cache is of use only with an int as
+        ``random_state``. None keeps nothing. The folder holds pickle files, which can run code
+        when they are read. A folder in which other users can write is therefore refused.
     earliness : float, int, transformer, sequence of float or int, or "every", \
 default=0.3
         Part of a series that the student is given. A float in (0, 1] is a fraction of the length
         of the training series. An int is a number of time points. A transformer of series, such
-        as sktime's ``TruncationTransformer``, may make any other view. An ascending list of
-        fractions, or of numbers, makes one model that answers at several moments. "every" makes
-        one that answers at every point, of students with a state per point. See
-        docs/many-moments.md. A method that teaches at one moment only refuses both.
+        as sktime's ``TruncationTransformer``, may compute any other part. An ascending list of
+        fractions, or of numbers of time points, makes one model that predicts at several moments.
+        "every" makes one model that predicts at every time point; its student must have a state
+        at each time point. See docs/many-moments.md. Distillers that teach at one moment only
+        refuse several moments.
     max_epochs : int, default=60
-        Number of passes over the training part. With the one-cycle schedule, more than 60 did not
-        help on small data sets; see docs/choosing.md.
+        Number of passes over the training part (all series except those held out for validation).
+        With the one-cycle schedule, more than 60 passes did not help on small data sets; see
+        docs/choosing.md.
     batch_size : int or "auto", default="auto"
         Number of series in an optimisation step. "auto" is a tenth of the training part, but at
-        least 16 and at most 64: small data sets need many steps more than precise gradients.
+        least 16 and at most 64, because many steps help small data sets more than precise
+        gradients.
     lr : float or "auto", default="auto"
-        Learning rate, at the peak of the schedule. "auto" is the rate that the backbone declares
-        as suitable, or else 1e-3; the networks of student and teacher may then have different
-        rates. See docs/choosing.md.
+        Learning rate at the peak of the schedule. "auto" is the rate that the backbone declares,
+        or 1e-3 if it declares none. Student and teacher may then have different rates. See
+        docs/choosing.md.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in every cross-entropy, as in scikit-learn. None gives all classes
         the weight 1.
     normalize : {"train", "prefix"} or None, default="train"
         Normalisation of each channel to mean 0 and variance 1. ``"train"`` takes the statistics
-        over the training part, which keeps differences in level and scale between series.
-        ``"prefix"`` takes those of each prefix by itself. None leaves the values as they are.
+        from the training part, which keeps differences in level and scale between series.
+        ``"prefix"`` takes them from each prefix separately. None leaves the values unchanged.
     training : TrainingOptions, default=None
-        Options of the optimisation. None is ``TrainingOptions()``. A single option is set and
-        searched as ``training__weight_decay`` and so on.
+        Further options of the optimisation; None means ``TrainingOptions()``. ``set_params`` and
+        searches reach one option under a name such as ``training__weight_decay``.
     series : SeriesOptions, default=None
-        Options of reading series. None is ``SeriesOptions()``. A single option is set and
-        searched as ``series__missing_values`` and so on.
+        Options for reading series; None means ``SeriesOptions()``. ``set_params`` and searches
+        reach one option under a name such as ``series__missing_values``.
     random_state : int, RandomState instance or None, default=None
-        Source of all seeds. With the same int, two fits on a CPU are equal to the last bit.
+        Source of all seeds. Two fits on a CPU with the same int are equal to the last bit.
     device : str, default="auto"
-        Device of the networks. ``"auto"`` is CUDA if it is available, else the CPU.
+        Device of the networks. ``"auto"`` means CUDA if it is available, otherwise the CPU.
     verbose : int, default=0
-        Verbosity. 0 shows nothing. 1 shows a progress bar on standard error, or a line every ten
-        seconds where that is neither a terminal nor a notebook.
+        Verbosity. 0 shows nothing. 1 shows a progress bar on standard error. Outside of terminals
+        and notebooks, 1 prints a line every ten seconds instead.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels in ascending order.
     n_features_in_ : int
-        Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+        Number of channels after a fit on 3-D series; number of time points after a fit on 2-D
+        series.
     feature_names_in_ : ndarray of shape (n_names,)
-        Names of the columns of X, which later frames must have too; only after a fit on a frame
-        of which all columns have a string as name.
+        Names of the columns of X, which later frames must have too. It exists only after a fit on
+        a data frame whose column names are all strings.
     n_channels_in_, n_timepoints_in_ : int
-        Numbers of channels and of time points of the whole series.
+        Number of channels and number of time points of the whole series.
     prefix_length_ : int
-        Number of time points from which predictions are made; of several moments, the first.
+        Number of time points from which predictions are made, at the first moment if there are
+        several.
     time_points_ : ndarray of shape (n_moments,)
-        Number of time points at each moment, ascending.
+        Number of time points at each moment, in ascending order.
     module_ : torch.nn.Module
         Trained network of the student.
     history_ : History
-        Loss terms of the student's training by epoch.
+        Loss terms of the student's training, by epoch.
     fit_seconds_ : dict of str to float
-        Seconds that each stage of the fit took, by name: ``"student"``, with a teacher also
-        ``"teacher"`` and ``"preparation"`` (of a prior, for instance), and with a generator of
-        features also ``"generator"``.
+        Duration of each stage of the fit in seconds, by name. Every fit has ``"student"``. A fit
+        with a teacher adds ``"teacher"`` and ``"preparation"`` (for instance of a prior). A fit
+        with a generator of features adds ``"generator"``.
     teacher_ : NetworkTeacher, EstimatorTeacher or EnsembleTeacher
         Fitted teacher. Its ``predict_proba`` and ``embed`` take whole series.
     predictor_ : Predictor or None
@@ -651,25 +665,25 @@ default=0.3
         X_teacher: Any = None,
         sample_weight: ArrayLike | None = None,
     ) -> DistilledPrefixClassifier:
-        """Fit teacher and student to labelled series, and to unlabelled series if there are any.
+        """Fit the teacher on labelled series, and the student on labelled and unlabelled series.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series. A 2-D array has series of one channel. Lists of ``(n_channels,
-            n_timepoints)`` arrays and sktime's pandas panels are allowed too.
+            Whole series. A 2-D array holds series with one channel. Lists of ``(n_channels,
+            n_timepoints)`` arrays and sktime's pandas panels are also allowed.
         y : array-like of shape (n_samples,)
             Labels of any type. A missing label (None, NaN, pandas' NA), or the value of
-            ``unlabeled``, marks a series without a label.
+            ``unlabeled``, marks an unlabelled series.
         X_unlabeled : array-like of shape (n_unlabeled, n_channels, n_timepoints), optional
-            Further whole series without labels. This is a short form of appending them to X and
+            Further whole series without labels. This is equivalent to appending them to X and
             marking them in y. The teacher is fitted on the labelled series. The student learns
             from the teacher's outputs for all series.
         X_teacher : array-like of shape (n_samples, n_channels_teacher, n_timepoints_teacher), \
 optional
             The series of X, row by row, in the form that the teacher is given, for instance with
-            more channels or a higher sampling rate. X then is all that the student is given, and
-            ``earliness`` has no effect. ``X_unlabeled`` can't be given together with it.
+            more channels or a higher sampling rate. The student is then given X without a cut, and
+            a single ``earliness`` has no effect. ``X_unlabeled`` can't be given together with it.
         sample_weight : array-like of shape (n_samples,), optional
             Weight of each labelled series in the loss. Weights of unlabelled series have no
             effect.
@@ -681,8 +695,12 @@ optional
 
         Raises
         ------
+        ValueError
+            If a parameter or the data are invalid.
+        TypeError
+            If ``teacher`` or ``distiller`` is of a wrong type.
         FloatingPointError
-            If a training diverges: a loss term is not finite.
+            If a training diverges, so that a loss term is not finite.
         """
         self._fit(X, y, X_unlabeled=X_unlabeled, X_teacher=X_teacher, sample_weight=sample_weight)
         return self

@@ -1,4 +1,4 @@
-"""Reading of chunks, and training on them, for ``partial_fit`` of the classifiers."""
+"""Reading of chunks and training on chunks, for ``partial_fit`` of the classifiers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .options import training_config
 
 @dataclass(frozen=True)
 class Chunk:
-    """Checked series and labels of a chunk of a stream.
+    """Checked series and labels of one chunk of a stream.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Chunk:
     y : ndarray of shape (n,)
         Class numbers.
     weight : ndarray of shape (n,) or None
-        Weights of the cross-entropy; None if all are 1.
+        Weights of the series in the cross-entropy; None if all are 1.
     """
 
     panel: Panel
@@ -53,7 +53,7 @@ LABELLED_ONLY = "partial_fit learns from labelled series only: leave the others 
 
 
 def can_stream(clf: Any) -> bool:
-    """Return True if the student can learn from chunks, or else raise an AttributeError."""
+    """Return True if the student can learn from chunks; raise an AttributeError otherwise."""
     if starts_fitted(clf.student):
         raise AttributeError(
             f"student={clf.student!r} is fitted on all series at once and can't learn from a "
@@ -63,7 +63,7 @@ def can_stream(clf: Any) -> bool:
 
 
 def refuse_balanced(clf: Any) -> None:
-    """Refuse weights of classes that depend on all labels of a stream."""
+    """Refuse class weights that depend on all labels of a stream."""
     if isinstance(clf.class_weight, str):
         raise ValueError(
             f"class_weight={clf.class_weight!r} can't be known from a part of a stream; give "
@@ -82,7 +82,7 @@ def refuse_hidden_labels(clf: Any) -> None:
 
 
 def known_labels(clf: Any, y: ArrayLike, classes: ArrayLike) -> NDArray[Any]:
-    """Return the labels of a chunk, all of which must be among the classes."""
+    """Return the labels of a chunk, and refuse labels that are not among the classes."""
     column = refuse_marked(y, getattr(clf, "unlabeled", None), LABELLED_ONLY)
     unknown = np.setdiff1d(column, classes)
     if len(unknown):
@@ -102,7 +102,7 @@ def read_chunk(
     Parameters
     ----------
     clf : BasePrefixClassifier
-        Classifier. On the first chunk its attributes for classes and the shape of series are set.
+        Classifier. The first chunk sets its attributes for the classes and the shape of series.
     X, y, classes, sample_weight : object
         Arguments of ``partial_fit``.
 
@@ -147,7 +147,7 @@ def read_chunk(
 
 @contextmanager
 def kept_statistics(view: PrefixView) -> Iterator[None]:
-    """Give a view its statistics of before the block if there is an error in the block."""
+    """Restore the statistics of a view if the block raises an error."""
     before = copy.copy(view.normalizer)
     try:
         yield
@@ -157,14 +157,14 @@ def kept_statistics(view: PrefixView) -> Iterator[None]:
 
 
 def first_network(clf: Any, chunk: Chunk) -> tuple[SeriesNetwork, History]:
-    """Return the network with which a stream begins, and its empty history.
+    """Return the initial network of a stream and its empty history.
 
     Parameters
     ----------
     clf : PrefixClassifier
         Classifier.
     chunk : Chunk
-        First chunk of the stream, from which lengths are taken.
+        First chunk of the stream, which sets the lengths.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def train_further(
     rows : Rows
         Training rows of the chunk.
     distillation : Distillation, optional
-        Distillation whose parameters are trained together with the network's.
+        Distillation whose parameters are trained together with the network.
     """
     state = getattr(clf, "_training_state", None)
     clf._training_state = train_on_chunk(

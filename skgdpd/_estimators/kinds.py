@@ -1,7 +1,8 @@
 """The kinds of estimators in model files, and the fitted attributes that each of them saves.
 
-An attribute that is not declared here is not saved. The names in quotes are those in files and
-stay as they are when classes or attributes are renamed; see ``skgdpd/_persistence/registry.py``.
+An attribute that is not declared here is not saved. The names in quotes are written to files.
+They stay unchanged when classes or attributes are renamed; see
+``skgdpd/_persistence/registry.py``.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def _make_scores(state: State, opening: Opening) -> PrefixScores:
 
 
 def _check_lupts(model: LuPTSClassifier) -> None:
-    """Raise an error for a fitted classifier whose shapes and scores don't fit together."""
+    """Refuse a fitted classifier whose shapes and scores don't match."""
     scores, times = model._scores, model.time_points_
     if not isinstance(scores, PrefixScores):
         raise ValueError(f"scores is {type(scores).__name__}")

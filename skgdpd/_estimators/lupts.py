@@ -1,4 +1,4 @@
-"""A linear classifier of prefixes that learns from the moments between prefix and label."""
+"""Linear classifier that learns from the time points between prefix and label (LuPTS)."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from ..nets.minirocket import MiniRocket
 from .base import check_seen
 
 N_FOLDS = 5
-"""Number of folds of left-out scores at most."""
+"""Largest number of folds for held-out scores."""
 SHARES = np.linspace(0, 1, 11)
-"""Candidates of the share of the chain."""
+"""Candidate weights of the chain."""
 
 
 class Projection(NamedTuple):
-    """Standardised features in coordinates of the space that the training rows span.
+    """Standardised features as coordinates of the space that the training rows span.
 
     Attributes
     ----------
     mean, scale : ndarray of shape (n_features,)
-        What is subtracted, and by what is then divided.
+        Values that are subtracted from the features, and divisors of the differences.
     basis : ndarray of shape (n_features, n_coordinates) or None
-        Directions of the coordinates; None where the features are the coordinates.
+        Directions of the coordinates; None if the features themselves are the coordinates.
     """
 
     mean: Floats
@@ -66,24 +66,24 @@ def fit_projection(features: NDArray[Any]) -> Projection:
     plain = Projection(features.mean(0, dtype=np.float64), scale, None)
     if features.shape[1] <= len(features):
         return plain
-    # A ridge regression stays the same.
+    # The rotation leaves a ridge regression unchanged.
     _, sizes, right = np.linalg.svd(plain(features), full_matrices=False)
     return plain._replace(basis=right[sizes > RANK * max(sizes.max(), RANK)].T)
 
 
 class PrefixScores:
-    """Logits of prefixes, as a fit leaves them.
+    """Fitted map from prefixes to logits.
 
     Parameters
     ----------
     shape : tuple of int
         Numbers of channels and of time points of a prefix.
     rocket : MiniRocket or None
-        Transform that makes the features; None where the values are the features.
+        Transform that computes the features; None if the values are the features.
     projection : Projection
-        Coordinates of features.
+        Map from features to coordinates.
     linear : LinearMap
-        Map of coordinates to logits.
+        Map from coordinates to logits.
     """
 
     def __init__(
@@ -114,60 +114,61 @@ class PrefixScores:
 
 
 class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, BaseEstimator):
-    r"""Linear classifier of prefixes by way of the moments that follow (LuPTS).
+    r"""Linear classifier of prefixes that learns from the time points after them (LuPTS).
 
-    Series have features :math:`\phi_1, ..., \phi_M` at M moments, from the prefix to the end.
-    Ridge regressions :math:`A_m` predict each from the one before, and a last one,
-    :math:`\beta`, predicts the label from :math:`\phi_M`. A prefix is scored by :math:`\phi_1 A_1
-    \cdots A_{M-1} \beta`. The maps between moments need no labels, so they learn from unlabelled
-    series, too. The scores are blended with those of a ridge regression of the labels on
-    :math:`\phi_1` alone.
+    A series has features :math:`\phi_1, ..., \phi_M` at M moments, from the end of the prefix to
+    the end of the series. Ridge regressions :math:`A_m` predict the features at each moment from
+    those at the moment before. A last regression :math:`\beta` predicts the label from
+    :math:`\phi_M`. This chain gives a prefix the scores :math:`\phi_1 A_1 \cdots A_{M-1} \beta`.
+    The maps between moments need no labels, so they also learn from unlabelled series. The final
+    scores blend the chain with a direct ridge regression of the labels on :math:`\phi_1`.
 
     Parameters
     ----------
     earliness : float, default=0.3
         Fraction of the length of the training series that is seen at prediction, in (0, 1].
     n_moments : int, default=4
-        Number M of moments, evenly spaced from the prefix to the whole. With 1 the classifier is
-        the direct ridge regression. The default has links that are short but not many.
+        Number M of moments, evenly spaced between the prefix and the whole series. 1 gives the
+        direct ridge regression alone. The default keeps the steps of the chain short and few.
     features : {"values", "rocket"}, default="values"
-        Features of a moment. ``"values"`` are the values since the moment before, the states of
-        the paper. ``"rocket"`` are MiniRocket features of all that is known, which need more
-        series than the few that linear systems need.
+        Features at a moment. ``"values"`` are the values since the moment before, as in the
+        paper. ``"rocket"`` are MiniRocket features of all values so far, which need more series
+        than ``"values"`` on linear systems.
     penalty : float or "left-out", default="left-out"
-        Penalty of the ridge regressions of standardised features whose rows have a mean squared
-        length of 1. ``"left-out"`` takes in each the one of the least leave-one-out error; 0 is
-        least squares, which the theory is on.
+        Penalty of the ridge regressions. Features are standardised, and rows scaled to a mean
+        squared length of 1. ``"left-out"`` chooses, for each regression, the penalty with the
+        least leave-one-out error. 0 is least squares, to which the theory applies.
     share : float or "left-out", default="left-out"
-        Share of the chain in the scores, in [0, 1]; the rest is the direct fit's. ``"left-out"``
-        takes the one of the least log loss on labelled series that were left out, which guards
-        against maps that lose what matters.
+        Weight of the chain in the scores, in [0, 1]; the direct regression has the remaining
+        weight. ``"left-out"`` chooses the weight with the least log loss on held-out labelled
+        series. This guards against chains that lose information about the label.
     random_state : int, RandomState instance or None, default=None
-        Seed of folds and of MiniRocket's draws.
+        Source of the seeds of the folds and of MiniRocket.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels in the order of the columns of ``predict_proba``.
+        Labels in ascending order.
     time_points_ : ndarray of shape (n_moments,)
-        Number of time points at each moment. They are fewer than ``n_moments`` in short series.
+        Number of time points at each moment. Short series have fewer than ``n_moments`` moments.
     prefix_length_ : int
         Number of time points that are seen at prediction.
     share_ : float
-        Share of the chain in the scores.
+        Weight of the chain in the scores.
     n_channels_in_, n_timepoints_in_ : int
-        Shape of the training series.
+        Number of channels and number of time points of the training series.
     n_features_in_ : int
-        Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+        Number of channels after a fit on 3-D series; number of time points after a fit on 2-D
+        series.
     feature_names_in_ : ndarray of shape (n_names,)
-        Names of the columns of X, which later frames must have too; only after a fit on a frame
-        of which all columns have a string as name.
+        Names of the columns of X, which later frames must have too. It exists only after a fit on
+        a data frame whose column names are all strings.
 
     Notes
     -----
-    In linear Gaussian systems, by least squares and with share 1, the expected risk is not larger
-    than that of the direct fit. This is not proved for ridge regressions. Series must be of equal
-    length and without gaps.
+    In linear Gaussian systems, the expected risk of the least-squares chain (``penalty=0``,
+    ``share=1``) is not larger than the risk of the direct regression. This is not proved for
+    ridge regressions. All series must have the same length and no missing values.
 
     References
     ----------
@@ -219,14 +220,14 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
         return tags
 
     def fit(self, X: Any, y: ArrayLike, X_unlabeled: Any = None) -> LuPTSClassifier:
-        """Fit the maps.
+        """Fit the maps between moments and the map to the labels.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
             Whole labelled series of equal length.
         y : array-like of shape (n_samples,)
-            Labels; each class needs two series at least.
+            Labels. Each class needs at least two series.
         X_unlabeled : array-like of shape (n_unlabeled, n_channels, n_timepoints), optional
             Whole series without a label, from which the maps between moments learn.
 
@@ -238,8 +239,8 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
         Raises
         ------
         ValueError
-            If series differ in length or have gaps, if labels are missing, or if a class has one
-            series only.
+            If series differ in length or have missing values, if a label is missing, if there are
+            fewer than two classes, or if a class has only one series.
         """
         self._validate_params()
         panel = checked_series(read_panel(X), "X", "error")
@@ -318,7 +319,7 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
     def _make_features(
         self, values: NDArray[np.float32], seed: int
     ) -> tuple[list[NDArray[Any]], MiniRocket | None]:
-        """Return the features of each moment, and what makes those of the first."""
+        """Return the features at each moment, and the first transform (None for values)."""
         n, starts = len(values), [0, *self.time_points_[:-1]]
         if self.features == "values":
             moments = zip(starts, self.time_points_, strict=True)
@@ -331,19 +332,27 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
         return found, rockets[0]
 
     def decision_function(self, X: Any) -> Floats:
-        """Return the scores of series, from their first part.
+        """Return the scores of series, computed from their first part.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series, or their first ``prefix_length_`` time points or more. Later time points
-            have no effect.
+            Series with at least ``prefix_length_`` time points. Later time points have no effect.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Logits, whose softmax is ``predict_proba``. Of two classes it is the second's logit
-            less the first's, whose sigmoid is the second's probability.
+            Logits, whose softmax is ``predict_proba``. With two classes, the array holds the
+            logit of the second class minus the logit of the first. Its sigmoid is the probability
+            of the second class.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the classifier is not fitted.
+        ValueError
+            If a series is too short or has missing values in its first part, if the channels
+            differ from those in ``fit``, or if a score is not finite.
         """
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
@@ -370,7 +379,7 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
         return self._scores(np.ascontiguousarray(seen.values, dtype=np.float32))
 
     def predict_proba(self, X: Any) -> Floats:
-        """Return class probabilities of series, from their first part.
+        """Return the class probabilities of series, predicted from their first part.
 
         Parameters
         ----------
@@ -380,12 +389,12 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
+            Probabilities, with columns in the order of ``classes_``.
         """
         return softmax(self._logits(X))
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return logarithms of class probabilities of series.
+        """Return the logarithms of the class probabilities of series.
 
         Parameters
         ----------
@@ -401,7 +410,7 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
         return log_probabilities(self.predict_proba(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the labels of series, from their first part.
+        """Return the predicted labels of series.
 
         Parameters
         ----------
@@ -411,7 +420,7 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
         Returns
         -------
         ndarray of shape (n_samples,)
-            Labels.
+            Label of the most probable class of each series.
         """
         logits = self._logits(X)
         return self.classes_[logits.argmax(1)]

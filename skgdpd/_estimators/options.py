@@ -1,4 +1,4 @@
-"""Parameters that are seldom set, in two groups, and the constraints of all other parameters."""
+"""Two groups of parameters that are rarely set, and the constraints of all others."""
 
 from __future__ import annotations
 
@@ -40,61 +40,62 @@ EVERYDAY: dict[str, list[Any] | str] = {
     "device": [str, torch.device],
     "verbose": ["verbose"],
 }
-"""Constraints of the parameters that several classifiers have, by name."""
+"""Constraints of the parameters that several classifiers share, by name."""
 
 
 class TrainingOptions(LinksToDocs, PlainNumbers, BaseEstimator):
-    """Options of the optimisation that are seldom changed.
+    """Options of the optimisation that are rarely changed.
 
-    A classifier takes them as its parameter ``training``, and a search reaches them as
-    ``training__weight_decay`` and so on.
+    A classifier takes them as its parameter ``training``. ``set_params`` and searches reach one
+    option under a name such as ``training__weight_decay``.
 
     Parameters
     ----------
     weight_decay : float, default=1e-2
-        Weight decay, decoupled for ``"adamw"`` and an L2 penalty for ``"adam"``.
+        Weight decay. It is decoupled with ``"adamw"``, and an L2 penalty with ``"adam"``.
     optimizer : {"adamw", "adam"}, default="adamw"
         Optimiser. AdamW does not scale the weight decay by the adaptive step sizes. The GDPD paper
-        has Adam.
+        uses Adam.
     lr_schedule : {"one-cycle", "cosine", "constant", "halving", "halving-per-batch"}, \
 default="one-cycle"
         Schedule of the learning rate. ``"one-cycle"`` needs the fewest epochs. ``"halving"``
         halves the rate at epochs 25, 30 and 35, as in the GDPD paper. ``"halving-per-batch"``
         halves it at batches 25, 30 and 35, as in the authors' program.
     weight_averaging : float, default=5.0
-        Horizon, in epochs, of an exponential moving average of the weights. The average is
-        validated and kept, because it varies less than the last weights. 0 keeps the weights
-        themselves.
+        Time constant, in epochs, of an exponential moving average of the weights. Validation and
+        prediction use the average, because it varies less than the last weights. 0 uses the last
+        weights.
     validation_fraction : float or "auto", default="auto"
-        Share of each class that is held out to choose the best epoch. Epochs of the first half
-        and of a warm-up are never chosen. With 0 no series are held out, and the last epoch is
-        kept. "auto" is 0 for backbones that start from a classifier in closed form, unless
-        ``early_stopping`` is set, because these gain more from all series than from a choice of
-        the epoch. It is 0.2 for others. See docs/choosing.md.
+        Share of each class that is held out to choose the best epoch. Epochs in the first half of
+        the training or in a warm-up are never chosen. With 0, no series are held out, and the last
+        epoch is kept. "auto" is 0.2, except for backbones that start from a classifier in closed
+        form. There it is 0 unless ``early_stopping`` is set, because these backbones gain more
+        from the additional series than from a choice of the epoch. See docs/choosing.md.
     early_stopping : int, default=None
         Number of epochs without a lower validation loss after which the training stops. None runs
         all epochs, so that the one-cycle schedule reaches its end.
     precision : {"float32", "bf16"}, default="float32"
-        Precision of the forward pass in training. ``"bf16"`` is bfloat16, with weights and losses
-        in single precision. It is faster on CUDA and on CPUs with bfloat16 units, and slower
-        elsewhere; see docs/performance.md.
+        Number format of the forward pass in training. ``"bf16"`` is bfloat16, with weights and
+        losses in single precision. It is faster on CUDA and on CPUs with bfloat16 units, and
+        slower elsewhere; see docs/performance.md.
     checkpoint_dir : str or path, default=None
-        Folder where unfinished trainings are stored about every ten seconds. If the process is
-        killed, the same ``fit`` (same data, parameters and int as ``random_state``) continues
-        from there. On a CPU its result is equal, to the last bit, to that of a fit without an
-        interruption. A fit that succeeds removes its files. Several fits may share a folder, and
-        two processes may run the same fit. A file that is damaged, or of another training, gets
-        the ending ``.unusable``, with a warning, and the training starts anew. None stores
-        nothing.
+        Folder in which unfinished trainings are stored about every ten seconds. If the process is
+        killed, the same ``fit`` (same data, same parameters, an int as ``random_state``) continues
+        from there. On a CPU, its result is equal to the last bit to that of an uninterrupted fit.
+        A successful fit removes its files. Several fits may share a folder, and two processes may
+        run the same fit. If a file is damaged or belongs to another training, the fit warns,
+        renames the file with the ending ``.unusable``, and starts that training from the
+        beginning. None stores nothing.
     teacher_folds : int, default=None
-        Number K of copies of the teacher, each fitted without a K-th of the labelled series. Of
-        these series a student is then told the logits of the copy that has not seen them, because
-        a teacher is too sure of what it was fitted on. Features, activations and logits of
-        unlabelled series remain those of the teacher itself, since features of networks that were
-        trained apart can't be compared. A fit takes K teachers' time more. Classifiers without a
-        teacher, teachers inside a ``FrozenEstimator``, methods that learn from the teacher's
-        states in its training, and a class with a single series are refused. None tells the
-        teacher's own logits of all series.
+        Number K of additional copies of the teacher, each fitted without one K-th of the labelled
+        series. For a labelled series, the student then learns from the logits of the copy that has
+        not seen it, because a teacher is overconfident on its own training series. The teacher
+        itself still gives the features and activations of all series, and the logits of unlabelled
+        series, because features of separately trained networks are not comparable. The fit takes
+        the time of K more teachers. A number is refused by classifiers without a teacher, for
+        teachers inside a ``FrozenEstimator``, for methods that learn from the teacher's states
+        during its training, and for data with a single series of a class. None uses the teacher's
+        own logits for all series.
 
     Examples
     --------
@@ -154,33 +155,33 @@ default="one-cycle"
 
 
 class SeriesOptions(LinksToDocs, PlainNumbers, BaseEstimator):
-    """Options of reading series that are seldom changed.
+    """Options for reading series that are rarely changed.
 
-    A classifier takes them as its parameter ``series``, and a search reaches them as
-    ``series__missing_values`` and so on.
+    A classifier takes them as its parameter ``series``. ``set_params`` and searches reach one
+    option under a name such as ``series__missing_values``.
 
     Parameters
     ----------
     resample_length : int, default=None
-        Number of time points to which the prefix is resampled by linear interpolation; more than
-        the length of the whole series counts as that length. None keeps the length of the prefix,
-        from which the network can learn how much time has passed.
+        Number of time points to which the prefix is resampled by linear interpolation, at most
+        the length of the whole series. None keeps the length of the prefix, from which the network
+        can learn how much time has passed.
     earliness_of : {"longest", "own"}, default="longest"
-        Length to which a fraction ``earliness`` refers where series differ in length.
-        ``"longest"`` is the length of the longest training series: all are cut at the same time
-        point. ``"own"`` is the own length of each series, which must then be known at prediction.
+        Length to which a fraction ``earliness`` refers if series differ in length. ``"longest"``
+        is the length of the longest training series, so that all series are cut at the same time
+        point. ``"own"`` is the length of each series, which must then be known at prediction.
     missing_values : {"error", "interpolate", "mask"}, default="error"
-        Treatment of NaN before the end of a series. ``"error"`` refuses it, since a NaN is often a
-        mistake. ``"interpolate"`` puts a straight line between the neighbours. ``"mask"`` puts
-        zero, and adds a channel for each channel that is 1 where there is a value. NaN in all
-        channels at the end of a series is no gap but its end.
+        Treatment of NaN before the end of a series. ``"error"`` refuses NaN, because it is often a
+        mistake. ``"interpolate"`` interpolates linearly between the neighbouring values.
+        ``"mask"`` replaces NaN by zero and adds, for each channel, a mask channel that is 1 where
+        a value is present. Trailing NaN in all channels marks the end of a series, not a gap.
     short_series : {"refuse", "ended"}, default="refuse"
-        Meaning of a series that is shorter than the prefix and than all training series, in a
-        prediction after a fit on series of unequal length. ``"refuse"`` is an error, since it
-        can't be told whether the series has ended or its points have not arrived yet.
-        ``"ended"`` says that all series are whole, so that it has ended.
+        Treatment, at prediction, of a series that is shorter than the prefix and than all training
+        series, after a fit on series of unequal length. ``"refuse"`` raises an error, because such
+        a series may have ended, or its next points may not have arrived yet. ``"ended"`` treats
+        every series as complete.
     predict_batch_size : int, default=1024
-        Number of series that are predicted at once. It bounds the memory of a prediction.
+        Number of series in one batch of a prediction, which bounds the memory use.
 
     Examples
     --------
@@ -215,26 +216,26 @@ class SeriesOptions(LinksToDocs, PlainNumbers, BaseEstimator):
 
 
 def has_several(earliness: Any) -> bool:
-    """Return whether an ``earliness`` is "every", or a list of several parts."""
+    """Return whether ``earliness`` is "every" or a list of several parts."""
     parts = parts_of(earliness)
     return isinstance(earliness, str) if parts is None else len(parts) != 1
 
 
 def check_moments(earliness: Any, series: SeriesOptions) -> None:
-    """Check an ``earliness``, and that options have a meaning if it is of several moments.
+    """Check ``earliness``, and refuse options that have no meaning at several moments.
 
     Parameters
     ----------
     earliness : object
-        Parameter of a classifier. One number, "every" and a transformer are left alone.
+        Parameter of a classifier. A single number, "every" and a transformer are not checked.
     series : SeriesOptions
         Options of the classifier.
 
     Raises
     ------
     ValueError
-        If it is a set or a dict, if the list is not ascending, if it mixes shares and numbers, or
-        if an option is set that has no meaning at several moments.
+        If ``earliness`` is a set or a dict, if the list is not ascending or mixes shares and
+        numbers, or if an option is set that has no meaning at several moments.
     """
     parts = parts_of(earliness)
     is_one = isinstance(earliness, Real | str) or hasattr(earliness, "fit")

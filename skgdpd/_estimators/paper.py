@@ -13,27 +13,28 @@ PAPER_STUDENTS = ("lstm3-100", "lstm2-32", "lstm1-8", "inception55-32", "resnet3
 def paper_parameters(student: str = "lstm3-100", *, reference: bool = False) -> dict[str, Any]:
     """Return arguments with which :class:`~skgdpd.GDPDClassifier` follows the GDPD paper.
 
-    Series are resampled to 100 time points at most. A training has 600 epochs, of which 300 are
-    the warm-up, and batches of 64 series. The optimiser is Adam with an L2 penalty of 1e-5, and
-    its learning rate is halved at epochs 25, 30 and 35. The prior has an autoencoder, T = 1000
-    noise levels, five evaluations of the denoiser and one draw. The paper chooses ``lambda_kd``
-    among 0.1, 1 and 10, and the warm-up among 300 and 350 epochs.
+    Series are resampled to at most 100 time points. A training has 600 epochs, of which 300 are
+    the warm-up, and batches of 64 series. The optimiser is Adam with an L2 penalty of 1e-5. Its
+    learning rate starts at 0.01 for ``"lstm3-100"`` and at 0.001 for other students, and is halved
+    at epochs 25, 30 and 35. The prior has an autoencoder, T = 1000 noise levels, five evaluations
+    of the denoiser and one draw. The paper chooses ``lambda_kd`` among 0.1, 1 and 10, and the
+    warm-up among 300 and 350 epochs.
 
     Parameters
     ----------
     student : str, default="lstm3-100"
-        Name of one of the paper's backbones. It is also the teacher's, unless the classifier is
-        given another teacher.
+        Name of one of the paper's backbones. The teacher has the same backbone, unless the
+        classifier is given another teacher.
     reference : bool, default=False
-        Whether to follow the authors' program where it differs from the paper. It has a learning
-        rate of 0.001 that is halved at *batches* 25, 30 and 35, a Hinton term with the weight of
-        the distillation, and a denoiser that is trained further on the student's loss.
+        Whether to follow the authors' program where it differs from the paper. The program has a
+        learning rate of 0.001 that is halved at *batches* 25, 30 and 35. It adds a Hinton term
+        with the weight of the distillation, and trains the denoiser on the student's loss, too.
 
     Returns
     -------
     dict
-        Arguments for ``GDPDClassifier(**parameters)``. Without those of the method
-        (``lambda_kd``, ``prior``, ...) they fit the other classifiers.
+        Arguments for ``GDPDClassifier(**parameters)``. The other classifiers take them without
+        the arguments of the method (``lambda_kd``, ``prior``, ...).
 
     Raises
     ------

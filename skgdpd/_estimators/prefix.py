@@ -1,4 +1,4 @@
-"""The classifier without a teacher."""
+"""Classifier without a teacher."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .options import SeriesOptions, TrainingOptions
 class PrefixClassifier(BasePrefixClassifier):
     """Classifier of series from their first part, trained without a teacher.
 
-    It is the baseline to which classifiers with a teacher are compared.
+    It is the baseline for classifiers with a teacher.
 
     Parameters
     ----------
@@ -48,74 +48,79 @@ class PrefixClassifier(BasePrefixClassifier):
 default=0.3
         Part of a series that the student is given. A float in (0, 1] is a fraction of the length
         of the training series. An int is a number of time points. A transformer of series, such
-        as sktime's ``TruncationTransformer``, may make any other view. An ascending list of
-        fractions, or of numbers, makes one model that answers at several moments. "every" makes
-        one that answers at every point, of students with a state per point. See
-        docs/many-moments.md. A method that teaches at one moment only refuses both.
+        as sktime's ``TruncationTransformer``, may compute any other part. An ascending list of
+        fractions, or of numbers of time points, makes one model that predicts at several moments.
+        "every" makes one model that predicts at every time point; its student must have a state
+        at each time point. See docs/many-moments.md. Distillers that teach at one moment only
+        refuse several moments.
     max_epochs : int, default=60
-        Number of passes over the training part. With the one-cycle schedule, more than 60 did not
-        help on small data sets; see docs/choosing.md.
+        Number of passes over the training part (all series except those held out for validation).
+        With the one-cycle schedule, more than 60 passes did not help on small data sets; see
+        docs/choosing.md.
     batch_size : int or "auto", default="auto"
         Number of series in an optimisation step. "auto" is a tenth of the training part, but at
-        least 16 and at most 64: small data sets need many steps more than precise gradients.
+        least 16 and at most 64, because many steps help small data sets more than precise
+        gradients.
     lr : float or "auto", default="auto"
-        Learning rate, at the peak of the schedule. "auto" is the rate that the backbone declares
-        as suitable, or else 1e-3; the networks of student and teacher may then have different
-        rates. See docs/choosing.md.
+        Learning rate at the peak of the schedule. "auto" is the rate that the backbone declares,
+        or 1e-3 if it declares none. Student and teacher may then have different rates. See
+        docs/choosing.md.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in every cross-entropy, as in scikit-learn. None gives all classes
         the weight 1.
     normalize : {"train", "prefix"} or None, default="train"
         Normalisation of each channel to mean 0 and variance 1. ``"train"`` takes the statistics
-        over the training part, which keeps differences in level and scale between series.
-        ``"prefix"`` takes those of each prefix by itself. None leaves the values as they are.
+        from the training part, which keeps differences in level and scale between series.
+        ``"prefix"`` takes them from each prefix separately. None leaves the values unchanged.
     training : TrainingOptions, default=None
-        Options of the optimisation. None is ``TrainingOptions()``. A single option is set and
-        searched as ``training__weight_decay`` and so on.
+        Further options of the optimisation; None means ``TrainingOptions()``. ``set_params`` and
+        searches reach one option under a name such as ``training__weight_decay``.
     series : SeriesOptions, default=None
-        Options of reading series. None is ``SeriesOptions()``. A single option is set and
-        searched as ``series__missing_values`` and so on.
+        Options for reading series; None means ``SeriesOptions()``. ``set_params`` and searches
+        reach one option under a name such as ``series__missing_values``.
     random_state : int, RandomState instance or None, default=None
-        Source of all seeds. With the same int, two fits on a CPU are equal to the last bit.
+        Source of all seeds. Two fits on a CPU with the same int are equal to the last bit.
     device : str, default="auto"
-        Device of the networks. ``"auto"`` is CUDA if it is available, else the CPU.
+        Device of the networks. ``"auto"`` means CUDA if it is available, otherwise the CPU.
     verbose : int, default=0
-        Verbosity. 0 shows nothing. 1 shows a progress bar on standard error, or a line every ten
-        seconds where that is neither a terminal nor a notebook.
+        Verbosity. 0 shows nothing. 1 shows a progress bar on standard error. Outside of terminals
+        and notebooks, 1 prints a line every ten seconds instead.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels in ascending order.
     n_features_in_ : int
-        Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+        Number of channels after a fit on 3-D series; number of time points after a fit on 2-D
+        series.
     feature_names_in_ : ndarray of shape (n_names,)
-        Names of the columns of X, which later frames must have too; only after a fit on a frame
-        of which all columns have a string as name.
+        Names of the columns of X, which later frames must have too. It exists only after a fit on
+        a data frame whose column names are all strings.
     n_channels_in_, n_timepoints_in_ : int
-        Numbers of channels and of time points of the whole series.
+        Number of channels and number of time points of the whole series.
     prefix_length_ : int
-        Number of time points from which predictions are made; of several moments, the first.
+        Number of time points from which predictions are made, at the first moment if there are
+        several.
     time_points_ : ndarray of shape (n_moments,)
-        Number of time points at each moment, ascending.
+        Number of time points at each moment, in ascending order.
     left_out_path_ : ndarray of shape (n_samples, n_moments, n_classes)
-        Probabilities of the training series at each moment, by classifiers that were fitted
-        without them. Only with several moments and a student that is fitted in closed form
-        (``"rocket"``, ``"rocket-quant"``, ``"mixed"``). NaN at moments that a series has not
-        reached.
+        Probabilities of the training series at each moment, from classifiers that were fitted
+        without these series. They are NaN at moments that a series has not reached. The attribute
+        exists only with several moments and a student that is fitted in closed form (``"rocket"``,
+        ``"rocket-quant"``, ``"mixed"``).
     module_ : torch.nn.Module
         Trained network of the student.
     history_ : History
-        Loss terms of the student's training by epoch.
+        Loss terms of the student's training, by epoch.
     fit_seconds_ : dict of str to float
-        Seconds that each stage of the fit took, by name: ``"student"``, with a teacher also
-        ``"teacher"`` and ``"preparation"`` (of a prior, for instance), and with a generator of
-        features also ``"generator"``.
+        Duration of each stage of the fit in seconds, by name. Every fit has ``"student"``. A fit
+        with a teacher adds ``"teacher"`` and ``"preparation"`` (for instance of a prior). A fit
+        with a generator of features adds ``"generator"``.
 
     Notes
     -----
-    ``max_epochs=0`` leaves a student that starts from a classifier in closed form (``"rocket"``,
-    ``"rocket-quant"``, ``"mixed"``) as it is. Other students refuse it.
+    With ``max_epochs=0``, a student that starts from a classifier in closed form (``"rocket"``,
+    ``"rocket-quant"``, ``"mixed"``) gets no further training. Other students refuse 0.
 
     Examples
     --------
@@ -173,8 +178,8 @@ default=0.3
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series. A 2-D array has series of one channel. Lists of ``(n_channels,
-            n_timepoints)`` arrays and sktime's pandas panels are allowed too.
+            Whole series. A 2-D array holds series with one channel. Lists of ``(n_channels,
+            n_timepoints)`` arrays and sktime's pandas panels are also allowed.
         y : array-like of shape (n_samples,)
             Labels of any type; none may be missing.
         sample_weight : array-like of shape (n_samples,), optional
@@ -187,8 +192,10 @@ default=0.3
 
         Raises
         ------
+        ValueError
+            If a parameter or the data are invalid.
         FloatingPointError
-            If a training diverges: a loss term is not finite.
+            If a training diverges, so that a loss term is not finite.
         """
         self._fit(X, y, sample_weight=sample_weight)
         return self
@@ -235,15 +242,19 @@ default=0.3
         estimator
             The estimator itself.
 
+        Raises
+        ------
+        ValueError
+            If ``classes`` is missing in the first call, or if a label is missing or unknown.
+
         Notes
         -----
-        Each call trains once on each series of the chunk, at the constant learning rate ``lr``.
-        Predictions use an average of the weights over about ``weight_averaging`` chunks. No
-        series are held out for validation, and ``max_epochs``, ``lr_schedule`` and
-        ``early_stopping`` have no effect. The statistics of ``normalize="train"`` are those of
-        all chunks so far; lengths are those of the first chunk. After :meth:`fit`, the training
-        continues from the fitted network. Each chunk adds one number to each term of
-        ``history_``.
+        Each call makes one pass over the chunk at the constant learning rate ``lr``. Predictions
+        use a moving average of the weights over about ``weight_averaging`` chunks. No series are
+        held out for validation, and ``max_epochs``, ``lr_schedule`` and ``early_stopping`` have no
+        effect. With ``normalize="train"``, the statistics cover all chunks so far. Lengths are
+        those of the first chunk. After :meth:`fit`, the training continues from the fitted
+        network. Each chunk adds one number to each term of ``history_``.
         """
         chunk = read_chunk(self, X, y, classes, sample_weight)
         is_first = "network_" not in vars(self)
@@ -278,7 +289,7 @@ default=0.3
 
 
 def left_out_path(data: FitData, student: Preparation) -> NDArray[np.float64]:
-    """Return the probabilities of the series of ``X`` by classifiers fitted without them.
+    """Return probabilities of the training series, by classifiers fitted without them.
 
     Parameters
     ----------
@@ -290,7 +301,7 @@ def left_out_path(data: FitData, student: Preparation) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of shape (n_samples, n_moments, n_classes)
-        NaN at moments that a series has not reached.
+        Probabilities, NaN at moments that a series has not reached.
     """
     assert student.left_out is not None
     network = student.network(student.module)

@@ -1,4 +1,4 @@
-"""The diffusion prior of features, as an estimator of its own."""
+"""Diffusion prior of features, as an estimator."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from .scoring import accuracy
 Floats = NDArray[np.float64]
 
 SAMPLE_STEPS = 100
-"""Number of evaluations of the denoiser for a draw from the prior, where quality comes first."""
+"""Number of denoiser evaluations for a draw from the prior, where quality comes before speed."""
 
 
 class DiffusionFeaturePrior(
@@ -66,12 +66,13 @@ class DiffusionFeaturePrior(
     ClassifierMixin,
     BaseEstimator,
 ):
-    r"""Generative model of features that restores degraded ones.
+    r"""Generative model of features that restores degraded features.
 
-    The prior learns the distribution of features, such as those of a teacher, by denoising
-    diffusion or by a flow. From pairs it learns how degraded features :math:`y` depend on them:
-    :math:`y = A z + b + n`, :math:`n \sim N(0, R)`. Then it draws features from which degraded
-    ones may have come, and classifies degraded features by an average over such draws.
+    The prior learns the distribution of features :math:`z`, such as the features of a teacher, by
+    denoising diffusion or by a flow. From pairs of features and degraded features :math:`y`, it
+    learns the degradation :math:`y = A z + b + n`, :math:`n \sim N(0, R)`. It then draws features
+    from their posterior given degraded features, and classifies degraded features by an average
+    over these draws.
 
     Parameters
     ----------
@@ -79,54 +80,55 @@ class DiffusionFeaturePrior(
         Model of the features. ``"film"`` is a residual perceptron with layer normalisation,
         modulated by the noise level. ``"bottleneck"`` is the network of the authors' program, with
         batch normalisation. ``"gmm"`` is a Gaussian for each class instead of a diffusion model;
-        fit, draws and density are then in closed form.
+        its fit, draws and density are in closed form.
     dynamics : {"diffusion", "flow", "flow-map", "mean-flow", "shortcut"}, default="diffusion"
-        Way from noise to features. ``"diffusion"`` is that of the paper. The others are flows,
-        with a network of the size of ``"film"``, for draws of few steps: ``"flow"`` by flow
+        Process that turns noise into features. ``"diffusion"`` is the paper's. The others are
+        flows, with a network of the size of ``"film"``, for draws in few steps: ``"flow"`` by flow
         matching, ``"flow-map"`` by Lagrangian self-distillation, ``"mean-flow"`` by average
         velocities, ``"shortcut"`` by long steps that lead where two short ones do. They run from
         noise at time 0 to data at time 1, so ``schedule`` and ``n_diffusion_steps`` have no
         effect on them. With degradations other than
         ``"linear-gaussian"`` and ``"matched-noise"``, noise and features are paired by optimal
-        transport within each batch. Only ``denoiser="film"`` can be given together with a flow.
+        transport within each batch. A flow can be combined with ``denoiser="film"`` only.
     encoder : {"identity", "pca", "autoencoder"}, default="identity"
-        Coordinates of the latent: the standardised features, whitened principal components, or
-        the codes of the paper's autoencoder. Draws are features with ``"identity"`` and codes
-        otherwise.
+        Latent representation in which the prior works: the standardised features, whitened
+        principal components, or the codes of the paper's autoencoder. Draws are returned as
+        features with ``"identity"`` and as codes otherwise.
     n_latent : int, default=None
-        Width d of the latent. None is the number of features for ``"identity"`` and
-        ``"autoencoder"``, and for ``"pca"`` the number of components that keep 99 % of the
-        variance.
+        Width d of the latent. None keeps the number of features with ``"identity"`` and
+        ``"autoencoder"``. With ``"pca"`` it keeps the components that explain 99 % of the
+        variance. In :class:`GDPDClassifier`, None with ``"autoencoder"`` is the number of the
+        student's features, as in the paper.
     schedule : {"linear", "cosine"}, default="linear"
         Noise schedule. ``"linear"`` is the paper's, with betas from 1e-4 to 0.02.
     n_diffusion_steps : int, default=1000
         Number T of noise levels of the schedule. 1000 was best in the paper.
     n_sampling_steps : int, default=5
-        Number of evaluations of the denoiser for a posterior draw; the paper has 5. Draws of
-        ``sample`` take as many from flows other than ``"flow"``.
+        Number of denoiser evaluations for a posterior draw; the paper uses 5. ``sample`` uses
+        this number, too, with all flows but ``"flow"``.
     degradation : str, default="linear-gaussian"
-        Dependence of a draw on the degraded feature. ``"linear-gaussian"`` draws from the
-        posterior under A, b and R. ``"matched-noise"`` starts the chain at the noise level that
-        they correspond to, or a flow at the time of that noise. ``"none"`` draws from the prior.
-        ``"learned-alpha"`` is the paper's; it is learned with a student's loss, so only
+        Model of how a draw depends on the degraded feature. ``"linear-gaussian"`` draws from the
+        posterior under A, b and R. ``"matched-noise"`` starts a diffusion at the noise level, or a
+        flow at the time, that corresponds to A, b and R. ``"none"`` draws from the prior.
+        ``"learned-alpha"`` is the paper's. It is learned with a student's loss, so only
         :class:`GDPDClassifier` can use it.
     measurement_noise : float, default=0.1
-        Standard deviation of the noise of degraded features if ``fit`` is given no pairs, in the
-        units of Z. A is then the identity and b zero.
+        Standard deviation of the noise in degraded features, in the units of Z. It is used if
+        ``fit`` is given no pairs; A is then the identity and b is zero.
     n_posterior_samples : int, default=16
-        Number J of draws over which ``transform`` and ``predict_proba`` average.
+        Number J of draws that ``transform`` and ``predict_proba`` average.
     max_epochs : int or "auto", default="auto"
-        Number of passes over the features. "auto" is as many as make 2000 steps (500 for
-        ``"learned-alpha"``), but 20 at least; see docs/prior.md.
+        Number of passes over the features. "auto" makes about 2000 optimisation steps (500 for
+        ``"learned-alpha"``), but at least 20 passes; see docs/prior.md.
     batch_size : int, default=64
         Number of features in an optimisation step.
     n_noise_levels : int, default=4
-        Number of fresh noise levels for each feature and step; more make the gradient less noisy.
-        The authors' program has 1.
+        Number of random noise levels per feature and step. More levels make the gradient less
+        noisy. The authors' program uses 1.
     lr : float, default=1e-3
         Learning rate at the peak of the one-cycle schedule.
     random_state : int, RandomState instance or None, default=None
-        Source of the seeds of fit and draws. With an int, every call gives the same draws.
+        Source of the seeds of the fit and of draws. With an int, every call gives the same draws.
     device : str, default="auto"
         Device of the fit. ``"auto"`` is CUDA if it is available, else the CPU.
     verbose : int, default=0
@@ -135,7 +137,7 @@ class DiffusionFeaturePrior(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels in ascending order, if ``fit`` was given labels.
+        Labels in ascending order. It exists only if ``fit`` was given labels.
     n_features_in_ : int
         Width dT of the features.
     n_latent_ : int
@@ -143,9 +145,9 @@ class DiffusionFeaturePrior(
     encoder_ : AffineEncoder
         Map from features to codes, and back.
     latent_ : LatentDiffusion or LatentFlow
-        Denoiser and schedule, or network of the flow, and moments of the codes.
+        Fitted model of the codes: denoiser and schedule, or the network of the flow.
     measurement_ : LinearGaussian
-        Map A, offset b and covariance R of degraded features, given codes.
+        Map A, offset b and noise covariance R of degraded features, given codes.
     history_ : History
         Loss terms by epoch; empty for ``"gmm"``.
 
@@ -236,19 +238,20 @@ class DiffusionFeaturePrior(
         *,
         progress: Progress = SILENT,
     ) -> DiffusionFeaturePrior:
-        """Learn the distribution of features and, from pairs, their degradation.
+        """Learn the distribution of features and, if pairs are given, their degradation.
 
         Parameters
         ----------
         Z : array-like of shape (n_samples, dT)
             Features, for instance those of a teacher.
         y : array-like of shape (n_samples,), optional
-            Labels. Without labels ``predict_proba`` is not available, and ``denoiser="gmm"`` is a
-            single Gaussian.
+            Labels. Without labels, ``predict_proba`` is not available, and ``denoiser="gmm"`` is
+            a single Gaussian.
         Z_short : array-like of shape (n_samples, dS), optional
             Degraded features of the same samples, for instance those of a student.
         progress : Progress, optional
-            Progress bar that is advanced by one unit in all; by default the prior has its own.
+            Progress bar, which the fit advances by one unit in total. The default is a bar of the
+            prior itself.
 
         Returns
         -------
@@ -257,8 +260,11 @@ class DiffusionFeaturePrior(
 
         Raises
         ------
+        ValueError
+            If an array is invalid, if Z and ``Z_short`` differ in length, or if ``Z_short`` is
+            given with ``degradation="learned-alpha"``.
         FloatingPointError
-            If a training diverges: a loss term is not finite.
+            If the training diverges, so that a loss term is not finite.
         """
         self._validate_params()
         device = resolve_device(self.device)
@@ -309,7 +315,7 @@ class DiffusionFeaturePrior(
         return numbers.astype(np.int64)
 
     def _checked(self, Z: ArrayLike, name: str, reset: bool = False) -> Floats:
-        """Return features as an array, of the width that the fit had unless it is reset."""
+        """Return checked features; unless ``reset``, they must have the width of the fit."""
         features = checked_features(Z, name)
         with about(name):
             validate_data(self, Z, reset=reset, skip_check_array=True)
@@ -336,7 +342,7 @@ class DiffusionFeaturePrior(
         return self.encoder_.encode(torch.tensor(self._checked(Z, "Z"))).numpy()
 
     def _shown(self, codes: Floats) -> Floats:
-        """Return codes in the form of public results: features with ``encoder="identity"``."""
+        """Return codes as public results: decoded to features with ``encoder="identity"``."""
         decoded = self.encoder == "identity"
         return self.encoder_.decode(torch.as_tensor(codes)).numpy() if decoded else codes
 
@@ -362,19 +368,24 @@ class DiffusionFeaturePrior(
         return self._shown(draws[0].numpy())
 
     def posterior_sample(self, Z_short: ArrayLike, n_samples: int | None = None) -> Floats:
-        """Draw features from which degraded features may have come.
+        """Draw features from their posterior, given degraded features.
 
         Parameters
         ----------
         Z_short : array-like of shape (n, dS)
             Degraded features.
         n_samples : int, optional
-            Number J of draws for each feature; by default ``n_posterior_samples``.
+            Number J of draws per row; None means ``n_posterior_samples``.
 
         Returns
         -------
         ndarray of shape (n, J, d)
             Features with ``encoder="identity"``, else codes.
+
+        Raises
+        ------
+        ValueError
+            If ``degradation="learned-alpha"``, which only :class:`GDPDClassifier` can use.
         """
         n_samples = self.n_posterior_samples if n_samples is None else n_samples
         _check_count(n_samples)
@@ -391,14 +402,19 @@ class DiffusionFeaturePrior(
         Returns
         -------
         ndarray of shape (n, d)
-            Mean over ``n_posterior_samples`` draws, of features with ``encoder="identity"``, else
-            of codes.
+            Mean of ``n_posterior_samples`` draws: features with ``encoder="identity"``, else
+            codes.
+
+        Raises
+        ------
+        ValueError
+            If ``degradation="learned-alpha"``, which only :class:`GDPDClassifier` can use.
         """
         draws = self._draw(self._check_degraded(Z_short), self.n_posterior_samples, True)
         return draws.mean(1)
 
     def predict_proba(self, Z_short: ArrayLike) -> Floats:
-        """Return class probabilities, averaged over J posterior draws.
+        """Return the class probabilities of degraded features, averaged over J posterior draws.
 
         Parameters
         ----------
@@ -408,7 +424,14 @@ class DiffusionFeaturePrior(
         Returns
         -------
         ndarray of shape (n, n_classes)
-            Probabilities by a logistic regression that ``fit`` trained on its features.
+            Probabilities from a logistic regression that ``fit`` trained on its features.
+
+        Raises
+        ------
+        AttributeError
+            If the prior was fitted without labels.
+        ValueError
+            If ``degradation="learned-alpha"``, which only :class:`GDPDClassifier` can use.
         """
         degraded = self._check_degraded(Z_short)
         if not hasattr(self, "classes_"):
@@ -420,7 +443,7 @@ class DiffusionFeaturePrior(
         return flat.reshape(*draws.shape[:2], -1).mean(1)
 
     def predict(self, Z_short: ArrayLike) -> NDArray[Any]:
-        """Return the most probable classes of degraded features.
+        """Return the predicted labels of degraded features.
 
         Parameters
         ----------
@@ -430,7 +453,7 @@ class DiffusionFeaturePrior(
         Returns
         -------
         ndarray of shape (n,)
-            Labels.
+            Label of the most probable class of each row.
         """
         proba = self.predict_proba(Z_short)
         return self.classes_[proba.argmax(1)]
@@ -452,7 +475,7 @@ class DiffusionFeaturePrior(
         Returns
         -------
         float
-            Share of the features, by weight, whose label is predicted.
+            Share of correctly classified rows, weighted by ``sample_weight``.
 
         Raises
         ------
@@ -463,7 +486,7 @@ class DiffusionFeaturePrior(
         return accuracy(labels, self.predict(Z_short), sample_weight)
 
     def score_samples(self, Z: ArrayLike) -> Floats:
-        """Return the log-density of features, or a lower bound of it.
+        """Return the log-density of features, or a lower bound on it.
 
         Parameters
         ----------
@@ -473,11 +496,11 @@ class DiffusionFeaturePrior(
         Returns
         -------
         ndarray of shape (n,)
-            Log-density in nats, of features with ``encoder="identity"``, else of codes. It is
-            exact for ``denoiser="gmm"``. For flows it is that of their velocities, integrated in
-            50 steps, whatever the number of steps of a draw. Otherwise it is the variational
-            bound of the diffusion model over all T noise levels, estimated by one draw of noise
-            for each.
+            Log-density in nats, of features with ``encoder="identity"`` and of codes otherwise.
+            It is exact for ``denoiser="gmm"``. For flows, the velocities are integrated in 50
+            steps, whatever the number of steps of a draw. For other models it is the variational
+            bound of the diffusion model over all T noise levels, estimated with one draw of noise
+            per level.
         """
         check_is_fitted(self)
         codes = self.encode(Z)
@@ -516,7 +539,7 @@ class DiffusionFeaturePrior(
         return self._shown(draws.transpose(0, 1).numpy())
 
     def make_posterior_sampler(self, n_short: int) -> PosteriorSampler:
-        """Return a sampler of restored features, for instance for a loss of your own.
+        """Return a sampler of restored features, for instance for a custom loss.
 
         Parameters
         ----------
@@ -526,7 +549,7 @@ class DiffusionFeaturePrior(
         Returns
         -------
         PosteriorSampler
-            Sampler, calibrated to ``measurement_`` if the degradation needs that.
+            Sampler. It is calibrated to ``measurement_`` if the degradation needs a calibration.
         """
         check_is_fitted(self)
         made = make_posterior_sampler(
@@ -563,7 +586,7 @@ def checked_features(Z: ArrayLike, name: str) -> Floats:
     Raises
     ------
     TypeError or ValueError
-        If it is no two-dimensional array of numbers that are finite in single precision.
+        If Z is not a two-dimensional array of numbers that are finite in single precision.
     """
     if np.ma.isMaskedArray(Z):
         raise ValueError(f"{name} has a mask, which is not read; leave such features out")

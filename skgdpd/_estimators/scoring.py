@@ -1,4 +1,4 @@
-"""The accuracy of labels, checked."""
+"""Accuracy of predicted labels, with checked inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._series.weights import checked_weights, of_usual_size
 
 
 def accuracy(labels: NDArray[Any], answers: NDArray[Any], sample_weight: Any) -> float:
-    """Return the share of the rows, by weight, whose label is predicted.
+    """Return the share of correctly classified rows, by weight.
 
     Parameters
     ----------

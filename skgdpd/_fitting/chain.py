@@ -1,4 +1,4 @@
-"""Linear maps in closed form, from one moment of series to the next and to labels."""
+"""Linear maps in closed form, from one moment of series to the next and to the labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LinearMap(NamedTuple):
     weight : ndarray of shape (n_in, n_out)
         Weights.
     bias : ndarray of shape (n_out,)
-        Constants.
+        Offsets.
     """
 
     weight: Floats
@@ -32,21 +32,21 @@ class LinearMap(NamedTuple):
         return x @ self.weight + self.bias
 
     def then(self, other: LinearMap) -> LinearMap:
-        """Return the map that applies this one first and the other one to its result."""
+        """Return the map that applies this map and then ``other``."""
         return LinearMap(self.weight @ other.weight, self.bias @ other.weight + other.bias)
 
 
 def ridge_map(x: Floats, target: Floats, penalties: Sequence[float]) -> LinearMap:
-    """Fit a ridge regression, with the penalty of the least leave-one-out error.
+    """Fit a ridge regression with the penalty that has the least leave-one-out error.
 
     Parameters
     ----------
     x : ndarray of shape (n, n_in)
         Inputs.
     target : ndarray of shape (n, n_out)
-        Numbers to predict.
+        Values to predict.
     penalties : sequence of float
-        Candidates. 0 alone is least squares, of the least norm where several fit.
+        Candidate penalties. 0 alone gives least squares, with the solution of least norm.
 
     Returns
     -------
@@ -73,23 +73,23 @@ def ridge_map(x: Floats, target: Floats, penalties: Sequence[float]) -> LinearMa
 def chain_map(
     states: Sequence[Floats], target: Floats, known: NDArray[np.int64], penalties: Sequence[float]
 ) -> LinearMap:
-    """Fit a map of the first moment to a target, by way of all moments between.
+    """Fit a map from the first moment to a target, through all moments between.
 
     Parameters
     ----------
     states : sequence of ndarray of shape (n, n_features)
         Features of all series at each moment; widths may differ.
     target : ndarray of shape (n_known, n_out)
-        Numbers to predict, of the known series.
+        Values to predict, for the known series.
     known : ndarray of shape (n_known,)
-        Numbers of the known series.
+        Row numbers of the known series.
     penalties : sequence of float
-        Candidates of each map's penalty.
+        Candidate penalties of each map.
 
     Returns
     -------
     LinearMap
-        Composition of the maps. Of a single moment it is the direct fit.
+        Composition of the maps. With a single moment, it is the direct regression.
     """
     found = ridge_map(states[-1][known], target, penalties)
     for now, after in zip(states[-2::-1], states[:0:-1], strict=True):

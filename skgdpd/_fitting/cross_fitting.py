@@ -32,7 +32,7 @@ N_FOLDS = 5
 
 
 class TargetObjective(Objective):
-    """Objective of the cross-entropy against labels, or against targets where some are missing."""
+    """Cross-entropy against labels, or against targets if some labels are missing."""
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
         logits = module.read(batch).logits  # type: ignore[operator]
@@ -43,10 +43,10 @@ class TargetObjective(Objective):
 
 
 def left_out(student: Preparation, plan: NetworkPlan, data: NetworkData) -> NDArray[np.float64]:
-    """Return probabilities of a student's training rows by students fitted without them.
+    """Return probabilities of a student's training rows, by students fitted without them.
 
-    They are known in closed form where the student's training started from a closed form. Other
-    students are trained anew, each without a fold of the rows.
+    If the student's training starts from a closed form, the probabilities are known in closed
+    form. Otherwise, students are trained again, each without one fold of the rows.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def fold_numbers(classes: NDArray[np.int64], n_folds: int, seed: int) -> NDArray
     Returns
     -------
     ndarray of shape (n,)
-        Number of each row's fold, from 0 to ``n_folds - 1``.
+        Fold number of each row, from 0 to ``n_folds - 1``.
     """
     shuffled = np.random.default_rng(seed).permutation(len(classes))
     by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
@@ -113,11 +113,11 @@ def cross_fitted(
         Function that makes a network with initial weights on the rows' device.
     rows : Rows
         Training rows of a network without a fixed part, with ``y``, and with ``target`` if some
-        have no label.
+        rows are unlabelled.
     folds : ndarray of shape (n,)
-        Number of each row's fold.
+        Fold number of each row.
     config : TrainingConfig
-        Configuration of the trainings. None stops early.
+        Configuration of the trainings, without early stopping.
     seeds : callable
         Function from a name to a seed.
 
@@ -144,7 +144,7 @@ def cross_fitted(
 
 
 def some_of(rows: Rows, index: NDArray[np.int64]) -> Rows:
-    """Return some of the rows, in the order of their numbers ``index``."""
+    """Return the rows with the numbers ``index``, in this order."""
     on_device = torch.from_numpy(index).to(rows.device)
     kept = {k: v[on_device] for k, v in rows.tensors.items() if k != "index"}
     if isinstance(rows, StreamedRows):

@@ -40,17 +40,17 @@ class FitData:
         The same series in the teacher's form; the same object as ``panel`` unless ``X_teacher``
         was given.
     y : ndarray of shape (n,)
-        Class numbers of all series, -1 where there is no label.
+        Class numbers of all series; -1 for unlabelled series.
     classes : ndarray of shape (n_classes,)
         Labels by class number.
     weight : ndarray of shape (n,) or None
-        Weights of the cross-entropy, with a mean of 1 over the training part, and 0 where there
-        is no label. None if all are 1.
+        Weights of the cross-entropy, with mean 1 over the training part, and 0 for unlabelled
+        series. None if all are 1.
     class_weight : ndarray of shape (n_classes,) or None
         Weights of the classes, on the same scale. None if all are 1.
     train, valid, unlabelled : ndarray of int
-        Numbers of the labelled series of the training part and of the validation part, and of
-        the series without a label.
+        Row numbers of the labelled training part, of the labelled validation part, and of the
+        unlabelled series.
     seeds : Seeds
         Seeds by name.
     """
@@ -68,12 +68,12 @@ class FitData:
 
     @property
     def is_paired(self) -> bool:
-        """True if the teacher's series have another form than the student's."""
+        """True if the teacher's series differ in form from the student's."""
         return self.whole is not self.panel
 
     @property
     def taught(self) -> Index:
-        """Numbers of the series from which a taught student learns, labelled ones first."""
+        """Row numbers of the series that a student with a teacher learns from, labelled first."""
         return np.concatenate([self.train, self.unlabelled])
 
     @property
@@ -99,16 +99,16 @@ def checked_series(panel: Panel, name: str, missing_values: str) -> Panel:
     Parameters
     ----------
     panel : Panel
-        Series as they were read.
+        Series as read from the argument.
     name : str
-        Name of their argument in errors.
+        Name of the argument in errors.
     missing_values : {"error", "interpolate", "mask"}
         Treatment of gaps; ``"error"`` refuses them.
 
     Returns
     -------
     Panel
-        The checked series.
+        Checked series.
     """
     n = panel.n_timepoints
     if n < MIN_LENGTH:
@@ -127,7 +127,7 @@ def read_unlabelled(panel: Panel, X: Any, missing_values: str) -> Panel:
     Parameters
     ----------
     panel : Panel
-        Series of X, whose channels and length the others must have.
+        Series of X. The others must have the same channels and the same length.
     X : array-like
         Argument ``X_unlabeled``.
     missing_values : {"error", "interpolate", "mask"}
@@ -136,12 +136,12 @@ def read_unlabelled(panel: Panel, X: Any, missing_values: str) -> Panel:
     Returns
     -------
     Panel
-        The checked series.
+        Checked series.
 
     Raises
     ------
     ValueError
-        If channels or time points differ.
+        If the channels or the time points differ.
     """
     other = checked_series(read_panel(X, "X_unlabeled"), "X_unlabeled", missing_values)
     check_alike(other, panel, "X_unlabeled", "X")
@@ -149,7 +149,7 @@ def read_unlabelled(panel: Panel, X: Any, missing_values: str) -> Panel:
 
 
 def check_pairs(panel: Panel, whole: Panel) -> None:
-    """Raise an error unless the teacher has as many series as the student."""
+    """Refuse panels of student and teacher with different numbers of series."""
     if len(panel) != len(whole):
         raise ValueError(
             f"X has {len(panel)} series and X_teacher {len(whole)}; they are pairs, the same "
@@ -167,7 +167,7 @@ def read_labels(y: Any, n: int, marker: Any, may_lack: bool) -> tuple[Any, NDArr
     n : int
         Number of series.
     marker : object
-        Value that marks a series without a label, besides missing values.
+        Value that marks an unlabelled series, in addition to missing values.
     may_lack : bool
         Whether labels may be missing.
 
@@ -215,7 +215,7 @@ def make_fit_data(
     y : array-like of shape (n,)
         Labels of the series of X.
     X_unlabeled : Panel or None
-        Checked further series without labels.
+        Checked further series, which are unlabelled.
     X_teacher : Panel or None
         Checked series of X in the teacher's form.
     sample_weight : array-like of shape (n,) or None
@@ -223,7 +223,7 @@ def make_fit_data(
     class_weight : dict, "balanced" or None
         Weights of the classes.
     marker : object
-        Value of y that marks a series without a label.
+        Value of y that marks an unlabelled series.
     may_lack : bool
         Whether labels may be missing.
     validation_fraction : float
@@ -267,7 +267,7 @@ def make_fit_data(
 
 
 def encode(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the sorted classes, and for each label the number of its class.
+    """Return the sorted classes, and the class number of each label.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ def encode(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
     TypeError
         If labels are bytes.
     ValueError
-        If labels are missing, of a continuous kind, or of one class only.
+        If labels are missing or continuous, or if there is only one class.
     """
     with about("y"):
         column: NDArray[Any] = column_or_1d(y, warn=True)
@@ -308,7 +308,7 @@ def loss_weights(
     class_weight: Any,
     sample_weight: Any,
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-    """Return weights of series, with a mean of 1 over the training part, and of classes.
+    """Return weights of series, with mean 1 over the training part, and weights of classes.
 
     Parameters
     ----------
@@ -352,7 +352,7 @@ def loss_weights(
 def _weight_by_class(
     class_weight: Any, labels: NDArray[np.int64], classes: NDArray[Any]
 ) -> NDArray[np.float64]:
-    """Return the weight of each label's class, 1 for classes that a dict does not name."""
+    """Return the weight of each label's class, which is 1 if a dict does not name the class."""
     if isinstance(class_weight, dict):
         # scikit-learn looks for the label 1 if it is "1", as in the archives, or 1.5.
         weights = [class_weight.get(label, 1.0) for label in classes.tolist()]

@@ -25,10 +25,10 @@ def train_on_chunk(
     seeds: Seeds,
     distillation: Distillation | None = None,
 ) -> TrainingState:
-    """Train a network once on each row of a chunk, in place.
+    """Train a network in place, in one pass over a chunk.
 
     The learning rate is constant, because a schedule would need the length of the stream. The
-    network is given the average of the weights over about ``config.averaging_epochs`` chunks.
+    network receives the average of the weights over about ``config.averaging_epochs`` chunks.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ def train_on_chunk(
     history : History
         History of the stream. One number is added to each term.
     state : TrainingState or None
-        State after the chunk before; None begins a stream.
+        State after the previous chunk; None starts a stream.
     seeds : Seeds
-        Seeds by name. They matter for the first chunk of a stream only.
+        Seeds by name. They have an effect on the first chunk of a stream only.
     distillation : Distillation, optional
-        Distillation whose parameters are trained together with the network's.
+        Distillation whose parameters are trained together with the network.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def train_on_chunk(
             groups = run.net.optimizer_.param_groups
             own = [{k: v for k, v in group.items() if k != "params"} for group in groups]
             run.restore(state)
-            # The learning rate and the like are this chunk's, not those of the chunk before.
+            # Settings such as the learning rate come from this chunk, not from the previous one.
             for group, settings in zip(run.net.optimizer_.param_groups, own, strict=True):
                 group.update(settings)
         run.net.epoch_ = n_before
@@ -88,7 +88,7 @@ def train_on_chunk(
 
 
 def _record(history: History, row: dict[str, float], names: list[str]) -> None:
-    """Add the terms of a chunk to a history, with 0 for terms that are missing before or now."""
+    """Append a chunk's terms to a history, with 0 for terms that are missing before or now."""
     n = history.n_epochs
     for name in {**history.terms, **dict.fromkeys(names)}:
         before = history.terms.get(name, np.zeros(n))

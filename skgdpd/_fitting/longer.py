@@ -1,4 +1,4 @@
-"""Longer parts of a student's series, for methods whose students see these in training."""
+"""Longer parts of a student's series, for methods that show them to it in training."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def view_of(view: PrefixView, n_points: int) -> PrefixView:
     Returns
     -------
     PrefixView
-        Fitted view. It shares the statistics with the first one.
+        Fitted view, which shares its statistics with ``view``.
     """
     other = copy.copy(view)
     other.earliness = n_points / view.n_whole_
@@ -45,12 +45,12 @@ def view_of(view: PrefixView, n_points: int) -> PrefixView:
 def longer_views(
     parts: Mapping[str, int], view: PrefixView, panel: Panel
 ) -> dict[str, NDArray[Any]]:
-    """Return longer parts of series as a network's input.
+    """Return longer parts of series as inputs of a network.
 
     Parameters
     ----------
     parts : mapping of str to int
-        Numbers of time points by name.
+        Number of time points of each part, by name.
     view : PrefixView
         Fitted view of the student.
     panel : Panel
@@ -59,7 +59,7 @@ def longer_views(
     Returns
     -------
     dict of str to ndarray
-        Values ``x_NAME (n, c, t)``, and lengths ``lengths_NAME (n,)`` if the series differ.
+        Values ``x_NAME (n, c, t)``, and lengths ``lengths_NAME (n,)`` if series differ in length.
     """
     found: dict[str, NDArray[Any]] = {}
     for name, n_points in parts.items():
@@ -88,9 +88,9 @@ def check_longer(
     Parameters
     ----------
     distiller : Distiller
-        Method that needs them.
+        Distiller that needs the longer parts.
     parts : mapping of str to int
-        Numbers of time points by name. Nothing is checked if there are none.
+        Number of time points of each part, by name. If there are none, nothing is checked.
     student : object
         Parameter ``student`` of the classifier.
     module : SeriesNet
@@ -101,8 +101,8 @@ def check_longer(
     Raises
     ------
     ValueError
-        If the network takes series of one length only, or if the part that it sees is no share
-        or number of time points.
+        If the network takes series of one length only, or if ``earliness`` is neither a share
+        nor a number of time points.
     """
     if not parts:
         return

@@ -1,4 +1,4 @@
-"""A trained network together with the view that makes its input."""
+"""Trained network together with the view that makes its input."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class SeriesNetwork:
     device : torch.device
         Device of the network.
     batch_size : int
-        Number of series that are predicted at once. It bounds the memory of a prediction.
+        Number of series in one batch of a prediction, which bounds the memory.
 
     Notes
     -----
-    Pickles hold the weights on the CPU, so that a model trained on CUDA opens on any machine. It
-    is moved back to its device where that exists.
+    Pickles store the weights on the CPU, so that a model trained on CUDA opens on any machine. The
+    network is moved back to its device if that device exists.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class SeriesNetwork:
         self.batch_size = batch_size
 
     def with_batch_size(self, batch_size: int) -> SeriesNetwork:
-        """Return the network with this batch size: a copy, or itself if the size is the same."""
+        """Return a network with this batch size, which is the same object if the size is equal."""
         if batch_size == self.batch_size:
             return self
         return SeriesNetwork(self.view, self.module, self.device, batch_size)
@@ -83,7 +83,7 @@ class SeriesNetwork:
 
     @with_memory_errors
     def _collect(self, panel: Panel, name: str, fields: tuple[str, ...]) -> list[Any]:
-        """Return parts of the output, computed in batches so that only these fill the memory."""
+        """Return parts of the output, computed in batches so that only they fill the memory."""
         if len(panel) <= self.batch_size and not self.view.ragged_:
             found = self.run(self.view(panel.part(0, self.batch_size), name).values, fields)
             self.check_finite(found[-1], name)
@@ -102,23 +102,23 @@ class SeriesNetwork:
         return results
 
     def check_finite(self, outputs: NDArray[Any], name: str = "X", first: int = 0) -> None:
-        """Raise an error unless all outputs for series are finite.
+        """Refuse outputs that are not finite.
 
         Parameters
         ----------
         outputs : ndarray of shape (n, width)
-            Outputs, a row for each series.
+            Outputs, with a row for each series.
         name : str, default="X"
-            Name of the series' argument in the error.
+            Name of the argument in the error.
         first : int, default=0
-            Number of the first of these series among all.
+            Index of the first of these series among all series.
 
         Raises
         ------
         FloatingPointError
             If the network's weights are not finite.
         ValueError
-            If they are, so that the fault is in the series.
+            If the weights are finite, so that the fault is in the series.
         """
         if np.isfinite(outputs).all():
             return
@@ -135,7 +135,7 @@ class SeriesNetwork:
 
     @with_memory_errors
     def path(self, panel: Panel, name: str = "X") -> NDArray[np.float64]:
-        """Return class probabilities at each moment.
+        """Return class probabilities of series at each moment.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class SeriesNetwork:
         Returns
         -------
         ndarray of shape (n, n_moments, n_classes)
-            NaN at moments that a series has not reached.
+            Probabilities, NaN at moments that a series has not reached.
         """
         parts = []
         for start in range(0, len(panel), self.batch_size):
@@ -194,7 +194,7 @@ class SeriesNetwork:
             return proba.unflatten(0, features.shape[:2]).cpu().numpy()
 
     def probabilities_of(self, features: torch.Tensor) -> torch.Tensor:
-        """Return the probabilities for features of series.
+        """Return the class probabilities of series, given their features.
 
         Parameters
         ----------
@@ -204,7 +204,7 @@ class SeriesNetwork:
         Returns
         -------
         Tensor of shape (n, n_classes)
-            Probabilities in double precision. Those of a row don't depend on the other rows.
+            Probabilities in double precision. They do not depend on the other rows.
         """
         n = len(features)
         padded = torch.nn.functional.pad(features, (0, 0, 0, -n % SAME_FROM))
@@ -218,7 +218,7 @@ class SeriesNetwork:
         panel : Panel
             First points of series, up to the moment.
         moment : int
-            Number of the moment.
+            Index of the moment.
         name : str, default="X"
             Name of the argument in errors.
 
@@ -235,7 +235,7 @@ class SeriesNetwork:
     def _started(
         self, panel: Panel, name: str, fields: tuple[str, ...]
     ) -> Iterator[tuple[int, slice | NDArray[np.int64], list[torch.Tensor]]]:
-        """Start the batches on the device; yield first row, rows and outputs of each."""
+        """Start the batches on the device; yield the first row, the rows and the outputs."""
         for start in range(0, len(panel), self.batch_size):
             part = panel.part(start, start + self.batch_size)
             if self.view.several:
@@ -247,7 +247,7 @@ class SeriesNetwork:
     def _started_at_last_moment(
         self, panel: Panel, name: str, fields: tuple[str, ...], start: int
     ) -> Iterator[tuple[int, NDArray[np.int64], list[torch.Tensor]]]:
-        """Start batches of series that are at the same moment, the last that they have reached."""
+        """Start batches of series that have the same last reached moment."""
         ends = self._check_reached(panel, name, start)
         moments = np.searchsorted(self.view.time_points_, ends, "right") - 1
         for m in np.unique(moments):
@@ -257,7 +257,7 @@ class SeriesNetwork:
                 yield start, rows[own], self._start(values, fields, int(m))
 
     def _check_reached(self, panel: Panel, name: str, start: int) -> NDArray[np.int64]:
-        """Return the length of each series; raise an error if one has reached no moment."""
+        """Return the length of each series, and refuse series that have reached no moment."""
         lengths = own_lengths(np.isnan(panel.values))
         check_reached(lengths, self.view.time_points_[0], name, start)
         return lengths
@@ -282,7 +282,7 @@ class SeriesNetwork:
         fields : tuple of {"features", "logits", "probabilities"}
             Names of the outputs.
         moment : int, default=-1
-            Number of the moment, for networks that answer at several.
+            Index of the moment, for networks that predict at several moments.
 
         Returns
         -------
@@ -307,18 +307,18 @@ class SeriesNetwork:
 
 
 def check_network(module: SeriesNet, rows: Rows, config: TrainingConfig, role: str) -> None:
-    """Raise an error if a trained network is of no use, because its training diverged.
+    """Refuse a trained network whose weights or logits are not finite.
 
     Parameters
     ----------
     module : SeriesNet
         Network after its training, in evaluation mode.
     rows : Rows
-        Training rows, of which some are asked.
+        Training rows. The logits of some of them are checked.
     config : TrainingConfig
         Settings of the training.
     role : str
-        What was trained, for the error.
+        Name of the trained network in the error.
 
     Raises
     ------
@@ -335,7 +335,7 @@ def check_network(module: SeriesNet, rows: Rows, config: TrainingConfig, role: s
 
 
 def folded_copy(module: SeriesNet) -> SeriesNet:
-    """Return a copy for predictions of a network that is still being trained."""
+    """Return a copy, for predictions, of a network that is still being trained."""
     copied = copy_trained(module)
     copied.fold()
     return copied
@@ -348,7 +348,7 @@ def _field(output: SeriesOutput, name: str) -> torch.Tensor:
 
 
 def behind(items: Iterable[T], n: int) -> Iterator[T]:
-    """Yield the items, each after ``n`` further ones have been made."""
+    """Yield each item after ``n`` further items have been made."""
     made: deque[T] = deque()
     for item in items:
         made.append(item)

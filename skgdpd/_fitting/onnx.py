@@ -28,22 +28,22 @@ from ..nets.minirocket_graph import MiniRocketGraph
 from .network import SeriesNetwork
 
 OPSET = 18
-"""Version of the operator set, which runtimes support since 2023."""
+"""Version of the operator set, which runtimes have supported since 2023."""
 
 
 class PrefixGraph(nn.Module):
-    """Module that maps raw prefixes to probabilities, made of a view and its network.
+    """Module that maps raw prefixes to probabilities with a view and its network.
 
     Parameters
     ----------
     view : PrefixView
-        Fitted view. Its normalisation and resampling are part of the module, its cut is not.
+        Fitted view. The module includes its normalisation and resampling, but not its cut.
     module : SeriesNet
         Trained network.
     n_points : int
-        Number of points of a prefix.
+        Number of time points of a prefix.
     moment : int
-        Number of the moment.
+        Index of the moment.
     """
 
     mean: Tensor
@@ -106,7 +106,7 @@ class PrefixGraph(nn.Module):
 
 
 def interpolated(x: Tensor, there: Tensor) -> Tensor:
-    """Fill gaps as a view of one moment does, by operations that a graph has.
+    """Fill gaps as a view of one moment does, with operations that a graph supports.
 
     Parameters
     ----------
@@ -118,8 +118,8 @@ def interpolated(x: Tensor, there: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (n, n_channels, t)
-        Lines between neighbours, and at the ends the nearest value. Channels without any value
-        stay NaN.
+        Values, linearly interpolated between neighbours and equal to the nearest value at the
+        ends. Channels without any value stay NaN.
     """
     n_points = x.shape[2]
     times = torch.arange(n_points, dtype=torch.float64, device=x.device)
@@ -157,7 +157,15 @@ def export_onnx(
     path : path
         Name of the file.
     time_point : int, optional
-        Number of points after which the graph answers, of a network of several moments.
+        Number of time points after which the graph predicts. It is required if the network
+        predicts at several moments.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder of the file does not exist.
+    ValueError
+        If a graph can't represent the network, or if ``time_point`` is not one of its moments.
     """
     onnx = require("onnx", "onnx", "to export models")
     require("onnxscript", "onnx", "to export models")
@@ -207,7 +215,7 @@ def export_onnx(
 
 
 def _moment_of(view: PrefixView, time_point: int | None) -> int:
-    """Return the number of the moment of a graph, which has one only."""
+    """Return the index of the only moment of a graph."""
     times = list(view.time_points_)
     if time_point is None:
         if view.several:

@@ -1,4 +1,4 @@
-"""The three steps of fitting a network: prepare it, train it, finish it.
+"""Three steps of fitting a network: prepare it, train it and finish it.
 
 :func:`prepare` makes a network ready to be trained on labels. Classifiers with a teacher use
 :func:`new_network` and :class:`Preparation` instead. :func:`train` trains a prepared network, and
@@ -36,24 +36,24 @@ from .network import SeriesNetwork, check_network
 from .rows import add_fixed_part, fit_fixed_part, fit_moment_maps, make_rows
 
 SELECTION_START = 0.5
-"""Share of the epochs, from the first on, whose weights are never kept.
+"""Share of the epochs, counted from the first, whose weights are never kept.
 
-On a validation part of a few series, a network that has learned nothing may have the least loss by
-chance; see docs/choosing.md."""
+On a validation part with few series, an untrained network may have the least loss by chance; see
+docs/choosing.md."""
 
 
 @dataclass(frozen=True)
 class NetworkPlan:
     """Settings of the fit of one network.
 
-    The result of the fit depends on these, the data and the seeds alone.
+    The result of the fit depends on nothing but these settings, the data and the seeds.
 
     Attributes
     ----------
     spec : str, torch.nn.Module or callable
         Backbone of the network.
     role : {"student", "teacher"}
-        Name of the parameter whose value is ``spec``, for errors.
+        Name of the parameter that gave ``spec``, for errors.
     config : TrainingConfig
         Optimiser, schedule and length of the training.
     device : str
@@ -63,21 +63,21 @@ class NetworkPlan:
     normalize : {"train", "prefix"} or None
         Normalisation of the input.
     resample_length : int or None
-        Number of time points to which the input is resampled; None leaves it as it is.
+        Number of time points to which the input is resampled; None keeps its length.
     earliness_of : {"longest", "own"}
         Length to which a fraction ``earliness`` refers.
     missing_values : {"error", "interpolate", "mask"}
         Treatment of gaps.
     predict_batch_size : int
-        Number of series that are predicted at once.
+        Number of series in one batch of a prediction.
     ragged : bool or None
         Whether series of any length are allowed; None allows them if the training series differ
         in length.
     any_length : bool
-        Whether series may be shorter than all training series and than the part, as whole series
-        may be.
+        Whether series may be shorter than all training series and than the part. Such series
+        count as complete.
     kept_epochs : tuple of int
-        Numbers of the epochs, ascending and before the last, whose networks are kept, too.
+        Epochs before the last, in ascending order, whose networks are kept, too.
     """
 
     spec: BackboneSpec
@@ -102,9 +102,9 @@ class NetworkData:
     Attributes
     ----------
     panel : Panel
-        All series. Lengths are taken from all, values from the rows below only.
+        All series. Lengths are taken from all of them, and values from the rows below only.
     y : ndarray of shape (n,)
-        Class numbers. Those of other rows are ignored.
+        Class numbers; those of other rows are ignored.
     weight : ndarray of shape (n,) or None
         Weights of the cross-entropy, with a mean of 1 over the training rows; None if all are 1.
     train, valid : ndarray of int
@@ -131,7 +131,7 @@ class FixedFit(Protocol):
 
 @dataclass
 class Preparation:
-    """Network that is ready to be trained, with all that its training depends on.
+    """Network that is ready to be trained, with everything that its training depends on.
 
     Attributes
     ----------
@@ -148,16 +148,16 @@ class Preparation:
     seeds : Seeds
         Seeds of the training by name.
     role : {"student", "teacher"}
-        What is trained, for errors.
+        Name of the trained network in errors.
     valid_rows : Rows or None
         Validation rows; None if there is no validation part.
     predict_batch_size : int
-        Number of series that are predicted at once.
+        Number of series in one batch of a prediction.
     n_labeled, n_unlabeled : int
-        Numbers of training series with and without a label.
+        Number of labelled and number of unlabelled training series.
     left_out : ndarray of shape (n, n_moments, n_classes) or None
-        Probabilities of the training rows by classifiers that were fitted without them, where
-        these are known in closed form.
+        Probabilities of the training rows, by classifiers that were fitted without them; None if
+        they are not known in closed form.
     """
 
     view: PrefixView
@@ -204,7 +204,7 @@ def new_network(
 ) -> tuple[PrefixView, SeriesNet]:
     """Return a network with initial weights, and the fitted view that makes its input.
 
-    Initial weights are drawn from torch's global generator, so it has to be called within
+    The initial weights are drawn from torch's global generator, so calls must be within
     :func:`~skgdpd.training.fitting.isolated_random_state`.
 
     Parameters
@@ -214,7 +214,7 @@ def new_network(
     data : NetworkData
         Series to which the view is fitted.
     make_head : callable, default=LinearHead
-        Function that makes the classifier on top of the backbone.
+        Function that makes the head of the network.
 
     Returns
     -------
@@ -307,7 +307,7 @@ def prepare(
     weights_seed : int
         Seed of the initial weights.
     fit_fixed : callable, default=fit_fixed_part
-        Function that fits the part of the network that is not trained.
+        Function that fits the fixed part of the network.
 
     Returns
     -------
@@ -362,14 +362,14 @@ def train(
     progress : Progress, optional
         Progress bar, advanced by one unit in each epoch.
     memory : joblib.Memory, optional
-        Cache of warm-ups that several trainings have in common.
+        Cache of warm-ups that several trainings share.
     checkpoints : Checkpoints, optional
         Store of unfinished trainings.
     visit : callable, optional
-        Function that is given the network after each of ``visited_epochs``; see
+        Function that receives the network after each of ``visited_epochs``; see
         :func:`~skgdpd.training.train`.
     visited_epochs : sequence of int, default=()
-        Ascending numbers of epochs.
+        Numbers of epochs in ascending order.
 
     Returns
     -------
@@ -421,7 +421,7 @@ def finish(preparation: Preparation) -> SeriesNetwork:
     Raises
     ------
     FloatingPointError
-        If the network answers, after its training, by numbers that are not finite.
+        If the trained network gives outputs that are not finite.
     """
     check_network(preparation.module, preparation.rows, preparation.config, preparation.role)
     preparation.module.fold()

@@ -51,7 +51,7 @@ from ..training.divergence import check_trained
 from ..training.fitting import isolated_random_state, resolve_epochs
 
 AUTO_STEPS, AUTO_STEPS_TO_TEACH = 2000, 500
-"""Steps for ``max_epochs="auto"``: of a prior that samples, and of one that only teaches.
+"""Steps for ``max_epochs="auto"``, for a prior that samples and for one that only teaches.
 
 See docs/prior.md."""
 AUTO_MIN_EPOCHS = 20
@@ -80,7 +80,7 @@ PRIOR_CONSTRAINTS: dict[str, list[Any]] = {
 
 
 class FeatureHead(LogisticRegression):
-    """Logistic regression on a prior's features, with a kind of its own in model files."""
+    """Logistic regression on a prior's features, with a separate kind in model files."""
 
     def __init__(self) -> None:
         super().__init__(max_iter=1000)
@@ -98,13 +98,13 @@ class PriorModel(nn.Module):
 
 
 class PriorObjective(Objective):
-    """Loss of the diffusion or the flow and, with an autoencoder, reconstruction loss.
+    """Loss of the diffusion or the flow, plus the reconstruction loss of an autoencoder.
 
     Parameters
     ----------
     n_noise_levels : int
-        Number of fresh noise levels for each feature and step. Several are used because features
-        are few and further noise levels cost little.
+        Number of random noise levels per feature and step. Several are used because features are
+        few and further noise levels cost little.
     dynamics : {"diffusion", "flow", "flow-map", "mean-flow", "shortcut"}
         Name of the generative model.
     """
@@ -172,7 +172,7 @@ def fit_prior_model(
     seeds : Seeds
         Seeds of weights, order and noise, by name.
     progress : Progress
-        Progress bar, advanced by one unit in all.
+        Progress bar, which the fit advances by one unit in total.
 
     Returns
     -------
@@ -268,7 +268,7 @@ def measured(
     pairs: NDArray[np.float64] | None,
     noise: float,
 ) -> LinearGaussian:
-    """Return the dependence of degraded features on codes.
+    """Return the measurement model of degraded features, given codes.
 
     Parameters
     ----------
@@ -280,12 +280,12 @@ def measured(
         Degraded features of the same samples. None assumes that degraded features are features
         with noise.
     noise : float
-        Standard deviation of that noise, in the units of the features.
+        Standard deviation of this noise, in the units of the features.
 
     Returns
     -------
     LinearGaussian
-        Map, offset and covariance.
+        Map, offset and noise covariance.
     """
     if pairs is not None:
         return LinearMeasurement(codes).fit(pairs)

@@ -21,7 +21,7 @@ from ..training.batches import MomentRows, StreamedRows
 def make_rows(view: PrefixView, panel: Panel, **arrays: NDArray[Any] | None) -> Rows:
     """Return training rows on the CPU: views of series, and further arrays.
 
-    The views of stored series are made once if they fit into memory, else for each batch.
+    The views of stored series are made once if they fit into memory, and otherwise for each batch.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def make_rows(view: PrefixView, panel: Panel, **arrays: NDArray[Any] | None) -> 
     panel : Panel
         Series.
     **arrays : ndarray of shape (n, ...) or None
-        Further arrays by name, a row for each series. Those that are None are left out.
+        Further arrays by name, with a row for each series. Arrays that are None are left out.
 
     Returns
     -------
@@ -62,9 +62,9 @@ def as_prefixes(view: PrefixView, moments: Moments) -> Prefixes:
     Parameters
     ----------
     view : PrefixView
-        View by which they were made.
+        View that made the moments.
     moments : Moments
-        The views.
+        Views of series at several moments.
 
     Returns
     -------
@@ -92,18 +92,18 @@ def fit_moment_maps(
     module : SeriesNet
         Network on the rows' device, whose backbone has a map for each moment.
     rows : MomentRows
-        Training rows with ``y``, or with ``target`` if some have no label.
+        Training rows with ``y``, or with ``target`` if some rows are unlabelled.
     seed : int
         Seed of the random draws.
     trains : bool
-        Whether the maps are trained further.
+        Whether the maps are trained after this fit.
 
     Returns
     -------
     rows : MomentRows
-        Rows with fixed features if the maps are trained further, else the same rows.
+        Rows with fixed features if the maps are trained further; otherwise the same rows.
     left_out : ndarray of shape (n, n_moments, n_classes)
-        Probabilities of each row by classifiers that were fitted without it.
+        Probabilities of each row, by classifiers that were fitted without it.
     """
     target, weight = _targets(module, rows)
     start = module.fit_moments(rows.prefixes, target, weight, seed, trains)
@@ -112,7 +112,7 @@ def fit_moment_maps(
 
 
 def _targets(module: SeriesNet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return class probabilities and weights of rows, some of which may have no label."""
+    """Return class probabilities and weights of rows, some of which may be unlabelled."""
     known = rows.tensors
     target, weight = known.get("target"), known.get("target_weight")
     if target is None:
@@ -131,17 +131,17 @@ def fit_fixed_part(
     module : SeriesNet
         Network on the rows' device.
     rows : Rows
-        Training rows with ``y``, or with ``target`` if some have no label.
+        Training rows with ``y``, or with ``target`` if some rows are unlabelled.
     seed : int
         Seed of the random draws.
 
     Returns
     -------
     rows : Rows
-        Rows with ``fixed`` if the network has a fixed part, else the same rows.
+        Rows with ``fixed`` if the network has a fixed part; otherwise the same rows.
     left_out : ndarray of shape (n, n_classes) or None
-        Probabilities of each row by the start of a training without it; None if the network has
-        no fixed part.
+        Probabilities of each row, by a starting classifier that was fitted without it; None if
+        the network has no fixed part.
     """
     if not module.has_fixed_part:
         return rows, None
@@ -158,7 +158,7 @@ def fit_fixed_part(
 
 
 def add_fixed_part(module: SeriesNet, rows: Rows) -> Rows:
-    """Return the rows with their fixed features if the network has such, else the same rows."""
+    """Return the rows with fixed features if the network has them, or else the same rows."""
     if not module.has_fixed_part:
         return rows
     known = rows.tensors
@@ -168,7 +168,7 @@ def add_fixed_part(module: SeriesNet, rows: Rows) -> Rows:
 
 
 def with_fixed(module: SeriesNet, rows: Rows, fixed: torch.Tensor) -> Rows:
-    """Return the rows with their fixed features, without tensors that are not needed then."""
+    """Return the rows with their fixed features, without the tensors that these replace."""
     useless = {"index"}
     if needs_fixed_only(module.backbone):
         useless |= {"x", "lengths"}

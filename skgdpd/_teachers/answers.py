@@ -1,4 +1,4 @@
-"""What a distiller is told of a teacher's outputs."""
+"""Outputs of a teacher that a distiller passes on to the student."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .teacher import TeacherOutputs
 def told(
     distiller: Distiller, outputs: TeacherOutputs, seed: Callable[[str], int]
 ) -> TeacherOutputs:
-    """Return the outputs of a teacher as a distiller tells them to the student.
+    """Return the outputs of a teacher that the student learns from.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ def told(
     Returns
     -------
     TeacherOutputs
-        The same outputs, or the changed logits in place of all outputs, without the teacher.
+        The same outputs. If the distiller changes the logits, these replace all outputs, and the
+        teacher is None.
     """
 
     def answer(state: str, logits: NDArray[Any]) -> Any:

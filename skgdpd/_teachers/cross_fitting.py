@@ -1,8 +1,8 @@
-"""Teachers' logits of labelled series, by copies of the teacher that were fitted without them.
+"""Logits of labelled series, by copies of the teacher that were fitted without these series.
 
-A teacher has memorised the series that it was fitted on: its logits of them say little more than
-the labels. Its logits of other series say how sure it can be. Features are left as they are,
-because features of networks that were trained apart can't be compared.
+A teacher has memorised its own training series, so its logits for them say little more than the
+labels. Its logits for other series show how certain it can be. Features are not replaced, because
+features of separately trained networks can't be compared.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .teacher import TeacherOutputs, fit_teacher
 
 
 def check_can_cross_fit(n_folds: int | None, spec: Any, epochs: tuple[int, ...]) -> None:
-    """Check, before any training, that a teacher can be fitted without some series.
+    """Check, before any training, that copies of a teacher can be fitted.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ def check_can_cross_fit(n_folds: int | None, spec: Any, epochs: tuple[int, ...])
     Raises
     ------
     ValueError
-        If the teacher, or a member of it, is used as it is, or if the method needs its states.
+        If the teacher, or a member of it, is used without a fit, or if the method needs the
+        teacher's states.
     """
     if n_folds is None:
         return
@@ -59,7 +60,7 @@ def check_can_cross_fit(n_folds: int | None, spec: Any, epochs: tuple[int, ...])
 
 
 def check_folds(n_folds: int, y: NDArray[np.int64], classes: NDArray[Any]) -> None:
-    """Raise a ValueError if a fold would leave no series, or no series of some class."""
+    """Refuse folds that leave a copy of the teacher no series, or no series of some class."""
     if n_folds > len(y):
         raise ValueError(
             f"training__teacher_folds={n_folds} is more than the {len(y)} labelled series of the "
@@ -87,7 +88,7 @@ def fit_teachers(
     checkpoints: Checkpoints | None,
     folder: str,
 ) -> TeacherOutputs:
-    """Fit a teacher on all labelled series, and copies of it without a fold of these.
+    """Fit a teacher on all labelled series, and one copy per fold without the fold's series.
 
     Parameters
     ----------
@@ -96,9 +97,9 @@ def fit_teachers(
     plan : NetworkPlan
         Teacher, with the settings for its networks.
     values : ndarray of shape (n + m, c, t)
-        Whole series: those of the training part, then those without a label.
+        Whole series: first the training part, then the unlabelled series.
     y : ndarray of shape (n,)
-        Class numbers of the first ``n``.
+        Class numbers of the first ``n`` series.
     weight : ndarray of shape (n,) or None
         Weights of these series in the cross-entropy.
     classes : ndarray of shape (n_classes,)
@@ -117,14 +118,14 @@ def fit_teachers(
     Returns
     -------
     TeacherOutputs
-        Outputs of the teacher. With folds, logits of labelled series are those of copies that
-        were fitted without them, and ``own_logits`` are the teacher's.
+        Outputs of the teacher. With folds, the logits of labelled series come from copies that
+        were fitted without them, and ``own_logits`` are the logits of the teacher itself.
     """
     if n_folds is not None:
         check_folds(n_folds, y, classes)
 
     def fit(rows: NDArray[np.int64] | None, n: int, seed: int, folder: str) -> TeacherOutputs:
-        """Fit on the first n of some rows, and ask about all of these."""
+        """Fit on the first n of some rows, and return the outputs for all these rows."""
         own = values if rows is None else Panel(values).take(rows).values
         known = slice(None) if rows is None else rows[:n]
         own_weight = None if weight is None else weight[known]
@@ -157,12 +158,12 @@ def left_out_logits(
     seed: int,
     folder: str,
 ) -> NDArray[np.float32]:
-    """Return logits ``(n, n_classes)`` of labelled series by teachers fitted without them.
+    """Return logits ``(n, n_classes)`` of labelled series, by teachers fitted without them.
 
     Parameters
     ----------
     fit : callable
-        Function of row numbers, the number of the first of them to fit on, a seed and a folder.
+        Function of row numbers, the number of leading rows to fit on, a seed and a folder.
     n_folds : int
         Number of folds.
     y : ndarray of shape (n,)

@@ -13,7 +13,7 @@ from .._series.panel import read_panel
 
 Floats = NDArray[Any]
 MIN_PROBABILITY = 1e-6
-"""Lower bound of probabilities before the logarithm, since a classifier may predict 0."""
+"""Lower bound of probabilities before the logarithm, because a classifier may predict 0."""
 
 
 def is_ensemble(spec: Any) -> bool:
@@ -25,13 +25,14 @@ def is_ensemble(spec: Any) -> bool:
 def members_of(spec: Any) -> tuple[list[Any], list[float]]:
     """Return the members of an ensemble, and their weights.
 
-    The members of a VotingClassifier become teachers of their own, for hard and soft voting alike.
-    The members of a frozen VotingClassifier are fitted, on class numbers in place of labels.
+    The members of a VotingClassifier become separate teachers, for hard and soft voting alike.
+    The members of a frozen VotingClassifier are fitted already, on class numbers instead of
+    labels.
 
     Parameters
     ----------
     spec : list, tuple or VotingClassifier
-        The ensemble.
+        Ensemble.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def members_of(spec: Any) -> tuple[list[Any], list[float]]:
     Raises
     ------
     ValueError
-        If there are no members, or one is an ensemble itself, or the weights are invalid.
+        If there are no members, if a member is an ensemble itself, or if the weights are invalid.
     """
     weights: Any = None
     if isinstance(spec, (list, tuple)):
@@ -70,7 +71,7 @@ def members_of(spec: Any) -> tuple[list[Any], list[float]]:
 
 
 def is_frozen(spec: Any) -> bool:
-    """Return whether an estimator is to be used as it is, without a fit."""
+    """Return whether an estimator is frozen, so that it is used without a fit."""
     return isinstance(spec, FrozenEstimator)
 
 
@@ -84,7 +85,7 @@ def _votes(model: Any) -> bool:
 
 
 class FrozenMember:
-    """Fitted member of a VotingClassifier, with labels in place of its class numbers."""
+    """Fitted member of a VotingClassifier, with labels instead of its class numbers."""
 
     def __init__(self, estimator: Any, labels: NDArray[Any]) -> None:
         self.estimator = estimator
@@ -97,10 +98,10 @@ class FrozenMember:
 class EnsembleTeacher:
     """Ensemble of fitted teachers.
 
-    Its logits are the logarithm of the members' mean probability, as in soft voting. The mean of
-    logits would be no alternative: logits of different kinds of models have no common scale, and
-    a single member that is confident and wrong would decide. The features are those of the members
-    side by side, each standardised on the training part.
+    The logits of the ensemble are the logarithms of the members' mean probabilities, as in soft
+    voting. Logits are not averaged, because logits of different kinds of models have no common
+    scale, and a single member that is confident and wrong would decide. The features are the
+    features of the members, standardised on the training part and concatenated.
 
     Parameters
     ----------
@@ -114,9 +115,9 @@ class EnsembleTeacher:
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels, in the order of the first member.
+        Labels in the order of the first member.
     members_ : list of NetworkTeacher or EstimatorTeacher
-        The fitted teachers.
+        Fitted teachers.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The linear layer that classifies a teacher's features."""
+"""Linear layer that classifies the features of a teacher."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .teacher import NetworkTeacher, TeacherOutputs
 
 PENALTIES = np.logspace(-6, 3, 10)
 MAX_ROWS = 2048
-"""Number of rows to which a layer is fitted; more rows cost time and change little."""
+"""Largest number of rows to which a layer is fitted; more rows change little."""
 
 
 def linear_head(outputs: TeacherOutputs) -> nn.Linear:
     """Return a linear layer from a teacher's features to its logits.
 
-    For a network it is the network's own last layer. For other teachers it is a ridge regression
-    of the logits, less their mean over classes, on the features, with the penalty of the least
-    leave-one-out error. The regression is exact, up to rounding, if the features are
-    log-probabilities or are followed by a linear classifier.
+    For a network, it is the network's last layer. For other teachers, it is a ridge regression of
+    the logits on the features. The logits are centred over classes, and the penalty is the one
+    with the least leave-one-out error. The regression is exact, up to rounding, if the features
+    are log-probabilities or are followed by a linear classifier.
 
     Parameters
     ----------
     outputs : TeacherOutputs
-        Fitted teacher with its features and its logits.
+        Fitted teacher with its features and logits.
 
     Returns
     -------

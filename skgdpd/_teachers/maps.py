@@ -1,4 +1,4 @@
-"""Activations over time: checks of networks for them, and constants of a teacher's."""
+"""Activations over time: checks of networks, and constants from a teacher's activations."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def check_maps(
     view: PrefixView,
     whole: Panel,
 ) -> None:
-    """Check, before any training, that the networks have the activations that are compared.
+    """Check, before any training, that the networks have the activations to compare.
 
     Parameters
     ----------
     distiller : Distiller
-        Distiller. Nothing is checked if it compares no activations over time.
+        Distiller. Nothing is checked if it does not compare activations over time.
     student : object
         Parameter ``student`` of the classifier.
     module : SeriesNet
@@ -52,7 +52,7 @@ def check_maps(
     Raises
     ------
     ValueError
-        If student or teacher have no activations over time, or activations of a wrong shape.
+        If student or teacher has no activations over time, or activations of a wrong shape.
     """
     if not distiller.compares_maps:
         return
@@ -92,7 +92,7 @@ def _without_maps(
 
 
 def _probe(backbone: nn.Module, n_channels: int, n_timepoints: int, name: str) -> tuple[int, int]:
-    """Return the numbers of channels and of steps of a backbone's activations over time."""
+    """Return the number of channels and the number of steps of a backbone's activations."""
     was_training = backbone.training
     device = next((p.device for p in backbone.parameters()), torch.device("cpu"))
     backbone.eval()
@@ -131,17 +131,17 @@ def taught_maps(
     view : PrefixView
         Fitted view of the student.
     teacher : NetworkTeacher
-        Fitted teacher. It may be of another kind if the method compares no activations.
+        Fitted teacher. It may be of any kind if the method compares no activations.
     series : callable
-        Function that makes two panels with the same rows, one for the student's view and one for
-        the teacher's.
+        Function that returns two panels with the same rows, one for the student's view and one
+        for the teacher.
 
     Returns
     -------
     shapes : MapShapes or None
         Shapes for the longest series; None if the method compares no activations.
     constants : dict of str to ndarray of shape (n, ...)
-        Constants by name, a row for each series.
+        Constants by name, with a row for each series.
     """
     if not method.compares_maps:
         return None, {}
@@ -194,7 +194,7 @@ def _run(teacher: SeriesNetwork, values: NDArray[np.float32]) -> torch.Tensor:
 
 
 def _joined(parts: list[tuple[NDArray[np.int64], Constants]], n: int) -> Constants:
-    """Return constants of parts of the rows as those of all ``n``, padded with zeros."""
+    """Return the constants of all ``n`` rows, joined from parts and padded with zeros."""
     joined: Constants = {}
     for name, first in parts[0][1].items():
         sizes = [part[name].shape[1:] for _, part in parts]

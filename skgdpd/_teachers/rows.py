@@ -37,9 +37,9 @@ def taught_rows(
     view : PrefixView
         Fitted view of the student.
     outputs : TeacherOutputs
-        Outputs of the teacher for these series, in this order.
+        Outputs of the teacher for the same series, in the same order.
     constants : dict of str to ndarray of shape (n, ...)
-        Further arrays by name, a row for each series.
+        Further arrays by name, with a row for each series.
 
     Returns
     -------

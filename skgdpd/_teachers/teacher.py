@@ -1,8 +1,8 @@
-"""Teachers of every kind, and their fit.
+"""Teachers of all kinds, and the functions that fit them.
 
-A teacher learns from whole series. It is fitted once for each training set, on the labelled
-training part only and never on a student's validation part. Its features and logits are computed
-once, before the student's training, in which they are arrays.
+A teacher learns from whole series. It is fitted once per training set, on the labelled training
+part only and never on a student's validation part. Its features and logits are computed once,
+before the student's training, which reads them as arrays.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from .ensemble import (
 
 
 class Teacher(Protocol):
-    """Fitted teacher, for whole series ``(n, c, t)`` in any form that classifiers allow."""
+    """Fitted teacher of whole series ``(n, c, t)``, in any form that classifiers allow."""
 
     classes_: NDArray[Any]
 
@@ -58,20 +58,20 @@ class Teacher(Protocol):
 
 @dataclass(frozen=True)
 class TeacherOutputs:
-    """A fitted teacher with its outputs for the training series.
+    """Fitted teacher with its outputs for the training series.
 
     Attributes
     ----------
     teacher : NetworkTeacher, EstimatorTeacher or EnsembleTeacher
-        Fitted teacher.
+        Fitted teacher; None if a distiller has replaced its outputs.
     features : ndarray of shape (n, dT)
         Features z_long.
     logits : ndarray of shape (n, n_classes)
         Logits in the student's order of classes.
     earlier : dict of int to tuple
-        Features and logits of the teacher as it was after the plan's ``kept_epochs``.
+        Features and logits of the teacher after each of the plan's ``kept_epochs``.
     own_logits : ndarray of shape (n, n_classes) or None
-        Logits of the teacher itself, where ``logits`` are those of copies of it.
+        Logits of the teacher itself if ``logits`` come from copies of it; None otherwise.
     """
 
     teacher: Any
@@ -91,7 +91,7 @@ class NetworkTeacher:
     classes : ndarray of shape (n_classes,)
         Labels by class number.
     history : History
-        Loss terms of its training by epoch.
+        Loss terms of the network's training, by epoch.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class NetworkTeacher:
     classes_ : ndarray of shape (n_classes,)
         Labels by class number.
     history_ : History
-        Loss terms of its training by epoch.
+        Loss terms of the network's training, by epoch.
     """
 
     def __init__(self, network: SeriesNetwork, classes: NDArray[Any], history: History) -> None:
@@ -131,8 +131,8 @@ def fit_network_teacher(
 ) -> tuple[NetworkTeacher, dict[int, NetworkTeacher]]:
     """Train a network on whole series.
 
-    There is no validation part, and the last weights of the schedule are kept. The teacher thus
-    does not depend on the series on which its student is validated.
+    No series are held out for validation, and the last weights of the schedule are kept. The
+    teacher therefore does not depend on the series on which its student is validated.
 
     Parameters
     ----------
@@ -151,14 +151,14 @@ def fit_network_teacher(
     progress : Progress
         Progress bar, advanced by one unit in each epoch.
     checkpoints : Checkpoints or None
-        Store of unfinished trainings. A training of which states are kept has no use for it.
+        Store of unfinished trainings. It is not used if states of the training are kept.
 
     Returns
     -------
     teacher : NetworkTeacher
         Fitted teacher.
     earlier : dict of int to NetworkTeacher
-        The teacher as it was after the plan's ``kept_epochs``.
+        Teacher after each of the plan's ``kept_epochs``.
     """
     seeds, rows = Seeds(seed), np.arange(len(values))
     data = NetworkData(Panel(values), y, weight, rows, rows[:0], len(classes))
@@ -177,12 +177,13 @@ def fit_network_teacher(
 
 
 class EstimatorTeacher:
-    """Teacher that is any classifier with ``predict_proba``.
+    """Teacher that wraps any classifier with ``predict_proba``.
 
-    Its features are the output of its ``embed`` if it has one, else the output of a Pipeline's
-    steps before the last, else its log-probabilities. Its input is an array ``(n, c, t)`` in
-    double precision, in which gaps are filled by straight lines. Series of unequal length are
-    given to it as a list of ``(c, T_i)`` arrays, or of frames if it is a classifier of sktime.
+    The features are the output of the classifier's ``embed`` method. If it has none, they are the
+    output of the steps before the last one in a Pipeline, and log-probabilities otherwise. The
+    classifier receives an array ``(n, c, t)`` in double precision, in which gaps are filled by
+    linear interpolation. It receives series of unequal length as a list of ``(c, T_i)`` arrays, or
+    as a list of data frames if it is a classifier of sktime.
 
     Parameters
     ----------
@@ -269,10 +270,10 @@ def check_teacher(spec: Any) -> None:
     ------
     ValueError
         If a name is unknown, if a frozen classifier is not fitted, or if an ensemble has no
-        members or has an ensemble among them.
+        members or contains an ensemble.
     TypeError
-        If it is no name, module, factory of modules, classifier with ``predict_proba``, or
-        ensemble of such.
+        If it is not None, a name, a module, a factory of modules, a classifier with
+        ``predict_proba``, or an ensemble of these.
     """
     # Unfitted classifiers of sktime have an empty list of classes.
     if is_frozen(spec) and not len(getattr(thawed(spec), "classes_", ())):
@@ -305,7 +306,7 @@ def check_states(distiller: Distiller, spec: Any, epochs: tuple[int, ...]) -> No
     Parameters
     ----------
     distiller : Distiller
-        The method.
+        Distillation method.
     spec : object
         Parameter ``teacher`` of a classifier.
     epochs : tuple of int
@@ -314,7 +315,7 @@ def check_states(distiller: Distiller, spec: Any, epochs: tuple[int, ...]) -> No
     Raises
     ------
     ValueError
-        If there are such, and the teacher is no network of this package.
+        If ``epochs`` is not empty and the teacher is not a network of this package.
     """
     if epochs and (is_ensemble(spec) or hasattr(spec, "predict_proba")):
         raise ValueError(
@@ -354,9 +355,9 @@ def fit_teacher(
     plan : NetworkPlan
         Teacher, with the settings for its networks.
     values : ndarray of shape (n + m, c, t)
-        Whole series: those of the training part, then those without a label.
+        Whole series: first the training part, then the unlabelled series.
     y : ndarray of shape (n,)
-        Class numbers of the first ``n``.
+        Class numbers of the first ``n`` series.
     weight : ndarray of shape (n,) or None
         Weights of these series in the cross-entropy.
     classes : ndarray of shape (n_classes,)
@@ -502,7 +503,7 @@ def _fit_one(
 def _ask(
     teacher: NetworkTeacher | EstimatorTeacher, panel: Panel, folder: str, state: str = ""
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return features and logits of a panel; those of stored series are memory-mapped files."""
+    """Return features and logits of a panel, as memory-mapped files for stored series."""
     if not panel.stored:
         return teacher.run(panel.values)
     answers: list[NDArray[Any]] = []
@@ -524,7 +525,7 @@ def _ask(
 
 
 def _fitted(spec: Any, values: NDArray[np.float32], labels: NDArray[Any], seed: int) -> Any:
-    """Return a frozen estimator as it is, and a fitted clone of another, with seeds set."""
+    """Return a frozen estimator unchanged, and a seeded and fitted clone of any other."""
     if is_frozen(spec) or isinstance(spec, FrozenMember):
         return spec
     estimator = clone(spec)

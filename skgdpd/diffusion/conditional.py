@@ -1,12 +1,13 @@
 r"""Conditional diffusion models of features, ``p(u | z)``.
 
-The feature ``u`` is cut into tokens of equal width. One network denoises each token on its own,
+The feature ``u`` is cut into tokens of equal width. One network denoises each token separately,
 given the token's index and a condition that is computed from another feature ``z``:
 
 .. math:: L = E\,(v - v_\theta(u_t, t, \mathrm{LayerNorm}(z)))^2.
 
 The target ``v`` is either the noise, or a combination of noise and feature whose weights depend
-on the noise level. A new network outputs 0, so the loss starts at 1, the variance of both targets.
+on the noise level. A new network outputs 0, so the loss starts at 1, which is the variance of both
+targets.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MAX_TOKEN_WIDTH = 64
 """Largest default width of a token."""
 
 MARGIN = 1.0
-"""Distance that an estimate may lie outside the training features' range; their unit is 1 SD."""
+"""Distance in SDs by which an estimate may lie outside the range of the training features."""
 
 
 def token_width_of(n_features: int, token_width: int | None = None, joint: bool = False) -> int:
@@ -38,10 +39,10 @@ def token_width_of(n_features: int, token_width: int | None = None, joint: bool 
     n_features : int
         Width d of the feature.
     token_width : int, optional
-        Requested width of a token; it must divide d. By default it is the largest divisor of d
-        that is not above 64.
+        Requested width of a token, which must divide d. By default it is the largest divisor of d
+        up to 64.
     joint : bool, default=False
-        Make one token of the whole feature, so that its parts are generated jointly.
+        Whether the whole feature is one token, so that its parts are generated jointly.
 
     Returns
     -------
@@ -96,7 +97,7 @@ class ModulatedBlock(nn.Module):
 
 
 class TokenDenoiser(nn.Module):
-    """Perceptron with adaptive layer normalisation that denoises each token on its own.
+    """Perceptron with adaptive layer normalisation that denoises each token separately.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ class TokenDenoiser(nn.Module):
     depth : int, default=3
         Number of blocks.
     normalize_condition : bool, default=True
-        Whether conditions are layer-normalised, so that their direction alone counts.
+        Whether conditions are layer-normalised, so that only their direction counts.
 
     References
     ----------
@@ -168,7 +169,7 @@ class TokenDenoiser(nn.Module):
         Returns
         -------
         Tensor of shape (..., n, d)
-            Predicted noise, or predicted ``v``, as the model was trained.
+            Predicted noise or predicted ``v``, depending on the model's target.
         """
         log_snr = torch.log(self.schedule.alpha_bar[t] / self.schedule.complement[t])
         level = self.level(log_snr.flatten()).unflatten(0, t.shape)
@@ -201,18 +202,19 @@ class ConditionalDiffusion(nn.Module):
     n_diffusion_steps : int, default=1000
         Number of time steps T.
     prediction : {"v", "eps"}, default="v"
-        Target of the network: ``v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) u`` [1]_, or the
-        noise ``eps``. At the noisiest level of the cosine schedule an error of 0.01 in ``eps``
-        becomes an error of 200 in the feature, and those levels decide the class of a draw.
-        Therefore ``v`` is the default.
+        Quantity that the network predicts: ``v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) u``
+        [1]_, or the noise ``eps``. At the noisiest level of the cosine schedule, an error of 0.01
+        in ``eps`` becomes an error of 200 in the feature, and such levels decide the class of a
+        draw. The default is therefore ``v``.
     normalize_condition : bool, default=True
-        Whether conditions are layer-normalised. Features have any scale; of class scores the scale
-        says how sure they are, and two of them have no direction.
+        Whether conditions are layer-normalised. This suits features, which can have any scale. It
+        does not suit class scores: their scale is their confidence, and two scores have no
+        direction.
 
     Attributes
     ----------
     low, high : Tensor of shape (d,)
-        Bounds to which estimates of clean features are clipped; infinite before
+        Bounds to which estimates of clean features are clipped. They are infinite before
         :meth:`set_bounds`.
 
     References
@@ -285,10 +287,10 @@ class ConditionalDiffusion(nn.Module):
         z : Tensor of shape (n, n_condition)
             Conditions of the features; gradients flow into them.
         n_noise_levels : int, default=1
-            Number of noise levels drawn for each row. More levels make the gradient less noisy.
+            Number of noise levels per row. More levels make the gradient less noisy.
         dropout : float, default=0.0
-            Probability that a row's condition is withheld. With a positive value the model learns
-            the unconditional distribution p(u), too, which guidance needs.
+            Probability of withholding the condition of a row. With a positive value, the model
+            also learns the unconditional distribution p(u), which guidance needs.
         generator : torch.Generator, optional
             Source of noise levels, noise and dropout.
 
@@ -322,7 +324,7 @@ class ConditionalDiffusion(nn.Module):
         condition : Tensor of shape (..., n, hidden)
             Embedded conditions.
         guidance : float
-            Factor of the condition's influence; 1 is the conditional model, 0 the unconditional.
+            Weight of the condition; 1 is the conditional model and 0 the unconditional model.
 
         Returns
         -------
@@ -360,13 +362,13 @@ class ConditionalDiffusion(nn.Module):
         z : Tensor of shape (n, n_condition)
             Conditions.
         noise : NoiseSource
-            Source of noise; its ``n_draws`` is the number of draws for each row.
+            Source of noise; its ``n_draws`` is the number of draws per row.
         n_steps : int, default=64
-            Number of noise levels visited, each one evaluation of the network.
+            Number of noise levels visited, with one evaluation of the network each.
         guidance : float, default=1.0
-            Strength of classifier-free guidance. 1 draws from the model of ``p(u | z)`` and 0
-            from that of ``p(u)``. A value above 1 exaggerates the condition's influence and is no
-            longer posterior sampling.
+            Weight of the condition (classifier-free guidance). 1 draws from the model of
+            ``p(u | z)``, and 0 from the model of ``p(u)``. A value above 1 exaggerates the
+            influence of the condition and no longer samples the posterior.
 
         Returns
         -------

@@ -1,8 +1,8 @@
 """Denoisers: networks and closed forms that predict the noise in a noisy feature.
 
-Each maps noisy features ``x_t (n, d)`` and time steps ``t (n,)`` to the expected noise ``(n, d)``.
-Two denoisers are learned. The others are closed forms, exact for Gaussian and Gaussian-mixture
-features.
+Each denoiser maps noisy features ``x_t (n, d)`` and time steps ``t (n,)`` to the expected noise
+``(n, d)``. Two denoisers are learned. The others are closed forms, exact for Gaussian and
+Gaussian-mixture features.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SinusoidalEmbedding(nn.Module):
     Parameters
     ----------
     width : int
-        Width of the embedding; half of it are sines, half cosines, at geometric frequencies.
+        Width of the embedding. One half are sines, the other cosines, at geometric frequencies.
     """
 
     frequencies: Tensor
@@ -76,10 +76,10 @@ class FiLMBlock(nn.Module):
 class FiLMDenoiser(nn.Module):
     """Residual perceptron with layer normalisation and feature-wise modulation by noise level.
 
-    No statistic is taken over rows. The network is therefore the same function in training, where
-    a batch holds many noise levels, and in sampling, where it holds one. The output is
-    preconditioned: the network learns a correction of ``sqrt(1 - alpha_bar) x_t``, which is exact
-    for standard normal features. The correction starts at 0.
+    The network takes no statistics over rows. It is therefore the same function in training, where
+    a batch has many noise levels, and in sampling, where it has one. The output is preconditioned:
+    the network learns a correction to ``sqrt(1 - alpha_bar) x_t``, which is exact for standard
+    normal features. The correction starts at 0.
 
     Parameters
     ----------
@@ -122,15 +122,15 @@ class FiLMDenoiser(nn.Module):
 
 
 class BottleneckDenoiser(nn.Module):
-    """Denoiser of the reference program: two residual bottlenecks with batch normalisation.
+    """Denoiser of the authors' program: two residual bottlenecks with batch normalisation.
 
-    In training, its batch statistics are taken over many time steps. In sampling, a batch holds
-    one time step only. It exists to reproduce the paper.
+    In training, its batch statistics cover many time steps. In sampling, a batch has only one time
+    step. The class exists to reproduce the paper.
 
     Parameters
     ----------
     n_features : int
-        Width d of the features; the bottlenecks have a quarter of it.
+        Width d of the features. The bottlenecks have a quarter of this width.
     schedule : NoiseSchedule
         Noise level of each time step. Its number of steps is the size of the table of time
         embeddings.

@@ -1,7 +1,8 @@
 """Encoders: affine maps from teacher features to the latent codes that a prior models.
 
-The noise of a diffusion has unit variance in every direction, so codes should have about that
-scale. Each encoder is affine and has an affine decoder, its inverse or an approximation of it.
+The noise of a diffusion has unit variance in every direction, so codes should have about the same
+scale. Each encoder is affine. Its decoder is affine, too: the inverse of the encoder, or an
+approximation of the inverse.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class AffineEncoder(nn.Module):
 
 
 def standardising_encoder(z: Tensor) -> AffineEncoder:
-    """Make an encoder that brings each feature to mean 0 and variance 1.
+    """Make an encoder that scales each feature to mean 0 and variance 1.
 
     All features are kept. A constant feature is centred and keeps its scale.
 
@@ -78,15 +79,15 @@ def standardising_encoder(z: Tensor) -> AffineEncoder:
 def principal_encoder(
     z: Tensor, n_codes: int | None, kept_variance: float = 0.99
 ) -> AffineEncoder:
-    """Make an encoder to whitened principal components.
+    """Make an encoder that maps features to whitened principal components.
 
     Parameters
     ----------
     z : Tensor of shape (n, dT)
         Features.
     n_codes : int, optional
-        Number d of components; at most the rank of the features is used. By default it is the
-        smallest number that keeps the share ``kept_variance`` of the variance.
+        Number d of components, at most the rank of the features. By default it is the smallest
+        number that keeps the share ``kept_variance`` of the variance.
     kept_variance : float, default=0.99
         Share of the variance that is kept if ``n_codes`` is None.
 
@@ -135,7 +136,7 @@ class AutoEncoder(nn.Module):
         return u, self.leave(u)
 
     def as_encoder(self, offset: Tensor, scale: Tensor) -> AffineEncoder:
-        """Return the trained autoencoder as an affine encoder of features that aren't scaled.
+        """Return the trained autoencoder as an affine encoder of features without standardisation.
 
         The batch normalisation is folded in with its running statistics.
 

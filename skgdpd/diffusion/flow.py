@@ -2,13 +2,13 @@ r"""Flows: motions of features from noise to data, learned by flow matching.
 
 Time s runs from 0, where features are standard normal noise, to 1, where they are data. All flows
 of the package have this direction. On the straight line :math:`I_s = (1 - s) x_0 + s x_1` from a
-noise :math:`x_0` to a feature :math:`x_1`, the velocity is :math:`x_1 - x_0`. Its expectation
-given the place, :math:`v_s(x) = E[x_1 - x_0 | I_s = x]`, carries noise to the distribution of the
-data.
+noise :math:`x_0` to a feature :math:`x_1`, the velocity is :math:`x_1 - x_0`. The velocity of the
+flow at a point, :math:`v_s(x) = E[x_1 - x_0 | I_s = x]`, is the expectation over all lines through
+this point. It carries noise to the distribution of the data.
 
-A network of a flow predicts average velocities :math:`v_{s,t}(x)`, so that :math:`X_{s,t}(x) = x +
-(t - s) v_{s,t}(x)` is where the motion leads from time s to time t. At s = t it is the velocity
-itself.
+The network of a flow predicts average velocities :math:`v_{s,t}(x)`. From time s to time t, the
+flow moves x to :math:`X_{s,t}(x) = x + (t - s) v_{s,t}(x)`. At s = t, the average velocity is the
+velocity itself.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from .denoiser import FiLMBlock, SinusoidalEmbedding
 
 COUPLED_ROWS = 64
-"""Number of rows that are coupled at once, as the time grows with the cube of it."""
+"""Number of rows that are coupled at once; the computing time grows with its cube."""
 TIME_STEP = 5e-3
-"""Half of the time of a central difference, where its errors of rounding and curvature are equal.
+"""Half the time span of a central difference, with equal rounding and curvature errors.
 
 Forward-mode differentiation would be exact, but takes several times as long on a CPU."""
 
@@ -31,8 +31,8 @@ class FlowNetwork(nn.Module):
     """Residual perceptron that predicts the average velocity between two times.
 
     It has the blocks of :class:`FiLMDenoiser`, modulated by the first time and by the time
-    between. The network learns a correction of the average velocity that is exact for standard
-    normal features whose noise is independent of them. The correction starts at 0.
+    difference. The network learns a correction to the average velocity of standard normal features
+    with independent noise. The correction starts at 0.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class FlowNetwork(nn.Module):
         x : Tensor of shape (n, d)
             Features at time s.
         s, t : Tensor of shape (n, 1) or (1, 1)
-            First and last time. One entry holds for all rows.
+            First and last time. A single entry is used for all rows.
 
         Returns
         -------
@@ -77,10 +77,10 @@ class FlowNetwork(nn.Module):
 
 
 def normal_velocity(s: Tensor, t: Tensor) -> Tensor:
-    """Return the factor ``v_{s,t}(x) / x`` of standard normal features and independent noise.
+    """Return the factor ``v_{s,t}(x) / x`` for standard normal features and independent noise.
 
-    Such features have the deviation ``g(s) = sqrt((1 - s)^2 + s^2)`` at time s, so the flow
-    multiplies them by ``g(t) / g(s)``.
+    At time s, these features have the standard deviation ``g(s) = sqrt((1 - s)^2 + s^2)``, so the
+    flow multiplies them by ``g(t) / g(s)``.
 
     Parameters
     ----------
@@ -90,14 +90,14 @@ def normal_velocity(s: Tensor, t: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        The factor ``(g(t) / g(s) - 1) / (t - s)``, in a form that is defined for s = t, too.
+        Factor ``(g(t) / g(s) - 1) / (t - s)``, in a form that is also defined for s = t.
     """
     first, last = ((1 - s).square() + s.square()).sqrt(), ((1 - t).square() + t.square()).sqrt()
     return 2 * (s + t - 1) / (first * (first + last))
 
 
 def couple(noise: Tensor, data: Tensor) -> Tensor:
-    """Order noise so that the sum of squared distances to the rows of data is the least.
+    """Reorder noise to minimise the sum of squared distances to the rows of data.
 
     Parameters
     ----------
@@ -109,8 +109,8 @@ def couple(noise: Tensor, data: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (n, d)
-        The rows of ``noise``. Each 64 of them are in the order of optimal transport to the rows
-        of data in the same places.
+        Rows of ``noise``. Within each block of 64 rows, their order is the optimal transport to
+        the rows of data at the same positions.
 
     References
     ----------
@@ -135,7 +135,7 @@ def flow_matching_loss(
     network : torch.nn.Module
         Network that maps features and two times to average velocities.
     noise, data : Tensor of shape (n, d)
-        First and last points of the lines.
+        Start points and end points of the lines.
     generator : torch.Generator, optional
         Source of the times, which are uniform.
 

@@ -1,4 +1,4 @@
-"""Flow maps, which learn where a flow leads in one step, by Lagrangian self-distillation."""
+"""Flow maps, which learn the result of a flow in one step, by Lagrangian self-distillation."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from .flow import TIME_STEP, flow_matching_loss
 def flow_map_loss(
     network: nn.Module, noise: Tensor, data: Tensor, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Return the flow-matching loss plus that of the map between two times.
+    """Return the flow-matching loss plus the loss of the map between two times.
 
-    The map ``X_{s,t}`` follows the flow if ``d/dt X_{s,t}(x)`` is the velocity at the place that
-    it leads to. That velocity is the network's own at equal times, and no gradient flows into it.
-    The second term is taken at a quarter of the rows, since it costs three times as much for each.
+    The map ``X_{s,t}`` follows the flow if ``d/dt X_{s,t}(x)`` is the velocity at the point that
+    the map reaches. The network's output at equal times is this velocity, and no gradient flows
+    into it. The second loss uses a quarter of the rows, because it costs three times as much per
+    row.
 
     Parameters
     ----------
     network : torch.nn.Module
         Network that maps features and two times to average velocities.
     noise, data : Tensor of shape (n, d)
-        First and last points of the lines.
+        Start points and end points of the lines.
     generator : torch.Generator, optional
         Source of the times, which are uniform.
 

@@ -1,6 +1,6 @@
-"""Posterior samplers of flows; see :mod:`skgdpd.diffusion.posterior` for those of diffusion.
+"""Posterior samplers of flows; :mod:`skgdpd.diffusion.posterior` has the samplers of diffusion.
 
-:class:`~skgdpd.diffusion.LearnedAlpha` is for both.
+:class:`~skgdpd.diffusion.LearnedAlpha` supports both.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from .posterior import MeasuredDegradation, PosteriorSampler, corrections, unbia
 from .sampler import NoiseSource
 
 LEAST_TIME = 0.01
-"""Earliest start of matched noise, where directions without information have only noise."""
+"""Earliest start of matched noise; directions without information have only noise there."""
 
 
 class FlowMatchedNoise(MeasuredDegradation):  # numpydoc ignore=PR02
     """Restoration that starts at the time whose noise matches the measured noise.
 
     Generalised least squares turns the student feature into an unbiased estimate of the teacher
-    feature. The flow starts at the time s at which the ratio of noise and signal, ``(1 - s)^2 /
-    s^2``, equals the largest eigenvalue of the estimate's error covariance. In directions of
-    smaller error, noise is added.
+    feature. The flow starts at the time s at which the ratio of noise to signal, ``(1 - s)^2 /
+    s^2``, equals the largest eigenvalue of the estimate's error covariance. Noise is added in
+    directions of smaller error.
 
-    The flow is deterministic. So restored features are distributed as the prior over many series,
-    but for a single one they differ only by the added noise, less than the posterior does.
+    The flow is deterministic. Over many series, restored features are therefore distributed as the
+    prior. For a single series, they differ only by the added noise, which is less than under the
+    posterior.
 
     Parameters
     ----------
@@ -63,10 +64,10 @@ class FlowMatchedNoise(MeasuredDegradation):  # numpydoc ignore=PR02
 class FlowLinearGaussianPosterior(MeasuredDegradation):  # numpydoc ignore=PR02
     """Posterior sampler under ``y = A z + b + n``, exact if the prior is Gaussian.
 
-    A place on the way is a noisy feature, ``x_s = s z + (1 - s) x_0``, and the velocity tells the
-    expected feature, ``E[z | x_s] = x_s + (1 - s) v_s(x_s)``. It is corrected by the measurement
-    as in :class:`LinearGaussianPosterior`, and new noise leads to the next time. Only velocities
-    are used, so a flow map has no advantage here.
+    A point on the way is a noisy feature, ``x_s = s z + (1 - s) x_0``. The velocity gives the
+    expected feature, ``E[z | x_s] = x_s + (1 - s) v_s(x_s)``. The measurement corrects it as in
+    :class:`LinearGaussianPosterior`, and new noise leads to the next time. The sampler uses
+    velocities only, so a flow map has no advantage here.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ class FlowLinearGaussianPosterior(MeasuredDegradation):  # numpydoc ignore=PR02
 
 
 class FlowNoObservation(PosteriorSampler):  # numpydoc ignore=PR02
-    """Sampler of a flow from noise that ignores the student feature, as a control.
+    """Sampler that runs a flow from noise and ignores the student feature, as a control.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Unconditional diffusion model of features, the prior of all posterior samplers."""
+"""Unconditional diffusion model of features, which is the prior of posterior samplers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LatentDiffusion(nn.Module):
     mean : Tensor of shape (d,)
         Mean of the features.
     covariance : Tensor of shape (d, d)
-        Shrunk estimate of the features' covariance.
+        Shrunk estimate of the covariance of the features.
     """
 
     mean: Tensor
@@ -53,7 +53,7 @@ class LatentDiffusion(nn.Module):
         Parameters
         ----------
         u : Tensor of shape (n, d)
-            Features; for each, one time step is drawn uniformly.
+            Features. One time step is drawn uniformly for each of them.
         generator : torch.Generator, optional
             Source of time steps and noise.
 
@@ -66,17 +66,18 @@ class LatentDiffusion(nn.Module):
         return (eps - self.denoiser(self.schedule.diffuse(u, t, eps), t)).square().mean()
 
     def log_density_bound(self, u: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return a variational lower bound of each row's log-density, in nats.
+        """Return a variational lower bound on each row's log-density, in nats.
 
-        Each step costs half the drop in signal-to-noise ratio times the squared error of the
-        denoised feature.
+        The cost of each step is half the drop in signal-to-noise ratio times the squared error of
+        the denoised feature.
 
         Parameters
         ----------
         u : Tensor of shape (n, d)
             Features.
         generator : torch.Generator, optional
-            Source of the noise. All rows get the same noise, so that their densities compare.
+            Source of the noise. All rows get the same noise, so that their densities are
+            comparable.
 
         Returns
         -------

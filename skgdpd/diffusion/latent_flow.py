@@ -1,4 +1,4 @@
-"""Flow of features, the prior that takes few steps."""
+"""Flow of features, a prior that needs few steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOSSES = {
     "shortcut": shortcut_loss,
 }
 DENSITY_STEPS = 50
-"""Number of steps of the integral of a density, which is then exact to about a percent."""
+"""Number of steps in the integral of a log-density, which keeps its error small."""
 
 
 class LatentFlow(nn.Module):
@@ -30,15 +30,16 @@ class LatentFlow(nn.Module):
     Parameters
     ----------
     dynamics : {"flow", "flow-map", "mean-flow", "shortcut"}
-        Loss that the network is trained by. With ``"flow"`` it knows velocities only, and steps
-        are straight. The others learn where the motion leads, so that one step may be enough.
+        Loss with which the network is trained. With ``"flow"`` it learns velocities only, and each
+        step is a straight line. With the others it learns where the flow leads, so that one step
+        may be enough.
     n_features : int
         Width d of the features.
     coupled : bool, default=False
         Whether the loss pairs noise and features by optimal transport within each batch. The
-        lines are then straighter. The noise is no longer independent of the features, so a place
-        on the way is no noisy measurement of a feature, and :class:`FlowLinearGaussianPosterior`
-        and :class:`FlowMatchedNoise` don't apply.
+        lines are then straighter, but the noise is no longer independent of the features. A point
+        on the way is then no noisy measurement of a feature, so
+        :class:`FlowLinearGaussianPosterior` and :class:`FlowMatchedNoise` can't be used.
 
     Attributes
     ----------
@@ -47,7 +48,12 @@ class LatentFlow(nn.Module):
     mean : Tensor of shape (d,)
         Mean of the features.
     covariance : Tensor of shape (d, d)
-        Shrunk estimate of the features' covariance.
+        Shrunk estimate of the covariance of the features.
+
+    Raises
+    ------
+    ValueError
+        If ``dynamics`` is unknown.
     """
 
     mean: Tensor
@@ -70,7 +76,7 @@ class LatentFlow(nn.Module):
         self.covariance.copy_(covariance)
 
     def loss(self, u: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the loss of the dynamics.
+        """Return the training loss that belongs to ``dynamics``.
 
         Parameters
         ----------
@@ -98,16 +104,16 @@ class LatentFlow(nn.Module):
         return x + (t - s) * self.network(x, s, s if self.dynamics == "flow" else t)
 
     def transport(self, x: Tensor, start: Tensor, n_steps: int) -> Tensor:
-        """Move features to the data in equal steps; gradients flow through all of them.
+        """Move features to the data in equal steps; gradients flow through all steps.
 
         Parameters
         ----------
         x : Tensor of shape (n, d)
             Features at the time ``start``.
         start : Tensor of shape (n, 1) or (1, 1)
-            First time of each row, or of all; gradients flow into it, too.
+            First time, of each row or of all rows; gradients flow into it, too.
         n_steps : int
-            Number of steps, each one evaluation of the network.
+            Number of steps, with one evaluation of the network each.
 
         Returns
         -------
@@ -123,8 +129,8 @@ class LatentFlow(nn.Module):
     def log_density(self, u: Tensor) -> Tensor:
         """Return each row's log-density under the flow of the learned velocities, in nats.
 
-        Features are followed back to their noise. Along the way, the log-density falls by the
-        divergence of the velocity.
+        Features are followed back to their noise. The log-density of a feature is the log-density
+        of its noise minus the integral of the velocity's divergence along the way.
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .flow import TIME_STEP
 
 SHARE_OF_INTERVALS = 0.5
-"""Share of the rows whose two times differ; the source's experiments have 25 to 75 %."""
+"""Share of the rows whose two times differ; the paper's experiments use 25 to 75 %."""
 
 
 def mean_flow_loss(
@@ -16,16 +16,16 @@ def mean_flow_loss(
 ) -> Tensor:
     """Return the squared error of average velocities against the MeanFlow identity.
 
-    Along the flow, ``(t - s) v_{s,t}`` shrinks by the velocity v as s grows. So ``v_{s,t} = v +
-    (t - s) d/ds v_{s,t}``, where the derivative is taken along the motion, and v may be that of a
-    single line. No gradient flows through the derivative.
+    Along the flow, ``(t - s) v_{s,t}`` decreases at the rate of the velocity v as s grows.
+    Therefore ``v_{s,t} = v + (t - s) d/ds v_{s,t}``, with the derivative along the flow. The
+    velocity v may be that of a single line. No gradient flows through the derivative.
 
     Parameters
     ----------
     network : torch.nn.Module
         Network that maps features and two times to average velocities.
     noise, data : Tensor of shape (n, d)
-        First and last points of the lines.
+        Start points and end points of the lines.
     generator : torch.Generator, optional
         Source of the times, which are uniform.
 
@@ -35,9 +35,9 @@ def mean_flow_loss(
 
     Notes
     -----
-    The source's time runs from data to noise; here it runs from noise to data, as everywhere in
-    the package. Its weights by the size of the error are left out, because with them the loss is
-    not least at the conditional mean.
+    The paper's time runs from data to noise. Here it runs from noise to data, as everywhere in the
+    package. The paper weights rows by the size of their error. These weights are left out, because
+    with them the loss is not smallest at the conditional mean.
 
     References
     ----------

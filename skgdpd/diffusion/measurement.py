@@ -3,8 +3,8 @@ r"""Linear-Gaussian model of student features given teacher features, and its es
 Student features are modelled as :math:`y = A z + b + n` with noise :math:`n \sim N(0, R)`, where
 z are the teacher features. :class:`LinearMeasurement` estimates A and b by ridge regression and
 chooses the penalty by generalised cross-validation. R is the Ledoit-Wolf shrunk covariance of the
-leave-one-out residuals, the noise on *unseen* series. In-sample residuals would be too small: with
-few series, a ridge regression nearly interpolates them.
+leave-one-out residuals, which is the noise on *unseen* series. In-sample residuals would be too
+small, because a ridge regression with few series nearly interpolates its training data.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class LinearGaussian:
 class LinearMeasurement:
     """Estimator of a :class:`LinearGaussian` measurement from pairs of features.
 
-    The teacher features are decomposed once. The estimate can then be renewed at little cost
-    whenever the student features have changed.
+    The teacher features are decomposed once. A new estimate then costs little whenever the student
+    features have changed.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class LinearMeasurement:
         Teacher features.
     penalties : ndarray of shape (n_penalties,), optional
         Candidates of the ridge penalty, in units of n times the mean variance of the features'
-        principal components. By default 25 values from 1e-4 to 1e4 in geometric steps.
+        principal components. The default is 25 values from 1e-4 to 1e4 in geometric steps.
     """
 
     def __init__(self, z: Array, penalties: Array | None = None) -> None:

@@ -25,7 +25,7 @@ def fit_mixture(u: Array, y: NDArray[np.int64] | None) -> tuple[Array, Array, Ar
     u : ndarray of shape (n, d)
         Features.
     y : ndarray of shape (n,), optional
-        Class numbers; rows with -1 are left out. If None, one Gaussian is fitted to all rows.
+        Class numbers; rows with -1 are left out. None fits one Gaussian to all rows.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def fit_mixture(u: Array, y: NDArray[np.int64] | None) -> tuple[Array, Array, Ar
     means : ndarray of shape (k, d)
         Means of the classes.
     covariances : ndarray of shape (k, d, d)
-        Ledoit-Wolf estimates. A class of a single row gets the pooled within-class covariance.
+        Ledoit-Wolf estimates. A class with a single row gets the pooled within-class covariance.
     """
     labels = np.zeros(len(u), dtype=np.int64) if y is None else np.asarray(y)
     groups = [u[labels == k] for k in np.unique(labels[labels >= 0])]
@@ -93,7 +93,7 @@ class MixturePosterior(MeasuredDegradation):  # numpydoc ignore=PR02
     latent : LatentDiffusion
         Prior; its denoiser must be a :class:`~skgdpd.diffusion.MixtureDenoiser`.
     n_steps : int
-        Ignored, because a draw takes one exact step. All posterior samplers have this parameter.
+        Ignored, because a draw takes one exact step. It is a parameter of all posterior samplers.
     """
 
     b: Tensor

@@ -1,4 +1,4 @@
-"""Names of denoisers and posterior samplers, and the functions that make them."""
+"""Names of denoisers and posterior samplers, and the functions that create them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DegradationName = Literal["learned-alpha", "linear-gaussian", "matched-noise", "
 DenoiserName = Literal["film", "bottleneck", "gmm"]
 DynamicsName = Literal["diffusion", "flow", "flow-map", "mean-flow", "shortcut"]
 NEEDS_INDEPENDENT_NOISE = ("linear-gaussian", "matched-noise")
-"""Degradations that take a feature on a flow's way for a noisy measurement of its end."""
+"""Degradations that treat a feature on a flow's way as a noisy measurement of its end."""
 
 
 def make_denoiser(name: DenoiserName, n_features: int, schedule: NoiseSchedule) -> nn.Module:
@@ -78,7 +78,7 @@ def make_posterior_sampler(
     n_short : int
         Width dS of the student features; only ``"learned-alpha"`` needs it.
     like : PosteriorSampler, optional
-        Sampler of another moment; only that of ``"learned-alpha"`` shares weights with it.
+        Sampler of another moment. ``"learned-alpha"`` shares weights with it; others ignore it.
 
     Returns
     -------
@@ -87,7 +87,8 @@ def make_posterior_sampler(
     Raises
     ------
     ValueError
-        If the name is unknown, or needs independent noise and the flow was trained without.
+        If the name is unknown, or if the degradation needs a flow that was trained with
+        independent noise and ``latent`` was not.
     """
     if name not in get_args(DegradationName):
         names = ", ".join(get_args(DegradationName))

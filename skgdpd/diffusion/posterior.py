@@ -1,11 +1,12 @@
 r"""Posterior samplers: draws of the whole series' feature, given the feature of its prefix.
 
-Each maps student features ``z_short (n, dS)`` to ``n_draws`` plausible teacher features
-``(n_draws, n, d)`` by means of a diffusion prior. The draws are differentiable in ``z_short``.
+Each sampler maps student features ``z_short (n, dS)`` to ``n_draws`` plausible teacher features
+``(n_draws, n, d)`` with a diffusion prior. The draws are differentiable in ``z_short``.
 
 - :class:`LearnedAlpha` is the heuristic of the paper. It mixes the student feature with noise in
   a learned proportion and denoises the mixture.
-- :class:`MatchedNoise` is its calibrated form. The noise level is measured instead of learned.
+- :class:`MatchedNoise` is a calibrated form of this heuristic. It measures the noise level instead
+  of learning it.
 - :class:`LinearGaussianPosterior` samples the posterior under a measured linear-Gaussian model.
 - :class:`NoObservation` ignores the student feature and draws from the prior. It is the control.
 """
@@ -30,13 +31,13 @@ Array = NDArray[np.float64]
 
 
 class PosteriorSampler(nn.Module):
-    """Base class of the posterior samplers.
+    """Base class of posterior samplers.
 
     Parameters
     ----------
     latent : LatentDiffusion or LatentFlow
-        Prior over teacher features. It is not registered as a submodule, so its parameters are
-        not among the sampler's. The caller decides whether they are trained.
+        Prior over teacher features. It is not registered as a submodule, so its parameters are not
+        parameters of the sampler. The caller decides whether they are trained.
     n_steps : int
         Number of evaluations of the denoiser for one draw.
     """
@@ -51,21 +52,21 @@ class PosteriorSampler(nn.Module):
 
     @property
     def latent(self) -> Any:
-        """Prior that the draws come from, of the kind that the sampler takes."""
+        """Prior from which the draws come, of the type that the sampler requires."""
         return self._latent[0]
 
     def calibrate(self, measurement: LinearGaussian) -> None:
         """Set the measurement model; gradients treat it as constant."""
 
     def phase(self) -> Hashable:
-        """Return the state, other than tensors, that decides how :meth:`draw` computes.
+        """Return the state outside of tensors that decides how :meth:`draw` computes.
 
-        A recorded training step is valid as long as this value stays the same.
+        A recorded training step is valid as long as this state stays the same.
 
         Returns
         -------
         hashable
-            The state; an empty tuple if there is none.
+            State; an empty tuple if there is none.
         """
         return ()
 
@@ -83,12 +84,12 @@ class PosteriorSampler(nn.Module):
         z_short : Tensor of shape (n, dS)
             Student features; gradients flow back into them.
         n_draws : int, default=1
-            Number of draws for each row.
+            Number of draws per row.
         generator : torch.Generator, optional
             Source of the noise, on the features' device. By default torch's global generator.
         shared_noise : bool, default=False
-            Use the same noise for all rows, so that the draws of a row don't depend on the other
-            rows.
+            Whether all rows use the same noise, so that the draws of a row do not depend on the
+            other rows.
 
         Returns
         -------
@@ -105,10 +106,10 @@ class PosteriorSampler(nn.Module):
 class LearnedAlpha(PosteriorSampler):
     """Restoration of the paper: a learned proportion of noise, then a deterministic chain.
 
-    With ``f = Linear(z_short)`` and ``alpha = softmax(adapter(f))_0``, one number per series, the
+    Let ``f = Linear(z_short)`` and ``alpha = softmax(adapter(f))_0``, one number per series. The
     chain starts at ``alpha f + (1 - alpha) eps`` and denoises from 0.4 T down to 0. A flow starts
-    at the same mixture, which is its state at the time alpha, and goes on to time 1. Neither has a
-    measurement model, and neither is posterior sampling, not even for Gaussian features; see
+    at the same mixture, which is its state at the time alpha, and runs to time 1. Both lack a
+    measurement model. They do not sample the posterior, not even for Gaussian features; see
     ``docs/prior.md``.
 
     Parameters
@@ -116,13 +117,13 @@ class LearnedAlpha(PosteriorSampler):
     latent : LatentDiffusion or LatentFlow
         Prior over teacher features.
     n_steps : int
-        Number of evaluations of the denoiser. The chain of the paper has 5, at t = 400, 300, 200,
-        100, 0 of 1000.
+        Number of evaluations of the denoiser. The paper's chain has 5, at t = 400, 300, 200, 100
+        and 0 of 1000.
     n_short : int
         Width dS of the student features.
     like : LearnedAlpha, optional
-        Sampler of another moment. Its maps are shared, and a constant of this moment is added to
-        the logits of alpha: the earlier the moment, the more has to be restored.
+        Sampler of another moment, whose maps are shared. A learned constant for this moment is
+        added to the logits of alpha, because earlier moments need more restoration.
 
     References
     ----------
@@ -163,12 +164,12 @@ class LearnedAlpha(PosteriorSampler):
 
 
 class MeasuredDegradation(PosteriorSampler):
-    """Base class of the posterior samplers with a measurement model.
+    """Base class of posterior samplers with a measurement model.
 
     Attributes
     ----------
     measurement : LinearGaussian
-        Measurement model that :meth:`calibrate` got last.
+        Measurement model from the last call of :meth:`calibrate`.
     """
 
     needs_measurement = True
@@ -195,12 +196,12 @@ class MatchedNoise(MeasuredDegradation):  # numpydoc ignore=PR02
     Generalised least squares on the measurement turns the student feature into an unbiased
     estimate of the teacher feature. The chain starts at the time step t* at which
     ``(1 - alpha_bar) / alpha_bar`` equals the largest eigenvalue of the estimate's error
-    covariance N. In directions of smaller error, noise is added, so that the total is what the
-    denoiser expects at t*. Ancestral steps follow.
+    covariance N. In directions of smaller error, noise is added until the total is the noise that
+    the denoiser expects at t*. Ancestral steps follow.
 
-    One time step holds for all directions, so the direction of the largest error decides. If the
-    measurement has no information about some direction, as always if dS < d, the chain starts at
-    the last time step. The draws are then draws from the prior in all directions.
+    All directions share one time step, so the direction with the largest error determines it. If
+    the measurement has no information about some direction, which is always so for dS < d, the
+    chain starts at the last time step. The draws are then draws from the prior in all directions.
 
     Parameters
     ----------
@@ -242,7 +243,7 @@ class MatchedNoise(MeasuredDegradation):  # numpydoc ignore=PR02
 class LinearGaussianPosterior(MeasuredDegradation):  # numpydoc ignore=PR02
     """Posterior sampler under ``y = A z + b + n``, exact if the prior is Gaussian.
 
-    At each time step the denoised mean mu is corrected by the measurement, and a clean feature is
+    At each time step, the measurement corrects the denoised mean mu, and a clean feature is
     drawn,
 
         ``C = (S^-1 + a / (1 - a) I)^-1``,  ``G = C A' (A C A' + R)^-1``,
@@ -256,7 +257,7 @@ class LinearGaussianPosterior(MeasuredDegradation):  # numpydoc ignore=PR02
     Parameters
     ----------
     latent : LatentDiffusion
-        Prior over teacher features, with their mean and covariance.
+        Prior over teacher features, with the mean and covariance of these features.
     n_steps : int
         Number of evaluations of the denoiser for one draw.
     """
@@ -294,12 +295,12 @@ class LinearGaussianPosterior(MeasuredDegradation):  # numpydoc ignore=PR02
 
 
 class NoObservation(PosteriorSampler):
-    """Sampler of the prior that ignores the student feature, as a control.
+    """Sampler that draws from the prior and ignores the student feature, as a control.
 
     Parameters
     ----------
     posterior : MeasuredDegradation
-        Sampler whose measurement is set to one without information, A = 0.
+        Sampler whose measurement is replaced by one without information, A = 0.
     """
 
     def __init__(self, posterior: MeasuredDegradation) -> None:
@@ -323,12 +324,12 @@ def unbiased_estimate(measurement: LinearGaussian, floor: float) -> tuple[Array,
     measurement : LinearGaussian
         Measurement model.
     floor : float
-        Precision that is added in all directions, for those without information.
+        Precision that is added in all directions, because some may have no information.
 
     Returns
     -------
     estimator : ndarray of shape (d, dS)
-        Matrix by which student features, without the offset, are multiplied.
+        Matrix that multiplies student features from which the offset is subtracted.
     spectrum : ndarray of shape (d,)
         Eigenvalues of the error's covariance, in ascending order.
     axes : ndarray of shape (d, d)
@@ -353,7 +354,7 @@ def corrections(
     covariance : Tensor of shape (d, d)
         Covariance S of the prior.
     levels : sequence of float
-        Share of signal variance, ``alpha_bar``, at each step; 0 is pure noise.
+        Share of signal variance, ``alpha_bar``, at each step. 0 is pure noise.
 
     Returns
     -------
@@ -376,6 +377,6 @@ def corrections(
 
 
 def _principal(covariance: Tensor) -> tuple[Array, Array]:
-    """Return the variances in the principal directions, and these as columns."""
+    """Return the variances in the principal directions, and the directions as columns."""
     spectrum, axes = np.linalg.eigh(covariance.double().cpu().numpy())
     return np.maximum(spectrum, 0), axes

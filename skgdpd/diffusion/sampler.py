@@ -1,8 +1,8 @@
 """Samplers: chains of denoising steps from noise to clean features.
 
-A sampler visits a decreasing grid of time steps. At each, the denoiser gives the expected clean
-feature, a restoration (see :mod:`skgdpd.diffusion.posterior`) may correct it, and the next, less
-noisy feature is computed from it. A subclass defines only that last computation.
+A sampler visits a decreasing grid of time steps. At each step, the denoiser gives the expected
+clean feature, and a restoration (see :mod:`skgdpd.diffusion.posterior`) may correct it. The
+sampler then computes the next, less noisy feature. A subclass defines only this last computation.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ Restoration = Callable[[Tensor, int], Tensor]
 class NoiseSource:
     """Source of random numbers for a batch of chains.
 
-    The rows of a batch are all series of draw 1, then all series of draw 2, and so on.
+    The rows of a batch are all series of draw 1, followed by all series of draw 2, and so on.
 
     Parameters
     ----------
     generator : torch.Generator or None
-        Source of the random numbers; None is torch's global generator.
+        Source of the random numbers. None uses torch's global generator.
     n_draws : int, default=1
-        Number of chains for each series.
+        Number of chains per series.
     shared : bool, default=False
-        Give all series the same noise (common random numbers), so that the result for a series
-        doesn't depend on the other series of the batch.
+        Whether all series get the same noise (common random numbers), so that the result for a
+        series does not depend on the other series of the batch.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class NoiseSource:
         Parameters
         ----------
         x : Tensor of shape (n, d)
-            Tensor whose number of rows, type and device the noise gets.
+            Tensor that sets the number of rows, the type and the device of the noise.
         width : int, optional
             Width of the noise; by default d.
 
@@ -74,14 +74,14 @@ class NoiseSource:
 
 
 class Sampler:
-    """Base class of the samplers.
+    """Base class of samplers.
 
     Parameters
     ----------
     schedule : NoiseSchedule
         Noise level of each time step.
     n_steps : int
-        Number of time steps visited, each one evaluation of the denoiser.
+        Number of time steps visited, with one evaluation of the denoiser each.
     start : int, optional
         First, noisiest time step; by default the last one of the schedule.
 
@@ -156,7 +156,7 @@ class Sampler:
 
 
 class DDIM(Sampler):
-    """Sampler of deterministic steps, which reuse the predicted noise at the next level.
+    """Sampler with deterministic steps, which reuse the predicted noise at the next level.
 
     References
     ----------

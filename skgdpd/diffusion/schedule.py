@@ -24,9 +24,9 @@ class NoiseSchedule(nn.Module):
     ----------
     name : {"linear", "cosine"}, default="linear"
         Form of the schedule. ``"linear"`` has betas from 1e-4 to 0.02 [1]_. They are scaled by
-        ``1000 / n_steps``, so that a schedule of fewer steps ends at the same noise level. In
-        ``"cosine"``, ``alpha_bar`` follows a squared cosine [2]_, which has more steps of little
-        noise. The default is the one of the paper.
+        ``1000 / n_steps``, so that a schedule with fewer steps ends at the same noise level. In
+        ``"cosine"``, ``alpha_bar`` follows a squared cosine [2]_, which gives more steps with
+        little noise. The default is the paper's schedule.
     n_steps : int, default=1000
         Number of time steps T.
 
@@ -36,6 +36,11 @@ class NoiseSchedule(nn.Module):
         Share of signal variance at each time step.
     complement : Tensor of shape (n_steps,)
         Share of noise variance, ``1 - alpha_bar``, computed in double precision.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Distillers that wrap another one and change its teacher outputs or its weights of series."""
+"""Distillers that wrap another one and change its teacher outputs or its series weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TAUGHT = ("teacher_features", "teacher_logits", "teacher_attention", "teacher_st
 
 
 class AroundDistillation(Distillation):
-    """Base class of distillations that wrap another one and keep its schedule.
+    """Base class of distillations that wrap another distillation and keep its schedule.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class AroundDistillation(Distillation):
 
 
 class WeighingDistillation(AroundDistillation):
-    """Base class of distillations that change the weights of series in the wrapped one.
+    """Base class of distillations that change the series weights of the wrapped distillation.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class WeighingDistillation(AroundDistillation):
     lambda_kd : float
         Weight of the wrapped distillation's terms.
     name : str
-        Name of the term.
+        Name of the loss term.
     """
 
     def __init__(self, inner: Distillation, lambda_kd: float, name: str) -> None:
@@ -105,7 +105,7 @@ class WeighingDistillation(AroundDistillation):
         self.name = name
 
     def row_weights(self, output: SeriesOutput, batch: Batch) -> Tensor:
-        """Return the weights ``(n,)`` of a batch's rows, into which no gradient flows."""
+        """Return the weights ``(n,)`` of a batch's rows, through which no gradient flows."""
         raise NotImplementedError
 
     def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
@@ -119,14 +119,14 @@ class WeighingDistillation(AroundDistillation):
 
 
 class AroundDistiller(Distiller):
-    """Base class of distillers that wrap another one."""
+    """Base class of distillers that wrap another distiller."""
 
     distiller: Distiller | None
     lambda_kd: float
 
     @property
     def replaces_outputs(self) -> bool:
-        """True if the teacher's outputs in the batch are replaced by others."""
+        """True if the distiller replaces the teacher's outputs in a batch."""
         return isinstance(self.inner, AroundDistiller) and self.inner.replaces_outputs
 
     @property
@@ -164,7 +164,7 @@ class AroundDistiller(Distiller):
         return self.inner.teacher_answers(logits, seed)
 
     def refuse_replaced_outputs(self) -> None:
-        """Raise an error if the wrapped distiller would replace what this one changes."""
+        """Refuse a wrapped distiller that would replace the outputs that this one changes."""
         inner = self.inner
         if isinstance(inner, AroundDistiller) and inner.replaces_outputs:
             name = type(self).__name__
@@ -229,9 +229,9 @@ class TeKAP(AroundDistiller):
     n_teachers : int, default=3
         Number of noisy copies; the default is the paper's value.
     noise : float, default=0.1
-        Share of the noise in a copy's logits, features and maps over time; the default is the
-        paper's value. The noise has the standard deviation of each output over the training
-        series, so the scale of the teacher doesn't matter.
+        Weight of the noise in a copy's logits, features and maps over time, in [0, 1]; the default
+        is the paper's value. The noise has the standard deviation of each output over the training
+        series, so the scale of the teacher's outputs does not matter.
 
     References
     ----------
@@ -303,7 +303,7 @@ class PACEDDistillation(WeighingDistillation):
         distiller = self.distiller
         p = torch.softmax(output.logits.detach(), -1)
         running = p.gather(1, known_classes(batch)[:, None])[:, 0]
-        if self.calibrating:  # The series of a later stream are met once.
+        if self.calibrating:  # A series in a later stream occurs only once.
             index = batch["index"]
             running = torch.lerp(running, self.competence[index], distiller.momentum)
             self.competence.index_copy_(0, index, running)
@@ -313,9 +313,9 @@ class PACEDDistillation(WeighingDistillation):
 class PACED(AroundDistiller):
     """Weighting of any distiller's series by the competence of the student (PACED).
 
-    A series' weight in the wrapped distiller is proportional to ``p^alpha (1 - p)^beta``. Here p
-    is a running mean of the student's probability of the series' class, which for a series
-    without a label is the class that the teacher predicts. Series whose p is near 0 or 1 get
+    The weight of a series in the wrapped distiller is proportional to ``p^alpha (1 - p)^beta``.
+    Here p is a running mean of the student's probability of the correct class. For an unlabelled
+    series, the class that the teacher predicts counts as correct. Series with p near 0 or 1 get
     little weight.
 
     Parameters
@@ -330,8 +330,8 @@ class PACED(AroundDistiller):
         Exponent of 1 - p. A larger value gives less weight to series that the student already
         classifies correctly.
     momentum : float, default=0.5
-        Share of the previous value in the running mean, which is updated once per epoch; 0 is the
-        last probability alone.
+        Weight of the previous value in the running mean, in [0, 1). The mean is updated once per
+        epoch. 0 uses the last probability alone.
 
     References
     ----------

@@ -1,9 +1,9 @@
-"""The contract of a distiller, the class of one method of distillation.
+"""Interface of a distiller, the class of one method of distillation.
 
-A :class:`Distiller` is an object of parameters, cloned and searched like any scikit-learn
-estimator. Before a training it is given a :class:`DistillationContext` with the training rows, and
-returns a :class:`Distillation`. This is a torch module with the parameters that the method trains
-besides the student's. It turns each batch into named, weighted loss terms.
+A :class:`Distiller` holds parameters only. It is cloned and searched like any scikit-learn
+estimator. Before a training it receives a :class:`DistillationContext` with the training rows, and
+returns a :class:`Distillation`. The distillation is a torch module with the parameters that the
+method trains in addition to the student. It turns each batch into named, weighted loss terms.
 """
 
 from __future__ import annotations
@@ -46,11 +46,12 @@ class DistillationContext:
     Attributes
     ----------
     rows : Rows
-        Training rows on the device of the training: ``x``, the student's view; ``y (n,)``, class
-        numbers, -1 where there is no label; ``teacher_features (n, dT)`` and ``teacher_logits
-        (n, n_classes)``; ``target (n, n_classes)``, the one-hot label where there is one and the
-        teacher's probabilities elsewhere; ``weight`` and ``target_weight (n,)``, weights of the
-        cross-entropy against y and against the target, missing if all are 1.
+        Training rows on the device of the training. ``x`` is the student's view of the series.
+        ``y (n,)`` holds class numbers, or -1 for an unlabelled series. ``teacher_features
+        (n, dT)`` and ``teacher_logits (n, n_classes)`` are the teacher's outputs. ``target
+        (n, n_classes)`` holds the one-hot labels of labelled series and the teacher's
+        probabilities of unlabelled series. ``weight (n,)`` and ``target_weight (n,)`` are the
+        weights of the cross-entropies against y and target; they are missing if all are 1.
     n_student_features : int
         Width dS of the student's features.
     n_classes : int
@@ -58,19 +59,19 @@ class DistillationContext:
     max_epochs : int
         Number of epochs of the training.
     seed : int
-        Seed of the distiller's own draws before the training. torch's generators are seeded
-        already.
+        Seed of the distiller's random draws before the training. The generators of torch are
+        already seeded.
     memory : joblib.Memory
-        Cache of fits that depend on the teacher alone.
+        Cache of fits that depend on nothing but the teacher.
     progress : Progress
-        Progress bar, advanced by one unit in all for fits before the training.
+        Progress bar, which fits before the training advance by one unit in total.
     teacher_head : callable, optional
         Function that makes the linear layer from the teacher's features to its logits.
     map_shapes : MapShapes, optional
-        Shapes of the activations over time, for distillers that compare these. ``rows`` then have
-        the results of their ``constants_of_maps``.
+        Shapes of the activations over time, for distillers that compare them. ``rows`` then
+        contain the results of the distiller's ``constants_of_maps``.
     earlier_outputs : dict of int to tuple, optional
-        Features ``(n, dT)`` and logits ``(n, n_classes)`` of the teacher as it was after each of
+        Features ``(n, dT)`` and logits ``(n, n_classes)`` of the teacher after each epoch in
         :meth:`Distiller.teacher_epochs`.
     """
 
@@ -123,12 +124,12 @@ class PredictorContext:
     seeds : callable
         Function from a name to a seed.
     progress : Progress
-        Progress bar, advanced by ``units`` in all.
+        Progress bar, which the predictor's stage advances by ``units`` in total.
     units : float
-        Number of units on the bar.
+        Length of the stage on the bar, in units.
     left_out : callable
         Function without parameters that returns class probabilities ``(n, n_classes)`` of the
-        rows, by students that were fitted without them. It may take several trainings.
+        rows, predicted by students that were fitted without them. It may run several trainings.
     checkpoints : Checkpoints or None
         Store of unfinished trainings; None if they are not stored.
     """
@@ -143,13 +144,13 @@ class PredictorContext:
 
 
 class Distillation(nn.Module):
-    """Method of distillation in one training, with parameters that are trained, too."""
+    """Method of distillation in one training, with parameters of the method to train."""
 
     warmup_epochs = 0
-    """Number of epochs before the method starts. Weights of these epochs are never kept."""
+    """Number of epochs before the method starts. Weights from these epochs are never kept."""
 
     calibrating = True
-    """True while batches are rows of the context; False for chunks of a later stream."""
+    """True while batches consist of rows of the context; False for chunks of a later stream."""
 
     compares_maps = False
     """True if ``terms`` uses the student's activations over time, ``output.maps``."""
@@ -174,22 +175,22 @@ class Distillation(nn.Module):
         return output.logits
 
     def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
-        """Return weighted loss terms by name, without those whose weight is zero."""
+        """Return weighted loss terms by name; terms with weight zero are left out."""
         raise NotImplementedError
 
     def warmup(self) -> Warmup | None:
-        """Return the warm-up if several distillations may have it in common, else None.
+        """Return the warm-up if several distillations can share it, else None.
 
-        Its ``rows`` name the tensors that the method uses, without those of the labels'
-        cross-entropy.
+        Its ``rows`` name the tensors that the method uses in addition to those of the
+        cross-entropy of the labels.
         """
         return None
 
     def resume(self, step: Step) -> None:
-        """Restore all state outside of tensors, before a training continues after ``step``."""
+        """Restore all state that is not in tensors, before a training continues after ``step``."""
 
     def finish(self, student: SeriesNet, valid_rows: Rows | None) -> None:
-        """Set what is chosen on the validation rows, after the training."""
+        """Set the parameters that are chosen on the validation rows, after the training."""
 
     def predictor(self, student: SeriesNet, context: PredictorContext) -> Predictor | None:
         """Return the predictor that replaces the student's head, or None if the head predicts."""
@@ -197,22 +198,22 @@ class Distillation(nn.Module):
 
 
 class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
-    """Base of the distillers, which hold parameters only."""
+    """Base class of distillers, which hold parameters only."""
 
     _parameter_constraints: dict[str, list[Any]] = {}
 
     compares_maps = False
-    """True if activations over time are compared, which student and teacher then must have."""
+    """True if activations over time are compared; student and teacher must then have them."""
 
     hides_labels = False
     """True if the student is told the teacher's outputs alone: no row has a label."""
 
     def constants_of_maps(self, maps: TeacherMaps) -> dict[str, Tensor]:
-        """Return constants, computed from a teacher's activations over time.
+        """Return constants that are computed from a teacher's activations over time.
 
-        The teacher is run once, before the training. Each batch has its rows of the constants. For
-        series of different lengths the constants may differ in their second dimension; they are
-        then padded with zeros.
+        The teacher runs once, before the training. Each batch then contains the constants of its
+        rows. For series of different lengths, the constants may differ in their second dimension;
+        they are then padded with zeros.
 
         Parameters
         ----------
@@ -227,27 +228,28 @@ class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
         return {}
 
     def teacher_epochs(self, max_epochs: int) -> tuple[int, ...]:
-        """Return the epochs after which the teacher's outputs are needed, besides the last.
+        """Return the epochs, besides the last, after which the teacher's outputs are needed.
 
-        The teacher then must be a network of this package.
+        If there are any, the teacher must be a network of this package.
 
         Parameters
         ----------
         max_epochs : int
-            Number of epochs of the teacher's and of the student's training.
+            Number of epochs in the training of the teacher and in that of the student.
 
         Returns
         -------
         tuple of int
-            Numbers of epochs, ascending, from 1 to ``max_epochs - 1``.
+            Numbers of epochs in ascending order, from 1 to ``max_epochs - 1``.
         """
         return ()
 
     def longer_parts(self, n_seen: int, n_whole: int) -> dict[str, int]:
-        """Return the parts of series that the student is given in training besides its own.
+        """Return further parts of the series that the student is given in its training.
 
-        Batches then have their values as ``x_NAME``, and their lengths as ``lengths_NAME`` where
-        series differ in length. Students that take one length only are refused.
+        Batches then contain the values of these parts as ``x_NAME``, and their lengths as
+        ``lengths_NAME`` if series differ in length. Students that take one length only are
+        refused.
 
         Parameters
         ----------
@@ -259,44 +261,43 @@ class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
         Returns
         -------
         dict of str to int
-            Numbers of time points by name.
+            Number of time points of each part, by name.
         """
         return {}
 
     def teacher_answers(
         self, logits: NDArray[Any], seed: Callable[[], int]
     ) -> NDArray[np.float32] | None:
-        """Return what the student is told of the teacher's logits.
+        """Return logits that replace the teacher's outputs for the student, or None.
 
         Parameters
         ----------
         logits : ndarray of shape (n, n_classes)
             Logits of the teacher.
         seed : callable
-            Function that returns the seed of random draws, if there are any.
+            Function that returns the seed of random draws, for methods that make any.
 
         Returns
         -------
         ndarray of shape (n, n_classes) or None
-            Logits that take the place of all outputs of the teacher; None leaves these as they
-            are.
+            Logits that replace all outputs of the teacher; None keeps these outputs.
         """
         return None
 
     def _validate_params(self) -> None:
-        """Raise an error for invalid parameters, also for those of nested estimators."""
+        """Refuse invalid parameters, including those of nested estimators."""
         super()._validate_params()
         for value in self.get_params(deep=False).values():
             if isinstance(value, BaseEstimator):
                 value._validate_params()
 
     predictor_stage: str | None = None
-    """Name of the stage in which :meth:`Distillation.predictor` is run, for progress bars.
+    """Name of the stage that runs :meth:`Distillation.predictor`, for progress bars.
 
     None if the student's own head predicts."""
 
     def make_head(self, n_features: int, n_classes: int) -> Head:
-        """Return the classifier on top of the student's backbone."""
+        """Return the student's head, the classifier on top of its backbone."""
         return LinearHead(n_features, n_classes)
 
     def prepare(self, context: DistillationContext) -> Distillation:
@@ -305,7 +306,7 @@ class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
 
 
 class SeriesObjective(Objective):
-    """Objective of cross-entropy against the labels, and of the terms of a distillation.
+    """Objective of the cross-entropy against the labels and of a distillation's terms.
 
     Parameters
     ----------

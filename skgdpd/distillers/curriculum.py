@@ -1,4 +1,4 @@
-"""Distillers around another one that change in stages of the student's training."""
+"""Distillers that wrap another one and change it in stages of the student's training."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def stage_ends(n_stages: int, max_epochs: int) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        Ascending numbers, the last of which is ``max_epochs``. They are fewer than ``n_stages``
-        if there are fewer epochs.
+        Numbers of epochs in ascending order, the last of which is ``max_epochs``. There are fewer
+        than ``n_stages`` if the training has fewer epochs.
     """
     ends = {round(k * max_epochs / n_stages) for k in range(1, n_stages + 1)}
     return tuple(sorted(ends - {0}))
@@ -99,33 +99,33 @@ class CheckpointCurriculumDistillation(AroundDistillation):
 
 
 class CheckpointCurriculum(AroundDistiller):
-    """Curriculum of the teacher's own states for any distiller, from its early epochs to its last.
+    """Curriculum of the teacher's states for any distiller, from its early epochs to its last.
 
-    The student's training is divided into equal stages. In each, the wrapped distiller learns
-    from the teacher as it was when its own training was as far as the student's at the end of the
-    stage; in the last stage from the fitted teacher. The outputs of all states are computed once,
-    before the student's training. Of a teacher in the cache of ``memory`` they are in the cache.
+    The student's training is divided into equal stages. In a stage that ends after k epochs of the
+    student, the wrapped distiller learns from the teacher after k of the teacher's epochs. In the
+    last stage it learns from the fitted teacher. The outputs of all states are computed once,
+    before the student's training. If ``memory`` caches the teacher, it caches these outputs, too.
 
-    It is the plain control of methods whose targets progress from easy to hard.
+    The method is a simple control for methods whose targets progress from easy to hard.
 
     Parameters
     ----------
     distiller : Distiller, default=None
-        Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`. What it computes before the
-        training, such as a prior, is computed from the fitted teacher. It must not compare
-        activations over time, nor be a ``CheckpointCurriculum`` itself.
+        Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`. Anything that it computes
+        before the training, such as a prior, is computed from the fitted teacher. It must not
+        compare activations over time, and must not be a ``CheckpointCurriculum`` itself.
     lambda_kd : float, default=1.0
         Weight of the wrapped distiller's terms. It multiplies the distiller's own weight.
     n_states : int, default=4
-        Number of states of the teacher, the last included; at most the number of epochs. With 1
-        the wrapped distiller is unchanged. The default has states that differ and stages that
-        are long enough to learn from each.
+        Number of states of the teacher, including the last; at most the number of epochs. 1
+        leaves the wrapped distiller unchanged. The default gives states that differ, and stages
+        that are long enough to learn from each state.
 
     Notes
     -----
-    The teacher must be a network of this package, as no other has states. Its training writes no
-    checkpoints to ``checkpoint_dir``. Soft targets of unlabelled series, which the labels'
-    cross-entropy has, are those of the fitted teacher.
+    The teacher must be a network of this package, because other teachers have no intermediate
+    states. Its training writes no checkpoints to ``checkpoint_dir``. The soft targets of
+    unlabelled series (``target`` in a batch) come from the fitted teacher.
 
     References
     ----------
@@ -177,7 +177,7 @@ def anchored(teacher_logits: Tensor, own_logits: Tensor, log_shares: Tensor) -> 
     teacher_logits, own_logits : Tensor of shape (n, n_classes)
         Logits of both models.
     log_shares : Tensor of shape (2,)
-        Logarithms of their shares, which sum to 1.
+        Logarithms of the shares of the two models; the shares sum to 1.
 
     Returns
     -------
@@ -217,7 +217,7 @@ class RecursiveAnchoringDistillation(AroundDistillation):
         self.register_buffer("log_shares", known.new_tensor([0.0, -math.inf]))
         anchor = distiller.anchor
         self._later_shares = torch.tensor([anchor, 1 - anchor], dtype=torch.float64).log()
-        # No buffer: chunks of a stream are of any size, and none is met again.
+        # No buffer: chunks of a stream have any size, and no chunk occurs twice.
         self._logits_of_chunk = self.own_logits[:0]
 
     def start_epoch(self, student: SeriesNet, rows: Rows, step: Step) -> None:
@@ -239,11 +239,11 @@ class RecursiveAnchoringDistillation(AroundDistillation):
 
 
 class RecursiveAnchoring(AroundDistiller):
-    r"""Succession of students for any distiller, each taught by the one before and by the teacher.
+    r"""Generations of students for any distiller, taught by their predecessor and the teacher.
 
-    The training is divided into equal stages, the generations. The first learns from the teacher.
-    Each later one learns from a mixture of the predictions of the generation before it, taken at
-    the end of its stage, and the teacher's:
+    The training is divided into equal stages, the generations. The first generation learns from
+    the teacher. Each later generation learns from a mixture of the teacher's predictions and the
+    student's predictions at the end of the previous generation:
 
     .. math:: t_{k+1} = (1 - b) p_S^{(k)} + b t_0.
 
@@ -253,22 +253,23 @@ class RecursiveAnchoring(AroundDistiller):
     Parameters
     ----------
     distiller : Distiller, default=None
-        Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`. It is given the logarithms
+        Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`. It receives the logarithms
         of the mixture in place of the teacher's logits. The teacher's features are unchanged.
     lambda_kd : float, default=1.0
         Weight of the wrapped distiller's terms. It multiplies the distiller's own weight.
     n_generations : int, default=3
         Number of generations, at most the number of epochs. With 1 the targets are the teacher's
-        probabilities alone. The default has one generation that is taught by an anchored one.
+        probabilities alone. With the default, the last generation learns from a student that was
+        itself taught by a mixture.
     anchor : float, default=0.5
-        Share b of the teacher's probabilities in the targets, in [0, 1]; 0 is self-distillation,
-        1 the wrapped distiller. The default trusts both alike.
+        Weight b of the teacher's probabilities in the targets, in [0, 1]. 0 is self-distillation,
+        and 1 is the wrapped distiller. The default gives teacher and student equal weight.
 
     Notes
     -----
-    A generation goes on from the weights of the one before, in place of a fresh start, and all
-    have one schedule of the learning rate. In a stream (``partial_fit``) each chunk is a
-    generation, whose predecessor is the student before the chunk.
+    A generation continues from the weights of the previous one instead of a fresh start. All
+    generations share one schedule of the learning rate. In a stream (``partial_fit``), each chunk
+    is a generation, and its predecessor is the student before the chunk.
 
     References
     ----------
@@ -326,12 +327,12 @@ class EarlinessCurriculumDistillation(AroundDistillation):
         self.max_epochs = max_epochs
 
     def stage(self, step: Step) -> int:
-        """Return the number of an epoch's stage; a short training has the last stages only."""
+        """Return the stage of an epoch; a training with few epochs has the last stages only."""
         if self.max_epochs < self.n_stages:
             stage = self.n_stages - self.max_epochs + step.epoch
         else:
             stage = step.epoch * self.n_stages // self.max_epochs
-        # Series of a later stream are seen as they will be.
+        # In a later stream, the student sees the part from which it predicts.
         return min(stage, self.n_stages - 1) if self.calibrating else self.n_stages - 1
 
     def phase(self, step: Step) -> Hashable | None:
@@ -350,34 +351,36 @@ class EarlinessCurriculumDistillation(AroundDistillation):
 
 
 def stage_name(stage: int) -> str:
-    """Return the name of the part that is seen in a stage."""
+    """Return the name of the part of a series that the student sees in a stage."""
     return f"stage{stage}"
 
 
 class EarlinessCurriculum(AroundDistiller):
-    """Curriculum of prefixes for any distiller, which shrink from the whole to what is seen.
+    """Curriculum of parts of series for any distiller, from the whole series to the prefix.
 
-    The training is divided into equal stages. In the first the student is given whole series, in
-    the last the part that it predicts from (``earliness``), and in between parts whose lengths
-    are evenly spaced. Labels and teacher are the same in all stages.
+    The training is divided into equal stages. In the first stage the student is given whole
+    series. In the last stage it is given the part from which it predicts (``earliness``). The
+    lengths of the parts in between are evenly spaced. Labels and teacher are the same in all
+    stages.
 
     Parameters
     ----------
     distiller : Distiller, default=None
         Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`. It must not compare
-        activations over time, whose number changes with the part. What it computes from the
-        student before an epoch, as ``GDPD`` does, is computed from the last stage's part.
+        activations over time, because their number changes with the part. Anything that it
+        computes from the student before an epoch, as ``GDPD`` does, uses the last stage's part.
     lambda_kd : float, default=1.0
-        Weight of the wrapped distiller's terms. It multiplies the distiller's own weight. With 0
-        the curriculum is one of the labels alone.
+        Weight of the wrapped distiller's terms. It multiplies the distiller's own weight. With 0,
+        only the labels are learned in the curriculum.
     n_stages : int, default=3
-        Number of stages; a training of fewer epochs has the last ones. With 1 the wrapped
-        distiller is unchanged. The default has whole, half-way and own parts.
+        Number of stages. A training with fewer epochs has the last stages only. 1 leaves the
+        wrapped distiller unchanged. The default has the whole series, a part half-way, and the
+        prefix.
 
     Notes
     -----
-    Students with fixed features, such as ``"mixed"`` and ``"rocket"``, are refused, as they take
-    series of one length. The validation loss is that of the last stage's part in all epochs.
+    Students with fixed features, such as ``"mixed"`` and ``"rocket"``, are refused, because they
+    take series of one length only. The validation loss uses the last stage's part in all epochs.
     """
 
     _parameter_constraints = {

@@ -32,8 +32,8 @@ def decoupled_loss(
 ) -> Tensor:
     """Return ``T² (alpha KL(b_T || b_S) + beta KL(o_T || o_S))``, averaged over rows.
 
-    b holds two probabilities, that of the correct class and that of all others together. o holds
-    the probabilities of the other classes, given that the class is one of them.
+    b holds two probabilities: that of the correct class, and the sum over all other classes. o
+    holds the probabilities of the other classes, given that the class is one of them.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def decoupled_loss(
     y : Tensor of shape (n,)
         Number of the correct class.
     alpha, beta : float
-        Weights of the two parts. If ``alpha`` is 1 and ``beta`` the teacher's probability of the
-        other classes, the loss of a row is Hinton's.
+        Weights of the two parts. The loss of a row is Hinton's if ``alpha`` is 1 and ``beta`` is
+        the teacher's probability of the other classes.
     temperature : float
         Temperature T, by which all logits are divided.
     weight : Tensor of shape (n,), optional
@@ -149,19 +149,19 @@ class DKD(RowDistiller):
     """Decoupled knowledge distillation, with separate weights of correct and wrong classes.
 
     Hinton's loss is the sum of two parts: the divergence of the correct class against the rest,
-    and the divergence among the wrong classes. There the second part is weighted by the teacher's
-    probability of the wrong classes; here each part has a weight of its own. With two classes the
-    second part is zero. For a series without a label, the class that the teacher predicts takes
-    the place of the correct class.
+    and the divergence among the wrong classes. Hinton's loss weights the second part by the
+    teacher's probability of the wrong classes. This method gives each part a constant weight.
+    With two classes the second part is zero. For an unlabelled series, the class that the teacher
+    predicts counts as the correct class.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     alpha : float, default=1.0
-        Weight of the correct class against the rest.
+        Weight of the divergence of the correct class against the rest.
     beta : float, default=8.0
-        Weight of the wrong classes among themselves; the default is the paper's value.
+        Weight of the divergence among the wrong classes; the default is the paper's value.
     temperature : float, default=4.0
         Temperature by which the logits are divided; the default is the paper's value.
 
@@ -204,7 +204,7 @@ class DKD(RowDistiller):
 class DIST(RowDistiller):
     """Distillation by correlations of the student's probabilities with the teacher's (DIST).
 
-    A correlation doesn't depend on shift and scale, so the student may be less certain than its
+    A correlation does not depend on shift and scale, so the student may be less certain than the
     teacher. With two classes, each correlation over classes is 1 or -1 and has no gradient; only
     the correlation over series remains.
 

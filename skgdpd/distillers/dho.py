@@ -17,7 +17,7 @@ from .logits import hinton_loss
 
 SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9, 0.0, 1.0)
 TEMPERATURES = (1.0, 0.5, 2.0, 4.0)
-"""Candidates for share and temperature of the mixture; the first of equally good ones wins."""
+"""Candidate shares and temperatures of the mixture; the first of equally good ones is used."""
 
 
 class DHODistillation(Distillation):
@@ -57,14 +57,14 @@ def _head(student: SeriesNet) -> DualHead:
 
 @torch.no_grad()
 def choose_mixture(student: SeriesNet, rows: Rows) -> None:
-    """Set share and temperature of the head to those of the lowest cross-entropy on rows.
+    """Choose the head's share and temperature with the lowest cross-entropy on rows.
 
     Parameters
     ----------
     student : SeriesNet
         Trained student with a dual head.
     rows : Rows
-        Labelled rows, which the student wasn't trained on.
+        Labelled rows that the student was not trained on.
     """
     head, batch = _head(student), rows.tensors
     features = student.eval().read(batch).features
@@ -82,21 +82,21 @@ def choose_mixture(student: SeriesNet, rows: Rows) -> None:
 
 
 class DHO(Distiller):
-    """Dual-head optimisation, with one linear classifier for labels and another for the teacher.
+    """Dual-head optimisation: one linear classifier for the labels, another for the teacher.
 
-    Both classifiers use the same features. If labels and teacher disagree, their gradients don't
-    cancel in a common classifier. The probabilities of the two are mixed for prediction.
+    Both classifiers use the same features. Where labels and teacher disagree, their gradients
+    would partly cancel in a common classifier. Predictions mix the probabilities of both.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
-        Weight of the teacher's term; with 1 it has the weight of the labels' term.
+        Weight of the teacher's term. 1 gives it the same weight as the labels' term.
     temperature : float, default=4.0
         Temperature by which the logits are divided, as in :class:`~skgdpd.distillers.Hinton`.
     share : float or "validation", default="validation"
-        Share of the teacher's classifier in the mixture. With ``"validation"``, the share and a
-        temperature of that classifier are chosen after the training by the log loss of the
-        validation series. Without validation series (``validation_fraction=0``) the share is 0.5.
+        Weight of the teacher's classifier in the mixture, in [0, 1]. ``"validation"`` chooses it
+        after the training, together with a temperature of that classifier, by the log loss on the
+        validation series. Without validation series (``validation_fraction=0``) it is 0.5.
 
     References
     ----------

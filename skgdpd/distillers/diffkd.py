@@ -40,23 +40,23 @@ class DiffKDDistillation(GDPDDistillation):
 class DiffKD(GDPD):
     """Distillation by the squared error between restored student features and teacher features.
 
-    The student features are restored by the diffusion prior as in
-    :class:`~skgdpd.distillers.GDPD`. They are then compared with the teacher's encoded feature of
-    the same series, instead of being classified. If several features are compatible with a
-    prefix, the squared error is smallest at their mean.
+    The diffusion prior restores student features as in :class:`~skgdpd.distillers.GDPD`. The
+    restored features are then compared with the teacher's encoded features of the same series,
+    instead of being classified. If several teacher features agree with a prefix, the squared
+    error is smallest at their mean.
 
     Parameters
     ----------
     prior : DiffusionFeaturePrior
-        Unfitted prior; it is cloned, and the clone is fitted on the teacher's features.
+        Unfitted prior. A clone of it is fitted on the teacher's features.
     lambda_kd : float, default=1.0
         Weight of the term. Encoded features have about unit variance, so the squared error starts
         between about 1 and 2.
     warmup_epochs : int or float, default=0
-        Number of epochs on labels alone; a float in (0, 1) is a share of the training. As in the
-        paper, the default is no warm-up.
+        Number of epochs on labels alone. A float in (0, 1) is a share of all epochs. The default
+        is no warm-up, as in the paper.
     n_posterior_samples : int, default=1
-        Number of posterior draws for each series and step.
+        Number of posterior draws per series and step.
     recalibrate_every : int, default=5
         Number of epochs between two estimates of the measurement model, for degradations that
         have one.

@@ -1,4 +1,4 @@
-"""Distillers that predict the teacher's features from the student's."""
+"""Distillers that predict the teacher's features from the student's features."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class FitNetsDistillation(Distillation):
 class FitNets(Distiller):
     """Distillation in two stages: first the teacher's features, then the labels (FitNets).
 
-    In the first stage a linear function of the student's features predicts the teacher's.
+    In the first stage, a linear map of the student's features predicts the teacher's features.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the squared error in the first stage.
     first_stage : float, default=0.5
-        Share of the epochs in the first stage, in which labels aren't used.
+        Share of the epochs in the first stage, in [0, 1). This stage does not use labels.
 
     References
     ----------
@@ -134,19 +134,19 @@ class VIDDistillation(Distillation):
 
 
 class VID(Distiller):
-    """Variational information distillation, a Gaussian model of the teacher's features.
+    """Variational information distillation (VID), a Gaussian model of the teacher's features.
 
-    A perceptron predicts the teacher's features from the student's, with a learned variance for
-    each channel. The likelihood is a lower bound of their mutual information, up to a constant.
-    Channels that a prefix doesn't determine get a large variance, and thereby little weight. The
-    loss may be negative.
+    A perceptron predicts the teacher's features from the student's features, with a learned
+    variance for each channel. Up to a constant, the log-likelihood is a lower bound on the mutual
+    information between the two. Channels that a prefix does not determine get a large variance,
+    and thereby little weight. The loss may be negative.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     initial_variance : float, default=5.0
-        Variance of each channel at the start; the default is the value of the authors' program.
+        Initial variance of each channel; the default is the value of the authors' program.
     n_hidden : int, default=128
         Width of the perceptron's hidden layer.
 

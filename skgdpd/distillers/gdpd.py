@@ -6,8 +6,8 @@ teacher features gives posterior draws :math:`\hat z` of that feature. The stude
 
 .. math:: CE(S(z_{short}), y) + \lambda_{KD}\, E_J[CE(S(\hat z), y)],
 
-where S is the student's own linear head, and the expectation is over J draws. Gradients reach the
-student through the draws, too. The teacher's head may classify the draws in the student's place.
+where S is the student's linear head, and the expectation is over J draws. Gradients reach the
+student through the draws, too. Optionally, the teacher's head classifies the draws instead of S.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ExpectationName = Literal["mean", "logmeanexp"]
 ClassifierName = Literal["student", "teacher"]
 
 MAX_CALIBRATION_ROWS = 4096
-"""Largest number of rows for the estimate of the measurement model, which bounds its time."""
+"""Largest number of rows in the estimate of the measurement model, which bounds its time."""
 
 MAX_PRIOR_ROWS = 65536
 """Largest number of features that the prior is fitted on, which bounds its memory."""
@@ -61,9 +61,9 @@ def expected_cross_entropy(
         Batch with soft targets ``target (n, n_classes)`` or labels ``y (n,)``, and optionally
         with weights ``target_weight (n,)``.
     expectation : {"mean", "logmeanexp"}, default="mean"
-        Expectation over the draws. ``"mean"`` averages their losses, as in the paper.
-        ``"logmeanexp"`` is the loss of their averaged probabilities, the posterior predictive,
-        which is never larger (Jensen's inequality).
+        Reduction over the draws. ``"mean"`` averages their losses, as in the paper.
+        ``"logmeanexp"`` is the loss of their averaged probabilities, the posterior predictive. By
+        Jensen's inequality, it is never larger.
 
     Returns
     -------
@@ -99,7 +99,7 @@ class GDPDDistillation(Distillation):
     n_rows : int
         Number of all training rows.
     degradations : sequence of PosteriorSampler
-        Posterior sampler of each moment, from student features to draws.
+        Posterior sampler of each moment, which maps student features to draws.
     warmup_epochs : int
         Number of epochs on labels alone.
     n_student_features : int
@@ -242,14 +242,14 @@ class TeacherClassified(GDPDDistillation):
         """Do nothing: :meth:`use` adds the decoder and the head."""
 
     def use(self, decoder: AffineEncoder, head: nn.Linear) -> None:
-        """Set the map from codes to teacher features, and the layer that classifies these.
+        """Set the map from codes to teacher features, and the layer that classifies features.
 
-        Both stay as they are.
+        Neither is trained.
 
         Parameters
         ----------
         decoder : AffineEncoder
-            Encoder of the prior, with its decoder.
+            Encoder of the prior, whose decoder is used.
         head : torch.nn.Linear
             Linear layer from teacher features to logits.
         """
@@ -267,32 +267,32 @@ class GDPD(Distiller):
     Parameters
     ----------
     prior : DiffusionFeaturePrior
-        Unfitted prior; it is cloned, and the clone is fitted on the teacher's features.
+        Unfitted prior. A clone of it is fitted on the teacher's features.
     lambda_kd : float, default=1.0
         Weight of the cross-entropy of the restored features.
     warmup_epochs : int or float, default=0.5
-        Number of epochs on labels alone; a float in (0, 1) is a share of the training.
+        Number of epochs on labels alone. A float in (0, 1) is a share of all epochs.
     objective : {"mean", "logmeanexp"}, default="mean"
-        Expectation over the draws. ``"mean"`` averages their cross-entropies, as in the paper.
+        Reduction over the draws. ``"mean"`` averages their cross-entropies, as in the paper.
         ``"logmeanexp"`` is the cross-entropy of their averaged probabilities.
     n_posterior_samples : int, default=1
-        Number J of posterior draws for each series and step; the default is the paper's.
+        Number J of posterior draws per series and step; the default is the paper's value.
     prior_trainable : bool, default=False
-        Continue to train the denoiser after the warm-up, by the cross-entropy of the restored
-        features, as the reference program does. The prior then drifts away from the distribution
-        of teacher features.
+        Whether the cross-entropy of the restored features also trains the denoiser after the
+        warm-up, as in the authors' program. The prior then drifts away from the distribution of
+        teacher features.
     recalibrate_every : int, default=5
         Number of epochs between two estimates of the measurement model, for degradations that
         have one.
     hinton_weight : float, default=0.0
-        Weight of an additional Hinton term, from the first epoch on.
+        Weight of an additional Hinton loss, from the first epoch on.
     hinton_temperature : float, default=2.0
-        Temperature of the Hinton term; the default is that of the reference program.
+        Temperature of the Hinton loss; the default is the value of the authors' program.
     classified_by : {"student", "teacher"}, default="student"
-        Head that classifies the draws. ``"student"`` is the student's, after a learned
-        projection, as in the paper. ``"teacher"`` is the teacher's linear head on the decoded
-        draws; it is not trained, so a draw must be like a feature that the teacher gives to
-        series of the class. The student's head then learns from the labels alone.
+        Head that classifies the draws. ``"student"`` is the student's head after a learned
+        projection, as in the paper. ``"teacher"`` is the teacher's linear head, applied to the
+        decoded draws. It is not trained, so a draw must resemble the teacher's features of series
+        of the same class. The student's head then learns from the labels alone.
 
     References
     ----------
@@ -357,7 +357,7 @@ class GDPD(Distiller):
         Raises
         ------
         ValueError
-            If the teacher's head shall classify and the context has none.
+            If ``classified_by="teacher"`` and the context has no ``teacher_head``.
         """
         by_teacher = self.classified_by == "teacher"
         if by_teacher and context.teacher_head is None:
@@ -399,7 +399,7 @@ class GDPD(Distiller):
 
 
 def fitted_prior(prior: Any, context: DistillationContext) -> Any:
-    """Return a prior that is fitted on the teacher's features, or loaded from the cache.
+    """Return a clone of a prior, fitted on teacher features or loaded from the cache.
 
     Parameters
     ----------
@@ -432,11 +432,11 @@ def fitted_prior(prior: Any, context: DistillationContext) -> Any:
 
 
 def evenly(n_rows: int, n_wanted: int) -> Tensor:
-    """Return indices of at most ``n_wanted`` rows, evenly spread, because files may be sorted."""
+    """Return indices of at most ``n_wanted`` evenly spaced rows, because rows may be sorted."""
     return torch.linspace(0, n_rows - 1, min(n_rows, n_wanted), dtype=torch.float64).long()
 
 
 def fit_prior(prior: Any, Z: NDArray[np.float32], progress: Progress) -> Any:
-    """Fit a prior on teacher features ``Z (n, dT)``; a function, so that it can be cached."""
+    """Fit a prior on teacher features ``Z (n, dT)``; as a function, it can be cached."""
     progress.stage("prior")
     return prior.fit(Z, progress=progress)

@@ -1,12 +1,12 @@
-r"""GenDD, which generates the teacher's feature from what a student says of a series.
+r"""GenDD: generation of teacher features, given a student's prediction for a series.
 
 A diffusion model generates the teacher's feature, contracted towards the centre of a class,
 
 .. math:: (1 - s)\, z_{long} + s\, c_y.
 
-Its condition is the student's prediction, of training series that of students which were fitted
-without them. In the paper the condition is the student's feature, and the model is trained
-together with the student.
+Its condition is the student's prediction. For training series, it is the prediction of students
+that were fitted without them. In the paper the condition is the student's feature, and the model
+is trained together with the student.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Deployment = Literal["sampled", "student_head"]
 Labels = Literal["all", "teacher"]
 
 MAX_WIDTH = 1024
-"""Largest width of features that ``encoder="auto"`` keeps; wider ones would take minutes."""
+"""Largest number of features that ``encoder="auto"`` keeps; more would take minutes."""
 
 
 class GenDDDistillation(Distillation):
@@ -56,14 +56,14 @@ class GenDDDistillation(Distillation):
     distiller : GenDD
         Parameters of the method.
     diffusion : ConditionalDiffusion
-        Generator of codes of teacher features, given student features.
+        Generator of codes of teacher features, given a condition.
     encoder : AffineEncoder
         Map between teacher features and codes.
     centroids : Tensor of shape (n_classes, dT)
         Centres of the classes.
     head : torch.nn.Linear or None
-        Frozen linear layer from teacher features to logits; None if there is none, which is
-        allowed with ``deploy="student_head"``.
+        Frozen linear layer from teacher features to logits. None is allowed with
+        ``deploy="student_head"`` only.
     """
 
     centroids: Tensor
@@ -132,7 +132,7 @@ class GenDDDistillation(Distillation):
         return mean_over_rows(losses, weight)
 
     def predictor(self, student: SeriesNet, context: PredictorContext) -> FeatureGenerator | None:
-        """Train the generator further on features of the trained student, and return it."""
+        """Train the generator on outputs of the trained student, and return the predictor."""
         distiller = self.distiller
         if distiller.deploy == "student_head":
             return None
@@ -157,66 +157,69 @@ class GenDDDistillation(Distillation):
 
 
 class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
-    """Options of the diffusion model that generates the teacher's feature.
+    """Options of the diffusion model that generates teacher features.
 
     :class:`GenDD` and :class:`~skgdpd.GenDDClassifier` take them as their parameter
-    ``generator``, and a search reaches them as ``generator__contraction`` and so on.
+    ``generator``. ``set_params`` and searches reach one option under a name such as
+    ``generator__contraction``.
 
     Parameters
     ----------
     condition : {"predictions", "features"}, default="predictions"
-        What a draw depends on. ``"features"`` are the student's features, as in the paper, and
-        the generator is trained together with the student. ``"predictions"`` are the student's
-        class probabilities; the generator is trained after the student, on predictions of series
-        by students that were fitted without them. A student is too sure of the series that it
-        was fitted on; a generator that learns from these is sure and wrong on others.
+        Student output on which a draw depends. ``"features"`` are the student's features, as in
+        the paper; the generator is then trained together with the student. ``"predictions"`` are
+        the student's class probabilities. The generator is then trained after the student, on
+        predictions by students that were fitted without the series. A student is overconfident on
+        its own training series, and the generator would learn to trust it on other series, too.
     labels : {"all", "teacher"}, default="all"
-        Who learns from the labels. ``"teacher"`` gives them to the teacher alone: student and
-        generator learn from the teacher's outputs of all series, as from those without a label.
-        With ``contraction=0`` besides, the method is the paper's unsupervised one.
+        Networks that learn from the labels. With ``"teacher"``, only the teacher does: the student
+        and the generator learn from the teacher's outputs for all series, as if none had a label.
+        With ``contraction=0`` as well, this is the paper's unsupervised method.
     label_share : float, default=0.5
-        Share of a series' label, or of the teacher's word on an unlabelled series, in the class
-        towards which its feature is moved; the rest is drawn from the left-out prediction.
-        1 is the label alone, of which few series teach too little; with 0 the draws repeat the
-        student's predictions. Only ``"predictions"`` uses it.
+        Weight of a series' label, or of the teacher's probabilities for an unlabelled series, in
+        the draw of the class towards which its feature is moved. The left-out prediction has the
+        remaining weight. With 1 the class is the label, which teaches too little if there are few
+        series. With 0 the draws repeat the student's predictions. It is used with
+        ``condition="predictions"`` only.
     contraction : float, default=0.9
-        Share s of the way by which a teacher's feature is moved towards the centre of its class
-        before it is learned; the paper has 0.7 to 0.9. With 1 only the centre is learned. With 0
-        features stay as they are. With ``condition="features"`` those of unlabelled series do so
-        in any case.
+        Share s of the way to the centre of its class by which a teacher's feature is moved before
+        it is learned, in [0, 1]; the paper uses 0.7 to 0.9. With 1 only the centre is learned.
+        With 0 the labels are not used. With ``condition="features"``, features of unlabelled
+        series are not moved.
     centroid : {"class_mean", "classifier_weight"}, default="class_mean"
-        Centre of a class: the mean feature, or the row of the teacher's linear classifier, scaled
-        to the mean length of the class's features. The authors' program does not scale it.
+        Centre of a class. ``"class_mean"`` is the mean feature of the class.
+        ``"classifier_weight"`` is the class's row in the teacher's linear classifier, scaled to
+        the mean length of the class's features. The authors' program does not scale it.
     encoder : {"auto", "identity", "pca"}, default="auto"
-        Coordinates of the generated features: the standardised features (``"identity"``), or
+        Representation of the generated features: the standardised features (``"identity"``), or
         whitened principal components that keep 99 % of the variance (``"pca"``). "auto" is
-        ``"pca"`` for more than 1024 features, for which a fit would otherwise take minutes.
+        ``"pca"`` for more than 1024 features, with which a fit would otherwise take minutes.
     token_width : int, default=None
-        Number of coordinates in a token; tokens are generated independently of each other. It
-        must divide the number of coordinates. None is the largest divisor up to 64.
+        Number of coordinates in a token. Tokens are generated independently of each other. It must
+        divide the number of coordinates. None is the largest divisor up to 64.
     joint : bool, default=False
-        Whether all coordinates are one token.
+        Whether all coordinates form one token.
     hidden : int, default=128
-        Width of the network. The paper has 1024, for features of images.
+        Width of the network. The paper uses 1024, for image features.
     depth : int, default=3
-        Number of blocks of the network; the paper has 3.
+        Number of blocks of the network; the paper uses 3.
     n_noise_levels : int, default=4
-        Number of fresh noise levels for each pair and step; more make the gradient less noisy.
+        Number of random noise levels per pair and step. More levels make the gradient less noisy.
     condition_dropout : float, default=0.2
-        Probability that the condition is left out in training, which guidance requires.
+        Probability with which training leaves out the condition, as guidance requires.
     mixup : bool, default=False
-        Whether the network is trained on mixtures of two series' features, with uniform shares.
+        Whether the network is trained on mixtures of two series' features, with uniform weights.
     schedule : {"cosine", "linear"}, default="cosine"
         Noise schedule; the paper's is ``"cosine"``.
     n_diffusion_steps : int, default=1000
-        Number T of noise levels; the paper has 1000.
+        Number T of noise levels; the paper uses 1000.
     prediction : {"v", "eps"}, default="v"
-        Target of the network: a combination of noise and feature whose shares depend on the noise
-        level (``"v"``), or the noise (``"eps"``), as in the paper. Draws are far worse with
-        ``"eps"``; see docs/gendd.md.
+        Quantity that the network predicts: a combination of noise and feature whose weights depend
+        on the noise level (``"v"``), or the noise (``"eps"``), as in the paper. Draws are far
+        worse with ``"eps"``; see docs/gendd.md.
     max_epochs : int or "auto", default="auto"
-        Number of epochs for which the generator is trained further after the student's training.
-        "auto" is as many as make 500 steps, but 20 at least.
+        Number of epochs of the generator's training after the student's training. "auto" makes
+        about 500 optimisation steps, but at least 20 epochs.
 
     Examples
     --------
@@ -287,35 +290,36 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
 
 
 class GenDD(Distiller):
-    """Distiller by a diffusion model of the teacher's feature, given the student's feature.
+    """Distillation by a diffusion model that generates teacher features (GenDD).
 
     :class:`~skgdpd.GenDDClassifier` is the classifier with this distiller.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
-        Weight of the cross-entropy against the teacher's probabilities of unlabelled series. With
-        ``condition="features"`` it is that of the generator's loss, which is about 1 before the
-        training.
+        Weight of the cross-entropy between the student and the teacher's probabilities for
+        unlabelled series. With ``condition="features"`` it is the weight of the generator's loss,
+        which is about 1 before the training.
     generator : GeneratorOptions, default=None
-        Options of the generator; None is ``GeneratorOptions()``.
+        Options of the generator; None means ``GeneratorOptions()``.
     deploy : {"sampled", "student_head"}, default="sampled"
-        Source of the predictions: generated features (``"sampled"``), or the student's own head
-        (``"student_head"``), which costs no more than any other student and requires no further
-        training of the generator.
+        Source of the predictions. ``"sampled"`` uses generated features. ``"student_head"`` uses
+        the student's own head. It takes no more time than any other student, and needs no training
+        of the generator after the student's training.
     n_posterior_samples : int, default=32
-        Number J of features drawn for each series.
+        Number J of features drawn per series.
     n_sampling_steps : int, default=16
-        Number of noise levels on the way to a draw. The time of a prediction is proportional to
+        Number of noise levels that a draw passes through. The prediction time is proportional to
         it.
     guidance : float, default=1.0
-        Factor of the condition's contribution to a draw (classifier-free guidance). 1 draws from
-        the learned model. The authors' program has 2, which draws from another distribution and
-        takes twice the time.
+        Weight of the condition in a draw (classifier-free guidance). 1 draws from the learned
+        model. The authors' program uses 2, which draws from another distribution and takes twice
+        the time.
     student_share : float, default=0.5
-        Share of the student's own prediction in the answer; the rest is the mean over the draws.
-        The default is a plain mean: a few draws tell many series apart no better than by their
-        number, and the student ranks those. 0 is the paper's.
+        Weight of the student's own prediction in the answer, in [0, 1]; the mean over the draws
+        has the remaining weight. The default is the plain mean of both. A few draws often give
+        several series the same answer, and the student's prediction then ranks these series. 0 is
+        the paper's method.
 
     References
     ----------
@@ -357,7 +361,7 @@ class GenDD(Distiller):
         Parameters
         ----------
         deep : bool, default=True
-            Whether to include those of the generator, such as ``generator__contraction``.
+            Whether to include the options of the generator, such as ``generator__contraction``.
 
         Returns
         -------
@@ -367,17 +371,17 @@ class GenDD(Distiller):
         return with_defaults(params, self._groups) if deep else params
 
     def set_params(self, **params: Any) -> GenDD:
-        """Set parameters.
+        """Set parameters by name.
 
         Parameters
         ----------
         **params
-            By name. Those of the generator are set on an object of this distiller's own.
+            Values by parameter name. The options of the generator are set on a copy of the group.
 
         Returns
         -------
         GenDD
-            Itself.
+            The distiller itself.
         """
         super().set_params(**with_own_groups(self, params, self._groups))
         return self
@@ -402,11 +406,11 @@ class GenDD(Distiller):
 
     @property
     def predictor_stage(self) -> str | None:  # type: ignore[override]
-        """Name of the stage of the generator's further training; None with ``"student_head"``."""
+        """Name of the stage that trains the generator; None with ``deploy="student_head"``."""
         return "generator" if self.deploy == "sampled" else None
 
     def prepare(self, context: DistillationContext) -> GenDDDistillation:
-        """Compute the centres of the classes and the encoder, and make the network."""
+        """Compute the centres of the classes and the encoder, and create the network."""
         options, known = self.options, context.rows.tensors
         features = known["teacher_features"]
         some = evenly(len(features), MAX_PRIOR_ROWS).to(features.device)
@@ -451,9 +455,9 @@ def drawn_classes(batch: Batch, label_share: float, generator: torch.Generator) 
     Parameters
     ----------
     batch : Batch
-        Rows with ``left_out (n, n_classes)``, and with ``target``, or ``y`` if all have a label.
+        Rows with ``left_out (n, n_classes)``, and with ``target``, or ``y`` if all are labelled.
     label_share : float
-        Share of the target in the probabilities that are drawn from.
+        Weight of the target in the probabilities of the draw.
     generator : torch.Generator
         Source of the draws.
 
@@ -481,7 +485,7 @@ def contract(z_long: Tensor, y: Tensor, centroids: Tensor, share: float) -> Tens
     z_long : Tensor of shape (n, dT)
         Features.
     y : Tensor of shape (n,)
-        Class numbers; features with -1 stay where they are.
+        Class numbers; features with -1 are not moved.
     centroids : Tensor of shape (n_classes, dT)
         Centres of the classes.
     share : float

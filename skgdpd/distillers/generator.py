@@ -1,4 +1,4 @@
-"""Generators of teacher features from student features, and predictions from them."""
+"""Generators of teacher features from student outputs, and predictions from their draws."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ AUTO_MIN_EPOCHS = 20
 MAX_BATCH = 64
 
 LEFT_OUT_LR = 1e-3
-"""Learning rate of a generator that is trained on left-out predictions, from the start."""
+"""Learning rate of a generator that is trained from scratch on left-out predictions."""
 
 LEAST_PROBABILITY = 1e-4
-"""Smallest probability in a condition; smaller ones are raised to it."""
+"""Smallest probability in a condition; smaller probabilities are raised to it."""
 
 LOG_ODDS_UNIT = 2.0
-"""Log-odds that are 1 in a condition, about their standard deviation."""
+"""Unit of log-odds in a condition, about their standard deviation."""
 
 ConditionName = Literal["predictions", "features"]
 
 MAX_NUMBERS = 2**22
-"""Largest size of an activation of the network in a draw. It bounds the memory."""
+"""Largest number of values in an activation during a draw, which bounds the memory."""
 
 
 class SharedNoise(NoiseSource):
-    """Source of noise that is equal for every series, device and batch.
+    """Source of noise that is the same for every series, device and batch.
 
     Parameters
     ----------
     seed : int
         Seed of the noise.
     n_draws : int
-        Number of chains for each series.
+        Number of chains per series.
     """
 
     def __init__(self, seed: int, n_draws: int) -> None:
@@ -62,7 +62,7 @@ class SharedNoise(NoiseSource):
 
 
 def as_condition(proba: Tensor) -> Tensor:
-    """Return probabilities as conditions: centred log-odds of about unit scale.
+    """Convert probabilities to conditions: centred log-odds of about unit scale.
 
     The smallest probabilities are raised, so that no condition is far from all others.
 
@@ -86,7 +86,7 @@ class FeatureGenerator:
     Attributes
     ----------
     diffusion : ConditionalDiffusion
-        Generator of codes of teacher features, given student features.
+        Generator of codes of teacher features, given a condition.
     encoder : AffineEncoder
         Map between teacher features and codes.
     head : torch.nn.Linear
@@ -94,15 +94,15 @@ class FeatureGenerator:
     seed : int
         Seed of the draws, so that a series has the same draws in each call.
     n_draws : int
-        Number of features drawn for each series.
+        Number of features drawn per series.
     n_steps : int
-        Number of noise levels on the way to a draw.
+        Number of noise levels that a draw passes through.
     guidance : float
-        Factor of the condition's contribution to a draw.
+        Weight of the condition in a draw (classifier-free guidance).
     condition : {"predictions", "features"}
-        What of the student's outputs the draws depend on.
+        Student output on which the draws depend.
     student_share : float
-        Share of the student's own prediction in the probabilities.
+        Weight of the student's own prediction in the probabilities.
     history : History
         Loss terms of the generator's training after the student's, by epoch.
     """
@@ -121,8 +121,8 @@ class FeatureGenerator:
     def draw(self, z_short: NDArray[Any], logits: NDArray[Any], device: torch.device) -> Doubles:
         """Draw teacher features for a student's outputs.
 
-        Draws are made in double precision, since rounding errors grow on the way from noise to
-        features, and they depend on the other series of a batch.
+        Draws are made in double precision, because rounding errors depend on the other series of a
+        batch and grow on the way from noise to features.
 
         Parameters
         ----------
@@ -196,7 +196,7 @@ class Generating(Protocol):
 
 
 class GeneratorObjective(Objective):
-    """Objective of a generator's loss on student features that no longer change."""
+    """Objective of a generator's loss on student outputs that no longer change."""
 
     def __init__(self, distillation: Any) -> None:
         super().__init__()
@@ -216,11 +216,11 @@ class GeneratorObjective(Objective):
 def finish_generator(
     distillation: Generating, student: SeriesNet, max_epochs: int | str, context: PredictorContext
 ) -> History:
-    """Train a generator after its student's training is over.
+    """Train a generator after the training of its student.
 
-    With ``condition="features"`` a training is continued, on the features of the trained student.
-    With ``"predictions"`` it begins, on left-out predictions: the student is too sure of the
-    series that it has learned, and a generator would learn to trust it.
+    With ``condition="features"``, the generator's training continues on the features of the
+    trained student. With ``"predictions"`` it starts, on left-out predictions. The student is
+    overconfident on its own training series, and a generator would learn to trust it.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def finish_generator(
     student : SeriesNet
         Student with its final weights.
     max_epochs : int or "auto"
-        Number of epochs. "auto" is as many as make 500 steps, but 20 at least.
+        Number of epochs. "auto" makes about 500 steps, but at least 20 epochs.
     context : PredictorContext
         Rows, configuration, seeds and progress bar.
 

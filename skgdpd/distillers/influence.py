@@ -1,8 +1,8 @@
-"""A distiller around another one that weighs series by their influence on other series' labels.
+"""Distiller that wraps another one and weights series by their influence on other labels.
 
-The influence function of a fitted model says, to first order, how a loss elsewhere changes when
-one series gets more weight in the fit. Here the model is the student's last layer, on features
-that are kept as they are.
+The influence function of a fitted model gives, to first order, the change of a loss on other data
+when one series gets more weight in the fit. Here the model is the student's last layer, on fixed
+features.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from .own_outputs import own_outputs
 from .rows import TINY
 
 TOLERANCE = 1e-8
-"""Size of the residual at which a linear system counts as solved, relative to its right side."""
+"""Size of the residual at which a linear system is solved, relative to its right side."""
 MAX_ITERATIONS = 1000
-"""Largest number of steps towards the solution of a linear system."""
+"""Largest number of conjugate-gradient steps."""
 
 
 def conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor) -> Tensor:
@@ -88,8 +88,8 @@ def influences(
     """Return the influence of each row's targets on a loss, ``-gᵀ H⁻¹ g_i``.
 
     The model is a linear layer with a softmax, fitted by the mean cross-entropy and a ridge
-    penalty ``penalty / 2 |W|²``. The influence of a row is the derivative of the other loss by
-    the row's weight, times the number of rows.
+    penalty ``penalty / 2 |W|²``. The influence of a row is the derivative of the other loss with
+    respect to the row's weight, times the number of rows.
 
     Parameters
     ----------
@@ -100,14 +100,14 @@ def influences(
     targets : Tensor of shape (n, n_classes)
         Target probabilities of the rows.
     judgement : Tensor of shape (d, n_classes)
-        Gradient g of the other loss by the layer's weights.
+        Gradient g of the other loss with respect to the layer's weights.
     penalty : float
-        Factor of the ridge penalty, positive; it is added to the diagonal of the Hessian H.
+        Factor of the ridge penalty, above 0. It is added to the diagonal of the Hessian H.
 
     Returns
     -------
     Tensor of shape (n,)
-        Influences. A negative one means that more weight on the row lowers the other loss.
+        Influences. If one is negative, more weight on its row lowers the other loss.
 
     References
     ----------
@@ -131,7 +131,7 @@ def weights_of_influences(influence: Tensor, strength: float) -> Tensor:
     Returns
     -------
     Tensor of shape (n,)
-        The weights. All are 1 if the influences are equal, and 0 if none is left above 0.
+        Weights. All are 1 if the influences are equal, and all are 0 if no numerator is above 0.
     """
     spread = influence.std(correction=0)
     if spread <= TINY * influence.abs().max():
@@ -141,7 +141,7 @@ def weights_of_influences(influence: Tensor, strength: float) -> Tensor:
 
 
 def split_in_halves(y: Tensor, seed: int) -> Tensor:
-    """Return which half each row is in, ``(n,)`` of 0 and 1; each class is split evenly."""
+    """Return the half of each row, 0 or 1, ``(n,)``; each class is split evenly."""
     numbers = y.cpu().numpy()
     draws = np.random.default_rng(seed).permutation(len(numbers))
     half = np.empty(len(numbers), dtype=np.int64)
@@ -197,7 +197,7 @@ class InfluenceDistillation(WeighingDistillation):
         return found
 
     def row_weights(self, output: SeriesOutput, batch: Batch) -> Tensor:
-        if not self.calibrating:  # The series of a later stream are met once.
+        if not self.calibrating:  # A series in a later stream occurs only once.
             return torch.ones_like(output.logits[:, 0]).detach()
         return self.weights[batch["index"]]
 
@@ -205,40 +205,41 @@ class InfluenceDistillation(WeighingDistillation):
 class InfluenceWeights(AroundDistiller):
     """Weighting of any distiller's series by their influence on other series' labels (KD-AIF).
 
-    The training series are split into two halves. A series' influence is the change, to first
-    order, of the cross-entropy of the other half's labels when the student's last layer learns
-    more from the teacher's probabilities for this series. With ``I = -gᵀ H⁻¹ g_i``, the weights
-    in the wrapped distiller are proportional to ``max(0, 1 - strength I / std(I))``, and 1 on
-    average. A series whose targets harm the other half gets little weight. The gradients are
-    those of the last layer at temperature 1, whatever the wrapped distiller compares.
+    The training series are split into two halves. The influence of a series is a change of the
+    cross-entropy of the other half's labels, to first order. The change occurs when the student's
+    last layer learns more from the teacher's probabilities for this series. With
+    ``I = -gᵀ H⁻¹ g_i``, the weights in the wrapped distiller are proportional to
+    ``max(0, 1 - strength I / std(I))``, and 1 on average. A series whose targets harm the other
+    half gets little weight. The gradients are those of the last layer at temperature 1, whatever
+    the wrapped distiller compares.
 
-    Only training series are used, no validation series. They have been learned from, so where the
-    student knows all labels by heart, influences say little. Weights are 1 until they are first
-    computed, and for the series of a later stream. At several moments, influences are those at
-    the last moment.
+    The method uses training series only, and no validation series. If the student has memorised
+    all labels, the influences carry little information. Weights are 1 until they are first
+    computed, and for the series of a later stream. With several moments, the influences are those
+    at the last moment.
 
     Parameters
     ----------
     distiller : Distiller, default=None
-        Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`. It must leave the student
-        its linear head, as all do but :class:`~skgdpd.distillers.DHO` and
+        Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`. It must keep the student's
+        linear head. All distillers do, except :class:`~skgdpd.distillers.DHO` and
         :class:`~skgdpd.distillers.LELP`.
     lambda_kd : float, default=1.0
         Weight of the wrapped distiller's terms. It multiplies the distiller's own weight.
     strength : float, default=1.0
-        Factor of the influence in units of its standard deviation; 0 gives all series the weight
-        1. With the default, a series one standard deviation on the harmful side gets none.
+        Factor of the influence in units of its standard deviation. 0 gives all series the weight
+        1. With the default, a series one standard deviation on the harmful side gets weight 0.
     refresh_every : int, default=5
-        Number of epochs between two computations of the weights, each of which needs a prediction
-        of all training series.
+        Number of epochs between two updates of the weights. Each update needs a prediction of all
+        training series.
     damping : float, default=0.01
-        Ridge penalty in the Hessian H, as a share of its mean diagonal. A larger value makes
-        influences depend less on directions that few series show.
+        Ridge penalty in the Hessian H, as a share of its mean diagonal. A larger value reduces
+        the effect of directions in which few series vary.
 
     References
     ----------
-    S. Wu et al., "Knowledge distillation with adapted weight" (KD-AIF), arXiv 2501.02705, where
-    the labels are those of validation series.
+    S. Wu et al., "Knowledge distillation with adapted weight" (KD-AIF), arXiv 2501.02705, which
+    uses the labels of validation series.
     """
 
     _parameter_constraints = {

@@ -1,4 +1,4 @@
-"""Distillation of pseudo-subclasses of the teacher's features, for problems of few classes."""
+"""Distillation of pseudo-subclasses of teacher features, for data with few classes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ FLAT = 1e-4
 def subclass_directions(
     embeddings: Tensor, classes: Tensor, head: nn.Linear, n_subclasses: int
 ) -> tuple[Tensor, Tensor]:
-    """Return directions within each class on which the teacher's logits don't depend.
+    """Return directions within each class that do not affect the teacher's prediction.
 
-    They are the principal directions of a class's features about their mean, in the subspace on
-    which differences of logits don't depend. They are scaled to a variance of 1 in the class.
+    They are the principal directions of a class's features about their mean, in the subspace that
+    does not affect differences of logits. They are scaled to a variance of 1 within the class.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ def subclass_directions(
     Returns
     -------
     weight : Tensor of shape (n_classes, n_subclasses, d)
-        Directions; zeros if a class has fewer.
+        Directions; zeros if a class has fewer directions.
     mean : Tensor of shape (n_classes, d)
-        Mean of each class; zeros for a class of fewer than two rows.
+        Mean feature of each class; zeros for a class with fewer than two rows.
     """
     z = embeddings.double()
     w = head.weight.to(z)
@@ -109,19 +109,19 @@ class LELPDistillation(Distillation):
 class LELP(Distiller):
     """Distillation of pseudo-subclasses by learning embedding linear projections (LELP).
 
-    With few classes, the teacher's probabilities hold little information. Each class is therefore
-    divided into pseudo-subclasses, one for each principal direction of the class's teacher
-    features, among the directions that the teacher's classifier doesn't use. A series' position
-    along these directions gives its probabilities of the subclasses. The student has one output
-    for each subclass and learns all their probabilities. For prediction, those of a class are
-    added.
+    With few classes, the teacher's probabilities carry little information. Each class is therefore
+    divided into pseudo-subclasses. A subclass belongs to a principal direction of the class's
+    teacher features, among the directions that the teacher's classifier does not use. The position
+    of a series along these directions gives its subclass probabilities. The student has one output
+    per subclass and learns all subclass probabilities. For a prediction, the probabilities of the
+    subclasses of each class are added.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
         Weight of the term.
     n_subclasses : int, default=2
-        Number of subclasses of each class.
+        Number of subclasses per class.
     temperature : float, default=4.0
         Temperature by which the logits of all subclasses are divided, as in
         :class:`~skgdpd.distillers.Hinton`.

@@ -30,7 +30,7 @@ def hinton_loss(
     student_logits, teacher_logits : Tensor of shape (n, n_classes)
         Logits; no gradient flows into the teacher's.
     temperature : float or Tensor of shape (n,)
-        Temperature T, by which all logits are divided; a tensor has one for each row.
+        Temperature T, by which all logits are divided; a tensor has one temperature per row.
     weight : Tensor of shape (n,), optional
         Weight of each row; by default 1.
     divergence_name : {"forward", "reverse", "js", "skewed", "skewed-reverse"}, default="forward"
@@ -89,8 +89,8 @@ def transformed_teacher_loss(
     weight : Tensor of shape (n,), optional
         Weight of each row; by default 1.
     by_power_sum : bool, default=False
-        Weight each row also by the sum of its ``p_T^gamma``. The sum is 1 for a certain teacher
-        and ``n_classes ** (1 - gamma)`` for uniform probabilities.
+        Whether each row is also weighted by the sum of its ``p_T^gamma``. The sum is 1 for a
+        certain teacher and ``n_classes ** (1 - gamma)`` for uniform probabilities.
 
     Returns
     -------
@@ -115,8 +115,8 @@ class Hinton(RowDistiller):
     lambda_kd : float, default=1.0
         Weight of the term.
     temperature : float, default=4.0
-        Temperature by which all logits are divided. A higher value increases the probabilities of
-        the wrong classes; 4 is the usual choice for teachers that are nearly always correct on
+        Temperature by which all logits are divided. A higher temperature raises the probabilities
+        of the wrong classes. 4 is the usual choice for teachers that are nearly always correct on
         their training series.
     divergence : {"forward", "reverse", "js", "skewed", "skewed-reverse"}, default="forward"
         Divergence between teacher and student. ``"forward"`` is ``KL(p_T || p_S)``, as in the
@@ -124,10 +124,10 @@ class Hinton(RowDistiller):
         With the skew a, ``"skewed"`` is ``KL(p_T || (1 - a) p_T + a p_S)``, and
         ``"skewed-reverse"`` is ``KL(p_S || (1 - a) p_S + a p_T)``.
     skew : float, default=0.9
-        Skew a of the two skewed divergences, in (0, 1]; the others don't use it. 1 is the plain
-        divergence. A smaller value bounds the loss of a series more tightly, by
-        ``-T² log(1 - a)``, and makes it smaller, near equality by the factor ``a²``. The default
-        is that of the skewed divergence's source.
+        Skew a of the two skewed divergences, in (0, 1]; the other divergences ignore it. 1 gives
+        the unskewed divergence. A smaller skew lowers the bound of a series' loss, which is
+        ``-T² log(1 - a)``. It also lowers the loss itself, near equality by the factor ``a²``. The
+        default is the value of DistiLLM.
 
     References
     ----------
@@ -167,12 +167,12 @@ class Hinton(RowDistiller):
 
 
 class EntropyTemperature(RowDistiller):
-    """Hinton's distillation with a temperature for each series, by the teacher's entropy.
+    """Hinton's distillation with a temperature per series that follows the teacher's entropy.
 
     The temperature of a series is ``T (1 + a H / log C)``, where H is the entropy of the teacher's
-    probabilities for it at temperature 1, and C the number of classes. It is T where the teacher
-    is certain, and ``(1 + a) T`` where it knows nothing. The higher the temperature, the more the
-    improbable classes count.
+    probabilities at temperature 1, and C is the number of classes. It is T if the teacher is
+    certain, and ``(1 + a) T`` if the teacher's probabilities are uniform. A higher temperature
+    gives improbable classes more weight.
 
     Parameters
     ----------
@@ -182,7 +182,8 @@ class EntropyTemperature(RowDistiller):
         Temperature T of a series for which the teacher is certain, as in
         :class:`~skgdpd.distillers.Hinton`.
     slope : float, default=1.0
-        Factor a. 0 is Hinton's loss; with the default the highest temperature is twice the lowest.
+        Factor a. 0 is Hinton's loss. With the default, the highest temperature is twice the
+        lowest.
 
     References
     ----------
@@ -218,7 +219,7 @@ class TTM(RowDistiller):
     lambda_kd : float, default=1.0
         Weight of the term.
     gamma : float, default=0.1
-        Exponent of the teacher's probabilities; 0.1 is a temperature of 10.
+        Exponent of the teacher's probabilities; 0.1 corresponds to a temperature of 10.
 
     References
     ----------
@@ -257,8 +258,7 @@ class WTTM(TTM):  # numpydoc ignore=PR02
     lambda_kd : float, default=1.0
         Weight of the term.
     gamma : float, default=0.1
-        Exponent of the teacher's probabilities. The sum of the resulting powers is the weight of
-        a series.
+        Exponent of the teacher's probabilities. The sum of the powers is the weight of a series.
 
     References
     ----------

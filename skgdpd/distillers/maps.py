@@ -26,7 +26,7 @@ from .time_steps import (
 
 
 def attention(maps: Tensor, n_own: Tensor | None = None) -> Tensor:
-    """Return the attention of maps, their mean square over channels.
+    """Return the attention of maps, which is their mean square over channels.
 
     Parameters
     ----------
@@ -47,18 +47,18 @@ def attention(maps: Tensor, n_own: Tensor | None = None) -> Tensor:
 class AT(RowDistiller):
     """Attention transfer between the maps of teacher and student, over the prefix.
 
-    The attention of a network at a time step is the mean square of its activations over the
-    channels of its last maps. The teacher's attention of the whole series is truncated to the
-    prefix and linearly interpolated to the student's steps. Both vectors are scaled to length 1.
-    The loss is their squared distance, at most 2, averaged over series. Student and teacher must
-    be backbones with maps; see :func:`skgdpd.nets.has_maps`.
+    The attention of a network at a time step is the mean square of its last maps over the
+    channels. The teacher's attention over the whole series is truncated to the prefix and linearly
+    interpolated to the student's steps. Both attention vectors are scaled to length 1. The loss is
+    their squared distance, which is at most 2, averaged over series. Student and teacher must be
+    backbones with maps; see :func:`skgdpd.nets.has_maps`.
 
     Parameters
     ----------
     lambda_kd : float, default=0.03
-        Weight of the term. The authors' program has the weight 1000 of a mean over positions,
-        which for its 8 x 8 maps corresponds to a weight of 16 here. That is too large for short
-        series; see ``docs/distillers.md`` for the choice of the default.
+        Weight of the term. The authors' program uses the weight 1000 for a mean over positions.
+        With its 8 x 8 maps, this corresponds to a weight of 16 here, which is too large for short
+        series. See ``docs/distillers.md`` for the choice of the default.
 
     References
     ----------
@@ -142,14 +142,14 @@ class SoftDTWDistillation(Distillation):
 
 
 class SoftDTW(Distiller):
-    """Alignment of the student's maps with the teacher's by soft dynamic time warping.
+    """Alignment of the student's maps with the teacher's maps by soft dynamic time warping.
 
-    A linear function of the student's activations at each step is learned and aligned with the
-    teacher's activations over the whole series. The alignment uses all of the student's steps and
-    may end at any of the teacher's, because the student's input is a prefix.
+    A learned linear function of the student's activations at each step is aligned with the
+    teacher's activations over the whole series. The alignment uses all of the student's steps. It
+    may end at any of the teacher's steps, because the student's input is a prefix.
 
-    The loss is the divergence ``D(x, y) - (D(x, x) + D(y, y)) / 2`` between the student's
-    sequence x and the beginning y of the teacher's sequence for which it is smallest. It is
+    The divergence between the student's sequence x and a beginning y of the teacher's sequence is
+    ``D(x, y) - (D(x, x) + D(y, y)) / 2``. The loss is the smallest divergence over all beginnings,
     divided by the student's number of steps and averaged over series. It is 0 if x equals a
     beginning of the teacher's sequence. Student and teacher must be backbones with maps; see
     :func:`skgdpd.nets.has_maps`.
@@ -159,13 +159,13 @@ class SoftDTW(Distiller):
     lambda_kd : float, default=0.1
         Weight of the term; see ``docs/distillers.md`` for the choice of the default.
     gamma : float, default=1.2
-        Softness of the minimum over alignments, in units of the cost. A pair of steps costs the
-        mean squared difference over channels. The teacher's activations are scaled to variance 1,
-        so the value doesn't depend on the teacher.
+        Softness of the minimum over alignments, in units of the cost. The cost of a pair of steps
+        is the mean squared difference over channels. The teacher's activations are scaled to
+        variance 1, so the value does not depend on the teacher.
     n_steps : int, default=32
-        Largest number of steps of the longest whole series. Neighbouring steps of the teacher are
-        averaged to reach it, and so are the student's steps over the same time span. The
-        computing time of the loss is proportional to it.
+        Largest number of steps for the longest whole series. Neighbouring steps of the teacher are
+        averaged to reach it. The student's steps are averaged over the same time span. The
+        computing time of the loss grows with it.
 
     References
     ----------
@@ -201,7 +201,7 @@ class SoftDTW(Distiller):
 
 
 def _teacher_width(shapes: MapShapes, n_steps: int) -> int:
-    """Return the number of teacher steps that are averaged to one."""
+    """Return the number of teacher steps that are averaged into one step."""
     return -(-shapes.n_teacher_steps // n_steps)
 
 

@@ -1,12 +1,13 @@
-r"""Distribution matching: student features that follow the distribution of the teacher's.
+r"""Distribution matching of student features with teacher features.
 
-A linear map takes the student's feature to a latent f of the diffusion prior. Its gradient is
+A linear map takes the student's feature to a latent f of the diffusion prior. The gradient of the
+loss with respect to f is
 
 .. math:: w_t \, (\epsilon_\phi(f_t, t) - \epsilon_\psi(f_t, t)),
 
 where f_t is f with the noise of step t. The prior's denoiser :math:`\epsilon_\phi` is frozen. The
 denoiser :math:`\epsilon_\psi` of the student's latents is trained along with the student. In
-expectation over noise this is a gradient of the Kullback-Leibler divergence between the noisy
+expectation over the noise, this is a gradient of the Kullback-Leibler divergence between the noisy
 distributions of student and teacher.
 """
 
@@ -30,21 +31,21 @@ from .rows import mean_over_rows
 
 
 def score_gap(f_t: Tensor, t: Tensor, phi: nn.Module, psi: nn.Module) -> Tensor:
-    """Return the difference of two denoisers, the direction of distribution matching.
+    """Return the difference of two denoisers, which is the direction of distribution matching.
 
     Parameters
     ----------
     f_t : Tensor of shape (n, d)
         Noisy latents.
     t : Tensor of shape (n,)
-        Steps of their noise.
+        Step of the noise of each latent.
     phi, psi : torch.nn.Module
-        Denoisers of the teacher's and of the student's latents.
+        Denoiser of the teacher's latents, and denoiser of the student's latents.
 
     Returns
     -------
     Tensor of shape (n, d)
-        Gradient for the latents, without a graph. It is 0 where the denoisers agree.
+        Gradient with respect to the latents, without a graph. It is 0 where the denoisers agree.
     """
     with torch.no_grad():
         return phi(f_t, t) - psi(f_t, t)
@@ -64,7 +65,7 @@ class MatchingDistillation(Distillation):
     schedule : NoiseSchedule
         Noise level of each step.
     n_student_features, n_latent : int
-        Widths of the student's features and of the latents.
+        Width of the student's features, and width of the latents.
     """
 
     def __init__(
@@ -111,27 +112,28 @@ class MatchingDistillation(Distillation):
 
 
 class DistributionMatching(Distiller):
-    r"""Distillation by matching the distribution of student features with that of the teacher's.
+    r"""Distillation that matches the distribution of student features to that of teacher features.
 
-    A linear map of the student's features gives latents of a diffusion prior, which is fitted on
-    the teacher's features. Latents move to where the prior is denser than the student's own
-    distribution, :math:`w_t(\epsilon_\phi - \epsilon_\psi)` with :math:`w_t = 1`. The denoiser of
-    the student's latents is trained along with the student; its loss is the term ``score``. No
-    pair of a series' two features is compared: the teacher's features are matched as a set.
+    A linear map turns the student's features into latents of a diffusion prior, which is fitted on
+    the teacher's features. The gradient of the loss with respect to the latents,
+    :math:`w_t(\epsilon_\phi - \epsilon_\psi)` with :math:`w_t = 1`, moves them to where the prior
+    is denser than the student's own distribution. The denoiser of the student's latents is trained
+    along with the student; its loss is the term ``score``. The method does not pair the two
+    features of a series. It matches the teacher's features as a set.
 
     Parameters
     ----------
     prior : DiffusionFeaturePrior
-        Unfitted prior with ``dynamics="diffusion"``; it is cloned, and the clone is fitted on the
-        teacher's features. Its degradation is not used.
+        Unfitted prior with ``dynamics="diffusion"``. A clone of it is fitted on the teacher's
+        features. Its degradation is not used.
     lambda_kd : float, default=1.0
-        Weight of the term. Latents have about unit variance, so its gradient has the scale of a
-        squared error's.
+        Weight of the term. Latents have about unit variance, so the gradient has the scale of a
+        squared error's gradient.
 
     References
     ----------
     T. Yin et al., "One-step diffusion with distribution matching distillation", CVPR 2024,
-    arXiv 2311.18828, where the latents are images.
+    arXiv 2311.18828, which matches images.
     """
 
     _parameter_constraints = {

@@ -1,4 +1,4 @@
-"""Outputs of the student for all rows at once, as it is before an epoch."""
+"""Outputs of the student for all rows, in its current state."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from ..training import Rows
 from ..training.batches import MomentRows
 
 CHUNK = 1024
-"""Number of series in a batch of predictions, which bounds memory."""
+"""Number of series in a batch of predictions, which bounds the memory."""
 
 
 @torch.no_grad()
 def own_outputs(student: SeriesNet, rows: Rows, moment: int = -1) -> SeriesOutput:
-    """Return the student's features and logits of all rows, as it would predict now.
+    """Return the student's current features and logits for all rows.
 
     Parameters
     ----------
     student : SeriesNet
-        Student; it is left in the mode in which it was.
+        Student. Its mode (training or evaluation) is restored.
     rows : Rows
         Rows with the student's view of the series.
     moment : int, default=-1
-        Number of the moment at which the rows are read, if they have several.
+        Index of the moment at which the rows are read, if they have several.
 
     Returns
     -------

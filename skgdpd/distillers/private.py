@@ -1,4 +1,4 @@
-"""Answers of a teacher with noise that bounds what each of them tells, for any distiller."""
+"""Noisy teacher outputs with a bound on what each of them reveals, for any distiller."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def gaussian_delta(epsilon: float, ratio: float) -> float:
     Parameters
     ----------
     epsilon : float
-        Bound of the logarithm of a ratio of probabilities.
+        Bound on the logarithm of a ratio of probabilities.
     ratio : float
-        Sensitivity of what is told, divided by the standard deviation of the noise.
+        Sensitivity of the released value, divided by the standard deviation of the noise.
 
     Returns
     -------
     float
-        Number in [0, 1].
+        Delta in [0, 1].
 
     References
     ----------
@@ -54,12 +54,12 @@ def gaussian_epsilon(delta: float, ratio: float) -> float:
     delta : float
         Number in (0, 1).
     ratio : float
-        Sensitivity of what is told, divided by the standard deviation of the noise.
+        Sensitivity of the released value, divided by the standard deviation of the noise.
 
     Returns
     -------
     float
-        Number that is not negative.
+        Epsilon, at least 0.
     """
     if gaussian_delta(0.0, ratio) <= delta:
         return 0.0
@@ -70,7 +70,7 @@ def gaussian_epsilon(delta: float, ratio: float) -> float:
 
 
 def clipped(logits: NDArray[Any], clip: float) -> NDArray[np.float64]:
-    """Return logits ``(n, n_classes)`` less their mean, in a ball of radius ``clip``."""
+    """Return centred logits ``(n, n_classes)``, shortened to a length of at most ``clip``."""
     centred = logits.astype(np.float64)
     centred = centred - centred.mean(1, keepdims=True)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
@@ -86,13 +86,13 @@ class PrivateTargetsDistillation(AroundDistillation):
 
 
 class PrivateTargets(AroundDistiller):
-    r"""Noisy teacher answers for any distiller, with a stated limit of what one answer tells.
+    r"""Noisy teacher answers for any distiller, with differential privacy of each answer.
 
-    The logits of a series, less their mean over classes, are shortened to a length of ``clip`` at
-    most. Normal noise of standard deviation ``noise`` is added to each. The noise is drawn once
-    for each series from the seed, before the student's training, since each further draw would
-    tell more. All that the student learns of the teacher is this answer, which also takes the
-    place of the features.
+    The logits of a series are centred over the classes and shortened to a length of at most
+    ``clip``. Normal noise of standard deviation ``noise`` is added to each logit. The result is
+    the teacher's answer. It is drawn once per series, from the seed and before the student's
+    training, because each further draw would reveal more. The student learns nothing else from
+    the teacher: the answer also replaces the teacher's features.
 
     Parameters
     ----------
@@ -102,29 +102,30 @@ class PrivateTargets(AroundDistiller):
     lambda_kd : float, default=1.0
         Weight of the wrapped distiller's terms. It multiplies the distiller's own weight.
     clip : float, default=2.0
-        Largest Euclidean length of a series' logits, in the unit of logits. The default leaves
-        two classes a probability of 0.94.
+        Largest Euclidean length of a series' logits. With the default, the larger of two class
+        probabilities is at most 0.94.
     noise : float, default=1.0
-        Standard deviation of the noise of each logit, in the unit of logits. The default keeps
-        the sign of nearly every sure answer; it is weak privacy.
+        Standard deviation of the noise of each logit. The default keeps the sign of nearly every
+        confident answer; it gives weak privacy.
 
     Notes
     -----
-    *Promised*: whatever the teacher has learned from, two possible answers differ by ``2 clip``
-    at most. By the Gaussian mechanism one answer is therefore :math:`(\epsilon, \delta)`-private
-    with the :math:`\epsilon` of :meth:`epsilon`. The privacy of k answers that may all depend on
-    one secret is that of one answer with :math:`\sqrt k` times the sensitivity. A fit has an
-    answer for each training series, and ``partial_fit`` one more for each series of a chunk. A
-    :class:`~skgdpd.distillers.CheckpointCurriculum` has one for each series and state.
+    *Guaranteed*: whatever the teacher was trained on, two possible answers differ by at most
+    ``2 clip``. By the Gaussian mechanism, one answer is therefore
+    :math:`(\epsilon, \delta)`-private, with the :math:`\epsilon` of :meth:`epsilon`. For k answers
+    that may depend on the same secret, the sensitivity is :math:`\sqrt k` times as large. A fit
+    draws one answer per training series, and ``partial_fit`` one more for each series of a chunk.
+    With a :class:`~skgdpd.distillers.CheckpointCurriculum`, there is one answer for each series
+    and state.
 
-    *Not promised*: anything of series and labels that the student learns from itself. The labels'
-    cross-entropy stands beside the answers and is not private. If the teacher is trained in
-    ``fit``, it has the student's own labels, and the answers hide nothing that those don't tell.
-    The promise is of use for a teacher in a ``FrozenEstimator`` whose training series are not
-    given to ``fit``. The fitted classifier and its pickles hold the teacher itself; hand on the
-    student alone (``save``, ``export_onnx``). Whoever knows the seed, which files hold as
-    ``random_state``, or tries all seeds, which have 31 bits, can take off the noise. Noise in
-    floating-point numbers can leak by its last digits.
+    *Not guaranteed*: the privacy of series and labels that the student itself learns from. The
+    cross-entropy of the labels is not private. If the teacher is trained in ``fit``, it learns
+    from the student's own labels, and its answers hide nothing that these labels do not reveal.
+    The guarantee is useful for a teacher in a ``FrozenEstimator`` whose training series are not
+    given to ``fit``. The fitted classifier and its pickles contain the teacher, so publish the
+    student alone (``save``, ``export_onnx``). Whoever knows the seed can remove the noise. Files
+    contain the seed as ``random_state``. A seed has 31 bits, so trying all seeds is possible, too.
+    The last digits of floating-point noise can also leak information.
 
     References
     ----------
@@ -167,7 +168,7 @@ class PrivateTargets(AroundDistiller):
             inner = inner.inner
 
     def epsilon(self, delta: float, n_answers: int = 1) -> float:
-        """Return the epsilon that is promised together with a delta.
+        """Return the epsilon that is guaranteed together with a delta.
 
         Parameters
         ----------
@@ -179,13 +180,13 @@ class PrivateTargets(AroundDistiller):
         Returns
         -------
         float
-            Bound of the logarithm of the ratio of an outcome's probabilities with one secret and
-            with another.
+            Bound on the logarithm of the ratio between the probabilities of an outcome under two
+            different secrets.
 
         Raises
         ------
         ValueError
-            If ``delta`` is not between 0 and 1, or ``n_answers`` is no positive number.
+            If ``delta`` is not strictly between 0 and 1, or if ``n_answers`` is below 1.
         """
         if not 0 < delta < 1:
             raise ValueError(f"delta={delta!r} must be between 0 and 1, both excluded")

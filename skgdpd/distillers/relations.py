@@ -1,6 +1,6 @@
 """Distillers that compare relations between series in the features of student and teacher.
 
-The features of the two may differ in width. No parameters are trained but the student's.
+Student and teacher features may differ in width. Only the student's parameters are trained.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def relative_distances(features: Tensor, shares: Tensor) -> Tensor:
     Parameters
     ----------
     features : Tensor of shape (n, d)
-        Features. Equal rows have distance 0 without a gradient, and are left out of the mean.
+        Features. Equal rows have distance 0 and no gradient, and are left out of the mean.
     shares : Tensor of shape (n,)
-        Weights of the rows, which sum to 1. The weight of a pair is the product of its two.
+        Weights of the rows, which sum to 1. The weight of a pair is the product of both weights.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def angle_cosines(features: Tensor) -> Tensor:
 
 
 def similarity_shares(features: Tensor, shares: Tensor) -> Tensor:
-    """Return the logarithms of each row's cosine similarities, normalised to sum to 1.
+    """Return the logarithms of each row's cosine similarities, which are scaled to sum to 1.
 
     Parameters
     ----------
@@ -90,9 +90,9 @@ def relational_geometry_loss(
     angle_weight: float,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Return the weighted Huber losses of relative distances and of cosines of angles.
+    """Return the weighted sum of the Huber losses of relative distances and of angle cosines.
 
-    The loss of distances is averaged over pairs of rows, that of angles over triplets.
+    The loss of distances is averaged over pairs of rows, and the loss of angles over triplets.
 
     Parameters
     ----------
@@ -167,9 +167,9 @@ def similarity_loss(student: Tensor, teacher: Tensor, weight: Tensor | None = No
 class RKD(RowDistiller):
     """Relational knowledge distillation of distances and angles between series (RKD).
 
-    The loss doesn't depend on rotation, shift and scale of the features. Angles are computed for
-    all triplets of a batch, so memory grows with the cube of ``batch_size``: 1 MB at 64 and 4 GB
-    at 1000.
+    The loss does not change if the features are rotated, shifted or scaled. Angles are computed
+    for all triplets of a batch, so the memory grows with the cube of ``batch_size``: 1 MB at 64
+    and 4 GB at 1000.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ class PKT(RowDistiller):
     ----------
     lambda_kd : float, default=1.0
         Weight of the term, a divergence in nats that is averaged over rows. The authors' program
-        averages over pairs. Its weights divided by the batch size are weights here.
+        averages over pairs, so its weight must be divided by the batch size.
 
     References
     ----------

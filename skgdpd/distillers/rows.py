@@ -22,17 +22,17 @@ TINY = 1e-12
 
 
 def mean_over_rows(losses: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return the mean of ``losses (n,)`` times weights; the sum is divided by n."""
+    """Return the mean of ``losses (n,)`` times weights; the divisor is n."""
     return losses.mean() if weight is None else (losses * weight).mean()
 
 
 def mean_weight(weight: Tensor | None) -> Tensor | float:
-    """Return the mean weight of a batch's rows, for losses that aren't means over rows."""
+    """Return the mean weight of a batch's rows, for losses that are not means over rows."""
     return 1.0 if weight is None else weight.mean()
 
 
 def row_shares(n: int, weight: Tensor | None, like: Tensor) -> Tensor:
-    """Return the weights of ``n`` rows, scaled to sum to 1; they stay 0 if all are 0."""
+    """Return the weights of ``n`` rows, scaled to sum to 1; all-zero weights stay 0."""
     if weight is None:
         return torch.full((n,), 1 / n, dtype=like.dtype, device=like.device)
     return weight / weight.sum().clamp(min=TINY)
@@ -55,7 +55,7 @@ def known_targets(batch: Batch) -> Tensor:
 
 
 def of_part(batch: Batch, name: str) -> Batch:
-    """Return a batch with another part of its series, of those of ``longer_parts``."""
+    """Return a batch whose series are replaced by one of their ``longer_parts``."""
     changed = {**batch, "x": batch[f"x_{name}"]}
     if f"lengths_{name}" in batch:
         changed["lengths"] = batch[f"lengths_{name}"]
@@ -89,15 +89,15 @@ def divergence(
     log_p, log_q : Tensor of shape (..., n_classes)
         Log-probabilities.
     name : {"forward", "reverse", "js", "skewed", "skewed-reverse"}, default="forward"
-        Type of the divergence. ``"forward"`` is ``KL(p || q)``, which is large if q is small
-        where p is not. ``"reverse"`` is ``KL(q || p)``, which is large if p is small where q is
-        not. ``"js"`` is the Jensen-Shannon divergence, the mean of both distributions'
-        divergences from their mixture, at most log 2. With the skew a, ``"skewed"`` is
+        Type of the divergence. ``"forward"`` is ``KL(p || q)``, which is large where q is small
+        and p is not. ``"reverse"`` is ``KL(q || p)``, which is large where p is small and q is
+        not. ``"js"`` is the Jensen-Shannon divergence: the mean divergence of the two
+        distributions from their mixture, which is at most log 2. With the skew a, ``"skewed"`` is
         ``KL(p || (1 - a) p + a q)``, and ``"skewed-reverse"`` is ``KL(q || (1 - a) q + a p)``.
         Both are at most ``-log(1 - a)``.
     skew : float, default=1.0
-        Share a of the other distribution in the mixture, in (0, 1]; 1 is the plain divergence.
-        Only the skewed divergences depend on it.
+        Weight a of the other distribution in the mixture, in (0, 1]; 1 gives the unskewed
+        divergence. Only the skewed divergences depend on it.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def unit(x: Tensor, dim: int = -1, scale: Tensor | float = 1.0) -> Tensor:
     dim : int, default=-1
         Dimension of the vectors.
     scale : Tensor or float, default=1.0
-        Squared size of the numbers whose difference ``x`` is. A vector that is smaller than their
+        Squared size of the numbers whose difference is ``x``. A vector that is smaller than their
         rounding errors is treated as zero.
 
     Returns
@@ -170,7 +170,7 @@ class RowLoss(Distillation):
         return {type(self.distiller).__name__.lower(): weight * self._loss(output, batch)}
 
     def _loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
-        """Return the distiller's loss; mistakes of a distiller of one's own are named."""
+        """Return the distiller's loss; errors name the ``loss`` of a user's own distiller."""
         name = f"{type(self.distiller).__name__}.loss"
         try:
             loss = self.distiller.loss(output, batch)

@@ -1,4 +1,4 @@
-"""Students that are their own teachers: earlier, or of whole series."""
+"""Distillers whose teacher is the student itself: earlier, or on whole series."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SelfTeacherDistillation(Distillation):
         self.temperature = temperature
         self.warmup_epochs = first_stage_epochs
         self.register_buffer("own_logits", torch.zeros_like(rows.tensors["teacher_logits"]))
-        # No buffer: chunks of a stream are of any size, and none is met again.
+        # No buffer: chunks of a stream have any size, and no chunk occurs twice.
         self.logits_of_chunk = self.own_logits[:0]
 
     def phase(self, step: Step) -> Hashable:
@@ -45,7 +45,7 @@ class SelfTeacherDistillation(Distillation):
         self._logits().copy_(own_outputs(student, rows).logits)
 
     def _logits(self) -> Tensor:
-        """Return the student's earlier logits of the rows that are being learned from."""
+        """Return the student's earlier logits of the current training rows."""
         return self.own_logits if self.calibrating else self.logits_of_chunk
 
     def terms(self, student: SeriesNet, output: SeriesOutput, batch: Batch, step: Step) -> Terms:
@@ -59,9 +59,10 @@ class SelfTeacherDistillation(Distillation):
 class SelfTeacher(Distiller):
     """Self-distillation with the student's own earlier predictions as soft targets.
 
-    The predictions are made from prefixes. The teacher of whole series is fitted as always but
-    not used in the loss. The gain of another distiller over this one is due to the information in
-    whole series. The gain of this one over no distillation is due to soft targets alone.
+    The soft targets are predictions from prefixes. The teacher of whole series is fitted as
+    usual, but the loss does not use it. The distiller is a control: another distiller's gain over
+    it comes from the information in whole series. Its own gain over no distillation comes from
+    soft targets alone.
 
     Parameters
     ----------
@@ -70,12 +71,12 @@ class SelfTeacher(Distiller):
     temperature : float, default=4.0
         Temperature by which the logits are divided, as in :class:`~skgdpd.distillers.Hinton`.
     first_stage : float, default=0.5
-        Share of the epochs that are trained on labels alone. The predictions are made after them.
+        Share of the epochs that train on labels alone. The soft targets are computed after them.
 
     References
     ----------
-    T. Furlanello et al., "Born again neural networks", arXiv 1805.04770 (where the student is
-    trained from the start again).
+    T. Furlanello et al., "Born again neural networks", arXiv 1805.04770, which trains the student
+    again from the start.
     """
 
     _parameter_constraints = {
@@ -119,27 +120,27 @@ class PrivilegedSelfTeacherDistillation(Distillation):
 
 
 class PrivilegedSelfTeacher(Distiller):
-    """Distiller by which one network learns from whole series and teaches itself on prefixes.
+    """Distillation in which one network learns from whole series and teaches itself on prefixes.
 
-    The student is given the whole series and its first part, with the same weights. Both answers
-    learn the label, and the answer on the first part learns the one on the whole:
-    ``CE(prefix) + lambda_kd (CE(whole) + T² KL(p(whole) || p(prefix)))``. No gradient flows
-    through the teacher's side of the divergence. The teacher of the classifier is fitted as
-    always but not used in the loss.
+    The student is given the whole series and its first part, with the same weights. Both outputs
+    learn the label. The output on the first part also learns the output on the whole series:
+    ``CE(prefix) + lambda_kd (CE(whole) + T² KL(p(whole) || p(prefix)))``. In the divergence, no
+    gradient flows through ``p(whole)``. The classifier's teacher is fitted as usual, but the loss
+    does not use it.
 
     Parameters
     ----------
     lambda_kd : float, default=1.0
-        Weight of what whole series teach: their own cross-entropy, and the divergence.
+        Weight of the losses on whole series: their cross-entropy, and the divergence.
     temperature : float, default=1.0
         Temperature T, by which the logits of the divergence are divided. The default compares the
-        probabilities themselves, as the network's answers on whole series are as unsure at the
-        start as its others.
+        probabilities themselves, because at the start of the training the network is as uncertain
+        on whole series as on prefixes.
 
     Notes
     -----
-    Students with fixed features, such as ``"mixed"`` and ``"rocket"``, are refused, as they take
-    series of one length. A step costs about as much more as whole series are longer.
+    Students with fixed features, such as ``"mixed"`` and ``"rocket"``, are refused, because they
+    take series of one length only. The cost of a step grows with the length of the whole series.
 
     References
     ----------

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FAR = 1e10
-"""Cost outside of the table, in units of gamma; differences of infinities would be NaN."""
+"""Cost outside of the table, in units of gamma; infinite costs would give NaN differences."""
 
 
 class _SoftDTW(torch.autograd.Function):
@@ -116,19 +116,19 @@ def open_end_divergence(
 ) -> Tensor:
     """Return the soft-DTW divergence of a sequence from the nearest beginning of another.
 
-    Soft-DTW of a sequence with itself is negative, decreases with its length, and isn't the
+    Soft-DTW of a sequence with itself is negative, decreases with its length, and is not the
     minimum over all sequences. The divergence ``S(x, y) = D(x, y) - (D(x, x) + D(y, y)) / 2`` is
-    0 for equal sequences. With an open end, each beginning of y is a sequence of its own, with
-    its own ``D(y, y)``. The result is the minimum of ``S(x, y_1 ... y_j)`` over j, which is 0 if x
-    is a beginning of y. A soft minimum over j would be negative there. A common ``D(y, y)`` for
-    all j would favour long paths, which have many detours.
+    0 for equal sequences. With an open end, each beginning of y is treated as a separate sequence
+    with its own ``D(y, y)``. The result is the minimum of ``S(x, y_1 ... y_j)`` over j, which is 0
+    if x is a beginning of y. A soft minimum over j would be negative there. A common ``D(y, y)``
+    for all j would favour long paths, which have many detours.
 
     Parameters
     ----------
     x : Tensor of shape (n, p, c)
-        Sequences of which all steps are aligned.
+        Sequences that are aligned with all of their steps.
     y : Tensor of shape (n, q, c)
-        Sequences of which a beginning is aligned.
+        Sequences that are aligned with one of their beginnings.
     gamma : float
         Softness of the minimum over paths, in units of the mean squared difference of channels.
     n_x, n_y : Tensor of shape (n,), optional

@@ -16,7 +16,7 @@ from .base import Distillation, DistillationContext, Distiller
 from .rows import RowDistiller, kl_divergence, known_classes, known_targets, mean_over_rows
 
 RIDGE_PENALTY = 0.01
-"""Penalty of the ridge regressions that choose the labels' share, in units of mean square."""
+"""Penalty of the ridge regressions that choose the labels' weight, in units of mean square."""
 
 
 def ranking_loss(
@@ -28,9 +28,9 @@ def ranking_loss(
 ) -> Tensor:
     """Return the weighted Plackett-Luce loss of the teacher's ranking, averaged over rows.
 
-    The correct class is ranked first, and the others follow by decreasing teacher logit. The loss
-    of each position is the cross-entropy of its class among the classes that aren't ranked yet,
-    times the teacher's softened probability of that class.
+    The correct class is ranked first. The other classes follow by decreasing teacher logit. The
+    loss of a position is the cross-entropy of its class among the classes that are not ranked yet,
+    weighted by the teacher's softened probability of its class.
 
     Parameters
     ----------
@@ -62,16 +62,16 @@ def ranking_loss(
 class PLD(RowDistiller):
     """List-wise distillation of the teacher's ranking of the classes (PLD).
 
-    The correct class is ranked first, followed by the others in the teacher's order. The loss
-    replaces the cross-entropy of the labels. For a series without a label, the ranking is the
-    teacher's alone. With two classes the loss is the cross-entropy, weighted by the teacher's
+    The correct class is ranked first. The other classes follow in the teacher's order. The loss
+    replaces the cross-entropy of the labels. For an unlabelled series, the ranking is the
+    teacher's alone. With two classes, the loss is the cross-entropy, weighted by the teacher's
     probability.
 
     Parameters
     ----------
     temperature : float, default=1.0
         Temperature by which the teacher's logits are divided. The softened probabilities are the
-        weights of the ranking's positions.
+        weights of the positions in the ranking.
 
     References
     ----------
@@ -100,8 +100,8 @@ class GeneralisedDistillation(RowDistiller):
     """Generalised distillation from a teacher with privileged information.
 
     The loss is a weighted mean of the cross-entropy of the labels and the divergence from the
-    teacher's softened probabilities. Unlike in Hinton's loss, the student's probabilities aren't
-    softened.
+    teacher's softened probabilities. Unlike Hinton's loss, it does not soften the student's
+    probabilities.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def left_out_predictions(features: Tensor, targets: Tensor) -> Tensor:
 
 
 def best_label_share(features: Tensor, labels: Tensor, guesses: Tensor) -> float:
-    """Return the share a of the labels in the target that predicts the labels best.
+    """Return the weight a of the labels in the mixed target that predicts the labels best.
 
     Let g1 and g0 be the leave-one-out predictions of models fitted to the labels and to the
     teacher's probabilities. The fit is linear in its targets, so the predictions of a model fitted
@@ -184,7 +184,7 @@ def best_label_share(features: Tensor, labels: Tensor, guesses: Tensor) -> float
     Returns
     -------
     float
-        Share of the labels in [0, 1]; it is 1 if both models are equal.
+        Weight of the labels in [0, 1]; it is 1 if both models are equal.
 
     References
     ----------
@@ -236,14 +236,14 @@ class MixingDistillation(Distillation):
 
 
 class GroundTruthMixing(Distiller):
-    """Distillation with mixtures of label and teacher probabilities as targets.
+    """Distillation with mixtures of labels and teacher probabilities as targets.
 
     Parameters
     ----------
     share : {"optimal"} or float, default="optimal"
         Weight of the label in the mixture, in [0, 1]. ``"optimal"`` is 0.5 in the first epoch.
-        Before each later epoch it is set, in closed form, to the share with which a ridge
-        regression on the student's features predicts left-out labels best.
+        Before each later epoch, it is the weight with which a ridge regression on the student's
+        features predicts left-out labels best, in closed form.
 
     References
     ----------

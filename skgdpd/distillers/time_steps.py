@@ -42,8 +42,8 @@ class TeacherMaps:
     values : Tensor of shape (n, n_maps, n_steps)
         Activations over time.
     reach : Tensor of shape (n,)
-        Position of the prefix's last time point, where the first time point of the series is at 0
-        and its last at 1.
+        Position of the prefix's last time point. The first time point of the series has position
+        0, and its last time point has position 1.
     n_student_steps : Tensor of shape (n,)
         Number of steps of the student's maps for each series' prefix.
     shapes : MapShapes
@@ -57,7 +57,7 @@ class TeacherMaps:
 
 
 def own_steps(batch: Batch, n_steps: int) -> Tensor | None:
-    """Return the number of valid student steps of each series ``(n,)``, or None if all are."""
+    """Return the number of valid student steps per series ``(n,)``, or None if all are valid."""
     lengths = batch.get("lengths")
     if lengths is None:
         return None
@@ -80,9 +80,9 @@ def resampled_beginning(values: Tensor, reach: Tensor, n_own: Tensor, n_steps: i
     values : Tensor of shape (n, t)
         Series.
     reach : Tensor of shape (n,)
-        End of each beginning, from 0, the first step of the series, to 1, its last.
+        End of each beginning. The first step of the series is at 0, and its last step is at 1.
     n_own : Tensor of shape (n,)
-        Number of steps of each result, from 1 to ``n_steps``.
+        Number of steps of each resampled beginning, from 1 to ``n_steps``.
     n_steps : int
         Width of the returned tensor.
 

@@ -1,4 +1,4 @@
-"""A distiller around another one that keeps the student near what it was after a first stage."""
+"""Distiller that wraps another one and keeps the student near its state after a stage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TrustRegionDistillation(AroundDistillation):
         logits = rows.tensors["teacher_logits"]
         shape = (len(rows), rows.n_moments, logits.shape[1])
         self.register_buffer("anchor", logits.new_zeros(shape))
-        # No buffer: chunks of a stream are of any size, and none is met again.
+        # No buffer: chunks of a stream have any size, and no chunk occurs twice.
         self.anchor_of_chunk = logits.new_zeros((0, *shape[1:]))
 
     def phase(self, step: Step) -> Hashable | None:
@@ -60,7 +60,7 @@ class TrustRegionDistillation(AroundDistillation):
         return {"trustregion": torch.stack(losses).sum()} if losses else {}
 
     def distance(self, output: SeriesOutput, batch: Batch) -> Tensor:
-        """Return the mean divergence of the student's probabilities from those of its anchor."""
+        """Return the mean divergence of the student's probabilities from the anchor's."""
         anchor = self.anchor if self.calibrating else self.anchor_of_chunk
         moment = int(batch["moment"]) if "moment" in batch else 0
         was = torch.log_softmax(anchor[batch["index"], moment], -1)
@@ -69,32 +69,32 @@ class TrustRegionDistillation(AroundDistillation):
 
 
 class TrustRegion(AroundDistiller):
-    """Trust region around the student of a first stage, for any distiller.
+    """Trust region around the student after a first stage, for any distiller.
 
-    In the first stage the student learns from the labels and the wrapped distiller. Its
-    probabilities at the end of that stage, for each training series, are its anchor. From then on
+    In the first stage, the student learns from the labels and the wrapped distiller. The anchor is
+    its probabilities for the training series at the end of that stage. From then on,
     ``beta KL(p_anchor || p_S)`` is added to the loss, at temperature 1.
 
-    In a stream each chunk has its own anchor, the student before the chunk.
+    In a stream, the anchor of each chunk is the student before the chunk.
 
     Parameters
     ----------
     distiller : Distiller, default=None
         Wrapped distiller; None is :class:`~skgdpd.distillers.Hinton`.
     lambda_kd : float, default=1.0
-        Weight of the wrapped distiller's terms. It multiplies the distiller's own weight, and not
-        beta.
+        Weight of the wrapped distiller's terms. It multiplies the distiller's own weight, but not
+        ``beta``.
     beta : float, default=1.0
-        Weight of the divergence from the anchor; 0 leaves the wrapped distiller as it is. The
+        Weight of the divergence from the anchor. 0 leaves the wrapped distiller unchanged. The
         default is the weight of the labels' cross-entropy.
     first_stage : float, default=0.5
-        Share of the epochs before the anchor is taken, one epoch at least. The anchor is taken
-        later if the wrapped distiller has a longer warm-up.
+        Share of the epochs before the anchor is computed, with at least one epoch. The anchor is
+        computed later if the wrapped distiller has a longer warm-up.
 
     References
     ----------
-    Z. Wang, "ADPO: anchored direct preference optimization", arXiv 2510.18913, where the anchor is
-    in the logits.
+    Z. Wang, "ADPO: anchored direct preference optimization", arXiv 2510.18913, which anchors the
+    logits.
     """
 
     _parameter_constraints = {

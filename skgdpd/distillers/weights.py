@@ -1,4 +1,4 @@
-"""Distillers around another one that weigh its series by what student and teacher know of them."""
+"""Distillers that wrap another one and weight series by outputs of student and teacher."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class RoutingDistillation(WeighingDistillation):
 
 
 class SampleRouting(AroundDistiller):
-    """Routing of series: the teacher teaches those that the student gets wrong (SRPO).
+    """Routing of series: the teacher teaches only those that the student misclassifies (SRPO).
 
-    A labelled series that the student classifies correctly is left to the cross-entropy of its
-    label. The others have the weight ``exp(-H / tau)`` in the wrapped distiller, where H is the
-    entropy of the teacher's probabilities in nats. A series without a label always goes to the
-    teacher: nothing shows that the student is right about it, and nothing else teaches it.
+    From a labelled series that it classifies correctly, the student learns the label alone. A
+    misclassified series has the weight ``exp(-H / tau)`` in the wrapped distiller, where H is the
+    entropy of the teacher's probabilities in nats. An unlabelled series always counts as
+    misclassified, because nothing shows that the student is right, and it has no label to learn.
 
-    Around a distiller that replaces the cross-entropy, such as
-    :class:`~skgdpd.distillers.PLD`, a series that the student gets right teaches nothing.
+    If the wrapped distiller replaces the cross-entropy, as :class:`~skgdpd.distillers.PLD` does,
+    the student learns nothing from series that it classifies correctly.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ class SampleRouting(AroundDistiller):
     lambda_kd : float, default=1.0
         Weight of the wrapped distiller's terms. It multiplies the distiller's own weight.
     tau : float, default=1.0
-        Entropy in nats at which a series' weight is 1/e of that of a series of which the teacher
-        is certain. With the default, a teacher that knows nothing has the weight 1 / n_classes.
+        Entropy in nats at which the weight of a series is 1/e. The weight is 1 if the teacher is
+        certain. With the default, uniform teacher probabilities give the weight 1 / n_classes.
 
     References
     ----------
@@ -99,11 +99,11 @@ class TIPDistillation(WeighingDistillation):
 class TIP(AroundDistiller):
     """Weighting of any distiller's series by the student's entropy and its gap to the teacher.
 
-    Two kinds of series teach most: those of which the student is unsure, and those of which it is
-    sure although the teacher contradicts it. With ``h = H(p_S) / log(n_classes)``, the student's
-    entropy as a share of its maximum, and ``d = 1 - exp(-KL(p_T || p_S))``, the weights of both
-    kinds are h and ``(1 - h) d``. All weights are in [0, 1], at temperature 1. A series of which
-    the student is sure gets none if the teacher agrees.
+    Two kinds of series teach most: those on which the student is uncertain, and those on which it
+    is confident although the teacher contradicts it. Let ``h = H(p_S) / log(n_classes)`` be the
+    student's entropy as a share of its maximum, and let ``d = 1 - exp(-KL(p_T || p_S))``. The
+    weights of the two kinds are h and ``(1 - h) d``. All weights are in [0, 1], at temperature 1.
+    The weight is 0 if the student is certain and the teacher agrees.
 
     Parameters
     ----------
@@ -112,14 +112,14 @@ class TIP(AroundDistiller):
     lambda_kd : float, default=1.0
         Weight of the wrapped distiller's terms. It multiplies the distiller's own weight.
     region : {"either", "unsure", "overconfident"}, default="either"
-        Kind of series that are taught. ``"unsure"`` gives the weight h, ``"overconfident"`` the
+        Kind of series that is taught. ``"unsure"`` gives the weight h, ``"overconfident"`` the
         weight ``(1 - h) d``, and ``"either"`` their sum ``h + d - h d``. The default is both,
-        since the student's entropy alone doesn't show where it is sure and wrong.
+        because the student's entropy alone does not show where it is confident and wrong.
 
     References
     ----------
-    Y. Xu et al., "TIP: token importance in on-policy distillation", arXiv 2604.14084, where tokens
-    are chosen, not weighted.
+    Y. Xu et al., "TIP: token importance in on-policy distillation", arXiv 2604.14084, which
+    selects tokens instead of weighting them.
     """
 
     _parameter_constraints = {
@@ -149,19 +149,19 @@ def sums_by_class(values: Tensor, classes: Tensor, n_classes: int) -> Tensor:
 
 
 def weights_of_gaps(gaps: Tensor, shares: Tensor) -> Tensor:
-    """Return weights of classes, proportional to their gaps and 1 on average over the series.
+    """Return class weights that are proportional to gaps and 1 on average over the series.
 
     Parameters
     ----------
     gaps : Tensor of shape (n_classes,)
-        Loss of the student minus that of the teacher; negative ones count as 0.
+        Loss of the student minus loss of the teacher; negative gaps count as 0.
     shares : Tensor of shape (n_classes,)
         Share of each class among the series.
 
     Returns
     -------
     Tensor of shape (n_classes,)
-        The weights; all are 1 if no gap is positive.
+        Weights; all are 1 if no gap is positive.
     """
     positive = gaps.clamp(min=0)
     mean = (shares * positive).sum()
@@ -197,7 +197,7 @@ class GroupDistillation(WeighingDistillation):
 
     @staticmethod
     def _row_sizes(batch: Batch) -> Tensor:
-        """Return how much each row counts, ``(n,)``."""
+        """Return the weight of each row in sums over a class, ``(n,)``."""
         if "target_weight" in batch:
             return batch["target_weight"]
         logits = batch["teacher_logits"]
@@ -230,10 +230,10 @@ class GroupReweighting(AroundDistiller):
     """Weighting of any distiller's classes by how far the student is behind its teacher (DDK).
 
     The gap of a class is the student's mean cross-entropy over its series in an epoch minus the
-    teacher's. The weights of the next epoch are proportional to a running mean of the gaps, where
-    negative gaps count as 0, and are 1 on average over the training series. They are all 1 in the
-    first epoch, and if the student is nowhere behind. A series without a label counts in the
-    class that the teacher predicts. In a stream, each chunk is an epoch.
+    teacher's. The weights of the next epoch are proportional to a running mean of the gaps, of
+    which negative values count as 0. They are 1 on average over the training series. All weights
+    are 1 in the first epoch, and if no class has a positive gap. An unlabelled series counts in
+    the class that the teacher predicts. In a stream, each chunk is an epoch.
 
     Parameters
     ----------
@@ -242,13 +242,13 @@ class GroupReweighting(AroundDistiller):
     lambda_kd : float, default=1.0
         Weight of the wrapped distiller's terms. It multiplies the distiller's own weight.
     momentum : float, default=0.5
-        Share of the previous value in the running mean of the gaps; 0 is the last epoch's gap
-        alone. The default is that of :class:`~skgdpd.distillers.PACED`.
+        Weight of the previous value in the running mean of the gaps, in [0, 1). 0 uses the gap of
+        the last epoch alone. The default is that of :class:`~skgdpd.distillers.PACED`.
 
     References
     ----------
     J. Liu et al., "DDK: distilling domain knowledge for efficient large language models",
-    arXiv 2407.16154, where the groups are domains of text, from which more or less is sampled.
+    arXiv 2407.16154, whose groups are domains of text that are sampled more or less often.
     """
 
     _parameter_constraints = {
