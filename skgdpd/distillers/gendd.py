@@ -184,7 +184,7 @@ class GeneratorOptions(LinksToDocs, PlainNumbers, BaseEstimator):
     contraction : float, default=0.9
         Share s of the way to the centre of its class by which a teacher's feature is moved before
         it is learned, in [0, 1]; the paper uses 0.7 to 0.9. With 1 only the centre is learned.
-        With 0 the labels are not used. With ``condition="features"``, features of unlabelled
+        With 0 features stay as they are. With ``condition="features"``, features of unlabelled
         series are not moved.
     centroid : {"class_mean", "classifier_weight"}, default="class_mean"
         Centre of a class. ``"class_mean"`` is the mean feature of the class.
