@@ -105,7 +105,7 @@ class Forest(nn.Module):
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
-            Weight of each row, not all zero; None where all are equal. Rows of weight zero are
+            Weight of each row, not all zero; None if all are equal. Rows of weight zero are
             left out of all trees.
         seed : int
             Seed of all random draws.

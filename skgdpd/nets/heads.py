@@ -20,7 +20,7 @@ class LinearHead(nn.Linear):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return the settings with which :func:`head_maker` makes an equal new head."""
+        """Settings with which :func:`head_maker` makes another head of this kind."""
         return {}
 
     @torch.no_grad()
@@ -52,7 +52,7 @@ class SubclassHead(nn.Module):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return the settings with which :func:`head_maker` makes an equal new head."""
+        """Settings with which :func:`head_maker` makes another head of this kind."""
         return {"n_subclasses": self.n_subclasses}
 
     def scores(self, features: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ class DualHead(nn.Module):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return the settings with which :func:`head_maker` makes an equal new head."""
+        """Settings with which :func:`head_maker` makes another head of this kind."""
         return {}
 
     def forward(self, features: Tensor) -> Tensor:

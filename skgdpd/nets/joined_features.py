@@ -30,7 +30,7 @@ class JoinedFeatures(nn.Module):
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series up to the last moment.
+        Numbers of channels and of time points of the series up to the last moment.
     time_points : sequence of int
         The moments, ascending.
     families : sequence of {"rocket", "hydra", "shapelets"}
@@ -100,9 +100,9 @@ class JoinedFeatures(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, t)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n,), optional
-            Own length of each series; None where all are equal.
+            Length of each series without padding; None if all are equal.
 
         Returns
         -------
@@ -118,9 +118,9 @@ class JoinedFeatures(nn.Module):
         features : Tensor of shape (n, n_features)
             Features at the last point; they are changed in place.
         x : Tensor of shape (n, n_channels, t)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n,) or None
-            Own length of each series; None where all are equal.
+            Length of each series without padding; None if all are equal.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class JoinedFeatures(nn.Module):
         return features
 
     def start(self, n: int) -> list[Tensor]:
-        """Return the state of ``n`` series of which nothing has been read."""
+        """Return the initial state of ``n`` series, before the first point."""
         return [
             tensor
             for part in self.parts

@@ -55,7 +55,7 @@ def fit_dilations(
     n_features : int
         Number of features; rounded down to a multiple of 84.
     max_dilations : int
-        Number of different dilations at most.
+        Maximum number of different dilations.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def check_channels(channels: Tensor, n_channels: int) -> None:
     Parameters
     ----------
     channels : Tensor of shape (..., n_slots)
-        Numbers of channels; ``n_channels`` stands for an empty slot, of which the first is none.
+        Indices of channels; ``n_channels`` stands for an empty slot, of which the first is none.
     n_channels : int
         Number of channels of the series.
 
@@ -115,7 +115,7 @@ def draw_channels(
     Returns
     -------
     ndarray
-        Numbers of channels; ``n_channels`` stands for an empty slot.
+        Indices of channels; ``n_channels`` means an empty slot.
     """
     n_slots = shape[-1]
     drawn = np.full(shape, n_channels)
@@ -164,7 +164,7 @@ class MiniRocket(nn.Module):
     biases : Tensor of shape (n_features,)
         Biases in the order dilation, kernel, bias; zero before ``fit``.
     channels : Tensor of shape (n_dilations, 84, n_slots)
-        Numbers of the channels that each kernel sums; ``n_channels`` stands for an empty slot.
+        Indices of the channels that each kernel sums; ``n_channels`` means an empty slot.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class MiniRocket(nn.Module):
         x : Tensor of shape (n, n_channels, n_timepoints)
             Training series.
         lengths : Tensor of shape (n,) or None
-            Their own lengths; None where all are equal.
+            Lengths of the series without padding; None if all are equal.
         seed : int
             Seed of all random draws.
 

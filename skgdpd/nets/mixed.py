@@ -28,9 +28,9 @@ class Mixed(RocketQuant):
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series.
+        Numbers of channels and of time points of the series.
     n_features : int, default=128
-        Width of the output.
+        Number of output features.
     families : sequence of {"rocket", "hydra", "shapelets"}
         Families of the features; all three by default.
     max_rank : int, default=1024
@@ -73,7 +73,7 @@ class Mixed(RocketQuant):
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """All settings on which the result of :meth:`fit_fixed` depends, besides rows and seed."""
+        """All settings that affect :meth:`fit_fixed`, apart from rows and seed."""
         families = (*self.transform.families, *self.transform.widths)
         forest = (self.quantiles.n_features, self.forest.n_trees)
         return (self.n_features, self.max_rank, self.engine, *families, *forest)

@@ -20,7 +20,7 @@ from .quantiles import IntervalQuantiles, without_rounding
 from .rocket import AT_ONCE, in_parts
 
 MAX_ROWS = 2048
-"""Number of rows on which the trees are grown at most."""
+"""Maximum number of rows on which the trees are grown."""
 N_TREES = 50
 """Number of trees of each moment."""
 
@@ -33,7 +33,7 @@ class MomentForests(nn.Module):
     n_channels : int
         Number of channels of the series.
     time_points : sequence of int
-        Lengths of the prefixes, ascending.
+        Lengths of the prefixes in ascending order.
     n_trees : int, default=50
         Number of trees of each moment.
     engine : {"auto", "torch", "numba"}, default="auto"
@@ -68,7 +68,7 @@ class MomentForests(nn.Module):
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
-            Weight of each row, not all zero; None where all are equal. Rows of weight zero are
+            Weight of each row, not all zero; None if all are equal. Rows of weight zero are
             left out of all trees.
         seed : int
             Seed of all random draws.
@@ -105,7 +105,7 @@ class MomentForests(nn.Module):
         x : Tensor of shape (n, n_channels, t)
             Series up to the moment.
         lengths : Tensor of shape (n,) or None
-            Own length of each series; None where all are equal.
+            Length of each series without padding; None if all are equal.
         moment : int
             Number of the moment.
 

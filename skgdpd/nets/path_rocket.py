@@ -60,11 +60,11 @@ class PathRocket(nn.Module):
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series up to the last moment.
+        Numbers of channels and of time points of the series up to the last moment.
     time_points : sequence of int
         The moments, ascending; the last is ``n_timepoints``.
     n_features : int, default=64
-        Width of the output.
+        Number of output features.
     families : sequence of {"rocket", "hydra", "shapelets"}, default=("rocket",)
         Families of the features.
     n_trees : int, default=0
@@ -84,7 +84,7 @@ class PathRocket(nn.Module):
     """
 
     fixed_is_all = True
-    """True, as :meth:`forward` uses nothing but ``fixed`` where that is given."""
+    """True, because :meth:`forward` ignores the series if it gets ``fixed``."""
     suitable_lr = 3e-4
     """Learning rate: low, as the training starts near its end."""
 
@@ -118,7 +118,7 @@ class PathRocket(nn.Module):
         self.shifts = nn.Parameter(torch.zeros(m, 1))
 
     def fixed_buffers(self) -> Iterator[Tensor]:
-        """Return all buffers: no training changes them."""
+        """Return all buffers, because training changes none of them."""
         return self.buffers()
 
     # Fit
@@ -126,7 +126,7 @@ class PathRocket(nn.Module):
     def fit_moments(
         self, prefixes: Prefixes, target: Tensor, weight: Tensor | None, seed: int, trains: bool
     ) -> MomentStart:
-        """Fit the features, and a classifier for each moment.
+        """Fit the features and a classifier for each moment.
 
         Parameters
         ----------
@@ -135,11 +135,11 @@ class PathRocket(nn.Module):
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
-            Weight of each series; None where all are equal.
+            Weight of each series; None if all are equal.
         seed : int
             Seed of all random draws.
         trains : bool
-            Whether the maps are trained further.
+            Whether the maps are to be trained further.
 
         Returns
         -------
@@ -234,7 +234,7 @@ class PathRocket(nn.Module):
         x : Tensor of shape (n, n_channels, t)
             Series up to the moment.
         lengths : Tensor of shape (n,), optional
-            Own length of each series; None where all are equal.
+            Length of each series without padding; None if all are equal.
         fixed : Tensor of shape (n, n_inputs), optional
             Coordinates and log-odds of the series at this moment, during a training.
         moment : int, default=-1
@@ -256,11 +256,11 @@ class PathRocket(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         time_points : sequence of int
             Moments, each of which is one of the backbone's own.
         lengths : Tensor of shape (n,), optional
-            Own length of each series.
+            Length of each series without padding.
 
         Returns
         -------

@@ -51,12 +51,12 @@ MAX_TIMEPOINTS = (1 << 16) - 1
 N_SCALING = 64
 """Number of training series that decide on the units."""
 TORCH_BYTES = 1 << 26
-"""Size of the largest array within the torch engine."""
+"""Size in bytes of the largest array that the torch engine makes."""
 
 
 @dataclass
 class HydraState:
-    """State of series of which some points have been read.
+    """State of series after some of their points.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class HydraState:
     counts: Tensor
 
     def copy(self) -> HydraState:
-        """Return a state that goes on by itself."""
+        """Return an independent copy of the state."""
         return HydraState(self.n_read, self.recent.clone(), self.counts.clone())
 
 
@@ -88,15 +88,15 @@ class PrefixHydra(CausalFeatures):
     n_channels, n_timepoints : int
         Shape of the longest series; at most 65 535 points.
     time_points : sequence of int
-        Lengths of the prefixes, ascending, from 1 to ``n_timepoints``.
+        Lengths of the prefixes in ascending order, from 1 to ``n_timepoints``.
     n_groups : int, default=64
         Number of groups at each dilation; rounded down to a multiple of 32, and at least 32. The
         default is the authors'.
     n_kernels : int, default=8
         Number of kernels of a group; the authors' choice, too.
     engine : {"auto", "torch", "numba"}, default="auto"
-        Engine that computes the features. ``"auto"`` takes numba for float32 series on a CPU
-        where it is installed. The counts are the same.
+        Engine that computes the features. ``"auto"`` uses numba for float32 series on a CPU
+        if it is installed. Both engines give the same counts.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class PrefixHydra(CausalFeatures):
     weights : Tensor of shape (n_blocks, 9, n_kernels, 16)
         Kernels; zero before ``fit``.
     channels : Tensor of shape (n_blocks, 16, n_slots)
-        Numbers of the channels that each group sums; ``n_channels`` stands for an empty slot.
+        Indices of the channels that each group sums; ``n_channels`` means an empty slot.
     units : Tensor of shape (n_blocks,)
         Unit of summed outputs, a power of two.
     """
@@ -157,7 +157,7 @@ class PrefixHydra(CausalFeatures):
         seed : int
             Seed of all random draws.
         lengths : Tensor of shape (n,), optional
-            Their own lengths; None where all are equal.
+            Lengths of the series without padding; None if all are equal.
 
         Returns
         -------
@@ -186,7 +186,7 @@ class PrefixHydra(CausalFeatures):
         check_channels(self.channels, self.n_channels)
 
     def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:
-        """Return what maps such series to features ``(n_moments, n, n_features)``."""
+        """Return a function that maps series to features ``(n_moments, n, n_features)``."""
         _check_length(x.shape[2])
         scales = self.scales(moments)
         if takes_numba(self.engine, x, "prefix_hydra_numba"):
@@ -194,12 +194,12 @@ class PrefixHydra(CausalFeatures):
         return lambda part: self._in_torch(part, moments, scales)
 
     def scales(self, moments: Sequence[int]) -> Tensor:
-        """Return what turns sums and counts into means, ``(n_moments, n_blocks, 2)``.
+        """Return the factors from sums and counts to means, ``(n_moments, n_blocks, 2)``.
 
         Parameters
         ----------
         moments : sequence of int
-            Numbers of points that have been read.
+            Numbers of points after which features are computed.
 
         Returns
         -------
@@ -211,7 +211,7 @@ class PrefixHydra(CausalFeatures):
         return torch.tensor(shares, device=units.device)[:, None, None] * units
 
     def start(self, n: int) -> HydraState:
-        """Return the state of ``n`` series of which no point has been read.
+        """Return the initial state of ``n`` series, before the first point.
 
         Parameters
         ----------
@@ -228,7 +228,7 @@ class PrefixHydra(CausalFeatures):
 
     @torch.no_grad()
     def step(self, state: HydraState, points: Tensor) -> HydraState:
-        """Read more points of each series, at a cost that is the same for each point.
+        """Read more points of each series, at a constant cost per point.
 
         Parameters
         ----------
@@ -236,7 +236,7 @@ class PrefixHydra(CausalFeatures):
             State after the points before. It is updated in place; keep :meth:`HydraState.copy`
             to return to it.
         points : Tensor of shape (n, n_channels) or (n, n_channels, n_points)
-            The next point of each series, or the next few.
+            The next point or points of each series.
 
         Returns
         -------
@@ -253,7 +253,7 @@ class PrefixHydra(CausalFeatures):
         return state
 
     def features(self, state: HydraState) -> Tensor:
-        """Return the features of series after the points that a state has read.
+        """Return the features after the points that a state has read.
 
         Parameters
         ----------
@@ -263,7 +263,7 @@ class PrefixHydra(CausalFeatures):
         Returns
         -------
         Tensor of shape (n, n_features)
-            Those of :meth:`transform` on these points, bit for bit.
+            Features equal to those of :meth:`transform` on these points, bit for bit.
         """
         return self._roots(state.counts[None], self.scales([state.n_read]))[0]
 
@@ -280,7 +280,7 @@ class PrefixHydra(CausalFeatures):
         return torch.from_numpy(out)
 
     def _plan(self) -> tuple[NDArray[Any], ...]:
-        """Return what the compiled engine needs to know of the blocks."""
+        """Return the description of the blocks that the compiled engine takes."""
         return (
             self.dilations,
             self.of_difference,

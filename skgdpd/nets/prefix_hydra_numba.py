@@ -25,7 +25,7 @@ from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, st
 from .minirocket import N_TAPS
 
 SHARED = 5e7
-"""Number of outputs for each thread, from which on several threads share the series."""
+"""Number of outputs for each thread, above which several threads share the series."""
 
 
 @intrinsic
@@ -221,7 +221,7 @@ def read(
     moments : sequence of int
         Numbers of new points, ascending.
     scales : ndarray of shape (n_moments, n_blocks, 2)
-        What turns sums and counts into means.
+        Factors from sums and counts to means.
 
     Returns
     -------

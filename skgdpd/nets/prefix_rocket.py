@@ -45,7 +45,7 @@ from .minirocket import (
 from .prefixes import Prefixes
 
 MAX_DILATIONS = 40
-"""Number of different dilations at most."""
+"""Maximum number of different dilations."""
 N_GROUPS = 3
 """Kernels of group ``g`` count from output ``4 * g * dilation`` on."""
 ORDERS = np.array(
@@ -59,7 +59,7 @@ GROUPS = np.repeat(np.arange(N_GROUPS), N_KERNELS // N_GROUPS)
 N_DRAWS = 4
 """Number of prefixes that give the biases of a kernel at one dilation."""
 TORCH_BYTES = 1 << 26
-"""Size of the largest array within the torch engine."""
+"""Size in bytes of the largest array that the torch engine makes."""
 
 
 def prefix_dilations(
@@ -75,11 +75,11 @@ def prefix_dilations(
     Parameters
     ----------
     time_points : sequence of int
-        Lengths of the prefixes, ascending.
+        Lengths of the prefixes in ascending order.
     n_features : int
         Number of features; rounded down to a multiple of 84.
     max_dilations : int, default=40
-        Number of different dilations at most.
+        Maximum number of different dilations.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def first_outputs(dilations: Sequence[int], n_timepoints: int) -> NDArray[np.int
 
 @dataclass
 class PrefixState:
-    """State of series of which some points have been read.
+    """State of series after some of their points.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ class PrefixState:
     counts: Tensor
 
     def copy(self) -> PrefixState:
-        """Return a state that goes on by itself."""
+        """Return an independent copy of the state."""
         return PrefixState(self.n_read, self.recent.clone(), self.counts.clone())
 
 
@@ -170,16 +170,16 @@ class PrefixRocket(CausalFeatures):
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the longest series.
+        Numbers of channels and of time points of the longest series.
     time_points : sequence of int
-        Lengths of the prefixes, ascending, from 1 to ``n_timepoints``.
+        Lengths of the prefixes in ascending order, from 1 to ``n_timepoints``.
     n_features : int, default=9996
         Number of features; rounded down to a multiple of 84.
     max_dilations : int, default=40
-        Number of different dilations at most.
+        Maximum number of different dilations.
     engine : {"auto", "torch", "numba"}, default="auto"
-        Engine that computes the features. ``"auto"`` takes numba for float32 series on a CPU
-        where it is installed. The counts are the same.
+        Engine that computes the features. ``"auto"`` uses numba for float32 series on a CPU
+        if it is installed. Both engines give the same counts.
 
     Attributes
     ----------
@@ -190,7 +190,7 @@ class PrefixRocket(CausalFeatures):
     biases : Tensor of shape (n_features,)
         Biases; zero before ``fit``.
     channels : Tensor of shape (n_dilations, 84, n_slots)
-        Numbers of the channels that each kernel sums; ``n_channels`` stands for an empty slot.
+        Indices of the channels that each kernel sums; ``n_channels`` means an empty slot.
     """
 
     def __init__(
@@ -224,12 +224,12 @@ class PrefixRocket(CausalFeatures):
         self.register_buffer("channels", torch.zeros(shape, dtype=torch.int64))
 
     def scales(self, time_points: Sequence[int]) -> NDArray[np.float32]:
-        """Return what turns counts into shares, ``(n_dilations, n_moments, 84)``.
+        """Return the factors from counts to fractions, ``(n_dilations, n_moments, 84)``.
 
         Parameters
         ----------
         time_points : sequence of int
-            Numbers of points that have been read.
+            Numbers of points after which features are computed.
 
         Returns
         -------
@@ -253,7 +253,7 @@ class PrefixRocket(CausalFeatures):
         seed : int
             Seed of all random draws.
         lengths : Tensor of shape (n,), optional
-            Own lengths of the series; None where all are equal. Prefixes have their own.
+            Lengths of the series without padding; None if all are equal. Prefixes have their own.
 
         Returns
         -------
@@ -314,7 +314,7 @@ class PrefixRocket(CausalFeatures):
         return np.sort(draw_channels(self.n_channels, shape, rng), axis=2)
 
     def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:
-        """Return what maps such series to features ``(n_moments, n, n_features)``."""
+        """Return a function that maps series to features ``(n_moments, n, n_features)``."""
         scales = self.scales(moments)
         if self._takes_numba(x):
             from . import prefix_rocket_numba
@@ -400,7 +400,7 @@ class PrefixRocket(CausalFeatures):
         return self.channels[i].cpu().numpy()
 
     def start(self, n: int) -> PrefixState:
-        """Return the state of ``n`` series of which no point has been read.
+        """Return the initial state of ``n`` series, before the first point.
 
         Parameters
         ----------
@@ -417,7 +417,7 @@ class PrefixRocket(CausalFeatures):
 
     @torch.no_grad()
     def step(self, state: PrefixState, points: Tensor) -> PrefixState:
-        """Read more points of each series, at a cost that is the same for each point.
+        """Read more points of each series, at a constant cost per point.
 
         Parameters
         ----------
@@ -425,7 +425,7 @@ class PrefixRocket(CausalFeatures):
             State after the points before. Its tensors are updated in place, since copies would
             take longer than the step; keep :meth:`PrefixState.copy` to return to it.
         points : Tensor of shape (n, n_channels) or (n, n_channels, n_points)
-            The next point of each series, or the next few.
+            The next point or points of each series.
 
         Returns
         -------
@@ -465,7 +465,7 @@ class PrefixRocket(CausalFeatures):
         state.n_read += 1
 
     def features(self, state: PrefixState) -> Tensor:
-        """Return the features of series after the points that a state has read.
+        """Return the features after the points that a state has read.
 
         Parameters
         ----------
@@ -475,14 +475,14 @@ class PrefixRocket(CausalFeatures):
         Returns
         -------
         Tensor of shape (n, n_features)
-            Those of :meth:`transform` on these points, bit for bit.
+            Features equal to those of :meth:`transform` on these points, bit for bit.
         """
         scales = _reciprocals(state.n_read - self.starts)
         own = torch.from_numpy(scales).to(state.counts.device).take(self.groups)
         return state.counts.float().mul_(own)
 
     def _plan(self) -> tuple[NDArray[Any], ...]:
-        """Return what the compiled engine needs to know of the kernels."""
+        """Return the description of the kernels that the compiled engine takes."""
         return (*self._layout, self.starts, self.biases.numpy(), HEAVY, self.channels.numpy())
 
 

@@ -31,7 +31,7 @@ HALF = 32
 N_GROUP = 28
 """Number of points whose comparisons are the bits of one word."""
 SHARED = 2e8
-"""Number of comparisons for each thread, from which on several threads share the series."""
+"""Number of comparisons for each thread, above which several threads share the series."""
 
 _VECTOR = ir.VectorType(ir.FloatType(), WORD)
 _BITS = ir.IntType(WORD)
@@ -421,7 +421,7 @@ def features(
     moments : ndarray of shape (n_moments,)
         Numbers of points, ascending, at most ``t``.
     scales : ndarray of shape (n_dilations, n_moments, 84)
-        What turns counts into shares.
+        Factors from counts to fractions.
 
     Returns
     -------

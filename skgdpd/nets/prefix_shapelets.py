@@ -44,12 +44,12 @@ first to the second."""
 FLOOR = 0.01
 """Part of the usual deviation that is added to each."""
 TORCH_BYTES = 1 << 26
-"""Size of the largest array within the torch engine."""
+"""Size in bytes of the largest array that the torch engine makes."""
 
 
 @dataclass
 class ShapeletState:
-    """State of series of which some points have been read.
+    """State of series after some of their points.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class ShapeletState:
     counts: Tensor
 
     def copy(self) -> ShapeletState:
-        """Return a state that goes on by itself."""
+        """Return an independent copy of the state."""
         tensors = (self.recent.clone(), self.minima.clone(), self.counts.clone())
         return ShapeletState(self.n_read, *tensors)
 
@@ -85,7 +85,7 @@ def shapelet_shapes(
     Parameters
     ----------
     time_points : sequence of int
-        Lengths of the prefixes, ascending.
+        Lengths of the prefixes in ascending order.
     n_blocks : int
         Number of blocks.
 
@@ -111,14 +111,14 @@ class PrefixShapelets(CausalFeatures):
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the longest series.
+        Numbers of channels and of time points of the longest series.
     time_points : sequence of int
-        Lengths of the prefixes, ascending, from 1 to ``n_timepoints``.
+        Lengths of the prefixes in ascending order, from 1 to ``n_timepoints``.
     n_shapelets : int, default=1024
         Number of shapelets; rounded down to a multiple of 64, and at least 64.
     engine : {"auto", "torch", "numba"}, default="auto"
-        Engine that computes the features. ``"auto"`` takes numba for float32 series on a CPU
-        where it is installed. The features are the same.
+        Engine that computes the features. ``"auto"`` uses numba for float32 series on a CPU
+        if it is installed. Both engines give the same features.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ class PrefixShapelets(CausalFeatures):
         seed : int
             Seed of all random draws.
         lengths : Tensor of shape (n,), optional
-            Their own lengths; None where all are equal.
+            Lengths of the series without padding; None if all are equal.
 
         Returns
         -------
@@ -222,13 +222,13 @@ class PrefixShapelets(CausalFeatures):
         return torch.cat([x.new_zeros(*x.shape[:2], int(self.starts.max())), x], 2)
 
     def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:
-        """Return what maps such series to features ``(n_moments, n, n_features)``."""
+        """Return a function that maps series to features ``(n_moments, n, n_features)``."""
         if takes_numba(self.engine, x, "prefix_shapelets_numba"):
             return lambda part: self._in_numba(self.start(len(part)), part, moments)
         return lambda part: self._in_torch(part, moments)
 
     def start(self, n: int) -> ShapeletState:
-        """Return the state of ``n`` series of which no point has been read.
+        """Return the initial state of ``n`` series, before the first point.
 
         Parameters
         ----------
@@ -249,7 +249,7 @@ class PrefixShapelets(CausalFeatures):
 
     @torch.no_grad()
     def step(self, state: ShapeletState, points: Tensor) -> ShapeletState:
-        """Read more points of each series, at a cost that is the same for each point.
+        """Read more points of each series, at a constant cost per point.
 
         Parameters
         ----------
@@ -257,7 +257,7 @@ class PrefixShapelets(CausalFeatures):
             State after the points before. It is updated in place; keep
             :meth:`ShapeletState.copy` to return to it.
         points : Tensor of shape (n, n_channels) or (n, n_channels, n_points)
-            The next point of each series, or the next few.
+            The next point or points of each series.
 
         Returns
         -------
@@ -273,7 +273,7 @@ class PrefixShapelets(CausalFeatures):
         return state
 
     def features(self, state: ShapeletState) -> Tensor:
-        """Return the features of series after the points that a state has read.
+        """Return the features after the points that a state has read.
 
         Parameters
         ----------
@@ -283,19 +283,19 @@ class PrefixShapelets(CausalFeatures):
         Returns
         -------
         Tensor of shape (n, n_features)
-            Those of :meth:`transform` on these points, bit for bit.
+            Features equal to those of :meth:`transform` on these points, bit for bit.
         """
         shape = (len(state.minima), len(self.starts), LANES)
         scales = torch.from_numpy(self.scales([state.n_read])[0]).to(state.minima.device)
         return _features(state.minima.view(shape), state.counts.view(shape), scales).flatten(1)
 
     def scales(self, moments: Sequence[int]) -> NDArray[np.float32]:
-        """Return what turns counts into shares, ``(n_moments, n_blocks)``.
+        """Return the factors from counts to fractions, ``(n_moments, n_blocks)``.
 
         Parameters
         ----------
         moments : sequence of int
-            Numbers of points that have been read.
+            Numbers of points after which features are computed.
 
         Returns
         -------
@@ -327,7 +327,7 @@ class PrefixShapelets(CausalFeatures):
         return torch.from_numpy(out)
 
     def _plan(self) -> tuple[NDArray[Any], ...]:
-        """Return what the compiled engine needs to know of the blocks."""
+        """Return the description of the blocks that the compiled engine takes."""
         return (
             self.lengths,
             self.dilations,

@@ -22,7 +22,7 @@ from .causal import LANES, on_threads
 from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, store
 
 SHARED = 2e7
-"""Number of distances for each thread, from which on several threads share the series."""
+"""Number of distances for each thread, above which several threads share the series."""
 
 
 @intrinsic
@@ -212,7 +212,7 @@ def read(
     moments : sequence of int
         Numbers of new points, ascending.
     scales : ndarray of shape (n_moments, n_blocks)
-        What turns counts into shares.
+        Factors from counts to fractions.
 
     Returns
     -------

@@ -62,7 +62,7 @@ class TakesLengths(Protocol):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n,), optional
             Length of each series without padding; None if all have ``n_timepoints`` points.
         """
@@ -83,7 +83,7 @@ class TimeMaps(Protocol):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n,), optional
             Length of each series without padding. Activations after the end are never used.
         """
@@ -164,7 +164,7 @@ class FixedFeatures(Protocol):
         Returns
         -------
         ClosedFormStart
-            The classifier, and the fixed features and left-out logits of these series.
+            The classifier, and the fixed features and leave-one-out logits of these series.
         """
         ...
 
@@ -202,12 +202,12 @@ class OneProjection(FixedFeatures, Protocol):
 
     @property
     def trains_one_projection(self) -> bool:
-        """Return whether ``forward`` is ``projection(fixed)`` and trains nothing else."""
+        """Whether ``forward`` is ``projection(fixed)`` and nothing else is trained."""
         ...
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """Return all settings that affect ``fit_fixed``, apart from rows and seed."""
+        """All settings that affect ``fit_fixed``, apart from rows and seed."""
         ...
 
 
@@ -227,7 +227,7 @@ class PathFeatures(Protocol):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         time_points : sequence of int
             The moments, as prefix lengths in ascending order, from 1 to ``n_timepoints``.
         lengths : Tensor of shape (n,), optional
@@ -285,7 +285,7 @@ class MomentMaps(PathFeatures, Protocol):
         seed : int
             Seed of all random draws.
         trains : bool
-            Whether the maps are trained further.
+            Whether the maps are to be trained further.
 
         Returns
         -------

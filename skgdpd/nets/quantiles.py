@@ -197,7 +197,7 @@ class IntervalQuantiles(nn.Module):
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series.
+        Numbers of channels and of time points of the series.
     engine : {"auto", "torch", "numba"}, default="torch"
         Engine that sorts the intervals. The other one's features differ in the last digit at
         most.

@@ -36,9 +36,9 @@ class Rocket(nn.Module):
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series.
+        Numbers of channels and of time points of the series.
     n_features : int, default=128
-        Width of the output.
+        Number of output features.
     n_fixed : int, default=9996
         Number of MiniRocket features; rounded down to a multiple of 84.
     max_rank : int, default=1024
@@ -46,7 +46,7 @@ class Rocket(nn.Module):
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.minirocket.MiniRocket`.
     transform : torch.nn.Module, optional
-        Features in the place of MiniRocket's.
+        Transform that replaces MiniRocket; by default MiniRocket itself.
 
     References
     ----------
@@ -55,7 +55,7 @@ class Rocket(nn.Module):
     """
 
     fixed_is_all = True
-    """True if :meth:`forward` uses nothing but ``fixed`` where that is given."""
+    """True, because :meth:`forward` ignores the series if it gets ``fixed``."""
 
     def __init__(
         self,
@@ -86,12 +86,12 @@ class Rocket(nn.Module):
         return type(self).forward is Rocket.forward
 
     def fixed_buffers(self) -> Iterator[Tensor]:
-        """Return all buffers: no training changes them."""
+        """Return all buffers, because training changes none of them."""
         return self.buffers()
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """All settings on which the result of :meth:`fit_fixed` depends, besides rows and seed."""
+        """All settings that affect :meth:`fit_fixed`, apart from rows and seed."""
         own = self.transform
         return (self.n_features, self.max_rank, own.n_features, own.dilations, own.engine)
 
@@ -105,11 +105,11 @@ class Rocket(nn.Module):
         x : Tensor of shape (n, n_channels, n_timepoints)
             Training series.
         lengths : Tensor of shape (n,) or None
-            Their own lengths; None where all are equal.
+            Lengths of the series without padding; None if all are equal.
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
-            Weight of each series; None where all are equal.
+            Weight of each series; None if all are equal.
         seed : int
             Seed of all random draws.
 
@@ -237,7 +237,7 @@ class Hybrid(nn.Module):
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series.
+        Numbers of channels and of time points of the series.
     n_rocket_features : int, default=128
         Width of the rocket part; the inception part is 128 wide.
     engine : {"auto", "torch", "numba"}, default="auto"
@@ -245,7 +245,7 @@ class Hybrid(nn.Module):
     """
 
     fixed_is_all = False
-    """True if :meth:`forward` uses nothing but ``fixed``; the inception part needs the series."""
+    """False, because the inception part needs the series."""
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ from .quantiles import IntervalQuantiles, without_rounding
 from .rocket import AT_ONCE, Rocket, in_parts
 
 MAX_ROWS = 4096
-"""Number of rows on which the trees are grown at most."""
+"""Maximum number of rows on which the trees are grown."""
 SHARES = (0.5, 0.375, 0.625, 0.25, 0.75, 0.125, 0.875, 0.0, 1.0)
 """Shares of the forest in the logits that are tried; the first of equally good ones is taken."""
 LEAST_PROBABILITY = 0.005
@@ -37,9 +37,9 @@ class RocketQuant(Rocket):
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series.
+        Numbers of channels and of time points of the series.
     n_features : int, default=128
-        Width of the output.
+        Number of output features.
     n_fixed : int, default=9996
         Number of MiniRocket features; rounded down to a multiple of 84.
     max_rank : int, default=1024
@@ -49,7 +49,7 @@ class RocketQuant(Rocket):
     n_trees : int, default=200
         Number of trees.
     transform : torch.nn.Module, optional
-        Features in the place of MiniRocket's.
+        Transform that replaces MiniRocket; by default MiniRocket itself.
 
     References
     ----------
@@ -81,7 +81,7 @@ class RocketQuant(Rocket):
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """All settings on which the result of :meth:`fit_fixed` depends, besides rows and seed."""
+        """All settings that affect :meth:`fit_fixed`, apart from rows and seed."""
         return (*super().settings, self.quantiles.n_features, self.forest.n_trees)
 
     def fit_fixed(
@@ -153,7 +153,7 @@ def weighed(
     target : Tensor of shape (n, n_classes)
         Class probabilities.
     weight : Tensor of shape (n,) or None
-        Weight of each row; None where all are equal.
+        Weight of each row; None if all are equal.
 
     Returns
     -------

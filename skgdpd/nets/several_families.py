@@ -99,7 +99,7 @@ def averaged(
     target : Tensor of shape (n, n_classes)
         Class probabilities.
     weight : Tensor of shape (n,) or None
-        Weight of each row; None where all are equal.
+        Weight of each row; None if all are equal.
 
     Returns
     -------

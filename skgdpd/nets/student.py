@@ -86,9 +86,9 @@ class SeriesNet(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n,), optional
-            Own length of each series; None where all are equal.
+            Length of each series without padding; None if all are equal.
         fixed : Tensor of shape (n, n_fixed), optional
             Fixed features of the series, where they are computed already.
         with_maps : bool, default=False
@@ -155,9 +155,9 @@ class SeriesNet(nn.Module):
         x : Tensor of shape (n, n_channels, n_timepoints)
             Training series.
         lengths : Tensor of shape (n,) or None
-            Own lengths of the series; None if all are equal.
+            Lengths of the series without padding; None if all are equal.
         target : Tensor of shape (n, n_classes)
-            Class probabilities, one-hot where the label is known.
+            Class probabilities; one-hot for rows with a label.
         weight : Tensor of shape (n,) or None
             Weight of each series; None if all are equal.
         seed : int
@@ -166,7 +166,7 @@ class SeriesNet(nn.Module):
         Returns
         -------
         ClosedFormStart
-            The classifier, and the fixed features and left-out logits of the series.
+            The classifier, and the fixed features and leave-one-out logits of the series.
         """
         backbone = cast(FixedFeatures, self.backbone)
         start = backbone.fit_fixed(x, lengths, target, weight, seed)
@@ -183,13 +183,13 @@ class SeriesNet(nn.Module):
         prefixes : Prefixes
             Training series at the moments.
         target : Tensor of shape (n, n_classes)
-            Class probabilities, one-hot where the label is known.
+            Class probabilities; one-hot for rows with a label.
         weight : Tensor of shape (n,) or None
             Weight of each series; None if all are equal.
         seed : int
             Seed of all random draws.
         trains : bool
-            Whether the maps are trained further.
+            Whether the maps are to be trained further.
 
         Returns
         -------
