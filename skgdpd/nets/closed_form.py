@@ -42,7 +42,7 @@ class Span:
     standard : Tensor of shape (n, n_features)
         Standardised features of the training rows.
     directions : Tensor of shape (n, r)
-        Directions of unit variance, as coefficients of the training rows.
+        Directions of unit length, as coefficients of the standardised training rows.
     coordinates : Tensor of shape (n, r)
         Coordinates of the training rows, in descending order of variance.
     """
