@@ -438,10 +438,11 @@ def from_long(
     TypeError
         If ``frame`` has no named columns, or is not in memory.
     ValueError
-        If a column doesn't exist or isn't numeric, if an id or a time is missing, if a series has
-        the same time twice or two labels, if a mapping of labels has other ids than the table,
-        or if times are not evenly spaced to within a hundredth of the step. The error names the
-        row; for uneven times it also shows how to resample.
+        If a column doesn't exist or isn't numeric, if a column that is not named looks like
+        labels or row numbers, if an id or a time is missing, if a series has the same time twice
+        or two labels, if a mapping of labels has other ids than the table, or if times are not
+        evenly spaced to within a hundredth of the step. The error names the row; for uneven times
+        it also shows how to resample.
 
     See Also
     --------

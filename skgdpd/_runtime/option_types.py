@@ -1,4 +1,4 @@
-"""Types of command-line options, whose errors say what is allowed."""
+"""Types of command-line options, with errors that name the allowed values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def seed(text: str) -> int:
 
 
 def jobs(text: str) -> int:
-    """Return a number of processes in joblib's way, where -1 is all processors."""
+    """Return a number of processes as in joblib, where -1 means all processors."""
     number = text.removeprefix("-")
     if not number.isdecimal() or int(number) < 1:
         raise ArgumentTypeError(
@@ -87,7 +87,7 @@ def folder(text: str) -> str:
 
 
 def new_folder(text: str) -> str:
-    """Return the path of a folder to write into, which may have to be made."""
+    """Return the path of a folder to write to, which need not exist."""
     path = Path(text)
     there = next(each for each in (path, *path.parents) if each.exists())
     if not there.is_dir():
@@ -96,7 +96,7 @@ def new_folder(text: str) -> str:
 
 
 def new_file(text: str) -> str:
-    """Return the path of a file to write, in a folder that is there."""
+    """Return the path of a file to write, in an existing folder."""
     if not text:
         raise ArgumentTypeError(f"{text!r} is no name of a file")
     path = Path(text)
