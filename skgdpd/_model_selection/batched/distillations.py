@@ -25,7 +25,7 @@ RUNNING = ["projection.1.running_mean", "projection.1.running_var"]
 class StackedDistillations:
     """Parameters, draws and features of M distillations of one shape.
 
-    Members are in the order in which their warm-up ends, so those that distil are the first ones.
+    Members are sorted by the end of their warm-up, so that the members that distil come first.
 
     Parameters
     ----------
