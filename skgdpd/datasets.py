@@ -52,8 +52,8 @@ class SeriesWithIds(NamedTuple):
     X : ndarray of shape (n_samples, n_channels, n_timepoints)
         Series. Missing values are NaN, and so is everything after the end of a series.
     y : ndarray of shape (n_samples,) or None
-        Labels. A missing label is None or NaN. The whole attribute is None if no label column
-        was named.
+        Labels, in which a missing label is None or NaN. If no label column was named, ``y`` is
+        None.
     ids : ndarray of shape (n_samples,) or None
         Ids of the series; None if no id column was named.
     """

@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def count(text: str) -> int:
-    """Return a whole number above 0."""
+    """Return a positive integer."""
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
 def whole(text: str) -> int:
-    """Return a whole number that may be 0."""
+    """Return an integer that is not negative."""
     if not text.isdecimal():
         raise ArgumentTypeError(f"{text!r} is not a whole number, 0 or above")
     return int(text)

@@ -247,9 +247,10 @@ class PrefixRocket(CausalFeatures):
     def fit(self, x: Tensor | Prefixes, seed: int, lengths: Tensor | None = None) -> PrefixRocket:
         """Draw the channels, and compute biases from training series.
 
-        Biases are quantiles of a kernel's counted outputs on a prefix of a training series. Four
-        pairs of a series and a prefix are drawn for each kernel and dilation. Every second prefix
-        is the longest one.
+        Biases are quantiles of a kernel's counted outputs on a prefix of a training series. Up to
+        four pairs of a series and a prefix are drawn for each kernel and dilation. With
+        probability 1/2 the prefix is the longest one; otherwise it is drawn among all prefixes
+        with a counted output.
 
         Parameters
         ----------

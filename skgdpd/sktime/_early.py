@@ -16,10 +16,10 @@ from ._classifier import tags_of
 class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
     """A sktime early classifier that wraps an :class:`~skgdpd.EarlyClassifier`.
 
-    It stands beside sktime's ``TEASER`` in the same loop: ``predict`` reads the first parts of
-    series, and ``update_predict`` reads longer parts of the series without a decision. Each point
-    is read only once. Decisions are bit for bit equal to those of ``EarlyClassifier.decide`` on
-    the whole series, however the series are divided into parts.
+    It can replace sktime's ``TEASER`` in the same loop: ``predict`` reads prefixes of series, and
+    ``update_predict`` reads longer prefixes of the series without a decision. Each point is read
+    only once. Decisions are bit for bit equal to those of ``EarlyClassifier.decide`` on the whole
+    series, however the series are divided.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
       error.
     - Labels and probabilities without a decision are -1, or ``"-1"`` if labels are strings. If a
       class has the label -1, only the array of decisions distinguishes the two cases.
-    - Parts need not end at moments of the classifier. Series that have not reached the first
+    - Prefixes need not end at moments of the classifier. Series that have not reached the first
       moment have no decision.
     - A decision is forced at the last moment. A series that ends earlier gets no forced decision,
       because it may continue. ``score`` treats series as complete, and forces a decision at their

@@ -139,7 +139,7 @@ class StackedDistillations:
         self._bind(runs)
 
     def finish(self, i: int, run: Run) -> None:
-        """Copy the parameters of a member back to memory of its own."""
+        """Copy the parameters of a member to separate memory."""
         distillation = gdpd_of(run)
         bind(distillation, self.state, self.state.values[i].clone(), None)
         if self.seen is not None:
