@@ -1,4 +1,4 @@
-"""Early classification of time series, taught by a whole-series teacher (GDPD)."""
+"""Early time-series classification with knowledge distillation from whole-series teachers."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -42,13 +42,13 @@ __all__ = [
 
 
 _PARTS = ("diffusion", "distillers", "metrics", "nets", "training")
-"""Public modules that are there without an import of their own."""
+"""Public modules that ``import skgdpd`` makes available as attributes."""
 
 
 if not TYPE_CHECKING:  # which would take every name for a public one
 
     def __getattr__(name: str) -> Any:
-        """Import a public module, or all public names, when one is first asked for."""
+        """Import a public module, or all public names, at the first access."""
         # Python imports this module before ``python -m skgdpd`` begins. Torch takes seconds, in
         # which the program has to answer an interrupt.
         if name in _PARTS:
@@ -61,5 +61,5 @@ if not TYPE_CHECKING:  # which would take every name for a public one
 
 
 def __dir__() -> list[str]:
-    """Return the names of the module, those not imported yet among them."""
+    """Return the names of the module, including those that are not imported yet."""
     return sorted({*globals(), *__all__, *_PARTS})

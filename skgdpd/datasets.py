@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 class TrainTest(NamedTuple):
-    """Data set with a training part and a test part.
+    """Data set with a training and a test part.
 
     Attributes
     ----------
@@ -50,11 +50,12 @@ class SeriesWithIds(NamedTuple):
     Attributes
     ----------
     X : ndarray of shape (n_samples, n_channels, n_timepoints)
-        Series. NaN where a point or a value is missing, and from a series' end on.
+        Series. Missing values are NaN, and so is everything after the end of a series.
     y : ndarray of shape (n_samples,) or None
-        Labels, None or NaN where one is missing; None if no column of labels was named.
+        Labels, in which a missing label is None or NaN. If no label column was named, ``y`` is
+        None.
     ids : ndarray of shape (n_samples,) or None
-        Ids; None if no column of ids was named.
+        Ids of the series; None if no id column was named.
     """
 
     X: NDArray[np.floating[Any]]
@@ -63,13 +64,18 @@ class SeriesWithIds(NamedTuple):
 
 
 def load_gunpoint() -> TrainTest:
-    """Load GunPoint, movements of a hand that draws a gun or points with a finger.
+    """Load GunPoint: movements of a hand that draws a gun or points with a finger.
 
     It has 50 training and 150 test series of one channel and 150 time points, and two classes.
 
     Returns
     -------
     TrainTest
+
+    Raises
+    ------
+    ImportError
+        If sktime is not installed.
 
     References
     ----------
@@ -79,13 +85,18 @@ def load_gunpoint() -> TrainTest:
 
 
 def load_italy_power_demand() -> TrainTest:
-    """Load ItalyPowerDemand, a day's hourly power demand in winter or in summer.
+    """Load ItalyPowerDemand: the hourly power demand of a day in winter or in summer.
 
     It has 67 training and 1029 test series of one channel and 24 time points, and two classes.
 
     Returns
     -------
     TrainTest
+
+    Raises
+    ------
+    ImportError
+        If sktime is not installed.
 
     References
     ----------
@@ -95,13 +106,18 @@ def load_italy_power_demand() -> TrainTest:
 
 
 def load_basic_motions() -> TrainTest:
-    """Load BasicMotions, movements of a smart watch during four activities.
+    """Load BasicMotions: movements of a smart watch during four activities.
 
     It has 40 training and 40 test series of six channels and 100 time points, and four classes.
 
     Returns
     -------
     TrainTest
+
+    Raises
+    ------
+    ImportError
+        If sktime is not installed.
 
     References
     ----------
@@ -118,11 +134,12 @@ def make_bumps(
     noise: float = 0.5,
     random_state: RandomState = None,
 ) -> tuple[Series, NDArray[np.int64]]:
-    """Make noisy series of two classes that differ little at first and much at the end.
+    """Make noisy series of two classes that differ slightly at first and clearly at the end.
 
-    Both classes have a small bump in the first third, whose width differs slightly between the
-    classes. The large bump in the last third is upward in one class and downward in the other. A
-    classifier of whole series therefore has an easy task, and one of prefixes a hard one.
+    Every series has a small bump in its first third; the width of this bump differs slightly
+    between the classes. Every series also has a large bump in its last third, which points up in
+    one class and down in the other. The classes are therefore easy to tell apart from whole
+    series, and hard to tell apart from prefixes.
 
     Parameters
     ----------
@@ -131,9 +148,9 @@ def make_bumps(
     n_timepoints : int, default=60
         Length of the series.
     n_channels : int, default=1
-        Number of channels, which differ in their noise only.
+        Number of channels. They differ only in their noise.
     noise : float, default=0.5
-        Standard deviation of the noise; the height of the small bump is 1.
+        Standard deviation of the noise. For comparison, the small bump has height 1.
     random_state : int, RandomState instance or None, default=None
         Seed of the noise and of the positions of the bumps.
 
@@ -157,30 +174,32 @@ def make_bumps(
 
 
 class AutoregressiveClasses:
-    """Classes of Gaussian series whose true probabilities are known after every time point.
+    """Generator of Gaussian series whose true class probabilities are known at every time point.
 
-    A series of class k is a mean path plus deviations from it. A deviation is the one before it,
-    times the class's coefficient, plus normal noise; the first one is noise alone. The likelihood
-    of a first part is therefore a product over its time points, and Bayes' rule gives
-    p(y | first part) in closed form. Probabilities, students and stopping rules can be compared
-    with the truth.
+    A series of class k is the mean path of the class plus deviations that follow an
+    autoregressive process of order 1. Each deviation is the previous deviation times the
+    coefficient of the class, plus normal noise; the first deviation is noise alone. The
+    likelihood of a prefix is therefore a product over its time points, and Bayes' rule gives
+    p(y | prefix) in closed form. Predicted probabilities and stopping rules can be compared with
+    this truth.
 
     Parameters
     ----------
     means : array-like of shape (n_classes, n_timepoints)
         Mean path of each class.
     coefficients : array-like of shape (n_classes,), default=None
-        Factor from one deviation to the next in each class: 1 is a random walk. None is 0 for
-        all, so that deviations are independent.
+        Autoregressive coefficient of each class; 1 makes a random walk. None means 0 for all
+        classes, so that deviations are independent.
     scale : float, default=1.0
         Standard deviation of the noise, positive.
     shares : array-like of shape (n_classes,), default=None
-        Shares of the classes, positive and with the sum 1. None is equal shares.
+        Prior probabilities of the classes, positive and with the sum 1. None means equal
+        probabilities.
 
     Raises
     ------
     ValueError
-        If a shape doesn't fit, or a number is not finite or out of its range.
+        If an argument has the wrong shape, or has a number that is not finite or out of range.
 
     Examples
     --------
@@ -239,14 +258,14 @@ class AutoregressiveClasses:
         n_samples : int
             Number of series.
         random_state : int, RandomState instance or None, default=None
-            Seed of classes and noise.
+            Seed of the labels and the noise.
 
         Returns
         -------
         X : ndarray of shape (n_samples, 1, n_timepoints)
             Series.
         y : ndarray of shape (n_samples,)
-            Labels, from 0.
+            Labels, the integers from 0 to ``n_classes - 1``.
         """
         rng = check_random_state(random_state)
         y = rng.choice(len(self.means), size=n_samples, p=self.shares)
@@ -255,21 +274,29 @@ class AutoregressiveClasses:
     def complete(
         self, X: ArrayLike, random_state: RandomState = None
     ) -> tuple[Series, NDArray[np.int64]]:
-        """Draw for each first part a label and the rest of the series, given the first part.
+        """Draw a label and the remaining time points for each prefix.
+
+        Labels and time points are drawn from their distribution given the prefix.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, 1, t)
-            First t time points of series, t from 1 to ``n_timepoints``.
+            Prefixes: the first t time points of series, with t from 1 to ``n_timepoints``.
         random_state : int, RandomState instance or None, default=None
-            Seed of classes and noise.
+            Seed of the labels and the noise.
 
         Returns
         -------
         whole : ndarray of shape (n_samples, 1, n_timepoints)
-            Series that begin with X.
+            Whole series that begin with the prefixes in ``X``.
         y : ndarray of shape (n_samples,)
-            Labels, from 0.
+            Labels, the integers from 0 to ``n_classes - 1``.
+
+        Raises
+        ------
+        ValueError
+            If X has another shape, is longer than the mean paths, or has values that are not
+            finite.
         """
         rng = check_random_state(random_state)
         below = self.predict_proba(X)[:, -1, :-1].cumsum(1)
@@ -282,17 +309,18 @@ class AutoregressiveClasses:
         Parameters
         ----------
         X : array-like of shape (n_samples, 1, t)
-            Series, or first parts of them.
+            Series, or prefixes of series.
 
         Returns
         -------
         ndarray of shape (n_samples, t, n_classes)
-            Column k of row i and point j is p(y = k | the first j + 1 points of series i).
+            Entry ``[i, j, k]`` is p(y = k | the first j + 1 points of series i).
 
         Raises
         ------
         ValueError
-            If X has another shape, is longer than the mean paths, or is not finite.
+            If X has another shape, is longer than the mean paths, or has values that are not
+            finite.
         """
         x = np.asarray(X, dtype=float)
         longest = self.means.shape[1]
@@ -328,24 +356,24 @@ def load_file(path: str | os.PathLike[str], random_state: RandomState = 0) -> Tr
     Parameters
     ----------
     path : str or path
-        File that ends in ``.ts``, ``.tsv`` (one series per line, the label first) or ``.npz``
-        (arrays ``X_train, y_train, X_test, y_test``, or ``X, y``). With a ``..._TRAIN`` file, the
-        ``..._TEST`` file of the same folder is the test part. A file without test part is split
-        in halves, stratified by class.
+        Path of a ``.ts`` file, a ``.tsv`` file (one series per line, the label first) or a
+        ``.npz`` file (arrays ``X_train, y_train, X_test, y_test``, or ``X, y``). If the name
+        ends in ``_TRAIN``, the ``_TEST`` file in the same folder becomes the test part. A file
+        without a test part is split into two halves, stratified by class.
     random_state : int, RandomState instance or None, default=0
         Seed of the split.
 
     Returns
     -------
     TrainTest
-        Both parts; series shorter than the longest end in NaN.
+        Both parts. Series shorter than the longest one are filled up with NaN at the end.
 
     Raises
     ------
     FileNotFoundError
         If the file doesn't exist.
     ValueError
-        If the file is empty, malformed or of another format.
+        If the file is empty, malformed or in another format, or has too few series to split.
     """
     path = Path(path)
     X, y, *test = read_file(path)
@@ -372,32 +400,33 @@ def from_long(
     label: Any = None,
     step: Any = None,
 ) -> SeriesWithIds:
-    """Read series from a table that has a row for each point.
+    """Read series from a long table, which has one row for each time point of each series.
 
-    Rows may be in any order: they are sorted by time within each series. Series may be of unequal
-    length and begin at different times; each begins at its first row. A point that is missing
-    becomes NaN in all channels, and a missing value NaN in its own. NaN in all channels at the
-    end of a series marks its end.
+    Rows may be in any order; they are sorted by time within each series. Series may have unequal
+    lengths and start at different times; the earliest row of a series is its first time point. A
+    missing time point becomes NaN in all channels. A missing value becomes NaN in its channel
+    only. NaN in all channels at the end of a series marks its end.
 
     Parameters
     ----------
     frame : object with named columns
-        Frame of pandas or polars, table of pyarrow, structured array, or dict of columns.
+        A pandas or polars data frame, a pyarrow table, a structured array, or a dict of columns.
     id : str
-        Name of the column that says to which series a point belongs.
+        Name of the column that holds the id of each row's series.
     time : str
-        Name of the column of times: numbers, dates, durations, or texts of ISO 8601.
+        Name of the time column. Times are numbers, dates, durations, or strings in ISO 8601.
     values : sequence of str, optional
-        Names of the columns of values, a channel each in this order. By default all other
-        columns in the order of the table: name them where tables differ in their order.
+        Names of the value columns. Each one becomes a channel, in this order. By default, all
+        other columns in the order of the table. Give the names if several tables may order their
+        columns differently.
     label : str, dict or pandas.Series, optional
-        Name of the column of labels, or labels by id. A column has the same label in all rows
-        of a series.
+        Name of the label column, or a mapping from ids to labels. A label column must have the
+        same label in all rows of a series.
     step : float or timedelta, optional
-        Time from point to point, in the unit of ``time``; in seconds if times are dates or
-        durations. By default the median difference of neighbouring times. Points may be missing
-        then in a series only where fewer are missing than are there, because otherwise it can't
-        be told whether points are missing or the sampling differs.
+        Sampling interval, in the unit of ``time``; in seconds if times are dates or durations.
+        By default, the median difference of consecutive times. With this default, a series must
+        have more time points than it misses. Otherwise missing points can't be distinguished
+        from a larger sampling interval.
 
     Returns
     -------
@@ -409,14 +438,15 @@ def from_long(
     TypeError
         If ``frame`` has no named columns, or is not in memory.
     ValueError
-        If a column is missing or has no numbers, if an id or a time is missing, if a series has a
-        time twice or two labels, if labels by id name other ids, or if a time differs from even
-        sampling by more than a hundredth of the step. The error has the row, and a way to
-        resample.
+        If a column doesn't exist or isn't numeric, if a column that is not named looks like
+        labels or row numbers, if an id or a time is missing, if a series has the same time twice
+        or two labels, if a mapping of labels has other ids than the table, or if times are not
+        evenly spaced to within a hundredth of the step. The error names the row; for uneven times
+        it also shows how to resample.
 
     See Also
     --------
-    load_table : Series from a file of such rows.
+    load_table : Read series from a file, long or wide.
 
     Examples
     --------
@@ -448,35 +478,34 @@ def load_table(
     header: bool = True,
     separator: str | None = None,
 ) -> SeriesWithIds:
-    """Read series from a file with named columns.
+    """Read series from a CSV, TSV or Parquet file with named columns.
 
-    With ``time``, each row is a point of a series (long), and the file is read as
-    :func:`from_long` reads a table. Without, each row is a series of one channel (wide), and each
-    column of values a time point. Empty fields, ``?``, ``NA``, ``NaN`` and ``null`` are missing
-    values.
+    If ``time`` is given, the file is long: each row is a time point of a series, and the file is
+    read as :func:`from_long` reads a table. Otherwise the file is wide: each row is a series of
+    one channel, and each value column is a time point. Empty fields, ``?``, ``NA``, ``NaN`` and
+    ``null`` are missing values.
 
     Parameters
     ----------
     path : str or path
-        File that ends in ``.csv``, ``.tsv`` or ``.parquet``. A ``.parquet`` file needs pandas and
-        pyarrow.
+        Path of a ``.csv``, ``.tsv`` or ``.parquet`` file. Parquet files need pandas and pyarrow.
     id : str, optional
-        Name of the column of ids. It is needed with ``time``.
+        Name of the id column. It is required if ``time`` is given.
     time : str, optional
-        Name of the column of times, in a file with a row for each point.
+        Name of the time column of a long file.
     values : sequence of str, optional
-        Names of the columns of values: channels in a long file, time points in a wide one. By
-        default all other columns in the order of the file.
+        Names of the value columns: channels in a long file, time points in a wide one. By
+        default, all other columns in the order of the file.
     label : str, optional
-        Name of the column of labels. In a long file also labels by id, as a dict or a
-        pandas.Series. Labels of ``.csv`` and ``.tsv`` files are texts.
+        Name of the label column. For a long file it may also be a dict or a pandas.Series from
+        ids to labels. Labels in ``.csv`` and ``.tsv`` files are read as strings.
     step : float or timedelta, optional
-        Time from point to point in a long file; see :func:`from_long`.
+        Sampling interval of a long file; see :func:`from_long`.
     header : bool, default=True
-        Whether the first line of a ``.csv`` or ``.tsv`` file names the columns. Without, they
-        are named ``"0"``, ``"1"`` and so on.
+        Whether the first line of a ``.csv`` or ``.tsv`` file names the columns. If False, the
+        columns are named ``"0"``, ``"1"`` and so on.
     separator : str, optional
-        Character between the fields; by default a comma in ``.csv`` files and a tab in ``.tsv``
+        Character between fields. By default, a comma in ``.csv`` files and a tab in ``.tsv``
         files.
 
     Returns
@@ -489,14 +518,15 @@ def load_table(
     FileNotFoundError
         If the file doesn't exist.
     ImportError
-        If a package is missing that reads ``.parquet`` files.
+        If pandas or pyarrow is missing for a ``.parquet`` file.
     ValueError
-        If the file is empty, malformed or of another format, if its first line is no header, or
-        for the reasons of :func:`from_long`. The error names the line.
+        If the file is empty, malformed or in another format, if its first line is not a header,
+        if ``id``, ``time`` and ``step`` don't fit together, or if the content is invalid as
+        described for :func:`from_long`. The error names the line.
 
     See Also
     --------
-    load_file : Files in the formats of the UCR and UEA archives.
+    load_file : Read files in the formats of the UCR and UEA archives.
     """
     table = read_table(Path(path), header=header, separator=separator)
     if time is None:
@@ -520,10 +550,12 @@ def load_bundled(name: str) -> TrainTest:
     Returns
     -------
     TrainTest
-        Both parts; series shorter than the longest end in NaN.
+        Both parts. Series shorter than the longest one are filled up with NaN at the end.
 
     Raises
     ------
+    ImportError
+        If sktime is not installed.
     ValueError
         If the name is unknown.
     """

@@ -1,8 +1,8 @@
 """Metrics of early classifiers: ranking, calibration, agreement, earliness and cost.
 
-Functions whose name ends in ``_scorer`` are for ``scoring`` in scikit-learn's searches and
-cross-validation. They take a fitted :class:`~skgdpd.EarlyClassifier`, a pipeline that ends in one,
-or a search over either.
+Functions whose names end in ``_scorer`` are values for the parameter ``scoring`` of scikit-learn's
+searches and cross-validation. They score a fitted :class:`~skgdpd.EarlyClassifier`, a pipeline
+that ends in one, or a search over either.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from ._series.unlabeled import refuse_marked
 
 Floats = NDArray[np.float64]
 SCORED = "only labelled rows can be scored: leave the others out"
-"""Reason for the refusal of missing labels."""
+"""Reason in the error about missing labels."""
 
 
 def macro_auc_prc(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None = None) -> float:
     """Return the area under the precision-recall curve (AUC-PRC), averaged over classes.
 
-    The area is computed by the trapezoid rule, as in the GDPD paper. Linear interpolation between
-    the points of the curve is optimistic if scores are tied: for a class with share p of the
-    series and one score for all, it gives (1 + p) / 2, whereas :func:`macro_average_precision`
-    gives p. Therefore compare both for classifiers with few distinct probabilities.
+    The area is computed by the trapezoid rule, as in the GDPD paper. This rule interpolates
+    linearly between the points of the curve, which is optimistic if scores are tied. For example,
+    suppose that all series have the same score, and that a fraction p of them belongs to the
+    class. The trapezoid rule then gives (1 + p) / 2, whereas :func:`macro_average_precision`
+    gives p. Report both metrics for classifiers with few distinct probabilities.
 
     Parameters
     ----------
@@ -50,6 +51,16 @@ def macro_auc_prc(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None
     -------
     float
         Mean area, in [0, 1]; 1 is best. Classes that don't occur in ``y_true`` are left out.
+
+    Raises
+    ------
+    ValueError
+        If ``y_true`` has missing or unknown labels, if ``proba`` has the wrong shape, or if a
+        probability is not finite.
+
+    References
+    ----------
+    The GDPD paper, arXiv 2605.11414.
 
     Examples
     --------
@@ -82,13 +93,23 @@ def macro_average_precision(
     float
         Mean average precision, in [0, 1]; 1 is best. Classes that don't occur in ``y_true`` are
         left out.
+
+    Raises
+    ------
+    ValueError
+        If ``y_true`` has missing or unknown labels, if ``proba`` has the wrong shape, or if a
+        probability is not finite.
+
+    See Also
+    --------
+    sklearn.metrics.average_precision_score : Average precision of one class.
     """
     pairs = _one_against_rest(y_true, proba, classes)
     return float(np.mean([average_precision_score(truth, score) for truth, score in pairs]))
 
 
 def top1_agreement(proba: ArrayLike, other: ArrayLike) -> float:
-    """Return the share of series for which two models predict the same class.
+    """Return the fraction of series for which two models predict the same class.
 
     Parameters
     ----------
@@ -98,7 +119,12 @@ def top1_agreement(proba: ArrayLike, other: ArrayLike) -> float:
     Returns
     -------
     float
-        Share in [0, 1].
+        Fraction in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the two arrays are not two-dimensional or differ in shape.
 
     References
     ----------
@@ -109,20 +135,27 @@ def top1_agreement(proba: ArrayLike, other: ArrayLike) -> float:
 
 
 def predictive_kl(teacher: ArrayLike, student: ArrayLike, eps: float = 1e-12) -> float:
-    """Return the mean Kullback-Leibler divergence KL(teacher || student) of predictions.
+    """Return the mean Kullback-Leibler divergence of a student's predictions from a teacher's.
+
+    The divergence KL(teacher || student) is computed for each series, and averaged over series.
 
     Parameters
     ----------
     teacher, student : array-like of shape (n, n_classes)
         Class probabilities.
     eps : float, default=1e-12
-        Lower bound to which probabilities are clipped, because a single zero would make the mean
-        infinite.
+        Lower bound to which probabilities are clipped. Without it, a single zero would make the
+        mean infinite.
 
     Returns
     -------
     float
         Mean divergence in nats; 0 if the probabilities are equal, else positive.
+
+    Raises
+    ------
+    ValueError
+        If the two arrays are not two-dimensional or differ in shape.
 
     References
     ----------
@@ -139,10 +172,11 @@ def expected_calibration_error(
     classes: ArrayLike | None = None,
     n_bins: int = 15,
 ) -> float:
-    """Return the expected calibration error of predicted probabilities.
+    """Return the expected calibration error (ECE) of predicted probabilities.
 
-    Series are put into bins of equal width by the probability of their predicted class. The error
-    is the difference between mean probability and accuracy in a bin, averaged over series.
+    Series are sorted into bins of equal width by the probability of their predicted class. In
+    each bin, the gap is the absolute difference between mean probability and accuracy. The error
+    is the mean of the gaps, weighted by the number of series in each bin.
 
     Parameters
     ----------
@@ -159,6 +193,12 @@ def expected_calibration_error(
     -------
     float
         Error in [0, 1]; 0 is best.
+
+    Raises
+    ------
+    ValueError
+        If ``y_true`` has missing or unknown labels, if ``proba`` has the wrong shape, or if a
+        probability is not finite.
 
     References
     ----------
@@ -181,7 +221,7 @@ def reliability_bins(
     proba : array-like of shape (n, n_classes)
         Class probabilities.
     classes : array-like of shape (n_classes,) or None
-        Label of each column; None is the sorted labels of ``y_true``.
+        Label of each column; None means the sorted labels of ``y_true``.
     n_bins : int
         Number of bins of equal width between 0 and 1.
 
@@ -192,8 +232,8 @@ def reliability_bins(
     right : ndarray of shape (n,)
         Whether the predicted class is the label.
     bins : ndarray of shape (n,)
-        Index of the bin of ``sure``, from 0. An edge belongs to the bin above it, and 1 to the
-        last bin.
+        Index of the bin that holds ``sure``, from 0. A probability on an edge belongs to the bin
+        above the edge; probability 1 belongs to the last bin.
     """
     check_scalar(n_bins, "n_bins", Integral, min_val=1)
     y_true, proba, classes = _check(y_true, proba, classes)
@@ -205,26 +245,27 @@ def reliability_bins(
 def earliness(
     n_seen: ArrayLike, n_timepoints: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Return the mean share of a series that had been seen when it was answered.
+    """Return the mean fraction of a series that was observed before its prediction.
 
     Parameters
     ----------
     n_seen : array-like of shape (n,)
-        Number of points seen of each series.
+        Number of time points of each series that were observed before its prediction.
     n_timepoints : int or array-like of shape (n,)
-        Number of points of a whole series, or of each.
+        Length of the whole series: one number for all, or one for each.
     sample_weight : array-like of shape (n,), optional
         Weight of each series; by default all are equal.
 
     Returns
     -------
     float
-        Share in (0, 1]; small is early.
+        Earliness in (0, 1]. Lower means earlier predictions.
 
     Raises
     ------
     ValueError
-        If a number of points seen is not from 1 to that of the whole series.
+        If an element of ``n_seen`` is not between 1 and the length of its series, if shapes don't
+        fit together, or if weights are negative, all zero or not finite.
 
     Examples
     --------
@@ -240,14 +281,19 @@ def harmonic_mean(accuracy: float, earliness: float) -> float:
     Parameters
     ----------
     accuracy : float
-        Share of series that are classified rightly.
+        Fraction of series that are classified correctly, in [0, 1].
     earliness : float
-        Mean share of a series that had been seen; see :func:`earliness`.
+        Mean fraction of a series that was observed, in [0, 1]; see :func:`earliness`.
 
     Returns
     -------
     float
-        Mean in [0, 1]; 1 is best. It is 0 where both are 0.
+        Harmonic mean in [0, 1]; 1 is best. It is 0 if both terms are 0.
+
+    Raises
+    ------
+    ValueError
+        If ``accuracy`` or ``earliness`` is not in [0, 1].
 
     References
     ----------
@@ -277,7 +323,7 @@ def average_cost(
     classes: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Return the mean cost of errors and of waiting (AvgCost).
+    """Return the mean cost of misclassification and delay (AvgCost).
 
     Parameters
     ----------
@@ -286,14 +332,15 @@ def average_cost(
     y_pred : array-like of shape (n,)
         Predicted labels.
     n_seen : array-like of shape (n,)
-        Number of points seen of each series.
+        Number of time points of each series that were observed before its prediction.
     n_timepoints : int or array-like of shape (n,)
-        Number of points of a whole series, or of each.
+        Length of the whole series: one number for all, or one for each.
     delay_cost : float or callable
-        Cost of waiting: a number c costs c * t / T; a callable maps the array of shares t / T to
-        costs.
+        Cost of delay. With a number c, a prediction after t of T time points costs c * t / T. A
+        callable maps the array of fractions t / T to costs.
     misclassification_cost : array-like of shape (n_classes, n_classes), optional
-        Cost of each answer, ``[true, predicted]``; by default 1 for an error.
+        Cost of predicting each class, indexed ``[true, predicted]``. By default, an error costs 1
+        and a correct prediction 0.
     classes : array-like of shape (n_classes,), optional
         Label of each row and column of the matrix; by default the sorted labels of ``y_true``.
     sample_weight : array-like of shape (n,), optional
@@ -302,18 +349,22 @@ def average_cost(
     Returns
     -------
     float
-        Mean cost; small is good.
+        Mean cost; lower is better.
 
     Raises
     ------
     ValueError
-        If shapes don't fit, if a label has no row in the matrix, or if a cost is not finite.
+        If shapes don't fit together, if an element of ``n_seen`` is not between 1 and the length
+        of its series, if a label has no row in the matrix, if a correct prediction costs more
+        than an error, if a cost is not finite, or if weights are negative, all zero or not
+        finite.
 
     References
     ----------
     A. Renault, A. Bondu, A. Cornuéjols, V. Lemaire, "Early classification of time series:
-    taxonomy and benchmark", TMLR 2024, arXiv 2406.18332. Its weights are ``alpha`` for errors and
-    ``1 - alpha`` for delay: here ``delay_cost=(1 - alpha) / alpha``, and the result times alpha.
+    taxonomy and benchmark", TMLR 2024, arXiv 2406.18332. That paper weights errors by ``alpha``
+    and delay by ``1 - alpha``. To obtain its cost, pass ``delay_cost=(1 - alpha) / alpha`` and
+    multiply the result by ``alpha``.
 
     Examples
     --------
@@ -343,7 +394,7 @@ def average_cost(
 
 
 def early_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
-    """Return all scores of an early classifier, for which it answers once.
+    """Return all scores of an early classifier, computed from a single prediction.
 
     Parameters
     ----------
@@ -357,13 +408,14 @@ def early_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        ``"accuracy"``, ``"neg_earliness"``, ``"harmonic_mean"`` and ``"neg_mean_cost"``, as by
-        the functions below. Higher is better for each.
+        Scores with the keys ``"accuracy"``, ``"neg_earliness"``, ``"harmonic_mean"`` and
+        ``"neg_mean_cost"``. Higher is better for each. All but the accuracy equal the results of
+        the scorers of one score, such as :func:`harmonic_mean_scorer`.
 
     Raises
     ------
     TypeError
-        If the estimator has no ``decide``.
+        If the estimator has no method ``decide``.
 
     Examples
     --------
@@ -389,9 +441,10 @@ def early_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
 
 
 def neg_earliness_scorer(estimator: Any, X: Any, y: ArrayLike | None = None) -> float:
-    """Return the mean share of series that was seen, with a minus sign.
+    """Return the negative mean fraction of a series that was observed before its prediction.
 
-    By itself it is best for whoever answers at once, whatever the answer.
+    This score ignores errors: it is highest for a classifier that always predicts at the first
+    moment. Use it together with a score of the predictions.
 
     Parameters
     ----------
@@ -410,7 +463,7 @@ def neg_earliness_scorer(estimator: Any, X: Any, y: ArrayLike | None = None) -> 
     Raises
     ------
     TypeError
-        If the estimator has no ``decide``.
+        If the estimator has no method ``decide``.
     """
     return -float(np.mean(_decisions(estimator, X).share_seen))
 
@@ -435,7 +488,7 @@ def harmonic_mean_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     Raises
     ------
     TypeError
-        If the estimator has no ``decide``.
+        If the estimator has no method ``decide``.
     """
     answers = _decisions(estimator, X)
     return harmonic_mean(
@@ -444,10 +497,10 @@ def harmonic_mean_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
 
 
 def neg_mean_cost_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
-    """Return the mean cost of errors and of waiting, with a minus sign.
+    """Return the negative mean cost of misclassification and delay.
 
-    The costs are those of the estimator itself, as in its ``score``. So it can't compare
-    candidates of a search that differ in ``delay_cost`` or ``misclassification_cost``.
+    Costs are computed with the ``delay_cost`` and ``misclassification_cost`` of the estimator, as
+    in its ``score``. Candidates that differ in these parameters can't be compared by this score.
 
     Parameters
     ----------
@@ -456,7 +509,7 @@ def neg_mean_cost_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     X : array-like of shape (n_samples, n_channels, n_timepoints)
         Series.
     y : array-like of shape (n_samples,)
-        True labels, all of which were in its training.
+        True labels, each of which occurred in the training labels.
 
     Returns
     -------
@@ -466,13 +519,13 @@ def neg_mean_cost_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     Raises
     ------
     TypeError
-        If the estimator has no ``decide``.
+        If the estimator has no method ``decide``.
     """
     return -float(np.mean(_decisions(estimator, X, y).cost))
 
 
 def _decisions(estimator: Any, X: Any, *y: Any) -> Any:
-    """Return the answers of an early classifier, found behind transforms and searches."""
+    """Return the decisions of an early classifier, also inside a pipeline or a search."""
     if hasattr(estimator, "decide"):
         return estimator.decide(X, *y)
     if hasattr(estimator, "best_estimator_"):

@@ -1,11 +1,12 @@
-"""Rules of when to answer: arrays of probabilities in, moments out.
+"""Stopping rules: they choose the moment of a prediction from paths of class probabilities.
 
-A rule is fitted to the class probabilities of series at several moments, to their labels, and to
-what waiting and errors cost. It then decides at which moment a series is answered.
+A rule is fitted to the class probabilities of series at several moments, the labels of the series,
+and the costs of delay and misclassification. It then decides at which moment each series is
+classified.
 
 Examples
 --------
-Two moments. The first series is plain at once; the others are not.
+There are two moments. The first series is clear at the first moment, and the others are not.
 
 >>> from skgdpd.stopping import ProbabilityThreshold, decision_cost
 >>> path = [

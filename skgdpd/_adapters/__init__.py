@@ -1,1 +1,1 @@
-"""What the adapters for sktime and aeon have in common, without an import of either."""
+"""Common parts of the adapters for sktime and aeon, without an import of either package."""

@@ -1,4 +1,4 @@
-"""Capabilities of classifiers, in the terms of sktime and aeon."""
+"""Capabilities of classifiers, as defined by the tags of sktime and aeon."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ GAPS = "capability:missing_values"
 
 
 class Capabilities(NamedTuple):
-    """Capabilities of a classifier that is not fitted yet.
+    """Capabilities of an unfitted classifier.
 
     Attributes
     ----------
     missing_values : bool
-        Whether it takes missing values.
+        Whether the classifier supports missing values.
     unequal_length : bool
-        Whether it takes series of unequal length.
+        Whether the classifier supports series of unequal length.
     multivariate : bool
-        Whether it takes several channels.
+        Whether the classifier supports several channels.
     class_weight : bool
-        Whether it has a ``class_weight``.
+        Whether the classifier has a parameter ``class_weight``.
     deterministic : bool
-        Whether the seeds of its random choices are set.
+        Whether all random choices of the classifier have a fixed seed.
     """
 
     missing_values: bool
@@ -48,17 +48,18 @@ def capabilities_of(estimator: Any) -> Capabilities:
     Parameters
     ----------
     estimator : classifier
-        Classifier of prefixes, :class:`~skgdpd.EarlyClassifier`, or any other.
+        Classifier of prefixes, :class:`~skgdpd.EarlyClassifier`, or any other classifier.
 
     Returns
     -------
     Capabilities
-        Of other classifiers several channels are taken for granted, and all else is denied.
+        Capabilities of the classifier. Classifiers of other packages are assumed to support
+        several channels and nothing else.
 
     Raises
     ------
     TypeError
-        If it is a class, or nothing that has parameters.
+        If ``estimator`` is a class, or has no ``get_params``.
     """
     if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
         raise TypeError(
@@ -81,12 +82,12 @@ def capabilities_of(estimator: Any) -> Capabilities:
 
 
 def option(estimator: BasePrefixClassifier, name: str) -> Any:
-    """Return one of a classifier's options of reading series."""
+    """Return the value of one of a classifier's ``series`` options."""
     return estimator.get_params()[f"series__{name}"]
 
 
 def _classifier_of_series(part: Any) -> Any:
-    """Return the classifier that reads the series, of an early classifier too."""
+    """Return the classifier that reads the series, also from inside an early classifier."""
     if isinstance(part, FrozenEstimator):
         part = part.estimator
     if isinstance(part, EarlyClassifier):
@@ -95,12 +96,12 @@ def _classifier_of_series(part: Any) -> Any:
 
 
 def _claimed(part: Any, tag: str, otherwise: bool) -> bool:
-    """Return a tag of a classifier of sktime or aeon, or what holds of others."""
+    """Return a tag of a sktime or aeon classifier, or ``otherwise`` for other classifiers."""
     return bool(part.get_tag(tag)) if hasattr(part, "get_tag") else otherwise
 
 
 def _takes_ragged(part: Any, resampled: bool = False) -> bool:
-    """Return whether a classifier, or a part of one, takes series of unequal length."""
+    """Return whether a classifier, or a part of one, supports series of unequal length."""
     part = _classifier_of_series(part)
     if isinstance(part, BasePrefixClassifier):
         resampled = option(part, "resample_length") is not None
@@ -114,7 +115,7 @@ def _takes_ragged(part: Any, resampled: bool = False) -> bool:
 
 
 def _takes_channels(part: Any) -> bool:
-    """Return whether a classifier takes several channels."""
+    """Return whether a classifier supports several channels."""
     part = _classifier_of_series(part)
     if isinstance(part, BasePrefixClassifier):
         return _takes_channels(getattr(part, "teacher", None))
@@ -122,7 +123,7 @@ def _takes_channels(part: Any) -> bool:
 
 
 def _is_seeded(estimator: Any) -> bool:
-    """Return whether the seeds of a classifier, and of one inside it, are whole numbers."""
+    """Return whether the seeds of a classifier, and of a nested classifier, are integers."""
     parts = [estimator, getattr(estimator, "classifier", None)]
     return all(
         isinstance(part.random_state, (int, np.integer))

@@ -1,8 +1,8 @@
-"""The convention of sktime's and aeon's early classifiers, kept with a session of ours.
+"""The interface of sktime's and aeon's early classifiers, implemented by a session.
 
-Both packages give an early classifier the first parts of series, then longer parts of those series
-that it has not answered. A session reads each point once, so nothing is computed anew, and its
-answers are those of ``EarlyClassifier.decide`` on the whole series.
+Both packages pass prefixes of series to an early classifier, and then longer prefixes of the
+series without a decision. A session reads each point only once, so that nothing is computed twice.
+Its decisions equal those of ``EarlyClassifier.decide`` on the whole series.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from .._series.panel import check_channels, check_values, own_lengths, read_pane
 from .._series.unlabeled import marker_of, refuse_marked
 
 UNDECIDED = -1
-"""Label and probabilities, in both packages, of series without an answer."""
+"""Label and probabilities of series without a decision, as in both packages."""
 
 Answers = tuple[NDArray[Any], NDArray[np.bool_]]
 
 
 class Progress:
-    """Series of which first parts have been read.
+    """Series whose prefixes have been read, with their decisions so far.
 
     Parameters
     ----------
     early : EarlyClassifier
         Fitted estimator.
     X : panel
-        First parts of the series, in any form that :class:`~skgdpd.EarlyClassifier` allows.
+        Prefixes of the series, in any format that :class:`~skgdpd.EarlyClassifier` allows.
     """
 
     def __init__(self, early: EarlyClassifier, X: Any) -> None:
@@ -48,18 +48,18 @@ class Progress:
         self._read(values, ends)
 
     def go_on(self, X: Any) -> None:
-        """Read longer parts of the series that have no answer yet.
+        """Read longer prefixes of the series without a decision.
 
         Parameters
         ----------
         X : panel
-            All points so far of each of these series, in their order.
+            All points so far of each series without a decision, in the same order.
 
         Raises
         ------
         ValueError
-            If there are more or fewer series, or if one is shorter than before or begins
-            otherwise.
+            If the number of series is wrong, or if a series is shorter than before or has changed
+            points.
         """
         session = self.session
         values, ends = _values_of(self.early, X)
@@ -100,9 +100,9 @@ class Progress:
         Returns
         -------
         labels : ndarray of shape (n,)
-            Labels of the answers. -1 for series without an answer, as a string among strings.
+            Labels. Series without a decision have -1, or ``"-1"`` if labels are strings.
         decided : ndarray of bool of shape (n,)
-            Whether each series has its answer.
+            Whether there is a decision for each series.
         """
         decided = self.session.decided
         answers = self.early.classes_[np.maximum(self._numbers(), 0)]
@@ -114,22 +114,22 @@ class Progress:
         Returns
         -------
         probabilities : ndarray of shape (n, n_classes)
-            Class probabilities at the answers. -1 for series without an answer.
+            Class probabilities at the decisions; -1 for series without a decision.
         decided : ndarray of bool of shape (n,)
-            Whether each series has its answer.
+            Whether there is a decision for each series.
         """
         decided = self.session.decided
         return np.where(decided[:, None], self.session.probabilities, float(UNDECIDED)), decided
 
     def state_info(self) -> NDArray[np.int64]:
-        """Return the state in the columns of sktime's and aeon's own early classifiers.
+        """Return the state, with the same columns as in sktime and aeon.
 
         Returns
         -------
         ndarray of int of shape (n, 4)
-            Number of the latest moment, or of that of the answer, from 0; whether there is an
-            answer; number of the class; time points at that moment. Before the first moment
-            these are -1, 0, -1 and 0.
+            The columns are the index of the latest moment, or of the moment of the decision;
+            whether there is a decision; the index of the class; and the number of time points at
+            this moment. Before the first moment, they are -1, 0, -1 and 0.
         """
         session = self.session
         times = self.early.time_points_
@@ -138,7 +138,7 @@ class Progress:
         return np.stack([moments, session.decided, self._numbers(), points], 1).astype(np.int64)
 
     def _numbers(self) -> NDArray[np.int64]:
-        """Return the number of the class of each series at its latest moment, -1 before it."""
+        """Return the class index of each series at its latest moment; -1 before the first one."""
         proba = self.session.probabilities
         reached = ~np.isnan(proba[:, 0])
         numbers = np.full(len(proba), -1)
@@ -152,7 +152,7 @@ def fitted_clone(estimator: Any, X: Any, y: ArrayLike) -> EarlyClassifier:
     Parameters
     ----------
     estimator : EarlyClassifier
-        Estimator, which is left as it is.
+        Estimator. It is not changed.
     X : panel
         Whole series.
     y : array-like of shape (n_samples,)
@@ -165,7 +165,7 @@ def fitted_clone(estimator: Any, X: Any, y: ArrayLike) -> EarlyClassifier:
     Raises
     ------
     TypeError
-        If it is another estimator.
+        If ``estimator`` is not an :class:`~skgdpd.EarlyClassifier`.
     """
     if not isinstance(estimator, EarlyClassifier):
         raise TypeError(
@@ -176,14 +176,14 @@ def fitted_clone(estimator: Any, X: Any, y: ArrayLike) -> EarlyClassifier:
 
 
 def scores(early: EarlyClassifier, X: Any, y: ArrayLike) -> tuple[float, float, float]:
-    """Return the scores that sktime and aeon have for early classifiers.
+    """Return the scores that sktime and aeon define for early classifiers.
 
     Parameters
     ----------
     early : EarlyClassifier
         Fitted estimator.
     X : panel
-        Whole series. One that ends without an answer is answered at its end.
+        Whole series. A series without a decision gets one at its end.
     y : array-like of shape (n_samples,)
         True labels.
 
@@ -192,9 +192,9 @@ def scores(early: EarlyClassifier, X: Any, y: ArrayLike) -> tuple[float, float, 
     harmonic_mean : float
         Harmonic mean of accuracy and 1 - earliness.
     accuracy : float
-        Share of the series that are classified correctly.
+        Fraction of series that are classified correctly.
     earliness : float
-        Mean share of the length that had been seen.
+        Mean fraction of a series that was observed before its decision.
     """
     labels = refuse_marked(y, marker_of(early))
     answers = early.decide(read_panel(X).values)
@@ -204,13 +204,14 @@ def scores(early: EarlyClassifier, X: Any, y: ArrayLike) -> tuple[float, float, 
 
 
 def cheap_settings() -> list[dict[str, Any]]:
-    """Return seeded settings of an adapter that are cheap to fit, for the checks of others.
+    """Return fast settings of an adapter with fixed seeds, for the checks of sktime and aeon.
 
     Returns
     -------
     list of dict
-        A trained network, a student in closed form, and clones of another classifier. The last
-        moments of the first two come before the end of the shortest series of the checks.
+        Settings for a trained network, for a student in closed form, and for clones of another
+        classifier. For the first two, the last moment is before the end of the shortest series in
+        the checks.
     """
     network = PrefixClassifier(
         "lstm1-8",
@@ -232,7 +233,7 @@ def cheap_settings() -> list[dict[str, Any]]:
 def _values_of(early: EarlyClassifier, X: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return a copy of the points of series, ``(n, n_channels, t)``, and their lengths.
 
-    They are checked here, as a session would name the points of an id, which X does not have.
+    Points are checked here, because the errors of a session would name ids, which X doesn't have.
     """
     panel = read_panel(X)
     check_channels(panel, early.n_channels_in_, early)
@@ -242,9 +243,9 @@ def _values_of(early: EarlyClassifier, X: Any) -> tuple[NDArray[np.float64], NDA
 
 
 class ReadsByParts:
-    """What the adapters for sktime and aeon share: the fit, and predictions of parts of series.
+    """Mixin of the adapters for sktime and aeon: fit, prediction of prefixes, and score.
 
-    Both packages call these methods, in the same convention.
+    Both packages call these methods in the same way.
     """
 
     estimator: Any

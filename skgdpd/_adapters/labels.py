@@ -1,4 +1,4 @@
-"""Labels in a form that sktime and aeon can count and sort."""
+"""Labels in a format that sktime and aeon can count and sort."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from .._series.unlabeled import split_marked
 
 
 def without_marks(y: Any, marker: Any) -> NDArray[Any] | None:
-    """Return y with some label in place of each missing one.
+    """Return y with an arbitrary label instead of each missing label.
 
     Parameters
     ----------
     y : array-like of shape (n,)
         Labels.
     marker : object
-        A value of y that stands for a missing label, besides None, NaN, NaT and pandas' NA.
+        A value of y that means a missing label, in addition to None, NaN, NaT and pandas' NA.
 
     Returns
     -------
     ndarray of shape (n,) or None
-        None if no label is missing, or if y is not one column, which others refuse.
+        Labels; None if no label is missing, or if y is not one column, which is refused elsewhere.
 
     Raises
     ------
     ValueError
-        If there is one class beside the missing labels.
+        If there is only one class besides the missing labels.
     """
     if np.ndim(y) != 1:
         return None

@@ -1,1 +1,1 @@
-"""Grid search with shared teachers, folds of labelled series, check of unlabelled series."""
+"""Grid search with shared teachers, folds of labelled series, and check of unlabelled series."""

@@ -1,4 +1,4 @@
-"""Folds of a cross-validation: those of labelled series, and checks of their rows."""
+"""Cross-validation folds of labelled series, and checks of the rows of folds."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Rows = NDArray[np.int64]
 
 
 class LabeledFolds(BaseCrossValidator):
-    """Splitter of labelled series that leaves unlabelled series in every training part.
+    """Splitter of labelled series that keeps unlabelled series in every training part.
 
-    It is meant as ``cv`` of searches and of cross-validation where y marks unlabelled series. All
+    Use it as ``cv`` of searches and of cross-validation if y marks unlabelled series. All
     unlabelled series are in the training part of each fold, and only labelled series are scored.
 
     Parameters
     ----------
     cv : int, splitter or iterable, default=5
-        Split of the labelled series: a number of stratified folds, a splitter, or pairs of
-        training and test indices, which count labelled series only.
+        Split of the labelled series: a number of stratified folds, a splitter, or an iterable of
+        pairs of training and test indices. The indices count labelled series only.
     unlabeled : object, default=None
-        The value of y, besides None, NaN and pandas' NA, that marks an unlabelled series; the same
-        as the classifier's ``unlabeled``.
+        The value of y that marks an unlabelled series, in addition to None, NaN and pandas' NA.
+        It must be equal to ``unlabeled`` of the classifier.
 
     See Also
     --------
@@ -37,17 +37,19 @@ class LabeledFolds(BaseCrossValidator):
 
     Notes
     -----
-    Within these folds every scorer of scikit-learn works, with one exception: labels that are
-    numbers in an array of objects (``np.array([0, None, 1], dtype=object)``), which scikit-learn's
-    metrics reject. Take an array of floats with NaN, a list, or one of pandas' nullable types
-    instead. With ``scoring=None`` objects work too.
+    With these folds, every scorer of scikit-learn works for all labels but one kind: numbers in an
+    array of objects, such as ``np.array([0, None, 1], dtype=object)``, which the metrics of
+    scikit-learn reject. Use an array of floats with NaN, a list, or a nullable type of pandas
+    instead. With ``scoring=None``, arrays of objects work, too.
 
-    Under other splitters, such as an int, marked rows come into test parts. The classifiers'
-    own ``score`` (``scoring=None``) refuses them then. scikit-learn's scorers (``"accuracy"``)
-    refuse missing labels, but a value named by ``unlabeled=``, such as ``-1``, is a class like
-    others for them: they count each such row as an error. Mark by None or NaN to be safe.
+    With other splitters, such as an int, unlabelled rows are in test parts. The method ``score``
+    of the classifiers (``scoring=None``) then raises an error. The scorers of scikit-learn, such
+    as ``"accuracy"``, raise an error for None and NaN. But they treat a value named by
+    ``unlabeled=``, such as ``-1``, as a class, and count each unlabelled row as an error. Mark
+    unlabelled rows by None or NaN to be safe.
 
-    ``cross_val_predict`` needs every row in a test part, so it takes labelled series only.
+    ``cross_val_predict`` needs every row in a test part. Therefore it works for labelled series
+    only.
 
     Examples
     --------
@@ -75,12 +77,12 @@ class LabeledFolds(BaseCrossValidator):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Series; only their number matters.
+            Series. Only their number matters.
         y : array-like of shape (n_samples,)
             Labels, some of them missing.
         groups : array-like of shape (n_samples,), optional
-            Groups that stay together, for splitters that take them. Those of unlabelled rows have
-            no effect.
+            Groups that stay together, for splitters that use groups. Groups of unlabelled rows
+            have no effect.
 
         Yields
         ------
@@ -90,7 +92,7 @@ class LabeledFolds(BaseCrossValidator):
         Raises
         ------
         ValueError
-            If y is None, or holds no label.
+            If y is None or has no labels.
         """
         if y is None:
             raise ValueError("LabeledFolds needs y, where missing labels mark unlabelled series")
@@ -110,9 +112,9 @@ class LabeledFolds(BaseCrossValidator):
         X : object
             Ignored.
         y : array-like of shape (n_samples,), optional
-            Labels, some of them missing. Some splitters need them here.
+            Labels, some of them missing. Some splitters need them.
         groups : array-like of shape (n_samples,), optional
-            Groups. Some splitters need them here.
+            Groups. Some splitters need them.
 
         Returns
         -------
@@ -128,12 +130,12 @@ class LabeledFolds(BaseCrossValidator):
 
 
 def split_rows(cv: Any, X: Any, y: Any, **params: Any) -> list[tuple[Rows, Rows]]:
-    """Return the rows of the training and of the test part of each fold.
+    """Return the rows of the training part and the test part of each fold.
 
     Parameters
     ----------
     cv : int, splitter or iterable
-        Number of folds, splitter, or pairs of rows.
+        Number of folds, splitter, or iterable of pairs of row numbers.
     X, y : array-like
         Series and labels.
     **params
@@ -146,7 +148,7 @@ def split_rows(cv: Any, X: Any, y: Any, **params: Any) -> list[tuple[Rows, Rows]
     Raises
     ------
     ValueError
-        If there are no folds, or if one has no rows or others than those of X.
+        If there are no folds, if a part is empty, or if a row number is not a row of X.
     """
     with about("cv"):
         folds = [
@@ -159,7 +161,7 @@ def split_rows(cv: Any, X: Any, y: Any, **params: Any) -> list[tuple[Rows, Rows]
 
 
 def checked_rows(rows: Any, n: int) -> NDArray[np.int64]:
-    """Return the row numbers of a part of a fold.
+    """Return the row numbers of a part of a fold, after a check.
 
     Parameters
     ----------
@@ -175,7 +177,7 @@ def checked_rows(rows: Any, n: int) -> NDArray[np.int64]:
     Raises
     ------
     ValueError
-        If there are none, or if one is no row number.
+        If there are no row numbers, or if one is out of range.
     """
     index = np.asarray(rows)
     if index.ndim != 1 or not len(index) or index.dtype.kind not in "iu":

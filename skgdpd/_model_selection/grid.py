@@ -50,7 +50,7 @@ Split = tuple[NDArray[Any], NDArray[Any]]
 
 
 class OnceInMemory:
-    """Cache with joblib's interface that lasts for one search and writes no files."""
+    """In-memory cache with the interface of joblib, for the duration of one search."""
 
     def __init__(self) -> None:
         self._results: dict[str, Any] = {}
@@ -58,7 +58,7 @@ class OnceInMemory:
     def cache(
         self, function: Callable[..., Any], ignore: Sequence[str] = (), **_: Any
     ) -> Callable[..., Any]:
-        """Return a function that computes each result once and then returns it from memory."""
+        """Return a function that computes each result once, and then returns it from memory."""
         names = function.__code__.co_varnames
 
         def remembered(*args: Any) -> Any:
@@ -78,19 +78,19 @@ class Fit:
     Attributes
     ----------
     estimator : BasePrefixClassifier
-        Candidate, which is fitted in the end.
+        The candidate. It is fitted at the end.
     prepared : PreparedFit or None
-        State of the fit; None after it is finished.
+        State of the fit; None after the fit is finished.
     run : Run or None
-        Training of the student; None after it is done.
+        Training of the student; None after training.
     history : History or None
-        Loss terms of the student's training; None before it is done.
+        Loss terms of the training of the student; None before training.
     seconds : float
-        Duration of the fit.
+        Duration of the fit in seconds.
     error : Exception or None
         Error of the fit; None if there was none.
     trace : str or None
-        Text of the error's traceback.
+        Traceback of the error as text; None if there was no error.
     """
 
     estimator: Any
@@ -104,13 +104,14 @@ class Fit:
 
 
 class SharedGridSearchCV(LinksToDocs, PlainNumbers, GridSearchCV):
-    """Grid search over a classifier of prefixes that fits teacher and prior once in each fold.
+    """Grid search over a classifier of prefixes that fits teacher and prior once per fold.
 
-    The results are those of :class:`sklearn.model_selection.GridSearchCV`, in less time. Students
-    of one shape are trained together, each with its own ``lambda_kd``, ``warmup_epochs``,
-    ``hinton_weight``, ``lr``, ``training__weight_decay``, ``random_state``, rows and early
-    stopping. Candidates that differ in other parameters form separate groups. Students that can't
-    be trained together, or would not be faster together, are trained one after the other.
+    The search gives the results of :class:`sklearn.model_selection.GridSearchCV` in less time.
+    Students of the same shape are trained together. They may differ in ``lambda_kd``,
+    ``warmup_epochs``, ``hinton_weight``, ``lr``, ``training__weight_decay``, ``random_state``,
+    rows and early stopping. Candidates that differ in other parameters form separate groups.
+    Students that can't be trained together, or would not be faster together, are trained one
+    after another.
 
     Parameters
     ----------
@@ -119,42 +120,43 @@ class SharedGridSearchCV(LinksToDocs, PlainNumbers, GridSearchCV):
     param_grid : dict or list of dicts
         Candidates, as in GridSearchCV.
     scoring : str, callable, list, tuple or dict, default=None
-        Scores of the candidates, as in GridSearchCV. None is accuracy.
+        Scores of the candidates, as in GridSearchCV. None means accuracy.
     refit : bool, str or callable, default=True
-        Choice of the best candidate, which is fitted to all series, as in GridSearchCV. False
-        fits none.
+        Criterion of the best candidate, which is then fitted to all series, as in GridSearchCV.
+        False means no such fit.
     cv : int, splitter or iterable, default=None
-        Folds, as in GridSearchCV. None is five stratified folds.
+        Folds, as in GridSearchCV. None means five stratified folds.
     verbose : int, default=0
-        Verbosity. 1 prints the number of trainings, and how many of them are trained together.
+        Verbosity. 1 prints the number of trainings, and how many of them are run together.
     error_score : "raise" or number, default=np.nan
-        Score of a candidate whose fit fails. "raise" raises the error.
+        Score of a candidate whose fit fails. "raise" raises the error instead.
     return_train_score : bool, default=False
         Whether to score the training parts, too.
     together : bool or "auto", default="auto"
-        Whether students are trained together. "auto" trains those together for which that is
-        faster by measurement, True all for which it is possible, False none.
+        Whether to train students together. "auto" does so in the cases that were faster in
+        measurements. True does so whenever it is possible, and False never.
     max_together : int, default=64
-        Largest number of students in one training. It bounds the memory.
+        Maximum number of students that are trained together. It limits memory.
 
     Attributes
     ----------
     cv_results_, best_estimator_, best_params_, best_score_, best_index_, n_splits_, scorer_ : \
 object
-        Attributes of GridSearchCV. The ``fit_time`` of students that were trained together is
+        Attributes of GridSearchCV. For students that were trained together, ``fit_time`` is
         their common time divided by their number.
     n_together_ : int
         Number of fits whose students were trained together with others.
     histories_ : list of list of History
-        Histories of each candidate's students, by fold.
+        Training history of each candidate on each fold.
 
     Notes
     -----
-    With ``random_state=None`` all fits of a search have one random seed in common, so that they
-    can share teachers. GridSearchCV would draw a seed for each fit.
+    With ``random_state=None``, all fits of a search use the same random seed, so that they can
+    share teachers. GridSearchCV would draw a seed for each fit.
 
-    Students that are trained together agree with those trained alone up to rounding; see
-    docs/grid-search.md for its extent. Students that are trained alone agree to the last bit.
+    Students that are trained together agree with separately trained ones up to rounding; see
+    docs/grid-search.md for the size of the differences. Students that are trained alone agree
+    with those of GridSearchCV bit for bit.
 
     Examples
     --------
@@ -215,12 +217,12 @@ object
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series, in any form that can be indexed by rows.
+            Whole series, in any format that can be indexed by rows.
         y : array-like of shape (n_samples,)
-            Labels. If y marks series without a label, :class:`skgdpd.LabeledFolds` as ``cv``
-            keeps these out of the test folds.
+            Labels. If y marks unlabelled series, use :class:`skgdpd.LabeledFolds` as ``cv``,
+            which keeps these series out of the test folds.
         **params
-            Further arguments of the classifier's ``fit``, which are split by rows like X.
+            Further arguments of the classifier's ``fit``. They are split by rows like X.
             ``groups`` is passed to the splitter.
 
         Returns
@@ -231,9 +233,9 @@ object
         Raises
         ------
         TypeError
-            If ``estimator`` is no classifier of prefixes.
+            If ``estimator`` is not a classifier of prefixes.
         ValueError
-            If a test fold has series without a label, or ``X_unlabeled`` is given.
+            If a test fold has unlabelled series, or if ``X_unlabeled`` is given.
         """
         self._validate_params()
         if not isinstance(self.estimator, BasePrefixClassifier):
@@ -289,7 +291,7 @@ object
         return self
 
     def _candidates(self) -> list[dict[str, Any]]:
-        """Return the parameters of each candidate, all of which the estimator has."""
+        """Return the parameters of each candidate, after a check that the estimator has them."""
         with about("param_grid"):
             candidates = list(ParameterGrid(self.param_grid))
             for candidate in candidates:
@@ -299,7 +301,7 @@ object
         return candidates
 
     def _common_seed(self, candidates: Sequence[dict[str, Any]]) -> int:
-        """Return the seed of all fits whose ``random_state`` is no int."""
+        """Return the seed of all fits whose ``random_state`` is not an int."""
         own = self.estimator.random_state
         states = [candidate.get("random_state", own) for candidate in candidates]
         drawn_from = [state for state in states if not isinstance(state, (int, np.integer))]
@@ -315,9 +317,9 @@ object
         once: OnceInMemory,
         seed: int,
     ) -> Iterator[Fit]:
-        """Prepare the fit of each candidate on a fold, up to the student's training.
+        """Prepare the fit of each candidate on a fold, up to the training of the student.
 
-        ``seed`` is the seed of all fits whose ``random_state`` is no int.
+        ``seed`` is the seed of all fits whose ``random_state`` is not an int.
         """
         known: list[Rows] = []
         for candidate in candidates:
@@ -355,7 +357,7 @@ object
             print(f"{self.n_together_} of {len(fits)} students were trained together")
 
     def _train_group(self, fits: list[Fit]) -> None:
-        """Train and finish some candidates, together if that is faster."""
+        """Train and finish some candidates, together if this is faster."""
         runs = [fit.run for fit in fits if fit.run is not None]
         start = time.perf_counter()
         if len(runs) > 1 and (self.together is True or is_faster(runs)):
@@ -380,7 +382,7 @@ object
 
     @contextmanager
     def _noted(self, *fits: Fit) -> Iterator[None]:
-        """Record an error in the block as the error of the fits, unless it is to be raised."""
+        """Record an error in the block as the error of the fits, unless it must be raised."""
         try:
             yield
         except Exception as error:
@@ -398,7 +400,7 @@ object
         scorers: Any,
         score_params: dict[str, Any],
     ) -> list[dict[str, Any]]:
-        """Return the scores and times of each fit, from which ``cv_results_`` is made."""
+        """Return the scores and times of each fit, for ``cv_results_``."""
         out = []
         for i, fit in enumerate(fits):
             train_rows, test_rows = splits[i % len(splits)]
@@ -445,7 +447,7 @@ object
         n_splits: int,
         refit_metric: str,
     ) -> None:
-        """Set the attributes for the results and the best candidate."""
+        """Set the attributes of the results and the best candidate."""
         self.cv_results_ = results = self._format_results(candidates, n_splits, out)
         first = out[0]["test_scores"]
         self.multimetric_ = isinstance(first, dict)
@@ -468,7 +470,7 @@ object
 
 
 def _check_rows(X: Any, y: Any, marker: Any) -> None:
-    """Refuse, before any fit, series and labels that are no rows that folds can be made of."""
+    """Raise an error, before any fit, if series or labels can't be divided into folds by rows."""
     n = len(read_panel(X))
     labels, missing = split_marked(y, marker)
     encode(labels)
@@ -484,7 +486,7 @@ def _check_rows(X: Any, y: Any, marker: Any) -> None:
 
 
 def _known_rows(rows: Rows, known: list[Rows]) -> Rows:
-    """Return equal rows of another candidate of the fold if there are any, to save memory."""
+    """Return equal rows of another candidate of the fold, if there are any, to save memory."""
     for other in known:
         if rows.tensors.keys() == other.tensors.keys() and all(
             value.shape == other.tensors[name].shape and torch.equal(value, other.tensors[name])

@@ -1,4 +1,4 @@
-"""Importance of windows of time and of channels, by permutation."""
+"""Permutation importance of time windows and channels."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class WindowImportance:
-    """What a classifier's score loses when a window of a channel says nothing.
+    """Loss of a classifier's score when a window of a channel is permuted.
 
     Attributes
     ----------
     importances : ndarray of shape (n_channels, n_windows, n_repeats)
-        Score of the series as they are, less the score with a window of a channel permuted.
+        Score of the original series minus the score with a permuted window of a channel.
     edges : ndarray of int of shape (n_windows + 1,)
-        Time points at which windows begin, and the end of the last one.
+        Time points at which windows begin, and the end of the last window.
     score : float
-        Score of the series as they are.
+        Score of the original series.
     channels : tuple of str
-        Names of the channels: those of a frame, or their numbers.
+        Names of the channels from a data frame, or their indices.
     """
 
     importances: Floats
@@ -43,12 +43,12 @@ class WindowImportance:
 
     @property
     def mean(self) -> Floats:
-        """Mean over repeats ``(n_channels, n_windows)``."""
+        """Mean importance over repeats, ``(n_channels, n_windows)``."""
         return np.asarray(self.importances.mean(axis=2))
 
     @property
     def std(self) -> Floats:
-        """Standard deviation over repeats ``(n_channels, n_windows)``."""
+        """Standard deviation of the importance over repeats, ``(n_channels, n_windows)``."""
         return np.asarray(self.importances.std(axis=2))
 
 
@@ -62,25 +62,29 @@ def window_importance(
     scoring: Any = None,
     random_state: RandomState = None,
 ) -> WindowImportance:
-    """Measure which part of the series, and which channel, a classifier's score depends on.
+    """Return the permutation importance of time windows and channels for a classifier's score.
 
-    The values of a window of one channel are exchanged among the series, so that they say nothing
-    about the class, and everything else stays. The score's loss is the importance of the window.
+    The values in a window of one channel are permuted among the series, and everything else is
+    kept. The values in the window then carry no information about the class. The importance of
+    the window is the resulting loss of score.
 
     Parameters
     ----------
     estimator : classifier
-        Fitted classifier of series. If it has a ``prefix_length_``, windows divide what it sees.
+        Fitted classifier of series. If it has an attribute ``prefix_length_``, the windows divide
+        the prefix, otherwise the whole series.
     X : array-like of shape (n_samples, n_channels, n_timepoints)
-        Series that the classifier was not fitted on, because it may have learned others by heart.
+        Series that were not used in the fit, because the classifier may have memorised its
+        training series.
     y : array-like of shape (n_samples,)
         Labels of the series.
     n_windows : int, default=10
-        Number of windows, which are of equal length up to a time point.
+        Number of windows. Their lengths differ by at most one time point.
     n_repeats : int, default=5
-        Number of permutations of each window, whose spread tells chance from importance.
+        Number of permutations of each window. Their spread shows whether an importance may be due
+        to chance.
     scoring : str, callable or None, default=None
-        Score, in scikit-learn's terms. None is the estimator's own.
+        Score, as in scikit-learn. None means the method ``score`` of the estimator.
     random_state : int, RandomState instance or None, default=None
         Seed of the permutations.
 
@@ -92,17 +96,18 @@ def window_importance(
     ------
     ValueError
         If there are more windows than time points, if a label is missing, if there are fewer than
-        two series, or if a series ends within the windows: its end would move with its values.
+        two series, or if a series ends within the windows, because a permutation would move its
+        end, too.
 
     See Also
     --------
-    skgdpd.plotting.ImportanceDisplay : Picture of the importances.
+    skgdpd.plotting.ImportanceDisplay : Plot of the importances.
 
     Notes
     -----
-    Windows and channels that say the same stand in for one another, so that each may look
-    unimportant. Fewer windows show what they are worth together. A permuted series may be unlike
-    any real one, and the classifier's answer to it is then a guess.
+    If several windows or channels carry the same information, each of them may look unimportant,
+    because the others replace it. Fewer and longer windows show their joint importance. A permuted
+    series may be unlike any real series, and the prediction for it is then arbitrary.
 
     References
     ----------

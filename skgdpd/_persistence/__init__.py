@@ -1,8 +1,8 @@
 """Model files, which can't run code.
 
-``saving`` has the public functions, ``registry`` the names of kinds and their declared state, and
-``kinds`` the table of the kinds of which estimators are made. ``codec`` turns values into JSON and
-tensors, and ``archive`` writes these into a file.
+``saving`` has the public functions. ``registry`` has the names of kinds and their declared state.
+``kinds`` registers the kinds of objects that estimators consist of. ``codec`` converts values to
+JSON and tensors, and ``archive`` writes them to a file.
 """
 
 from . import kinds  # noqa: F401  registers the kinds

@@ -1,9 +1,9 @@
 """Model files: JSON and safetensors, in one zip file or in a folder.
 
-Nothing in either can run code. ``model.json`` describes the model and holds a checksum of itself
-and one of the tensors, which are in the other file. In a folder the tensors' file is named after
-its checksum. A new model is therefore complete as soon as ``model.json`` is replaced, which the
-operating system does in one step.
+Neither format can run code. ``model.json`` describes the model, and contains a checksum of itself
+and a checksum of the tensors, which are in a second file. In a folder, the tensor file is named
+after its checksum. A new model is therefore complete as soon as ``model.json`` is replaced, which
+the operating system does atomically.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .._runtime.plain_files import NotAPlainFileError, read_plain
 
 FORMAT = "skgdpd model"
 FORMAT_VERSION = 1
-"""Version of the format, raised when older versions of the package can't read new files."""
+"""Version of the format. It increases when older versions of the package can't read new files."""
 
 HEADER = "model.json"
 TENSORS = re.compile(r"tensors(-[0-9a-f]{16})?\.safetensors")
@@ -39,7 +39,7 @@ WIDEST = 1 << 20
 TIME = (1980, 1, 1, 0, 0, 0)
 
 ATTEMPTS = 2
-"""Number of times that a folder is read, as another process may just be saving into it."""
+"""Number of attempts to read a folder, because another process may be saving into it."""
 ENCRYPTED = 0x1
 """Flag of encrypted members of zip files."""
 
@@ -47,35 +47,35 @@ Read = Callable[[str], bytes]
 
 
 class ModelFileError(ValueError):
-    """Error for a file that can't be opened as a model or a session of this package.
+    """Error for a file that can't be loaded as a model or a session of this package.
 
-    It is of another program or of a newer version, cut off, damaged or altered, or it is no plain
-    file. The message says which.
+    The file may come from another program or a newer version, may be truncated, damaged or
+    modified, or may not be a regular file. The message names the reason.
     """
 
 
 def check_target(path: str | os.PathLike[str]) -> tuple[Path, bool]:
-    """Return the place of a new model, and whether that is a folder.
+    """Return the path of a new model, and whether it is a folder.
 
     Parameters
     ----------
     path : str or path
-        Name of the model. It is a folder if there is a folder of this name or the name ends in a
-        separator, else a zip file.
+        Name of the model. It is a folder if a folder of this name exists or if the name ends in a
+        separator, otherwise a zip file.
 
     Returns
     -------
     target : Path
         File or folder, with links resolved.
     is_folder : bool
-        True for a folder.
+        Whether the model is a folder.
 
     Raises
     ------
     FileNotFoundError
         If the folder to write into does not exist.
     FileExistsError
-        If the folder has files that belong to no model.
+        If the folder contains files that are not part of a model.
     """
     target = Path(os.path.realpath(path))
     in_folder = target.is_dir() or os.fspath(path).endswith(("/", os.sep))
@@ -96,17 +96,17 @@ def write_model(path: str | os.PathLike[str], header: dict[str, Any], tensors: A
     path : str or path
         File or folder; see :func:`check_target`.
     header : dict
-        Content of ``model.json``: numbers, strings, lists and dicts of these.
+        Content of ``model.json``: numbers, strings, and lists and dicts of them.
     tensors : dict of str to Tensor
         Tensors by name.
 
     Raises
     ------
     FileNotFoundError, FileExistsError
-        If :func:`check_target` raises it.
+        For the reasons of :func:`check_target`.
     OSError
-        If the file can't be written. The model from before is whole then, and nothing of the new
-        one is left.
+        If the file can't be written. The old model is then unchanged, and no part of the new
+        model is left.
     """
     target, in_folder = check_target(path)
     content = save_tensors({name: _compact(tensor) for name, tensor in tensors.items()})
@@ -128,7 +128,7 @@ def write_model(path: str | os.PathLike[str], header: dict[str, Any], tensors: A
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read a model file that :func:`write_model` wrote.
+    """Read a model file that was written by :func:`write_model`.
 
     Parameters
     ----------
@@ -147,8 +147,8 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
     FileNotFoundError
         If there is no such file or folder.
     ModelFileError
-        If it is no model file, of a newer format, cut off, or altered, or a link or something
-        else than a plain file or a folder of these.
+        If the file is not a model file, has a newer format, is truncated or was modified, or if
+        it is a link or a special file such as a device.
     """
     target = Path(path)
     if not os.path.lexists(target):
@@ -197,7 +197,7 @@ def _read_zip(path: Any, content: bytes) -> tuple[dict[str, Any], dict[str, Tens
 
 
 def _check_member(path: Any, member: zipfile.ZipInfo, size: int) -> None:
-    """Raise an error for a member that is not as :func:`write_model` writes it."""
+    """Raise an error for a member that :func:`write_model` can't have written."""
     if member.compress_type != zipfile.ZIP_STORED:
         raise ModelFileError(
             f"{path} was packed again: skgdpd's own model files are not compressed. "
@@ -278,7 +278,7 @@ def _read_header(path: Any, content: bytes, damaged: str) -> dict[str, Any]:
 
 
 def _what_else(path: Any, content: bytes) -> str:
-    """Return a message that describes a file that is no complete zip file."""
+    """Return an error message for a file that is not a complete zip file."""
     if content.startswith(b"PK\x03\x04"):
         return f"{path} is cut off or damaged"
     message = f"{path} is no model of skgdpd"
@@ -318,7 +318,7 @@ def _zipped(members: dict[str, bytes]) -> bytes:
 
 
 def _compact(tensor: Tensor) -> Tensor:
-    """Return a contiguous copy on the CPU: the format has no shared or strided memory."""
+    """Return a contiguous copy on the CPU, as the format requires."""
     return tensor.detach().cpu().contiguous().clone()
 
 

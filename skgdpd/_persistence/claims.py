@@ -1,7 +1,7 @@
-"""Checks of the sizes that a file claims, before anything of that size is made.
+"""Checks of the sizes in a file, before objects of these sizes are allocated.
 
-A file may claim a hundred million classes in a few bytes. What is made of a file is therefore no
-larger than the tensors that it holds.
+A few bytes in a file can state a huge size, such as a hundred million classes. Therefore sizes are
+compared with the sizes of the tensors in the file.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from .._fitting.network import SeriesNetwork
 from .._series.views import PrefixView
 
 SIZES = ("n_channels_in_", "n_features_in_", "n_timepoints_in_", "prefix_length_")
-"""Fitted attributes of classifiers that are whole numbers above 0."""
+"""Fitted attributes of classifiers that are positive integers."""
 
 
 def check_size(name: str, value: Any, most: int | None = None) -> None:
-    """Raise an error for a size that is no whole number from 1 to ``most``."""
+    """Raise an error for a size that is not an integer from 1 to ``most``."""
     if type(value) is not int or value < 1 or (most is not None and value > most):
         limit = "of at least 1" if most is None else f"from 1 to {most}"
         raise ValueError(f"{name} is {value!r}, and must be a whole number {limit}")
 
 
 def check_claims(claims: Mapping[str, Any], held: Mapping[str, int]) -> None:
-    """Raise an error for sizes that are not those of the tensors.
+    """Raise an error for stated sizes that differ from the sizes of the tensors.
 
     Parameters
     ----------
     claims : mapping of str to object
-        Sizes that a file claims, by name.
+        Sizes stated in the file, by name.
     held : mapping of str to int
-        The same sizes, of the tensors in the file.
+        Sizes of the tensors in the file, by the same names.
     """
     for name, size in held.items():
         if type(claims[name]) is not int or claims[name] != size:
@@ -44,13 +44,13 @@ def check_claims(claims: Mapping[str, Any], held: Mapping[str, int]) -> None:
 
 
 def check_outline(make: Callable[[], nn.Module], weights: Mapping[str, Tensor]) -> None:
-    """Raise an error if a network needs more memory than its weights in the file have.
+    """Raise an error if a network needs more memory than its weights in the file.
 
     Parameters
     ----------
     make : callable
-        Function that makes the network; it is called on a device without memory. A network that
-        can't be made there, which may be one of a user's own, is not checked.
+        Function that makes the network. It is called on a device without memory. Networks that
+        can't be made on this device, such as some networks of users, are not checked.
     weights : mapping of str to Tensor
         Weights in the file.
     """
@@ -72,7 +72,7 @@ def _n_bytes(tensors: Mapping[str, Tensor]) -> int:
 
 
 def check_weights(weights: Any) -> None:
-    """Raise an error for weights that are no tensors by name."""
+    """Raise an error for weights that are not a dict of tensors by name."""
     if not isinstance(weights, dict) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in weights.items()
     ):
@@ -80,7 +80,7 @@ def check_weights(weights: Any) -> None:
 
 
 def check_types(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Raise an error for weights of other number types than those of the network."""
+    """Raise an error for weights with other number types than in the network."""
     for name, own in module.state_dict().items():
         given = weights.get(name)
         if given is not None and given.dtype != own.dtype:
@@ -130,7 +130,7 @@ def check_classifier(model: Any) -> None:
 
 
 def check_shape(name: str, array: Any, shape: tuple[int, ...], kinds: str = "") -> None:
-    """Raise an error for what is no array of a shape, and of numbers of the given kinds if any."""
+    """Raise an error unless a value is an array of a shape, and of the given kinds if any."""
     found = array.shape if isinstance(array, np.ndarray) else type(array).__name__
     if found != shape:
         raise ValueError(

@@ -1,8 +1,8 @@
 """Conversion of values to JSON and tensors, and back.
 
-Scalars and lists of JSON stand for themselves, and every dict has a ``type``. An object is written
-as the name of its kind, its parameters if it is an estimator, and its declared state. Only objects
-whose kind is in the registry are written and made again.
+Scalars and lists are written as in JSON, and every dict has a ``type``. An object is written as
+the name of its kind, its parameters if it is an estimator, and its declared state. Only objects
+whose kind is in the registry can be written and read.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from torch import Tensor, from_numpy
 from .registry import Kind, Opening, kind_named, kind_of
 
 STRINGS = re.compile(r"[<>=|]?U([0-9]{1,9})")
-"""Types of arrays of strings."""
+"""Pattern of the types of string arrays."""
 PADDED_BYTES = 2**20
-"""Size up to which an array of strings may be wider than the longest of them."""
+"""Size in bytes up to which a string array may be wider than its longest string."""
 
 
 class CannotSaveError(ValueError):
-    """Error for a value that has no form in a model file.
+    """Error for a value that can't be written to a model file.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class CannotSaveError(ValueError):
 
 @dataclass
 class Writer:
-    """Writer that turns values into JSON and collects their tensors.
+    """Writer that converts values to JSON and collects their tensors.
 
     Attributes
     ----------
@@ -63,18 +63,19 @@ class Writer:
         name : str
             Path of the value in the model, with dots.
         fitted : bool, default=True
-            Whether estimators are written with their fitted state. False is meant for parameters:
-            an estimator that is a parameter is cloned before each fit, so its state has no effect.
+            Whether estimators are written with their fitted state. False is for parameters: an
+            estimator that is a parameter is cloned before each fit, so that its state has no
+            effect.
 
         Returns
         -------
         object
-            Value of JSON: a scalar, a list or a dict.
+            JSON value: a scalar, a list or a dict.
 
         Raises
         ------
         CannotSaveError
-            If the value, or a part of it, has no form in a model file.
+            If the value, or a part of it, can't be written to a model file.
         """
         if isinstance(value, np.generic) and value.dtype.kind in "biufU":
             value = value.item()
@@ -126,7 +127,7 @@ class Writer:
         fitted : bool, default=True
             Whether an estimator is written with its fitted state.
         include : collection of str, default=()
-            Parts to save that are saved on request only; see :class:`~.registry.Kind`.
+            Optional parts to save; see ``on_request`` of :class:`~.registry.Kind`.
         omit : collection of str, default=()
             Names of parameters to leave out.
 
@@ -178,13 +179,13 @@ class Writer:
 
 @dataclass
 class Reader:
-    """Reader that turns the output of a :class:`Writer` into values again.
+    """Reader that converts the output of a :class:`Writer` back to values.
 
     Attributes
     ----------
     tensors : dict of str to Tensor
-        Tensors by their path in the model. Each is taken out when it is used, so that a small file
-        can't fill the memory with many copies of one tensor.
+        Tensors by their path in the model. A tensor is removed when it is used, so that a small
+        file can't fill the memory with many copies of one tensor.
     opening : Opening
         Arguments of ``load`` other than the file.
     """
@@ -198,7 +199,7 @@ class Reader:
         Parameters
         ----------
         data : object
-            Value of JSON that :meth:`Writer.encode` returned.
+            JSON value returned by :meth:`Writer.encode`.
 
         Returns
         -------
@@ -208,8 +209,7 @@ class Reader:
         Raises
         ------
         ValueError
-            If a type or kind is unknown, or an object's names are not those that its kind
-            declares.
+            If a type or kind is unknown, or if an object has other names than its kind declares.
         """
         if isinstance(data, list):
             return [self.decode(item) for item in data]
@@ -264,7 +264,7 @@ def _labels(dtype: str, items: list[Any]) -> NDArray[Any]:
 
 
 def _width(dtype: str, items: list[Any]) -> str:
-    """Return the type of an array of strings if it is not much wider than these."""
+    """Return the type of a string array, after a check that it is not much too wide."""
     known = STRINGS.fullmatch(dtype)
     if known is None or not all(type(item) is str for item in items):
         raise ValueError(f"labels of type {dtype!r} are not as this version writes them")

@@ -1,4 +1,4 @@
-"""The kinds of distillers, and of the objects of which estimators are made.
+"""The kinds of distillers, and of the objects that estimators consist of.
 
 The kinds of the estimators themselves are registered in ``skgdpd/_estimators/kinds.py``.
 """
@@ -48,7 +48,7 @@ from .registry import Opening, State, register, register_estimator
 
 CPU = torch.device("cpu")
 MAX_DRAWS = 10_000
-"""Number of draws of a generator in a file at most, as each takes time and memory."""
+"""Maximum number of draws of a generator in a file, because each draw takes time and memory."""
 DENOISERS = {FiLMDenoiser: "film", BottleneckDenoiser: "bottleneck", MixtureDenoiser: "gmm"}
 GENERATOR_SETTINGS = (
     "n_features",

@@ -1,14 +1,13 @@
-"""The registry of the kinds of objects in model files, under names that no renaming changes.
+"""The registry of the kinds of objects in model files, with permanent names.
 
-A file names the kind of each object by a string, such as ``"prefix-view"``, and holds the state
-that the kind declares. Classes, modules and attributes can therefore be renamed without any
-effect on files: only the registration changes. Names in the registry are never changed or used
-again for something else.
+A file names the kind of each object by a string, such as ``"prefix-view"``, and contains the state
+that the kind declares. If a class, module or attribute is renamed, only the registration changes,
+and files stay valid. Names in the registry are never changed or reused.
 
-A class of the package is registered by :func:`register`, an estimator (also a distiller or a group
-of options) by :func:`register_estimator`. To save another fitted attribute, add its name to the
-estimator's registration. To rename an attribute, keep the name in the registration, and map it to
-the new name in ``attributes``.
+A class of the package is registered by :func:`register`. An estimator, a distiller or a group of
+options is registered by :func:`register_estimator`. To save a further fitted attribute, add its
+name to the registration of the estimator. To rename an attribute, keep the old name in the
+registration and map it to the new name in ``attributes``.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ State = dict[str, Any]
 Check = Callable[[Any], None]
 
 PLACES = ("device", "memory", "checkpoint_dir")
-"""Parameters that name a place or a device of one machine, which are never saved.
+"""Parameters that refer to a path or a device of one machine. They are never saved.
 
-A folder of pickles that is named in a stranger's file would be a way to run code.
+A file from an untrusted source could otherwise name a folder of pickles, and so run code.
 """
 NEEDED = ("earliness", "estimator")
-"""Parameters that are required to make an estimator again, if it has them."""
+"""Parameters without which an estimator can't be restored, if it has them."""
 
 
 @dataclass
@@ -38,11 +37,11 @@ class Opening:
     Attributes
     ----------
     student : object
-        Backbone of networks that the file does not describe; None if none was given.
+        Backbone for networks that the file does not describe; None if no backbone was given.
     device : torch.device
         Device of the networks.
     used_student : bool
-        True as soon as a network was made with ``student``.
+        Whether a network has been made with ``student``.
     """
 
     student: Any
@@ -61,19 +60,20 @@ class Kind:
     cls : type
         Class of the objects. Objects of its subclasses are not of this kind.
     required : tuple of str
-        Names that each state has.
+        Names that every state has.
     optional : tuple of str
         Names that a state may have.
     parameters : tuple of str or None
         Names of the constructor parameters that are saved, for estimators; None for other objects.
     on_request : mapping of str to str
-        Optional names that are saved on request only, by the name in ``save(include=...)``.
+        Names that are saved only on request, by the name in ``save(include=...)``.
     attributes : mapping of str to str
-        Names of attributes by the name in the state, where the two differ.
+        Attribute names by their names in the state, if the two differ.
     take : callable or None
-        Function from an object to its state; None takes the attributes.
+        Function from an object to its state; None means that the attributes are the state.
     make : callable or None
-        Function from a state and an :class:`Opening` to an object; None sets the attributes.
+        Function from a state and an :class:`Opening` to an object; None means that the attributes
+        are set.
     check : callable or None
         Function that raises a ValueError for a fitted object whose parts don't fit together.
     """
@@ -90,7 +90,7 @@ class Kind:
     check: Check | None = None
 
     def attribute(self, name: str) -> str:
-        """Return the name of the attribute for a name of the state."""
+        """Return the attribute name for a name in the state."""
         return self.attributes.get(name, name)
 
     @property
@@ -99,7 +99,7 @@ class Kind:
         return [self.attribute(name) for name in self.required]
 
     def has_state(self, value: Any) -> bool:
-        """Return whether an object has a state besides its parameters."""
+        """Return whether an object has a state in addition to its parameters."""
         names = (*self.required, *self.optional)
         return self.parameters is None or any(self.attribute(n) in vars(value) for n in names)
 
@@ -116,7 +116,7 @@ class Kind:
         Returns
         -------
         dict
-            Values by the names of the state.
+            Values by their names in the state.
         """
         if self.take is not None:
             state = self.take(value)
@@ -134,11 +134,11 @@ class Kind:
         return {name: getattr(value, name) for name in names if name not in omit}
 
     def check_state(self, names: Collection[str]) -> None:
-        """Raise an error for a state with undeclared names or without required ones."""
+        """Raise an error for a state with undeclared names or without required names."""
         self._check(names, self.required, (*self.required, *self.optional))
 
     def check_parameters(self, names: Collection[str]) -> None:
-        """Raise an error for parameters that the constructor lacks or that no file may set."""
+        """Raise an error for unknown parameters, or for parameters that no file may set."""
         allowed = self.parameters or ()
         self._check(names, [name for name in NEEDED if name in allowed], allowed)
 
@@ -203,7 +203,7 @@ def register(
     make: Callable[[State, Opening], Any] | None = None,
     check: Check | None = None,
 ) -> None:
-    """Register a class that is no estimator, so that model files may hold its objects.
+    """Register a class that is not an estimator, so that model files can contain its objects.
 
     Parameters
     ----------
@@ -212,23 +212,23 @@ def register(
     cls : type
         Class of the objects.
     required, optional : collection of str
-        Names of the attributes that are saved: those that every object has, and those that are
-        saved where they exist.
+        Names of the saved attributes: those that every object has, and those that are saved if
+        they exist.
     attributes : mapping of str to str, optional
-        Names of attributes by the name in the state, where the two differ.
+        Attribute names by their names in the state, if the two differ.
     take : callable, optional
-        Function from an object to its state; by default its attributes are the state.
+        Function from an object to its state. By default, the attributes are the state.
     make : callable, optional
-        Function from a state and an :class:`Opening` to an object; by default an object is made
+        Function from a state and an :class:`Opening` to an object. By default, an object is made
         without a call of the constructor, and its attributes are set.
     check : callable, optional
-        Function that raises a ValueError for an object whose parts don't fit together. What
-        ``make`` makes is checked there.
+        Function that raises a ValueError for an object whose parts don't fit together. A
+        function ``make`` must do its own checks.
 
     Raises
     ------
     ValueError
-        If the name or the class is taken.
+        If the name or the class is already registered.
     """
     _add(
         Kind(
@@ -264,23 +264,23 @@ def register_estimator(
         Class of the estimators, a :class:`sklearn.base.BaseEstimator`. All parameters of its
         constructor are saved except those in :data:`PLACES`.
     required, optional : collection of str
-        Names of the fitted attributes that are saved: those that every fit sets, and those that
-        some fits set. Groups of options and distillers have none.
+        Names of the saved fitted attributes: those that every fit sets, and those that only some
+        fits set. Groups of options and distillers have none.
     on_request : mapping of str to str, optional
-        Fitted attributes that are saved on request only, by the name in ``save(include=...)``.
+        Fitted attributes that are saved only on request, by the name in ``save(include=...)``.
     attributes : mapping of str to str, optional
-        Names of attributes by the name in the state, where the two differ.
+        Attribute names by their names in the state, if the two differ.
     check : callable, optional
         Function that raises a ValueError for a fitted estimator whose parts don't fit together.
 
     Raises
     ------
     ValueError
-        If the name or the class is taken.
+        If the name or the class is already registered.
 
     Examples
     --------
-    A table of such lines is in ``skgdpd/_estimators/kinds.py``::
+    All estimators are registered in ``skgdpd/_estimators/kinds.py``::
 
         register_estimator(
             "prefix-classifier", PrefixClassifier, required=("classes_", "network_")
@@ -309,7 +309,7 @@ def _add(kind: Kind) -> None:
 
 
 def kind_of(value: Any) -> Kind | None:
-    """Return the kind of an object, or None if its class is not registered."""
+    """Return the kind of an object; None if its class is not registered."""
     return _BY_CLASS.get(type(value))
 
 

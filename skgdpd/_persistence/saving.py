@@ -1,4 +1,4 @@
-"""Functions that save estimators to files and open them again."""
+"""Functions that save estimators to files and load them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .wrappers import WRAPPERS
 
 
 class Saveable:
-    """Mixin for estimators that can be saved; each needs a kind in the registry."""
+    """Mixin for estimators that can be saved. Each class needs a kind in the registry."""
 
     def save(
         self,
@@ -30,28 +30,27 @@ class Saveable:
         include: Collection[str] = (),
         omit: Collection[str] = (),
     ) -> None:
-        """Save the estimator to a file that :func:`skgdpd.load` opens and that can't run code.
+        """Save the estimator to a file that can't run code; see :func:`skgdpd.load`.
 
-        An existing file of this name is replaced in one step, after the new file is complete.
+        An existing file of this name is replaced atomically, after the new file is complete.
 
         Parameters
         ----------
         path : str or path
-            Name of the file, a zip archive. If there is a folder of this name, or the name ends
-            in "/", the model is written into the folder.
+            Name of the file, which is a zip archive. If a folder of this name exists, or if the
+            name ends in "/", the model is written into the folder.
         include : collection of {"teacher", "prior"}, default=()
             Fitted parts to save although predictions don't need them.
         omit : collection of str, default=()
-            Names of parameters to leave out, for which the opened model has the defaults. This is
-            required for parameters whose values are functions or objects of other packages. If
-            ``student`` is such an object, the weights are saved all the same. ``memory``,
-            ``checkpoint_dir`` and ``device``, which name a place or a device of this machine, are
-            never saved.
+            Names of parameters to leave out. The loaded model has their default values. Parameters
+            whose values are functions or objects of other packages must be left out. If
+            ``student`` is such an object, its weights are saved nevertheless. ``memory``,
+            ``checkpoint_dir`` and ``device`` are never saved, because they refer to this machine.
 
         Raises
         ------
         ValueError
-            If a part can't be saved. No file is written then.
+            If a part can't be saved. No file is written in this case.
         """
         save(self, path, include=include, omit=omit)
 
@@ -63,29 +62,30 @@ def save(
     include: Collection[str] = (),
     omit: Collection[str] = (),
 ) -> None:
-    """Save an estimator to a file that :func:`skgdpd.load` opens and that can't run code.
+    """Save an estimator to a file that can't run code; :func:`skgdpd.load` loads it.
 
-    An existing file of this name is replaced in one step, after the new file is complete.
+    An existing file of this name is replaced atomically, after the new file is complete.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted estimator of this package, or scikit-learn's ``CalibratedClassifierCV``,
-        ``FixedThresholdClassifier``, ``TunedThresholdClassifierCV`` or ``Pipeline`` around one.
-        The other steps of a pipeline may be scalers of scikit-learn: ``StandardScaler``,
-        ``MinMaxScaler``, ``MaxAbsScaler``, ``RobustScaler`` and ``Normalizer``.
+        Fitted estimator of this package, or a ``CalibratedClassifierCV``,
+        ``FixedThresholdClassifier``, ``TunedThresholdClassifierCV`` or ``Pipeline`` of
+        scikit-learn around one. The other steps of a pipeline may be a ``StandardScaler``,
+        ``MinMaxScaler``, ``MaxAbsScaler``, ``RobustScaler`` or ``Normalizer`` of scikit-learn.
     path : str or path
-        Name of the file, a zip archive. If there is a folder of this name, or the name ends in
-        "/", the model is written into the folder.
+        Name of the file, which is a zip archive. If a folder of this name exists, or if the name
+        ends in "/", the model is written into the folder.
     include : collection of {"teacher", "prior"}, default=()
-        Fitted parts to save although predictions don't need them, of estimators of this package.
+        Fitted parts to save although predictions don't need them. Only estimators of this package
+        have such parts.
     omit : collection of str, default=()
-        Names of parameters to leave out, for which the opened model has the defaults.
+        Names of parameters to leave out. The loaded model has their default values.
 
     Raises
     ------
     ValueError
-        If a part can't be saved. No file is written then.
+        If a part can't be saved. No file is written in this case.
 
     Examples
     --------
@@ -135,17 +135,17 @@ def save(
 def load(
     path: str | os.PathLike[str], *, student: Any = None, device: str | torch.device = "auto"
 ) -> Any:
-    """Open a model that was saved with ``save``.
+    """Load a model that was saved with :func:`skgdpd.save` or a method ``save``.
 
-    Nothing in the file can run code, and no place or device that a file names is used.
+    Nothing in the file can run code. Paths and devices in the file are never used.
 
     Parameters
     ----------
     path : str or path
         Name of the file or folder.
     student : torch.nn.Module or callable, optional
-        The classifier's ``student``, if it was not the name of a backbone and was left out of the
-        file. The weights are those in the file.
+        The ``student`` of the classifier. It is needed if the student was not the name of a
+        backbone and was left out of the file. Its weights are replaced by those in the file.
     device : str or torch.device, default="auto"
         Device of the model, also for further fits. ``"auto"`` is CUDA if it is available, else
         the CPU.
@@ -153,18 +153,19 @@ def load(
     Returns
     -------
     estimator
-        Fitted model, of the class that was saved. On the same machine and device, its predictions
-        are equal to those of the saved model to the last bit.
+        Fitted model of the saved class. On the same machine and device, its predictions are equal
+        to those of the saved model bit for bit.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file or folder.
     ModelFileError
-        If it is no model file, of a newer format, cut off, or altered, or a link or something
-        else than a plain file or a folder of these. It is a ValueError.
+        If the file is not a model file, has a newer format, is truncated or was modified, or if
+        it is a link or a special file such as a device. This error is a ValueError.
     ValueError
-        If the device is not available, or ``student`` is given for a file that needs none.
+        If the device is not available, or if ``student`` is given although the file doesn't need
+        it.
     """
     opening = Opening(student, resolve_device(device))
     header, tensors = read_model(path)
@@ -183,7 +184,7 @@ def load(
 
 
 def decoded(path: str | os.PathLike[str], header: dict[str, Any], reader: Reader) -> Any:
-    """Return the value that a file holds under ``model``.
+    """Return the value that a file stores under the key ``model``.
 
     Parameters
     ----------
@@ -192,11 +193,12 @@ def decoded(path: str | os.PathLike[str], header: dict[str, Any], reader: Reader
     header : dict
         Content of ``model.json``.
     reader : Reader
-        Reader of the file's values.
+        Reader of the values in the file.
 
     Returns
     -------
     object
+        The value.
 
     Raises
     ------
@@ -216,7 +218,7 @@ def decoded(path: str | os.PathLike[str], header: dict[str, Any], reader: Reader
 
 
 def _set_device(estimator: Any, device: str | torch.device) -> None:
-    """Set the device of further fits, of estimators among the parameters, too."""
+    """Set the device of further fits, also for estimators among the parameters."""
     names = estimator.get_params(deep=True)
     devices = {name: device for name in names if name.split("__")[-1] == "device"}
     estimator.set_params(**devices)
@@ -246,7 +248,7 @@ def _check_names(
 
 
 def _can_hold_state(estimator: Any, kind: Kind) -> bool:
-    """Return whether a file can hold all that predictions need, if no parameter is in it."""
+    """Return whether a file without parameters can store everything that predictions need."""
     try:
         Writer().encode_object(estimator, kind, omit=kind.parameters or ())
     except CannotSaveError:
@@ -255,7 +257,7 @@ def _can_hold_state(estimator: Any, kind: Kind) -> bool:
 
 
 def _advice(estimator: Any, kind: Kind, error: CannotSaveError) -> str:
-    """Return a message that names the part that can't be saved, and a remedy."""
+    """Return a message that names the part that can't be saved and suggests a remedy."""
     name = error.name.split(".")[0]
     kept = (
         "model files hold numbers, strings, lists and objects of skgdpd, and the wrappers and "

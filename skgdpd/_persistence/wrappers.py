@@ -1,8 +1,8 @@
-"""The kinds of scikit-learn's estimators around those of this package, in model files.
+"""The kinds of scikit-learn's meta-estimators around estimators of this package.
 
-The state of each is numbers and arrays. What scikit-learn computes from these, such as the
-function of an isotonic regression, is computed again. Other estimators of scikit-learn are not
-written and not made.
+The state of each kind consists of numbers and arrays. Objects that scikit-learn derives from them,
+such as the function of an isotonic regression, are computed again. Other estimators of
+scikit-learn can't be written or read.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from .claims import check_shape, check_size
 from .registry import Opening, State, kind_of, register, register_estimator
 
 SEEN = ("n_features_in_", "feature_names_in_")
-"""Fitted attributes that wrappers copy from what they are fitted around, if it has them."""
+"""Fitted attributes that wrappers copy from the wrapped estimator, if it has them."""
 WRAPPERS = (
     CalibratedClassifierCV,
     FixedThresholdClassifier,
     Pipeline,
     TunedThresholdClassifierCV,
 )
-"""Classes around a classifier that a file may hold as its model."""
+"""Classes of wrappers that a file may contain as its model."""
 LARGEST_BETA = 1e6
-"""Largest inverse temperature: scikit-learn's own fits stay below 3e4."""
+"""Largest inverse temperature; fits of scikit-learn stay below 3e4."""
 PARAMETERS = Pipeline._get_param_names()
-"""Parameters of pipelines, after which no step is named."""
+"""Parameters of pipelines, which can't be names of steps."""
 SCALERS: dict[str, tuple[type, tuple[str, ...]]] = {
     "standard-scaler": (StandardScaler, ("mean_", "var_", "scale_")),
     "min-max-scaler": (
@@ -50,11 +50,11 @@ SCALERS: dict[str, tuple[type, tuple[str, ...]]] = {
     "robust-scaler": (RobustScaler, ("center_", "scale_")),
     "row-normalizer": (Normalizer, ()),
 }
-"""Steps of pipelines, with their fitted arrays of a number for each feature, or None."""
+"""Steps of pipelines, with their fitted arrays, which have a number per feature or are None."""
 
 
 def _check_fitted(name: str, value: Any, methods: tuple[str, ...]) -> None:
-    """Raise an error unless a part of a file is an estimator with some methods."""
+    """Raise an error unless a part of a file is a fitted estimator with the given methods."""
     if kind_of(value) is None or not all(hasattr(value, method) for method in methods):
         raise ValueError(f"{name} is {type(value).__name__}, and must have {', '.join(methods)}")
 
@@ -89,7 +89,7 @@ def _check_calibrated(model: Any) -> None:
 
 
 def _check_member(member: Any) -> None:
-    """Raise an error for a classifier of one fold whose calibrators don't fit it."""
+    """Raise an error for the classifier of a fold whose calibrators don't fit it."""
     _check_fitted("estimator", member.estimator, ("fit", "predict_proba"))
     if type(member.calibrators) is not list:
         raise ValueError("calibrators must be a list")
@@ -109,7 +109,7 @@ def _check_member(member: Any) -> None:
 
 
 def _check_isotonic(model: Any) -> None:
-    """Raise an error for thresholds that don't ascend, and make the function of the others."""
+    """Raise an error for thresholds that don't ascend; otherwise build the function."""
     x, y = model.X_thresholds_, model.y_thresholds_
     check_shape("X_thresholds_", x, np.shape(y), "f")
     check_shape("y_thresholds_", y, (len(x),), "f")
@@ -129,7 +129,7 @@ def _check_fixed(model: Any) -> None:
 
 
 def _check_tuned(model: Any) -> None:
-    """Raise an error for a threshold that is no number, and make the scorer of the labels."""
+    """Raise an error for a threshold that is not a number; otherwise build the scorer."""
     _check_fixed(model)
     _check_number("best_threshold_", model.best_threshold_)
     _check_number("best_score_", model.best_score_)
@@ -137,7 +137,7 @@ def _check_tuned(model: Any) -> None:
 
 
 def _make_pipeline(state: State, _opening: Opening) -> Pipeline:
-    """Return a pipeline of steps that are fitted already."""
+    """Return a pipeline of fitted steps."""
     steps = state.pop("steps")
     if type(steps) is not list or not steps or not all(_is_step(step) for step in steps):
         raise ValueError("steps must be a list of pairs of a name and an estimator")
@@ -156,7 +156,7 @@ def _is_step(step: Any) -> bool:
 
 
 def _check_scaler(model: Any) -> None:
-    """Raise an error for arrays that have not a number for each feature."""
+    """Raise an error for arrays that don't have one number for each feature."""
     check_size("n_features_in_", model.n_features_in_)
     for name in dict(SCALERS.values())[type(model)]:
         array = getattr(model, name)

@@ -1,4 +1,4 @@
-"""Errors that name the argument they are about."""
+"""Errors that name the argument that caused them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def about(name: str) -> Iterator[None]:
-    """Name an argument in the errors of a block that reads it, where they don't name it.
+    """Add the name of an argument to the errors of a block, if they don't contain it.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def about(name: str) -> Iterator[None]:
     Raises
     ------
     TypeError or ValueError
-        Error of the block, with the name before its text.
+        The error of the block, with the name of the argument before its message.
 
     Examples
     --------

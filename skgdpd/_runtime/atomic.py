@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LONGEST_STEM = 150
-"""Number of bytes of a file's name at most that the name of its part begins with."""
+"""Maximum number of bytes of a file's name that are used in the name of its temporary file."""
 
 HOST = "".join(c if c.isascii() and c.isalnum() else "_" for c in platform.node())[:40]
-"""Name of this machine, as processes of others may write into the same folder."""
+"""Name of this machine, because processes of other machines may write into the same folder."""
 
 
 def write_part(path: Path, content: bytes) -> Path:
-    """Write a file's new content into another file beside it, down to the disk.
+    """Write the new content of a file to a temporary file beside it, and flush it to disk.
 
-    Parts of the same file that processes left behind when they died are removed first.
+    Temporary files that dead processes left behind are removed first.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def write_part(path: Path, content: bytes) -> Path:
     Returns
     -------
     Path
-        The other file; nothing is left of it if writing it failed.
+        The temporary file. It is removed if writing fails.
     """
     # Cut, as the name of the part may be no longer than a system allows, 255 bytes mostly.
     stem = path.stem.encode(errors="surrogateescape")[:LONGEST_STEM].decode(errors="ignore")
@@ -51,7 +51,7 @@ def write_part(path: Path, content: bytes) -> Path:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file at once, so that readers find its old content or all of the new."""
+    """Write a file atomically: readers find either the old or the complete new content."""
     part = write_part(path, content)
     try:
         with _named_in_errors(path):
@@ -64,7 +64,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def _named_in_errors(path: Path) -> Iterator[None]:
-    """Name a file in errors of the system that name none, as those of a full disk."""
+    """Add the name of a file to system errors that don't name it, such as a full disk."""
     try:
         yield
     except OSError as error:
@@ -75,14 +75,14 @@ def _named_in_errors(path: Path) -> Iterator[None]:
 
 
 def remove_dead_parts(folder: Path, stem: str) -> None:
-    """Remove parts of a file that dead processes of this machine wrote.
+    """Remove temporary files of dead processes of this machine.
 
     Parameters
     ----------
     folder : Path
         Folder of the file.
     stem : str
-        What the names of its parts begin with.
+        Beginning of the names of the temporary files.
     """
     if os.name == "nt":  # which has no way to ask for a process without harm
         return

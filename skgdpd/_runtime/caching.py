@@ -1,4 +1,4 @@
-"""Calls whose results a cache keeps, as long as it can be written."""
+"""Calls whose results are cached, as long as the cache is writable."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .warn import warn_user
 Result = TypeVar("Result")
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-"""Errors of a disk or of a user's part of it that is full."""
+"""Error numbers of a full disk or an exceeded quota."""
 
 
 def private_cache(memory: Any) -> Memory:
-    """Return the cache of a parameter ``memory``, into which nobody else can write.
+    """Return the cache of a parameter ``memory``, checked to be private.
 
     Parameters
     ----------
@@ -30,12 +30,13 @@ def private_cache(memory: Any) -> Memory:
     Returns
     -------
     joblib.Memory
-        One that keeps nothing, with a warning, if the disk has no room for its folder.
+        The cache. If the disk has no space for its folder, it stores nothing, and a warning is
+        issued.
 
     Raises
     ------
     ValueError
-        If the folder can't be used, or if others can write into it.
+        If the folder can't be used, or if others can write to it.
     """
     try:
         cache = check_memory(os.fspath(memory) if isinstance(memory, os.PathLike) else memory)
@@ -60,14 +61,14 @@ def call_cached(
     ignore: Sequence[str] = (),
     **options: Any,
 ) -> Result:
-    """Return a function's result, from a cache if it is there.
+    """Return the result of a function, from a cache if possible.
 
     Parameters
     ----------
     memory : joblib.Memory
-        The cache. If it can't be written, a warning says so and nothing is kept.
+        The cache. If it can't be written, a warning is issued and nothing is stored.
     function : callable
-        Function with a name in a module.
+        Function that is defined at the top level of a module.
     *arguments : object
         Arguments of the function.
     ignore : sequence of str, default=()

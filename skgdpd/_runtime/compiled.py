@@ -1,11 +1,12 @@
-"""Functions that numba compiles, kept from one process to the next.
+"""Functions that are compiled by numba, with a cache on disk.
 
-Compiled code is kept beside the bytecode of the module that holds the function, or in the folder
-that ``NUMBA_CACHE_DIR`` names, and nowhere else. Numba's own cache also takes the user's folder,
-fails on damaged files, and lets two kinds of processor that share a folder read each other's code.
-Here each file has the digest of its content, and its name that of all it depends on. A file that
-is damaged, missing or not readable means that the function is compiled anew; one that can't be
-written means that the next process compiles it again.
+Compiled code is stored beside the bytecode of the function's module, or in the folder that
+``NUMBA_CACHE_DIR`` names, and nowhere else. Numba's own cache has three drawbacks: it also uses a
+folder of the user, it fails on damaged files, and different kinds of processors that share a
+folder read each other's code. In this module, each file contains a digest of its content, and its
+name contains a digest of everything that affects the code. If a file is damaged, missing or not
+readable, the function is compiled again. If a file can't be written, the next process compiles
+the function again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 
 _lock = threading.RLock()
 SUFFIX = ".nbc"
-"""End of the names of files with compiled code."""
+"""Suffix of files with compiled code."""
 
 
 def compiled(
@@ -40,7 +41,7 @@ def compiled(
     function : callable
         Function of a module.
     signature : numba.core.typing.Signature
-        Types of its parameters and of what it returns.
+        Types of its parameters and its result.
     modules : sequence of module, default=()
         Other modules whose code or constants become part of the compiled function.
 
@@ -62,7 +63,7 @@ def compiled(
 
 @contextlib.contextmanager
 def _no_collections() -> Iterator[None]:
-    """Pause the garbage collector; it would take a quarter of the time and find nothing."""
+    """Pause the garbage collector, which would take much time and find nothing."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -73,7 +74,7 @@ def _no_collections() -> Iterator[None]:
 
 
 def cache_folder(path: str) -> Path:
-    """Return the folder of compiled code of a module.
+    """Return the folder for the compiled code of a module.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def _cache(function: Callable[..., Any], modules: Sequence[ModuleType]) -> Any:
     folder = cache_folder(source)
 
     class FileCache(_Cache):
-        """Numba's interface of a cache, with one file for each function and processor."""
+        """Cache with numba's interface and one file for each function and kind of processor."""
 
         cache_path = str(folder)
 
@@ -124,13 +125,13 @@ def _cache(function: Callable[..., Any], modules: Sequence[ModuleType]) -> Any:
                 _write(path, pickle.dumps(data._reduce(), protocol=4))
 
         def enable(self) -> None:
-            """Do nothing; numba never turns a cache of ours off."""
+            """Do nothing, because numba never disables this cache."""
 
         def disable(self) -> None:
             """Do nothing."""
 
         def flush(self) -> None:
-            """Do nothing; files of older sources are removed by those of newer ones."""
+            """Do nothing, because files of newer sources replace those of older ones."""
 
     def _path(sig: Any, target_context: Any) -> Path:
         magic = map(str, target_context.codegen().magic_tuple())

@@ -1,7 +1,7 @@
-"""Settings of how fits and predictions are computed, for a process or for a ``with`` block.
+"""Settings of computations, for the process or for a ``with`` block.
 
-A setting changes the way of the computation and, at most, the rounding of its results. Whatever
-changes the model is a parameter of an estimator instead.
+A setting changes how fits and predictions are computed. It changes results by rounding at most.
+Everything that changes the model is a parameter of an estimator instead.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ ALLOWED: Mapping[str, tuple[Any, ...]] = {
     "data_parallel": (True, False),
     "fused_adam": (True, False),
 }
-"""Allowed values of each setting; ``data_parallel`` may be a process group, too."""
+"""Allowed values of each setting; ``data_parallel`` may also be a process group."""
 
 
 @dataclass
 class Scope:
-    """Settings that hold for a part of the program.
+    """Settings of one ``with`` block.
 
     Attributes
     ----------
     settings : mapping of str to object
-        The settings that the part changes; for the others the process's values hold.
+        The settings that the block changes. Other settings have the values of the process.
     alive : bool
-        Whether the part still runs.
+        Whether the block is still running.
     """
 
     settings: Settings
@@ -61,12 +61,14 @@ _scope: ContextVar[Scope | None] = ContextVar("skgdpd_config", default=None)
 
 
 def get_config() -> dict[str, Any]:
-    """Return the settings that hold here.
+    """Return the current settings.
+
+    Within a :func:`config_context`, these are the settings of the block.
 
     Returns
     -------
     dict
-        Values by the names that :func:`set_config` has.
+        Values by name; the names are the parameters of :func:`set_config`.
 
     See Also
     --------
@@ -93,62 +95,63 @@ def set_config(
 ) -> None:
     """Change settings of this process, in all of its threads.
 
+    None, the default of every parameter, leaves a setting unchanged.
+
     Parameters
     ----------
     choose_threads : bool, optional
-        True, which a process starts with, runs a network on one thread of the CPU where it is
-        too small for several to make it faster. False always uses as many threads as torch is
-        set to. None leaves the setting as it is.
+        Whether to choose the number of CPU threads of a network by its size. True, the initial
+        value, runs a network on one thread if it is too small to be faster on several. False
+        always uses torch's number of threads.
     convolution_method : {"auto", "direct", "frequency"}, optional
-        How convolutions over time are computed. ``"auto"``, which a process starts with, takes
-        the way that should be fastest for the shape on the CPU, and torch's convolution on other
-        devices and in half precision. ``"direct"`` always takes torch's convolution.
-        ``"frequency"`` always multiplies spectra. A network that is compiled or exported gets
-        torch's convolution in any case. None leaves the setting as it is.
+        Algorithm of convolutions over time. ``"auto"``, the initial value, uses the algorithm
+        that is expected to be fastest for the shape on a CPU, and torch's convolution on other
+        devices and in half precision. ``"direct"`` always uses torch's convolution.
+        ``"frequency"`` always multiplies spectra. Compiled and exported networks always use
+        torch's convolution.
     cuda_graphs : {"auto", True, False}, optional
-        Whether training steps are captured in a CUDA graph and replayed. ``"auto"``, which a
-        process starts with, captures the steps that are known to give the same results in a
-        graph: those of networks of torch's and this package's layers. True also captures
-        networks of other layers, whose ``forward`` must then do the same each time, and warns
-        with the reason where a step can't be captured. False never captures. A step that is not
-        captured gives the same results. None leaves the setting as it is.
+        Whether to capture training steps in a CUDA graph and replay them. ``"auto"``, the initial
+        value, captures the steps of networks that consist of layers of torch and of this package,
+        which are known to give the same results in a graph. True also captures networks with
+        other layers, whose ``forward`` must then do the same in every call. It warns with the
+        reason if a step can't be captured. False never captures. Results don't depend on whether
+        a step is captured.
     data_parallel : bool or torch.distributed.ProcessGroup, optional
-        Whether several processes train one network together. True shares each batch among all
-        processes of torch.distributed, a group among its own. False, which a process starts
-        with, trains alone. None leaves the setting as it is.
+        Whether several processes train one network together. True divides each batch among all
+        processes of torch.distributed. A process group divides it among its members. False, the
+        initial value, trains in a single process.
     fused_adam : bool, optional
-        True, which a process starts with, updates all weights in one kernel of Adam. False
-        leaves the choice to torch, which takes some kernels for all weights on CUDA and a loop
-        over the weights on a CPU. The results differ by rounding. None leaves the setting as it
-        is.
+        Whether Adam updates all weights in one kernel. True is the initial value. False leaves
+        the choice to torch, which uses several kernels for all weights on CUDA, and a loop over
+        the weights on a CPU. The results differ by rounding.
 
     Raises
     ------
     ValueError
-        If a value is not allowed; no setting is changed then.
+        If a value is not allowed. No setting is changed in this case.
     RuntimeError
-        If ``data_parallel`` is asked for while torch.distributed isn't initialised.
+        If ``data_parallel`` is requested before torch.distributed is initialised.
 
     See Also
     --------
     config_context : Change settings within a ``with`` block.
-    get_config : Return the settings that hold here.
+    get_config : Return the current settings.
 
     Notes
     -----
-    Within a :func:`config_context`, the settings that the context names keep its values until its
-    end.
+    Settings that a :func:`config_context` names keep the values of the context until its end.
 
-    The settings, ``data_parallel`` aside, reach joblib's workers together with the estimators
-    that are sent there: worker processes on this machine or others (loky, dask, ray), and
-    threads.
+    All settings except ``data_parallel`` are sent to joblib's workers together with the
+    estimators. This holds for worker processes on this machine and on others (loky, dask, ray),
+    and for worker threads.
 
-    With ``data_parallel``, every process must make the same fit: the same data, the same
-    parameters and the same ``random_state``, an int. Each process reads only those rows of data
-    in a file that it needs. Dropout and draws from a prior differ from those of a single process;
-    everything else is equal up to rounding. A weighted loss is averaged over each process's
-    labelled series first. Teachers that aren't networks, and all teachers' features, are computed
-    by every process. Fits in joblib's workers are never shared among processes.
+    With ``data_parallel``, every process must run the same fit, with the same data, the same
+    parameters and the same int as ``random_state``. If data are stored in a file, each process
+    reads only the rows that it needs. Dropout and draws from a prior differ from those of a
+    single process; everything else is equal up to rounding. A weighted loss is first averaged
+    over the labelled series of each process. Every process computes the features of teachers, and
+    fits the teachers that aren't networks. Fits in joblib's workers are never divided among
+    processes.
 
     Examples
     --------
@@ -184,43 +187,44 @@ def config_context(
     ----------
     choose_threads : bool, optional
         Whether small networks run on one thread; see :func:`set_config`. None leaves the setting
-        as it is.
+        unchanged.
     convolution_method : {"auto", "direct", "frequency"}, optional
-        How convolutions over time are computed; see :func:`set_config`. None leaves the setting
-        as it is.
+        Algorithm of convolutions over time; see :func:`set_config`. None leaves the setting
+        unchanged.
     cuda_graphs : {"auto", True, False}, optional
         Whether training steps are captured in a CUDA graph; see :func:`set_config`. None leaves
-        the setting as it is.
+        the setting unchanged.
     data_parallel : bool or torch.distributed.ProcessGroup, optional
         Whether several processes train one network together; see :func:`set_config`. None leaves
-        the setting as it is.
+        the setting unchanged.
     fused_adam : bool, optional
-        Whether Adam is one kernel; see :func:`set_config`. None leaves the setting as it is.
+        Whether Adam updates all weights in one kernel; see :func:`set_config`. None leaves the
+        setting unchanged.
 
     Returns
     -------
     context manager
-        It can decorate a function as well.
+        Context manager, which can also be used as a decorator of a function.
 
     Raises
     ------
     ValueError
         If a value is not allowed.
     RuntimeError
-        If ``data_parallel`` is asked for while torch.distributed isn't initialised.
+        If ``data_parallel`` is requested before torch.distributed is initialised.
 
     See Also
     --------
     set_config : Change settings of the process.
-    get_config : Return the settings that hold here.
+    get_config : Return the current settings.
 
     Notes
     -----
-    Threads that are started within the block have the process's settings, joblib's workers
-    excepted: an estimator that is cloned within the block, as ``cross_validate`` and the searches
-    do with theirs, takes the block's settings along to them, ``data_parallel`` aside. Whatever
-    sends an estimator to workers without a clone, ``permutation_importance`` for example, needs
-    :func:`set_config`.
+    Threads that are started within the block have the settings of the process, with the exception
+    of joblib's workers. An estimator that is cloned within the block takes the settings of the
+    block, except ``data_parallel``, to joblib's workers. ``cross_validate`` and searches clone
+    their estimators. Functions that send an estimator to workers without cloning it, such as
+    ``permutation_importance``, need :func:`set_config` instead.
 
     Examples
     --------
@@ -243,7 +247,7 @@ def config_context(
 
 
 def setting(name: str) -> Any:
-    """Return the value that one setting has here."""
+    """Return the current value of a setting."""
     scope = _scope.get()
     if scope is not None and name in scope.settings:
         return scope.settings[name]
@@ -251,24 +255,24 @@ def setting(name: str) -> Any:
 
 
 def current_scope() -> Scope | None:
-    """Return the innermost block that changes settings in this thread, if there is one."""
+    """Return the innermost block that changes settings in this thread, or None."""
     return _scope.get()
 
 
 def portable(settings: Settings) -> dict[str, Any]:
-    """Return those of some settings that make sense in another process."""
+    """Return the settings that are meaningful in another process."""
     return {k: v for k, v in settings.items() if k in FACTORY and k != "data_parallel"}
 
 
 def changed_settings(scope: Scope | None) -> dict[str, Any] | None:
-    """Return the portable settings within a scope, None in a process that has changed none."""
+    """Return the portable settings within a scope; None if the process has changed no setting."""
     within = portable({**_process, **({} if scope is None else scope.settings)})
     return None if within == portable(_process) == portable(FACTORY) else within
 
 
 @contextmanager
 def applied(settings: Settings) -> Iterator[None]:
-    """Change settings, which were checked before, within a ``with`` block."""
+    """Apply settings that were checked before, within a ``with`` block."""
     outer = _scope.get()
     scope = Scope({**({} if outer is None else outer.settings), **settings})
     token = _scope.set(scope)
@@ -284,7 +288,7 @@ def _checked(**given: Any) -> Settings:
 
 
 def _value(name: str, value: Any) -> Any:
-    """Return a setting's value if it is allowed."""
+    """Return the value of a setting after a check that it is allowed."""
     value = bool(value) if isinstance(value, np.bool_) else value
     # By type, too, for 1 == True.
     known = any(isinstance(value, type(other)) and value == other for other in ALLOWED[name])

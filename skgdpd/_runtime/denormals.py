@@ -1,8 +1,8 @@
-"""Numbers below the smallest normal one, taken as zero.
+"""Denormal numbers, which are smaller than the smallest normal number, treated as zero.
 
-Where weights or states fade away, as under a strong penalty or in a long recurrence, they become
-smaller than the smallest normal number. Processors are many times slower with such numbers than
-with zero; see ``docs/performance.md``.
+Weights or states that decay, for instance under a strong penalty or in a long recurrence, become
+denormal. Processors compute much more slowly with denormal numbers than with zero; see
+``docs/performance.md``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ BELOW_NORMAL = 1e-40
 
 
 def flushes_denormals() -> bool:
-    """Return whether torch takes numbers below the normal ones as zero in this thread."""
+    """Return whether torch treats denormal numbers as zero in this thread."""
     return not bool(torch.tensor(BELOW_NORMAL) * 1)
 
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Take numbers below the normal ones as zero within the block, and as found after it.
+    """Treat denormal numbers as zero within a block, and restore the old mode afterwards.
 
-    This holds in the thread of the block and in those that share torch's operations with it. A
-    processor that can't take them as zero goes on as before.
+    The mode applies to the thread of the block and to the threads of torch's operations in it. If
+    the processor doesn't support this mode, nothing changes.
     """
     found = flushes_denormals()
     torch.set_flush_denormal(True)

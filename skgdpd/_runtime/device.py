@@ -1,4 +1,4 @@
-"""Choice of the device to train on."""
+"""Choice of the device for training."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import torch
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device that a name stands for.
+    """Return the device that a name refers to.
 
     Parameters
     ----------
     device : str or torch.device
-        A name of torch's, or ``"auto"`` for CUDA where there is such a device, else the CPU.
+        A device name of torch, or ``"auto"`` for CUDA if it is available, else the CPU.
 
     Returns
     -------
@@ -20,7 +20,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
     Raises
     ------
     ValueError
-        If this machine has no such device, or if it is ``"meta"``, which holds no values.
+        If this machine has no such device, or if the device is ``"meta"``, which stores no
+        values.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

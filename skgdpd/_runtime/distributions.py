@@ -1,4 +1,4 @@
-"""Check that rows are distributions: probabilities that are not negative and sum to 1."""
+"""Checks that rows are probability distributions."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 SUM_TOLERANCE = 1e-3
-"""How far the sum of a row of probabilities may be from 1; single precision stays far below."""
+"""Tolerance of the sum of a row of probabilities, far above rounding in single precision."""
 
 
 def check_distributions(rows: NDArray[Any], name: str) -> None:
-    """Raise an error unless each row is a distribution.
+    """Raise an error unless each row is a probability distribution.
 
     Parameters
     ----------
     rows : ndarray of shape (n, n_classes)
         Probabilities.
     name : str
-        What has them, for errors.
+        Name of the source of the probabilities, for errors.
 
     Raises
     ------
     ValueError
-        If a value is negative or NaN, or a sum is not 1; the error names the first such row.
+        If a value is negative or NaN, or if a sum is not 1. The error names the first such row.
     """
     good = (rows >= 0).all(1) & (np.abs(rows.sum(1) - 1) <= SUM_TOLERANCE)
     if good.all():
@@ -40,18 +40,18 @@ def check_distributions(rows: NDArray[Any], name: str) -> None:
 def checked_answers(
     answers: Any, n: int, classes: NDArray[Any], whose: str
 ) -> NDArray[np.float64]:
-    """Return the output of a classifier's ``predict_proba``, which must be distributions.
+    """Return the output of a classifier's ``predict_proba``, after a check.
 
     Parameters
     ----------
     answers : array-like
-        The output.
+        Output of ``predict_proba``.
     n : int
-        Number of series that it was given.
+        Number of series.
     classes : ndarray of shape (n_classes,)
-        Its classes.
+        Classes of the classifier.
     whose : str
-        The classifier, for errors.
+        Name of the classifier, for errors.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def checked_answers(
     Raises
     ------
     ValueError
-        If the output has another shape, or a row is no distribution.
+        If the output has the wrong shape, or if a row is not a probability distribution.
     """
     try:
         proba = np.asarray(answers, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Links from an estimator's picture in a notebook to its page in the reference."""
+"""Links from the diagram of an estimator in a notebook to its page in the reference."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from importlib.metadata import PackageNotFoundError, metadata
 
 
 class LinksToDocs:
-    """Mixin of the estimators whose pictures in notebooks link to their pages in the reference.
+    """Mixin of estimators whose diagrams in notebooks link to their pages in the reference.
 
-    The address is the value of the environment variable ``SKGDPD_DOCS``, of a copy on the user's
-    own disk for instance, or else the distribution's ``Documentation`` URL. Without either there
+    The base address is the value of the environment variable ``SKGDPD_DOCS``, for instance of a
+    local copy, or else the ``Documentation`` URL of the distribution. If there is neither, there
     is no link.
     """
 

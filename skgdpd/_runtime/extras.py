@@ -16,7 +16,7 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
     extra : str
         The extra of this package that installs it.
     purpose : str
-        The end of a sentence that begins with the package and "is needed".
+        End of an error message that begins with the name of the package and "is needed".
 
     Returns
     -------
@@ -25,7 +25,7 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
     Raises
     ------
     ImportError
-        If it isn't installed.
+        If the package isn't installed.
     """
     try:
         return importlib.import_module(module)

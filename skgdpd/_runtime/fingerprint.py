@@ -1,4 +1,4 @@
-"""Digests by which a computation is recognised: of everything that it depends on."""
+"""Digests that identify a computation by everything that affects it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from .._version import __version__
 
 
 def fingerprint(*parts: Any) -> str:
-    """Return a digest of values, which may hold arrays, tensors, torch modules and estimators.
+    """Return a digest of values such as arrays, tensors, torch modules and estimators.
 
-    The same values give the same digest in every process. Other values give another digest, and
-    so do other versions of this package or of torch, whose results may differ in the last bits.
+    The same values give the same digest in every process. Different values give different
+    digests. So do different versions of this package or of torch, because their results may
+    differ in the last bits.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def fingerprint(*parts: Any) -> str:
     Raises
     ------
     pickle.PicklingError, AttributeError or TypeError
-        If a value can't be pickled, a lambda for instance.
+        If a value can't be pickled, for instance a lambda.
 
     Examples
     --------
@@ -41,7 +42,7 @@ def fingerprint(*parts: Any) -> str:
 
 
 class _TensorHasher(NumpyHasher):
-    """Hasher that takes tensors by value, since their pickles hold addresses."""
+    """Hasher that hashes tensors by value, because their pickles contain addresses."""
 
     def save(self, obj: Any) -> None:
         if isinstance(obj, torch.Tensor):

@@ -1,4 +1,4 @@
-"""Parameters in groups: nested names work where a group is None, and no group is shared."""
+"""Groups of parameters: nested names work if a group is None, and groups are never shared."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from sklearn.base import BaseEstimator, clone
 
 Groups = Mapping[str, type[BaseEstimator]]
-"""Classes of grouped parameters by the name of the parameter that holds them."""
+"""Classes of the groups by the names of the parameters that hold them."""
 
 
 def with_defaults(params: dict[str, Any], groups: Groups) -> dict[str, Any]:
-    """Return nested parameters, with the defaults of groups that are None.
+    """Return nested parameters, with default values for groups that are None.
 
     Parameters
     ----------
@@ -24,7 +24,8 @@ def with_defaults(params: dict[str, Any], groups: Groups) -> dict[str, Any]:
     Returns
     -------
     dict
-        The parameters, and those of every group under names such as ``training__optimizer``.
+        The parameters, including those of every group under names such as
+        ``training__optimizer``.
     """
     added = {
         f"{group}__{name}": value
@@ -36,9 +37,9 @@ def with_defaults(params: dict[str, Any], groups: Groups) -> dict[str, Any]:
 
 
 def with_own_groups(estimator: Any, params: dict[str, Any], groups: Groups) -> dict[str, Any]:
-    """Return parameters to set, with a new object for each group of which an option is set.
+    """Return parameters to set, with a new object for each group that has an option to set.
 
-    Another estimator with the same object keeps its options.
+    Other estimators that hold the old object are therefore not changed.
 
     Parameters
     ----------
@@ -52,9 +53,9 @@ def with_own_groups(estimator: Any, params: dict[str, Any], groups: Groups) -> d
     Returns
     -------
     dict
-        Parameters to set. Groups come first, since their options are set on them. Options that
-        have the values already are left out, so that setting what ``get_params`` returned
-        changes nothing.
+        Parameters to set. Groups come first, because their options are set on them. Options that
+        already have the given values are left out. ``set_params`` with the result of
+        ``get_params`` therefore changes nothing.
     """
     fresh: dict[str, Any] = {}
     for group, kind in groups.items():
@@ -79,6 +80,6 @@ def with_own_groups(estimator: Any, params: dict[str, Any], groups: Groups) -> d
 
 
 def _same(value: Any, other: Any) -> bool:
-    """Return whether a parameter has a value already."""
+    """Return whether a parameter already has a value."""
     is_plain = type(value) is type(other) and isinstance(other, bool | int | float | str)
     return value is other or (is_plain and value == other)

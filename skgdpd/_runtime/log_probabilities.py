@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def log_probabilities(proba: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return natural logarithms of probabilities; that of 0 is minus infinity."""
+    """Return the natural logarithms of probabilities; log(0) is minus infinity."""
     with np.errstate(divide="ignore"):
         logarithms: NDArray[np.float64] = np.log(proba)
     return logarithms

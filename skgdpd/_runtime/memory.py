@@ -1,4 +1,4 @@
-"""Memory that torch could not have."""
+"""Errors of torch when memory is exhausted."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 NO_MEMORY = "DefaultCPUAllocator"
-"""What torch calls its source of memory in the error of a CPU that has none left."""
+"""Name of torch's CPU allocator, which occurs in errors about exhausted memory."""
 NO_PRIMITIVE = "could not create a primitive"
-"""All that oneDNN, which computes torch's convolutions, says where it finds no memory."""
+"""Error message of oneDNN, which computes torch's convolutions, if memory is exhausted."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def with_memory_errors(function: Function) -> Function:
-    """Make a function raise MemoryError where torch raises RuntimeError for want of memory.
+    """Make a function raise MemoryError if torch raises RuntimeError due to exhausted memory.
 
     Parameters
     ----------

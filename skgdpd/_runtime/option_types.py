@@ -1,4 +1,4 @@
-"""Types of command-line options, whose errors say what is allowed."""
+"""Types of command-line options, with errors that name the allowed values."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def count(text: str) -> int:
-    """Return a whole number above 0."""
+    """Return a positive integer."""
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
 def whole(text: str) -> int:
-    """Return a whole number that may be 0."""
+    """Return an integer that is not negative."""
     if not text.isdecimal():
         raise ArgumentTypeError(f"{text!r} is not a whole number, 0 or above")
     return int(text)
@@ -28,7 +28,7 @@ def seed(text: str) -> int:
 
 
 def jobs(text: str) -> int:
-    """Return a number of processes in joblib's way, where -1 is all processors."""
+    """Return a number of processes as in joblib, where -1 means all processors."""
     number = text.removeprefix("-")
     if not number.isdecimal() or int(number) < 1:
         raise ArgumentTypeError(
@@ -87,7 +87,7 @@ def folder(text: str) -> str:
 
 
 def new_folder(text: str) -> str:
-    """Return the path of a folder to write into, which may have to be made."""
+    """Return the path of a folder to write to, which need not exist."""
     path = Path(text)
     there = next(each for each in (path, *path.parents) if each.exists())
     if not there.is_dir():
@@ -96,7 +96,7 @@ def new_folder(text: str) -> str:
 
 
 def new_file(text: str) -> str:
-    """Return the path of a file to write, in a folder that is there."""
+    """Return the path of a file to write, in an existing folder."""
     if not text:
         raise ArgumentTypeError(f"{text!r} is no name of a file")
     path = Path(text)

@@ -1,4 +1,4 @@
-"""Numbers among the parameters of estimators: plain ones, checked before a fit."""
+"""Numeric parameters of estimators: plain Python numbers, which are checked before a fit."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 TRUE_OR_FALSE = {"boolean", "verbose"}
-"""Constraints of scikit-learn's that allow True and False."""
+"""Parameter constraints of scikit-learn that allow True and False."""
 
 MAX_INTEGER = 2**63 - 1
-"""Largest integer that numpy and torch calculate with."""
+"""Largest integer that numpy and torch support."""
 
 
 class PlainNumbers:
-    """Mixin of the estimators whose parameters are Python's own numbers.
+    """Mixin of estimators whose numeric parameters are plain Python numbers.
 
-    A number of numpy's, as from ``np.arange``, becomes the number of Python with the same value
-    when it is set. A fit, a file and a printed form thus are those of that number, to the bit.
+    A numpy number, for instance from ``np.arange``, is converted to the Python number of the same
+    value when it is set. Fits, files and printed forms are therefore the same for both.
     """
 
     _parameter_constraints: dict[str, Any]
@@ -35,7 +35,7 @@ class PlainNumbers:
 
 
 def plain(value: Any) -> Any:
-    """Return a number or a string as an object of Python's own class.
+    """Convert a number or a string to a built-in type of Python.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def plain(value: Any) -> Any:
     Returns
     -------
     object
-        An int, float, bool or str of the same value for numbers and strings of other classes,
-        such as ``np.int64``; anything else as it is.
+        An int, float, bool or str of the same value, for numbers and strings of other classes
+        such as ``np.int64``. Other values are returned unchanged.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def plain(value: Any) -> Any:
 
 
 def _check_number(name: str, value: Any, allowed: list[Any]) -> None:
-    """Refuse True and False as numbers, and integers that are too large to calculate with."""
+    """Raise an error for True or False as a number, and for integers that are too large."""
     if isinstance(value, bool):
         if not TRUE_OR_FALSE.intersection(c for c in allowed if isinstance(c, str)):
             raise ValueError(f"{name}={value!r} must not be True or False; give a number")

@@ -1,4 +1,4 @@
-"""Files that come from elsewhere, of which plain ones are read."""
+"""Reading of files from other sources, which must be regular files."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
 }
-"""What is no plain file, in words."""
+"""Names of the kinds of files that are not regular files."""
 
 
 class NotAPlainFileError(OSError):
-    """Error for a path that leads to a folder, a device, a pipe, a socket or a refused link."""
+    """Error for a path that is a folder, a device, a pipe, a socket or a link."""
 
 
 def open_plain(path: str | os.PathLike[str], *, follow_links: bool = False) -> BinaryIO:
-    """Open a plain file for reading.
+    """Open a regular file for reading.
 
-    A device may have no end, and a pipe may never have a writer; neither is opened.
+    Devices and pipes are not opened, because a device may have no end, and a pipe may never get a
+    writer.
 
     Parameters
     ----------
     path : str or path
         Path of the file.
     follow_links : bool, default=False
-        Whether the path may be a link to a plain file.
+        Whether the path may be a link to a regular file.
 
     Returns
     -------
@@ -40,9 +41,9 @@ def open_plain(path: str | os.PathLike[str], *, follow_links: bool = False) -> B
     Raises
     ------
     FileNotFoundError
-        If there is nothing of this name.
+        If the path doesn't exist.
     NotAPlainFileError
-        If it is no plain file.
+        If the path is not a regular file.
     """
     if not follow_links and os.path.islink(path):
         raise NotAPlainFileError(
@@ -64,14 +65,14 @@ def open_plain(path: str | os.PathLike[str], *, follow_links: bool = False) -> B
 
 
 def read_plain(path: str | os.PathLike[str], *, follow_links: bool = False) -> bytes:
-    """Read a plain file, up to the length that it has when it is opened.
+    """Read a regular file, up to the length that it has when it is opened.
 
     Parameters
     ----------
     path : str or path
         Path of the file.
     follow_links : bool, default=False
-        Whether the path may be a link to a plain file.
+        Whether the path may be a link to a regular file.
 
     Returns
     -------
@@ -81,7 +82,7 @@ def read_plain(path: str | os.PathLike[str], *, follow_links: bool = False) -> b
     Raises
     ------
     FileNotFoundError, NotAPlainFileError
-        As :func:`open_plain`.
+        For the reasons of :func:`open_plain`.
     """
     with open_plain(path, follow_links=follow_links) as file:
         return file.read(os.fstat(file.fileno()).st_size)

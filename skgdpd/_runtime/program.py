@@ -1,4 +1,4 @@
-"""Start and end of the package's programs: what an interrupt does, and exit statuses."""
+"""Start and end of the package's programs: handling of interrupts, and exit statuses."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Callable
 from importlib import import_module
 
 PARTLY_FAILED = 1
-"""Exit status: the work was done, but parts of it failed."""
+"""Exit status of a program that finished although parts of its work failed."""
 USAGE_ERROR = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 
 def start(module: str) -> int:
-    """Import a program's module and call its ``main``.
+    """Import the module of a program and call its ``main``.
 
-    An interrupt during the import, or while the interpreter ends, ends the process at once by the
-    signal itself, which shells report as 130. An exception would wait for the library that is
-    loaded just then, and imported packages could catch it.
+    An interrupt during the import, or during the shutdown of the interpreter, ends the process at
+    once by the signal itself, which shells report as 130. An exception would be delayed by the
+    library that is being loaded, and imported packages could catch it.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def start(module: str) -> int:
 
 
 def exit_status(work: Callable[[], int]) -> int:
-    """Do a program's work, and say in one line on standard error what stopped it.
+    """Run the work of a program, and report in one line on standard error what stopped it.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def exit_status(work: Callable[[], int]) -> int:
     Returns
     -------
     int
-        Exit status of the work; 2 if its arguments or data are bad, 130 if it was interrupted,
-        and 141 if the reader of the output is gone.
+        Exit status of the work; 2 if its arguments or data are invalid, 130 after an interrupt,
+        and 141 if the pipe of the output was closed.
     """
     try:
         try:

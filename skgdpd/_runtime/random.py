@@ -1,4 +1,4 @@
-"""Seeds by name, so that one more draw in one place changes nothing elsewhere."""
+"""Seeds by name, so that a further draw in one place does not change draws elsewhere."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ class Seeds:
             self._root = int(check_random_state(random_state).randint(2**31 - 1))
 
     def __call__(self, name: str) -> int:
-        """Return the seed of a name, in [0, 2**31)."""
+        """Return the seed for a name, in [0, 2**31)."""
         key = np.random.SeedSequence([self._root, zlib.crc32(name.encode())])
         return int(key.generate_state(1)[0] >> 1)

@@ -1,14 +1,14 @@
 """The number of threads that torch uses.
 
-Workers of a parallel search that each run as many threads as there are cores stand in one
-another's way, and the number of threads changes the order of sums and so the last bits of what is
-learnt. With one thread in every worker a search gives the same result however many workers there
-are, whichever backend runs them.
+If each worker of a parallel search runs as many threads as there are cores, the workers slow each
+other down. The number of threads also changes the order of sums, and therefore the last bits of
+the result. With one thread in every worker, a search gives the same result for any number of
+workers and any backend.
 
-A network that is run in many short pieces, one after the other, is slower on two threads than on
-one, because the threads wait for each other after every piece. ``python -m skgdpd.benchmarking
-threads`` measures where that is so. The choice depends on shapes alone and not on a trial run, so
-that the same seed gives the same bits.
+A network that consists of many short operations is slower on two threads than on one, because the
+threads wait for each other after every operation. ``python -m skgdpd.benchmarking threads``
+measures for which networks this holds. The number of threads depends on shapes only, not on a
+trial run, so that the same seed gives the same bits.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from torch import nn
 from .config import setting
 
 SHARED_AT_ONCE = 5_000_000
-"""Multiplications of one forward pass from which on several threads share them."""
+"""Number of multiplications of a forward pass above which several threads are used."""
 
 SHARED_A_STEP = 500_000
-"""Multiplications of one time step of a recurrent network, whose steps can't be run at once, from
-which on several threads share them."""
+"""Number of multiplications of one time step of a recurrent network above which several threads
+are used. Time steps can't be run in parallel."""
 
 SHARED_VECTORS = 30_000_000
-"""Multiplications of one forward pass over vectors from which on several threads share them: a
-perceptron on features is many small pieces for its size."""
+"""Number of multiplications of a forward pass over vectors above which several threads are used.
+It is higher, because a perceptron on features consists of many small operations for its size."""
 
 _sizes: WeakKeyDictionary[nn.Module, tuple[int, bool]] = WeakKeyDictionary()
 
@@ -55,9 +55,9 @@ def in_worker() -> bool:
 
 @contextmanager
 def same_threads() -> Iterator[None]:
-    """Let torch use as many threads after the block as before it, whatever happens within.
+    """Restore torch's number of threads after a block.
 
-    Numba sets OpenMP's number of threads, which is torch's too, when it starts its own.
+    When numba starts its threads, it sets OpenMP's number of threads, which torch also uses.
     """
     found = torch.get_num_threads()
     try:
@@ -68,7 +68,7 @@ def same_threads() -> Iterator[None]:
 
 @contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
-    """Let torch use so many threads within the block, and as many as before after it.
+    """Set torch's number of threads within a block, and restore it afterwards.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def torch_threads(count: int | None) -> Iterator[None]:
 
 @contextmanager
 def one_thread_in_workers() -> Iterator[None]:
-    """Let torch use one thread within the block if this is a worker, and as before after it.
+    """Let torch use one thread within a block if this thread is a worker.
 
-    Outside workers nothing is changed.
+    The number of threads is restored afterwards. Outside workers, nothing is changed.
     """
     with torch_threads(1 if in_worker() else None):
         yield
@@ -97,10 +97,10 @@ def one_thread_in_workers() -> Iterator[None]:
 def chosen_threads(
     module: nn.Module, shape: Sequence[int], device: torch.device
 ) -> Iterator[None]:
-    """Run a network on one thread within a ``with`` block, if more would not make it faster.
+    """Run a network on one thread within a ``with`` block, if several would not be faster.
 
-    Afterwards torch has as many threads as before. The setting ``choose_threads`` of
-    :func:`skgdpd.set_config` turns the choice off.
+    The number of threads is restored afterwards. The setting ``choose_threads`` of
+    :func:`skgdpd.set_config` disables this choice.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def chosen_threads(
     shape : sequence of int
         Shape of a batch: ``(n, n_channels, n_timepoints)`` or ``(n, n_features)``.
     device : torch.device
-        The network's device; on others than the CPU nothing is chosen.
+        Device of the network. On devices other than the CPU, nothing is changed.
     """
     choice = device.type == "cpu" and setting("choose_threads") and torch.get_num_threads() > 1
     with torch_threads(1 if choice and not shared(module, shape) else None):
@@ -119,8 +119,8 @@ def chosen_threads(
 def shared(module: nn.Module, shape: Sequence[int]) -> bool:
     """Return whether a batch of this shape is enough work for several threads.
 
-    The count of multiplications assumes that each weight is used once at each time point, which
-    is about right for convolutions and for recurrent layers.
+    The number of multiplications is estimated under the assumption that each weight is used once
+    at each time point, which approximately holds for convolutions and recurrent layers.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Whether others than the user can write into a folder whose files run code when they are read."""
+"""Checks that only the user can write to a folder of pickles, which run code when loaded."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from pathlib import Path
 
 
 def check_private(folder: str | os.PathLike[str], name: str) -> None:
-    """Raise an error for a folder of pickles into which others can write.
+    """Raise an error for a folder of pickles to which other users can write.
 
-    Whoever can write into it can run code in the process that reads it. The folder, all that is in
-    it and the folders around it are looked at, by owner and mode. Access lists are not, nor is
-    anything on Windows, which has no such owners and modes.
+    Anyone who can write to the folder can run code in the process that reads it. The check covers
+    owner and mode of the folder, of its content and of its parent folders. It does not cover
+    access control lists. Nothing is checked on Windows, which has no such owners and modes.
 
     Parameters
     ----------
     folder : str or path
-        The folder, which need not exist.
+        The folder. It need not exist.
     name : str
-        Name of the parameter that names it, for the error.
+        Name of the parameter that holds the folder, for the error.
 
     Raises
     ------
     ValueError
-        If others can write into it.
+        If other users can write to the folder.
     """
     if not hasattr(os, "getuid"):
         return
@@ -41,7 +41,7 @@ def check_private(folder: str | os.PathLike[str], name: str) -> None:
 
 
 def _all_in(top: Path) -> list[str]:
-    """Return a folder and all that is in it, links not followed."""
+    """Return the paths of a folder and of its content; links are not followed."""
     found = [str(top)]
     for root, folders, files in os.walk(top):
         found += [os.path.join(root, inner) for inner in (*folders, *files)]
@@ -56,7 +56,7 @@ def _info(path: str | os.PathLike[str]) -> os.stat_result | None:
 
 
 def _others_who_write(info: os.stat_result) -> str | None:
-    """Return who else than this user and the administrator can write, in words."""
+    """Return a description of who can write, apart from this user and the administrator."""
     if info.st_uid not in (0, os.getuid()):
         return "it belongs to another user"
     if info.st_mode & stat.S_IWOTH:
@@ -67,7 +67,7 @@ def _others_who_write(info: os.stat_result) -> str | None:
 
 
 def _is_own_group(gid: int) -> bool:
-    """Return whether a group has the user alone, as far as its name and its members tell."""
+    """Return whether the user is the only member of a group, judged by name and members."""
     import grp
     import pwd
 

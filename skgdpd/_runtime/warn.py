@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line."""
+"""Warnings that point to the line of the user's code."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NOT_THE_USERS = tuple(
     str(Path(place).parent) + os.sep
     for place in (Path(__file__).parent, joblib.__file__, sklearn.__file__)
 )
-"""Folders whose code stands between the user's line and a warning."""
+"""Folders of libraries whose lines are skipped when a warning looks for the user's line."""
 
 
 def warn_user(message: str) -> None:
-    """Warn, with the line from which this package was called.
+    """Issue a warning that points to the user's line from which this package was called.
 
-    Lines of scikit-learn's searches and pipelines are passed over.
+    Lines of scikit-learn's searches and pipelines are skipped.
 
     Parameters
     ----------

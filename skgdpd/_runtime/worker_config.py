@@ -1,10 +1,11 @@
-"""The settings of the caller, taken along to joblib's workers by the estimators.
+"""Transfer of the caller's settings to joblib's workers, together with the estimators.
 
-joblib's workers are other threads or other processes, in which a ``with`` block of the caller has
-no effect, and scikit-learn hands over its own configuration only. So an estimator remembers the
-block in which it was cloned, as searches clone theirs in the caller's thread before any work is
-spread, and its pickle holds the block's settings. They take effect in workers only, and are
-forgotten when the block ends: everywhere else the settings that hold there decide.
+The workers of joblib are other threads or processes, in which a ``with`` block of the caller has
+no effect. scikit-learn transfers only its own configuration. Therefore an estimator remembers the
+block in which it was cloned, and its pickle contains the settings of the block. Searches clone
+their estimators in the thread of the caller before they distribute work. The settings apply in
+workers only, and they are dropped when the block ends. Everywhere else, the current settings of
+the process or block apply.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ IN_PICKLES = "_skgdpd_config"
 
 @dataclass
 class _Sent:
-    """Settings that came with a pickle.
+    """Settings that were stored in a pickle.
 
-    Until they arrive in a worker, pickles pass them on: dask's scheduler opens a pickle and makes
-    another. The pickle of a worker's result holds them no more.
+    Pickles pass them on until they reach a worker, because the scheduler of dask loads a pickle
+    and makes a new one. The pickle of a worker's result does not contain them.
     """
 
     settings: dict[str, Any]
@@ -41,7 +42,7 @@ _sent: WeakKeyDictionary[Any, _Sent] = WeakKeyDictionary()
 
 
 class CarriesConfig:
-    """Mixin of the estimators that take the caller's settings along to joblib's workers.
+    """Mixin of estimators that transfer the caller's settings to joblib's workers.
 
     Methods that fit or predict are decorated with :func:`in_worker_settings`.
     """
@@ -71,10 +72,10 @@ class CarriesConfig:
 
 
 def in_worker_settings(method: Method) -> Method:
-    """Make a method of an estimator run in joblib's workers as it runs for their caller.
+    """Make a method of an estimator run in joblib's workers with the settings of the caller.
 
-    In a worker the method runs with the settings that the estimator has brought along and with
-    one thread of torch's, and is not shared among processes. Elsewhere nothing is changed.
+    In a worker, the method runs with the settings that the estimator carries and with one thread
+    of torch, and its training is not divided among processes. Elsewhere, nothing is changed.
 
     Parameters
     ----------
@@ -103,12 +104,12 @@ def in_worker_settings(method: Method) -> Method:
 
 
 def _scope_of(estimator: Any) -> Scope | None:
-    """Return the block whose settings an estimator takes along from here, if there is one."""
+    """Return the block whose settings an estimator carries from here, or None."""
     return current_scope() or _remembered_scope(estimator)
 
 
 def _remembered_scope(estimator: Any) -> Scope | None:
-    """Return the block whose settings an estimator remembers, if it has not ended."""
+    """Return the block whose settings an estimator remembers, or None if the block has ended."""
     sent = _sent.get(estimator)
     if sent is not None and not sent.arrived and in_worker():
         sent.arrived = True

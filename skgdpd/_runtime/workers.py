@@ -1,9 +1,9 @@
-"""Several processes that train one network together, each on its part of every batch.
+"""Data-parallel training: several processes train one network, each on its part of every batch.
 
-With the setting ``data_parallel`` of :func:`skgdpd.set_config` each process computes a part of the
-batch's loss. Gradients, the statistics of batch normalisation, and the losses of an epoch are
-summed over the processes. All processes take the step that one process would take on the whole
-batch, and so keep the same weights.
+With the setting ``data_parallel`` of :func:`skgdpd.set_config`, each process computes the loss of
+a part of the batch. Gradients, the statistics of batch normalisation, and the losses of an epoch
+are summed over processes. Every process takes the step that a single process would take on the
+whole batch. The weights of all processes therefore stay equal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .config import setting
 
 
 def _group() -> Any:
-    """Return the group of processes that train together here, None if there is none."""
+    """Return the group of processes that currently train together, or None."""
     group = setting("data_parallel")
     if group is False:
         return None
@@ -27,18 +27,18 @@ def _group() -> Any:
 
 
 def is_shared() -> bool:
-    """Return whether trainings are shared among processes here."""
+    """Return whether training is currently divided among processes."""
     return setting("data_parallel") is not False
 
 
 def rank() -> int:
-    """Return the number of this process; 0 if it is alone."""
+    """Return the rank of this process; 0 if it trains alone."""
     group = _group()
     return 0 if group is None else dist.get_rank(group)
 
 
 def own_part(index: Tensor) -> Tensor:
-    """Return those of a batch's row numbers that are this process's part."""
+    """Return the row numbers of a batch that this process has to compute."""
     group = _group()
     if group is None:
         return index
@@ -67,7 +67,7 @@ class _Total(torch.autograd.Function):
 
 
 def total(x: Tensor) -> Tensor:
-    """Return the sum of a tensor over all processes; gradients flow through it."""
+    """Return the differentiable sum of a tensor over all processes."""
     if _group() is None:
         return x
     result: Tensor = _Total.apply(x)
@@ -75,12 +75,12 @@ def total(x: Tensor) -> Tensor:
 
 
 def share(n_rows: int, device: torch.device) -> Tensor:
-    """Return this process's share of the rows of all processes, in (0, 1]."""
+    """Return the rows of this process as a fraction of the rows of all processes, in (0, 1]."""
     return n_rows / total(torch.tensor(float(n_rows), device=device))
 
 
 def sum_gradients(parameters: Iterable[Tensor]) -> None:
-    """Replace each gradient by its sum over all processes, in one exchange."""
+    """Replace each gradient by its sum over all processes, in one communication step."""
     # A parameter without a gradient here has none elsewhere: all compute the same terms.
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([g.flatten() for g in gradients])

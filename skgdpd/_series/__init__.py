@@ -1,1 +1,1 @@
-"""Reading of series and labels, and cutting of series to the input of a network."""
+"""Reading of series and labels, and conversion of series to the input of a network."""

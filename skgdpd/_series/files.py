@@ -1,7 +1,7 @@
 """Reading of series from files in the formats of the UCR and UEA archives.
 
-``.ts`` files have a reader of their own here, because its errors name the line of the file, unlike
-those of sktime's reader.
+This module has its own reader of ``.ts`` files, because its errors name the line of the file,
+unlike the errors of sktime's reader.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ Labels = NDArray[Any]
 Floats = NDArray[np.floating[Any]]
 
 NPY = b"\x93NUMPY"
-"""Begin of an ``.npy`` file."""
+"""First bytes of an ``.npy`` file."""
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-"""Readers of the headers of arrays, by the version of numpy's format."""
+"""Readers of array headers, by the version of numpy's format."""
 MOST_UNPACKED = 1100
-"""Ratio of the sizes of a member unpacked and packed: deflate reaches 1032 at most."""
+"""Maximum ratio of the unpacked to the packed size of a member; deflate reaches at most 1032."""
 SHORT = 4096
-"""Size of a member whose ratio is not looked at."""
+"""Size in bytes up to which the ratio of a member is not checked."""
 PADDED = 2**26
-"""Number of values from which on it is looked at how much of a panel is padding."""
+"""Number of values of a panel above which its amount of padding is checked."""
 MOST_PADDED = 1000
-"""Number of values of a panel for each value of a file at most."""
+"""Maximum number of values of a panel for each value in the file."""
 NAMES_OF_LABELS = {"class", "classes", "class_label", "label", "labels", "target", "y"}
-"""Names of the column of labels in headers."""
+"""Names in a header that mark the label column."""
 
 
 def read_file(path: Path, *, labelled: bool = True) -> list[NDArray[Any]]:
@@ -48,22 +48,22 @@ def read_file(path: Path, *, labelled: bool = True) -> list[NDArray[Any]]:
     path : Path
         Path of the file.
     labelled : bool, default=True
-        Whether series without labels are refused.
+        Whether to raise an error for files without labels.
 
     Returns
     -------
     list of ndarray
-        Series and labels. If the file has a training and a test part, series and labels of the
-        test part follow. Series alone if there are no labels.
+        Series and labels. If the file has a training and a test part, the series and labels of
+        the test part follow. If there are no labels, only the series.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     OSError
-        If it is a device or a pipe.
+        If the path is a device or a pipe.
     ValueError
-        If the file is empty, of another format, or malformed.
+        If the file is empty, malformed or in another format.
     """
     if path.is_dir() or not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
@@ -92,7 +92,7 @@ def read_npz(path: Path, labelled: bool = True) -> list[NDArray[Any]]:
     path : Path
         Path of the file.
     labelled : bool, default=True
-        Whether series without labels are refused.
+        Whether to raise an error for files without labels.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def read_npz(path: Path, labelled: bool = True) -> list[NDArray[Any]]:
     Raises
     ------
     ValueError
-        If it is no ``.npz`` file, or has other arrays or shapes, or has pickled objects.
+        If the file is not an ``.npz`` file, has other arrays or shapes, or has pickled objects.
     """
     arrays = read_members(path, ("X_train", "y_train", "X_test", "y_test", "X", "y"))
     if not labelled and "X" in arrays and "y" not in arrays:
@@ -140,24 +140,25 @@ def read_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> list[NDArray[Any
 
 
 def read_members(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Read arrays of an ``.npz`` file whose sizes are those that the file has room for.
+    """Read arrays of an ``.npz`` file, after a check that their sizes fit the file.
 
     Parameters
     ----------
     path : Path
         Path of the file.
     names : sequence of str
-        Names of the arrays to read, of those in the file.
+        Names of the arrays to read.
 
     Returns
     -------
     dict of str to ndarray
-        Arrays; None in the place of those of other names, which are not read.
+        All arrays of the file by name. Arrays with other names are not read; their values are
+        None.
 
     Raises
     ------
     ValueError
-        If it is no ``.npz`` file, is damaged, or has pickled objects.
+        If the file is not an ``.npz`` file, is damaged, or has pickled objects.
     """
     arrays: dict[str, Any] = {}
     with open_plain(path, follow_links=True) as file:
@@ -182,7 +183,7 @@ def _begins(file: BinaryIO, start: bytes) -> bool:
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """Read an array whose header claims no more than the member has."""
+    """Read an array, after a check that its header claims no more data than the member has."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{member.filename} is compressed as numpy never does")
     if member.file_size > MOST_UNPACKED * member.compress_size + SHORT:
@@ -221,7 +222,7 @@ def read_tsv(path: Path) -> tuple[Series, Labels]:
     Raises
     ------
     ValueError
-        If a line has no tab, or an entry that is no number; the error names the line.
+        If a line has no tab, or an entry that is not a number. The error names the line.
     """
     lines = [
         (number, line.split("\t")) for number, line in enumerate(_lines(path), 1) if line.strip()
@@ -244,11 +245,12 @@ def read_tsv(path: Path) -> tuple[Series, Labels]:
 
 
 def _is_header(labels: list[str], first: Floats) -> bool:
-    """Return whether the first line has names of columns, not a label and a series.
+    """Return whether the first line is a header, not a label and a series.
 
-    Its label is a text where all others are numbers, or a usual name of such a column, or it is
-    the only one of its class and has evenly ascending values, as times or numbers of columns are.
-    The numbers of all columns from 0 on, as pandas writes them, are a header whatever the classes.
+    The line is a header in any of these cases. Its label is a string, and all other labels are
+    numbers. Its label is a common name of a label column. Its label is unique, and its values
+    ascend evenly, as times or column numbers do. It consists of the numbers of all columns from 0
+    on, as pandas writes them.
     """
     label, others = labels[0], labels[1:]
     if label == "0" and np.array_equal(first, np.arange(1, len(first) + 1)) and len(first) > 1:
@@ -275,25 +277,26 @@ def _is_number(text: str) -> bool:
 def read_ts(path: Path, labelled: bool = True) -> list[NDArray[Any]]:
     """Read a ``.ts`` file, in which colons separate channels and the label comes last.
 
-    Series of unequal length end in NaN. With ``@classLabel false`` there are no labels.
+    Shorter series are filled up with NaN at the end. With ``@classLabel false``, there are no
+    labels.
 
     Parameters
     ----------
     path : Path
         Path of the file.
     labelled : bool, default=True
-        Whether series without labels are refused.
+        Whether to raise an error for files without labels.
 
     Returns
     -------
     list of ndarray
-        Series ``(n, c, t)`` and labels ``(n,)``; series alone if there are no labels.
+        Series ``(n, c, t)`` and labels ``(n,)``; only the series if there are no labels.
 
     Raises
     ------
     ValueError
         If there is no ``@data`` line, if labels are required and missing, if there are time
-        stamps, or if a line is malformed; the error names the line.
+        stamps, or if a line is malformed. The error names the line.
     """
     lines = _lines(path)
     header = [line.strip().lower() for line in lines]
@@ -349,7 +352,7 @@ def _numbers(fields: list[str], path: Path, line: int) -> Floats:
 
 
 def _single(values: NDArray[Any], where: str) -> Series:
-    """Return values in single precision; raise an error for those that it can't hold."""
+    """Return values in single precision; raise an error if a value is too large for it."""
     with np.errstate(over="ignore"):
         single = values.astype(np.float32)
     if np.isinf(single).any():
@@ -359,21 +362,21 @@ def _single(values: NDArray[Any], where: str) -> Series:
 
 
 def check_padding(name: str, n: int, n_channels: int, n_timepoints: int, n_points: int) -> None:
-    """Raise an error if series, padded to the longest, are large and hold next to nothing.
+    """Raise an error if padding to the longest series would need much memory for few values.
 
     Parameters
     ----------
     name : str
-        Name of what they are of, in the error.
+        Name of the source of the series, for the error.
     n, n_channels, n_timepoints : int
         Shape of the padded series.
     n_points : int
-        Number of points that are there.
+        Number of points without padding.
 
     Raises
     ------
     ValueError
-        If nearly all of the padded series would be padding.
+        If the padded series would be large and consist almost entirely of padding.
     """
     size = n * n_channels * n_timepoints
     if size > PADDED and size > MOST_PADDED * n_points:

@@ -1,4 +1,4 @@
-"""Ids of series and names of channels in frames, by which frames are matched."""
+"""Ids of series and names of channels in data frames, which are used to match frames."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHOWN = 5
-"""Number of ids that an error names."""
+"""Maximum number of ids that an error names."""
 
 
 def is_frame(X: Any) -> bool:
-    """Return whether an object is a frame of pandas, or like one."""
+    """Return whether an object is a pandas data frame or behaves like one."""
     # In this order: a lazy frame of polars warns when it is asked for its columns.
     return hasattr(X, "iloc") and hasattr(X, "columns")
 
 
 def is_table(X: Any) -> bool:
-    """Return whether an object is a frame of polars, a table of pyarrow, or like one of them."""
+    """Return whether an object is a polars data frame, a pyarrow table, or behaves like one."""
     offers = hasattr(X, "__arrow_c_stream__") or hasattr(X, "__dataframe__")
     return offers and not is_frame(X) and column_names(X) is not None
 
@@ -30,7 +30,7 @@ def is_long(X: Any) -> bool:
 
 
 def ids_of(X: Any) -> Any:
-    """Return the ids of the series of a long frame, an index, in the order of appearance.
+    """Return the ids of the series of a long frame, in order of appearance.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def ids_of(X: Any) -> Any:
     Returns
     -------
     pandas.Index or None
-        None if X is no long frame.
+        None if X is not a long frame.
     """
     return X.index.get_level_values(0).unique() if is_long(X) else None
 
@@ -51,12 +51,12 @@ def names_of(X: Any) -> tuple[str, ...] | None:
     Parameters
     ----------
     X : array-like or pandas panel
-        Series. Columns are channels, and time points in a wide frame of numbers.
+        Series. Columns are channels; in a wide frame of numbers, they are time points.
 
     Returns
     -------
     tuple of str or None
-        None if there are no frames, or if not all names are strings.
+        Names; None if there are no frames, or if a name is not a string.
     """
     if isinstance(X, list | tuple) and len(X):
         X = X[0]
@@ -67,27 +67,27 @@ def names_of(X: Any) -> tuple[str, ...] | None:
 
 
 def aligned(X: Any, values: Any, name: str) -> Any:
-    """Return values of series in the order of the series of a long frame.
+    """Return labels or weights in the order of the series of a long frame.
 
     Parameters
     ----------
     X : array-like or pandas panel
         Series.
     values : array-like of shape (n_samples,) or None
-        Labels or weights. A column of pandas is matched with a long frame by its index.
+        Labels or weights. A pandas column is matched with a long frame by its index.
     name : str
-        Name of their argument in errors.
+        Name of the argument ``values`` in errors.
 
     Returns
     -------
     array-like of shape (n_samples,) or None
-        The values in the order of the series. They are returned as they are if X is no long
+        The values in the order of the series. They are returned unchanged if X is not a long
         frame, or if they have no index.
 
     Raises
     ------
     ValueError
-        If their index does not hold each id once and no other.
+        If the index of the values does not contain each id exactly once, or contains other ids.
     """
     ids = ids_of(X)
     if ids is None or not (hasattr(values, "index") and hasattr(values, "iloc")):
@@ -99,7 +99,7 @@ def aligned(X: Any, values: Any, name: str) -> Any:
 
 
 def places_in(X: Any, other: Any, name: str) -> NDArray[np.int64] | None:
-    """Return the places of the series of a long frame in another one.
+    """Return the positions in a long frame of the series of another long frame.
 
     Parameters
     ----------
@@ -111,19 +111,19 @@ def places_in(X: Any, other: Any, name: str) -> NDArray[np.int64] | None:
     Returns
     -------
     ndarray of shape (n_samples,) or None
-        None unless both are long frames.
+        Positions; None unless both are long frames.
 
     Raises
     ------
     ValueError
-        If they have different ids.
+        If the two frames have different ids.
     """
     ids, index = ids_of(X), ids_of(other)
     return None if ids is None or index is None else _places(index, ids, name)
 
 
 def column_names(frame: Any) -> list[Any] | None:
-    """Return the names of an object's columns; None if it has none."""
+    """Return the column names of an object; None if it has no column names."""
     if isinstance(frame, Mapping):
         return list(frame)
     if isinstance(frame, np.ndarray):
@@ -140,20 +140,20 @@ def column_names(frame: Any) -> list[Any] | None:
 def check_names(
     given: tuple[str, ...] | None, known: Any, name: str, whose: str, *, wide: bool = False
 ) -> None:
-    """Raise an error if columns have other names than those before.
+    """Raise an error if columns differ from the expected names.
 
     Parameters
     ----------
     given : tuple of str or None
-        Names of the columns; None is not checked.
+        Names of the columns; None means no check.
     known : sequence of str or None
-        Names that they must have.
+        Expected names; None means no check.
     name : str
         Name of the argument in errors.
     whose : str
-        What has the other names, for errors.
+        Description of the object with the expected names, for errors.
     wide : bool, default=False
-        Whether columns are time points, of which the first are compared that both have.
+        Whether columns are time points. Then only the time points that both have are compared.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def check_names(
 
 
 def set_names(estimator: Any, X: Any, flat: bool) -> None:
-    """Set ``feature_names_in_`` of an estimator that is fitted to a frame, or to several.
+    """Set ``feature_names_in_`` of an estimator that is fitted to one or several frames.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def set_names(estimator: Any, X: Any, flat: bool) -> None:
 
 
 def check_fitted_names(estimator: Any, X: Any, flat: bool) -> None:
-    """Raise an error if a frame has other columns than that to which an estimator was fitted.
+    """Raise an error if a frame has other columns than the frame of the fit.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def check_fitted_names(estimator: Any, X: Any, flat: bool) -> None:
     X : array-like or pandas panel
         Series.
     flat : bool
-        Whether X is of two dimensions, so that its columns are time points.
+        Whether X is two-dimensional, so that its columns are time points.
     """
     known = vars(estimator).get("feature_names_in_")
     # Names of time points say nothing about channels, of which X has one then.
@@ -222,14 +222,14 @@ def sorted_rows(X: Any, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]
     Returns
     -------
     rows : ndarray of shape (n_rows,)
-        Numbers of the rows: series in the order of their appearance, each by time.
+        Row numbers, sorted by the first appearance of the series and then by time.
     counts : ndarray of shape (n_samples,)
         Number of rows of each series.
 
     Raises
     ------
     ValueError
-        If an id or a time is missing, if a series has a time twice, or if times can't be
+        If an id or a time is missing, if a series has the same time twice, or if times can't be
         compared.
     """
     ids, times = (X.index.get_level_values(level) for level in (0, 1))
@@ -248,23 +248,23 @@ def sort_rows(
     Parameters
     ----------
     series : ndarray of shape (n_rows,)
-        Number of each row's series.
+        Index of the series of each row.
     ids, times : sequence of length n_rows
-        Id of each row's series, and the row's time.
+        Id of the series of each row, and time of each row.
     name : str
-        Name of what has the rows, in errors.
+        Name of the source of the rows, for errors.
 
     Returns
     -------
     rows : ndarray of shape (n_rows,)
-        Numbers of the rows: series by their numbers, each by time.
+        Row numbers, sorted by series and then by time.
     counts : ndarray of shape (n_samples,)
         Number of rows of each series.
 
     Raises
     ------
     ValueError
-        If a series has a time twice, or if times can't be compared.
+        If a series has the same time twice, or if times can't be compared.
     """
     try:
         rank = np.unique(np.asarray(times), return_inverse=True)[1]
@@ -282,14 +282,14 @@ def sort_rows(
 
 
 def shown(value: Any) -> Any:
-    """Return a value of an array as an error shows it: dates as texts, others as of Python."""
+    """Return an array element for an error message: dates as strings, others as Python values."""
     if isinstance(value, np.datetime64 | np.timedelta64):
         return str(value)
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _places(index: Any, ids: Any, name: str) -> NDArray[np.int64]:
-    """Return the place of each id in an index that holds each once, and no other."""
+    """Return the position of each id in an index that must contain each id exactly once."""
     unknown = [id_ for id_ in index if id_ not in ids]
     missing = [id_ for id_ in ids if id_ not in index]
     if unknown or missing or len(index) != len(ids):
@@ -309,6 +309,6 @@ def _places(index: Any, ids: Any, name: str) -> NDArray[np.int64]:
 
 
 def some_of(names: Sequence[Any]) -> str:
-    """Return the first of some names, and how many more there are, for an error."""
+    """Return the first names, and the number of further ones, for an error message."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{list(names[:SHOWN])}{more}"

@@ -1,4 +1,4 @@
-"""Series from tables: a row for each point (long), or a row for each series (wide)."""
+"""Series from tables with one row per time point (long) or one row per series (wide)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class TableSeries(NamedTuple):
     Attributes
     ----------
     X : ndarray of shape (n, n_channels, n_timepoints)
-        Series; NaN where a point or a value is missing, and after a series' end.
+        Series. Missing values are NaN, and so is everything after the end of a series.
     y : ndarray of shape (n,) or None
         Labels.
     ids : ndarray of shape (n,) or None
         Ids.
     channels : list
-        Names of the columns of values.
+        Names of the value columns.
     """
 
     X: NDArray[np.floating[Any]]
@@ -45,20 +45,20 @@ def read_long(
     label: Any,
     step: Any,
 ) -> TableSeries:
-    """Read series of a table that has a row for each point.
+    """Read series from a table with one row per time point.
 
     Parameters
     ----------
     table : Table
         Rows in any order.
     id, time : object
-        Names of the columns of ids and times.
+        Names of the id column and the time column.
     values : sequence or None
-        Names of the columns of values, a channel each; None is all others.
+        Names of the value columns, one for each channel; None means all other columns.
     label : object
-        Name of the column of labels, a dict or a column of pandas from ids to labels, or None.
+        Name of the label column, a dict or a pandas column from ids to labels, or None.
     step : float, timedelta or None
-        Time from point to point; None is that which most points have.
+        Sampling interval; None means the median difference of consecutive times.
 
     Returns
     -------
@@ -68,8 +68,8 @@ def read_long(
     Raises
     ------
     ValueError
-        If columns are missing, if a series has a time twice or two labels, or if times are not
-        even.
+        If columns are missing, if a series has the same time twice or two labels, or if times are
+        not evenly spaced.
     """
     by_id = hasattr(label, "items")
     named = [id, time] if label is None or by_id else [id, time, label]
@@ -104,18 +104,19 @@ def read_long(
 
 
 def read_wide(table: Table, id: Any, values: Sequence[Any] | None, label: Any) -> TableSeries:
-    """Read series of one channel from a table that has a row for each series.
+    """Read series of one channel from a table with one row per series.
 
     Parameters
     ----------
     table : Table
         Rows in any order.
     id : object
-        Name of the column of ids, or None.
+        Name of the id column, or None.
     values : sequence or None
-        Names of the columns of values, a time point each in order; None is all others.
+        Names of the value columns, one for each time point in order; None means all other
+        columns.
     label : object
-        Name of the column of labels, or None.
+        Name of the label column, or None.
 
     Returns
     -------
@@ -125,7 +126,8 @@ def read_wide(table: Table, id: Any, values: Sequence[Any] | None, label: Any) -
     Raises
     ------
     ValueError
-        If columns are missing or in another order than their numbers, or if an id comes twice.
+        If columns are missing or not in the order of the numbers in their names, or if an id
+        occurs twice.
     """
     named = [name for name in (id, label) if name is not None]
     points = value_columns(table, values, named)
@@ -150,7 +152,7 @@ def read_wide(table: Table, id: Any, values: Sequence[Any] | None, label: Any) -
 
 
 def value_columns(table: Table, values: Sequence[Any] | None, named: list[Any]) -> list[Any]:
-    """Return the names of the columns of values, which are no ids, times or labels."""
+    """Return the names of the value columns: all but ``named``, unless ``values`` names them."""
     for name in named:
         if name not in table.names:
             raise ValueError(f"{name!r} is no column of {table.name}, which has {table.names}")
@@ -175,7 +177,7 @@ def value_columns(table: Table, values: Sequence[Any] | None, named: list[Any]) 
 
 
 def check_lengths(table: Table, columns: Mapping[Any, Any]) -> None:
-    """Raise an error unless columns have equally many rows, and some."""
+    """Raise an error unless columns have the same number of rows, at least one."""
     lengths = {name: len(values) for name, values in columns.items() if values is not None}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{table.name} has columns of different lengths: {lengths}")
@@ -184,7 +186,7 @@ def check_lengths(table: Table, columns: Mapping[Any, Any]) -> None:
 
 
 def plain(values: NDArray[Any]) -> NDArray[Any]:
-    """Return objects as an array of strings or of numbers if all are of this type."""
+    """Return an array of objects as strings or numbers if all elements have this type."""
     items = values.tolist()
     if values.dtype.kind in "OT" and len({type(item) for item in items}) == 1:
         if isinstance(items[0], str | bool | int | float):
@@ -193,7 +195,7 @@ def plain(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _labels(table: Table, labels: NDArray[Any]) -> NDArray[Any]:
-    """Return labels, None in place of texts that are missing."""
+    """Return labels, with None for missing strings."""
     refuse_bytes(labels, "label")
     missing = table.missing(labels)
     if not missing.any():
@@ -206,7 +208,7 @@ def _labels(table: Table, labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _constant(table: Table, label: Any, series: NDArray[np.int64], ids: list[Any]) -> NDArray[Any]:
-    """Return the label of each series, which all of its rows have."""
+    """Return the label of each series, after a check that all of its rows have the same label."""
     labels = table.column(label, "label")
     check_lengths(table, {label: labels, "id": series})
     labels = _labels(table, labels)
@@ -224,7 +226,7 @@ def _constant(table: Table, label: Any, series: NDArray[np.int64], ids: list[Any
 
 
 def _matched(label: Any, ids: list[Any]) -> NDArray[Any]:
-    """Return labels in the order of ids, of a dict or a column of pandas."""
+    """Return labels from a dict or a pandas column, in the order of ids."""
     pairs = list(label.items())
     found = dict(pairs)
     missing = [id_ for id_ in ids if id_ not in found]
@@ -246,7 +248,7 @@ def _matched(label: Any, ids: list[Any]) -> NDArray[Any]:
 
 
 def _check_order(points: list[Any], name: str) -> None:
-    """Refuse columns of time points whose numbers don't ascend evenly, such as t1, t10, t2."""
+    """Raise an error if the numbers in column names don't ascend evenly, as in t1, t10, t2."""
     parts = [re.fullmatch(r"(.*?)(-?\d+(?:\.\d+)?)", str(point)) for point in points]
     found = [part.groups() for part in parts if part is not None]
     if len(found) < len(points) or len({prefix for prefix, _ in found}) > 1:
@@ -271,7 +273,7 @@ def _uneven(
     times: NDArray[Any],
     columns: tuple[Any, Any, Any, list[Any]],
 ) -> ValueError:
-    """Return the error of series that are not sampled evenly, with a way to resample them."""
+    """Return the error for unevenly sampled series, which shows how to resample them."""
     id_, time, label, channels = columns
     series = int(np.searchsorted(np.cumsum(counts), sampling.row, side="right"))
     here = [shown(times[row]) for row in rows[[sampling.row - 1, sampling.row]]]

@@ -1,4 +1,4 @@
-"""Series in containers of polars, pyarrow, xarray and awkward, without these packages."""
+"""Series in containers of polars, pyarrow, xarray and awkward, without imports of these."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .frames import is_frame, is_table
 from .tables import as_table
 
 TIMES = {"t", "time", "times", "time_point", "time_points", "timepoint", "timepoints"}
-"""Names of the dimension of time."""
+"""Names of dimensions that mean time."""
 
 
 def table_values(X: Any, name: str) -> NDArray[np.floating[Any]]:
-    """Return the numbers of a table ``(n_rows, n_columns)``; NaN where one is missing."""
+    """Return the numbers of a table ``(n_rows, n_columns)``; missing values are NaN."""
     table = as_table(X, name)
     return np.stack([table.numbers(each, name) for each in table.names], axis=1)
 
@@ -26,21 +26,21 @@ def plain_form(X: Any, name: str) -> Any:
     Parameters
     ----------
     X : object
-        Series in any form.
+        Series in any format.
     name : str
         Name of the argument in errors.
 
     Returns
     -------
     object
-        Array or list of arrays, or X itself if its container is none of those known here.
+        Array or list of arrays, or X itself if its container is not known.
 
     Raises
     ------
     TypeError
         If the container holds columns that can't be read here, or that are not in memory.
     ValueError
-        If time is a named dimension that is not the last.
+        If the named dimension of time is not the last one.
     """
     package = type(X).__module__.partition(".")[0]
     kind = f"{package}.{type(X).__name__}"
@@ -71,7 +71,7 @@ def plain_form(X: Any, name: str) -> Any:
 
 
 def _of_dimensions(X: Any, dimensions: tuple[str, ...], name: str, kind: str) -> NDArray[Any]:
-    """Return an array of named dimensions, of which that of time must be the last."""
+    """Return an array with named dimensions, after a check that time is the last one."""
     times = [each for each in dimensions if each.lower() in TIMES]
     if times and dimensions[-1] not in times:
         order = [*(each for each in dimensions if each != times[-1]), times[-1]]

@@ -1,9 +1,9 @@
-"""Panels of time series, read from every form that the classifiers allow.
+"""Panels of time series, read from every format that the classifiers allow.
 
-:func:`read_panel` brings each form to one array, ``(n_samples, n_channels, n_timepoints)``. A
-series that is shorter than others ends in NaN in all channels. Values are copied only where the
-form requires it. They are not checked there but after the cut to the first part of a series
-(:func:`check_values`), because predictions must not depend on later values.
+:func:`read_panel` converts each format to one array, ``(n_samples, n_channels, n_timepoints)``.
+Shorter series are filled up with NaN in all channels. Values are copied only if the format
+requires it. They are checked later, by :func:`check_values` after the truncation to prefixes,
+because predictions must not depend on values after the prefix.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FORMS = (
 )
 
 PLAIN_ARRAYS = (np.ndarray, np.memmap)
-"""Classes of arrays that need no conversion."""
+"""Array classes that need no conversion."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ class Panel:
     Attributes
     ----------
     values : ndarray or StoredSeries of shape (n_samples, n_channels, n_timepoints)
-        Numbers of any type, unchecked; NaN in all channels from a series' end on.
+        Unchecked numbers of any type. Values after the end of a series are NaN in all channels.
     flat : bool
-        True if they were given as a 2-D array, whose time points are features for scikit-learn.
+        Whether the series were given as a 2-D array, whose time points are features for
+        scikit-learn.
     """
 
     values: Any
@@ -54,12 +55,12 @@ class Panel:
 
     @property
     def stored(self) -> bool:
-        """True if the series are not in memory and are read in parts."""
+        """Whether the series are not in memory and are read in parts."""
         return isinstance(self.values, StoredSeries)
 
     @property
     def ragged(self) -> bool:
-        """True if some series end before others."""
+        """Whether some series end before others."""
         return any(np.isnan(part.values[:, :, -1]).all(1).any() for _, part in self.chunks())
 
     @property
@@ -73,14 +74,14 @@ class Panel:
         return self.values.shape[2]
 
     def take(self, index: NDArray[np.int64]) -> Panel:
-        """Return some of the series.
+        """Return the series with the given indices.
 
-        Stored and memory-mapped series are not read. Neighbours in their order are not copied.
+        Stored and memory-mapped series are not read. Consecutive series are not copied.
 
         Parameters
         ----------
         index : ndarray of int
-            Numbers of the series.
+            Indices of the series.
 
         Returns
         -------
@@ -99,7 +100,7 @@ class Panel:
         return Panel(values[index], self.flat)
 
     def chunks(self) -> Iterator[tuple[int, Panel]]:
-        """Yield the series in parts that are in memory, each with the number of its first one."""
+        """Yield the series in parts that are in memory, each with the index of its first one."""
         if not self.stored:
             yield 0, self
             return
@@ -107,21 +108,21 @@ class Panel:
             yield start, Panel(values, self.flat)
 
     def part(self, start: int, stop: int) -> Panel:
-        """Return series ``start`` to ``stop - 1``, not copied."""
+        """Return series ``start`` to ``stop - 1`` without copying."""
         return Panel(self.values[start:stop], self.flat)
 
     def first(self, n_timepoints: int) -> Panel:
-        """Return the first time points of each series, not copied."""
+        """Return the first time points of each series without copying."""
         return Panel(self.values[:, :, :n_timepoints], self.flat)
 
 
 def read_panel(X: Any, name: str = "X") -> Panel:
-    """Bring series in any supported form to a :class:`Panel`.
+    """Convert series in any supported format to a :class:`Panel`.
 
     Parameters
     ----------
     X : array-like or pandas panel
-        Series in a form of :data:`FORMS`, a torch tensor, a container of
+        Series in a format of :data:`FORMS`, a torch tensor, a container of
         :mod:`~skgdpd._series.others`, or stored series.
     name : str, default="X"
         Name of the argument in errors.
@@ -129,37 +130,37 @@ def read_panel(X: Any, name: str = "X") -> Panel:
     Returns
     -------
     Panel
-        The series, whose values are not checked.
+        The series. Their values are not checked.
 
     Raises
     ------
     TypeError or ValueError
-        If the form is none of these, if values are no numbers, if there are no series, or if they
-        differ in their number of channels. The error names the argument.
+        If the format is not supported, if values are not numbers, if there are no series, or if
+        series differ in their number of channels. The error names the argument.
     """
     with about(name):
         return _read_panel(X, name)
 
 
 def read_paired(X: Any, other: Any, name: str) -> Panel:
-    """Bring series that belong to those of X, one to each, to a panel in the order of X.
+    """Convert series that correspond to the series of X to a panel in the order of X.
 
     Parameters
     ----------
     X, other : array-like or pandas panel
-        Series. Two long frames are matched by the ids of their series, others by position.
+        Series. Two long frames are matched by the ids of their series, other formats by position.
     name : str
         Name of the argument ``other`` in errors.
 
     Returns
     -------
     Panel
-        The series of ``other``, whose values and number are not checked.
+        The series of ``other``. Their values and their number are not checked.
 
     Raises
     ------
     TypeError or ValueError
-        As :func:`read_panel`, or if two long frames have different ids.
+        For the reasons of :func:`read_panel`, or if two long frames have different ids.
     """
     panel, places = read_panel(other, name), places_in(X, other, name)
     return panel if places is None else panel.take(places)
@@ -216,7 +217,7 @@ def _read_panel(X: Any, name: str) -> Panel:
 
 
 def _check_form(X: Any, name: str) -> None:
-    """Refuse what has too few dimensions, or values that are no numbers."""
+    """Raise an error for too few dimensions, or for values that are not numbers."""
     if hasattr(X, "nnz"):  # check_array names what is sparse.
         return
     array = np.asarray(X)
@@ -248,11 +249,12 @@ class Checked:
     Attributes
     ----------
     values : ndarray of shape (n_samples, n_channels, n_timepoints)
-        Contiguous, in single precision; NaN after a series' end and where a value is missing.
+        Contiguous values in single precision. Missing values, and values after the end of a
+        series, are NaN.
     lengths : ndarray of shape (n_samples,) or None
-        Length of each series; None if all have ``n_timepoints``.
+        Length of each series; None if all have ``n_timepoints`` points.
     gaps : bool
-        True if values are missing before a series' end.
+        Whether values are missing before the end of a series.
     """
 
     values: NDArray[np.float32]
@@ -269,7 +271,7 @@ def check_values(
     min_length: int = 1,
     first: int = 0,
 ) -> Checked:
-    """Bring values to single precision and check them.
+    """Convert values to single precision and check them.
 
     Parameters
     ----------
@@ -278,14 +280,14 @@ def check_values(
     name : str, default="X"
         Name of the argument in errors.
     ragged : bool, default=True
-        Whether NaN at the end of a series, in all channels, marks its end; else it counts as
+        Whether NaN in all channels at the end of a series marks its end. Otherwise, it counts as
         missing values.
     gaps : bool, default=False
-        Whether values may be missing before a series' end.
+        Whether values may be missing before the end of a series.
     min_length : int, default=1
-        Smallest number of time points that a series may have.
+        Minimum number of time points of a series.
     first : int, default=0
-        Number of the first of these series among all, for errors.
+        Index of the first of these series among all series, for errors.
 
     Returns
     -------
@@ -295,8 +297,8 @@ def check_values(
     Raises
     ------
     ValueError
-        If a value is infinite, too large for single precision, or NaN where that is not allowed;
-        the error names the first such place. If a series is too short.
+        If a value is infinite, too large for single precision, or NaN where NaN is not allowed,
+        or if a series is too short. The error names the first such value or series.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         single = np.ascontiguousarray(values, dtype=np.float32)
@@ -328,9 +330,9 @@ def check_values(
 def check_panel(
     panel: Panel, name: str = "X", *, gaps: bool = False, min_length: int = 1
 ) -> Panel:
-    """Return checked series in single precision, without time points that no series has.
+    """Return checked series in single precision, without time points after the longest series.
 
-    Series that are too large to be copied are read once in parts.
+    Series that are too large to be copied are read once, in parts.
 
     Parameters
     ----------
@@ -339,14 +341,14 @@ def check_panel(
     name : str, default="X"
         Name of the argument in errors.
     gaps : bool, default=False
-        Whether values may be missing before a series' end.
+        Whether values may be missing before the end of a series.
     min_length : int, default=1
-        Smallest number of time points that a series may have.
+        Minimum number of time points of a series.
 
     Returns
     -------
     Panel
-        Checked series; stored ones if they are large.
+        Checked series; stored series if they are large.
     """
     values = panel.values
     if is_large(values.shape):
@@ -365,7 +367,7 @@ def check_panel(
 
 
 def check_channels(panel: Panel, n_channels: int, owner: object) -> None:
-    """Refuse series X of another number of channels than an estimator was fitted on.
+    """Raise an error if series X have another number of channels than the series of the fit.
 
     Parameters
     ----------
@@ -389,14 +391,14 @@ def check_channels(panel: Panel, n_channels: int, owner: object) -> None:
 
 
 def check_alike(panel: Panel, model: Panel, name: str, model_name: str) -> None:
-    """Raise an error unless series have the channels and the length of other series.
+    """Raise an error unless series have the same channels and length as other series.
 
     Parameters
     ----------
     panel : Panel
         Series to check.
     model : Panel
-        Series to which they are compared. If these are of unequal length, any length is allowed.
+        Series for comparison. If they have unequal lengths, any length is allowed.
     name, model_name : str
         Names of the two arguments in errors.
 
@@ -416,7 +418,7 @@ def check_alike(panel: Panel, model: Panel, name: str, model_name: str) -> None:
 
 
 def own_lengths(missing: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the length ``(n,)`` of each series before it ends in NaN, given a mask of NaN."""
+    """Return the length ``(n,)`` of each series without NaN at its end, given a mask of NaN."""
     there: NDArray[np.bool_] = np.logical_not(missing.all(axis=1))
     n_timepoints = there.shape[1]
     if not n_timepoints:
@@ -426,7 +428,7 @@ def own_lengths(missing: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def join(*panels: Panel) -> Panel:
-    """Join several panels to one, in which shorter series end in NaN.
+    """Join several panels; shorter series are filled up with NaN.
 
     Parameters
     ----------
@@ -436,8 +438,8 @@ def join(*panels: Panel) -> Panel:
     Returns
     -------
     Panel
-        All series. If one of the panels is stored, or all together are large, the result is
-        stored: no series are read or copied.
+        All series. If a panel is stored, or if the result is large, the result is stored, and no
+        series are read or copied.
     """
     width = max(panel.n_timepoints for panel in panels)
     shape = (sum(map(len, panels)), panels[0].n_channels, width)
@@ -454,13 +456,13 @@ def join(*panels: Panel) -> Panel:
 
 
 def as_list(values: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return series as a list of ``(n_channels, length)`` arrays without NaN at their ends."""
+    """Return series as a list of ``(n_channels, length)`` arrays without NaN at the end."""
     lengths = own_lengths(np.isnan(values))
     return [series[:, :length] for series, length in zip(values, lengths, strict=True)]
 
 
 def as_frames(values: NDArray[Any]) -> list[Any]:
-    """Return series as sktime's list of frames with a column for each channel."""
+    """Return series as a list of data frames with a column for each channel, as in sktime."""
     pandas = require("pandas", "sktime", "to hand series of unequal length to sktime")
     return [pandas.DataFrame(series.T) for series in as_list(values)]
 
@@ -527,7 +529,7 @@ def _as_series(x: Any, name: str, i: int) -> NDArray[Any]:
 
 
 def _as_floats(x: Any, name: str) -> NDArray[np.float64]:
-    """Return the numbers of a frame, of a series of pandas, or of a sequence."""
+    """Return the numbers of a data frame, a pandas series, or a sequence."""
     values: Any = x if hasattr(x, "to_numpy") else np.asarray(x)
     for dtype in values.dtypes if is_frame(values) else [values.dtype]:
         _check_type(dtype, name)

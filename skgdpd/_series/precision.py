@@ -1,4 +1,4 @@
-"""Refusal of series whose signal is lost in single precision, in which networks compute."""
+"""Checks that series keep their signal in single precision, which networks use."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LOST = 0.1
-"""Error of the conversion, as a share of a channel's deviation, from which its signal is lost."""
+"""Conversion error, as a fraction of a channel's deviation, above which the signal is lost."""
 ROUNDING = 1e-14
-"""Deviation, as a share of the values, that counts as rounding of double precision."""
+"""Deviation, as a fraction of the values, that counts as rounding in double precision."""
 BLOCK_VALUES = 2**20
-"""Number of values that are looked at once."""
+"""Number of values that are checked at once."""
 
 
 class Conversion(NamedTuple):
-    """Measures of each series and channel, ``(n, n_channels)``.
+    """Measurements for each series and channel, as arrays ``(n, n_channels)``.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Conversion(NamedTuple):
     spread : ndarray
         Sum of the squared deviations from the mean of the series.
     error : ndarray
-        Sum of the squared errors of a conversion to single precision.
+        Sum of the squared errors of the conversion to single precision.
     """
 
     largest: Floats
@@ -41,15 +41,15 @@ def check_precision(values: NDArray[Any], name: str = "X") -> None:
     Parameters
     ----------
     values : ndarray of shape (n, n_channels, n_timepoints)
-        Series, before their conversion; NaN where a value is missing.
+        Series before their conversion. Missing values are NaN.
     name : str, default="X"
-        Name of their argument in the error.
+        Name of the argument in the error.
 
     Raises
     ------
     ValueError
-        If the error of the conversion is more than :data:`LOST` of what a channel deviates from
-        its mean within series. A channel that is constant up to rounding is allowed.
+        If the conversion error is more than the fraction :data:`LOST` of the deviation of a
+        channel from its mean within series. A channel that is constant up to rounding is allowed.
     """
     if not _is_wide(values):
         return
@@ -68,7 +68,7 @@ def check_precision(values: NDArray[Any], name: str = "X") -> None:
 def check_like_training(
     values: NDArray[Any], scale: NDArray[Any], name: str = "X", first: int = 0
 ) -> None:
-    """Raise an error if single precision loses what training series deviate from their means.
+    """Raise an error if the conversion error is large compared with deviations in training.
 
     Parameters
     ----------
@@ -79,12 +79,13 @@ def check_like_training(
     name : str, default="X"
         Name of their argument in the error.
     first : int, default=0
-        Number of the first of these series among all.
+        Index of the first of these series among all series, for the error.
 
     Raises
     ------
     ValueError
-        If that is so in a series, and the error is large beside its own deviation, too.
+        If the conversion error of a series is large compared with the deviations of the training
+        series and with the deviation of the series itself.
     """
     if not _is_wide(values) or not values.size:
         return

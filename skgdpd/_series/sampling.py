@@ -1,4 +1,4 @@
-"""Even sampling: the place of each point in its series, by its time."""
+"""Even sampling: the position of each point in its series, computed from its time."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXACT = 0.01
-"""Deviation of a difference of times, as a share of the step, that counts as rounding."""
+"""Deviation of a time difference, as a fraction of the step, that counts as rounding."""
 
 
 class Sampling(NamedTuple):
-    """Places of points in their series.
+    """Positions of points in their series.
 
     Attributes
     ----------
     places : ndarray of int of shape (n_rows,)
         Number of steps since the first point of the series.
     seconds : float
-        Step, in seconds if times are dates or durations, and else in the unit of the times.
+        Sampling interval, in seconds if times are dates or durations, otherwise in the unit of
+        the times.
     fault : str or None
-        Why times are not even; None if they are.
+        Reason why times are not evenly spaced; None if they are.
     row : int
         Number of the row with the fault, in the order of the times.
     """
@@ -34,17 +35,17 @@ class Sampling(NamedTuple):
 
 
 def sampling_of(times: NDArray[Any], counts: NDArray[np.int64], step: Any = None) -> Sampling:
-    """Find the places of points in their series.
+    """Find the positions of points in their series.
 
     Parameters
     ----------
     times : ndarray of shape (n_rows,)
         Times: numbers, dates or durations, ascending within each series.
     counts : ndarray of shape (n_samples,)
-        Number of points of each series; their rows follow one another.
+        Number of points of each series. Rows of a series are consecutive.
     step : float, timedelta or None, default=None
-        Time from point to point, in seconds if times are dates or durations. None is the median
-        of all differences; points may be missing then only where they are fewer than the others.
+        Sampling interval, in seconds if times are dates or durations. None means the median of
+        all differences. In this case, a series must have more points than it misses.
 
     Returns
     -------
@@ -53,7 +54,7 @@ def sampling_of(times: NDArray[Any], counts: NDArray[np.int64], step: Any = None
     Raises
     ------
     ValueError
-        If a time is infinite, or if ``step`` is no number above 0.
+        If a time is infinite, or if ``step`` is not a positive number.
     """
     ticks, unit = _ticks(times)
     differences = np.diff(ticks).astype(np.float64) * unit
@@ -95,7 +96,7 @@ def sampling_of(times: NDArray[Any], counts: NDArray[np.int64], step: Any = None
 
 
 def _ticks(times: NDArray[Any]) -> tuple[NDArray[Any], float]:
-    """Return times as numbers, and the seconds of their unit; 1 for times that are numbers."""
+    """Return times as numbers, and the length of their unit in seconds; 1 for plain numbers."""
     if times.dtype.kind in "mM":
         name, count = np.datetime_data(times.dtype)
         if name in ("Y", "M"):  # which are even as they are, and not in seconds

@@ -1,4 +1,4 @@
-"""Splitting labelled series into a training and a validation part."""
+"""Split of labelled series into a training and a validation part."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Index = NDArray[np.int64]
 def stratified_split(y: NDArray[np.int64], fraction: float, seed: int) -> tuple[Index, Index]:
     """Split rows at random into a training and a validation part, class by class.
 
-    Unlike scikit-learn's splitters, this one takes classes of any size: the number of a class's
-    rows for validation is rounded, and at least one row stays for training.
+    Unlike scikit-learn's splitters, this function supports classes of any size. The number of
+    validation rows of a class is rounded, and at least one row stays in the training part.
 
     Parameters
     ----------
     y : ndarray of shape (n,)
         Class numbers.
     fraction : float
-        Share of each class for validation, in [0, 1).
+        Fraction of each class for validation, in [0, 1).
     seed : int
         Seed of the random draw.
 

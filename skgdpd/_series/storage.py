@@ -1,4 +1,4 @@
-"""Stored series, which are read in parts from files or large arrays and not copied."""
+"""Stored series, which are read in parts from files or large arrays instead of being copied."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from numpy.typing import NDArray
 Index = NDArray[np.int64]
 
 RESIDENT_BYTES = 2**28
-"""Size in single precision above which series, or views of them, are not copied whole."""
+"""Size in bytes, in single precision, above which series are not copied as a whole."""
 
 CHUNK_BYTES = 2**24
-"""Number of bytes that are read at once in a pass over such series."""
+"""Number of bytes that are read at once in a pass over stored series."""
 
 
 class StoredSeries:
     """Rows of one or several arrays, read in parts and in single precision.
 
-    The object has those members of an array ``(n, c, t)`` that a
-    :class:`~skgdpd._series.panel.Panel` needs. Indexing by rows reads the rows. Selecting rows
-    (:meth:`take`) and cutting series to their first points read nothing.
+    The object has the members of an array ``(n, c, t)`` that a
+    :class:`~skgdpd._series.panel.Panel` needs. Indexing by rows reads the rows. Selection of rows
+    (:meth:`take`) and truncation of series read nothing.
 
     Parameters
     ----------
     *sources : array of shape (n, c, t) or (n, t)
         Arrays of series that can be sliced (``numpy.memmap``, zarr), or other stored series. The
-        series of each source follow those of the one before.
+        sources are concatenated.
     n_timepoints : int, optional
-        Number of first points that are kept; shorter series end in NaN. By default that of the
-        longest source.
+        Number of first points to keep. Shorter series are filled up with NaN. By default, the
+        number of time points of the longest source.
     order : ndarray of int, optional
-        Numbers of the rows to use, counted over all sources, in the order of their use. By
-        default all rows.
+        Indices of the rows to use, counted over all sources, in the order of use. By default, all
+        rows.
     """
 
     dtype = np.dtype(np.float32)
@@ -66,7 +66,7 @@ class StoredSeries:
         return int(np.prod(self.shape))
 
     def __getitem__(self, key: Any) -> Any:
-        """Return rows as an array, by a slice or numbers, or first points as stored series."""
+        """Return rows as an array, given a slice or indices, or first points as stored series."""
         if isinstance(key, tuple):
             *others, time = key
             if any(k != slice(None) for k in others) or time.start or time.step:
@@ -94,18 +94,18 @@ class StoredSeries:
         return self[:].astype(dtype or np.float32, copy=False)
 
     def take(self, index: Index) -> StoredSeries:
-        """Return some of the rows, in the order of their numbers, without reading them."""
+        """Return the rows with the given indices, in their order, without reading them."""
         order = index if self.order is None else self.order[index]
         return StoredSeries(*self.sources, n_timepoints=self.shape[2], order=order)
 
     def chunks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield all rows, some megabytes at a time, each with the number of its first."""
+        """Yield all rows in chunks of some megabytes, each with the index of its first row."""
         step = max(CHUNK_BYTES // (4 * self.shape[1] * self.shape[2]), 1)
         for start in range(0, len(self), step):
             yield start, self[start : start + step]
 
     def __reduce__(self) -> Any:
-        """Pickle a digest of the content, since joblib hashes arguments by pickling them."""
+        """Pickle a digest of the content, because joblib hashes arguments by pickling them."""
         digest = hashlib.blake2b(repr(self.shape).encode())
         for _, chunk in self.chunks():
             digest.update(chunk.tobytes())
@@ -130,19 +130,19 @@ def _read(source: Any, rows: Index, n_timepoints: int) -> NDArray[Any]:
 
 
 def is_lazy_array(X: Any) -> bool:
-    """Return whether X is an array of zarr or h5py, which read from a file when indexed."""
+    """Return whether X is an array of zarr or h5py, which is read from a file when indexed."""
     module = type(X).__module__.split(".")[0]
     return module in ("zarr", "h5py") and hasattr(X, "shape") and hasattr(X, "dtype")
 
 
 def is_large(shape: tuple[int, ...]) -> bool:
-    """Return whether series or views of that shape are too large to be copied whole."""
+    """Return whether series of this shape are too large to be copied as a whole."""
     return 4 * int(np.prod(shape)) > RESIDENT_BYTES
 
 
 @contextmanager
 def features_folder(memory: Memory) -> Iterator[str]:
-    """Make a folder for a fit's intermediate files, beside the cache if any, and remove it."""
+    """Create a temporary folder for a fit, beside the cache if any, and remove it at the end."""
     parent = getattr(memory, "location", None)
     if parent is not None:
         os.makedirs(parent, exist_ok=True)

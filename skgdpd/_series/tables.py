@@ -1,4 +1,4 @@
-"""Tables of named columns: frames of pandas and of other packages, dicts of arrays, CSV files."""
+"""Tables of named columns: data frames, dicts of arrays, and CSV, TSV and Parquet files."""
 
 from __future__ import annotations
 
@@ -20,27 +20,28 @@ from .frames import column_names, some_of
 from .unlabeled import is_missing
 
 MISSING = {"", "?", "na", "nan", "null", "none", "<na>"}
-"""Texts of a file, in small letters, that stand for a missing value."""
+"""Lower-case strings in a file that mean a missing value."""
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
-"""Characters between the fields of a file, by its suffix."""
+"""Characters between the fields of a file, by suffix."""
 SUFFIXES = (*SEPARATORS, ".parquet")
 """Suffixes of files that are read as tables."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length, read one by one.
+    """Named columns of equal length, which are read one by one.
 
     Attributes
     ----------
     source : object
-        What gives a column by its name.
+        Object from which a column is obtained by its name.
     names : list
-        Names of the columns, in their order.
+        Names of the columns in order.
     name : str
         Name of the table in errors.
     lines : ndarray of int or None, default=None
-        Number of each row's line in a file of texts. All values are texts then.
+        Line number of each row in a text file; all values are then strings. None for other
+        sources.
     """
 
     source: Any
@@ -49,11 +50,11 @@ class Table:
     lines: NDArray[np.int64] | None = None
 
     def where(self, row: int) -> str:
-        """Return the place of a row, in words."""
+        """Return a description of the position of a row, for errors."""
         return f"row {row}" if self.lines is None else f"line {self.lines[row]}"
 
     def column(self, name: Any, argument: str) -> NDArray[Any]:
-        """Return the values of a column ``(n_rows,)``; an argument names it in errors."""
+        """Return the values of a column ``(n_rows,)``; ``argument`` is for errors."""
         if name not in self.names:
             raise ValueError(
                 f"{argument}={name!r} is no column of {self.name}, which has {some_of(self.names)}"
@@ -68,7 +69,7 @@ class Table:
         return values
 
     def numbers(self, name: Any, argument: str) -> NDArray[Any]:
-        """Return a column as numbers ``(n_rows,)``, NaN where a value is missing."""
+        """Return a column as numbers ``(n_rows,)``; missing values are NaN."""
         values = self.column(name, argument)
         if values.dtype.kind in "biu":
             return values.astype(np.float64)
@@ -93,14 +94,14 @@ class Table:
         return numbers
 
     def keys(self, name: Any, argument: str) -> NDArray[Any]:
-        """Return a column of ids, none of which may be missing."""
+        """Return an id column, after a check that no id is missing."""
         values = self.column(name, argument)
         for row in np.flatnonzero(self.missing(values)).tolist():
             raise ValueError(f"{self.name} has no {argument} in {self.where(row)}")
         return values
 
     def times(self, name: Any) -> NDArray[Any]:
-        """Return a column of times, as numbers, or as dates or durations of numpy."""
+        """Return a time column as numbers, numpy dates or numpy durations."""
         values = self.keys(name, "time")
         if values.dtype.kind in "iufmM":
             return values
@@ -120,7 +121,7 @@ class Table:
             ) from error
 
     def missing(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return where values of a column are missing."""
+        """Return a mask of the missing values of a column."""
         if self.lines is not None:
             return np.array([text.lower() in MISSING for text in values.tolist()], dtype=bool)
         if values.dtype.kind in "biuSU":
@@ -129,12 +130,12 @@ class Table:
 
 
 def as_table(frame: Any, name: str = "frame") -> Table:
-    """Return a table of any object with named columns.
+    """Return a table from any object with named columns.
 
     Parameters
     ----------
     frame : object
-        Frame of pandas or polars, table of pyarrow, structured array, or dict of columns.
+        A pandas or polars data frame, a pyarrow table, a structured array, or a dict of columns.
     name : str, default="frame"
         Name of the argument in errors.
 
@@ -145,9 +146,9 @@ def as_table(frame: Any, name: str = "frame") -> Table:
     Raises
     ------
     TypeError
-        If it has no named columns, or none that are in memory.
+        If the object has no named columns, or is not in memory.
     ValueError
-        If it has no columns, or if a name comes twice.
+        If there are no columns, or if a name occurs twice.
     """
     package = type(frame).__module__.partition(".")[0]
     kind = f"{package}.{type(frame).__name__}"
@@ -167,7 +168,7 @@ def as_table(frame: Any, name: str = "frame") -> Table:
 
 
 def check_distinct(names: Sequence[Any], name: str) -> None:
-    """Raise an error if a name of a column comes twice."""
+    """Raise an error if a column name occurs twice."""
     if len(set(names)) < len(names):
         twice = next(each for each in names if list(names).count(each) > 1)
         raise ValueError(f"{name} has the column {twice!r} twice; give each another name")
@@ -181,11 +182,11 @@ def read_table(path: Path, *, header: bool = True, separator: str | None = None)
     path : Path
         Path of the file.
     header : bool, default=True
-        Whether the first line of a file of texts names the columns. Without, they are named
+        Whether the first line of a text file names the columns. If False, the columns are named
         ``"0"``, ``"1"`` and so on.
     separator : str, optional
-        Character between the fields of a file of texts; by default that of the suffix, a comma
-        or a tab.
+        Character between the fields of a text file. By default, a comma or a tab, depending on
+        the suffix.
 
     Returns
     -------
@@ -196,11 +197,11 @@ def read_table(path: Path, *, header: bool = True, separator: str | None = None)
     FileNotFoundError
         If there is no such file.
     ImportError
-        If a ``.parquet`` file is given, and pandas or what it reads such files with is missing.
+        If pandas or pyarrow is missing for a ``.parquet`` file.
     OSError
-        If it is a device or a pipe.
+        If the path is a device or a pipe.
     ValueError
-        If the file is empty, of another format, or malformed. The error names the line.
+        If the file is empty, malformed or in another format. The error names the line.
     """
     if path.is_dir() or not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
@@ -269,7 +270,7 @@ def _read_texts(path: Path, header: bool, separator: str) -> Table:
 
 
 def _check_header(names: list[str], path: Path, line: int) -> None:
-    """Refuse a first line that has values, not names of columns."""
+    """Raise an error if the first line has values instead of column names."""
     check_distinct(names, f"{path}, line {line}")
     if not all(isinstance(_number(name), float) for name in names):
         return
@@ -282,7 +283,7 @@ def _check_header(names: list[str], path: Path, line: int) -> None:
 
 
 def _number(text: str) -> Any:
-    """Return a text as a number, NaN if it stands for a missing value, or else as it is."""
+    """Return a string as a number, as NaN if it means a missing value, or else unchanged."""
     if text.lower() in MISSING:
         return np.nan
     try:
@@ -296,7 +297,7 @@ def _is_whole(text: str) -> bool:
 
 
 def _dates(items: list[Any]) -> NDArray[Any]:
-    """Return dates of Python, or texts of ISO 8601, as dates of numpy in UTC."""
+    """Return Python dates, or strings in ISO 8601, as numpy dates in UTC."""
     found = [datetime.fromisoformat(item) if isinstance(item, str) else item for item in items]
     for item in found:
         if not isinstance(item, date):

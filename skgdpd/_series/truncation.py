@@ -1,4 +1,4 @@
-"""The cut of series to their first part."""
+"""Truncation of series to prefixes."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from .._runtime.parameters import PlainNumbers
 from .panel import check_channels, read_panel
 
 MIN_LENGTH = 2
-"""Smallest number of time points, since a single point has no change over time."""
+"""Minimum number of time points of a prefix, because one point shows no change over time."""
 
 
 def prefix_length(part: float, n_timepoints: int) -> int:
-    """Return the number of time points in the first part of a series.
+    """Return the number of time points of a prefix.
 
     Parameters
     ----------
     part : int or float
-        A float in (0, 1] is a fraction of the length, an int a number of time points.
+        A float in (0, 1] is a fraction of the length. An int is a number of time points.
     n_timepoints : int
         Length L of the series.
 
     Returns
     -------
     int
-        ``floor(part * L + 1e-9)`` for a fraction, at least two. With the tolerance, 0.29 of 100
-        points are 29 in spite of rounding errors.
+        ``floor(part * L + 1e-9)`` for a fraction, but at least two. The tolerance compensates
+        rounding errors, so that 0.29 of 100 points are 29.
 
     Examples
     --------
@@ -51,19 +51,20 @@ def prefix_length(part: float, n_timepoints: int) -> int:
 
 
 def parts_of(earliness: Any) -> list[Any] | None:
-    """Return the parts of an ``earliness`` that is a list.
+    """Return the elements of an ``earliness`` that is a list.
 
     Parameters
     ----------
     earliness : object
-        Parameter of a classifier. Tuples, arrays and columns of pandas count as lists. Sets and
-        dicts do not, as the order of a set is not that of its parts.
+        Parameter of a classifier. Tuples, arrays and pandas columns count as lists. Sets and
+        dicts don't, because sets have no order.
 
     Returns
     -------
     list or None
-        None of anything that is no list, such as a number, "every" or a transformer. The whole
-        number 1 among shares is the share 1.0, since numbers of points start at 2.
+        Elements of the list. An integer 1 among fractions becomes the fraction 1.0, because
+        numbers of points start at 2. None if ``earliness`` is not a list, such as a number,
+        "every" or a transformer.
     """
     has_items = hasattr(earliness, "__len__") and getattr(earliness, "shape", None) != ()
     # Columns of pandas have a "transform" too, and pipelines a length.
@@ -81,20 +82,20 @@ def _is_one(part: Any) -> bool:
 
 
 def moments_of(parts: Sequence[float] | str, n_timepoints: int) -> tuple[int, ...]:
-    """Return the numbers of time points in several first parts of a series.
+    """Return the numbers of time points of several prefixes of a series.
 
     Parameters
     ----------
     parts : sequence of int or float, or "every"
-        Ascending shares of the length, or numbers of time points. "every" is every time point
-        from the second on.
+        Fractions of the length, or numbers of time points, in ascending order. "every" means
+        every time point from the second on.
     n_timepoints : int
         Length of the series.
 
     Returns
     -------
     tuple of int
-        Different numbers of time points, ascending. Parts of as many points count once.
+        Distinct numbers of time points in ascending order.
 
     Examples
     --------
@@ -108,7 +109,7 @@ def moments_of(parts: Sequence[float] | str, n_timepoints: int) -> tuple[int, ..
 
 
 def check_reached(lengths: NDArray[np.int64], first: int, name: str, start: int = 0) -> None:
-    """Raise an error if a series has not reached the first moment.
+    """Raise an error if a series ends before the first moment.
 
     Parameters
     ----------
@@ -119,12 +120,12 @@ def check_reached(lengths: NDArray[np.int64], first: int, name: str, start: int 
     name : str
         Name of the series in the error.
     start : int, default=0
-        Number of the first of these series.
+        Index of the first of these series among all series, for the error.
 
     Raises
     ------
     ValueError
-        If one is shorter.
+        If a series is shorter than ``first``.
     """
     if (short := np.flatnonzero(lengths < first)).size:
         raise ValueError(
@@ -134,18 +135,18 @@ def check_reached(lengths: NDArray[np.int64], first: int, name: str, start: int 
 
 
 class PrefixTruncator(LinksToDocs, PlainNumbers, TransformerMixin, BaseEstimator):
-    """Transformer that cuts each series to its first part.
+    """Transformer that truncates each series to a prefix.
 
-    It learns nothing, so ``transform`` needs no ``fit``: a fraction refers to the length of the
-    series that ``transform`` is given.
+    The transformer is stateless, so that ``transform`` works without ``fit``. A fraction refers to
+    the length of the series that are passed to ``transform``.
 
     Parameters
     ----------
     fraction : float, default=0.3
-        Share of the time points that is kept, in (0, 1]: ``floor(fraction * n_timepoints + 1e-9)``
-        points, at least two.
+        Fraction of the time points to keep, in (0, 1]. The prefix has
+        ``floor(fraction * n_timepoints + 1e-9)`` points, but at least two.
     length : int, default=None
-        Number of time points that are kept. If given, ``fraction`` has no effect.
+        Number of time points to keep. If given, ``fraction`` has no effect.
 
     Examples
     --------
@@ -174,13 +175,13 @@ class PrefixTruncator(LinksToDocs, PlainNumbers, TransformerMixin, BaseEstimator
         return tags
 
     def set_output(self, *, transform: str | None = None) -> PrefixTruncator:
-        """Choose the container of 2-D output, as for any transformer of scikit-learn.
+        """Set the container of 2-D output, as for any transformer of scikit-learn.
 
         Parameters
         ----------
         transform : {"default", "pandas"} or None, default=None
-            ``"pandas"`` returns frames with the names of the columns that are kept; None changes
-            nothing. Three-dimensional output is always an array.
+            With ``"pandas"``, output is a data frame with the names of the kept columns. None
+            changes nothing. Three-dimensional output is always an array.
 
         Returns
         -------
@@ -194,7 +195,7 @@ class PrefixTruncator(LinksToDocs, PlainNumbers, TransformerMixin, BaseEstimator
         return self
 
     def fit(self, X: Any, y: Any = None) -> PrefixTruncator:
-        """Check the parameters and the form of the series.
+        """Check the parameters and the format of the series.
 
         Parameters
         ----------
@@ -213,18 +214,18 @@ class PrefixTruncator(LinksToDocs, PlainNumbers, TransformerMixin, BaseEstimator
         return self
 
     def transform(self, X: Any) -> NDArray[Any]:
-        """Cut series to their first part.
+        """Truncate series to prefixes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints) or (n_samples, n_timepoints)
-            Series, in any form that the classifiers take. The output does not depend on what
-            comes after the cut.
+            Series, in any format that the classifiers take. Values after the prefix don't affect
+            the output.
 
         Returns
         -------
         ndarray of shape (n_samples, n_channels, k) or (n_samples, k)
-            The first k points of each series; two-dimensional if X is.
+            The first k points of each series; two-dimensional if X is two-dimensional.
 
         Raises
         ------
@@ -245,7 +246,7 @@ class PrefixTruncator(LinksToDocs, PlainNumbers, TransformerMixin, BaseEstimator
         return self._named(cut, given) if cut.ndim == 2 else cut
 
     def _named(self, cut: NDArray[Any], given: Any) -> Any:
-        """Return 2-D output in the container that was chosen."""
+        """Return 2-D output in the selected container."""
         container = getattr(self, "_container", get_config()["transform_output"])
         if container != "pandas":
             return cut

@@ -1,4 +1,4 @@
-"""Labels of which some are missing, for series without a label."""
+"""Labels of which some are missing, which mark unlabelled series."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCORED = (
     "only labelled rows can be scored: leave the others out, or let searches and "
     "cross-validation split by cv=LabeledFolds({unlabeled})"
 )
-"""Reason for :func:`refuse_marked` where y is compared with predictions."""
+"""Reason for :func:`refuse_marked` if y is to be compared with predictions."""
 
 
 def split_marked(y: Any, marker: Any = None) -> tuple[NDArray[Any], Mask]:
@@ -28,14 +28,14 @@ def split_marked(y: Any, marker: Any = None) -> tuple[NDArray[Any], Mask]:
     y : array-like of shape (n,)
         Labels. None, NaN, NaT and pandas' NA are missing labels.
     marker : object, default=None
-        A value of y, such as ``-1`` or ``"?"``, that stands for a missing label too. None and
-        NaN name no further value.
+        A value of y, such as ``-1`` or ``"?"``, that also means a missing label. None and NaN add
+        no further value.
 
     Returns
     -------
     labels : ndarray of shape (n_labelled,)
-        Labels that are present. An array of objects becomes an array of numbers or of strings if
-        it holds only such.
+        Labels that are not missing. An array of objects becomes an array of numbers or strings if
+        all its elements are numbers or all are strings.
     unlabeled : ndarray of bool of shape (n,)
         True where the label is missing.
 
@@ -43,7 +43,7 @@ def split_marked(y: Any, marker: Any = None) -> tuple[NDArray[Any], Mask]:
     ------
     ValueError
         If all labels are missing, if strings and numbers are mixed, if ``marker`` is a
-        collection, or if it is not in y and of another type than the labels.
+        collection, or if ``marker`` does not occur in y and has another type than the labels.
     """
     column, mask = _find_marked(y, marker)
     if len(column) and mask.all():
@@ -61,7 +61,7 @@ def split_marked(y: Any, marker: Any = None) -> tuple[NDArray[Any], Mask]:
 
 
 def refuse_bytes(labels: NDArray[Any], name: str = "y") -> None:
-    """Refuse labels of bytes, which scikit-learn 1.6 takes with a warning and others refuse."""
+    """Raise an error for labels of bytes, which not all versions of scikit-learn support."""
     if labels.dtype.kind in "SO" and any(isinstance(label, bytes) for label in labels.tolist()):
         raise TypeError(f"{name} has labels of bytes; make strings or whole numbers of them")
 
@@ -69,29 +69,29 @@ def refuse_bytes(labels: NDArray[Any], name: str = "y") -> None:
 def refuse_marked(
     y: Any, marker: Any = None, reason: str = SCORED, name: str = "y"
 ) -> NDArray[Any]:
-    """Return the labels of y, none of which may be missing.
+    """Return the labels of y, after a check that none of them is missing.
 
     Parameters
     ----------
     y : array-like of shape (n,)
         Labels.
     marker : object, default=None
-        A value of y that stands for a missing label, besides None, NaN, NaT and pandas' NA.
+        A value of y that means a missing label, in addition to None, NaN, NaT and pandas' NA.
     reason : str, default=SCORED
-        Text of the error after the number of missing labels, with the reason and a remedy.
-        ``{unlabeled}`` in it becomes the argument that names ``marker``.
+        Reason and remedy, which follow the number of missing labels in the error. The text
+        ``{unlabeled}`` is replaced by the argument that names ``marker``.
     name : str, default="y"
-        Name of the labels' argument in errors.
+        Name of the argument with the labels, for errors.
 
     Returns
     -------
     ndarray of shape (n,)
-        Labels in the form that :func:`split_marked` returns.
+        Labels as returned by :func:`split_marked`.
 
     Raises
     ------
     TypeError
-        If labels are bytes.
+        If labels are bytes objects.
     ValueError
         If a label is missing, or strings and numbers are mixed.
     """
@@ -107,7 +107,7 @@ def refuse_marked(
 
 
 def marker_of(estimator: Any) -> Any:
-    """Return the value that marks unlabelled series, of a classifier or one inside another."""
+    """Return the value that marks unlabelled series for a classifier, also for a nested one."""
     params = estimator.get_params()
     names = [name for name in params if name.split("__")[-1] == "unlabeled"]
     return params[min(names, key=lambda name: name.count("__"))] if names else None
@@ -123,7 +123,7 @@ def is_missing(value: Any) -> bool:
 
 
 def _find_marked(y: Any, marker: Any) -> tuple[NDArray[Any], Mask]:
-    """Return y as a column, and a mask of its missing labels."""
+    """Return y as a one-dimensional array, and a mask of its missing labels."""
     if not (isinstance(marker, (str, Number)) or np.ndim(marker) == 0):
         raise ValueError(
             f"unlabeled={marker!r} must be one value of y: a number or a string; None, NaN and "

@@ -1,7 +1,7 @@
-"""Views, which turn the first part of series, or all of it, into the input of a network.
+"""Views, which convert prefixes of series, or whole series, into the input of a network.
 
-A view cuts, fills gaps, normalises and resamples, in this order. Its output therefore does not
-depend on values after the cut.
+A view truncates series, fills gaps, normalises and resamples, in this order. Its output therefore
+does not depend on values after the prefix.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ MissingValues = Literal["error", "interpolate", "mask"]
 Series = NDArray[np.float32]
 Lengths = NDArray[np.int64]
 LARGEST = 1e12
-"""Largest absolute value of a network's input: its cube is still a number of single precision."""
+"""Largest absolute value of a network's input. Its cube is still finite in single precision."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Input of a network, made from series.
+    """Input of a network, computed from series.
 
     Attributes
     ----------
     values : ndarray of shape (n, n_channels, n_timepoints)
         Finite values; zero after the end of a series.
     lengths : ndarray of shape (n,) or None
-        Length of each series; None if all have ``n_timepoints``.
+        Length of each series; None if all have ``n_timepoints`` points.
     """
 
     values: Series
@@ -45,18 +45,17 @@ class Seen:
 
 @dataclass(frozen=True)
 class Moments:
-    """Input of a network at several moments, made from series.
+    """Input of a network at several moments, computed from series.
 
     Attributes
     ----------
     values : list of ndarray of shape (n, n_channels, t)
         Finite values up to each moment; zero after the end of a series. If ``nested``, they are
-        parts of one array.
+        views of one array.
     lengths : ndarray of shape (n, n_moments) or None
-        Number of points that each series has reached at each moment; None if each series has
-        reached every moment.
+        Number of points of each series at each moment; None if every series reaches every moment.
     nested : bool
-        Whether the values up to a moment are those up to the last moment, cut.
+        Whether the values up to a moment are a slice of the values up to the last moment.
     """
 
     values: list[Series]
@@ -65,20 +64,22 @@ class Moments:
 
 
 class Normalizer:
-    """Normalisation of channels to mean 0 and variance 1, without regard to missing values.
+    """Normalisation of channels to mean 0 and variance 1 that ignores missing values.
 
     Parameters
     ----------
     how : {"train", "prefix"} or None
-        ``"train"`` uses mean and standard deviation of each channel over the views of the training
-        part, ``"prefix"`` those of each view by itself. None leaves values as they are.
+        ``"train"`` uses the mean and standard deviation of each channel over the training views.
+        ``"prefix"`` uses the mean and standard deviation of each channel of each view. None does
+        not change values.
 
     Attributes
     ----------
     mean_ : ndarray of shape (n_channels, 1)
-        Mean of each channel, of ``"train"`` only.
+        Mean of each channel; only for ``"train"``.
     scale_ : ndarray of shape (n_channels, 1)
-        Deviation of each channel over all training views, and with ``"prefix"`` within them.
+        Standard deviation of each channel over all training views. With ``"prefix"``, it is the
+        standard deviation within the training views.
     """
 
     def __init__(self, how: Normalization | None) -> None:
@@ -91,7 +92,7 @@ class Normalizer:
         return self.update(views)
 
     def update(self, views: Series) -> Normalizer:
-        """Add views ``(n, c, t)`` to the statistics, as if all had been given at once."""
+        """Add views ``(n, c, t)`` to the statistics, with the same result as in one call."""
         if self.how is None:
             return self
         if self.how == "prefix":
@@ -116,7 +117,7 @@ class Normalizer:
         return self
 
     def __call__(self, values: Series) -> Series:
-        """Normalise views ``(n, c, t)``; NaN stays."""
+        """Normalise views ``(n, c, t)``; NaN stays NaN."""
         if self.how is None:
             return values
         with np.errstate(over="ignore", invalid="ignore"):
@@ -127,7 +128,7 @@ class Normalizer:
 
 
 def _moments(values: Series, axis: int | tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return mean and deviation of the values that are not NaN, 0 if there are none."""
+    """Return mean and standard deviation of the values that are not NaN; 0 if all are NaN."""
     whole = bool(np.isfinite(values.sum(dtype=np.float64)))
     if whole or not np.isnan(values).any():
         mean = values.mean(axis, keepdims=True, dtype=np.float64)
@@ -140,24 +141,24 @@ def _moments(values: Series, axis: int | tuple[int, int]) -> tuple[NDArray[Any],
 
 
 def _nonzero(deviation: NDArray[Any], size: NDArray[Any]) -> NDArray[Any]:
-    """Return deviations, with 1 for channels that are constant up to rounding."""
+    """Return standard deviations, with 1 for channels that are constant up to rounding."""
     return np.where(deviation > 1e-6 * size, deviation, 1.0)
 
 
 def interpolate(values: Series, lengths: Lengths | None) -> Series:
-    """Fill gaps linearly between neighbours, and at the ends with the nearest value.
+    """Fill gaps by linear interpolation, and at the ends of a series with the nearest value.
 
     Parameters
     ----------
     values : ndarray of shape (n, c, t)
-        NaN where a value is missing, and after the end of a series.
+        Series. Missing values, and values after the end of a series, are NaN.
     lengths : ndarray of shape (n,) or None
-        Length of each series, after which NaN stays; None if all are t points long.
+        Length of each series, after which NaN stays NaN; None if all have t points.
 
     Returns
     -------
     ndarray of shape (n, c, t)
-        Values without gaps; a channel of a series that has no value at all stays NaN.
+        Values without gaps. If a channel of a series has no values, it stays NaN.
     """
     filled = values.copy()
     time = np.arange(values.shape[2])
@@ -171,19 +172,19 @@ def interpolate(values: Series, lengths: Lengths | None) -> Series:
 
 
 def last_values(values: Series, lengths: Lengths | None) -> Series:
-    """Fill gaps with the last value before them, which needs no later one.
+    """Fill gaps with the last value before the gap, which depends on no later value.
 
     Parameters
     ----------
     values : ndarray of shape (n, c, t)
-        NaN where a value is missing, and after the end of a series.
+        Series. Missing values, and values after the end of a series, are NaN.
     lengths : ndarray of shape (n,) or None
-        Length of each series, after which NaN stays; None if all are t points long.
+        Length of each series, after which NaN stays NaN; None if all have t points.
 
     Returns
     -------
     ndarray of shape (n, c, t)
-        Values without gaps; what is before the first value of a channel stays NaN.
+        Values without gaps, except that NaN before the first value of a channel stays NaN.
     """
     times = np.arange(values.shape[2])
     places = np.where(np.isnan(values), 0, times)
@@ -194,13 +195,13 @@ def last_values(values: Series, lengths: Lengths | None) -> Series:
 
 
 def _to_length(values: Series, n_timepoints: int) -> Series:
-    """Return series with zeros at their end, if they are shorter than ``n_timepoints``."""
+    """Pad series with zeros at the end to ``n_timepoints``."""
     missing = n_timepoints - values.shape[2]
     return np.pad(values, ((0, 0), (0, 0), (0, missing))) if missing > 0 else values
 
 
 def resample(values: Series, n_timepoints: int) -> Series:
-    """Interpolate ``(n, c, t)`` linearly to another length, first and last points aligned."""
+    """Interpolate ``(n, c, t)`` linearly to another length, with end points aligned."""
     old = values.shape[2]
     if old == n_timepoints:
         return values
@@ -211,44 +212,46 @@ def resample(values: Series, n_timepoints: int) -> Series:
 
 
 class PrefixView:
-    """View that turns panels into the input of a network.
+    """View that converts panels to the input of a network.
 
     Parameters
     ----------
     earliness : float, int, transformer or list
-        Part of a series that is kept: a fraction, a number of time points, or any transformer of
-        series. 1.0 keeps the whole. A list of fractions or numbers, or "every", has a part for
-        each of several moments. The view then is that of the longest part that a series reaches.
+        Part of a series to keep: a fraction, a number of time points, or any transformer of
+        series. 1.0 keeps the whole series. A list of fractions or numbers, or "every", defines
+        several moments with a prefix for each. The view is then the longest prefix that a series
+        reaches.
     normalizer : Normalizer
         Normalisation, which is fitted on the training views.
     resample_length : int or None
         Number of points to which the view is resampled, at most the length of the whole series.
-        None keeps the view's own length.
+        None means no resampling.
     earliness_of : {"longest", "own"}, default="longest"
-        Length to which a fraction refers where series differ in length: that of the longest
-        training series, or each series' own.
+        Length to which a fraction refers if series differ in length: the length of the longest
+        training series, or the length of each series.
     missing_values : {"error", "interpolate", "mask"}, default="error"
-        Treatment of gaps: an error, a straight line between the neighbours (at several moments
-        the last value before the gap), or zero together with a further channel for each channel
-        that is 1 where there is a value.
+        Treatment of gaps. ``"error"`` raises an error. ``"interpolate"`` interpolates linearly,
+        or repeats the last value before the gap if there are several moments. ``"mask"`` replaces
+        missing values by zero, and adds a mask channel for each channel, which is 1 where a value
+        is present.
     ragged : bool, optional
-        Whether series of any length are allowed. By default they are if the series in ``fit``
-        differ in length, or if there are several moments.
+        Whether series of any length are allowed. By default, they are allowed if the series in
+        ``fit`` differ in length, or if there are several moments.
     clock : bool, default=False
-        Whether a further channel has the share of the time that has passed at each point, if
-        there are several moments.
+        Whether to add a channel with the elapsed fraction of time at each point, if there are
+        several moments.
     any_length : bool, default=False
-        Whether series may be shorter than all training series and than the view, as those of a
-        teacher, which are known to be whole.
+        Whether series may be shorter than all training series and than the view. This is allowed
+        for the series of a teacher, which are known to be complete.
 
     Attributes
     ----------
     ragged_ : bool
         Whether series may differ in length.
     shortest_ : int
-        Smallest length that a series may have, where they may differ in length.
+        Minimum length of a series, if series may differ in length.
     time_points_ : tuple of int
-        Number of points at each moment, ascending.
+        Number of points at each moment, in ascending order.
     n_whole_ : int
         Length of the longest whole series.
     n_seen_ : int
@@ -282,7 +285,7 @@ class PrefixView:
 
     @property
     def several(self) -> bool:
-        """True if the view is made at several moments."""
+        """Whether the view has several moments."""
         return len(self.time_points_) > 1
 
     def fit(self, panel: Panel, rows: NDArray[np.int64] | None = None) -> PrefixView:
@@ -291,9 +294,10 @@ class PrefixView:
         Parameters
         ----------
         panel : Panel
-            Whole series, from all of which lengths are taken.
+            Whole series. Lengths are computed from all of them.
         rows : ndarray of int, optional
-            Numbers of the training part, from which statistics are taken; by default all series.
+            Indices of the training part, from which statistics are computed. By default, all
+            series.
 
         Returns
         -------
@@ -303,7 +307,7 @@ class PrefixView:
         Raises
         ------
         ValueError
-            If an ``earliness`` in time points is more than the series have.
+            If ``earliness`` is a number of time points that exceeds the length of the series.
         """
         self.ragged_, self.n_whole_ = bool(self.ragged), 0
         shortest = panel.n_timepoints
@@ -356,7 +360,7 @@ class PrefixView:
         return self
 
     def seen_lengths(self, panel: Panel) -> Lengths:
-        """Return the number ``(n,)`` of time points that are kept of each series of a panel."""
+        """Return the number of kept time points of each series in a panel, ``(n,)``."""
         if not self.ragged_:
             return np.full(len(panel), self.n_seen_)
         return own_lengths(np.isnan(self._cut(panel, "X")))
@@ -367,7 +371,7 @@ class PrefixView:
             self.normalizer.update(self._filled(part, "X")[0])
 
     def __call__(self, panel: Panel, name: str = "X", first: int = 0) -> Seen:
-        """Return views ``(n, n_channels_, n_out_)`` of series that are whole or already cut.
+        """Return views ``(n, n_channels_, n_out_)`` of whole or already truncated series.
 
         Parameters
         ----------
@@ -376,13 +380,13 @@ class PrefixView:
         name : str, default="X"
             Name of the argument in errors.
         first : int, default=0
-            Number of the first of these series among all, for errors.
+            Index of the first of these series among all series, for errors.
 
         Raises
         ------
         ValueError
-            If the series have another length, or are too short, or have values that are not
-            finite or beyond :data:`LARGEST`.
+            If the series have the wrong length, are too short, or have values that are not finite
+            or exceed :data:`LARGEST`.
         """
         plain = self._plain(panel, name, first)
         if plain is not None:
@@ -405,7 +409,7 @@ class PrefixView:
         return Seen(values if values.flags.writeable else values.copy(), lengths)
 
     def _check_length(self, panel: Panel, name: str, first: int) -> None:
-        """Refuse a series that may have ended or not, where no training series was as short."""
+        """Raise an error for a series that is shorter than all training series."""
         if not self.ragged_ or self.several:
             return
         lengths = own_lengths(np.isnan(panel.values))
@@ -420,7 +424,7 @@ class PrefixView:
             )
 
     def _check_range(self, values: Series, given: Series, name: str, first: int = 0) -> None:
-        """Refuse normalised values that a network can't carry in single precision."""
+        """Raise an error for normalised values that are too large for single precision."""
         beyond = np.abs(values) > LARGEST
         if not beyond.any():
             return
@@ -438,12 +442,12 @@ class PrefixView:
         )
 
     def _check_precision(self, values: NDArray[Any], name: str, first: int) -> None:
-        """Refuse prefixes on an offset beside which single precision loses their signal."""
+        """Raise an error for prefixes whose offset is too large for single precision."""
         if self.normalizer.how == "prefix" and hasattr(self.normalizer, "scale_"):
             check_like_training(values, self.normalizer.scale_, name, first)
 
     def _plain(self, panel: Panel, name: str, first: int) -> Series | None:
-        """Return views by a shortcut for finite series of the expected length, or else None."""
+        """Return the views of finite series of the expected length, by a shortcut, or None."""
         # It makes the prediction for a single series much faster; the general way raises errors.
         steps = self.ragged_ or self.transformer_ is not None or self.missing_values == "mask"
         if steps or panel.values.shape[2] < self.n_seen_:
@@ -461,7 +465,7 @@ class PrefixView:
         return values if values.flags.writeable else values.copy()
 
     def _filled(self, panel: Panel, name: str, first: int = 0) -> tuple[Series, Lengths | None]:
-        """Return views before normalisation, gaps filled if required, and lengths."""
+        """Return views before normalisation, with gaps filled if required, and lengths."""
         cut = self._cut(panel, name, first)
         self._check_precision(cut, name, first)
         checked = check_values(
@@ -484,7 +488,7 @@ class PrefixView:
         return values, lengths
 
     def _times(self, values: Series, lengths: Lengths | None) -> Series:
-        """Return the share of time that has passed at each point, as a channel."""
+        """Return the elapsed fraction of time at each point, as a channel."""
         n, _, t = values.shape
         points = np.arange(1, t + 1)
         shares = np.broadcast_to((points / self.n_whole_).astype(np.float32), (n, 1, t))
@@ -495,8 +499,8 @@ class PrefixView:
     def reached(self, panel: Panel) -> Lengths:
         """Return the number of points ``(n, n_moments)`` that are known at each moment.
 
-        They are fewer than the moment's number where a series ended before, or where the last
-        points before the moment are missing.
+        The number is smaller than the moment if a series ended earlier, or if the last points
+        before the moment are missing.
 
         Parameters
         ----------
@@ -522,7 +526,7 @@ class PrefixView:
         name : str, default="X"
             Name of the argument in errors.
         first : int, default=0
-            Number of the first of these series among all, for errors.
+            Index of the first of these series among all series, for errors.
 
         Returns
         -------
@@ -540,7 +544,7 @@ class PrefixView:
         return Moments(values, lengths, False)
 
     def _refuse_ended(self, panel: Panel, name: str, first: int) -> None:
-        """Refuse a series that ends in NaN, as one that is shorter than others of its list."""
+        """Raise an error for a series that ends in NaN, because it is too short."""
         ended = np.flatnonzero(np.isnan(panel.values[:, :, -1]).all(1))
         if len(ended):
             i = int(ended[0])
@@ -565,7 +569,7 @@ class PrefixView:
         return panel.first(self.n_seen_).values
 
     def _own_parts(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return the same fraction of each series' own length."""
+        """Return the same fraction of the length of each series."""
         kept = np.array(
             [prefix_length(self.earliness, int(k)) for k in own_lengths(np.isnan(values))]
         )
@@ -574,7 +578,7 @@ class PrefixView:
         return cut
 
     def _transformed(self, panel: Panel, name: str) -> NDArray[Any]:
-        """Return what the transformer makes of whole series; of one length, also its output."""
+        """Return the output of the transformer for whole series, or its output if given."""
         if self.ragged_:
             return self._transform(panel)
         if np.isnan(panel.values[:, :, self.n_whole_ :]).all():

@@ -1,4 +1,4 @@
-"""Weights of series, checked."""
+"""Checks of the weights of series."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def checked_weights(sample_weight: Any, n: int) -> NDArray[np.float64]:
     Parameters
     ----------
     sample_weight : array-like of shape (n,) or number
-        Weight of each series; a number is that of all.
+        Weight of each series; a number is the weight of all series.
     n : int
         Number of series.
 
@@ -28,8 +28,8 @@ def checked_weights(sample_weight: Any, n: int) -> NDArray[np.float64]:
     Raises
     ------
     TypeError or ValueError
-        If there are more or fewer, if one is no number, negative, infinite or missing, or if all
-        are zero.
+        If there are more or fewer weights than series, if a weight is not a number, negative,
+        infinite or missing, or if all weights are zero.
     """
     if np.ma.isMaskedArray(sample_weight):
         raise ValueError("sample_weight has a mask, which is not read; give 0 to leave series out")
@@ -47,7 +47,7 @@ def checked_weights(sample_weight: Any, n: int) -> NDArray[np.float64]:
 
 
 def of_usual_size(weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return weights of which only ratios matter, at a size at which sums don't overflow.
+    """Rescale weights of which only ratios matter, so that sums don't overflow.
 
     Parameters
     ----------
@@ -57,6 +57,6 @@ def of_usual_size(weight: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of shape (n,)
-        The weights multiplied by a power of two, which changes no digit of them.
+        The weights multiplied by a power of two, which changes no digits.
     """
     return np.ldexp(weight, -np.frexp(weight.max(initial=0.0))[1])

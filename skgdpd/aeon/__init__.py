@@ -1,8 +1,8 @@
-"""An adapter for aeon.
+"""Adapter for aeon.
 
-aeon's pipelines and ensembles take this package's classifiers as they are. Its early classifiers
-have a convention of their own, which :class:`AeonEarlyClassifier` follows around an
-:class:`~skgdpd.EarlyClassifier`.
+The pipelines and ensembles of aeon accept the classifiers of this package without an adapter. The
+early classifiers of aeon have a different interface. :class:`AeonEarlyClassifier` wraps an
+:class:`~skgdpd.EarlyClassifier` in this interface.
 
 This module needs aeon (extra ``aeon``); the rest of the package does not.
 """

@@ -1,4 +1,4 @@
-"""An adapter that makes an aeon early classifier of an ``EarlyClassifier``."""
+"""Adapter that gives an ``EarlyClassifier`` the interface of an aeon early classifier."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .._series.unlabeled import marker_of
 class AeonEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
     """An aeon early classifier that wraps an :class:`~skgdpd.EarlyClassifier`.
 
-    It stands beside aeon's ``TEASER`` in the same loop: ``predict`` reads the first parts of
-    series, and ``update_predict`` longer parts of those that have no decision yet. Each point is
-    read once. Answers are those of ``EarlyClassifier.decide`` on the whole series, to the bit,
-    however they are cut.
+    It can replace aeon's ``TEASER`` in the same loop: ``predict`` reads prefixes of series, and
+    ``update_predict`` reads longer prefixes of the series without a decision. Each point is read
+    only once. Decisions are bit for bit equal to those of ``EarlyClassifier.decide`` on the whole
+    series, however the series are divided.
 
     Parameters
     ----------
     estimator : EarlyClassifier
-        Estimator, which is cloned before its fit. Its parameters are reached as
-        ``estimator__delay_cost``.
+        Estimator, which is cloned before it is fitted. Its parameters are available under names
+        such as ``estimator__delay_cost``.
 
     Attributes
     ----------
@@ -35,25 +35,27 @@ class AeonEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
     n_classes_ : int
         Number of classes.
     state_info : ndarray of int of shape (n, 4) or None
-        State of the series of the latest call. The columns are those of ``TEASER``: number of the
-        latest moment, or of that of the decision; whether there is a decision; number of the
-        class; time points at that moment. None before the first prediction, and after
-        ``reset_state_info()``.
+        State of the series of the latest call, with the same columns as for ``TEASER``. The
+        columns are the index of the latest moment, or of the moment of the decision; whether
+        there is a decision; the index of the class; and the number of time points at this moment.
+        None before the first prediction, and after ``reset_state_info()``.
 
     Notes
     -----
-    - ``predict`` and ``predict_proba`` begin with new series; ``update_predict`` and
-      ``update_predict_proba`` go on. They take the series without a decision, in their order,
-      with all points so far. Another number of series and changed points are refused.
-    - Labels and probabilities without a decision are -1, as a string among labels that are
-      strings. Where a class has the label -1, only the decisions tell the two apart.
-    - Parts need not end at moments of the classifier. Series that have not reached the first
+    - ``predict`` and ``predict_proba`` start with new series. ``update_predict`` and
+      ``update_predict_proba`` continue: they take the series without a decision, in the same
+      order, with all points so far. A different number of series, or changed points, raise an
+      error.
+    - Labels and probabilities without a decision are -1, or ``"-1"`` if labels are strings. If a
+      class has the label -1, only the array of decisions distinguishes the two cases.
+    - Prefixes need not end at moments of the classifier. Series that have not reached the first
       moment have no decision.
-    - Decisions are forced at the last moment. A series that is shorter has none until then, as it
-      may go on. ``score`` takes series as whole, and forces an answer at their end.
-    - ``score`` leaves ``state_info`` as it is.
-    - Tags of an instance follow the classifier inside: missing values, series of unequal length
-      and several channels are allowed where they are for it.
+    - A decision is forced at the last moment. A series that ends earlier gets no forced decision,
+      because it may continue. ``score`` treats series as complete, and forces a decision at their
+      end.
+    - ``score`` does not change ``state_info``.
+    - The tags of an instance follow the wrapped classifier: missing values, series of unequal
+      length and several channels are allowed if the wrapped classifier allows them.
 
     Examples
     --------
@@ -97,9 +99,9 @@ class AeonEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
         Parameters
         ----------
         X : collection
-            Whole series, in any of aeon's forms.
+            Whole series, in any format of aeon.
         y : ndarray or pandas.Series of shape (n_samples,)
-            Labels. Where the classifier has a teacher, some may be missing.
+            Labels. Some may be missing if the classifier has a teacher.
 
         Returns
         -------
@@ -109,7 +111,7 @@ class AeonEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
         Raises
         ------
         TypeError
-            If ``estimator`` is no :class:`~skgdpd.EarlyClassifier`.
+            If ``estimator`` is not an :class:`~skgdpd.EarlyClassifier`.
         """
         filled = without_marks(y, marker_of(self.estimator))
         if filled is not None:
@@ -122,5 +124,5 @@ class AeonEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
 
     @classmethod
     def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Return cheap settings for aeon's checks, all seeded."""
+        """Return fast settings for aeon's checks, all with a fixed seed."""
         return cheap_settings()

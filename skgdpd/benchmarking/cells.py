@@ -1,4 +1,4 @@
-"""Cells of a benchmark: one method on one data set in one setting."""
+"""Cells of a benchmark: runs of one method on one data set in one setting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTINGS = ("labels", "unlabelled", "ceiling")
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One method on one data set, in one setting and with one seed.
+    """Run of one method on one data set, in one setting and with one seed.
 
     Attributes
     ----------
@@ -24,22 +24,25 @@ class Cell:
     method : str
         Name of the method; see :func:`~skgdpd.benchmarking.methods.make_method`.
     earliness : float
-        The part of each series that is seen, in (0, 1].
+        The fraction of each series that is observed, in (0, 1].
     normalize : {"train", "prefix", "none"}
-        Whether series are normalised by the training part, by the prefix itself, or not at all.
+        Whether series are normalised by statistics of the training part, by statistics of each
+        prefix, or not at all.
     setting : str
-        The series that teach and those that are scored. ``"labels"``: the training part teaches,
-        the test part is scored. ``"unlabelled"``: half of the test part teaches too, as whole
-        unlabelled series, and the other half is scored. ``"ceiling"``: the same, but that half
-        has its labels. ``"unlabelled:100"``, ``"ceiling:100"``: only 100 series of that half
-        teach. ``"share:0.2"``: 20 % of the training part have labels, the rest are unlabelled.
+        The series used for training and for scores. ``"labels"``: training uses the training
+        part, and the test part is scored. ``"unlabelled"``: training also uses half of the test
+        part as whole unlabelled series, and the other half is scored. ``"ceiling"``: the same, but
+        this half has its labels. ``"unlabelled:100"``, ``"ceiling:100"``: training uses only 100
+        series of this half. ``"share:0.2"``: 20 % of the training part have labels, and the rest
+        are unlabelled.
     seed : int
-        Seed of everything that is drawn: validation part, weights, batches, noise, halves.
+        Seed of all random draws: validation part, weights, batches, noise, halves.
     protocol : {"default", "paper", "reference"}
-        The parameters: the package's, those of the GDPD paper, or those of its authors' program.
+        The parameters: defaults of the package, those of the GDPD paper, or those of the program
+        of its authors.
     search : bool
-        Whether the method's parameter is chosen among three values on the validation part. If
-        not, it has its default.
+        Whether the parameter of the method is chosen among three values on the validation part.
+        If False, it has its default value.
     """
 
     data: str
@@ -66,19 +69,19 @@ class Cell:
 
     @property
     def n_teaching(self) -> int | None:
-        """Number of series of the test part that teach; None where the setting gives none."""
+        """Number of test series used for training; None if the setting does not name a number."""
         match = re.fullmatch(r"(?:unlabelled|ceiling):([1-9]\d*)", self.setting)
         return int(match[1]) if match else None
 
     @property
     def labeled_share(self) -> float:
-        """Share of the training series that keep their labels; 0 for an unknown setting."""
+        """Fraction of the training series that keep their labels; 0 for an unknown setting."""
         match = re.fullmatch(r"share:(0?\.\d+)", self.setting)
         return float(match[1]) if match else float(self.setting in SETTINGS)
 
     @property
     def key(self) -> str:
-        """File name of the cell's record, which no other cell has."""
+        """File name of the record of the cell, which is unique to the cell."""
         text = "--".join(str(value) for value in asdict(self).values())
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
         return f"{re.sub(r'[^A-Za-z0-9.-]+', '_', text)[:120]}--{digest}"
@@ -98,7 +101,7 @@ def make_cells(
     protocol: str = "default",
     search: bool = False,
 ) -> list[Cell]:
-    """Combine all values, ordered so that cells of one teacher follow each other.
+    """Combine all values, ordered so that cells with the same teacher are consecutive.
 
     Parameters
     ----------
@@ -109,7 +112,7 @@ def make_cells(
     protocol : {"default", "paper", "reference"}, default="default"
         The parameters of all cells.
     search : bool, default=False
-        Whether all cells choose their method's parameter.
+        Whether all cells choose the parameter of their method.
 
     Returns
     -------

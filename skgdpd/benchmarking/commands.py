@@ -1,4 +1,4 @@
-"""Parser and commands of ``python -m skgdpd.benchmarking``."""
+"""Command line of ``python -m skgdpd.benchmarking``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .store import Store
 from .tables import METRICS, label
 
 MOST_NAMED = 10
-"""Number of failed cells that are named at most."""
+"""Maximum number of failed cells that are named."""
 EXAMPLES = """examples:
   python -m skgdpd.benchmarking run --store results --sets sktime:gunpoint \\
       --methods base gdpd minirocket --earliness 0.2 0.4 --seeds 3 --jobs 2
@@ -43,18 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, default=None
-        The command and its options. None stands for those that the program was called with.
+        The command and its options. None means the arguments of the process.
 
     Returns
     -------
     int
-        The exit status: 0 for success, 1 if cells failed, 2 for a mistake in the options or the
-        data, 130 if interrupted, and 141 if the reader of the output is gone.
+        The exit status: 0 for success, 1 if cells failed, 2 for invalid options or data, 130
+        after an interrupt, and 141 if the pipe of the output was closed.
 
     Raises
     ------
     SystemExit
-        If options can't be parsed, with status 2, or if they ask for help, with status 0.
+        If options can't be parsed, with status 2, or if they request help, with status 0.
     """
 
     def work() -> int:
@@ -193,7 +193,7 @@ def _paper(options: argparse.Namespace) -> int:
 
 
 def _fill(cells: Sequence[Cell], options: argparse.Namespace) -> int:
-    """Run cells, and say which of them have failed; return the exit status."""
+    """Run cells and report those that failed; return the exit status."""
     store = Store(options.store)
     missing = missing_cells(cells, store, options.retry)
     resolve_device(options.device)
@@ -264,7 +264,7 @@ def _pack(options: argparse.Namespace) -> int:
 
 
 def _check_sets(names: Iterable[str], folder: str | None) -> None:
-    """Read all data sets once, so that a bad one is found before hours of work."""
+    """Read all data sets once, so that an unreadable one is found before hours of work."""
     for name in dict.fromkeys(names):
         try:
             load_data(name, folder)
@@ -273,7 +273,7 @@ def _check_sets(names: Iterable[str], folder: str | None) -> None:
 
 
 def _status(failed: Sequence[tuple[str, str]]) -> int:
-    """Say which cells failed, and why; return the exit status."""
+    """Report the cells that failed, with the reasons; return the exit status."""
     if not failed:
         return 0
     lines = [f"skgdpd: {len(failed)} cells failed; their tracebacks are in the store"]

@@ -1,4 +1,4 @@
-"""Classifiers of other packages, given the same first part of each series."""
+"""Classifiers of other packages, fitted to the same prefixes."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ from .controls import CONTROLS
 Array = NDArray[Any]
 
 MIN_LENGTH = 9
-"""Length of MiniRocket's kernels, to which shorter prefixes are stretched."""
+"""Length of MiniRocket's kernels. Shorter prefixes are stretched to this length."""
 
 MIN_LENGTH_ELSEWHERE = 10
-"""Shortest prefix for dotted names, since some classifiers apply such kernels to differences."""
+"""Minimum prefix length for dotted names: some classifiers apply these kernels to differences."""
 
 
 class CompetitorModel:
-    """A classifier of arrays that is given prefixes of equal length without gaps.
+    """Classifier of arrays that gets prefixes of equal length without gaps.
 
     Parameters
     ----------
     clf : classifier
         A classifier with ``predict_proba`` or ``decision_function``.
     earliness : float
-        The part of the longest series that is seen.
+        The fraction of the longest series that is observed, in (0, 1].
     normalize : {"train", "prefix", "none"}
-        ``"prefix"`` gives each prefix, channel by channel, mean 0 and deviation 1. Otherwise
-        values stay as they are, and scaling by training statistics is left to the classifier.
+        ``"prefix"`` scales each channel of each prefix to mean 0 and standard deviation 1.
+        Otherwise, values are unchanged, and any scaling by training statistics is done by the
+        classifier.
     min_length : int, default=9
         The length to which shorter prefixes are stretched.
     semi_supervised : bool, default=False
-        Whether the classifier takes unlabelled series, marked by -1.
+        Whether the classifier supports unlabelled series, which have the label -1.
     """
 
     valid_loss: float | None = None
@@ -98,7 +99,7 @@ class CompetitorModel:
 
 
 class _Rocket(TransformerMixin, BaseEstimator):
-    """Transformer of arrays by sktime's MiniRocket, for one channel or more."""
+    """Transformer of arrays to features of sktime's MiniRocket, for one or more channels."""
 
     def __init__(self, random_state: int = 0) -> None:
         self.random_state = random_state
@@ -133,10 +134,11 @@ def make_competitor(cell: Cell) -> CompetitorModel:
     Parameters
     ----------
     cell : Cell
-        The cell, whose ``method`` is ``minirocket`` (with a ridge classifier whose penalty
-        leave-one-out chooses), ``logistic``, ``extra-trees``, ``self-training`` (of a logistic
-        regression) or ``label-spreading`` (both on prefixes, with the unlabelled series), or the
-        dotted name of a classifier of scikit-learn, sktime or aeon, which has its defaults.
+        The cell. Its ``method`` is one of these: ``minirocket`` (with a ridge classifier whose
+        penalty is chosen by leave-one-out errors); ``logistic``; ``extra-trees``;
+        ``self-training`` (of a logistic regression) or ``label-spreading``, both on prefixes and
+        with the unlabelled series; or the dotted name of a classifier of scikit-learn, sktime or
+        aeon, which has its default parameters.
 
     Returns
     -------
@@ -145,7 +147,7 @@ def make_competitor(cell: Cell) -> CompetitorModel:
     Raises
     ------
     ValueError
-        If the method has another name, or can't be imported.
+        If the method is unknown, or can't be imported.
     """
     name, seed = cell.method, cell.seed
     logistic = make_pipeline(_flat(), StandardScaler(), LogisticRegression(max_iter=2000))

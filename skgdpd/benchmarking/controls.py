@@ -1,4 +1,4 @@
-"""Controls: methods without the part that is said to make their gain.
+"""Controls: methods without the component to which their gain is attributed.
 
 Their results are in ``docs/results/controls.md``.
 """
@@ -12,7 +12,7 @@ from .._estimators.gdpd import GDPDClassifier, default_prior
 from ..distillers import Hinton
 
 LONG = 4
-"""Factor of the epochs with which Hinton's distillation takes about as long as GDPD."""
+"""Factor of the number of epochs with which Hinton's distillation takes as long as GDPD."""
 
 
 # Only a fit makes a prior. One epoch at this rate leaves it as it was initialised.
@@ -39,9 +39,9 @@ CONTROLS: dict[str, tuple[Any, dict[str, Any]]] = {
 - ``gdpd-gmm``: GDPD with a Gaussian mixture as its prior.
 - ``gdpd-unconditional``: GDPD with draws that do not depend on the student's features.
 - ``gdpd-untrained``: GDPD with a prior that was not fitted to the teacher's features.
-- ``gdpd-mlp``: GDPD with an untrained network of the denoiser's size in one pass, which learns
-  from the student's loss.
-- ``start``: the classifier that a ``rocket`` starts from, fitted in closed form to the labels and
-  to the teacher's outputs for unlabelled series, and not trained.
-- ``hinton-long``: Hinton's distillation with GDPD's time.
+- ``gdpd-mlp``: GDPD with a network of the denoiser's size, which is applied once. It starts from
+  random weights and learns from the student's loss.
+- ``start``: the untrained start of a ``rocket``: the classifier that is fitted in closed form to
+  the labels, and to the teacher's outputs for unlabelled series.
+- ``hinton-long``: Hinton's distillation with as much time as GDPD.
 """

@@ -1,4 +1,4 @@
-"""Run of one cell: its method is fitted and scored."""
+"""Run of one cell: fit and scores of its method."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ VERSIONS = {
 
 @same_threads()
 def run_cell(cell: Cell, folder: str | None, memory: str | None, device: str) -> Record:
-    """Fit a method's candidates and score each.
+    """Fit and score the candidates of a method.
 
     Parameters
     ----------
@@ -47,14 +47,14 @@ def run_cell(cell: Cell, folder: str | None, memory: str | None, device: str) ->
     folder : str or None
         The folder of the data sets.
     memory : str or None
-        The folder of a cache of teachers and priors, which all methods of a seed share.
+        The folder of a cache of teachers and priors, which the methods with the same seed share.
     device : str
         The device of the networks.
 
     Returns
     -------
     Record
-        The scores, or the traceback of an exception. KeyboardInterrupt is passed on.
+        The scores, or the traceback of an exception. KeyboardInterrupt is not caught.
     """
     record = Record(cell, versions=VERSIONS)
     try:
@@ -101,7 +101,7 @@ def score(y: NDArray[Any], proba: NDArray[Any], classes: NDArray[Any]) -> dict[s
     proba : ndarray of shape (n, n_classes)
         The probabilities.
     classes : ndarray of shape (n_classes,)
-        The sorted classes, of which some may not occur in ``y``.
+        The sorted classes. Some may not occur in ``y``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Lines of JSON with a checksum, from which a damaged file still gives those that are whole."""
+"""Lines of JSON with a checksum, so that intact lines of a damaged file can still be read."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 
 def to_line(body: dict[str, Any]) -> str:
-    """Return a dict as one line of JSON with its checksum, without the line's end."""
+    """Return a dict as one line of JSON with a checksum, without a line break."""
     return json.dumps({**body, "sha256": _digest(body)}, sort_keys=True)
 
 
 def from_line(line: str | bytes) -> dict[str, Any]:
-    """Return the dict of a line that :func:`to_line` returned.
+    """Return the dict of a line from :func:`to_line`.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def from_line(line: str | bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the line is cut off or altered.
+        If the line is truncated or modified.
     """
     try:
         body = json.loads(line)
@@ -42,19 +42,19 @@ def from_line(line: str | bytes) -> dict[str, Any]:
 
 
 def whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return the place and the dict of each line of a file; warn of lines that are damaged.
+    """Yield the position and the dict of each line of a file, and warn about damaged lines.
 
     Parameters
     ----------
     path : Path
-        The file. One that isn't there has no lines.
+        The file. If it doesn't exist, there are no lines.
 
     Yields
     ------
     where : str
-        The file and the number of the line.
+        The file and the line number, for messages.
     body : dict
-        What the line holds.
+        The content of the line.
     """
     if not path.is_file():
         return

@@ -25,16 +25,16 @@ from .controls import CONTROLS
 Array = NDArray[Any]
 
 WEIGHT_DECAYS = (1e-3, 1e-2, 1e-1)
-"""Candidates of a student without a teacher, as many as the other methods have."""
+"""Candidates for a student without a teacher, as many as for the other methods."""
 
 PAPER_WEIGHT_DECAYS = (1e-6, 1e-5, 1e-4)
-"""Candidates in the paper's protocol, whose Adam has an L2 penalty, of 1e-5 in the paper.
+"""Candidates in the paper's protocol, in which weight decay is an L2 penalty; the paper uses 1e-5.
 
-As L2 penalties, the candidates above drive the weights to zero.
+As L2 penalties, the candidates of ``WEIGHT_DECAYS`` would drive the weights to zero.
 """
 
 LAMBDAS = (0.1, 1.0, 10.0)
-"""Candidates of a distiller: the paper's values of lambda_KD."""
+"""Candidates for lambda_KD of a distiller, as in the GDPD paper."""
 
 CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gdpd": (GDPDClassifier, {}),
@@ -60,7 +60,7 @@ CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 class Model(Protocol):
-    """A method as :func:`~skgdpd.benchmarking.evaluation.run_cell` uses it."""
+    """Interface of a method for :func:`~skgdpd.benchmarking.evaluation.run_cell`."""
 
     classes: Array
     valid_loss: float | None
@@ -71,19 +71,19 @@ class Model(Protocol):
         """Fit to whole series."""
 
     def predict_proba(self, X: Array) -> Array:
-        """Return class probabilities of series, of which the first part is seen."""
+        """Return the class probabilities of series, computed from their prefixes."""
 
     def teacher_proba(self, X: Array) -> Array | None:
-        """Return the teacher's probabilities of whole series; None without a teacher."""
+        """Return the teacher's probabilities for whole series; None if there is no teacher."""
 
 
 class PrefixModel:
-    """Method that is one of the package's classifiers.
+    """Method that is a classifier of this package.
 
     Parameters
     ----------
     clf : classifier
-        The classifier, not fitted.
+        The unfitted classifier.
     """
 
     def __init__(self, clf: Any) -> None:
@@ -110,7 +110,7 @@ class PrefixModel:
 
 
 def available_distillers() -> dict[str, type[Distiller]]:
-    """Return the distillers by name, which is their class's in lower case."""
+    """Return the distillers by name; the name is the class name in lower case."""
     return {
         name.lower(): value
         for name, value in vars(distillers).items()
@@ -123,19 +123,19 @@ def available_distillers() -> dict[str, type[Distiller]]:
 def make_method(
     cell: Cell, memory: str | None, device: str
 ) -> Iterator[tuple[dict[str, Any], Model]]:
-    """Make the candidates of a cell's method, one after the other.
+    """Yield the candidates of the method of a cell.
 
     Parameters
     ----------
     cell : Cell
-        The cell, whose ``method`` is ``KIND[:STUDENT[:TEACHER]]`` or the name of a competitor, see
+        The cell. Its ``method`` is ``KIND[:STUDENT[:TEACHER]]`` or the name of a competitor; see
         :func:`~skgdpd.benchmarking.competitors.make_competitor`. KIND is ``base`` (no teacher),
-        ``gdpd``, ``gendd`` (predicting from draws and the student), ``gendd-draws`` (from draws
-        alone), ``gendd-head`` (by the student's own classifier), ``gendd-paper`` (the paper's
-        condition), ``gendd-unsupervised`` (labels for the teacher alone, no contraction), one of
-        :data:`~.controls.CONTROLS`, a distiller's name in lower case, or the dotted name of a
-        distiller of your own. STUDENT and TEACHER are
-        backbones, by default the protocol's.
+        ``gdpd``, ``gendd`` (predictions from draws and the student), ``gendd-draws`` (predictions
+        from draws only), ``gendd-head`` (predictions from the student's classifier),
+        ``gendd-paper`` (the paper's condition), ``gendd-unsupervised`` (labels for the teacher
+        only, no contraction), an element of :data:`~.controls.CONTROLS`, the
+        name of a distiller in lower case, or the dotted name of a distiller class. STUDENT and
+        TEACHER are names of backbones; by default, those of the protocol.
     memory : str or None
         The folder of a cache of teachers and priors.
     device : str
@@ -144,14 +144,14 @@ def make_method(
     Yields
     ------
     params : dict
-        The parameters of the candidate; empty if the method has its defaults.
+        The parameters of the candidate; empty for default values.
     model : Model
-        The candidate, not fitted.
+        The unfitted candidate.
 
     Raises
     ------
     ValueError
-        If there is no such method.
+        If the method is unknown.
     """
     kind, *names = cell.method.split(":")
     if kind != "base" and kind not in CLASSIFIERS and _distiller_class(kind) is None:
@@ -184,7 +184,7 @@ def make_method(
 
 
 def check_method(cell: Cell) -> None:
-    """Raise a ValueError if there is no such method as a cell's."""
+    """Raise a ValueError if the method of a cell is unknown."""
     next(make_method(cell, None, "cpu"))
 
 
@@ -223,7 +223,7 @@ def _distiller(kind: str) -> Distiller:
 
 
 def _distiller_class(kind: str) -> type[Distiller] | None:
-    """Return the distiller of a name, or of a dotted name; None if it is none."""
+    """Return the distiller class for a name or a dotted name; None if there is no such class."""
     if kind in (known := available_distillers()):
         return known[kind]
     module, _, attribute = kind.rpartition(".")
@@ -237,7 +237,7 @@ def _distiller_class(kind: str) -> type[Distiller] | None:
 
 
 def _make(cls: Any, params: dict[str, Any]) -> Any:
-    """Make a classifier of those of the protocol's parameters that it has."""
+    """Make a classifier with those parameters of the protocol that it supports."""
     taken = inspect.signature(cls).parameters
     flat = {name: value for name, value in params.items() if name in taken}
     nested = {name: value for name, value in params.items() if "__" in name}

@@ -1,4 +1,4 @@
-"""Names of methods, settings and normalisations in pictures."""
+"""Names of methods, settings and normalisations in plots."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ SETTINGS = {
 
 
 def drawn_names(methods: Sequence[str]) -> dict[str, str]:
-    """Return the names of methods in pictures: words, or the method's own where two are alike."""
+    """Return the names of methods in plots, in words unless two methods would get equal names."""
     drawn = {name: _words(name) for name in methods}
     counts = Counter(drawn.values())
     return {name: words if counts[words] == 1 else name for name, words in drawn.items()}
 
 
 def drawn_setting(setting: str) -> str:
-    """Return a setting's name in pictures, such as "unlabelled series: 100"."""
+    """Return the name of a setting in plots, such as "unlabelled series: 100"."""
     kind, *number = setting.split(":")
     return ": ".join([SETTINGS[kind], *number])
 
 
 def _words(method: str) -> str:
-    """Return a method's name: "rocket, Hinton by fcn" for "hinton:rocket:fcn"."""
+    """Return the name of a method in words: "rocket, Hinton by fcn" for "hinton:rocket:fcn"."""
     end = re.search(r"(, searched)?( \(\w+\))?$", method)
     suffix = end[0] if end else ""
     kind, *backbones = method.removesuffix(suffix).split(":")

@@ -1,4 +1,4 @@
-"""The GDPD paper's tables beside our own figures."""
+"""Tables of the GDPD paper next to results of this package."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ PUBLISHED = {
     "ECGFiveDays": (56.78, 57.19, 56.32, 57.70),
     "GunPoint": (77.38, 75.18, 81.38, 84.80),
 }
-"""AUC-PRC in percent at e = 0.2, an LSTM taught by an LSTM: Base, Base-KD, FitNets, GDPD.
+"""AUC-PRC in percent at e = 0.2, with LSTMs as student and teacher: Base, Base-KD, FitNets, GDPD.
 
 Source: GDPD, arXiv 2605.11414, Table 20.
 """
 
 
 def paper_table(store: Store, protocol: str, selection: str) -> str:
-    """Make a table of AUC-PRC by the paper's protocol, beside the published figures.
+    """Make a table of AUC-PRC by the paper's protocol, next to the published figures.
 
     Parameters
     ----------
     store : Store
         Records of ``run --protocol PROTOCOL``.
     protocol : {"paper", "reference"}
-        The paper's parameters, or those of its authors' program.
+        The parameters of the paper, or those of the program of its authors.
     selection : {"validation", "test"}
         The part on which lambda_KD is chosen. The published figures were chosen on the test part.
 
     Returns
     -------
     str
-        A Markdown table in percent: mean ± standard deviation over seeds, published in brackets.
-        One seed has no deviation.
+        A Markdown table in percent, with the mean ± standard deviation over seeds, and the
+        published figures in brackets. With one seed, there is no deviation.
     """
     records = [record for record in store if record.cell.protocol == protocol]
     found = Results.from_records(records, selection)

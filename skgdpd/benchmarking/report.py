@@ -1,4 +1,4 @@
-"""Report of a store's records: tables and pictures."""
+"""Report of the records of a store: tables and plots."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ def write_report(
     metric: str = "auc_prc",
     selection: str = "validation",
 ) -> Path:
-    """Write ``report.md``, ``results.csv`` and pictures.
+    """Write ``report.md``, ``results.csv`` and plots.
 
     Parameters
     ----------
     store : Store
         Records of a benchmark.
     out : str
-        The folder of the report, made if it is not there.
+        The folder of the report. It is created if it doesn't exist.
     methods : sequence of str, optional
-        The methods to compare, by their names in the report; all by default. Problems that one
-        of them lacks are left out of every comparison.
+        The methods to compare, by their names in the report; by default all. A problem that one
+        of them lacks is left out of every comparison.
     settings : sequence of str, optional
-        The settings to report, see :class:`~skgdpd.benchmarking.cells.Cell`; all by default.
+        The settings to report, see :class:`~skgdpd.benchmarking.cells.Cell`; by default all.
     reference : str, optional
-        The method against which wins and losses are counted; by default the first.
+        The method to which others are compared in wins and losses; by default the first.
     metric : str, default="auc_prc"
         The metric of the comparison.
     selection : {"validation", "test"}, default="validation"
-        The part on which the candidates of a search are chosen.
+        The part on which the best candidate of a search is chosen.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def write_report(
     Raises
     ------
     ValueError
-        If the store has no such method, or all its records failed.
+        If the store doesn't have one of the methods, or if all its records failed.
     """
     records = [r for r in store if settings is None or r.cell.setting in settings]
     results = Results.from_records(records, selection)
@@ -190,7 +190,7 @@ def _curves(results: Results, methods: Sequence[str], metric: str, folder: Path)
 def _by_seed(
     results: Results, method: str, by_level: Sequence[Sequence[Problem]], metric: str
 ) -> np.ndarray:
-    """Return the mean over data sets by level and seed; over seeds, too, where some differ."""
+    """Return means over data sets by level and seed; also over seeds if the seeds differ."""
     seeds = {frozenset(results.scores[method][at]) for problems in by_level for at in problems}
     values = [[results.values(method, at, metric) for at in problems] for problems in by_level]
     if len(seeds) == 1 and len({len(v) for level in values for v in level}) == 1:

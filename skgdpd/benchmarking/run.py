@@ -1,4 +1,4 @@
-"""Run of all cells that a store does not have yet."""
+"""Run of all cells that are missing in a store."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .store import Store
 
 
 def missing_cells(cells: Sequence[Cell], store: Store, retry: bool = False) -> list[Cell]:
-    """Return the cells that a store does not have.
+    """Return the cells that are missing in a store.
 
     Parameters
     ----------
     cells : sequence of Cell
-        The cells that the store is to hold.
+        The cells that the store should contain.
     store : Store
         The store.
     retry : bool, default=False
-        Whether cells that failed are missing, too.
+        Whether to include cells that failed.
 
     Returns
     -------
     list of Cell
-        The cells, each once.
+        The cells without duplicates.
     """
     there = {record.cell for record in store if not (retry and record.error)}
     return [cell for cell in dict.fromkeys(cells) if cell not in there]
@@ -45,33 +45,34 @@ def run(
     retry: bool = False,
     verbose: bool = True,
 ) -> tuple[int, int]:
-    """Run the cells that a store does not have, so that a killed run can go on.
+    """Run the cells that are missing in a store; a killed run can therefore be continued.
 
     Parameters
     ----------
     cells : sequence of Cell
-        The cells that the store is to hold.
+        The cells that the store should contain.
     store : Store
-        The store, which gets each record as soon as its cell is done.
+        The store, to which each record is written as soon as its cell is finished.
     folder : str or None, default=None
         The folder of the data sets.
     memory : str or None, default=None
-        The folder of a cache of teachers and priors, each of which is then fitted once for all
-        methods.
+        The folder of a cache of teachers and priors. With a cache, each of them is fitted once
+        for all methods.
     device : str, default="auto"
         The device of the networks.
     n_jobs : int or None, default=None
-        Number of cells at once, in processes of the current joblib backend (loky, dask, ray).
-        None stands for 1, or for the number of :func:`joblib.parallel_config`.
+        Number of cells that run in parallel, in processes of the current joblib backend (loky,
+        dask, ray). None means 1, or the number set by :func:`joblib.parallel_config`.
     retry : bool, default=False
-        Whether cells that failed are run again.
+        Whether to repeat cells that failed.
     verbose : bool, default=True
-        Whether to show the number of cells, and a bar with the time left.
+        Whether to show the number of cells, and a progress bar with the remaining time.
 
     Returns
     -------
     n_run, n_failed : int
-        The number of cells run now, and of those that failed; their tracebacks are in the store.
+        The number of cells that were run in this call, and the number of these that failed. Their
+        tracebacks are in the store.
     """
     missing = missing_cells(cells, store, retry)
     n_failed = 0

@@ -1,4 +1,4 @@
-"""Division of a data set into the series that teach and those that are scored."""
+"""Division of a data set into series for training and series for scores."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Scenario:
     Attributes
     ----------
     X, y : ndarray
-        The labelled series that teach, and their labels.
+        The labelled training series, and their labels.
     X_unlabeled : ndarray or None
-        The unlabelled series that teach.
+        The unlabelled training series.
     X_test, y_test : ndarray
         The series that are scored, and their labels.
     """
@@ -43,10 +43,10 @@ def load_data(name: str, folder: str | None) -> TrainTest:
     Parameters
     ----------
     name : str
-        The stem of a ``.npz``, ``.ts`` or ``.tsv`` file in the folder, without a ``_TRAIN`` at its
-        end; or ``sktime:NAME`` for a data set that comes with sktime.
+        The stem of a ``.npz``, ``.ts`` or ``.tsv`` file in the folder, without a final
+        ``_TRAIN``; or ``sktime:NAME`` for a data set that comes with sktime.
     folder : str or None
-        The folder of the files; None for the current one.
+        The folder of the files; None means the current folder.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def load_data(name: str, folder: str | None) -> TrainTest:
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file doesn't exist.
     """
     if name.startswith("sktime:"):
         return load_bundled(name.removeprefix("sktime:"))
@@ -72,7 +72,7 @@ def load_data(name: str, folder: str | None) -> TrainTest:
 
 
 def make_scenario(parts: TrainTest, cell: Cell) -> Scenario:
-    """Divide a data set by a cell's ``setting``."""
+    """Divide a data set according to the ``setting`` of a cell."""
     X, y, X_test, y_test = parts
     if cell.setting == "labels":
         return Scenario(X, y, None, X_test, y_test)
@@ -89,7 +89,7 @@ def make_scenario(parts: TrainTest, cell: Cell) -> Scenario:
 
 
 def _some(rows: NDArray[np.int64], cell: Cell) -> NDArray[np.int64]:
-    """Select the cell's number of rows; a smaller selection is a part of a larger one."""
+    """Draw the number of rows of a cell; a smaller selection is a subset of a larger one."""
     n = cell.n_teaching
     if n is None:
         return rows

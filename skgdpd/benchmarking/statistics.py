@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 def holm(p_values: Floats) -> Floats:
-    """Adjust p-values for their number by Holm's method.
+    """Adjust p-values for multiple tests by Holm's method.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def holm(p_values: Floats) -> Floats:
     Returns
     -------
     ndarray of shape (m,)
-        The adjusted p-values: none is smaller than before, and their order of size is the same.
+        The adjusted p-values. No p-value decreases, and their order is preserved.
 
     References
     ----------
@@ -42,18 +42,20 @@ def holm(p_values: Floats) -> Floats:
 
 
 def wins_draws_losses(a: Floats, b: Floats, tie: float = 5e-4) -> tuple[int, int, int]:
-    """Count how often the first method is better, equal, and worse.
+    """Count the problems on which the first method is better, equal, and worse.
 
     Parameters
     ----------
     a, b : ndarray of shape (n,)
-        Scores on the same problems; more is better.
+        Scores on the same problems; higher is better.
     tie : float, default=5e-4
-        Differences up to this size are draws. The default is what a table's third decimal hides.
+        Differences up to this size are draws. The default is half of the third decimal, which is
+        the rounding error of tables.
 
     Returns
     -------
     wins, draws, losses : int
+        Numbers of problems.
     """
     gap = np.asarray(a) - np.asarray(b)
     return int((gap > tie).sum()), int((np.abs(gap) <= tie).sum()), int((gap < -tie).sum())
@@ -79,19 +81,21 @@ def paired_test(a: Floats, b: Floats) -> float:
 
 
 def mean_ratio(a: Floats, b: Floats, level: float = 0.95) -> tuple[float, float, float]:
-    """Return the geometric mean of ratios of paired values, with its interval.
+    """Return the geometric mean of ratios of paired values, with a confidence interval.
 
     Parameters
     ----------
     a, b : ndarray of shape (n,)
         Positive values on the same problems.
     level : float, default=0.95
-        Probability of the interval, by Student's t over the logarithms of the ratios.
+        Confidence level. The interval follows from Student's t distribution of the logarithms of
+        the ratios.
 
     Returns
     -------
     ratio, low, high : float
-        The mean of a / b, and the ends of the interval; NaN ends with fewer than two problems.
+        The mean of a / b, and the ends of the interval. With fewer than two problems, the ends
+        are NaN.
 
     Examples
     --------
@@ -115,11 +119,12 @@ class Comparison:
     names : list of str
         The methods, best first.
     ranks : ndarray of shape (k,)
-        The mean rank of each method. Rank 1 is the best, and ties share their mean.
+        The mean rank of each method. Rank 1 is the best. Ties get their mean rank.
     p_values : dict of (str, str) to float
-        The p-value of each pair, the better method first: Wilcoxon's test with Holm's adjustment.
+        The p-value of each pair of methods, with the better method first. It comes from
+        Wilcoxon's test with Holm's adjustment.
     groups : list of list of str
-        The longest runs of neighbours in which no pair differs at the given level.
+        The maximal groups of consecutive methods in which no pair differs significantly.
     n_problems : int
         Number of problems.
     """
@@ -132,14 +137,14 @@ class Comparison:
 
 
 def compare(scores: dict[str, Floats], level: float = 0.05) -> Comparison:
-    """Rank methods and test each pair.
+    """Rank methods and test the difference of each pair.
 
     Parameters
     ----------
     scores : dict of str to ndarray of shape (n,)
-        The scores of each method on the same n problems; more is better.
+        The scores of each method on the same n problems; higher is better.
     level : float, default=0.05
-        The level below which a pair's p-value means that the two differ.
+        The significance level. Two methods differ if their p-value is below it.
 
     Returns
     -------
@@ -148,7 +153,7 @@ def compare(scores: dict[str, Floats], level: float = 0.05) -> Comparison:
     Raises
     ------
     ValueError
-        If there are fewer than two methods or no problem.
+        If there are fewer than two methods, or no problems.
 
     References
     ----------

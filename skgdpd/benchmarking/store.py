@@ -1,4 +1,4 @@
-"""Store of results on disk, with one record a cell."""
+"""Store of results on disk, with one record for each cell."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ class Record:
     cell : Cell
         The cell that was run.
     candidates : list of dict
-        For each set of parameters that was tried: ``params``, ``valid_loss`` (None where the
-        method has no validation part), ``seconds`` by stage, ``n_parameters`` and ``metrics`` on
-        the test part. The first one with the lowest ``valid_loss`` counts.
+        A dict for each set of parameters that was tried. It has ``params``, ``valid_loss`` (None
+        if the method has no validation part), ``seconds`` by stage, ``n_parameters``, and
+        ``metrics`` on the test part. The first candidate with the lowest ``valid_loss`` is
+        chosen.
     error : str or None
-        The traceback of a cell that failed.
+        The traceback if the cell failed, else None.
     versions : dict of str to str
-        The versions of the packages that were used, and the machine.
+        The versions of the packages, and the machine.
     """
 
     cell: Cell
@@ -39,13 +40,14 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
 
     def chosen(self, selection: str = "validation") -> dict[str, Any]:
-        """Return the candidate that counts.
+        """Return the chosen candidate.
 
         Parameters
         ----------
         selection : {"validation", "test"}, default="validation"
-            ``"test"`` takes the candidate with the best AUC-PRC on the *test* part, as published
-            tables did. Its figures are optimistic and serve comparison with such tables only.
+            ``"test"`` chooses the candidate with the best AUC-PRC on the *test* part, as in
+            published tables. The results are optimistic. Use them only for comparison with those
+            tables.
 
         Returns
         -------
@@ -71,7 +73,7 @@ class Record:
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Record:
-        """Make a record of a line that :meth:`to_json` returned.
+        """Return the record of a line from :meth:`to_json`.
 
         Parameters
         ----------
@@ -85,7 +87,7 @@ class Record:
         Raises
         ------
         ValueError
-            If the line is cut off, altered, or of another format.
+            If the line is truncated, was modified, or has another format.
         """
         return cls._from_body(from_line(line))
 
@@ -100,15 +102,15 @@ class Record:
 
 
 class Store:
-    """Folder of records, which a run fills and a later run continues.
+    """Folder of records, to which several runs may add.
 
-    Processes may write at the same time. A record is a file of its own in ``cells/`` until
-    :meth:`pack` puts all of them into ``records.jsonl``, the file to keep.
+    Processes may write at the same time. Each record is a separate file in ``cells/`` until
+    :meth:`pack` writes all records to ``records.jsonl``, which is the file to keep.
 
     Parameters
     ----------
     folder : path
-        The folder, made when the first record is written.
+        The folder. It is created when the first record is written.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -131,13 +133,13 @@ class Store:
         return self.folder / "records.jsonl"
 
     def write(self, record: Record) -> None:
-        """Write a record, in place of an older one of the same cell."""
+        """Write a record, which replaces an older record of the same cell."""
         self._replace(self.folder / "cells" / f"{record.cell.key}.json", record.to_json() + "\n")
 
     def pack(self) -> int:
-        """Put all records into one file, sorted by cell.
+        """Write all records to one file, sorted by cell.
 
-        No run may write at the same time.
+        No other process may write to the store at the same time.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Tables of a store's records."""
+"""Tables of the records of a store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ METRICS = {
 
 
 LESS_IS_BETTER = ("log_loss", "calibration_error", "kl", "fit", "predict")
-"""Metrics whose lowest value is the best."""
+"""Metrics for which lower is better."""
 
 
 def problem(cell: Cell) -> Problem:
@@ -42,7 +42,7 @@ def problem(cell: Cell) -> Problem:
 
 
 def label(cell: Cell) -> str:
-    """Return the name of a cell's method in tables."""
+    """Return the name of the method of a cell in tables."""
     protocol = "" if cell.protocol == "default" else f" ({cell.protocol})"
     return f"{cell.method}{', searched' if cell.search else ''}{protocol}"
 
@@ -61,7 +61,7 @@ class Results:
 
     @classmethod
     def from_records(cls, records: Iterable[Record], selection: str = "validation") -> Results:
-        """Collect the candidate that counts of each record; failed records are left out."""
+        """Collect the chosen candidate of each record; failed records are left out."""
         scores: Any = defaultdict(lambda: defaultdict(dict))
         for record in records:
             if record.error is None:
@@ -82,12 +82,12 @@ class Results:
         return sorted(p for p in shared if len({frozenset(s[p]) for s in chosen}) == 1)
 
     def values(self, method: str, at: Problem, metric: str) -> Floats:
-        """Return one number a seed; the array is empty if the method lacks the metric."""
+        """Return one number for each seed; the array is empty if the method lacks the metric."""
         seeds = self.scores[method].get(at, {})
         return np.array([v[metric] for _, v in sorted(seeds.items()) if metric in v])
 
     def means(self, method: str, problems: Sequence[Problem], metric: str) -> Floats:
-        """Return the mean over seeds on each problem, NaN where there is none."""
+        """Return the mean over seeds for each problem; NaN if the method lacks the metric."""
         found = [self.values(method, at, metric) for at in problems]
         return np.array([v.mean() if len(v) else np.nan for v in found])
 
@@ -100,12 +100,12 @@ def overview(results: Results, methods: Sequence[str], metrics: Sequence[str]) -
     results : Results
         The scores.
     methods, metrics : sequence of str
-        The rows and the columns.
+        The rows and the columns of the table.
 
     Returns
     -------
     list of list of str
-        A head and a row for each method, with "-" where a method lacks a metric.
+        A header and a row for each method. A missing metric is "-".
     """
     problems = results.problems(methods)
     rows = [["method", *(METRICS[name] for name in metrics)]]
@@ -116,7 +116,7 @@ def overview(results: Results, methods: Sequence[str], metrics: Sequence[str]) -
 
 
 def by_problem(results: Results, methods: Sequence[str], metric: str) -> list[list[str]]:
-    """Make a table of mean ± standard deviation by problem, with the best in bold."""
+    """Make a table of mean ± standard deviation by problem, with the best method in bold."""
     problems = results.problems(methods)
     rows = [["data", "seen", "normalised by", "setting", *methods]]
     best = np.nanmin if metric in LESS_IS_BETTER else np.nanmax
@@ -135,7 +135,7 @@ def by_problem(results: Results, methods: Sequence[str], metric: str) -> list[li
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Format rows as a Markdown table, of which the first is the head."""
+    """Format rows as a Markdown table whose header is the first row."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 

@@ -1,4 +1,4 @@
-"""Backbones: networks that turn ``(n, c, t)`` series into ``(n, n_features)`` features."""
+"""Backbones: networks that map ``(n, c, t)`` series to ``(n, n_features)`` features."""
 
 from .layers import ConvolutionalBackbone
 from .mixed import Mixed

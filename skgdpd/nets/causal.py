@@ -1,4 +1,4 @@
-"""What the causal features of all prefixes have in common."""
+"""Base class and helpers of causal features, which are computed for all prefixes in one pass."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from torch import Tensor, nn
 from .minirocket import Engine, draw_channels
 
 LANES = 16
-"""Number of groups or shapelets that are computed together: a vector of single precision."""
+"""Number of groups or shapelets that are computed together in one vector of floats."""
 LARGEST = 1 << 15
-"""Largest absolute value of an output that Hydra adds to a sum, in units."""
+"""Largest absolute value that Hydra adds to a sum for one output, in units."""
 BLOCK_BYTES = 5 << 19
-"""Size of the features that a path makes at once. Larger ones leave the processor's cache, and to
-write them then takes longer than to compute them."""
+"""Size in bytes of the features that :meth:`CausalFeatures.path` makes at once. Larger blocks
+don't fit the processor's cache, and writing them would take longer than computing them."""
 
 
 def check_time_points(time_points: Sequence[int], n_timepoints: int) -> list[int]:
-    """Return lengths of prefixes, which must ascend from 1 or more to no more than the series'.
+    """Return prefix lengths as a list, after a check that they ascend within the series.
 
     Parameters
     ----------
     time_points : sequence of int
-        Lengths of the prefixes.
+        Lengths of the prefixes, from 1 to ``n_timepoints``.
     n_timepoints : int
         Length of the longest series.
 
@@ -41,7 +41,7 @@ def check_time_points(time_points: Sequence[int], n_timepoints: int) -> list[int
     Raises
     ------
     ValueError
-        If they are none, don't ascend, or leave the series.
+        If there are no lengths, if they don't ascend, or if one is out of range.
     """
     points = [int(t) for t in time_points]
     rising = all(a < b for a, b in pairwise(points))
@@ -53,7 +53,7 @@ def check_time_points(time_points: Sequence[int], n_timepoints: int) -> list[int
 
 
 def block_size(n_features: int, n_moments: int) -> int:
-    """Return the number of series whose features at all moments have about 2.5 MB.
+    """Return the number of series whose features at all moments fill one block.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def block_size(n_features: int, n_moments: int) -> int:
     Returns
     -------
     int
-        At least 1.
+        Number of series, at least 1; see :data:`BLOCK_BYTES`.
     """
     return max(BLOCK_BYTES // (4 * n_features * max(n_moments, 1)), 1)
 
@@ -96,10 +96,10 @@ def at_moments(
 
 
 class CausalFeatures(nn.Module):
-    """Base of features of all prefixes of a series, which are computed in one pass.
+    """Base class of transforms that compute the features of all prefixes in one pass.
 
-    A subclass writes ``_engine(x, moments)``, which returns a function from series to features
-    ``(n_moments, n, n_features)``.
+    A subclass implements ``_engine(x, moments)``, which returns a function from series to
+    features ``(n_moments, n, n_features)``.
 
     Attributes
     ----------
@@ -123,12 +123,12 @@ class CausalFeatures(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, t)
-            Series, or their first ``t`` points.
+            Series or prefixes.
 
         Returns
         -------
         Tensor of shape (n, n_features)
-            Shares between 0 and 1.
+            Features at the last point.
         """
         return self._engine(x, [x.shape[2]])(x)[0]
 
@@ -141,7 +141,7 @@ class CausalFeatures(nn.Module):
         x : Tensor of shape (n, n_channels, t)
             Series.
         time_points : sequence of int
-            The moments: ascending numbers of points, ``t`` at most.
+            The moments, as prefix lengths in ascending order, at most ``t``.
 
         Returns
         -------
@@ -160,13 +160,13 @@ class CausalFeatures(nn.Module):
         x : Tensor of shape (n, n_channels, t)
             Series. They may end before the last moment.
         block : int, optional
-            Number of series in a block; by default so many that a block has 2.5 MB.
+            Number of series in a block. By default, it is chosen by :func:`block_size`.
 
         Yields
         ------
         Tensor of shape (n_block, n_moments, n_features)
-            Features at those of ``time_points`` that the series reach. Those of one moment,
-            ``[:, m]``, are contiguous in memory.
+            Features at those moments of ``time_points`` that are not after the end of the
+            series. The features ``[:, m]`` of one moment are contiguous in memory.
         """
         reached = [t for t in self.time_points if t <= x.shape[2]]
         features = self._engine(x, reached)
@@ -178,12 +178,12 @@ class CausalFeatures(nn.Module):
 
 
 def channel_slots(shape: Sequence[int], n_channels: int, rng: np.random.Generator) -> Tensor:
-    """Draw the channels that are summed, ascending.
+    """Draw the channels that are summed, in ascending order.
 
     Parameters
     ----------
     shape : sequence of int
-        Shape of the result; the last number is that of slots.
+        Shape of the result; its last element is the number of slots.
     n_channels : int
         Number of channels of the series.
     rng : numpy.random.Generator
@@ -192,7 +192,7 @@ def channel_slots(shape: Sequence[int], n_channels: int, rng: np.random.Generato
     Returns
     -------
     Tensor
-        Numbers of channels; ``n_channels`` stands for an empty slot.
+        Indices of channels; ``n_channels`` means an empty slot.
     """
     if n_channels == 1:
         return torch.zeros(*shape, dtype=torch.int64)
@@ -200,14 +200,14 @@ def channel_slots(shape: Sequence[int], n_channels: int, rng: np.random.Generato
 
 
 def sum_of_channels(x: Tensor, slots: Tensor) -> Tensor:
-    """Add channels up, slot by slot in their order.
+    """Sum channels slot by slot, in the order of the slots.
 
     Parameters
     ----------
     x : Tensor of shape (n, n_channels, t)
         Series.
     slots : Tensor of shape (n_sums, n_slots)
-        Numbers of channels; ``n_channels`` stands for an empty slot.
+        Indices of channels; ``n_channels`` means an empty slot.
 
     Returns
     -------
@@ -223,16 +223,16 @@ def sum_of_channels(x: Tensor, slots: Tensor) -> Tensor:
 
 
 def takes_numba(engine: Engine, x: Tensor, module: str) -> bool:
-    """Return whether the compiled engine computes the features of such series.
+    """Return whether the compiled engine is to compute the features of these series.
 
     Parameters
     ----------
     engine : {"auto", "torch", "numba"}
-        The engine that was asked for.
+        The requested engine.
     x : Tensor
         Series.
     module : str
-        Name of the module in this room that holds the compiled engine.
+        Name of the module of ``skgdpd.nets`` that holds the compiled engine.
 
     Returns
     -------
@@ -245,7 +245,7 @@ def takes_numba(engine: Engine, x: Tensor, module: str) -> bool:
 
 @cache
 def has_module(name: str) -> bool:
-    """Return whether a compiled engine of this room can be imported.
+    """Return whether a compiled engine of ``skgdpd.nets`` can be imported.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def has_module(name: str) -> bool:
     Returns
     -------
     bool
-        False where numba is not installed, or not made for the installed numpy.
+        False if numba is not installed, or doesn't support the installed numpy.
     """
     try:
         import_module(f".{name}", __package__)
@@ -273,22 +273,23 @@ def on_threads(
 ) -> None:
     """Call a function for all series, on as many threads as torch may use.
 
-    These are plain threads: numba's own, once started, would change how many OpenMP gives torch.
+    The threads are plain Python threads. Numba's own threads would change the number of threads
+    that OpenMP gives torch.
 
     Parameters
     ----------
     function : callable
-        Function that releases the global interpreter lock. Its last parameters are arrays to work
-        with, the first series, and the one to stop at.
+        Function that releases the global interpreter lock. Its last parameters are working
+        arrays, the index of the first series, and the index after the last series.
     arguments : tuple
         The other arguments.
     work : callable
-        Function that makes the arrays to work with, which each thread has for itself. Compiled
-        functions don't make their own, since that code takes long to compile.
+        Function that allocates the working arrays. Each thread calls it once. Compiled functions
+        don't allocate their own arrays, because that code takes long to compile.
     n : int
         Number of series.
     most : int
-        Number of threads that pay.
+        Maximum number of threads; more would not be faster.
     """
     n_threads = min(torch.get_num_threads(), n, most)
     if n_threads < 2:
@@ -302,14 +303,14 @@ def on_threads(
 
 
 def exact_root(x: Tensor) -> Tensor:
-    """Return square roots that are the nearest numbers, as a compiled engine's are.
+    """Return correctly rounded square roots, equal to those of a compiled engine.
 
-    Torch's roots on a CPU are not always.
+    Square roots of torch on a CPU are not always correctly rounded.
 
     Parameters
     ----------
     x : Tensor
-        Numbers from 0 on.
+        Numbers that are not negative.
 
     Returns
     -------

@@ -1,13 +1,15 @@
-"""Linear classifiers in closed form, from which a training may start.
+"""Linear classifiers that are fitted in closed form, at which training may start.
 
-They are ridge regressions of class targets, in the space that the training rows span. With fewer
-series than features, nothing outside of that space can be learned, and a network in its
-coordinates has a hundredth of the weights. The penalty is chosen by leave-one-out errors, which
-cost no further fit. Leave-one-out predictions also give the scale that turns scores into logits.
+The classifiers are ridge regressions of class targets, in the space that the training rows span.
+If there are fewer series than features, nothing outside this space can be learned, and a network
+in the coordinates of this space has far fewer weights. The penalty is chosen by leave-one-out
+errors, which need no further fit. The scale from scores to logits is chosen by leave-one-out
+predictions, too.
 
-A row of weight w counts as w equal rows in the fit and in every error. They are left out together,
-since any that stayed would tell the label. Only ratios of weights matter: before the fit, weights
-are scaled to a mean of 1 over the rows that have any. A row of weight zero is as good as absent.
+A row of weight w counts as w equal rows, in the fit and in every error. All w copies are left out
+together, because a copy that stayed would reveal the label. Only ratios of weights matter: before
+the fit, weights are scaled to a mean of 1 over the rows with positive weight. A row of weight zero
+has no influence.
 """
 
 from __future__ import annotations
@@ -21,28 +23,28 @@ import torch
 from torch import Tensor
 
 MAX_RANK = 1024
-"""Number of directions that are kept at most, those of the largest variance."""
+"""Maximum number of directions; those of the largest variance are kept."""
 PENALTIES = torch.logspace(-7, -0.5, 14, dtype=torch.float64)
-"""Ridge penalties, relative to the mean squared length of rows of standardised features: for ten
-thousand features scikit-learn's usual 1e-3 to 1e3, and somewhat more."""
+"""Candidates for the ridge penalty, relative to the mean squared length of the rows of
+standardised features. For ten thousand features they cover scikit-learn's usual 1e-3 to 1e3."""
 SCALES = torch.logspace(-1, 1.5, 26, dtype=torch.float64)
-"""Factors that may turn scores into logits."""
+"""Candidates for the factor from scores to logits."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Directions in which training rows differ.
+    """Principal directions of training rows.
 
     Attributes
     ----------
     mean, scale : Tensor of shape (n_features,)
-        Mean of each feature, and what it is divided by.
+        Mean and divisor of each feature in the standardisation.
     standard : Tensor of shape (n, n_features)
         Standardised features of the training rows.
     directions : Tensor of shape (n, r)
-        Directions of unit variance, as sums of the training rows.
+        Directions of unit length, as coefficients of the standardised training rows.
     coordinates : Tensor of shape (n, r)
-        Coordinates of the training rows, by falling variance.
+        Coordinates of the training rows, in descending order of variance.
     """
 
     mean: Tensor
@@ -57,7 +59,7 @@ class Span:
         return self.standard.T @ self.directions / self.scale[:, None]
 
     def of_features(self, weight: Tensor) -> Tensor:
-        """Return the weights of centred features that weights of coordinates stand for.
+        """Convert weights of coordinates to the equivalent weights of centred features.
 
         Parameters
         ----------
@@ -67,35 +69,35 @@ class Span:
         Returns
         -------
         Tensor of shape (n_features, k)
-            ``basis @ weight``, without the basis, which takes longer than all else.
+            ``basis @ weight``, computed without the basis, which would be expensive to form.
         """
         return self.standard.T @ (self.directions @ weight) / self.scale[:, None]
 
 
 def drawn_rows(n: int, max_rank: int, seed: int) -> Tensor | None:
-    """Return the rows that decide on the directions: None for all, or twice ``max_rank`` drawn."""
+    """Return the rows that determine the directions: ``2 * max_rank`` drawn, or None for all."""
     if n <= 2 * max_rank:
         return None
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: 2 * max_rank]
 
 
 def span(features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | None = None) -> Span:
-    """Standardise features and find the directions in which their rows differ.
+    """Standardise features and find their principal directions.
 
     Parameters
     ----------
     features : Tensor of shape (n, n_features)
         Features of the training rows.
     max_rank : int
-        Number of directions to keep at most.
+        Maximum number of directions.
     widths : sequence of int, optional
-        Numbers of the features of each of several families, side by side. Families then have the
-        same total variance, whatever the number of their features.
+        Number of features of each family, if ``features`` holds several families side by side.
+        The families are then scaled to the same total variance, however many features they have.
 
     Returns
     -------
     Span
-        The directions, with the coordinates of these rows.
+        The directions, and the coordinates of these rows.
     """
     standard = features.double()
     mean = standard.mean(0)
@@ -119,7 +121,7 @@ def span(features: Tensor, max_rank: int = MAX_RANK, widths: Sequence[int] | Non
 
 
 class LinearStart(NamedTuple):
-    """Linear classifier of coordinates.
+    """Linear classifier on coordinates.
 
     Attributes
     ----------
@@ -128,11 +130,11 @@ class LinearStart(NamedTuple):
     bias : Tensor of shape (n_classes,)
         Biases of the scores.
     scale : float
-        Factor that turns scores into logits.
+        Factor from scores to logits.
     left_out : Tensor of shape (n, n_classes)
-        Scores of each row by the classifier that is fitted without it.
+        Leave-one-out scores: the scores of each row from the classifier fitted without the row.
     penalty : float or None
-        The chosen penalty; None where several classifiers are averaged.
+        The chosen penalty; None if several classifiers are averaged.
     """
 
     weight: Tensor
@@ -143,7 +145,7 @@ class LinearStart(NamedTuple):
 
     @property
     def left_out_logits(self) -> Tensor:
-        """Logits of each row by the classifier that is fitted without it, ``(n, n_classes)``."""
+        """Leave-one-out logits ``(n, n_classes)`` of the training rows."""
         return self.scale * self.left_out
 
 
@@ -155,15 +157,15 @@ def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> 
     coordinates : Tensor of shape (n, r)
         Coordinates of the training rows, in double precision.
     target : Tensor of shape (n, n_classes)
-        Class probabilities; one-hot where the label is known.
+        Class probabilities; one-hot for rows with a label.
     weight : Tensor of shape (n,), optional
-        Weight of each row, not all zero; None where all are equal.
+        Weight of each row, not all zero; None if all are equal.
 
     Returns
     -------
     LinearStart
-        The classifier, with the penalty of the smallest leave-one-out error, and the scale that
-        makes the leave-one-out predictions likeliest.
+        The classifier. Its penalty has the smallest leave-one-out error, and its scale maximises
+        the likelihood of the leave-one-out predictions.
     """
     target = target.to(coordinates)
     w = _shares(target, weight)
@@ -198,26 +200,27 @@ def ridge(coordinates: Tensor, target: Tensor, weight: Tensor | None = None) -> 
 def likeliest_scale(
     scores: Tensor, target: Tensor, weight: Tensor | None = None
 ) -> tuple[float, float]:
-    """Find the scale at which scores are the best logits.
+    """Find the scale at which scores have the lowest log loss as logits.
 
-    Targets are smoothed as one more row of each class would do it. Otherwise, with 20 series that
-    are all classified rightly, no scale would be large enough. Those rows have the mean weight.
+    Targets are smoothed as if there were one more row of each class, with the mean weight.
+    Without smoothing, the loss of a few series that are all classified correctly would fall with
+    any increase of the scale.
 
     Parameters
     ----------
     scores : Tensor of shape (n, n_classes)
-        Scores of rows on which they were not fitted.
+        Scores of each row, from a classifier that was fitted without the row.
     target : Tensor of shape (n, n_classes)
         Class probabilities of these rows.
     weight : Tensor of shape (n,), optional
-        Weight of each row; None where all are equal.
+        Weight of each row; None if all are equal.
 
     Returns
     -------
     scale : float
-        The best of :data:`SCALES`.
+        The element of :data:`SCALES` with the lowest log loss.
     loss : float
-        Log loss at that scale.
+        Log loss at this scale.
     """
     target = target.to(scores)
     w = _shares(target, weight)
@@ -229,6 +232,6 @@ def likeliest_scale(
 
 
 def _shares(target: Tensor, weight: Tensor | None) -> Tensor:
-    """Return each row's share of all weight, ``(n,)``."""
+    """Return the weight of each row as a fraction of the total weight, ``(n,)``."""
     w = torch.ones_like(target[:, 0]) if weight is None else weight.to(target)
     return w / w.sum()

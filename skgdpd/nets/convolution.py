@@ -1,8 +1,8 @@
-"""Convolutions over time, each computed in the way that is fastest for its shape.
+"""Convolutions over time, each computed by the algorithm that is fastest for its shape.
 
-Three ways give the same numbers, up to rounding: torch's convolution; one matrix product, for
-kernels of one tap; and a product of spectra (:mod:`~skgdpd.nets.frequency`). Which of them is
-fastest depends on the shape; see docs/convolutions.md for measurements.
+Three algorithms give the same result up to rounding: the convolution of torch; a matrix product,
+for kernels of one tap; and a product of spectra (:mod:`~skgdpd.nets.frequency`). Their speed
+depends on the shape; see docs/convolutions.md for measurements.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from .._runtime.config import ConvolutionMethod, setting
 from .frequency import cheapest_plan, convolve_spectra
 
 FEWER_MULTIPLICATIONS = 0.6
-"""Share of the direct way's multiplications below which spectra are faster.
+"""Fraction of the multiplications of the direct algorithm below which spectra are faster.
 
-At equal counts they are slower, because their matrices are small; see docs/convolutions.md."""
+At equal counts spectra are slower, because their matrices are small; see docs/convolutions.md."""
 
 MIN_POINTS = 512
-"""Number of points in a batch from which a matrix product is the faster way for one tap."""
+"""Smallest number of points in a batch for which a matrix product is faster for one tap."""
 
 
 def same_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Convolve images of height one over time, keeping the length.
+    """Convolve images of height one over time and keep their length.
 
     Parameters
     ----------
     x : Tensor of shape (n, n_in, 1, t)
         Series in channels-last memory.
     weight : Tensor of shape (n_out, n_in, n_taps)
-        Kernels. Series are padded by ``(n_taps - 1) // 2`` zeros before and ``n_taps // 2`` after.
+        Kernels. Series are padded with ``(n_taps - 1) // 2`` zeros before and ``n_taps // 2``
+        zeros after.
     bias : Tensor of shape (n_out,) or None
-        Bias that is added to each point; None for no bias.
+        Bias that is added at each point; None means no bias.
 
     Returns
     -------
@@ -69,25 +70,25 @@ def same_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def fastest_method(
     n: int, n_in: int, n_out: int, n_timepoints: int, n_taps: int, before: int
 ) -> ConvolutionMethod:
-    """Return the way that should be the fastest on a CPU.
+    """Return the algorithm that is expected to be the fastest on a CPU.
 
     Parameters
     ----------
     n : int
         Number of series in a batch.
     n_in, n_out : int
-        Numbers of channels before and after.
+        Numbers of input and output channels.
     n_timepoints : int
         Length of the series.
     n_taps : int
         Length of the kernels.
     before : int
-        Number of taps that lie before a point.
+        Number of taps before the current point.
 
     Returns
     -------
     {"direct", "frequency"}
-        For kernels of one tap, ``"frequency"`` stands for the matrix product.
+        For kernels of one tap, ``"frequency"`` means the matrix product.
     """
     if n_taps == 1:
         return "frequency" if n * n_timepoints >= MIN_POINTS else "direct"

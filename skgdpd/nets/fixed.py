@@ -1,4 +1,4 @@
-"""Buffers that no training changes, and copies of a network that share them."""
+"""Buffers that training never changes, and copies of a network that share them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def fixed_buffers(module: nn.Module) -> list[Tensor]:
-    """Return the buffers that all parts of a network declare fixed."""
+    """Return the fixed buffers of all submodules of a network."""
     return [buffer for part in module.modules() for buffer in own_fixed_buffers(part)]
 
 
 def statistics(module: nn.Module) -> dict[str, Tensor]:
-    """Return the floating-point buffers that a training may change, by name."""
+    """Return the floating-point buffers that training may change, by name."""
     fixed = {id(buffer) for buffer in fixed_buffers(module)}
     return {
         name: value
@@ -28,5 +28,5 @@ def statistics(module: nn.Module) -> dict[str, Tensor]:
 
 
 def copy_trained(module: M) -> M:
-    """Return a copy with parameters of its own that shares the fixed buffers with the module."""
+    """Return a copy of the module that shares its fixed buffers but not its parameters."""
     return copy.deepcopy(module, {id(buffer): buffer for buffer in fixed_buffers(module)})

@@ -1,6 +1,7 @@
 """A forest of extremely randomised trees as tensors: fitted by scikit-learn, evaluated by torch.
 
-As tensors, it can predict on any device, be exported, and be saved as numbers.
+Because the trees are tensors, the forest can predict on any device, be exported, and be saved
+without pickle.
 
 Source: P. Geurts, D. Ernst, L. Wehenkel, "Extremely randomized trees", Machine Learning 63, 2006.
 """
@@ -23,50 +24,51 @@ from .causal import takes_numba
 from .closed_form import drawn_rows
 
 TREES_AT_ONCE = 10
-"""Number of trees that one thread grows before it takes the next ones."""
+"""Number of trees in one job of a thread."""
 LEAVES_AT_ONCE = 1 << 22
-"""Number of leaves' values that are held in memory at once."""
+"""Maximum number of leaf values that are held in memory at once."""
 LOWEST = float(np.finfo(np.float32).min)
-"""Threshold of a leaf: not infinity, because numbers in a state must be finite."""
+"""Threshold of a leaf. It is not infinity, because numbers in a state must be finite."""
 TOLERANCE = 1e-4
-"""Largest rounding error of a sum of probabilities."""
+"""Largest deviation of a sum of probabilities from 1 that counts as rounding."""
 LEAST_MASS = float(np.finfo(np.float32).tiny)
-"""Least sum by which masses are divided."""
+"""Lower bound of the sums by which votes are divided."""
 
 
 class Forest(nn.Module):
     """Extremely randomised trees on bootstrap samples.
 
-    Each row is missing from the samples of some trees, whose predictions for it are out of sample.
-    The trees are regressions of class probabilities, which allows soft targets and weights; for
-    one-hot targets their criterion is Gini's.
+    Each row is missing from the bootstrap samples of some trees. The predictions of these trees
+    for the row are out of sample. The trees are regressions of class probabilities, which allows
+    soft targets and weights. For one-hot targets, their splitting criterion equals the Gini
+    impurity.
 
-    Weights have no part in the draws: a heavy row is out of sample as often as any other. They
-    enter the choice of splits, and the votes: a leaf votes with the mean weight of its rows, and
-    the votes for a series are divided by their sum.
+    Weights don't affect the bootstrap draws, so that a heavy row is out of sample as often as any
+    other. They affect the choice of splits and the votes: a leaf votes with the mean weight of its
+    rows, and the votes for a series are divided by their sum.
 
     Parameters
     ----------
     n_trees : int, default=200
         Number of trees.
     max_features : float, default=0.1
-        Share of the features from which a split is chosen.
+        Fraction of the features that are candidates for each split, in (0, 1].
 
     Attributes
     ----------
     feature, threshold, right, leaf : Tensor of shape (n_nodes,)
-        One entry for each node: the feature that is compared; the largest value that leads to
-        the next node; the node to which larger values lead; and, for leaves, the row in
-        ``value``. Leaves lead to themselves.
+        Description of each node: the index of the compared feature; the largest value that leads
+        to the left child, which is the next node; the index of the right child; and, for leaves,
+        the row in ``value``. The right child of a leaf is the leaf itself.
     root : Tensor of shape (n_trees,)
-        First node of each tree.
+        Index of the root of each tree.
     value : Tensor of shape (n_leaves, n_classes)
         Class probabilities of each leaf, multiplied by the mean weight of its rows. The weights
         of the training rows have a mean of 1.
     is_weighted : bool
         Whether leaves vote with different weights.
     n_read : int
-        Number of features that a row has at least.
+        Minimum number of features that a row must have.
     """
 
     feature: Tensor
@@ -92,7 +94,7 @@ class Forest(nn.Module):
 
     @property
     def n_classes(self) -> int:
-        """Number of classes, the width of the output."""
+        """Number of classes, which is the number of outputs."""
         return self.value.shape[1]
 
     def fit(self, x: Tensor, target: Tensor, weight: Tensor | None, seed: int) -> Tensor:
@@ -105,7 +107,7 @@ class Forest(nn.Module):
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
-            Weight of each row, not all zero; None where all are equal. Rows of weight zero are
+            Weight of each row, not all zero; None if all are equal. Rows of weight zero are
             left out of all trees.
         seed : int
             Seed of all random draws.
@@ -113,9 +115,9 @@ class Forest(nn.Module):
         Returns
         -------
         Tensor of shape (n, n_classes)
-            Out-of-sample probabilities of each row: those of the trees whose sample does not have
-            it. A row that is in every sample gets the weighted class shares of the other rows, or
-            equal shares if no others have weight.
+            Out-of-sample probabilities of each row, from the trees whose samples don't contain
+            the row. A row that is in every sample gets the weighted class frequencies of the
+            other rows, or equal probabilities if no other row has positive weight.
         """
         known = np.arange(len(x)) if weight is None else weight.cpu().numpy().nonzero()[0]
         rows = np.ascontiguousarray(x.cpu().numpy()[known])
@@ -152,9 +154,9 @@ class Forest(nn.Module):
         target : ndarray of shape (n, n_classes)
             Class probabilities.
         weight : ndarray of shape (n,) or None
-            Weight of each row, positive and with a mean of 1; None where all are equal.
+            Weight of each row, positive and with a mean of 1; None if all are equal.
         samples : sequence of n_trees ndarrays of shape (n,)
-            How often the sample of each tree has each row.
+            Number of copies of each row in the bootstrap sample of each tree.
         seeds : ndarray of shape (n_trees,)
             Seed of each tree.
         """
@@ -180,7 +182,7 @@ class Forest(nn.Module):
     def _take(
         self, trees: list[Any], masses: list[NDArray[np.float64]] | None, n_classes: int
     ) -> None:
-        """Lay the nodes of all trees end to end; a left child directly follows its node."""
+        """Concatenate the nodes of all trees; a left child directly follows its parent."""
         sizes = np.array([tree.node_count for tree in trees])
         root = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         is_leaf = np.concatenate([tree.children_left for tree in trees]) < 0
@@ -204,13 +206,13 @@ class Forest(nn.Module):
         self._derive()
 
     def _derive(self) -> None:
-        """Set what follows from the buffers."""
+        """Set the attributes that are derived from the buffers."""
         self.n_levels = self._count_levels()
         self.n_read = int(self.feature.max()) + 1
         self.is_weighted = bool((self.value.sum(1) - 1).abs().max() > TOLERANCE)
 
     def _count_levels(self) -> int:
-        """Count the comparisons from a root to the leaf that is farthest from it."""
+        """Return the depth of the deepest tree, as a number of comparisons."""
         right = self.right.cpu().long()
         nodes, levels = self.root.cpu().long(), 0
         while True:
@@ -226,7 +228,7 @@ class Forest(nn.Module):
         return self._normalised(self.value[self._leaves(x)].mean(1))
 
     def _leaves(self, x: Tensor) -> Tensor:
-        """Return the rows of ``value`` that apply, ``(n, n_trees)``."""
+        """Return the row of ``value`` for each row and tree, ``(n, n_trees)``."""
         if x.shape[1] < self.n_read:
             raise ValueError(f"a forest reads {self.n_read} features, and got {x.shape[1]}")
         if takes_numba("auto", x, "forest_numba"):
@@ -250,12 +252,12 @@ class Forest(nn.Module):
         x : Tensor of shape (n, n_features)
             Rows.
         counted : Tensor of shape (n, n_trees)
-            Whether a tree counts for a row, as booleans.
+            Mask of the trees that are averaged for each row.
 
         Returns
         -------
         Tensor of shape (n, n_classes)
-            Class probabilities; zero for a row for which no tree counts.
+            Class probabilities; zero for a row without any tree.
         """
         size = max(LEAVES_AT_ONCE // (self.n_trees * self.n_classes), 1)
         found = []
@@ -280,7 +282,7 @@ class Forest(nn.Module):
             self._derive()
 
     def _check_trees(self) -> None:
-        """Raise an error for nodes that make no trees: compiled code follows them unchecked."""
+        """Raise an error for nodes that don't form trees, because compiled code doesn't check."""
         nodes = (self.feature, self.threshold, self.right, self.leaf)
         n = len(self.right)
         right, root = self.right.cpu().long(), self.root.cpu().long()
@@ -306,7 +308,7 @@ def tree_seeds(n_trees: int, seed: int) -> NDArray[np.int64]:
 
 
 def rows_to_grow(target: Tensor, weight: Tensor | None, most: int, seed: int) -> Tensor:
-    """Return the numbers of the rows on which trees are grown.
+    """Return the indices of the rows on which trees are grown.
 
     Parameters
     ----------
@@ -315,9 +317,9 @@ def rows_to_grow(target: Tensor, weight: Tensor | None, most: int, seed: int) ->
     weight : Tensor of shape (n,) or None
         Weight of each row; rows of weight zero are left out.
     most : int
-        Number of rows at most.
+        Maximum number of rows.
     seed : int
-        Seed of the draw, if there are more.
+        Seed of the draw, which is made if there are more rows.
 
     Returns
     -------
@@ -329,10 +331,10 @@ def rows_to_grow(target: Tensor, weight: Tensor | None, most: int, seed: int) ->
 
 
 def bootstrap_samples(n: int, seeds: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return how often bootstrap samples of ``n`` rows have each of them.
+    """Return the number of copies of each of ``n`` rows in each bootstrap sample.
 
-    All rows are equally likely, whatever their weights, in every version of scikit-learn. Its own
-    forests draw by weight from version 1.9 on, and heavy rows then are in every sample.
+    All rows are equally likely, whatever their weights. The forests of scikit-learn draw by weight
+    from version 1.9 on, so that heavy rows would be in every sample.
 
     Parameters
     ----------
@@ -349,7 +351,7 @@ def bootstrap_samples(n: int, seeds: NDArray[np.int64]) -> list[NDArray[np.int64
 
 
 def _generators(seeds: NDArray[np.int64]) -> Iterator[np.random.RandomState]:
-    """Yield one generator again and again, with the next seed: new ones take 50 times as long."""
+    """Yield one generator, reseeded for each seed, because new generators are slow to make."""
     random = np.random.RandomState()
     for seed in seeds:
         random.seed(seed)
@@ -363,7 +365,7 @@ def _grow(
     max_features: float,
     seeds: NDArray[np.int64],
 ) -> list[Any]:
-    """Grow trees one after the other, each on the rows that have a weight."""
+    """Grow trees one after another, each on the rows with positive weight."""
     trees = []
     with config_context(skip_parameter_validation=True):  # they are ours
         for weight, random in zip(weights, _generators(seeds), strict=True):
@@ -384,7 +386,7 @@ def _mean_weights(
 def shares_of_others(
     target: NDArray[np.float64], weight: NDArray[np.float64], chosen: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return, for each chosen row, the weighted class shares of all rows but this one.
+    """Return the weighted class frequencies of all other rows, for each chosen row.
 
     Parameters
     ----------
@@ -393,12 +395,12 @@ def shares_of_others(
     weight : ndarray of shape (n,)
         Weights.
     chosen : ndarray of shape (n,)
-        Which rows are chosen, as booleans.
+        Mask of the chosen rows.
 
     Returns
     -------
     ndarray of shape (n_chosen, n_classes)
-        Equal shares where no others have weight.
+        Frequencies; equal for all classes if no other row has positive weight.
     """
     masses = weight[:, None] * target
     others = masses.sum(0) - masses[chosen]
@@ -408,12 +410,12 @@ def shares_of_others(
 
 
 def _at(table: Tensor, nodes: Tensor) -> Tensor:
-    """Return ``table[nodes]``, by an operation that graphs of other runtimes have too."""
+    """Return ``table[nodes]``, by an operation that other runtimes of exported graphs have."""
     return F.embedding(nodes, table[:, None])[:, :, 0]
 
 
 def _rounded_down(numbers: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Round down to single precision; comparisons with such numbers come out the same."""
+    """Round down to single precision, which keeps the result of ``x <= number`` for floats."""
     nearest = numbers.astype(np.float32)
     lower = np.nextafter(nearest, np.float32(-np.inf))
     return np.where(nearest > numbers, lower, nearest)

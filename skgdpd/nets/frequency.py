@@ -1,11 +1,12 @@
-"""Convolution as a product of spectra, with the Fourier transforms written as matrix products.
+"""Convolution as a product of spectra, with Fourier transforms as matrix products.
 
 By the convolution theorem, a convolution over time is a product at each frequency. The networks
-of this package have few channels and long kernels, for which that takes several times fewer
-multiplications. Transforms of a few hundred points are faster as products with a table of cosines
-and sines than as fast Fourier transforms, because no numbers have to be rearranged for them.
+of this package have few channels and long kernels; a product of spectra then needs fewer
+multiplications. The Fourier transforms are products with a table of cosines and sines. For a few
+hundred points, this is faster than a fast Fourier transform, which has to rearrange numbers.
 
-All of it is plain differentiable torch, so gradients of any order and ``torch.func`` work.
+The module consists of differentiable torch operations, so that gradients of any order and
+``torch.func`` work.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from torch import Tensor
 TILES = (64, 96, 128, 192, 256)
 """Output lengths of the pieces into which long series may be cut.
 
-Shorter pieces need fewer multiplications, but moving them costs more than that saves."""
+Shorter pieces need fewer multiplications, but moving the data costs more than that saves."""
 
 WRITING = 8
-"""Cost of writing and reading one number of the kernels' spectra, in multiplications."""
+"""Cost of writing and reading one number of a kernel's spectrum, in multiplications."""
 
 
 class Shape(NamedTuple):
@@ -39,7 +40,7 @@ class Shape(NamedTuple):
     n_taps : int
         Length of the kernel.
     before : int
-        Number of taps that lie before a point.
+        Number of taps before the current point.
     """
 
     n_in: int
@@ -49,18 +50,18 @@ class Shape(NamedTuple):
 
     @property
     def period(self) -> int:
-        """Shortest even period at which no output point has wrapped around."""
+        """Shortest even period for which no output point wraps around."""
         after = self.n_taps - 1 - self.before
         unwrapped = self.n_in + max(self.before, after + self.n_out - self.n_in)
         return unwrapped + unwrapped % 2
 
     @property
     def n_frequencies(self) -> int:
-        """Number of frequencies of a real signal of that period."""
+        """Number of frequencies of a real signal with this period."""
         return self.period // 2 + 1
 
     def multiplications(self, n_rows: int, n_in_channels: int, n_out_channels: int) -> int:
-        """Count the real multiplications that convolving ``n_rows`` rows takes."""
+        """Return the number of real multiplications for a convolution of ``n_rows`` rows."""
         transforms = 2 * (self.n_in * n_in_channels + self.n_out * n_out_channels)
         a_row = self.n_frequencies * (transforms + 4 * n_in_channels * n_out_channels)
         kernels = 4 * self.n_frequencies * n_in_channels * n_out_channels
@@ -68,12 +69,12 @@ class Shape(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Plan of how series are cut for :func:`convolve_spectra`.
+    """Division of series into pieces for :func:`convolve_spectra`.
 
     Attributes
     ----------
     n_tiles : int
-        Number of pieces of a series; 1 is the whole series.
+        Number of pieces of each series; 1 means the whole series.
     shape : Shape
         Lengths of the convolution of each piece.
     multiplications : int
@@ -89,7 +90,7 @@ class Plan(NamedTuple):
 def cheapest_plan(
     n_series: int, n_in: int, n_out: int, n_timepoints: int, n_taps: int, before: int
 ) -> Plan:
-    """Return the plan with the fewest multiplications: whole series, or pieces in ``TILES``."""
+    """Return the plan with the fewest multiplications: whole series, or a length in ``TILES``."""
     shapes = [(1, Shape(n_timepoints, n_timepoints, n_taps, before))]
     for tile in TILES:
         if n_taps - 1 <= tile < n_timepoints:
@@ -105,14 +106,14 @@ def cheapest_plan(
 def transforms(
     shape: Shape, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the tables of cosines and sines that transform signals, kernels and spectra.
+    """Return the tables of cosines and sines for transforms of signals, kernels and spectra.
 
     Parameters
     ----------
     shape : Shape
         Lengths of the convolution, with ``f`` frequencies.
     dtype : torch.dtype
-        Precision of the tables; the angles are computed in double precision.
+        Precision of the tables. Angles are computed in double precision.
     device : torch.device
         Device of the tables.
 
@@ -121,8 +122,9 @@ def transforms(
     forward : Tensor of shape (2 * f, n_in)
         Matrix from a signal to its spectrum, ``(f, 2)`` flattened: real part, imaginary part.
     kernel : Tensor of shape (4 * f, n_taps)
-        Matrix from a kernel to the factors of spectra, ``(2, f, 2)`` flattened: for the real and
-        the imaginary part of the product, the factors of both parts of the spectrum.
+        Matrix from a kernel to the factors of spectra, ``(2, f, 2)`` flattened. For the real and
+        the imaginary part of the product, these are the factors of the real and the imaginary
+        part of the spectrum.
     inverse : Tensor of shape (n_out, 2 * f)
         Matrix from a spectrum, ``(2, f)`` flattened, to its signal.
     """
@@ -153,7 +155,7 @@ def transforms(
 
 
 def convolve_spectra(x: Tensor, weight: Tensor, before: int, plan: Plan) -> Tensor:
-    """Convolve over time, keeping the length.
+    """Convolve series over time and keep their length.
 
     Parameters
     ----------
@@ -162,9 +164,9 @@ def convolve_spectra(x: Tensor, weight: Tensor, before: int, plan: Plan) -> Tens
     weight : Tensor of shape (n_out, n_in, n_taps)
         Kernels, as in :func:`torch.nn.functional.conv1d`.
     before : int
-        Number of zeros before the series; behind it are as many as keep the length.
+        Number of zeros before the series. The number of zeros after it follows from the length.
     plan : Plan
-        Plan by :func:`cheapest_plan`.
+        Plan from :func:`cheapest_plan`.
 
     Returns
     -------

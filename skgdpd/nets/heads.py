@@ -1,7 +1,7 @@
-"""Classifiers on top of a backbone: maps from features to one logit for each class.
+"""Heads: classifiers on top of a backbone that map features to one logit for each class.
 
-Beside the linear head there are two that some distillers need. What they compute before the logits
-is used in training; prediction uses the logits alone.
+Besides the linear head there are two heads for particular distillers. Training also uses their
+intermediate results; prediction uses only the logits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 
 class LinearHead(nn.Linear):
-    """Head of one linear map."""
+    """Head that consists of one linear map."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -31,14 +31,16 @@ class LinearHead(nn.Linear):
 
 
 class SubclassHead(nn.Module):
-    """Head with several scores for each class, whose probabilities are added.
+    """Head with several subclasses for each class.
+
+    The probability of a class is the sum of the probabilities of its subclasses.
 
     Parameters
     ----------
     in_features, out_features : int
         Numbers of features and of classes.
     n_subclasses : int, default=2
-        Number of scores of each class.
+        Number of subclasses of each class.
     """
 
     def __init__(self, in_features: int, out_features: int, n_subclasses: int = 2) -> None:
@@ -62,13 +64,13 @@ class SubclassHead(nn.Module):
         return torch.logsumexp(self.scores(features), -1)
 
     def start_from(self, weight: Tensor, bias: Tensor) -> None:
-        """Start from a linear classifier, with equal subclasses of each class."""
+        """Copy a linear classifier to every subclass, so that the subclasses of a class agree."""
         n, shared = self.n_subclasses, bias - math.log(self.n_subclasses)
         self.linear.start_from(weight.repeat_interleave(n, 0), shared.repeat_interleave(n))
 
 
 class DualHead(nn.Module):
-    """Head with two linear maps, for labels and for a teacher, whose probabilities are mixed.
+    """Head that mixes the probabilities of two linear maps, one for labels and one for a teacher.
 
     Parameters
     ----------
@@ -78,9 +80,9 @@ class DualHead(nn.Module):
     Attributes
     ----------
     share : Tensor of shape ()
-        Share of the teacher's map in the mixture.
+        Weight of the teacher's map in the mixture, in [0, 1].
     temperature : Tensor of shape ()
-        Temperature by which the logits of the teacher's map are divided before mixing.
+        Divisor of the logits of the teacher's map before mixing.
     """
 
     share: Tensor
@@ -101,19 +103,19 @@ class DualHead(nn.Module):
         return {}
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the logarithms of the mixture's probabilities."""
+        """Return the log-probabilities of the mixture."""
         return mixed(
             self.for_labels(features), self.for_teacher(features), self.share, self.temperature
         )
 
     def start_from(self, weight: Tensor, bias: Tensor) -> None:
-        """Start both maps from a linear classifier."""
+        """Copy a linear classifier to both maps."""
         self.for_labels.start_from(weight, bias)
         self.for_teacher.start_from(weight, bias)
 
 
 def mixed(labels: Tensor, teacher: Tensor, share: Tensor, temperature: Tensor) -> Tensor:
-    """Return log((1 - share) softmax(labels) + share softmax(teacher / temperature))."""
+    """Return log((1 - share) * softmax(labels) + share * softmax(teacher / temperature))."""
     first = torch.log_softmax(labels, -1) + torch.log1p(-share)
     second = torch.log_softmax(teacher / temperature, -1) + torch.log(share)
     return torch.logsumexp(torch.stack([first, second]), 0)
@@ -130,5 +132,5 @@ NAMES = {kind: name for name, kind in HEADS.items()}
 
 
 def head_maker(name: str, **settings: Any) -> HeadMaker:
-    """Return a callable that makes heads of the kind ``name``, a key of :data:`HEADS`."""
+    """Return a callable that makes heads of the class registered as ``name`` in :data:`HEADS`."""
     return partial(HEADS[name], **settings)

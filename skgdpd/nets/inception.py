@@ -10,7 +10,7 @@ from .layers import ConvolutionalBackbone, SameConv1d, TimeBatchNorm, as_image, 
 
 
 class InceptionModule(nn.Module):
-    """Module of InceptionTime: three kernel widths and a max-pool, side by side."""
+    """Module of InceptionTime: branches of three kernel widths and of a max-pool, side by side."""
 
     def __init__(
         self, in_channels: int, n_filters: int, kernel_sizes: tuple[int, ...], bottleneck: int
@@ -37,21 +37,21 @@ class InceptionModule(nn.Module):
 
 
 class InceptionTime(ConvolutionalBackbone):
-    """Network of InceptionTime, one member of its ensemble, without the classifier.
+    """InceptionTime network without the classifier: one member of the published ensemble.
 
     Parameters
     ----------
     n_channels : int
         Number of channels of the series.
     n_filters : int, default=32
-        Number of filters of each branch; the feature width is four times that.
+        Number of filters of each branch. The number of features is four times as large.
     depth : int, default=6
-        Number of modules; every third ends with a residual connection.
+        Number of modules. A residual connection ends after every third module.
     kernel_sizes : tuple of int, default=(39, 19, 9)
-        Kernel widths of the three branches. They are the authors' 40, 20 and 10 minus one,
-        because an odd kernel is centred and needs no padded copy.
+        Kernel widths of the three branches. The authors use 40, 20 and 10. The default widths are
+        one smaller, because an odd kernel is centred and needs no padded copy.
     bottleneck : int, default=32
-        Number of channels after the 1 x 1 convolution before the branches.
+        Number of channels of the 1 x 1 convolution before the branches.
 
     References
     ----------
@@ -119,9 +119,10 @@ class SerialInception(ConvolutionalBackbone):
     n_channels : int
         Number of channels of the series.
     n_filters : int, default=32
-        Number of filters of every convolution, and the feature width.
+        Number of filters of every convolution, and of features.
     kernel_sizes : tuple of int, default=(9, 19, 39, 9, 19, 39)
-        Width of each block's first kernel; the next two are a half and a quarter of it.
+        Width of the first kernel of each block. The next two kernels have a half and a quarter of
+        this width.
 
     References
     ----------

@@ -21,18 +21,18 @@ FAMILIES: dict[str, tuple[Any, Any]] = {
     "hydra": (PrefixHydra, HydraState),
     "shapelets": (PrefixShapelets, ShapeletState),
 }
-"""Transform and state of each family."""
+"""Transform class and state class of each family."""
 
 
 class JoinedFeatures(nn.Module):
-    """Features of one or several families at all moments of a series.
+    """Features of one or more families at all moments of a series.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series up to the last moment.
+        Numbers of channels and of time points of the series up to the last moment.
     time_points : sequence of int
-        The moments, ascending.
+        The moments, as prefix lengths in ascending order.
     families : sequence of {"rocket", "hydra", "shapelets"}
         Names of the families.
     engine : {"auto", "torch", "numba"}, default="auto"
@@ -61,7 +61,7 @@ class JoinedFeatures(nn.Module):
 
     @property
     def n_features(self) -> int:
-        """Number of all features."""
+        """Total number of features."""
         return sum(self.widths)
 
     def fit(self, prefixes: Prefixes, seed: int) -> JoinedFeatures:
@@ -95,14 +95,14 @@ class JoinedFeatures(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return the features ``(n, n_features)`` of series at their own ends.
+        """Return the features ``(n, n_features)`` at the end of each series.
 
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, t)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n,), optional
-            Own length of each series; None where all are equal.
+            Length of each series without padding; None if all are equal.
 
         Returns
         -------
@@ -111,16 +111,16 @@ class JoinedFeatures(nn.Module):
         return self.with_ended(self.at(x, [x.shape[2]])[0], x, lengths)
 
     def with_ended(self, features: Tensor, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Put in the features of those series that ended before the last point of ``x``.
+        """Replace the features of series that ended before the last point of ``x``.
 
         Parameters
         ----------
         features : Tensor of shape (n, n_features)
-            Features at the last point; they are changed in place.
+            Features at the last point. They are modified in place.
         x : Tensor of shape (n, n_channels, t)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n,) or None
-            Own length of each series; None where all are equal.
+            Length of each series without padding; None if all are equal.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class JoinedFeatures(nn.Module):
         return features
 
     def start(self, n: int) -> list[Tensor]:
-        """Return the state of ``n`` series of which nothing has been read."""
+        """Return the initial state of ``n`` series, before the first point."""
         return [
             tensor
             for part in self.parts
@@ -143,16 +143,16 @@ class JoinedFeatures(nn.Module):
         ]
 
     def step(self, state: list[Tensor], points: Tensor, n_read: int) -> Tensor:
-        """Read points, if there are any, and return the features so far.
+        """Read the next points and return the features so far.
 
         Parameters
         ----------
         state : list of Tensor
-            State; it is brought up to date in place.
+            State of the series. It is updated in place.
         points : Tensor of shape (n, n_channels, k)
-            The next points of each series; there may be none.
+            The next points of each series; k may be 0.
         n_read : int
-            Number of points that have been read before.
+            Number of points that were read before.
 
         Returns
         -------
@@ -176,9 +176,9 @@ def _tensors(state: Any) -> list[Tensor]:
 
 
 def _examples(prefixes: Prefixes, seed: int) -> tuple[Tensor, Tensor | None]:
-    """Return series with lengths, from which kernels and shapelets are drawn.
+    """Return the series and lengths from which kernels and shapelets are drawn.
 
-    Where each prefix is normalised by itself, half of the series are at a moment that is drawn.
+    If prefixes are normalised separately, half of the series are cut at a random moment.
     """
     x, lengths = prefixes.at(prefixes.n_moments - 1)
     if prefixes.nested:

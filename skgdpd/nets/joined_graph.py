@@ -18,10 +18,10 @@ from .prefix_shapelets import PrefixShapelets
 
 
 class JoinedGraph(nn.Module):
-    """Features of fitted transforms at the end of a series, by operations of any batch size.
+    """Features of fitted transforms at the end of a series, by operations for any batch size.
 
-    Outputs are summed in the order of the transforms, so that equal outputs, as of a constant
-    series, are treated alike.
+    Outputs are summed in the same order as in the transforms. Ties, such as those of a constant
+    series, are therefore broken in the same way.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class HydraGraph(nn.Module):
         return self._features(outputs, 1 / units, units / t).flatten(1)
 
     def _features(self, outputs: Tensor, per_unit: Tensor, scales: Tensor) -> Tensor:
-        """Return features ``(n, n_blocks, 2, n_kernels, 16)`` of outputs ``(..., 16, t)``."""
+        """Return the features ``(n, n_blocks, 2, n_kernels, 16)`` of outputs ``(..., 16, t)``."""
         n_kernels, t = outputs.shape[2], outputs.shape[4]
         kernels = torch.arange(n_kernels)[:, None, None]
         scaled = (outputs.amax(2) * per_unit[:, None, None]).clamp(-LARGEST, LARGEST)

@@ -1,4 +1,4 @@
-"""Vectors of 16 numbers in compiled code: a lane for each of 16 equal computations."""
+"""Vectors of 16 numbers in compiled code, one lane for each of 16 parallel computations."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def everywhere(builder: Any, value: Any, kind: Any) -> Any:
 
 
 def data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
-    """Return the address of an array's first value, from which no index is negative."""
+    """Return the address of an array's first value; indices from it must not be negative."""
     return context.make_array(kind)(context, builder, array).data
 
 
 def load(builder: Any, base: Any, start: Any, kind: Any) -> Any:
-    """Return the vector that begins at a place of an array."""
+    """Return the vector that starts at an index of an array."""
     value = builder.load(builder.bitcast(builder.gep(base, [start]), kind.as_pointer()))
     value.align = 4
     return value
 
 
 def store(builder: Any, value: Any, base: Any, start: Any) -> None:
-    """Write a vector to a place of an array."""
+    """Write a vector to an array, starting at an index."""
     place = builder.bitcast(builder.gep(base, [start]), value.type.as_pointer())
     builder.store(value, place).align = 4
 
 
 def call(builder: Any, name: str, value: Any) -> Any:
-    """Return an operation of LLVM, such as ``sqrt`` or ``fabs``, on a vector of reals."""
+    """Return the result of an LLVM intrinsic, such as ``sqrt`` or ``fabs``, for a vector."""
     from numba.core.cgutils import get_or_insert_function
 
     kind = ir.FunctionType(REAL, [REAL])

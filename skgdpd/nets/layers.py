@@ -1,15 +1,15 @@
 """Layers shared by the convolutional backbones.
 
 Inside a network, a batch of series is an image of height one, ``(n_samples, n_channels, 1,
-n_timepoints)``, in ``channels_last`` memory, in which the same convolutions take less time (see
-docs/convolutions.md). Backbones enter that layout by :func:`as_image` and leave it by pooling over
-time.
+n_timepoints)``, in ``channels_last`` memory. Convolutions are faster in this layout (see
+docs/convolutions.md). :func:`as_image` converts series to this layout; pooling over time ends it.
 
-Ragged batches are padded with zeros at the end and come with a ``mask``, ``(n_samples, 1, 1,
-n_timepoints)``, one where a time point exists. Every layer whose result would depend on the
-padding takes the mask: batch normalisation leaves padding out of its statistics, pooling leaves it
-out of its mean, and :func:`keep` sets it back to zero, so that a convolution computes at the end
-of a short series what it would compute without padding.
+Series of unequal length are padded with zeros at the end. They come with a ``mask`` of shape
+``(n_samples, 1, 1, n_timepoints)``, which is 1 at existing time points and 0 at padding. Every
+layer whose result would depend on the padding takes the mask. Batch normalisation leaves padding
+out of its statistics, and pooling leaves it out of its mean. :func:`keep` sets padding back to
+zero before each convolution, so that the output at the end of a short series is the same as
+without padding.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def as_image(x: Tensor) -> Tensor:
 
 
 def time_mask(lengths: Tensor | None, n_timepoints: int) -> Tensor | None:
-    """Return the mask of existing time points, ``(n, 1, 1, t)``; None where all exist."""
+    """Return the mask of existing time points, ``(n, 1, 1, t)``; None if all exist."""
     if lengths is None:
         return None
     steps = torch.arange(n_timepoints, device=lengths.device)
@@ -50,17 +50,17 @@ def average_over_time(x: Tensor, mask: Tensor | None) -> Tensor:
 class SameConv1d(nn.Conv1d):
     """Convolution over time that keeps the length, on ``(n, c, 1, t)`` images.
 
-    Series are padded by ``(k - 1) // 2`` zeros before and ``k // 2`` after, as in TensorFlow's
-    "same". The way of computing it is chosen by shape; see ``convolution_method`` in
-    :func:`skgdpd.set_config`.
+    Series are padded with ``(k - 1) // 2`` zeros before and ``k // 2`` zeros after, like the
+    padding "same" of TensorFlow. The algorithm depends on the shape; see ``convolution_method``
+    in :func:`skgdpd.set_config`.
 
     Parameters
     ----------
     in_channels, out_channels, kernel_size : int
         As in :class:`torch.nn.Conv1d`; the weight has the same shape ``(out, in, k)``.
     bias : bool, default=False
-        Whether there is a bias. Batch normalisation, which follows nearly everywhere, would
-        cancel it.
+        Whether to add a bias. The default is False because batch normalisation, which follows
+        most convolutions, would cancel it.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class SameConv1d(nn.Conv1d):
 
 
 class TimeBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of ``(n, c, 1, t)`` images, without padding in its statistics."""
+    """Batch normalisation of ``(n, c, 1, t)`` images that ignores padding in its statistics."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() != 4:
             raise ValueError(f"expected an (n, c, 1, t) image, got {input.dim()} dimensions")
 
     def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Normalise images; with a mask, by the statistics of existing time points only."""
+        """Normalise images; with a mask, statistics use existing time points only."""
         if not self.training or (mask is None and not is_shared()):
             return super().forward(input)
         if mask is None:
@@ -105,7 +105,7 @@ class TimeBatchNorm(nn.BatchNorm1d):
 
 
 class ConvolutionalBackbone(nn.Module):
-    """Base class of the convolutional backbones: feature maps, averaged over time.
+    """Base class of convolutional backbones, whose features are feature maps averaged over time.
 
     Attributes
     ----------
@@ -125,9 +125,9 @@ class ConvolutionalBackbone(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n_samples, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n_samples,), optional
-            Own length of each series; None where all are ``n_timepoints`` long.
+            Length of each series without padding; None if all have ``n_timepoints`` points.
 
         Returns
         -------
@@ -141,9 +141,9 @@ class ConvolutionalBackbone(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n_samples, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n_samples,), optional
-            Own length of each series; None where all are ``n_timepoints`` long.
+            Length of each series without padding; None if all have ``n_timepoints`` points.
 
         Returns
         -------
@@ -153,14 +153,14 @@ class ConvolutionalBackbone(nn.Module):
         return self.feature_maps(x, time_mask(lengths, x.shape[-1])).squeeze(2)
 
     def features_from_maps(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Average ``(n, n_features, t)`` activations over each series' own time.
+        """Average ``(n, n_features, t)`` activations over the time points of each series.
 
         Parameters
         ----------
         maps : Tensor of shape (n_samples, n_features, n_timepoints)
             Result of :meth:`maps`.
         lengths : Tensor of shape (n_samples,), optional
-            Own length of each series; None where all are ``n_timepoints`` long.
+            Length of each series without padding; None if all have ``n_timepoints`` points.
 
         Returns
         -------
@@ -173,7 +173,7 @@ class ConvolutionalBackbone(nn.Module):
 class FeatureBatchNorm(nn.BatchNorm1d):
     """Batch normalisation of ``(n, d)`` features that also works for a batch of one.
 
-    A single row has no variance. It is normalised by the running statistics, in training too.
+    A single row has no variance. It is normalised by the running statistics, even in training.
     """
 
     def forward(self, input: Tensor) -> Tensor:

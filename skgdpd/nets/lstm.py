@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 RATES = {16: 0.03, 32: 0.01}
-"""Learning rates by the largest width that they suit; see docs/choosing.md."""
+"""Learning rates by the largest width for which each is suitable; see docs/choosing.md."""
 USUAL_RATE = 1e-3
-"""Learning rate of wider networks."""
+"""Learning rate of networks wider than all keys of ``RATES``."""
 
 
 class LSTMState(NamedTuple):
@@ -23,7 +23,7 @@ class LSTMState(NamedTuple):
     outputs : tuple of Tensor
         Output of each layer at the last point, ``(n, hidden_size)``.
     cells : tuple of Tensor
-        Content of each layer's cells.
+        Cell state of each layer, ``(n, hidden_size)``.
     """
 
     outputs: tuple[Tensor, ...]
@@ -31,25 +31,25 @@ class LSTMState(NamedTuple):
 
 
 class LSTM(nn.Module):
-    """Stacked LSTM whose feature is its last output.
+    """Stacked LSTM whose features are the last output of its last layer.
 
     Parameters
     ----------
     n_channels : int
         Number of channels of the series.
     hidden_size : int, default=64
-        Width of each layer, and of the feature.
+        Number of units of each layer, and of features.
     n_layers : int, default=2
-        Number of layers on top of each other.
+        Number of stacked layers.
     remember : bool, default=True
-        Whether weights start with a forget-gate bias of one and orthogonal recurrent matrices,
-        without which long series can hardly be learned. False keeps torch's initial weights, as
-        the networks of the GDPD paper do.
+        Whether to initialise the forget-gate bias with one and the recurrent matrices as
+        orthogonal. Without this initialisation, long series are hard to learn. False keeps the
+        initial weights of torch, as in the networks of the GDPD paper.
 
     Attributes
     ----------
     n_features : int
-        Width of the feature vector, ``hidden_size``.
+        Number of features, ``hidden_size``.
     suitable_lr : float
         Learning rate: 0.03 for up to 16 units, 0.01 for up to 32, else 1e-3. See
         docs/choosing.md for measurements.
@@ -82,9 +82,9 @@ class LSTM(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n_samples, n_channels, n_timepoints)
-            Series; numbers beyond a series' own length are never used.
+            Series. Values after the end of a series are never used.
         lengths : Tensor of shape (n_samples,), optional
-            Own length of each series; None where all are ``n_timepoints`` long.
+            Length of each series without padding; None if all have ``n_timepoints`` points.
 
         Returns
         -------
@@ -101,7 +101,7 @@ class LSTM(nn.Module):
         x : Tensor of shape (n_samples, n_channels, n_timepoints)
             Series; no output depends on later points.
         lengths : Tensor of shape (n_samples,), optional
-            Not used.
+            Ignored.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class LSTM(nn.Module):
         maps : Tensor of shape (n_samples, n_features, n_timepoints)
             Result of :meth:`maps`.
         lengths : Tensor of shape (n_samples,), optional
-            Own length of each series; None where all are ``n_timepoints`` long.
+            Length of each series without padding; None if all have ``n_timepoints`` points.
 
         Returns
         -------

@@ -1,12 +1,13 @@
-"""MiniRocket: fixed convolutions of a series, and the share of each that lies above a bias.
+"""MiniRocket: fixed convolutions of a series, and the fraction of outputs above a bias.
 
-There are 84 kernels of nine taps, three of weight 2 and six of weight -1, at exponentially spaced
-dilations. The biases are quantiles of the kernels' outputs on training series. A feature is the
-proportion of positive values (PPV). Counts of time points are exact in single precision, so that,
-but for the comparison itself, a feature depends on no batch, device or order of summation.
+There are 84 kernels at exponentially spaced dilations. A kernel has nine taps, three of weight 2
+and six of weight -1. The biases are quantiles of the kernels' outputs on training series. A
+feature is the proportion of positive values (PPV): the fraction of outputs above a bias. Counts of
+time points are exact in single precision. Apart from the comparison with the bias, a feature
+therefore does not depend on the batch, the device or the order of summation.
 
-Two engines give the same features: torch, on any device, and the compiled one of sktime, which is
-several times as fast on a CPU. It takes seconds to load, and half a minute where numba has not
+Two engines give the same features: torch for any device, and the compiled engine of sktime for
+CPUs. The compiled engine is faster, but it takes time to load, and longer if numba has not
 compiled it yet.
 
 Source: A. Dempster, D. F. Schmidt, G. I. Webb, "MiniRocket: a very fast (almost) deterministic
@@ -33,20 +34,20 @@ HEAVY_TAPS = np.array(list(combinations(range(N_TAPS), 3)))
 """Taps of weight 2 of each of the 84 kernels, ``(84, 3)``."""
 N_KERNELS = len(HEAVY_TAPS)
 MAX_CHANNELS = 9
-"""Number of channels that a kernel sums at most."""
+"""Maximum number of channels that a kernel sums."""
 NUMBA_PAYS = 4e9
-"""Number of comparisons above which "auto" takes sktime's engine: the time that it saves is then
-longer than the time that it takes to load."""
+"""Number of comparisons above which "auto" chooses the engine of sktime: it then saves more time
+than it needs for loading."""
 CHUNK = {"cpu": 1 << 19, "cuda": 1 << 26}
-"""Numbers of a convolution that are held at once: on a CPU as many as fit its cache."""
+"""Number of outputs held at once, by type of device; on a CPU they fit its cache."""
 AT_ONCE = 1 << 18
-"""Comparisons in one operation; more are made bias by bias, which needs less memory."""
+"""Maximum number of comparisons in one operation. More are made bias by bias to save memory."""
 
 
 def fit_dilations(
     n_timepoints: int, n_features: int, max_dilations: int
 ) -> tuple[list[int], list[int]]:
-    """Choose the dilations, and the number of biases that each kernel has at each of them.
+    """Choose the dilations, and the number of biases of each kernel at each dilation.
 
     Parameters
     ----------
@@ -55,14 +56,14 @@ def fit_dilations(
     n_features : int
         Number of features; rounded down to a multiple of 84.
     max_dilations : int
-        Number of different dilations at most.
+        Maximum number of different dilations.
 
     Returns
     -------
     dilations : list of int
-        Rising.
+        Dilations in ascending order.
     n_biases : list of int
-        Number of biases at each dilation.
+        Number of biases of each kernel at each dilation.
     """
     per_kernel = max(n_features // N_KERNELS, 1)
     n_draws = min(per_kernel, max_dilations)
@@ -77,19 +78,21 @@ def fit_dilations(
 
 
 def check_channels(channels: Tensor, n_channels: int) -> None:
-    """Raise an error for channels that series don't have: compiled code reads them unchecked.
+    """Raise an error for channels that series don't have.
+
+    Compiled code reads these channels without a check of its own.
 
     Parameters
     ----------
     channels : Tensor of shape (..., n_slots)
-        Numbers of channels; ``n_channels`` stands for an empty slot, of which the first is none.
+        Indices of channels; ``n_channels`` means an empty slot. The first slot must not be empty.
     n_channels : int
         Number of channels of the series.
 
     Raises
     ------
     ValueError
-        If a number is no channel.
+        If an index is out of range.
     """
     if channels.is_meta or not channels.numel():
         return
@@ -108,14 +111,14 @@ def draw_channels(
     n_channels : int
         Number of channels of the series.
     shape : sequence of int
-        Shape of the result; the last number is that of slots, at most ``n_channels``.
+        Shape of the result; its last element is the number of slots, at most ``n_channels``.
     rng : numpy.random.Generator
         Source of the random draws.
 
     Returns
     -------
     ndarray
-        Numbers of channels; ``n_channels`` stands for an empty slot.
+        Indices of channels; ``n_channels`` means an empty slot.
     """
     n_slots = shape[-1]
     drawn = np.full(shape, n_channels)
@@ -127,7 +130,7 @@ def draw_channels(
 
 
 def quantile_levels(n: int) -> NDArray[np.float64]:
-    """Return ``n`` levels between 0 and 1, spread evenly by multiples of the golden ratio.
+    """Return ``n`` levels between 0 and 1: the fractional parts of multiples of the golden ratio.
 
     Parameters
     ----------
@@ -143,28 +146,31 @@ def quantile_levels(n: int) -> NDArray[np.float64]:
 
 
 class MiniRocket(nn.Module):
-    """The MiniRocket transform as a torch module without parameters.
+    """The MiniRocket transform as a torch module without trained parameters.
 
-    Series shorter than nine points are extended by zeros, the mean of a normalised series.
+    Series shorter than nine points are padded with zeros at the end. Zero is the mean of a
+    normalised series.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the longest series, whose length decides on the dilations.
+        Numbers of channels and of time points of the longest series. The dilations depend on the
+        number of time points.
     n_features : int, default=9996
-        Number of features; rounded down to a multiple of 84. About 10 000 is the authors' choice.
+        Number of features; rounded down to a multiple of 84. The default follows the authors.
     max_dilations : int, default=32
-        Number of different dilations at most; the authors' choice, too.
+        Maximum number of different dilations. The default follows the authors.
     engine : {"auto", "torch", "numba"}, default="auto"
-        Engine that computes the features. ``"numba"`` is the one of sktime, on a CPU. ``"auto"``
-        takes it where it is installed and there is enough work to make up for loading it.
+        Engine that computes the features. ``"numba"`` is the compiled engine of sktime, on a CPU.
+        ``"auto"`` chooses it if it is installed and there is enough work to make up for the time
+        to load it.
 
     Attributes
     ----------
     biases : Tensor of shape (n_features,)
-        Biases in the order dilation, kernel, bias; zero before ``fit``.
+        Biases, ordered by dilation, then kernel, then bias; zero before ``fit``.
     channels : Tensor of shape (n_dilations, 84, n_slots)
-        Numbers of the channels that each kernel sums; ``n_channels`` stands for an empty slot.
+        Indices of the channels that each kernel sums; ``n_channels`` means an empty slot.
     """
 
     def __init__(
@@ -192,14 +198,14 @@ class MiniRocket(nn.Module):
         self.register_buffer("heavy", torch.from_numpy(HEAVY_TAPS.T.copy()), persistent=False)
 
     def fit(self, x: Tensor, lengths: Tensor | None, seed: int) -> MiniRocket:
-        """Draw channels, and biases from training series.
+        """Draw the channels, and compute biases from training series.
 
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
             Training series.
         lengths : Tensor of shape (n,) or None
-            Their own lengths; None where all are equal.
+            Lengths of the series without padding; None if all are equal.
         seed : int
             Seed of all random draws.
 
@@ -231,7 +237,7 @@ class MiniRocket(nn.Module):
     def _own_outputs(
         self, x: Tensor, lengths: Tensor | None, drawn: Tensor, i: int, dilation: int
     ) -> list[NDArray[np.float32]]:
-        """Return the output of each kernel on the one series drawn for it."""
+        """Return the output of each kernel on the series that was drawn for it."""
         own = x.new_full((N_KERNELS,), x.shape[2]) if lengths is None else lengths[drawn]
         outputs: dict[int, NDArray[np.float32]] = {}
         for length in own.unique().tolist():
@@ -258,8 +264,8 @@ class MiniRocket(nn.Module):
         x : Tensor of shape (n, n_channels, n_timepoints)
             Series.
         lengths : Tensor of shape (n,), optional
-            Own length of each series, within which it is convolved; None where all are
-            ``n_timepoints`` long.
+            Length of each series without padding. Padding does not affect the features. None if
+            all series have ``n_timepoints`` points.
 
         Returns
         -------
@@ -302,7 +308,7 @@ class MiniRocket(nn.Module):
             yield part.view(N_KERNELS, -1), i, dilation
 
     def _convolve(self, taps: tuple[Tensor, Tensor], i: int, kernels: slice) -> Tensor:
-        """Return zero-padded outputs ``(n, n_kernels, t)`` of kernels at the i-th dilation."""
+        """Return the zero-padded outputs ``(n, n_kernels, t)`` of kernels at a dilation."""
         base, tripled = taps
         if self.n_channels == 1:
             terms = tripled[:, 0]
@@ -321,7 +327,7 @@ class MiniRocket(nn.Module):
     def _slots(
         self, i: int, kernels: NDArray[Any]
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield, for each slot, the kernels that use it and the channels that they add."""
+        """Yield, for each slot, the kernels that use the slot and the channels that they add."""
         for slot in self.channels[i].cpu().numpy()[kernels].T:
             used = np.flatnonzero(slot < self.n_channels)
             yield used, slot[used]
@@ -367,12 +373,12 @@ def _counts_above(output: Tensor, biases: Tensor) -> Tensor:
 
 
 def _paddings(i: int) -> tuple[tuple[slice, bool], ...]:
-    """Return the kernels whose padded output counts at the i-th dilation, and the others."""
+    """Return the kernels whose padded outputs are counted at a dilation, and the others."""
     return (slice(i % 2, None, 2), True), (slice(1 - i % 2, None, 2), False)
 
 
 def _taps(x: Tensor, dilation: int) -> tuple[Tensor, Tensor]:
-    """Return minus the sum of the nine taps of ``(n, c, t)`` series, and three times each tap."""
+    """Return the negative sum of the nine taps of ``(n, c, t)`` series, and each tap times 3."""
     n_timepoints = x.shape[2]
     padded = F.pad(x, (4 * dilation, 4 * dilation))
     starts = torch.arange(N_TAPS, device=x.device) * dilation
@@ -386,5 +392,5 @@ def _taps(x: Tensor, dilation: int) -> tuple[Tensor, Tensor]:
 
 
 def _long_enough(x: Tensor) -> Tensor:
-    """Extend series to nine points by zeros."""
+    """Pad series with zeros to at least nine points."""
     return x if x.shape[2] >= N_TAPS else F.pad(x, (0, N_TAPS - x.shape[2]))

@@ -8,14 +8,15 @@ from torch import Tensor, nn
 from .minirocket import N_KERNELS, N_TAPS, MiniRocket, _long_enough, _paddings, _taps
 
 AT_ONCE = 8
-"""Number of biases compared in one operation: more need more memory, fewer a larger graph."""
+"""Number of biases compared in one operation. A larger number needs more memory, and a smaller
+number needs a larger graph."""
 
 
 class MiniRocketGraph(nn.Module):
-    """Features of a fitted transform, by operations whose shapes don't depend on the batch.
+    """MiniRocket features, computed by operations whose shapes don't depend on the batch.
 
-    The order of summation is the transform's own, so that an output equal to a bias, as training
-    series have them, stays on the same side of it.
+    Sums have the same order as in the transform. An output that equals a bias, which is common on
+    training series, is therefore compared in the same way.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ class MiniRocketGraph(nn.Module):
 
 
 def with_empty_channel(x: Tensor) -> Tensor:
-    """Add a channel of zeros after the last, which is what kernels with empty slots add."""
+    """Append a channel of zeros, which stands for empty slots."""
     return torch.cat([x, torch.zeros_like(x[:, :1])], 1)
 
 
@@ -75,13 +76,13 @@ def sum_of_kernels(base: Tensor, tripled: Tensor, slots: Tensor, heavy: Tensor) 
     Parameters
     ----------
     base : Tensor of shape (n, n_channels, t)
-        Minus the sum of the nine taps.
+        Negative sum of the nine taps.
     tripled : Tensor of shape (n, n_channels, 9, t)
         Three times each tap.
     slots : Tensor of shape (n_slots, n_kernels)
-        Channels that each kernel sums.
+        Indices of the channels that each kernel sums.
     heavy : Tensor of shape (3, n_kernels)
-        Taps of each kernel whose weight is 2, not -1.
+        Indices of the taps of each kernel with weight 2 instead of -1.
 
     Returns
     -------

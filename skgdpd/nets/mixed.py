@@ -18,23 +18,23 @@ from .several_families import FamilySpans, averaged, family_spans
 
 
 class Mixed(RocketQuant):
-    """MiniRocket, Hydra and shapelet features, and a forest's predictions, with a projection.
+    """Backbone of MiniRocket, Hydra and shapelet features, a forest, and a trained projection.
 
     The fixed features are the coordinates of each family, and the log-probabilities of extremely
-    randomised trees on interval quantiles. The training starts from the mean of the logits of a
-    ridge regression of each family, weighed with the log-probabilities as :class:`RocketQuant`
-    weighs them.
+    randomised trees on quantiles of intervals. Training starts from the ridge regressions of the
+    families, whose logits are averaged. The average is combined with the log-probabilities of the
+    forest in the same way as in :class:`RocketQuant`.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series.
+        Numbers of channels and of time points of the series.
     n_features : int, default=128
-        Width of the output.
+        Number of output features.
     families : sequence of {"rocket", "hydra", "shapelets"}
         Families of the features; all three by default.
     max_rank : int, default=1024
-        Upper limit of the number of coordinates of a family.
+        Maximum number of coordinates of each family.
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.prefix_rocket.PrefixRocket`.
     n_trees : int, default=200
@@ -73,7 +73,7 @@ class Mixed(RocketQuant):
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """All settings on which the result of :meth:`fit_fixed` depends, besides rows and seed."""
+        """All settings that affect :meth:`fit_fixed`, apart from rows and seed."""
         families = (*self.transform.families, *self.transform.widths)
         forest = (self.quantiles.n_features, self.forest.n_trees)
         return (self.n_features, self.max_rank, self.engine, *families, *forest)
@@ -81,7 +81,7 @@ class Mixed(RocketQuant):
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
     ) -> ClosedFormStart:
-        """Fit the features, the forest and the start; see :meth:`Rocket.fit_fixed`."""
+        """Fit the features, the forest and the first classifier; see :meth:`Rocket.fit_fixed`."""
         ends = None if lengths is None else lengths[:, None]
         self.transform.fit(cut(x, (x.shape[2],), ends), seed)
         found, coordinates = self._spans(x, lengths, seed)
@@ -99,7 +99,7 @@ class Mixed(RocketQuant):
         )
 
     def _spans(self, x: Tensor, lengths: Tensor | None, seed: int) -> tuple[FamilySpans, Tensor]:
-        """Return the directions of each family, and the coordinates of all rows."""
+        """Return the directions of each family and the coordinates of all rows."""
         widths = self.transform.widths
         drawn = drawn_rows(len(x), self.max_rank, seed)
         if drawn is None:

@@ -1,7 +1,8 @@
 """Forests that predict from quantiles of the prefixes of a series, one forest for each moment.
 
-The intervals are shares of the prefix, and the spectrum is that of the prefix, as in
-:class:`~skgdpd.nets.quantiles.IntervalQuantiles`: the features of a moment are computed anew.
+Intervals are fractions of the prefix, and the spectrum is the spectrum of the prefix; see
+:class:`~skgdpd.nets.quantiles.IntervalQuantiles`. The features of each moment are therefore
+computed separately.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from .quantiles import IntervalQuantiles, without_rounding
 from .rocket import AT_ONCE, in_parts
 
 MAX_ROWS = 2048
-"""Number of rows on which the trees are grown at most."""
+"""Maximum number of rows on which the trees are grown."""
 N_TREES = 50
-"""Number of trees of each moment."""
+"""Number of trees for each moment."""
 
 
 class MomentForests(nn.Module):
@@ -33,11 +34,12 @@ class MomentForests(nn.Module):
     n_channels : int
         Number of channels of the series.
     time_points : sequence of int
-        Lengths of the prefixes, ascending.
+        Lengths of the prefixes in ascending order.
     n_trees : int, default=50
-        Number of trees of each moment.
+        Number of trees for each moment.
     engine : {"auto", "torch", "numba"}, default="auto"
-        Engine of the quantiles.
+        Engine that computes the quantiles; see
+        :class:`~skgdpd.nets.quantiles.IntervalQuantiles`.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class MomentForests(nn.Module):
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
-            Weight of each row, not all zero; None where all are equal. Rows of weight zero are
+            Weight of each row, not all zero; None if all are equal. Rows of weight zero are
             left out of all trees.
         seed : int
             Seed of all random draws.
@@ -76,8 +78,8 @@ class MomentForests(nn.Module):
         Returns
         -------
         Tensor of shape (n, n_moments, n_classes)
-            Out-of-sample probabilities of each row: those of the trees whose sample does not have
-            it, see :class:`~skgdpd.nets.forest.Forest`.
+            Out-of-sample probabilities of each row, from the trees whose samples don't contain
+            the row; see :class:`~skgdpd.nets.forest.Forest`.
         """
         rows = rows_to_grow(target, weight, MAX_ROWS, seed)
         own_weight = None if weight is None else weight[rows]
@@ -105,9 +107,9 @@ class MomentForests(nn.Module):
         x : Tensor of shape (n, n_channels, t)
             Series up to the moment.
         lengths : Tensor of shape (n,) or None
-            Own length of each series; None where all are equal.
+            Length of each series without padding; None if all are equal.
         moment : int
-            Number of the moment.
+            Index of the moment, from 0.
 
         Returns
         -------

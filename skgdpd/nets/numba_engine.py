@@ -13,23 +13,24 @@ from .._runtime.extras import require
 from .._runtime.threads import same_threads
 
 HOMES = ("sktime.transformations.rocket", "sktime.transformations.panel.rocket")
-"""Modules with the compiled functions in different versions of sktime, the newest first."""
+"""Modules with the compiled functions in different versions of sktime, newest first."""
 
 
 @same_threads()
 def transform(x: NDArray[np.float32], parameters: tuple[Any, ...]) -> NDArray[np.float32]:
     """Map series ``(n, c, t)`` to features ``(n, n_features)``.
 
-    Only the transform of sktime is used, because its ``fit`` would seed numpy's global generator.
-    It runs on as many threads as torch may use, and leaves both numbers of threads as they were.
+    Only the transform of sktime is used, because the ``fit`` of sktime would seed numpy's global
+    generator. The transform runs on as many threads as torch may use. The numbers of threads of
+    numba and torch are restored afterwards.
 
     Parameters
     ----------
     x : ndarray of shape (n, n_channels, n_timepoints)
         Series.
     parameters : tuple of ndarray
-        Parameters as the transformers of sktime hold them: three for one channel, five for
-        several.
+        Parameters in the form of sktime's transformers: three arrays for one channel, five for
+        several channels.
 
     Returns
     -------

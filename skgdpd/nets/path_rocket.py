@@ -1,4 +1,4 @@
-"""Backbone of causal features of all moments, with a linear map for each moment."""
+"""Backbone of causal features at all moments, with a linear map for each moment."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from .rocket import AT_ONCE, SAME_FROM, in_parts, spread
 from .rocket_quant import centring, log_odds, weighings
 
 FIT_BYTES = 1 << 28
-"""Size of the features that are held in memory at once."""
+"""Size in bytes of the features that are held in memory at once."""
 COLUMNS = 4
-"""Number of which the width of a map is a multiple."""
+"""Divisor of the number of outputs of a map."""
 TRAINED_RANK = 256
-"""Upper limit of the number of coordinates if the maps are trained, which keeps a basis for each
-moment in memory."""
+"""Maximum number of coordinates if the maps are trained. Training keeps a basis for each moment in
+memory."""
 
 
 class Weighed(NamedTuple):
-    """Classifier of a moment: a ridge regression and a forest, with their weights.
+    """Classifier of one moment: the weighted sum of a ridge regression and a forest.
 
     Attributes
     ----------
     weight : Tensor of shape (r + n_odds, n_classes)
-        Weights of coordinates, then of the forest's log-odds.
+        Weights of the coordinates, then of the forest's log-odds.
     bias : Tensor of shape (n_classes,)
         Biases.
     left_out : Tensor of shape (n, n_classes)
-        Logits of the rows by classifiers that were fitted without them.
+        Leave-one-out logits: the logits of each row from classifiers fitted without the row.
     logits : Tensor of shape (n, n_classes)
-        Logits of the rows by this classifier.
+        Logits of the training rows from this classifier.
     """
 
     weight: Tensor
@@ -50,43 +50,43 @@ class Weighed(NamedTuple):
 
 
 class PathRocket(nn.Module):
-    """Causal features and forests of several moments, with a linear map for each moment.
+    """Backbone of causal features at several moments, with a linear map for each moment.
 
-    The classifier of each moment is a ridge regression of the features in closed form. Its logits
-    may be weighed with the log-odds of a forest, by left-out predictions of both. The logits are
-    the first outputs. If the maps are trained further, principal components of the features are
-    the other outputs; else these are zero.
+    The classifier of each moment is a ridge regression on the features, fitted in closed form. Its
+    logits may be combined with the log-odds of a forest; the weights are chosen by out-of-sample
+    predictions of both. The logits are the first outputs of the backbone. The other outputs are
+    principal components of the features if the maps are trained further, and zero otherwise.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series up to the last moment.
+        Numbers of channels and of time points of the series up to the last moment.
     time_points : sequence of int
-        The moments, ascending; the last is ``n_timepoints``.
+        The moments, as prefix lengths in ascending order; the last is ``n_timepoints``.
     n_features : int, default=64
-        Width of the output.
+        Number of output features.
     families : sequence of {"rocket", "hydra", "shapelets"}, default=("rocket",)
         Families of the features.
     n_trees : int, default=0
-        Number of trees of the forest of each moment; 0 for no forests.
+        Number of trees of the forest of each moment; 0 means no forests.
     max_rank : int, default=1024
-        Upper limit of the number of coordinates of the features of a moment.
+        Maximum number of coordinates of the features of a moment.
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.prefix_rocket.PrefixRocket`.
 
     Attributes
     ----------
     maps : Parameter of shape (n_moments, n_inputs, width)
-        Map of each moment. Its inputs are coordinates during a training and features after it,
-        then the forest's log-odds.
+        Linear map of each moment. Its inputs are coordinates during training and features
+        afterwards, followed by the log-odds of the forest.
     shifts : Parameter of shape (n_moments, width)
-        Constants that are added to the results of the maps.
+        Biases of the maps.
     """
 
     fixed_is_all = True
-    """True, as :meth:`forward` uses nothing but ``fixed`` where that is given."""
+    """True, because :meth:`forward` ignores the series if it gets ``fixed``."""
     suitable_lr = 3e-4
-    """Learning rate: low, as the training starts near its end."""
+    """Learning rate: low, because training starts near an optimum."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class PathRocket(nn.Module):
         self.shifts = nn.Parameter(torch.zeros(m, 1))
 
     def fixed_buffers(self) -> Iterator[Tensor]:
-        """Return all buffers: no training changes them."""
+        """Return all buffers, because training changes none of them."""
         return self.buffers()
 
     # Fit
@@ -126,7 +126,7 @@ class PathRocket(nn.Module):
     def fit_moments(
         self, prefixes: Prefixes, target: Tensor, weight: Tensor | None, seed: int, trains: bool
     ) -> MomentStart:
-        """Fit the features, and a classifier for each moment.
+        """Fit the features and a classifier for each moment.
 
         Parameters
         ----------
@@ -135,11 +135,11 @@ class PathRocket(nn.Module):
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
-            Weight of each series; None where all are equal.
+            Weight of each series; None if all are equal.
         seed : int
             Seed of all random draws.
         trains : bool
-            Whether the maps are trained further.
+            Whether the maps are to be trained further.
 
         Returns
         -------
@@ -183,7 +183,7 @@ class PathRocket(nn.Module):
     def _coordinates_by_moment(
         self, prefixes: Prefixes, rank: int, seed: int
     ) -> Iterator[tuple[Span, Tensor]]:
-        """Yield the directions of the features of each moment, and all rows' coordinates."""
+        """Yield the directions of the features and the coordinates of all rows at each moment."""
         widths = self.transform.widths
         drawn = drawn_rows(len(prefixes), rank, seed)
         if drawn is None:
@@ -200,7 +200,8 @@ class PathRocket(nn.Module):
     def _coordinates(self, prefixes: Prefixes, moment: int, mean: Tensor, basis: Tensor) -> Tensor:
         """Return the coordinates of all rows at a moment, in double precision.
 
-        Products have single precision, as those of predictions do: they are most of a large fit.
+        Matrix products use single precision, as in predictions, because they take most of the
+        time of a large fit.
         """
         parts = in_parts(*prefixes.at(moment), AT_ONCE)
         return torch.cat([((self.transform(*part) - mean) @ basis).double() for part in parts])
@@ -234,11 +235,11 @@ class PathRocket(nn.Module):
         x : Tensor of shape (n, n_channels, t)
             Series up to the moment.
         lengths : Tensor of shape (n,), optional
-            Own length of each series; None where all are equal.
+            Length of each series without padding; None if all are equal.
         fixed : Tensor of shape (n, n_inputs), optional
-            Coordinates and log-odds of the series at this moment, during a training.
+            Coordinates and log-odds of the series at this moment, during training.
         moment : int, default=-1
-            Number of the moment, whose map is used.
+            Index of the moment whose map is used.
 
         Returns
         -------
@@ -256,11 +257,11 @@ class PathRocket(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         time_points : sequence of int
-            Moments, each of which is one of the backbone's own.
+            Moments, each of which must be a moment of the backbone.
         lengths : Tensor of shape (n,), optional
-            Own length of each series.
+            Length of each series without padding.
 
         Returns
         -------
@@ -297,7 +298,7 @@ class PathRocket(nn.Module):
         return self._mapped(features, x, None, moment)
 
     def _mapped(self, features: Tensor, x: Tensor, lengths: Tensor | None, moment: int) -> Tensor:
-        """Map features to the output, so that the number of rows does not change a row's bits."""
+        """Map features to the output, with bits of a row that don't depend on other rows."""
         if self.basis is not None and self.means is not None:
             features = (features - self.means[moment]) @ self.basis[moment]
         if self.forests is not None:
@@ -315,7 +316,7 @@ class PathRocket(nn.Module):
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Merge each moment's coordinates and map into one map of the features."""
+        """Finish after training: merge basis and map of each moment into one map of features."""
         if self.basis is None or self.means is None:
             return
         bases = [(m.double(), b.double()) for m, b in zip(self.means, self.basis, strict=True)]
@@ -326,7 +327,7 @@ class PathRocket(nn.Module):
     def _set_maps(
         self, bases: list[tuple[Tensor, Tensor]], maps: list[Tensor], shifts: list[Tensor]
     ) -> None:
-        """Set the maps of the features, from bases and maps of coordinates and log-odds."""
+        """Set the maps on features from bases and from maps on coordinates and log-odds."""
         merged, moved = [], []
         for (mean, basis), own, shift in zip(bases, maps, shifts, strict=True):
             of_features = basis @ own[: basis.shape[1]]
@@ -344,7 +345,7 @@ class PathRocket(nn.Module):
         maps: list[Tensor],
         shifts: list[Tensor],
     ) -> None:
-        """Set trained maps of coordinates: logits first, then principal components."""
+        """Set trainable maps on coordinates, with logits first and then principal components."""
         most = max(basis.shape[1] for _, basis in bases)
         self.basis = torch.stack([F.pad(b, (0, most - b.shape[1])) for _, b in bases]).float()
         self.means = torch.stack([mean for mean, _ in bases]).float()
@@ -361,7 +362,7 @@ class PathRocket(nn.Module):
         self.shifts = nn.Parameter(torch.stack(moved).float())
 
     def _padded_inputs(self, x: Tensor) -> Tensor:
-        """Put zeros between coordinates and log-odds, so that all moments have as many inputs."""
+        """Pad coordinates with zeros before the log-odds, so that all moments have equal width."""
         assert self.basis is not None
         n_odds = 0 if self.forests is None else self.forests.n_classes
         n_coordinates = x.shape[1] - n_odds
@@ -383,17 +384,17 @@ def _weighed(
     target: Tensor,
     weight: Tensor | None,
 ) -> list[Weighed]:
-    """Weigh ridge regressions and forests by their left-out predictions.
+    """Combine ridge regressions and forests, weighted by their out-of-sample predictions.
 
-    The loss of a share at a moment is averaged with those at the moments beside it, since a few
-    left-out rows alone would choose by chance.
+    The loss of a candidate weight is averaged over a moment and its neighbours, because the loss
+    of a few rows at one moment is too noisy.
 
     Parameters
     ----------
     ridges : list of LinearStart
         Ridge regression of each moment.
     scores : list of Tensor of shape (n, n_classes)
-        Its scores of the training rows.
+        Scores of the training rows from the ridge regression of each moment.
     odds : Tensor of shape (n, n_moments, n_classes)
         Out-of-sample log-odds of the forests.
     target : Tensor of shape (n, n_classes)
@@ -422,17 +423,17 @@ def _weighed(
 
 
 def _joined(starts: list[Weighed], most: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """Write the classifiers of all moments as one head on top of a map for each moment.
+    """Factor the classifiers of all moments into one head and a map for each moment.
 
-    The outputs of the maps are uncorrelated and have a mean square of 1 over all moments.
-    Logits are centred over the classes, which changes no probability.
+    The outputs of the maps are uncorrelated and have mean square 1 over all moments. Logits are
+    centred over classes, which does not change probabilities.
 
     Parameters
     ----------
     starts : list of Weighed
         Classifier of each moment.
     most : int
-        Largest number of outputs; those of the largest variance are kept.
+        Maximum number of outputs; those of the largest variance are kept.
 
     Returns
     -------
@@ -441,7 +442,7 @@ def _joined(starts: list[Weighed], most: int) -> tuple[Tensor, list[Tensor], lis
     maps : list of Tensor of shape (n_inputs, width)
         The map of each moment.
     shifts : list of Tensor of shape (width,)
-        The constants of each moment.
+        The biases of each moment.
     """
     weights = [s.weight - s.weight.mean(1, keepdim=True) for s in starts]
     biases = [s.bias - s.bias.mean() for s in starts]

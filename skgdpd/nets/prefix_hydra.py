@@ -1,20 +1,22 @@
 """Hydra features of all prefixes of a series, from one pass over it.
 
-Groups of eight random kernels of nine taps compete at every point. The kernel with the largest
-output wins, and its output is added to its sum; the kernel with the smallest output is counted.
-The kernels have mean zero and absolute values that sum to 1. There are groups at the dilations 1,
-2, 4 and so on, half of them on the series and half on its first difference.
+Groups of eight random kernels with nine taps compete at every point. The kernel with the largest
+output adds this output to its sum. The kernel with the smallest output adds one to its count. The
+weights of a kernel have mean zero, and their absolute values sum to 1. There are groups at the
+dilations 1, 2, 4 and so on. Half of the groups read the series, and half read its first
+difference.
 
-The kernels are causal: output ``i`` at dilation ``d`` reads the points ``i - 8d, ..., i``, and no
-later point changes it. Points before the series are zero, and so is the first difference at the
-first point. A feature is the square root of a sum or count over the number of outputs so far, and
-0 where a sum is negative.
+The kernels are causal: output ``i`` at dilation ``d`` depends on the points ``i - 8d, ..., i``,
+and on no later point. Points before the start of a series are zero, and so is the first difference
+at the first point. A feature is the square root of a sum or a count divided by the number of
+outputs so far. It is 0 if the sum is negative.
 
-Groups are computed in blocks of 16, which have one dilation and one series.
+Groups are computed in blocks of 16, which share a dilation and read either the series or its
+difference.
 
-Outputs are added as integers, in units of about a thousandth of what is usual in the training
-series. So sums are exact, and a pass, a state and both engines (torch, and numba on a CPU) give
-the same bits. Outputs beyond 32 times what is usual count as that.
+Outputs are rounded to integers before they are added. The unit is about a thousandth of a typical
+output on the training series, and outputs above 32 times a typical output are clipped. Sums are
+therefore exact. A pass, a state and both engines (torch, and numba on a CPU) give the same bits.
 
 Source of the features: A. Dempster, D. F. Schmidt, G. I. Webb, "Hydra: competing convolutional
 kernels for fast and accurate time series classification", Data Mining and Knowledge Discovery
@@ -45,27 +47,27 @@ from .causal import (
 from .minirocket import MAX_CHANNELS, N_TAPS, Engine, check_channels
 
 RESOLUTION = 10
-"""The unit of summed outputs is the usual output over two to this power."""
+"""Binary logarithm of the number of units in a typical output."""
 MAX_TIMEPOINTS = (1 << 16) - 1
-"""Number of points for which no sum of 32 bits can overflow."""
+"""Maximum length of a series, for which no 32-bit sum can overflow."""
 N_SCALING = 64
-"""Number of training series that decide on the units."""
+"""Maximum number of training series from which the units are computed."""
 TORCH_BYTES = 1 << 26
-"""Size of the largest array within the torch engine."""
+"""Size in bytes of the largest array that the torch engine makes."""
 
 
 @dataclass
 class HydraState:
-    """State of series of which some points have been read.
+    """State of series after some of their points.
 
     Attributes
     ----------
     n_read : int
         Number of points that have been read.
     recent : Tensor of shape (n, 2 * n_channels, 8 * max_dilation)
-        The last points of the series and of their first differences, zero where there is none.
+        The last points of the series and of their first differences; unused entries are zero.
     counts : Tensor of shape (n, n_features)
-        Sums of outputs in units, and numbers of outputs, as 32-bit integers.
+        Sums of outputs in units, and counts of outputs, as 32-bit integers.
     """
 
     n_read: int
@@ -73,30 +75,30 @@ class HydraState:
     counts: Tensor
 
     def copy(self) -> HydraState:
-        """Return a state that goes on by itself."""
+        """Return an independent copy of the state."""
         return HydraState(self.n_read, self.recent.clone(), self.counts.clone())
 
 
 class PrefixHydra(CausalFeatures):
     """Causal Hydra features of the prefixes of series.
 
-    Features are in the order block, kind (sums, counts), kernel, group. Blocks are in the order
-    dilation, series (itself, its first difference), 16 groups.
+    Features are ordered by block, then kind (sums before counts), then kernel, then group. Blocks
+    are ordered by dilation, then input (the series before its first difference), then group.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the longest series; at most 65 535 points.
+        Numbers of channels and of time points of the longest series; at most 65 535 time points.
     time_points : sequence of int
-        Lengths of the prefixes, ascending, from 1 to ``n_timepoints``.
+        Lengths of the prefixes in ascending order, from 1 to ``n_timepoints``.
     n_groups : int, default=64
         Number of groups at each dilation; rounded down to a multiple of 32, and at least 32. The
-        default is the authors'.
+        default follows the authors.
     n_kernels : int, default=8
-        Number of kernels of a group; the authors' choice, too.
+        Number of kernels of each group. The default follows the authors.
     engine : {"auto", "torch", "numba"}, default="auto"
-        Engine that computes the features. ``"auto"`` takes numba for float32 series on a CPU
-        where it is installed. The counts are the same.
+        Engine that computes the features. ``"auto"`` uses numba for float32 series on a CPU
+        if it is installed. Both engines give the same counts.
 
     Attributes
     ----------
@@ -107,7 +109,7 @@ class PrefixHydra(CausalFeatures):
     weights : Tensor of shape (n_blocks, 9, n_kernels, 16)
         Kernels; zero before ``fit``.
     channels : Tensor of shape (n_blocks, 16, n_slots)
-        Numbers of the channels that each group sums; ``n_channels`` stands for an empty slot.
+        Indices of the channels that each group sums; ``n_channels`` means an empty slot.
     units : Tensor of shape (n_blocks,)
         Unit of summed outputs, a power of two.
     """
@@ -148,7 +150,7 @@ class PrefixHydra(CausalFeatures):
         self.register_buffer("units", torch.ones(n_blocks))
 
     def fit(self, x: Tensor, seed: int, lengths: Tensor | None = None) -> PrefixHydra:
-        """Draw kernels and channels, and choose the units of sums from training series.
+        """Draw kernels and channels, and compute the units of sums from training series.
 
         Parameters
         ----------
@@ -157,7 +159,7 @@ class PrefixHydra(CausalFeatures):
         seed : int
             Seed of all random draws.
         lengths : Tensor of shape (n,), optional
-            Their own lengths; None where all are equal.
+            Lengths of the series without padding; None if all are equal.
 
         Returns
         -------
@@ -186,7 +188,7 @@ class PrefixHydra(CausalFeatures):
         check_channels(self.channels, self.n_channels)
 
     def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:
-        """Return what maps such series to features ``(n_moments, n, n_features)``."""
+        """Return a function that maps series to features ``(n_moments, n, n_features)``."""
         _check_length(x.shape[2])
         scales = self.scales(moments)
         if takes_numba(self.engine, x, "prefix_hydra_numba"):
@@ -194,24 +196,24 @@ class PrefixHydra(CausalFeatures):
         return lambda part: self._in_torch(part, moments, scales)
 
     def scales(self, moments: Sequence[int]) -> Tensor:
-        """Return what turns sums and counts into means, ``(n_moments, n_blocks, 2)``.
+        """Return the factors from sums and counts to means, ``(n_moments, n_blocks, 2)``.
 
         Parameters
         ----------
         moments : sequence of int
-            Numbers of points that have been read.
+            Numbers of points after which features are computed.
 
         Returns
         -------
         Tensor
-            For sums the unit over the number of points, for counts one over it.
+            For sums, the unit divided by the number of points; for counts, one divided by it.
         """
         shares = [1 / max(t, 1) for t in moments]
         units = torch.stack([self.units, torch.ones_like(self.units)], 1)
         return torch.tensor(shares, device=units.device)[:, None, None] * units
 
     def start(self, n: int) -> HydraState:
-        """Return the state of ``n`` series of which no point has been read.
+        """Return the initial state of ``n`` series, before the first point.
 
         Parameters
         ----------
@@ -228,20 +230,20 @@ class PrefixHydra(CausalFeatures):
 
     @torch.no_grad()
     def step(self, state: HydraState, points: Tensor) -> HydraState:
-        """Read more points of each series, at a cost that is the same for each point.
+        """Read more points of each series, at a constant cost per point.
 
         Parameters
         ----------
         state : HydraState
-            State after the points before. It is updated in place; keep :meth:`HydraState.copy`
-            to return to it.
+            State after the previous points. It is updated in place. To return to a state later,
+            keep the result of :meth:`HydraState.copy`.
         points : Tensor of shape (n, n_channels) or (n, n_channels, n_points)
-            The next point of each series, or the next few.
+            The next point or points of each series.
 
         Returns
         -------
         HydraState
-            The same state, after these points.
+            The same object, updated.
         """
         if points.ndim == 2:
             points = points[:, :, None]
@@ -253,7 +255,7 @@ class PrefixHydra(CausalFeatures):
         return state
 
     def features(self, state: HydraState) -> Tensor:
-        """Return the features of series after the points that a state has read.
+        """Return the features after the points that a state has read.
 
         Parameters
         ----------
@@ -263,7 +265,7 @@ class PrefixHydra(CausalFeatures):
         Returns
         -------
         Tensor of shape (n, n_features)
-            Those of :meth:`transform` on these points, bit for bit.
+            Features equal to those of :meth:`transform` on these points, bit for bit.
         """
         return self._roots(state.counts[None], self.scales([state.n_read]))[0]
 
@@ -280,7 +282,7 @@ class PrefixHydra(CausalFeatures):
         return torch.from_numpy(out)
 
     def _plan(self) -> tuple[NDArray[Any], ...]:
-        """Return what the compiled engine needs to know of the blocks."""
+        """Return the description of the blocks that the compiled engine takes."""
         return (
             self.dilations,
             self.of_difference,
@@ -300,7 +302,7 @@ class PrefixHydra(CausalFeatures):
         return torch.cat(parts, 1)
 
     def _roots(self, counts: Tensor, scales: Tensor) -> Tensor:
-        """Return features of sums and counts ``(n_moments, n, n_features)``."""
+        """Return the features of sums and counts ``(n_moments, n, n_features)``."""
         shape = (*counts.shape[:2], len(self.units), 2, self.n_kernels * LANES)
         means = counts.view(shape).clamp(min=0) * scales[:, None, :, :, None]
         return exact_root(means).flatten(2)
@@ -308,7 +310,8 @@ class PrefixHydra(CausalFeatures):
     def _read(self, state: HydraState, x: Tensor, moments: Sequence[int] = ()) -> Tensor:
         """Add points to a state.
 
-        Returns its counts ``(n_moments, n, n_features)`` at moments, numbers of the new points.
+        Return its counts ``(n_moments, n, n_features)`` at moments, which are given as numbers of
+        new points.
         """
         window = self._window(state, x)
         places = torch.tensor(moments, dtype=torch.int64, device=x.device) - 1
@@ -323,7 +326,7 @@ class PrefixHydra(CausalFeatures):
         return torch.cat(found, 1).permute(2, 0, 1).contiguous()
 
     def _window(self, state: HydraState, x: Tensor) -> Tensor:
-        """Return recent and new points of series and differences, and keep the last as recent."""
+        """Join recent and new points of series and differences, and update the recent points."""
         last = state.recent[:, : self.n_channels, -1:] if state.n_read else x[:, :, :1]
         differences = torch.diff(x, dim=2, prepend=last.to(x))
         window = torch.cat([state.recent.to(x), torch.cat([x, differences], 1)], 2)
@@ -331,7 +334,7 @@ class PrefixHydra(CausalFeatures):
         return window
 
     def _outputs(self, window: Tensor, b: int) -> Tensor:
-        """Return outputs ``(n, n_kernels, 16, t)`` of block ``b``."""
+        """Return the outputs ``(n, n_kernels, 16, t)`` of block ``b``."""
         first = self.n_channels * int(self.of_difference[b])
         series = window[:, first : first + self.n_channels]
         series = sum_of_channels(series, self.channels[b])[:, None]
@@ -348,7 +351,7 @@ class PrefixHydra(CausalFeatures):
 
 
 def _hits(outputs: Tensor, per_unit: Tensor) -> Tensor:
-    """Return what each output adds to its sum and count, ``(n, 2, n_kernels, 16, t)``."""
+    """Return the increments of sums and counts by each output, ``(n, 2, n_kernels, 16, t)``."""
     largest = smallest = outputs[:, 0]
     winner = loser = torch.zeros(largest.shape, dtype=torch.int32, device=outputs.device)
     for k in range(1, outputs.shape[1]):  # Comparisons that treat NaN as the other engine does.

@@ -1,8 +1,8 @@
 """The compiled engine of :class:`~skgdpd.nets.prefix_hydra.PrefixHydra`, for CPUs.
 
-A vector holds one value of each of the 16 groups of a block. Their kernels compete at one point by
-comparisons and selections of such vectors, without a branch. Products and sums have the order of
-the torch engine and are not fused, so that outputs, and hence winners, are the same.
+A vector holds one value of each of the 16 groups of a block. The kernels compete by comparisons
+and selections of vectors, without branches. Products and sums have the same order as in the torch
+engine and are not fused, so that outputs, and therefore winners, are equal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, st
 from .minirocket import N_TAPS
 
 SHARED = 5e7
-"""Number of outputs for each thread, from which on several threads share the series."""
+"""Number of outputs for each thread, above which several threads share the series."""
 
 
 @intrinsic
@@ -39,9 +39,10 @@ def _compete(
     per_unit: Any,
     n_kernels: Any,
 ) -> Any:
-    """Add to the sums and counts of a block what its groups have at one point.
+    """Update the sums and counts of a block with the outputs at one point.
 
-    The first taps of its groups begin at ``taps[first]``, the next ones ``step`` values later.
+    The first taps of the groups start at ``taps[first]``; each next tap starts ``step`` values
+    later.
     """
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -100,7 +101,7 @@ def _compete(
 
 @intrinsic
 def _write_root(typing: Any, out: Any, counts: Any, start: Any, scale: Any) -> Any:
-    """Write the square roots of 16 sums or counts times a scale, 0 where one is negative."""
+    """Write the square roots of 16 sums or counts times a scale; negative ones give 0."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         to, own = (data(context, builder, sig.args[i], args[i]) for i in range(2))
@@ -207,7 +208,7 @@ def read(
     moments: Sequence[int],
     scales: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Add points to sums and counts, in place, and return features at moments.
+    """Update sums and counts in place with new points, and return features at moments.
 
     Parameters
     ----------
@@ -216,12 +217,12 @@ def read(
     counts : ndarray of shape (n, n_features)
         Sums and counts.
     plan : tuple of ndarray
-        Dilations, whether of differences, weights (a row for each block),
-        channels, and one over the units.
+        Dilations, whether a block reads differences, weights (a row for each block), channels,
+        and one over the units.
     moments : sequence of int
-        Numbers of new points, ascending.
+        The moments, as numbers of new points in ascending order.
     scales : ndarray of shape (n_moments, n_blocks, 2)
-        What turns sums and counts into means.
+        Factors from sums and counts to means.
 
     Returns
     -------

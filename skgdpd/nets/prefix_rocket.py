@@ -1,17 +1,19 @@
 """MiniRocket features of all prefixes of a series, from one pass over it.
 
-The convolutions are causal: output ``i`` of a kernel of dilation ``d`` reads the nine points
-``i - 8d, i - 7d, ..., i``, and no later point changes it. A feature is the proportion of positive
-values (PPV) among the outputs so far. So one pass with a running count gives the features of
-every prefix, and a state of counts and of the last ``8d`` points goes on point by point.
+The convolutions are causal: output ``i`` of a kernel with dilation ``d`` depends on the nine
+points ``i - 8d, i - 7d, ..., i``, and on no later point. A feature is the proportion of positive
+values (PPV), here values above a bias, among the outputs so far. One pass with a running count
+therefore gives the features of every prefix. A state that holds the counts and the last ``8d``
+points gives them point by point.
 
-A third of the kernels of each dilation count from the first output on, where points before the
-series are taken as zero; a third count from output ``4d`` on, and a third from ``8d`` on, where no
-point is missing. The share before a kernel's first counted output is 0. Dilations and biases suit
-all prefixes: see :func:`prefix_dilations` and :meth:`PrefixRocket.fit`.
+The kernels of each dilation form three groups of equal size. The first group counts from the first
+output on, with zeros before the start of the series. The second group counts from output ``4d``
+on. The third group counts from output ``8d`` on, so that it never uses points before the start. A
+feature is 0 before the first counted output of its kernel. Dilations and biases are chosen for
+all prefixes; see :func:`prefix_dilations` and :meth:`PrefixRocket.fit`.
 
-Two engines give the same counts, bit for bit: torch on any device, and numba on a CPU. All sums
-have one order, in both engines and in the state, and counts are integers.
+There are two engines, torch for any device and numba for CPUs. They give the same counts bit for
+bit, because counts are integers, and both engines and the state sum in the same order.
 
 Source of the features: A. Dempster, D. F. Schmidt, G. I. Webb, "MiniRocket: a very fast (almost)
 deterministic transform for time series classification", KDD 2021, arXiv 2012.08791.
@@ -45,9 +47,9 @@ from .minirocket import (
 from .prefixes import Prefixes
 
 MAX_DILATIONS = 40
-"""Number of different dilations at most."""
+"""Maximum number of different dilations."""
 N_GROUPS = 3
-"""Kernels of group ``g`` count from output ``4 * g * dilation`` on."""
+"""Number of groups; kernels of group ``g`` count from output ``4 * g * dilation`` on."""
 ORDERS = np.array(
     [np.argsort((np.arange(N_KERNELS) + j) % N_GROUPS, kind="stable") for j in range(N_GROUPS)]
 )
@@ -57,9 +59,9 @@ HEAVY = HEAVY_TAPS[ORDERS]
 GROUPS = np.repeat(np.arange(N_GROUPS), N_KERNELS // N_GROUPS)
 """Group of each kernel in that order."""
 N_DRAWS = 4
-"""Number of prefixes that give the biases of a kernel at one dilation."""
+"""Number of prefixes from which the biases of a kernel at one dilation are drawn."""
 TORCH_BYTES = 1 << 26
-"""Size of the largest array within the torch engine."""
+"""Size in bytes of the largest array that the torch engine makes."""
 
 
 def prefix_dilations(
@@ -67,26 +69,27 @@ def prefix_dilations(
 ) -> tuple[list[int], list[int]]:
     """Choose dilations that suit prefixes of several lengths.
 
-    They are the union of those that MiniRocket would take for each length. If these are too many,
-    those nearest to a geometric sequence are kept. Each gets as many biases as MiniRocket would
-    give it on average, and one at least. The longest prefix counts as much in that average as all
-    others together: short ones have few dilations, and would leave little to the rest.
+    The result is the union of the dilations that MiniRocket would choose for each length. If there
+    are too many, those nearest to a geometric sequence are kept. Each dilation gets the number of
+    biases that MiniRocket would give it on average, but at least one. In this average, the longest
+    prefix has the same weight as all others together. Otherwise the few dilations of short
+    prefixes would get most of the biases.
 
     Parameters
     ----------
     time_points : sequence of int
-        Lengths of the prefixes, ascending.
+        Lengths of the prefixes in ascending order.
     n_features : int
         Number of features; rounded down to a multiple of 84.
     max_dilations : int, default=40
-        Number of different dilations at most.
+        Maximum number of different dilations.
 
     Returns
     -------
     dilations : list of int
-        Rising.
+        Dilations in ascending order.
     n_biases : list of int
-        Number of biases that each kernel has at each dilation.
+        Number of biases of each kernel at each dilation.
     """
     per_kernel = max(n_features // N_KERNELS, 1)
     weights = np.full(len(time_points), 1 / max(2 * len(time_points) - 2, 1))
@@ -123,12 +126,13 @@ def first_outputs(dilations: Sequence[int], n_timepoints: int) -> NDArray[np.int
     dilations : sequence of int
         The dilations.
     n_timepoints : int
-        Length of the longest prefix. Where it ends before the first output of a group, that of
-        the group before is taken.
+        Length of the longest prefix. If it ends before the first output of a group, the group
+        uses the first output of the previous group.
 
     Returns
     -------
     ndarray of shape (n_dilations, 3)
+        Indices of outputs.
     """
     starts = 4 * np.array(dilations, dtype=np.int64)[:, None] * np.arange(N_GROUPS)
     for g in range(1, N_GROUPS):
@@ -139,15 +143,15 @@ def first_outputs(dilations: Sequence[int], n_timepoints: int) -> NDArray[np.int
 
 @dataclass
 class PrefixState:
-    """State of series of which some points have been read.
+    """State of series after some of their points.
 
     Attributes
     ----------
     n_read : int
         Number of points that have been read.
     recent : Tensor of shape (n, n_channels, 8 * max_dilation + 1)
-        The last points, point ``t`` at place ``t % (8 * max_dilation + 1)``; zero where there is
-        none.
+        Ring buffer of the last points: point ``t`` is at index ``t % (8 * max_dilation + 1)``.
+        Unused entries are zero.
     counts : Tensor of shape (n, n_features)
         Numbers of counted outputs above each bias, as 32-bit integers.
     """
@@ -157,40 +161,41 @@ class PrefixState:
     counts: Tensor
 
     def copy(self) -> PrefixState:
-        """Return a state that goes on by itself."""
+        """Return an independent copy of the state."""
         return PrefixState(self.n_read, self.recent.clone(), self.counts.clone())
 
 
 class PrefixRocket(CausalFeatures):
     """Causal MiniRocket features of the prefixes of series.
 
-    Features are in the order dilation, bias, kernel; the 84 kernels of a dilation are in the order
-    of their groups, which is a row of ``ORDERS``.
+    Features are ordered by dilation, then bias, then kernel. The 84 kernels of a dilation are
+    ordered by group, as in a row of ``ORDERS``.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the longest series.
+        Numbers of channels and of time points of the longest series.
     time_points : sequence of int
-        Lengths of the prefixes, ascending, from 1 to ``n_timepoints``.
+        Lengths of the prefixes in ascending order, from 1 to ``n_timepoints``.
     n_features : int, default=9996
-        Number of features; rounded down to a multiple of 84.
+        Number of features; rounded down to a multiple of 84. The default follows the authors of
+        MiniRocket.
     max_dilations : int, default=40
-        Number of different dilations at most.
+        Maximum number of different dilations.
     engine : {"auto", "torch", "numba"}, default="auto"
-        Engine that computes the features. ``"auto"`` takes numba for float32 series on a CPU
-        where it is installed. The counts are the same.
+        Engine that computes the features. ``"auto"`` uses numba for float32 series on a CPU
+        if it is installed. Both engines give the same counts.
 
     Attributes
     ----------
     dilations, n_biases : list of int
-        The dilations, and the number of biases that each kernel has at each of them.
+        The dilations, and the number of biases of each kernel at each dilation.
     starts : ndarray of shape (n_dilations, 3)
         First counted output of each group of kernels at each dilation.
     biases : Tensor of shape (n_features,)
         Biases; zero before ``fit``.
     channels : Tensor of shape (n_dilations, 84, n_slots)
-        Numbers of the channels that each kernel sums; ``n_channels`` stands for an empty slot.
+        Indices of the channels that each kernel sums; ``n_channels`` means an empty slot.
     """
 
     def __init__(
@@ -224,27 +229,28 @@ class PrefixRocket(CausalFeatures):
         self.register_buffer("channels", torch.zeros(shape, dtype=torch.int64))
 
     def scales(self, time_points: Sequence[int]) -> NDArray[np.float32]:
-        """Return what turns counts into shares, ``(n_dilations, n_moments, 84)``.
+        """Return the factors from counts to fractions, ``(n_dilations, n_moments, 84)``.
 
         Parameters
         ----------
         time_points : sequence of int
-            Numbers of points that have been read.
+            Numbers of points after which features are computed.
 
         Returns
         -------
         ndarray
-            One over the number of counted outputs; 0 where there is none.
+            One over the number of counted outputs; 0 if no output is counted.
         """
         counted = np.array(time_points)[:, None] - self.starts[:, None]
         return _reciprocals(counted).take(GROUPS, axis=2)
 
     def fit(self, x: Tensor | Prefixes, seed: int, lengths: Tensor | None = None) -> PrefixRocket:
-        """Draw channels, and biases from training series.
+        """Draw the channels, and compute biases from training series.
 
-        Biases are quantiles of a kernel's counted outputs on a prefix of a training series. The
-        series and the prefix are drawn four times for each kernel and dilation, and every second
-        prefix is the longest one.
+        Biases are quantiles of a kernel's counted outputs on a prefix of a training series. Up to
+        four pairs of a series and a prefix are drawn for each kernel and dilation. With
+        probability 1/2 the prefix is the longest one; otherwise it is drawn among all prefixes
+        with a counted output.
 
         Parameters
         ----------
@@ -253,7 +259,8 @@ class PrefixRocket(CausalFeatures):
         seed : int
             Seed of all random draws.
         lengths : Tensor of shape (n,), optional
-            Own lengths of the series; None where all are equal. Prefixes have their own.
+            Lengths of the series without padding; None if all are equal. Ignored for
+            ``Prefixes``, which hold their own lengths.
 
         Returns
         -------
@@ -314,7 +321,7 @@ class PrefixRocket(CausalFeatures):
         return np.sort(draw_channels(self.n_channels, shape, rng), axis=2)
 
     def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:
-        """Return what maps such series to features ``(n_moments, n, n_features)``."""
+        """Return a function that maps series to features ``(n_moments, n, n_features)``."""
         scales = self.scales(moments)
         if self._takes_numba(x):
             from . import prefix_rocket_numba
@@ -361,9 +368,10 @@ class PrefixRocket(CausalFeatures):
             yield part.view(-1, N_KERNELS)
 
     def _outputs(self, x: Tensor, i: int, of_own: bool = False) -> Tensor:
-        """Return outputs ``(n, 84, t)`` at the i-th dilation, or of kernel ``k`` on series ``k``.
+        """Return the outputs ``(n, 84, t)`` at the i-th dilation.
 
-        In both cases the kernels are in the order of their groups.
+        With ``of_own``, kernel ``k`` is applied to series ``k`` only. In both cases kernels are
+        ordered by group.
         """
         d = self.dilations[i]
         padded = F.pad(x, (8 * d, 0))
@@ -372,7 +380,7 @@ class PrefixRocket(CausalFeatures):
         return self._sums(taps, i, of_own)
 
     def _sums(self, taps: Tensor, i: int, of_own: bool = False) -> Tensor:
-        """Add taps ``(n, c, 9, t)`` up to outputs ``(n, 84, t)``; see :meth:`_outputs`."""
+        """Sum taps ``(n, c, 9, t)`` to outputs ``(n, 84, t)``; see :meth:`_outputs`."""
         base = -taps[:, :, 8]
         for j in range(8):
             base = base - taps[:, :, j]
@@ -400,7 +408,7 @@ class PrefixRocket(CausalFeatures):
         return self.channels[i].cpu().numpy()
 
     def start(self, n: int) -> PrefixState:
-        """Return the state of ``n`` series of which no point has been read.
+        """Return the initial state of ``n`` series, before the first point.
 
         Parameters
         ----------
@@ -417,20 +425,21 @@ class PrefixRocket(CausalFeatures):
 
     @torch.no_grad()
     def step(self, state: PrefixState, points: Tensor) -> PrefixState:
-        """Read more points of each series, at a cost that is the same for each point.
+        """Read more points of each series, at a constant cost per point.
 
         Parameters
         ----------
         state : PrefixState
-            State after the points before. Its tensors are updated in place, since copies would
-            take longer than the step; keep :meth:`PrefixState.copy` to return to it.
+            State after the previous points. Its tensors are updated in place, because copies
+            would take longer than the step. To return to a state later, keep the result of
+            :meth:`PrefixState.copy`.
         points : Tensor of shape (n, n_channels) or (n, n_channels, n_points)
-            The next point of each series, or the next few.
+            The next point or points of each series.
 
         Returns
         -------
         PrefixState
-            The same state, after these points.
+            The same object, updated.
         """
         if points.ndim == 2:
             points = points[:, :, None]
@@ -465,7 +474,7 @@ class PrefixRocket(CausalFeatures):
         state.n_read += 1
 
     def features(self, state: PrefixState) -> Tensor:
-        """Return the features of series after the points that a state has read.
+        """Return the features after the points that a state has read.
 
         Parameters
         ----------
@@ -475,14 +484,14 @@ class PrefixRocket(CausalFeatures):
         Returns
         -------
         Tensor of shape (n, n_features)
-            Those of :meth:`transform` on these points, bit for bit.
+            Features equal to those of :meth:`transform` on these points, bit for bit.
         """
         scales = _reciprocals(state.n_read - self.starts)
         own = torch.from_numpy(scales).to(state.counts.device).take(self.groups)
         return state.counts.float().mul_(own)
 
     def _plan(self) -> tuple[NDArray[Any], ...]:
-        """Return what the compiled engine needs to know of the kernels."""
+        """Return the description of the kernels that the compiled engine takes."""
         return (*self._layout, self.starts, self.biases.numpy(), HEAVY, self.channels.numpy())
 
 
@@ -496,7 +505,7 @@ def _has_numba() -> bool:
 
 
 def _drawn(x: Prefixes, rows: NDArray[np.int64], moments: NDArray[np.int64]) -> Tensor:
-    """Return one prefix of each of the rows, ``(n_rows, c, t)``, zero beyond the prefix."""
+    """Return one prefix of each of the rows, ``(n_rows, c, t)``, padded with zeros."""
     last = x.series[moments.max()]
     series = last.new_zeros(len(rows), *last.shape[1:], dtype=torch.float32)
     for m in np.unique(moments):
@@ -516,7 +525,7 @@ def _quantiles(
     stops: NDArray[np.int64],
     levels: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """Return quantiles ``(n, q)`` of part ``[start, stop)`` of each row, as numpy's would be."""
+    """Return the quantiles ``(n, q)`` of part ``[start, stop)`` of each row, as numpy does."""
     times = np.arange(outputs.shape[1])
     inside = (times >= starts[:, None]) & (times < stops[:, None])
     rising = np.sort(np.where(inside, outputs, np.inf), 1)

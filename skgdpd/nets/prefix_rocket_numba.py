@@ -1,12 +1,12 @@
 """The compiled engine of :class:`~skgdpd.nets.prefix_rocket.PrefixRocket`, for CPUs.
 
-Time is cut into words of 64 points. A kernel's outputs in one word are compared with a bias at
-once, which gives 64 bits; features are numbers of ones. This takes one instruction of comparison
-for as many points as a vector register holds, and the number of ones up to a moment within a word
-is that of a masked word, so that many moments cost no more comparisons than one. Ones are counted
-in half words, of which a register holds twice as many.
+Time is divided into words of 64 points. The outputs of a kernel in one word are compared with a
+bias at once, which gives 64 bits; a feature is a count of set bits. One comparison instruction
+handles as many points as a vector register holds. For a moment within a word, the later bits are
+masked before the count. Many moments therefore need no more comparisons than one moment. Bits are
+counted in half words, because a register holds twice as many half words as words.
 
-Sums have the order of the torch engine, and nothing here lets the compiler change it.
+Sums have the same order as in the torch engine, and the compiler is not allowed to reorder them.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .minirocket import N_KERNELS, N_TAPS
 WORD = 64
 HALF = 32
 N_GROUP = 28
-"""Number of points whose comparisons are the bits of one word."""
+"""Number of kernels in each of the three groups of a dilation."""
 SHARED = 2e8
-"""Number of comparisons for each thread, from which on several threads share the series."""
+"""Number of comparisons for each thread, above which several threads share the series."""
 
 _VECTOR = ir.VectorType(ir.FloatType(), WORD)
 _BITS = ir.IntType(WORD)
@@ -39,7 +39,7 @@ _HALF_BITS = ir.IntType(HALF)
 
 
 def _pointer(context: Any, builder: Any, kind: Any, array: Any, start: Any) -> Any:
-    """Return the address of a word's first value, as that of a vector."""
+    """Return the address of the first value of a word, as a pointer to a vector."""
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [start]), _VECTOR.as_pointer())
 
@@ -87,7 +87,7 @@ def _sum(typing: Any, out: Any, o: Any, taps: Any, c: Any, heavy: Any, k: Any) -
 
 
 def _combine(operation: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what generates an operation on a word of ``out`` and one of ``a``, in place."""
+    """Return a code generator for an in-place operation on a word of ``out`` and one of ``a``."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kinds = sig.args
@@ -129,7 +129,7 @@ def _times(typing: Any, out: Any, o: Any, a: Any, i: Any, factor: Any) -> Any:
 def _compare(
     typing: Any, low: Any, high: Any, f: Any, values: Any, start: Any, biases: Any, valid: Any
 ) -> Any:
-    """Set ``low[f]`` and ``high[f]`` to the bits of those values that are above ``biases[f]``."""
+    """Set ``low[f]`` and ``high[f]`` to the bit mask of the values above ``biases[f]``."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         # Pointers, since numba's indices may be negative, which takes as long as the comparison.
@@ -147,7 +147,7 @@ def _compare(
 
 @intrinsic
 def _ones(typing: Any, word: Any) -> Any:
-    """Return the number of ones in a word."""
+    """Return the number of set bits in a word."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
@@ -159,7 +159,7 @@ def _ones(typing: Any, word: Any) -> Any:
 def _write_shares(
     typing: Any, out: Any, o: Any, counts: Any, words: Any, f: Any, scales: Any, seen: Any
 ) -> Any:
-    """Write the shares of 84 features at a moment, of which the words have all bits seen."""
+    """Write the fractions of 84 features at a moment; ``seen`` masks bits of later points."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         def address(array: int, start: Any, offset: int, kind: Any) -> Any:
@@ -390,7 +390,7 @@ def _pass() -> Any:
 
 
 def _aligned(size: int) -> NDArray[np.float32]:
-    """Return an array that begins a cache line: vectors then load twice as fast."""
+    """Return an array that is aligned to a cache line, from which vectors load faster."""
     space = np.empty(size + 15, np.float32)
     first = -(space.ctypes.data // 4) % 16
     return space[first : first + size]
@@ -419,9 +419,9 @@ def features(
     plan : tuple of ndarray
         Dilations, numbers of biases, first counted outputs, biases, taps of weight 2, channels.
     moments : ndarray of shape (n_moments,)
-        Numbers of points, ascending, at most ``t``.
+        The moments, as prefix lengths in ascending order, at most ``t``.
     scales : ndarray of shape (n_dilations, n_moments, 84)
-        What turns counts into shares.
+        Factors from counts to fractions.
 
     Returns
     -------
@@ -464,9 +464,9 @@ def step(
     counts : ndarray of shape (n, n_features)
         Numbers of counted outputs above each bias.
     n_read : int
-        Number of points before these.
+        Number of points that were read before.
     points : ndarray of shape (n, n_channels, n_points)
-        The points.
+        The new points.
     plan : tuple of ndarray
         See :func:`features`.
     """

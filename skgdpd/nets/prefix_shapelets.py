@@ -1,22 +1,21 @@
-"""Dilated shapelets: how near each prefix of a series came to parts of training series.
+"""Dilated shapelets: distances of the prefixes of a series to parts of training series.
 
-A shapelet is a part of a training series, of points ``d`` apart, where ``d`` is its dilation. Its
-distance to a series at output ``i`` is the mean absolute difference from the points ``..., i - 2d,
-i - d, i``, and no later point changes it. Half of the shapelets compare points as they are; for
-the other half, shapelet and points have each their own mean taken off, and are divided by their
-own deviation. So that flat parts stay flat, a hundredth of what is usual in the training series is
-added to a deviation.
+A shapelet consists of points of a training series that are ``d`` apart, where ``d`` is its
+dilation. Its distance to a series at output ``i`` is the mean absolute difference from the points
+``..., i - 2d, i - d, i``; no later point matters. Half of the shapelets compare raw values. For
+the other half, the shapelet and the points of the series are first standardised separately: their
+mean is subtracted, and they are divided by their standard deviation. A hundredth of a typical
+standard deviation in the training series is added to the divisor, so that flat parts stay flat.
 
-The features of a shapelet are the smallest distance so far, which can only fall, and the share
-of outputs whose distance is below the shapelet's threshold. Both are 0 before the first output,
-which needs as many points as the shapelet spans. One pass gives the features of every prefix,
-and a state of minima and counts goes on point by point. Half of the shapelets are made for the
-longest prefix, the others for all prefixes in turn.
+A shapelet has two features: the smallest distance so far, and the fraction of outputs whose
+distance is below the threshold of the shapelet. Both are 0 before the first output, which needs as
+many points as the shapelet spans. One pass gives the features of every prefix. A state of minima
+and counts gives them point by point. Half of the shapelets are made for the longest prefix, and
+the others for all prefixes in turn.
 
-Shapelets are computed in blocks of 16, which have one length, dilation and normalisation, and the
-same channels.
+Shapelets are computed in blocks of 16, which share length, dilation, normalisation and channels.
 
-Two engines give the same features, bit for bit: torch on any device, and numba on a CPU.
+Two engines give the same features bit for bit: torch on any device, and numba on a CPU.
 
 Source of the features: A. Guillaume, C. Vrain, W. Elloumi, "Random dilated shapelet transform: a
 new approach for time series shapelets", ICPRAI 2022, arXiv 2109.13514.
@@ -37,28 +36,28 @@ from .causal import LANES, CausalFeatures, check_time_points, exact_root, takes_
 from .minirocket import MAX_CHANNELS, Engine, check_channels
 
 LENGTH = 11
-"""Number of points of a shapelet, the authors' choice; fewer where the prefix is short."""
+"""Number of points of a shapelet, as chosen by the authors; fewer if the prefix is short."""
 LEVELS = (0.05, 0.1)
-"""Share of distances to another training series that lie below a shapelet's threshold, from the
-first to the second."""
+"""Range of the quantile level at which a threshold is drawn, among the distances of the shapelet
+to another training series."""
 FLOOR = 0.01
-"""Part of the usual deviation that is added to each."""
+"""Fraction of the typical standard deviation that is added to each standard deviation."""
 TORCH_BYTES = 1 << 26
-"""Size of the largest array within the torch engine."""
+"""Size in bytes of the largest array that the torch engine makes."""
 
 
 @dataclass
 class ShapeletState:
-    """State of series of which some points have been read.
+    """State of series after some of their points.
 
     Attributes
     ----------
     n_read : int
         Number of points that have been read.
     recent : Tensor of shape (n, n_channels, longest span - 1)
-        The last points; zero where there is none.
+        The last points; unused entries are zero.
     minima : Tensor of shape (n, n_shapelets)
-        Smallest distances; infinity where there is none.
+        Smallest distances; infinity before the first output.
     counts : Tensor of shape (n, n_shapelets)
         Numbers of distances below each threshold, as 32-bit integers.
     """
@@ -69,7 +68,7 @@ class ShapeletState:
     counts: Tensor
 
     def copy(self) -> ShapeletState:
-        """Return a state that goes on by itself."""
+        """Return an independent copy of the state."""
         tensors = (self.recent.clone(), self.minima.clone(), self.counts.clone())
         return ShapeletState(self.n_read, *tensors)
 
@@ -79,13 +78,14 @@ def shapelet_shapes(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose lengths and dilations of blocks of shapelets that suit prefixes of several lengths.
 
-    Two of four blocks are made for the longest prefix, the others for the prefixes in turn.
-    Exponents of the dilations are spread evenly from 1 to what the prefix has room for.
+    Half of the blocks are made for the longest prefix, and the others for the prefixes in turn.
+    The dilations are spread evenly on a logarithmic scale, from 1 to the largest that fits the
+    prefix.
 
     Parameters
     ----------
     time_points : sequence of int
-        Lengths of the prefixes, ascending.
+        Lengths of the prefixes in ascending order.
     n_blocks : int
         Number of blocks.
 
@@ -106,38 +106,39 @@ def shapelet_shapes(
 class PrefixShapelets(CausalFeatures):
     """Distances of the prefixes of series to random dilated shapelets.
 
-    Features are in the order block, kind (smallest distance, share below the threshold), shapelet.
+    Features are ordered by block, then kind (smallest distance before fraction below the
+    threshold), then shapelet.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the longest series.
+        Numbers of channels and of time points of the longest series.
     time_points : sequence of int
-        Lengths of the prefixes, ascending, from 1 to ``n_timepoints``.
+        Lengths of the prefixes in ascending order, from 1 to ``n_timepoints``.
     n_shapelets : int, default=1024
         Number of shapelets; rounded down to a multiple of 64, and at least 64.
     engine : {"auto", "torch", "numba"}, default="auto"
-        Engine that computes the features. ``"auto"`` takes numba for float32 series on a CPU
-        where it is installed. The features are the same.
+        Engine that computes the features. ``"auto"`` uses numba for float32 series on a CPU
+        if it is installed. Both engines give the same features.
 
     Attributes
     ----------
     lengths, dilations : ndarray of shape (n_blocks,)
-        Number of points of each block's shapelets, and their distance in time.
+        Number of points of the shapelets of each block, and the distance in time between points.
     starts : ndarray of shape (n_blocks,)
         First output of each block.
     normalized : ndarray of shape (n_blocks,)
-        1 for blocks that compare normalised points, 0 for the others.
+        1 for blocks that compare standardised points, 0 for the others.
     values : Tensor of shape (n_blocks, n_slots * max_length, 16)
         Points of each shapelet, channel by channel; zero before ``fit``.
     thresholds : Tensor of shape (n_blocks, 16)
-        Distances below which an output counts.
+        Distances below which an output is counted.
     n_compared : ndarray of shape (n_blocks,)
         Number of channels that a block compares.
     channels : Tensor of shape (n_blocks, n_slots)
-        Numbers of these channels, in the first slots.
+        Indices of the compared channels, in the first ``n_compared`` slots.
     floors : Tensor of shape (n_channels,)
-        What is added to deviations of each channel.
+        Constant that is added to the standard deviations of each channel.
     """
 
     def __init__(
@@ -182,7 +183,7 @@ class PrefixShapelets(CausalFeatures):
         seed : int
             Seed of all random draws.
         lengths : Tensor of shape (n,), optional
-            Their own lengths; None where all are equal.
+            Lengths of the series without padding; None if all are equal.
 
         Returns
         -------
@@ -222,13 +223,13 @@ class PrefixShapelets(CausalFeatures):
         return torch.cat([x.new_zeros(*x.shape[:2], int(self.starts.max())), x], 2)
 
     def _engine(self, x: Tensor, moments: list[int]) -> Callable[[Tensor], Tensor]:
-        """Return what maps such series to features ``(n_moments, n, n_features)``."""
+        """Return a function that maps series to features ``(n_moments, n, n_features)``."""
         if takes_numba(self.engine, x, "prefix_shapelets_numba"):
             return lambda part: self._in_numba(self.start(len(part)), part, moments)
         return lambda part: self._in_torch(part, moments)
 
     def start(self, n: int) -> ShapeletState:
-        """Return the state of ``n`` series of which no point has been read.
+        """Return the initial state of ``n`` series, before the first point.
 
         Parameters
         ----------
@@ -249,20 +250,20 @@ class PrefixShapelets(CausalFeatures):
 
     @torch.no_grad()
     def step(self, state: ShapeletState, points: Tensor) -> ShapeletState:
-        """Read more points of each series, at a cost that is the same for each point.
+        """Read more points of each series, at a constant cost per point.
 
         Parameters
         ----------
         state : ShapeletState
-            State after the points before. It is updated in place; keep
-            :meth:`ShapeletState.copy` to return to it.
+            State after the previous points. It is updated in place. To return to a state later,
+            keep the result of :meth:`ShapeletState.copy`.
         points : Tensor of shape (n, n_channels) or (n, n_channels, n_points)
-            The next point of each series, or the next few.
+            The next point or points of each series.
 
         Returns
         -------
         ShapeletState
-            The same state, after these points.
+            The same object, updated.
         """
         if points.ndim == 2:
             points = points[:, :, None]
@@ -273,7 +274,7 @@ class PrefixShapelets(CausalFeatures):
         return state
 
     def features(self, state: ShapeletState) -> Tensor:
-        """Return the features of series after the points that a state has read.
+        """Return the features after the points that a state has read.
 
         Parameters
         ----------
@@ -283,30 +284,30 @@ class PrefixShapelets(CausalFeatures):
         Returns
         -------
         Tensor of shape (n, n_features)
-            Those of :meth:`transform` on these points, bit for bit.
+            Features equal to those of :meth:`transform` on these points, bit for bit.
         """
         shape = (len(state.minima), len(self.starts), LANES)
         scales = torch.from_numpy(self.scales([state.n_read])[0]).to(state.minima.device)
         return _features(state.minima.view(shape), state.counts.view(shape), scales).flatten(1)
 
     def scales(self, moments: Sequence[int]) -> NDArray[np.float32]:
-        """Return what turns counts into shares, ``(n_moments, n_blocks)``.
+        """Return the factors from counts to fractions, ``(n_moments, n_blocks)``.
 
         Parameters
         ----------
         moments : sequence of int
-            Numbers of points that have been read.
+            Numbers of points after which features are computed.
 
         Returns
         -------
         ndarray
-            One over the number of outputs; 0 where there is none.
+            One over the number of outputs; 0 before the first output.
         """
         n_outputs = np.array(moments, dtype=np.int64)[:, None] - self.starts
         return np.where(n_outputs > 0, 1 / np.maximum(n_outputs, 1), 0).astype(np.float32)
 
     def _window(self, state: ShapeletState, x: Tensor) -> Tensor:
-        """Return recent and new points of series, and keep the last as recent."""
+        """Join recent and new points of series, and update the recent points."""
         window = torch.cat([state.recent.to(x), x.detach()], 2)
         state.recent.copy_(window[:, :, x.shape[2] :])
         return window
@@ -327,7 +328,7 @@ class PrefixShapelets(CausalFeatures):
         return torch.from_numpy(out)
 
     def _plan(self) -> tuple[NDArray[Any], ...]:
-        """Return what the compiled engine needs to know of the blocks."""
+        """Return the description of the blocks that the compiled engine takes."""
         return (
             self.lengths,
             self.dilations,
@@ -347,7 +348,7 @@ class PrefixShapelets(CausalFeatures):
         return torch.cat(parts, 1)
 
     def _read(self, state: ShapeletState, x: Tensor, moments: list[int]) -> Tensor:
-        """Add points to a state, and return features at moments, numbers of the new points."""
+        """Add points to a state; return features at moments, given as numbers of new points."""
         window = self._window(state, x)
         scales = torch.from_numpy(self.scales(moments)).to(x)
         times = torch.arange(state.n_read, state.n_read + x.shape[2], device=x.device)
@@ -376,7 +377,7 @@ class PrefixShapelets(CausalFeatures):
         return torch.cat(found, 2).flatten(2)
 
     def _distances(self, window: Tensor, b: int) -> Tensor:
-        """Return distances ``(n, 16, t)`` of the shapelets of block ``b``."""
+        """Return the distances ``(n, 16, t)`` of the shapelets of block ``b``."""
         taps = self._taps(window, b)
         values = self.values[b, : taps.shape[1], :, None].to(window)
         total = (taps[:, :1] - values[0]).abs_()
@@ -385,7 +386,7 @@ class PrefixShapelets(CausalFeatures):
         return total.mul_(float(np.float32(1 / taps.shape[1])))
 
     def _taps(self, window: Tensor, b: int) -> Tensor:
-        """Return points ``(n, n_used * length, t)`` that shapelets are compared with."""
+        """Return the points ``(n, n_used * length, t)`` with which shapelets are compared."""
         span, length, d = int(self.starts.max()), int(self.lengths[b]), int(self.dilations[b])
         t = window.shape[2] - span
         used = self.channels[b, : self.n_compared[b]].to(window.device)
@@ -398,7 +399,7 @@ class PrefixShapelets(CausalFeatures):
 
 
 def _normalized(points: list[Tensor], floor: Tensor) -> list[Tensor]:
-    """Take the mean off points of a window, and divide them by their deviation."""
+    """Subtract the mean of the points of a window, and divide by their standard deviation."""
     share = float(np.float32(1 / len(points)))
     mean = points[0]
     for point in points[1:]:
@@ -419,7 +420,7 @@ def _features(minima: Tensor, counts: Tensor, scales: Tensor) -> Tensor:
 
 
 def _deviations(x: Tensor, lengths: Tensor) -> Tensor:
-    """Return the deviation of each channel about the series' own means; 1 where there is none."""
+    """Return the standard deviation of each channel within series; 1 if it is zero."""
     inside = torch.arange(x.shape[2]) < lengths[:, None, None]
     values = torch.where(inside, x, torch.zeros_like(x))
     mean = values.sum(2, keepdim=True) / lengths[:, None, None].clamp(min=1)

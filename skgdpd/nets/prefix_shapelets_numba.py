@@ -1,7 +1,8 @@
 """The compiled engine of :class:`~skgdpd.nets.prefix_shapelets.PrefixShapelets`, for CPUs.
 
 A vector holds one value of each of the 16 shapelets of a block, which are compared with the same
-points. Sums have the order of the torch engine and are not fused, so that distances are the same.
+points. Sums have the same order as in the torch engine and are not fused, so that distances are
+equal bit for bit.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .causal import LANES, on_threads
 from .lanes import LONG, REAL, WHOLE, call, constant, data, everywhere, load, store
 
 SHARED = 2e7
-"""Number of distances for each thread, from which on several threads share the series."""
+"""Number of distances for each thread, above which several threads share the series."""
 
 
 @intrinsic
@@ -67,7 +68,7 @@ def _compare(
 
 @nb.njit
 def _normalize(taps: Any, first: Any, n_points: Any, length: Any, floor: Any, work: Any) -> None:
-    """Take the mean off the points of each window, and divide them by their deviation."""
+    """Subtract the mean from the points of each window, and divide by their deviation."""
     share = np.float32(1 / length)
     mean, square = work[0], work[1]
     for t in range(n_points):
@@ -194,7 +195,7 @@ def read(
     moments: Sequence[int],
     scales: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Add points to minima and counts, in place, and return features at moments.
+    """Update minima and counts in place with new points, and return features at moments.
 
     Parameters
     ----------
@@ -205,14 +206,14 @@ def read(
     counts : ndarray of shape (n, n_shapelets)
         Numbers of distances below the thresholds.
     n_read : int
-        Number of points before the new ones.
+        Number of points that were read before.
     plan : tuple of ndarray
         Lengths, dilations, whether normalised, numbers of channels, values (a row for each
         block), thresholds, channels, floors of deviations.
     moments : sequence of int
-        Numbers of new points, ascending.
+        The moments, as numbers of new points in ascending order.
     scales : ndarray of shape (n_moments, n_blocks)
-        What turns counts into shares.
+        Factors from counts to fractions.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Series as they are known at several moments."""
+"""Prefixes of series at several moments."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Prefixes:
-    """First parts of series, at several moments.
+    """Prefixes of the same series at several moments.
 
     Attributes
     ----------
     time_points : tuple of int
-        The moments: ascending numbers of points.
+        The moments, as prefix lengths in ascending order.
     series : tuple of Tensor of shape (n, n_channels, time_points[m])
-        The series up to each moment; zero beyond their own end.
+        The series up to each moment, padded with zeros after their end.
     lengths : Tensor of shape (n, n_moments) or None
-        Number of points that each series has reached at each moment; None where each series has
-        reached every moment.
+        Number of points of each series at each moment, without padding; None if every series
+        reaches every moment.
     nested : bool
-        Whether the values up to a moment are those up to the last moment, cut. They are not where
-        each prefix is normalised by itself. If True, ``series`` are parts of one tensor.
+        Whether each prefix is a slice of the longest one. It is False if prefixes are normalised
+        separately. If True, the elements of ``series`` are views of one tensor.
     """
 
     time_points: tuple[int, ...]
@@ -40,12 +40,12 @@ class Prefixes:
         return len(self.time_points)
 
     def at(self, moment: int) -> tuple[Tensor, Tensor | None]:
-        """Return the series and their lengths at a moment; None for lengths that are all equal."""
+        """Return the series and their lengths at a moment; None means equal lengths."""
         lengths = None if self.lengths is None else self.lengths[:, moment]
         return self.series[moment], lengths
 
     def take(self, rows: Tensor) -> Prefixes:
-        """Return some of the series."""
+        """Return the prefixes of the selected rows."""
         lengths = None if self.lengths is None else self.lengths[rows]
         if self.nested:
             return cut(self.series[-1][rows], self.time_points, lengths)
@@ -61,16 +61,16 @@ class Prefixes:
 
 
 def cut(x: Tensor, time_points: tuple[int, ...], lengths: Tensor | None = None) -> Prefixes:
-    """Return the prefixes of series at several moments, not copied.
+    """Return the prefixes of series at several moments, as views.
 
     Parameters
     ----------
     x : Tensor of shape (n, n_channels, time_points[-1])
         Series up to the last moment.
     time_points : tuple of int
-        The moments.
+        The moments, as prefix lengths in ascending order.
     lengths : Tensor of shape (n, n_moments), optional
-        Number of points that each series has reached at each moment.
+        Number of points of each series at each moment, without padding.
 
     Returns
     -------

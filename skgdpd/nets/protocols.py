@@ -1,11 +1,11 @@
-"""Protocols of backbones beyond the forward pass, and functions that test for them.
+"""Protocols for optional abilities of backbones, and functions that test for them.
 
-Any module that maps ``(n, c, t)`` series to ``(n, n_features)`` features is a backbone. It may
-support more, which is described by the protocols of this module. Nothing is inherited or
-registered: a module with the methods of a protocol supports it. The functions of this module are
-the only place where a backbone is searched for such methods.
+Any module that maps ``(n, c, t)`` series to ``(n, n_features)`` features is a backbone. The
+protocols of this module describe further abilities that a backbone may have. A module supports a
+protocol if it has the methods of the protocol; there is no base class and no registration. Only
+the functions of this module look for these methods.
 
-See docs/adding-a-backbone.md for a worked example of each.
+See docs/adding-a-backbone.md for a worked example of each protocol.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ State = TypeVar("State")
 
 
 class Backbone(Protocol):
-    """Network that turns series into features.
+    """Network that maps series to features.
 
     Attributes
     ----------
     n_features : int
-        Width of the features. :func:`~skgdpd.nets.make_backbone` measures and sets it.
+        Number of features. :func:`~skgdpd.nets.make_backbone` measures and sets it.
     registered_name : str or None
-        Name from which the backbone was made and is made again when a model is loaded; None if it
-        was made from a module or a callable. :func:`~skgdpd.nets.make_backbone` sets it.
+        Name under which the backbone is registered. Loading a model makes the backbone from this
+        name. It is None if the backbone was made from a module or a callable.
+        :func:`~skgdpd.nets.make_backbone` sets it.
 
     Notes
     -----
-    A backbone may have a number ``suitable_lr``, which then is the learning rate of
-    ``lr="auto"``.
+    A backbone may have an attribute ``suitable_lr``, a number. Estimators with ``lr="auto"`` then
+    use it as the learning rate.
     """
 
     n_features: int
@@ -48,10 +49,11 @@ class Backbone(Protocol):
 
 
 class TakesLengths(Protocol):
-    """Backbone for series of unequal length, whose ``forward`` has a parameter ``lengths``.
+    """Backbone for series of unequal length: its ``forward`` has a parameter ``lengths``.
 
-    Series are padded with zeros at the end. Features must not depend on the padding: up to
-    rounding, they must be those of each series cut to its own length.
+    Series are padded with zeros at the end, and features must not depend on the padding. Up to
+    rounding, the features of a padded series must equal the features of the series without its
+    padding.
     """
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -60,9 +62,9 @@ class TakesLengths(Protocol):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n,), optional
-            Own length of each series; None where all are ``n_timepoints`` long.
+            Length of each series without padding; None if all have ``n_timepoints`` points.
         """
         ...
 
@@ -70,9 +72,9 @@ class TakesLengths(Protocol):
 class TimeMaps(Protocol):
     """Backbone with activations over time, which some distillers compare.
 
-    Its ``forward`` is :meth:`features_from_maps` after :meth:`maps`. The steps of the maps divide
-    the time of a series into equal parts. Both methods are given ``lengths`` if ``forward`` has
-    that parameter, and need none otherwise.
+    Its ``forward`` must equal :meth:`maps` followed by :meth:`features_from_maps`. The steps of
+    the maps divide the time of a series into equal parts. Both methods must have a parameter
+    ``lengths`` if ``forward`` has one.
     """
 
     def maps(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -81,9 +83,9 @@ class TimeMaps(Protocol):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n,), optional
-            Own length of each series. Activations beyond it are never used.
+            Length of each series without padding. Activations after the end are never used.
         """
         ...
 
@@ -95,13 +97,13 @@ class TimeMaps(Protocol):
         maps : Tensor of shape (n, n_maps, n_steps)
             Result of :meth:`maps`.
         lengths : Tensor of shape (n,), optional
-            Own length of each series, in time points.
+            Length of each series without padding, in time points.
         """
         ...
 
 
 class ClosedFormStart(NamedTuple):
-    """Linear classifier from which a training starts, with the fixed features of its rows.
+    """Linear classifier at which training starts, with the fixed features of the training rows.
 
     Attributes
     ----------
@@ -112,7 +114,7 @@ class ClosedFormStart(NamedTuple):
     fixed : Tensor of shape (n, n_fixed)
         Fixed features of the training rows, as ``featurize`` computes them.
     left_out : Tensor of shape (n, n_classes)
-        Logits of each row by a classifier that was fitted without it.
+        Leave-one-out logits: the logits of each row from a classifier fitted without the row.
     """
 
     weight: Tensor
@@ -122,37 +124,38 @@ class ClosedFormStart(NamedTuple):
 
 
 class FixedFeatures(Protocol):
-    """Backbone with features that are fitted once, before the training, and then stay as they are.
+    """Backbone whose features are fitted once, before training, and never trained.
 
-    The fixed features of each row are computed once and reused in every epoch. The parameters of
-    the backbone are trained on top of them, from a classifier that is fitted in closed form.
-    Validation rows are held out only if the training may stop early. Its ``forward`` has a
-    parameter ``lengths``, to be treated as :class:`TakesLengths` describes.
+    The fixed features of each row are computed once and reused in every epoch. The trained
+    parameters of the backbone act on these features. Training starts from a classifier that is
+    fitted in closed form. Validation rows are held out only if early stopping is on. The parameter
+    ``lengths`` of ``forward`` has the meaning that :class:`TakesLengths` describes.
 
     Notes
     -----
-    Two members are optional.
+    A backbone of this kind may have two further members.
 
-    ``fixed_is_all`` is a bool. True means that ``forward`` uses nothing but ``fixed`` where that
-    is given, so that the series need not be kept. It is False if it is missing.
+    ``fixed_is_all`` is a bool. True means that ``forward`` ignores the series if it gets
+    ``fixed``, so that the series need not be stored. A missing attribute means False.
 
-    ``fixed_buffers()`` returns the buffers that no training changes. Copies of the network share
-    them, and averages of the weights leave them out. Without this method there are none.
+    ``fixed_buffers()`` returns the buffers that training never changes. Copies of the network
+    share these buffers, and averages of weights leave them out. A missing method means that there
+    are no such buffers.
     """
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
     ) -> ClosedFormStart:
-        """Fit the fixed features, and a linear classifier to start from.
+        """Fit the fixed features and the linear classifier at which training starts.
 
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
             Training series.
         lengths : Tensor of shape (n,) or None
-            Own lengths of the series; None if all are equal.
+            Lengths of the series without padding; None if all are equal.
         target : Tensor of shape (n, n_classes)
-            Class probabilities, one-hot where the label is known.
+            Class probabilities; one-hot for rows with a label.
         weight : Tensor of shape (n,) or None
             Weight of each series; None if all are equal.
         seed : int
@@ -161,32 +164,32 @@ class FixedFeatures(Protocol):
         Returns
         -------
         ClosedFormStart
-            The classifier, and the fixed features and left-out logits of these series.
+            The classifier, and the fixed features and leave-one-out logits of these series.
         """
         ...
 
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Compute the fixed features ``(n, n_fixed)`` of series ``x``, as they are now."""
+        """Compute the fixed features ``(n, n_fixed)`` of series ``x``, as currently fitted."""
         ...
 
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, fixed: Tensor | None = None
     ) -> Tensor:
-        """Map series, or their fixed features where they are given, to ``(n, n_features)``."""
+        """Map series, or their fixed features if given, to features ``(n, n_features)``."""
         ...
 
     def fold(self) -> None:
-        """End the training, for instance by merging fixed and trained matrices into one.
+        """Finish after training, for instance by merging fixed and trained matrices into one.
 
-        The output of ``forward`` stays the same up to rounding. A second call does nothing.
+        The output of ``forward`` must stay the same up to rounding. A second call must do nothing.
         """
         ...
 
 
 class OneProjection(FixedFeatures, Protocol):
-    """Backbone whose trained part is one linear map of its fixed features.
+    """Backbone whose only trained part is one linear map of its fixed features.
 
-    A grid search fits the fixed features of such backbones once for all candidates, and trains
+    A grid search fits the fixed features of these backbones once for all candidates. It trains
     the projections of many candidates in one matrix product.
 
     Attributes
@@ -199,20 +202,21 @@ class OneProjection(FixedFeatures, Protocol):
 
     @property
     def trains_one_projection(self) -> bool:
-        """True if ``forward(x, lengths, fixed)`` is ``projection(fixed)``, all that is trained."""
+        """Whether ``forward`` is ``projection(fixed)`` and nothing else is trained."""
         ...
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """All settings on which the result of ``fit_fixed`` depends, besides rows and seed."""
+        """All settings that affect ``fit_fixed``, apart from rows and seed."""
         ...
 
 
 class PathFeatures(Protocol):
-    """Backbone that computes the features of many moments in one pass.
+    """Backbone that computes the features at many moments in one pass.
 
-    Features at a moment depend on no later point, in evaluation to the last bit: they are those of
-    ``forward`` for the series cut at that moment, up to rounding.
+    The features at a moment must not depend on later points; in evaluation mode, a later point
+    must not change a single bit. Up to rounding, they must equal the result of ``forward`` for
+    the series cut at the moment.
     """
 
     def features_at(
@@ -223,12 +227,12 @@ class PathFeatures(Protocol):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         time_points : sequence of int
-            The moments: ascending numbers of points, from 1 to ``n_timepoints``.
+            The moments, as prefix lengths in ascending order, from 1 to ``n_timepoints``.
         lengths : Tensor of shape (n,), optional
-            Own length of each series; None where all have reached the last moment. The features
-            at a moment beyond it are those at the series' own end.
+            Length of each series without padding; None if all reach the last moment. At moments
+            after the end of a series, its features equal those at its end.
 
         Returns
         -------
@@ -238,7 +242,7 @@ class PathFeatures(Protocol):
 
 
 class MomentStart(NamedTuple):
-    """Classifiers in closed form, one for each moment, on top of features of a backbone.
+    """Classifiers in closed form, one for each moment, on the features of a backbone.
 
     Attributes
     ----------
@@ -249,7 +253,7 @@ class MomentStart(NamedTuple):
     fixed : Tensor of shape (n, n_moments, n_fixed) or None
         Fixed features of the training rows; None if the maps are not trained further.
     left_out : Tensor of shape (n, n_moments, n_classes)
-        Logits of each row by classifiers that were fitted without it.
+        Leave-one-out logits: the logits of each row from classifiers fitted without the row.
     """
 
     weight: Tensor
@@ -259,29 +263,29 @@ class MomentStart(NamedTuple):
 
 
 class MomentMaps(PathFeatures, Protocol):
-    """Backbone with fixed features and a map of them for each of several moments.
+    """Backbone with fixed features and one linear map of them for each of several moments.
 
-    It is made for the moments, and classifies at each of them from the start. Its ``forward`` has
-    a parameter ``moment``, the number of the moment whose map is used.
+    The backbone is constructed for these moments and starts from a fitted classifier at each of
+    them. The parameter ``moment`` of ``forward`` is the index of the moment whose map is used.
     """
 
     def fit_moments(
         self, prefixes: Prefixes, target: Tensor, weight: Tensor | None, seed: int, trains: bool
     ) -> MomentStart:
-        """Fit the fixed features, and a classifier for each moment.
+        """Fit the fixed features and a classifier for each moment.
 
         Parameters
         ----------
         prefixes : Prefixes
             Training series at the moments.
         target : Tensor of shape (n, n_classes)
-            Class probabilities, one-hot where the label is known.
+            Class probabilities; one-hot for rows with a label.
         weight : Tensor of shape (n,) or None
             Weight of each series; None if all are equal.
         seed : int
             Seed of all random draws.
         trains : bool
-            Whether the maps are trained further.
+            Whether the maps are to be trained further.
 
         Returns
         -------
@@ -296,36 +300,37 @@ class MomentMaps(PathFeatures, Protocol):
         fixed: Tensor | None = None,
         moment: int = -1,
     ) -> Tensor:
-        """Map series, or their fixed features where they are given, to ``(n, n_features)``."""
+        """Map series, or their fixed features if given, to features ``(n, n_features)``."""
         ...
 
     def fold(self) -> None:
-        """End the training; the output stays the same up to rounding."""
+        """Finish after training; the output must stay the same up to rounding."""
         ...
 
 
 class PointState(Protocol[State]):
-    """Backbone that reads a series point by point and keeps a state in between.
+    """Backbone that reads a series point by point and keeps a state between points.
 
-    The features after some points are those of ``forward`` for these points, up to rounding, in
-    evaluation mode. The cost of a point and the size of the state do not depend on the number of
-    points before.
+    In evaluation mode, the features after some points must equal the result of ``forward`` for
+    these points, up to rounding. Neither the cost of a point nor the size of the state may grow
+    with the number of points read before.
 
-    States are values: a step leaves the state that it started from as it is, so one state may be
-    continued in several ways. A state is a tensor or a tuple of states, possibly named. All its
-    tensors have one row for each series, so :func:`map_state` takes series out of a state and
-    joins states, also of series of which different numbers of points have been read.
+    States are immutable: a step returns a new state and does not change the old one. One state
+    can therefore be continued in several ways. A state is a tensor, or a tuple or named tuple of
+    states. All its tensors have one row for each series. With :func:`map_state`, series can
+    therefore be selected from a state, and states can be joined, even if different numbers of
+    points have been read.
     """
 
     def start(self, n: int, device: torch.device | str | None = None) -> State:
-        """Return the state of ``n`` series of which no point has been read.
+        """Return the initial state of ``n`` series, before the first point.
 
         Parameters
         ----------
         n : int
             Number of series.
         device : torch.device or str, optional
-            Device of the state; None for that of the weights.
+            Device of the state; None means the device of the weights.
         """
         ...
 
@@ -335,10 +340,10 @@ class PointState(Protocol[State]):
         Parameters
         ----------
         state : State
-            State after the points before; it is not changed.
+            State after the previous points. It is not changed.
         points : Tensor of shape (n, n_channels, k)
-            The next points of each series, at least one. How a series is divided into steps makes
-            no difference but for rounding. The state keeps no reference to this memory.
+            The next points of each series, at least one. Results do not depend on how a series is
+            divided into steps, up to rounding. The state keeps no reference to this memory.
 
         Returns
         -------
@@ -351,28 +356,28 @@ class PointState(Protocol[State]):
 
 
 class MomentState(Protocol):
-    """Backbone with a map for each moment that reads each point of a series once.
+    """Backbone with a map for each moment that reads each point of a series only once.
 
-    Its features are those of ``features_at``, to the bit.
+    Its features must equal those of ``features_at`` bit for bit.
     """
 
     def start(self, n: int) -> list[Tensor]:
-        """Return the state of ``n`` series of which nothing has been read, a row for each."""
+        """Return the initial state of ``n`` series; its tensors have one row for each series."""
         ...
 
     def advance(self, state: list[Tensor], x: Tensor, n_read: int, moment: int) -> Tensor:
-        """Read the points of series since the last moment.
+        """Read the points of each series since the last moment.
 
         Parameters
         ----------
         state : list of Tensor
-            State of the series; it is brought up to date in place.
+            State of the series. It is updated in place.
         x : Tensor of shape (n, n_channels, t)
-            All points of the series that are known at the moment.
+            All points of the series up to the moment.
         n_read : int
-            Number of points that have been read before.
+            Number of points that were read before.
         moment : int
-            Number of the moment.
+            Index of the moment, from 0.
 
         Returns
         -------
@@ -382,20 +387,20 @@ class MomentState(Protocol):
 
 
 def map_state(function: Callable[..., Tensor], *states: State) -> State:
-    """Apply a function to each tensor of a state, or to the corresponding ones of several.
+    """Apply a function to each tensor of a state, or to corresponding tensors of several states.
 
     Parameters
     ----------
     function : callable
-        The function of as many tensors as there are states. For instance, ``lambda rows:
-        rows[:2]`` takes out the first two series.
+        Function with one tensor argument for each state. For instance, ``lambda rows: rows[:2]``
+        selects the first two series.
     *states : State
         States of the same backbone; see :class:`PointState`.
 
     Returns
     -------
     State
-        The function's results, in the form of the states.
+        Results of the function, in the same structure as the states.
 
     Examples
     --------
@@ -440,13 +445,13 @@ def has_maps(backbone: nn.Module) -> bool:
     Returns
     -------
     bool
-        False for backbones with fixed features, too, since their training computes no activations.
+        Backbones with fixed features give False, because their training computes no activations.
     """
     return _has(backbone, "maps", "features_from_maps") and not has_fixed_features(backbone)
 
 
 def has_path_features(backbone: nn.Module) -> bool:
-    """Whether a backbone computes features of many moments at once; see :class:`PathFeatures`.
+    """Return whether a backbone computes many moments at once; see :class:`PathFeatures`.
 
     Parameters
     ----------
@@ -461,7 +466,7 @@ def has_path_features(backbone: nn.Module) -> bool:
 
 
 def has_moment_maps(backbone: object) -> bool:
-    """Whether a backbone has a map for each of several moments; see :class:`MomentMaps`.
+    """Return whether a backbone has a map for each of several moments; see :class:`MomentMaps`.
 
     Parameters
     ----------
@@ -476,7 +481,7 @@ def has_moment_maps(backbone: object) -> bool:
 
 
 def has_point_state(backbone: nn.Module) -> bool:
-    """Whether a backbone reads a series point by point; see :class:`PointState`.
+    """Return whether a backbone reads a series point by point; see :class:`PointState`.
 
     Parameters
     ----------
@@ -491,7 +496,7 @@ def has_point_state(backbone: nn.Module) -> bool:
 
 
 def has_fixed_features(backbone: object) -> bool:
-    """Return whether a backbone has features that are fitted once; see :class:`FixedFeatures`.
+    """Return whether a backbone has fixed features; see :class:`FixedFeatures`.
 
     Parameters
     ----------
@@ -505,7 +510,7 @@ def has_fixed_features(backbone: object) -> bool:
     Raises
     ------
     TypeError
-        If it has ``fit_fixed``, but not the other methods of the protocol.
+        If the backbone has ``fit_fixed``, but not all other methods of the protocol.
     """
     if not _has(backbone, "fit_fixed"):
         return False
@@ -520,7 +525,7 @@ def has_fixed_features(backbone: object) -> bool:
 
 
 def needs_fixed_only(backbone: nn.Module) -> bool:
-    """Return whether a backbone uses nothing of a series but its fixed features.
+    """Return whether a backbone uses only the fixed features of a series.
 
     Parameters
     ----------
@@ -535,7 +540,7 @@ def needs_fixed_only(backbone: nn.Module) -> bool:
 
 
 def own_fixed_buffers(module: nn.Module) -> Iterable[Tensor]:
-    """Return the buffers that a module declares fixed by ``fixed_buffers``.
+    """Return the buffers that a module lists in ``fixed_buffers()``.
 
     Parameters
     ----------
@@ -545,7 +550,7 @@ def own_fixed_buffers(module: nn.Module) -> Iterable[Tensor]:
     Returns
     -------
     iterable of Tensor
-        Buffers; none for modules without that method.
+        Buffers that training never changes; none for modules without the method.
     """
     declared: Any = module
     return declared.fixed_buffers() if _has(module, "fixed_buffers") else ()
@@ -567,14 +572,14 @@ def trains_one_projection(backbone: nn.Module) -> bool:
 
 
 def suitable_lr(backbone: nn.Module, default: float) -> float:
-    """Return the learning rate that a backbone declares as suitable.
+    """Return the learning rate that a backbone recommends, or a default.
 
     Parameters
     ----------
     backbone : torch.nn.Module
         Any module.
     default : float
-        Learning rate of backbones without an attribute ``suitable_lr``.
+        Learning rate for backbones without an attribute ``suitable_lr``.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Quantiles of intervals of a series, of its differences and of its spectrum.
 
-They describe nested parts of a series by the level of its values, and by their distribution about
-the mean. A forest classifies series by them.
+The quantiles describe the values in nested parts of a series, and their distribution about the
+mean. A forest uses them as features.
 
 Source: A. Dempster, D. F. Schmidt, G. I. Webb, "QUANT: a minimalist interval method for time
 series classification", Data Mining and Knowledge Discovery, 2024, arXiv 2308.00928.
@@ -22,37 +22,38 @@ from .minirocket import Engine
 from .rocket import in_parts
 
 DEPTH = 6
-"""Number of levels of intervals, each half as long as the one before; the authors' choice."""
+"""Number of levels of intervals, as chosen by the authors. Each level halves the length."""
 POINTS_PER_QUANTILE = 4
-"""Number of points for each quantile of an interval; the authors' choice, too."""
+"""Number of points for each quantile of an interval, as chosen by the authors."""
 SMOOTHED = 5
 """Number of first differences in a moving mean."""
 MIN_POINTS = 3
-"""Smallest number of points that has second differences."""
+"""Smallest number of points for which second differences exist."""
 LEAST_FILLED = 0.9
-"""Smallest length of an interval, as a share of the longest that is sorted together with it."""
+"""Smallest length of an interval, as a fraction of the longest one sorted together with it."""
 SORTED_AT_ONCE = 1 << 18
 """Number of values, of all series together, whose intervals are sorted at once."""
 NOISE = 1e-5
-"""Share of a channel's largest value below which differences of features count as rounding."""
+"""Fraction of a channel's largest value below which differences of features count as rounding."""
 MAX_FEATURES = 20_000
-"""Limit above which fewer quantiles of each interval are taken; a forest draws a tenth of them."""
+"""Number of features above which each interval gets fewer quantiles."""
 
 
 def dyadic_intervals(n: int, depth: int = DEPTH) -> list[tuple[int, int]]:
-    """Return the halves, quarters, ... of ``n`` points, and the same shifted by half a length.
+    """Return dyadic intervals of ``n`` points, and the same intervals shifted by half a length.
 
     Parameters
     ----------
     n : int
         Number of points.
     depth : int, default=6
-        Number of levels, the whole being the first.
+        Number of levels. The first level is the whole series, the next its halves, and so on.
 
     Returns
     -------
     list of (int, int)
-        Start and stop of each, the whole first; none is empty, and none is repeated.
+        Start and stop of each interval, beginning with the whole series. No interval is empty or
+        repeated.
     """
     found = []
     for level in range(depth):
@@ -64,19 +65,19 @@ def dyadic_intervals(n: int, depth: int = DEPTH) -> list[tuple[int, int]]:
 
 
 def n_quantiles(length: int, points_per_quantile: int) -> int:
-    """Count an interval's quantiles: the extremes and some between them, or the median alone."""
+    """Return the number of quantiles of an interval; a single quantile is the median."""
     return 1 + (length - 1) // points_per_quantile
 
 
 class Interval(NamedTuple):
-    """Part of a representation, and the place of its features.
+    """Interval of a representation, and the position of its features.
 
     Attributes
     ----------
     start, stop : int
-        Bounds in the representations laid end to end.
+        Bounds of the interval in the concatenated representations.
     first : int
-        Number of its first feature.
+        Index of the first feature of the interval.
     """
 
     start: int
@@ -90,17 +91,19 @@ class Interval(NamedTuple):
 
 
 class Quantiles(nn.Module):
-    """Quantiles of intervals of about one length, every second one minus the interval's mean.
+    """Quantiles of intervals of similar length.
+
+    The mean of the interval is subtracted from every second quantile.
 
     Parameters
     ----------
     intervals : list of Interval
         The intervals.
     points_per_quantile : int
-        Number of points for each quantile, see :func:`n_quantiles`. The quantiles of an interval
-        that are as they are come first, then those minus the mean.
+        Number of points for each quantile; see :func:`n_quantiles`. For each interval, the raw
+        quantiles come first, followed by the quantiles minus the mean.
     beyond : int
-        Number of a point that is infinite, for places without a point.
+        Index of a point with the value infinity, which pads shorter intervals.
     """
 
     index: Tensor
@@ -121,14 +124,14 @@ class Quantiles(nn.Module):
         first = torch.tensor([own.first for own in intervals])
         buffers = _features_of(length, first, points_per_quantile)
         self.places = buffers.pop("places")
-        """Numbers of the features in the order of all intervals."""
+        """Indices of the features in the order of all intervals."""
         buffers["index"] = torch.where(there, index, beyond).flatten()
         buffers |= {"there": there, "length": length.double()}
         for name, value in buffers.items():
             self.register_buffer(name, value, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(n, c, t)``, all representations end to end, to ``(n, c, n_features)``."""
+        """Map concatenated representations ``(n, c, t)`` to features ``(n, c, n_features)``."""
         values = x.index_select(2, self.index).unflatten(2, self.there.shape)
         ordered = values.sort(3).values.flatten(2)
         low, high = (ordered.index_select(2, place) for place in (self.below, self.above))
@@ -137,7 +140,7 @@ class Quantiles(nn.Module):
 
 
 def _features_of(length: Tensor, first: Tensor, points_per_quantile: int) -> dict[str, Tensor]:
-    """Return the numbers of the sorted points, and of the mean, of all intervals' features."""
+    """Return the indices of the sorted points and of the means for the features of intervals."""
     count = torch.tensor([n_quantiles(n, points_per_quantile) for n in length.tolist()])
     own = torch.arange(len(length)).repeat_interleave(count)
     step = torch.arange(len(own)) - (count.cumsum(0) - count)[own]
@@ -159,7 +162,7 @@ def _features_of(length: Tensor, first: Tensor, points_per_quantile: int) -> dic
 
 
 def placed_intervals(sizes: list[int], points_per_quantile: int) -> list[Interval]:
-    """Place the intervals of representations end to end, the longest of each one first."""
+    """Return the intervals of concatenated representations, the longest of each one first."""
     found = []
     start = first = 0
     for size in sizes:
@@ -189,23 +192,23 @@ def representations(x: Tensor) -> list[Tensor]:
 
 
 class IntervalQuantiles(nn.Module):
-    """Quantiles of all intervals of a series, as a torch module without parameters or a state.
+    """Quantiles of all intervals of a series, as a torch module without parameters or state.
 
-    Series shorter than ``n_timepoints`` are stretched linearly, so that intervals are shares of a
-    series' own length.
+    Series shorter than ``n_timepoints`` are stretched linearly, so that intervals are fractions of
+    the length of each series.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series.
+        Numbers of channels and of time points of the series.
     engine : {"auto", "torch", "numba"}, default="torch"
-        Engine that sorts the intervals. The other one's features differ in the last digit at
-        most.
+        Engine that sorts the intervals. The features of the two engines differ at most in the
+        last digit.
 
     Attributes
     ----------
     n_features : int
-        Number of features, those of the first channel first.
+        Number of features. Features are ordered by channel.
     """
 
     order: Tensor
@@ -267,19 +270,20 @@ class IntervalQuantiles(nn.Module):
 
 
 def without_rounding(features: Tensor, x: Tensor) -> Tensor:
-    """Return features of training series, without differences that are rounding errors alone.
+    """Return features of training series without differences that are only rounding errors.
 
     Parameters
     ----------
     features : Tensor of shape (n, n_features)
-        Their features, those of the first channel first.
+        Features of the training series, ordered by channel.
     x : Tensor of shape (n, n_channels, t)
-        The series.
+        The training series.
 
     Returns
     -------
     Tensor of shape (n, n_features)
-        A feature of such differences is that of the first series in all.
+        Features. A feature that differs between series by rounding errors only gets the value of
+        the first series in all rows.
     """
     by_channel = features.unflatten(1, (x.shape[1], -1))
     spread = by_channel.amax(0) - by_channel.amin(0)
@@ -288,7 +292,7 @@ def without_rounding(features: Tensor, x: Tensor) -> Tensor:
 
 
 def _stretched(x: Tensor, n_timepoints: int) -> Tensor:
-    """Stretch series ``(n, c, t)`` to another length, first and last points aligned."""
+    """Stretch series ``(n, c, t)`` to another length, with first and last points aligned."""
     t = x.shape[2]
     if t == n_timepoints:
         return x

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from .._runtime.compiled import compiled
 
 RUN = 16
-"""Number of values up to which they are sorted one by one."""
+"""Maximum number of values that are sorted by insertion."""
 
 
 @nb.njit
 def _sorted(values: Any, other: Any, n: Any) -> Any:
-    """Sort the first values in place or into ``other``, and return the array that has them.
+    """Sort the first ``n`` values, and return the array that holds them, ``values`` or ``other``.
 
-    Numba's own sort would double the time of compilation.
+    Numba's own sort would take longer to compile.
     """
     for first in range(0, n, RUN):
         for i in range(first + 1, min(first + RUN, n)):
@@ -81,9 +81,9 @@ def features(x: NDArray[np.float64], intervals: NDArray[np.int64]) -> NDArray[np
     Parameters
     ----------
     x : ndarray of shape (n, n_channels, n_points)
-        Representations of series, end to end.
+        Concatenated representations of series.
     intervals : ndarray of shape (n_intervals, 4)
-        Start, length, number of the first feature and number of features of each.
+        Start, length, index of the first feature, and number of features of each interval.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Backbones by name, and how backbones are made of names, modules and callables."""
+"""Registry of backbones by name, and construction of backbones."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ _AT_SEVERAL_MOMENTS: dict[str, PathFactory] = {
     "rocket-quant": functools.partial(PathRocket, n_trees=N_TREES),
     "mixed": functools.partial(PathRocket, families=tuple(FAMILIES), n_trees=N_TREES),
 }
-"""Backbones that a name stands for where there are several moments."""
+"""Backbones that a name refers to if the network predicts at several moments."""
 
 
 def available_backbones() -> list[str]:
-    """Return the names for ``student=`` and ``teacher=``, in alphabetical order."""
+    """Return the names allowed for ``student=`` and ``teacher=``, in alphabetical order."""
     return sorted(_BACKBONES)
 
 
@@ -63,18 +63,19 @@ def register_backbone(name: str, factory: BackboneFactory) -> None:
     Parameters
     ----------
     name : str
-        The name for ``student=`` or ``teacher=``. Names can't be taken twice.
+        The name for ``student=`` or ``teacher=``. It must not be registered yet.
     factory : callable
-        ``factory(n_channels, n_timepoints)`` returns a fresh :class:`torch.nn.Module` that maps
-        ``(n, n_channels, n_timepoints)`` to ``(n, n_features)``. It may offer more: lengths of
-        ragged series, activations over time, fixed features; see docs/adding-a-backbone.md.
+        ``factory(n_channels, n_timepoints)`` returns a new :class:`torch.nn.Module` that maps
+        ``(n, n_channels, n_timepoints)`` series to ``(n, n_features)`` features. The module may
+        have further abilities, such as lengths of ragged series, activations over time, and fixed
+        features; see docs/adding-a-backbone.md.
 
     Raises
     ------
     ValueError
-        If the name is taken.
+        If the name is already registered.
     TypeError
-        If ``factory`` can't be called.
+        If ``factory`` is not callable.
 
     Examples
     --------
@@ -103,29 +104,29 @@ def make_backbone(
     time_points: Sequence[int] = (),
     n_features: int | None = None,
 ) -> nn.Module:
-    """Make a fresh backbone and find its feature width.
+    """Make a new backbone and find its number of features.
 
     Parameters
     ----------
     spec : str, torch.nn.Module or callable
-        A name; a module, which is copied with its present weights; or a callable
+        A registered name; a module, which is copied with its current weights; or a callable
         ``(n_channels, n_timepoints) -> module``. A class with a map for each moment, such as
-        :class:`~skgdpd.nets.PathRocket`, or a partial of one, is given the moments too.
+        :class:`~skgdpd.nets.PathRocket`, or a :func:`functools.partial` of such a class, also
+        gets the moments.
     n_channels, n_timepoints : int
-        Shape of the series.
+        Numbers of channels and of time points of the series.
     name : str, optional
-        Name of the parameter whose value is ``spec``, for errors.
+        Name of the parameter that holds ``spec``, for error messages.
     time_points : sequence of int, default=()
-        The moments at which the network answers, if there are several.
+        The moments at which the network predicts, as prefix lengths, if there are several.
     n_features : int, optional
-        Width of the features, where it is known. By default it is measured, at the cost of a
-        prediction.
+        Number of features, if it is known. By default it is measured by a forward pass.
 
     Returns
     -------
     torch.nn.Module
-        A module with the attributes of :class:`~skgdpd.nets.Backbone`, ``n_features`` and
-        ``registered_name``.
+        A module with the attributes ``n_features`` and ``registered_name`` of
+        :class:`~skgdpd.nets.Backbone`.
 
     Raises
     ------
@@ -176,13 +177,13 @@ def make_backbone(
 
 
 def starts_fitted(spec: BackboneSpec) -> bool:
-    """Return whether the backbones of a spec start from a classifier in closed form.
+    """Return whether training starts from a classifier that is fitted in closed form.
 
     Parameters
     ----------
     spec : str, torch.nn.Module or callable
-        A name, a module, or a class or callable that makes one, as for :func:`make_backbone`. Of
-        callables, only classes and :func:`functools.partial` of classes are recognised.
+        Specification of a backbone, as for :func:`make_backbone`. Among callables, only classes
+        and a :func:`functools.partial` of a class are recognised.
 
     Returns
     -------
@@ -193,7 +194,7 @@ def starts_fitted(spec: BackboneSpec) -> bool:
 
 
 def _called_first(factory: object) -> object:
-    """Return the class or function that a partial calls, or the factory itself."""
+    """Return the callable inside nested partials, or the factory itself if it is no partial."""
     while isinstance(factory, functools.partial):
         factory = factory.func
     return factory

@@ -9,7 +9,7 @@ from .layers import ConvolutionalBackbone, SameConv1d, TimeBatchNorm, as_image, 
 
 
 class ConvolutionStack(nn.Module):
-    """Stack of convolutions, each normalised and, except perhaps the last, rectified."""
+    """Stack of convolutions with batch normalisation and rectifiers; the last one is optional."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class ResNet(ConvolutionalBackbone):
     n_channels : int
         Number of channels of the series.
     widths : tuple of int, default=(64, 128, 128)
-        Numbers of channels of the three blocks; the last is the feature width.
+        Numbers of channels of the three blocks. The last one is the number of features.
 
     References
     ----------
@@ -80,15 +80,16 @@ class ResNet(ConvolutionalBackbone):
 class PaperResNet(ConvolutionalBackbone):
     """Network ``resnet32-64`` of the GDPD paper.
 
-    It differs from :class:`ResNet` in three ways: convolutions have a bias; the shortcut is added
-    after the last rectifier of a block and not rectified again; the third block has no shortcut.
+    It differs from :class:`ResNet` in three ways. Convolutions have a bias. The shortcut is added
+    after the last rectifier of a block, and the sum is not rectified. The third block has no
+    shortcut.
 
     Parameters
     ----------
     n_channels : int
         Number of channels of the series.
     widths : tuple of int, default=(64, 128, 128)
-        Numbers of channels of the three blocks; the last is the feature width.
+        Numbers of channels of the three blocks. The last one is the number of features.
 
     References
     ----------
@@ -120,7 +121,7 @@ class PaperResNet(ConvolutionalBackbone):
 
 
 NARROW = 64
-"""Largest number of filters in a layer for which the higher learning rate is suitable."""
+"""Maximum number of filters in a layer for which the higher learning rate is suitable."""
 
 
 class FCN(ConvolutionalBackbone):
@@ -131,14 +132,14 @@ class FCN(ConvolutionalBackbone):
     n_channels : int
         Number of channels of the series.
     widths : tuple of int, default=(128, 256, 128)
-        Number of filters of each layer; the last is the feature width.
+        Number of filters of each layer. The last one is the number of features.
     kernel_sizes : tuple of int, default=(8, 5, 3)
-        Width of each layer's kernels.
+        Kernel width of each layer.
 
     Attributes
     ----------
     suitable_lr : float
-        Learning rate: 3e-3 for at most 64 filters a layer, else 1e-3. See docs/choosing.md.
+        Learning rate: 3e-3 if all layers have at most 64 filters, else 1e-3. See docs/choosing.md.
 
     References
     ----------

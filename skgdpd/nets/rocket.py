@@ -1,7 +1,7 @@
-"""Backbones on fixed MiniRocket features, alone and beside InceptionTime.
+"""Backbones of fixed MiniRocket features, alone or combined with InceptionTime.
 
-The features are fitted once, before the training, as :class:`~skgdpd.nets.FixedFeatures`
-describes.
+The MiniRocket features are fitted once, before training; see
+:class:`~skgdpd.nets.FixedFeatures`.
 """
 
 from __future__ import annotations
@@ -19,34 +19,35 @@ from .minirocket import Engine, MiniRocket
 from .protocols import ClosedFormStart
 
 AT_ONCE = 1024
-"""Number of series whose features are held in memory at once."""
+"""Maximum number of series whose features are held in memory at once."""
 SAME_FROM = 16
-"""Number of rows from which matrix products always add up in the same order."""
+"""Smallest number of rows for which matrix products always sum in the same order."""
 
 
 class Rocket(nn.Module):
-    """Fixed MiniRocket features, standardised, and a trained projection.
+    """Backbone of standardised MiniRocket features and a trained projection.
 
-    The training starts from ridge regression in closed form: the first outputs are its scores,
-    the others the principal components of the fixed features. During the training, the projection
-    starts from the coordinates of the training rows in the space that they span, and has
-    ``r * n_features + n_features`` weights with r < n. Afterwards it is folded into a projection
-    of the MiniRocket features, with ``n_fixed * n_features + n_features`` weights.
+    Training starts from a ridge regression in closed form. The first outputs are the scores of
+    this regression, and the others are principal components of the fixed features. During
+    training, the projection acts on the coordinates of the rows in the space that the training
+    rows span. It then has ``r * n_features + n_features`` weights with r < n. After training, it
+    is folded into a projection of the MiniRocket features with
+    ``n_fixed * n_features + n_features`` weights.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series.
+        Numbers of channels and of time points of the series.
     n_features : int, default=128
-        Width of the output.
+        Number of output features.
     n_fixed : int, default=9996
         Number of MiniRocket features; rounded down to a multiple of 84.
     max_rank : int, default=1024
-        Upper limit of r, the number of coordinates.
+        Maximum of r, the number of coordinates.
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.minirocket.MiniRocket`.
     transform : torch.nn.Module, optional
-        Features in the place of MiniRocket's.
+        Transform that replaces MiniRocket; by default MiniRocket itself.
 
     References
     ----------
@@ -55,7 +56,7 @@ class Rocket(nn.Module):
     """
 
     fixed_is_all = True
-    """True if :meth:`forward` uses nothing but ``fixed`` where that is given."""
+    """True, because :meth:`forward` ignores the series if it gets ``fixed``."""
 
     def __init__(
         self,
@@ -82,34 +83,34 @@ class Rocket(nn.Module):
 
     @property
     def trains_one_projection(self) -> bool:
-        """True if ``projection`` is all that is trained; False if a subclass changes forward."""
+        """Whether only ``projection`` is trained; False if a subclass overrides ``forward``."""
         return type(self).forward is Rocket.forward
 
     def fixed_buffers(self) -> Iterator[Tensor]:
-        """Return all buffers: no training changes them."""
+        """Return all buffers, because training changes none of them."""
         return self.buffers()
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """All settings on which the result of :meth:`fit_fixed` depends, besides rows and seed."""
+        """All settings that affect :meth:`fit_fixed`, apart from rows and seed."""
         own = self.transform
         return (self.n_features, self.max_rank, own.n_features, own.dilations, own.engine)
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
     ) -> ClosedFormStart:
-        """Fit the features' biases and statistics, and a ridge classifier to start from.
+        """Fit the biases and statistics of the features, and the ridge classifier.
 
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
             Training series.
         lengths : Tensor of shape (n,) or None
-            Their own lengths; None where all are equal.
+            Lengths of the series without padding; None if all are equal.
         target : Tensor of shape (n, n_classes)
             Class probabilities.
         weight : Tensor of shape (n,) or None
-            Weight of each series; None where all are equal.
+            Weight of each series; None if all are equal.
         seed : int
             Seed of all random draws.
 
@@ -117,7 +118,7 @@ class Rocket(nn.Module):
         -------
         ClosedFormStart
             The classifier, the coordinates of these series as their fixed features, and their
-            left-out logits.
+            leave-one-out logits.
         """
         exact, fixed = self._fit_coordinates(x, lengths, seed)
         start = ridge(exact, target, weight)
@@ -126,7 +127,7 @@ class Rocket(nn.Module):
     def _fit_coordinates(
         self, x: Tensor, lengths: Tensor | None, seed: int
     ) -> tuple[Tensor, Tensor]:
-        """Fit biases and statistics; return the rows' coordinates, in double and in single."""
+        """Fit biases and statistics; return coordinates in double and in single precision."""
         self.transform.fit(x, lengths, seed)
         drawn = drawn_rows(len(x), self.max_rank, seed)
         parts: Iterable[Tensor] = self._features_by_part(x, lengths)
@@ -153,7 +154,7 @@ class Rocket(nn.Module):
             yield self.transform(*part)
 
     def _start_from(self, start: LinearStart, coordinates: Tensor) -> tuple[Tensor, Tensor]:
-        """Set the projection, to features of variance 1; return the classifier on top of them."""
+        """Set the projection to outputs of variance 1; return the classifier on top of them."""
         rank = coordinates.shape[1]
         weight, bias = start.weight, start.bias
         self.projection = nn.Linear(rank, self.n_features).to(self.mean.device)
@@ -176,7 +177,7 @@ class Rocket(nn.Module):
 
     @torch.no_grad()
     def featurize(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return coordinates ``(n, r)`` during a training, and centred features after it."""
+        """Return coordinates ``(n, r)`` during training, and centred features afterwards."""
         if self.basis is None:
             return self.transform(x, lengths) - self.mean
         parts = self._features_by_part(x, lengths)
@@ -191,14 +192,14 @@ class Rocket(nn.Module):
         return self._projected(self.featurize(x, lengths))
 
     def _projected(self, fixed: Tensor) -> Tensor:
-        """Project new series so that the number of rows does not change a row's last bits."""
+        """Project new series, with bits of a row that don't depend on the number of rows."""
         missing = SAME_FROM - fixed.shape[0] if not torch.compiler.is_exporting() else 0
         if missing <= 0:
             return self.projection(fixed)
         return self.projection(F.pad(fixed, (0, 0, 0, missing)))[: fixed.shape[0]]
 
     def fold(self) -> None:
-        """Merge basis and projection into one projection of the features; ends the training."""
+        """Finish after training: merge basis and projection into a projection of the features."""
         if self.basis is None:
             return
         trained = self.projection
@@ -224,28 +225,28 @@ def in_parts(
 
 
 def spread(coordinates: Tensor) -> Tensor:
-    """Return the standard deviation of each column, whose mean is 0; never exactly zero."""
+    """Return the standard deviation of each zero-mean column, bounded away from zero."""
     return coordinates.square().mean(0).sqrt().clamp(min=1e-9)
 
 
 class Hybrid(nn.Module):
-    """MiniRocket and InceptionTime features side by side.
+    """Backbone of MiniRocket and InceptionTime features side by side.
 
-    The training starts as that of :class:`Rocket`: the classifier on top has zero weights for the
-    inception features.
+    Training starts from the same classifier as for :class:`Rocket`; its weights of the inception
+    features are zero.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series.
+        Numbers of channels and of time points of the series.
     n_rocket_features : int, default=128
-        Width of the rocket part; the inception part is 128 wide.
+        Number of features of the rocket part. The inception part has 128.
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.minirocket.MiniRocket`.
     """
 
     fixed_is_all = False
-    """True if :meth:`forward` uses nothing but ``fixed``; the inception part needs the series."""
+    """False, because the inception part needs the series."""
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
-"""Backbone of MiniRocket features beside a forest, which often err on different series.
+"""Backbone of MiniRocket features and a forest, which often err on different series.
 
-The forest is grown on quantiles of intervals. Each training row has the forest's out-of-sample
-prediction as a feature, by the trees whose samples do not have it. The two are weighed by the
-forest's out-of-sample predictions and the rocket's leave-one-out predictions.
+The forest is grown on quantiles of intervals. Its out-of-sample prediction is a feature of each
+training row; it comes from the trees whose bootstrap samples don't contain the row. The weights of
+the two models are chosen by out-of-sample predictions of the forest and leave-one-out predictions
+of the ridge regression.
 """
 
 from __future__ import annotations
@@ -20,36 +21,36 @@ from .quantiles import IntervalQuantiles, without_rounding
 from .rocket import AT_ONCE, Rocket, in_parts
 
 MAX_ROWS = 4096
-"""Number of rows on which the trees are grown at most."""
+"""Maximum number of rows on which the trees are grown."""
 SHARES = (0.5, 0.375, 0.625, 0.25, 0.75, 0.125, 0.875, 0.0, 1.0)
-"""Shares of the forest in the logits that are tried; the first of equally good ones is taken."""
+"""Candidates for the weight of the forest in the logits; the first of equally good ones wins."""
 LEAST_PROBABILITY = 0.005
-"""Added to a forest's probabilities, as one vote of 200, before their logarithm."""
+"""Constant that is added to a forest's probabilities before the logarithm: one vote of 200."""
 
 
 class RocketQuant(Rocket):
-    """MiniRocket features and the predictions of a forest on QUANT's, with a trained projection.
+    """Backbone of MiniRocket features, a forest on QUANT features, and a trained projection.
 
     The fixed features are the coordinates of :class:`Rocket`, and the log-probabilities of
-    extremely randomised trees on interval quantiles. The training starts from a weighted mean of
-    two classifiers' logits: ridge regression of the coordinates, and the log-probabilities.
+    extremely randomised trees on quantiles of intervals. Training starts from a weighted mean of
+    the logits of a ridge regression on the coordinates and the log-probabilities of the forest.
 
     Parameters
     ----------
     n_channels, n_timepoints : int
-        Shape of the series.
+        Numbers of channels and of time points of the series.
     n_features : int, default=128
-        Width of the output.
+        Number of output features.
     n_fixed : int, default=9996
         Number of MiniRocket features; rounded down to a multiple of 84.
     max_rank : int, default=1024
-        Upper limit of the number of coordinates of the MiniRocket features.
+        Maximum number of coordinates of the MiniRocket features.
     engine : {"auto", "torch", "numba"}, default="auto"
         See :class:`~skgdpd.nets.minirocket.MiniRocket`.
     n_trees : int, default=200
         Number of trees.
     transform : torch.nn.Module, optional
-        Features in the place of MiniRocket's.
+        Transform that replaces MiniRocket; by default MiniRocket itself.
 
     References
     ----------
@@ -59,7 +60,7 @@ class RocketQuant(Rocket):
     """
 
     suitable_lr = 3e-4
-    """Learning rate: low, as the training starts near its end; see docs/choosing.md."""
+    """Learning rate: low, because training starts near an optimum; see docs/choosing.md."""
 
     def __init__(
         self,
@@ -81,13 +82,13 @@ class RocketQuant(Rocket):
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """All settings on which the result of :meth:`fit_fixed` depends, besides rows and seed."""
+        """All settings that affect :meth:`fit_fixed`, apart from rows and seed."""
         return (*super().settings, self.quantiles.n_features, self.forest.n_trees)
 
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
     ) -> ClosedFormStart:
-        """Fit the features, the forest and the start; see :meth:`Rocket.fit_fixed`."""
+        """Fit the features, the forest and the first classifier; see :meth:`Rocket.fit_fixed`."""
         coordinates, fixed = self._fit_coordinates(x, lengths, seed)
         odds = self._fit_forest(x, lengths, target, weight, seed)
         start = weighed(ridge(coordinates, target, weight), odds.double(), target, weight)
@@ -134,7 +135,7 @@ class RocketQuant(Rocket):
 
 
 def log_odds(proba: Tensor) -> Tensor:
-    """Return log-probabilities ``(..., n_classes)``, centred in each row."""
+    """Return log-probabilities ``(..., n_classes)`` minus the mean of each row."""
     logs = (proba + LEAST_PROBABILITY).log()
     return logs - logs.mean(-1, keepdim=True)
 
@@ -142,23 +143,23 @@ def log_odds(proba: Tensor) -> Tensor:
 def weighed(
     start: LinearStart, odds: Tensor, target: Tensor, weight: Tensor | None
 ) -> LinearStart:
-    """Weigh a linear classifier and a forest by their out-of-sample predictions.
+    """Combine a linear classifier and a forest, weighted by their out-of-sample predictions.
 
     Parameters
     ----------
     start : LinearStart
-        Classifier of coordinates.
+        Classifier on coordinates.
     odds : Tensor of shape (n, n_classes)
         Out-of-sample log-odds of the forest.
     target : Tensor of shape (n, n_classes)
         Class probabilities.
     weight : Tensor of shape (n,) or None
-        Weight of each row; None where all are equal.
+        Weight of each row; None if all are equal.
 
     Returns
     -------
     LinearStart
-        Classifier of the coordinates and, behind them, the log-odds.
+        Classifier on the coordinates followed by the log-odds.
     """
     best = min(weighings(start, odds, target, weight), key=lambda one: one.loss)
     return LinearStart(
@@ -170,16 +171,16 @@ def weighed(
 
 
 class Weighing(NamedTuple):
-    """Weights of a ridge regression's scores and of a forest's log-odds.
+    """Weights of the scores of a ridge regression and the log-odds of a forest.
 
     Attributes
     ----------
     loss : float
-        Log loss of the weighed left-out predictions, at the best scale.
+        Log loss of the weighted out-of-sample predictions, at the best scale.
     scale : float
-        The best scale.
+        The scale with the lowest log loss.
     rocket, forest : float
-        Weights, before the scale.
+        Weights of the two models, before multiplication by the scale.
     """
 
     loss: float
@@ -191,7 +192,7 @@ class Weighing(NamedTuple):
 def weighings(
     start: LinearStart, odds: Tensor, target: Tensor, weight: Tensor | None
 ) -> list[Weighing]:
-    """Return the weights for each of :data:`SHARES`.
+    """Return the weights for each element of :data:`SHARES`.
 
     Parameters
     ----------
@@ -218,7 +219,7 @@ def weighings(
 
 
 def centring(odds: Tensor) -> Tensor:
-    """Return the matrix that takes the mean off each row of log-odds ``(..., n_classes)``."""
+    """Return the matrix that subtracts the mean of each row of log-odds ``(..., n_classes)``."""
     # It changes no centred log-odds; the identity in its place would add a direction in which no
     # rows differ.
     return torch.eye(odds.shape[-1]).to(odds) - 1 / odds.shape[-1]

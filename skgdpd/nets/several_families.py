@@ -1,8 +1,8 @@
-"""Linear classifiers of several families of features that vote together.
+"""Ensemble of linear classifiers, one for each family of features.
 
-Each family has directions and a ridge regression of its own, whose logits are averaged with equal
-weights. A choice of weights by left-out predictions has been no better, as a few dozen rows choose
-by chance; see docs/results/students.md.
+Each family has its own directions and its own ridge regression. The logits of the families are
+averaged with equal weights. Weights chosen by leave-one-out predictions were no better, because
+the predictions for a few dozen rows are too noisy; see docs/results/students.md.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .closed_form import LinearStart, likeliest_scale, ridge, span
 
 
 class FamilySpans(NamedTuple):
-    """Directions in which training rows differ, for each of several families of features.
+    """Principal directions of training rows, for each of several families of features.
 
     Attributes
     ----------
     means : list of Tensor of shape (n_features_of_family,)
-        Mean of each feature.
+        Mean of each feature of each family.
     bases : list of Tensor of shape (n_features_of_family, r_of_family)
-        Matrices from centred features to coordinates.
+        Matrix from centred features to coordinates, for each family.
     """
 
     means: list[Tensor]
@@ -37,7 +37,7 @@ class FamilySpans(NamedTuple):
 
     @property
     def mean(self) -> Tensor:
-        """Mean of each feature of all families, side by side."""
+        """Means of the features of all families, side by side."""
         return torch.cat(self.means)
 
     @property
@@ -62,7 +62,7 @@ class FamilySpans(NamedTuple):
 def family_spans(
     features: Tensor, widths: Sequence[int], max_rank: int
 ) -> tuple[FamilySpans, Tensor]:
-    """Find the directions of each family, and the coordinates of these rows.
+    """Find the directions of each family and the coordinates of the training rows.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def family_spans(
     widths : sequence of int
         Number of features of each family.
     max_rank : int
-        Upper limit of the number of directions of a family.
+        Maximum number of directions of each family.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def family_spans(
 def averaged(
     coordinates: Tensor, ranks: Sequence[int], target: Tensor, weight: Tensor | None
 ) -> LinearStart:
-    """Fit a ridge regression to each family, and average their logits.
+    """Fit a ridge regression to each family and average their logits.
 
     Parameters
     ----------
@@ -99,12 +99,12 @@ def averaged(
     target : Tensor of shape (n, n_classes)
         Class probabilities.
     weight : Tensor of shape (n,) or None
-        Weight of each row; None where all are equal.
+        Weight of each row; None if all are equal.
 
     Returns
     -------
     LinearStart
-        Classifier of the coordinates of all families.
+        Classifier on the coordinates of all families.
     """
     starts = [ridge(own, target, weight) for own in coordinates.split(list(ranks), 1)]
     share = 1 / len(starts)

@@ -1,4 +1,4 @@
-"""A network of a backbone and a classifier on top, as it is trained and predicts."""
+"""The network that is trained and that predicts: a backbone with a head on top."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SeriesOutput(NamedTuple):
     Attributes
     ----------
     features : Tensor of shape (n, n_features)
-        Output of the backbone; z_short of a student.
+        Output of the backbone. For a student, this is z_short in the GDPD paper.
     logits : Tensor of shape (n, n_classes)
         Output of the head.
     maps : Tensor of shape (n, n_maps, n_steps) or None
@@ -41,19 +41,19 @@ class SeriesOutput(NamedTuple):
 
 
 class SeriesNet(nn.Module):
-    """Network of a backbone and a classifier on top, the head.
+    """Network of a backbone and a head, which is the classifier on top.
 
     Parameters
     ----------
     backbone : torch.nn.Module
-        Backbone by :func:`~skgdpd.nets.make_backbone`.
+        Backbone made by :func:`~skgdpd.nets.make_backbone`.
     n_classes : int
         Number of classes.
     precision : {"float32", "bf16"}, default="float32"
-        Precision of the training. ``"bf16"`` computes in bfloat16, with weights, features and
-        logits in single precision. Evaluation is always in single precision.
+        Precision of training. ``"bf16"`` computes in bfloat16, but keeps weights, features and
+        logits in single precision. Evaluation always uses single precision.
     make_head : callable, default=LinearHead
-        Callable that makes the head from the numbers of features and of classes.
+        Callable ``(n_features, n_classes) -> head``.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class SeriesNet(nn.Module):
 
     @property
     def has_fixed_part(self) -> bool:
-        """True if the backbone has features that are fitted once."""
+        """Whether the backbone has fixed features."""
         return has_fixed_features(self.backbone)
 
     def forward(
@@ -86,15 +86,15 @@ class SeriesNet(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
-            Series, zero beyond their own length.
+            Series, padded with zeros at the end.
         lengths : Tensor of shape (n,), optional
-            Own length of each series; None where all are equal.
+            Length of each series without padding; None if all are equal.
         fixed : Tensor of shape (n, n_fixed), optional
-            Fixed features of the series, where they are computed already.
+            Fixed features of the series, if they have been computed already.
         with_maps : bool, default=False
-            Whether the output has the activations over time, of a backbone with such.
+            Whether to return activations over time. The backbone must have them.
         moment : int, default=-1
-            Number of the moment, for backbones with a map for each.
+            Index of the moment, for backbones with a map for each moment.
 
         Returns
         -------
@@ -131,7 +131,7 @@ class SeriesNet(nn.Module):
         fixed: Tensor | None = None,
         moment: int = -1,
     ) -> Tensor:
-        """Return the backbone's features; parameters as for :meth:`forward`."""
+        """Return the features of the backbone; parameters are those of :meth:`forward`."""
         if has_moment_maps(self.backbone):
             return self.backbone(x, lengths, fixed, moment)
         if fixed is not None:
@@ -139,7 +139,7 @@ class SeriesNet(nn.Module):
         return self.backbone(x) if lengths is None else self.backbone(x, lengths)
 
     def read(self, batch: dict[str, Tensor], with_maps: bool = False) -> SeriesOutput:
-        """Compute the outputs for a batch, with activations over time if ``with_maps`` is set."""
+        """Compute the outputs for a batch; with activations over time if ``with_maps`` is set."""
         # Batches have no series where the backbone uses their fixed features only.
         x = batch["x"] if "x" in batch else batch["fixed"]
         moment = int(batch["moment"]) if "moment" in batch else -1
@@ -148,16 +148,16 @@ class SeriesNet(nn.Module):
     def fit_fixed(
         self, x: Tensor, lengths: Tensor | None, target: Tensor, weight: Tensor | None, seed: int
     ) -> ClosedFormStart:
-        """Fit the backbone's fixed features, and set the head to the classifier in closed form.
+        """Fit the fixed features of the backbone, and set the head to the fitted classifier.
 
         Parameters
         ----------
         x : Tensor of shape (n, n_channels, n_timepoints)
             Training series.
         lengths : Tensor of shape (n,) or None
-            Own lengths of the series; None if all are equal.
+            Lengths of the series without padding; None if all are equal.
         target : Tensor of shape (n, n_classes)
-            Class probabilities, one-hot where the label is known.
+            Class probabilities; one-hot for rows with a label.
         weight : Tensor of shape (n,) or None
             Weight of each series; None if all are equal.
         seed : int
@@ -166,7 +166,7 @@ class SeriesNet(nn.Module):
         Returns
         -------
         ClosedFormStart
-            The classifier, and the fixed features and left-out logits of the series.
+            The classifier, and the fixed features and leave-one-out logits of the series.
         """
         backbone = cast(FixedFeatures, self.backbone)
         start = backbone.fit_fixed(x, lengths, target, weight, seed)
@@ -176,25 +176,25 @@ class SeriesNet(nn.Module):
     def fit_moments(
         self, prefixes: Prefixes, target: Tensor, weight: Tensor | None, seed: int, trains: bool
     ) -> MomentStart:
-        """Fit the backbone's classifiers of all moments, and set the head to their common one.
+        """Fit the maps of all moments in the backbone, and set the head to their common weights.
 
         Parameters
         ----------
         prefixes : Prefixes
             Training series at the moments.
         target : Tensor of shape (n, n_classes)
-            Class probabilities, one-hot where the label is known.
+            Class probabilities; one-hot for rows with a label.
         weight : Tensor of shape (n,) or None
             Weight of each series; None if all are equal.
         seed : int
             Seed of all random draws.
         trains : bool
-            Whether the maps are trained further.
+            Whether the maps are to be trained further.
 
         Returns
         -------
         MomentStart
-            Fixed features and left-out logits of the series.
+            The classifiers, and the fixed features and leave-one-out logits of the series.
         """
         backbone = cast(MomentMaps, self.backbone)
         start = backbone.fit_moments(prefixes, target, weight, seed, trains)
@@ -202,6 +202,6 @@ class SeriesNet(nn.Module):
         return start
 
     def fold(self) -> None:
-        """End the training of a backbone with fixed features; others stay as they are."""
+        """Finish after training, if the backbone has fixed features; otherwise do nothing."""
         if self.has_fixed_part or has_moment_maps(self.backbone):
             cast(FixedFeatures, self.backbone).fold()

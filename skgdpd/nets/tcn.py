@@ -1,4 +1,4 @@
-"""Temporal convolutional network: causal convolutions, pooled up to any moment."""
+"""Temporal convolutional network: causal convolutions whose outputs are pooled over the past."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from torch import Tensor, nn
 from .layers import ConvolutionalBackbone, TimeBatchNorm, as_image, time_mask
 
 Past = tuple[Tensor, ...]
-"""Inputs of one convolution at the points before, oldest first, each ``(n, n_in)``."""
+"""Inputs of one convolution at previous points, oldest first, each ``(n, n_in)``."""
 
 
 class TCNState(NamedTuple):
     """State of a :class:`TCN` after some points of each series.
 
-    All tensors have one row for each series, and none of them is ever written to.
+    All tensors have one row for each series. They are never modified.
 
     Attributes
     ----------
     n_points : Tensor of shape (n,), int64
         Number of points that have been read.
     total : Tensor of shape (n, width)
-        Sum of the outputs of the last block over these points. It is in double precision where
-        the device has that, because a stream may be long.
+        Sum of the outputs of the last block over the points read so far. It is in double
+        precision if the device supports it, because a stream may be long.
     maximum : Tensor of shape (n, width)
-        Maximum of these outputs.
+        Maximum of the outputs of the last block over the points read so far.
     past : tuple of tuple of Tensor
         For each convolution, the inputs that later outputs still need.
     """
@@ -41,14 +41,16 @@ class TCNState(NamedTuple):
 
 
 class CausalConv1d(nn.Conv1d):
-    """Convolution over time whose outputs depend on no later point, on ``(n, c, 1, t)`` images.
+    """Causal convolution over time of ``(n, c, 1, t)`` images.
+
+    No output depends on a later point.
 
     Parameters
     ----------
     in_channels, out_channels, kernel_size : int
         As in :class:`torch.nn.Conv1d`; the weight has the same shape ``(out, in, k)``.
     dilation : int, default=1
-        Distance between the points that a kernel's neighbouring taps meet.
+        Distance in time between neighbouring taps of a kernel.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class CausalConv1d(nn.Conv1d):
 
     @property
     def n_past(self) -> int:
-        """Number of points before the present one that an output depends on, gaps included."""
+        """Number of previous points within the receptive field of an output, gaps included."""
         return (self.kernel_size[0] - 1) * self.dilation[0]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +74,7 @@ class CausalConv1d(nn.Conv1d):
         return F.conv2d(x, self.weight.unsqueeze(2), dilation=(1, self.dilation[0]))
 
     def start(self, zero: Tensor) -> Past:
-        """Return what precedes a series: zeros, ``zero`` of shape ``(n, in_channels)`` each."""
+        """Return the inputs before the first point: copies of ``zero``, ``(n, in_channels)``."""
         return (zero,) * self.n_past
 
     def step(self, x: Tensor, past: Past) -> tuple[Tensor, Past]:
@@ -83,14 +85,14 @@ class CausalConv1d(nn.Conv1d):
         x : Tensor of shape (n, in_channels) or (n, in_channels, 1, k)
             One point, or an image of ``k`` points.
         past : tuple of Tensor
-            The inputs before, as :meth:`start` or this method returned them.
+            Inputs at previous points, as :meth:`start` or this method returned them.
 
         Returns
         -------
         out : Tensor
-            Outputs at these points, in the form of ``x``.
+            Outputs at these points, with as many dimensions as ``x``.
         past : tuple of Tensor
-            The inputs that precede the next points.
+            Inputs that precede the next points.
         """
         if x.ndim == 2:
             # A convolution at one point is a product, in the memory order of the weight.
@@ -105,15 +107,17 @@ class CausalConv1d(nn.Conv1d):
 
 
 class CausalBlock(nn.Module):
-    """Residual block of causal convolutions, each normalised, all but the last rectified.
+    """Residual block of causal convolutions with batch normalisation.
+
+    A rectifier follows every convolution but the last.
 
     Parameters
     ----------
     in_channels, width : int
-        Numbers of channels before and after. Where they differ, the shortcut is a convolution of
+        Numbers of input and output channels. If they differ, the shortcut is a convolution with
         one tap.
     kernel_size, dilation, n_convolutions : int
-        Number of taps, their distance, and number of convolutions in series.
+        Number of taps, distance between taps, and number of consecutive convolutions.
     """
 
     def __init__(
@@ -141,21 +145,21 @@ class CausalBlock(nn.Module):
         return torch.relu(x + shortcut)
 
     def step(self, x: Tensor, past: Sequence[Past]) -> tuple[Tensor, list[Past]]:
-        """Compute the outputs at the next points, with the norms' running statistics.
+        """Compute the outputs at the next points; normalisation uses running statistics.
 
         Parameters
         ----------
         x : Tensor of shape (n, in_channels) or (n, in_channels, 1, k)
             One point, or an image of ``k`` points.
         past : sequence of tuple of Tensor
-            The inputs before of each convolution.
+            Inputs of each convolution at previous points.
 
         Returns
         -------
         out : Tensor
-            Outputs at these points, in the form of ``x``.
+            Outputs at these points, with as many dimensions as ``x``.
         past : list of tuple of Tensor
-            The inputs that precede the next points.
+            Inputs of each convolution that precede the next points.
         """
         shortcut, kept = x, []
         for convolution, norm in zip(self.shortcuts, self.shortcut_norms, strict=True):
@@ -172,43 +176,44 @@ class CausalBlock(nn.Module):
 
 
 class TCN(ConvolutionalBackbone):
-    """Temporal convolutional network with running pools.
+    """Temporal convolutional network with running mean and maximum pooling.
 
-    Residual blocks of causal convolutions, each with twice the dilation of the one before; the
-    features at a moment are the mean and the maximum of the outputs up to it. No feature depends
-    on a later point, so one pass gives the features of every moment, and a state gives them point
-    by point. In training, batch normalisation takes its statistics from all points of a batch;
-    in evaluation it is a fixed linear map of each point.
+    The network consists of residual blocks of causal convolutions. Each block has twice the
+    dilation of the previous one. The features at a moment are the mean and the maximum of the
+    outputs up to the moment. No feature depends on a later point. One pass therefore computes the
+    features at every moment, and a state computes them point by point. In training, batch
+    normalisation takes its statistics from all points of a batch. In evaluation mode, it is a
+    fixed linear map of each point.
 
     Parameters
     ----------
     n_channels : int
         Number of channels of the series.
     n_timepoints : int
-        Length of the series, on which the number of blocks depends: as many as it takes for the
-        last output to depend on the first point, but at most ``max_blocks``.
+        Length of the series. The network has as many blocks as the last output needs to depend
+        on the first point, but at most ``max_blocks``.
     width : int, default=64
-        Number of filters of each convolution. There are twice as many features.
+        Number of filters of each convolution. The number of features is twice as large.
     kernel_size : int, default=3
         Number of taps of each kernel.
     n_convolutions : int, default=2
         Number of convolutions of each block.
     max_blocks : int, default=6
-        Largest number of blocks. With six, the last output depends on 253 points, and the pools
-        on all.
+        Maximum number of blocks. With six blocks and the default kernels, the last output depends
+        on 253 points. Pooled features depend on all points.
 
     Attributes
     ----------
     n_features : int
-        Width of the feature vector, ``2 * width``.
+        Number of features, ``2 * width``.
     suitable_lr : float
         Learning rate. See docs/choosing.md for measurements.
 
     References
     ----------
     S. Bai, J. Z. Kolter, V. Koltun, "An empirical evaluation of generic convolutional and
-    recurrent networks for sequence modeling", arXiv 1803.01271. Its normalisation of weights is
-    one of batches here, and its feature is the output at the last point.
+    recurrent networks for sequence modeling", arXiv 1803.01271. That network uses weight
+    normalisation instead of batch normalisation, and the last output instead of pooling.
     """
 
     suitable_lr = 3e-3
@@ -242,14 +247,14 @@ class TCN(ConvolutionalBackbone):
         return x
 
     def features_from_maps(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return the mean and the maximum of ``(n, width, t)`` activations over each own time.
+        """Return the mean and maximum over time of ``(n, width, t)`` activations.
 
         Parameters
         ----------
         maps : Tensor of shape (n_samples, width, n_timepoints)
             Result of :meth:`maps`.
         lengths : Tensor of shape (n_samples,), optional
-            Own length of each series; None where all are ``n_timepoints`` long.
+            Length of each series without padding; None if all have ``n_timepoints`` points.
 
         Returns
         -------
@@ -310,10 +315,10 @@ def pool_up_to(maps: Tensor, time_points: Sequence[int], lengths: Tensor | None)
     maps : Tensor of shape (n, n_maps, n_timepoints)
         Activations.
     time_points : sequence of int
-        The moments, ascending numbers of points; the last is ``n_timepoints``.
+        The moments, as prefix lengths in ascending order; the last is ``n_timepoints``.
     lengths : Tensor of shape (n,) or None
-        Own length of each series, beyond which nothing is pooled; None where all have reached
-        the last moment.
+        Length of each series without padding. Later activations are not pooled. None if all
+        series reach the last moment.
 
     Returns
     -------

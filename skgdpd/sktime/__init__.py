@@ -1,11 +1,11 @@
-"""Adapters between sktime and scikit-learn, and folds that are safe in sktime.
+"""Adapters between sktime and scikit-learn, and a splitter that is safe in sktime.
 
-An adapter is named after the interface that it has. :class:`SktimeClassifier` wraps a classifier
-of this package for sktime's benchmarks, pipelines, searches and early classifiers.
-:class:`SktimeEarlyClassifier` wraps an :class:`~skgdpd.EarlyClassifier`, and stands beside the
-early classifiers of sktime. :class:`SklearnTransformer` wraps a transformer of sktime for the
+An adapter is named after the interface that it provides. :class:`SktimeClassifier` wraps a
+classifier of this package for the benchmarks, pipelines, searches and early classifiers of sktime.
+:class:`SktimeEarlyClassifier` wraps an :class:`~skgdpd.EarlyClassifier` in the interface of
+sktime's early classifiers. :class:`SklearnTransformer` wraps a transformer of sktime for the
 pipelines and searches of scikit-learn. :class:`SortedSplitter` keeps sktime's ``evaluate`` from
-pairing series with other series' labels.
+pairing series with the labels of other series.
 
 This module needs sktime (extra ``sktime``); the rest of the package does not.
 """

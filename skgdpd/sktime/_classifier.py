@@ -1,4 +1,4 @@
-"""An adapter that makes a sktime classifier of a classifier of prefixes."""
+"""Adapter that gives a classifier of prefixes the interface of a sktime classifier."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from .._series.unlabeled import marker_of, refuse_marked
 from ..distillers import GeneratorOptions
 
 FOREIGN_STATE = ("_parent_callback_ctx", "_skl_callbacks", "_skl_callbacks_to_teardown")
-"""Attributes that scikit-learn 1.9 sets on a sub-estimator and reads again after its fit."""
+"""Attributes that scikit-learn 1.9 sets on a nested estimator and reads after its fit."""
 
 
 class SktimeClassifier(BaseClassifier):
     """A sktime classifier that wraps a classifier of prefixes.
 
-    The wrapped classifier is cloned, and fitted on ``(n_samples, n_channels, n_timepoints)``
-    arrays made of whatever panel sktime is given; shorter series end in NaN there. The adapter
-    also works inside scikit-learn, unlike other sktime classifiers from scikit-learn 1.9 on.
+    A clone of the wrapped classifier is fitted. Panels in any format of sktime are converted to
+    ``(n_samples, n_channels, n_timepoints)`` arrays, in which shorter series are filled up with
+    NaN. The adapter also works inside scikit-learn 1.9 or later, unlike other sktime classifiers.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ class SktimeClassifier(BaseClassifier):
         :class:`~skgdpd.PrefixClassifier`, :class:`~skgdpd.DistilledPrefixClassifier`,
         :class:`~skgdpd.GDPDClassifier`, :class:`~skgdpd.GenDDClassifier`, or a scikit-learn
         classifier of 3-D arrays with ``predict_proba``, such as a search over one of these. Its
-        parameters are reached as ``estimator__lr`` or, where no other has the same name, as
-        ``lr``.
+        parameters are available under names such as ``estimator__lr``, or ``lr`` if this name is
+        unambiguous.
 
     Attributes
     ----------
     estimator_ : classifier
-        Fitted clone. There is none after a fit on a single class, whose predictions sktime makes
-        itself.
+        Fitted clone. It doesn't exist after a fit on a single class, because sktime then makes
+        the predictions itself.
     classes_ : ndarray of shape (n_classes,)
         Labels of the classes.
     n_classes_ : int
@@ -58,26 +58,27 @@ class SktimeClassifier(BaseClassifier):
     -----
     The tags of an instance follow the wrapped classifier:
 
-    - ``capability:missing_values`` is True unless missing values are an error for it. sktime
-      counts NaN at the end of a series as missing values too: give it series of unequal length
-      as a list of frames, multi-indexed or nested.
-    - ``capability:unequal_length`` is True if student, teacher and ``earliness`` can take series
-      of unequal length, or are given resampled ones. Names and callables are believed to, until
-      their network is made and checked; foreign scikit-learn classifiers are not.
-    - ``capability:multivariate`` is False if a teacher from sktime denies it.
-    - ``capability:class_weight`` is True if it has a ``class_weight``.
-    - ``property:randomness`` is ``"deterministic"`` if its ``random_state`` is an int, else
-      ``"stochastic"``. ``capability:random_state`` refers to a parameter of the adapter itself,
-      and is False.
+    - ``capability:missing_values`` is True if the classifier allows missing values. sktime also
+      counts NaN at the end of a series as missing values. To avoid this, pass series of unequal
+      length as a list of frames, a multi-indexed frame or a nested frame.
+    - ``capability:unequal_length`` is True if student, teacher and ``earliness`` support series
+      of unequal length, or get resampled series. Networks given by name or as callables are
+      assumed to support them until they are made and checked. Classifiers of scikit-learn are
+      assumed not to support them.
+    - ``capability:multivariate`` is False if a teacher from sktime has this tag set to False.
+    - ``capability:class_weight`` is True if the classifier has a parameter ``class_weight``.
+    - ``property:randomness`` is ``"deterministic"`` if the ``random_state`` of the classifier is
+      an int, else ``"stochastic"``. ``capability:random_state`` refers to a parameter of the
+      adapter itself, and is False.
     - ``capability:multithreading`` refers to a parameter ``n_jobs``, and is False.
 
-    Of classifiers other than the four above, several channels are taken for granted, and
-    everything else is denied.
+    For classifiers other than the four above, ``capability:multivariate`` is True and the other
+    capabilities are False.
 
-    Missing labels in y mark unlabelled series here as they do for the wrapped classifier. sktime's
-    own pipelines and searches sort y before they hand it on. They take NaN among numbers, and a
-    value that ``unlabeled=`` names, such as ``"?"`` or ``-1``, but not None among strings; their
-    own ``classes_`` then list that value.
+    Missing labels in y mark unlabelled series, as for the wrapped classifier. The pipelines and
+    searches of sktime sort y first. They support NaN among numbers, and a value that
+    ``unlabeled=`` names, such as ``"?"`` or ``-1``. They don't support None among strings. Their
+    own ``classes_`` contain the value that marks unlabelled series.
 
     Examples
     --------
@@ -133,7 +134,7 @@ class SktimeClassifier(BaseClassifier):
         return get_tags(self.estimator)
 
     def reset(self) -> SktimeClassifier:
-        """Return to the state before a fit.
+        """Reset the estimator to the unfitted state.
 
         Returns
         -------
@@ -147,12 +148,13 @@ class SktimeClassifier(BaseClassifier):
         return self
 
     def set_params(self, **params: Any) -> SktimeClassifier:
-        """Set parameters, and return to the state before a fit.
+        """Set parameters, and reset the estimator to the unfitted state.
 
         Parameters
         ----------
         **params
-            Values by name; parameters of the wrapped classifier as ``estimator__...``.
+            Values by name. Names of parameters of the wrapped classifier begin with
+            ``estimator__``.
 
         Returns
         -------
@@ -170,7 +172,7 @@ class SktimeClassifier(BaseClassifier):
         Parameters
         ----------
         X : panel
-            Whole series, in any of sktime's forms.
+            Whole series, in any format of sktime.
         y : ndarray or pandas.Series of shape (n_samples,)
             Labels. A missing label, or the value of the wrapped classifier's ``unlabeled``, marks
             an unlabelled series.
@@ -195,14 +197,14 @@ class SktimeClassifier(BaseClassifier):
         Parameters
         ----------
         X : panel
-            Series, in any of sktime's forms.
+            Series, in any format of sktime.
         y : array-like of shape (n_samples,)
-            Their labels, none of them missing.
+            Labels, none of them missing.
 
         Returns
         -------
         float
-            Share of the series that are classified correctly.
+            Fraction of series that are classified correctly.
         """
         return super().score(X, refuse_marked(y, marker_of(self.estimator)))
 
@@ -223,7 +225,7 @@ class SktimeClassifier(BaseClassifier):
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Return cheap settings for sktime's checks, all seeded, so that no check is left out.
+        """Return fast settings for sktime's checks, all with a fixed seed.
 
         Parameters
         ----------
@@ -247,7 +249,7 @@ class SktimeClassifier(BaseClassifier):
 
 
 def tags_of(estimator: Any) -> dict[str, Any]:
-    """Return the tags of sktime that follow the wrapped classifier."""
+    """Return the tags of sktime that depend on the wrapped classifier."""
     own = capabilities_of(estimator)
     return {
         GAPS: own.missing_values,

@@ -1,4 +1,4 @@
-"""An adapter that makes a sktime early classifier of an ``EarlyClassifier``."""
+"""Adapter that gives an ``EarlyClassifier`` the interface of a sktime early classifier."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ._classifier import tags_of
 class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
     """A sktime early classifier that wraps an :class:`~skgdpd.EarlyClassifier`.
 
-    It stands beside sktime's ``TEASER`` in the same loop: ``predict`` reads the first parts of
-    series, and ``update_predict`` longer parts of those that have no decision yet. Each point is
-    read once. Answers are those of ``EarlyClassifier.decide`` on the whole series, to the bit,
-    however they are cut.
+    It can replace sktime's ``TEASER`` in the same loop: ``predict`` reads prefixes of series, and
+    ``update_predict`` reads longer prefixes of the series without a decision. Each point is read
+    only once. Decisions are bit for bit equal to those of ``EarlyClassifier.decide`` on the whole
+    series, however the series are divided.
 
     Parameters
     ----------
     estimator : EarlyClassifier
-        Estimator, which is cloned before its fit. Its parameters are reached as
-        ``estimator__delay_cost`` or, where no other has the same name, as ``delay_cost``.
+        Estimator, which is cloned before it is fitted. Its parameters are available under names
+        such as ``estimator__delay_cost``, or ``delay_cost`` if this name is unambiguous.
 
     Attributes
     ----------
@@ -38,28 +38,30 @@ class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
     fit_time_ : int
         Duration of the fit in milliseconds.
     state_info : ndarray of int of shape (n, 4) or None
-        State of the series of the latest call. The columns are those of ``TEASER``: number of the
-        latest moment, or of that of the decision; whether there is a decision; number of the
-        class; time points at that moment. None before the first prediction, and after
-        ``reset_state_info()``.
+        State of the series of the latest call, with the same columns as for ``TEASER``. The
+        columns are the index of the latest moment, or of the moment of the decision; whether
+        there is a decision; the index of the class; and the number of time points at this moment.
+        None before the first prediction, and after ``reset_state_info()``.
 
     Notes
     -----
-    - ``predict`` and ``predict_proba`` begin with new series; ``update_predict`` and
-      ``update_predict_proba`` go on. They take the series without a decision, in their order,
-      with all points so far. Another number of series and changed points are refused.
-    - Labels and probabilities without a decision are -1, as a string among labels that are
-      strings. Where a class has the label -1, only the decisions tell the two apart.
-    - Parts need not end at moments of the classifier. Series that have not reached the first
+    - ``predict`` and ``predict_proba`` start with new series. ``update_predict`` and
+      ``update_predict_proba`` continue: they take the series without a decision, in the same
+      order, with all points so far. A different number of series, or changed points, raise an
+      error.
+    - Labels and probabilities without a decision are -1, or ``"-1"`` if labels are strings. If a
+      class has the label -1, only the array of decisions distinguishes the two cases.
+    - Prefixes need not end at moments of the classifier. Series that have not reached the first
       moment have no decision.
-    - Decisions are forced at the last moment. A series that is shorter has none until then, as it
-      may go on. ``score`` takes series as whole, and forces an answer at their end.
-    - ``score`` leaves ``state_info`` as it is.
-    - Tags of an instance follow the classifier inside, as those of
+    - A decision is forced at the last moment. A series that ends earlier gets no forced decision,
+      because it may continue. ``score`` treats series as complete, and forces a decision at their
+      end.
+    - ``score`` does not change ``state_info``.
+    - The tags of an instance follow the wrapped classifier, as for
       :class:`~skgdpd.sktime.SktimeClassifier`.
-    - Four of sktime's checks want predictions to be one array, or to leave no state. They are
-      left out by the tag ``tests:skip_by_name``, as for ``TEASER``. One more fails for series of
-      unequal length, because it takes the rows of a frame for series.
+    - Four checks of sktime require that predictions are one array, or that they leave no state.
+      The tag ``tests:skip_by_name`` skips them, as for ``TEASER``. Another check fails for series
+      of unequal length, because it mistakes the rows of a frame for series.
 
     Examples
     --------
@@ -105,12 +107,13 @@ class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
         self.set_tags(**tags_of(estimator))
 
     def set_params(self, **params: Any) -> SktimeEarlyClassifier:
-        """Set parameters, and return to the state before a fit.
+        """Set parameters, and reset the estimator to the unfitted state.
 
         Parameters
         ----------
         **params
-            Values by name; parameters of the wrapped estimator as ``estimator__...``.
+            Values by name. Names of parameters of the wrapped estimator begin with
+            ``estimator__``.
 
         Returns
         -------
@@ -128,9 +131,9 @@ class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
         Parameters
         ----------
         X : panel
-            Whole series, in any of sktime's forms.
+            Whole series, in any format of sktime.
         y : ndarray or pandas.Series of shape (n_samples,)
-            Labels. Where the classifier has a teacher, some may be missing.
+            Labels. Some may be missing if the classifier has a teacher.
 
         Returns
         -------
@@ -140,9 +143,9 @@ class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
         Raises
         ------
         TypeError
-            If ``estimator`` is no :class:`~skgdpd.EarlyClassifier`.
+            If ``estimator`` is not an :class:`~skgdpd.EarlyClassifier`.
         ValueError
-            If there is one class only.
+            If the labels have only one class.
         """
         filled = without_marks(y, marker_of(self.estimator))
         known = np.unique(y if filled is None else filled)
@@ -161,7 +164,7 @@ class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Return cheap settings for sktime's checks, all seeded.
+        """Return fast settings for sktime's checks, all with a fixed seed.
 
         Parameters
         ----------
@@ -171,6 +174,7 @@ class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
         Returns
         -------
         list of dict
-            A trained network, a student in closed form, and clones of another classifier.
+            Settings for a trained network, for a student in closed form, and for clones of
+            another classifier.
         """
         return cheap_settings()

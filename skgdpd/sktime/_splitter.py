@@ -1,4 +1,4 @@
-"""Folds whose indices are in the order that sktime assumes."""
+"""Splitter whose folds have the order that sktime assumes."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from sklearn.model_selection import BaseCrossValidator, check_cv
 
 
 class SortedSplitter(BaseCrossValidator):
-    """Splitter whose folds have their indices in ascending order, as sktime needs them.
+    """Splitter that sorts the indices of each fold in ascending order, as sktime requires.
 
-    sktime's ``evaluate``, and with it ``ClassificationBenchmark`` and ``TSCGridSearchCV``, takes
-    the series of a fold in the order of the panel, but their labels in the order of the fold's
-    indices. With ``ShuffleSplit``, ``StratifiedShuffleSplit`` or any other splitter whose indices
-    are not in ascending order, it trains and scores on wrong pairs, without an error. This
-    splitter makes the same folds with sorted indices.
+    The function ``evaluate`` of sktime takes the series of a fold in the order of the panel, but
+    their labels in the order of the fold's indices. ``ClassificationBenchmark`` and
+    ``TSCGridSearchCV`` use this function. With ``ShuffleSplit``, ``StratifiedShuffleSplit`` or
+    any other splitter with unsorted indices, they train and score on wrong pairs of series and
+    labels, without an error. This splitter makes the same folds with sorted indices.
 
     Parameters
     ----------
     cv : int, splitter or iterable
-        Number of folds, stratified if there is ``y``; a splitter; or pairs of training and test
-        indices.
+        Number of folds, which are stratified if ``y`` is given; a splitter; or an iterable of
+        pairs of training and test indices.
     y : array-like of shape (n_samples,), optional
-        Labels for splitters that need them, such as ``LabeledFolds``: ``evaluate`` passes none.
+        Labels for splitters that need them, such as ``LabeledFolds``, because ``evaluate`` passes
+        no labels.
     groups : array-like of shape (n_samples,), optional
         Groups for splitters that need them.
 
@@ -59,20 +60,20 @@ class SortedSplitter(BaseCrossValidator):
         Parameters
         ----------
         X : array-like of length n_samples
-            Series; only their number matters.
+            Series. Only their number matters.
         y, groups : array-like of shape (n_samples,), optional
-            Labels and groups in place of those given to the constructor.
+            Labels and groups. They replace those of the constructor.
 
         Yields
         ------
         train, test : ndarray of shape (n_train,), ndarray of shape (n_test,)
-            Indices of a training and a test part.
+            Indices of the training part and of the test part.
 
         Raises
         ------
         ValueError
-            If an index occurs twice in a part, as in a bootstrap: ``evaluate`` would take the
-            series once but its label twice.
+            If an index occurs twice in a part, as in a bootstrap sample. ``evaluate`` would use
+            the series once but its label twice.
         """
         y = self.y if y is None else y
         groups = self.groups if groups is None else groups
@@ -94,7 +95,7 @@ class SortedSplitter(BaseCrossValidator):
         Parameters
         ----------
         X, y, groups : array-like, optional
-            Data as for ``split``; some splitters need them.
+            Data as for ``split``. Some splitters need them.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""An adapter that makes a scikit-learn transformer of a sktime transformer."""
+"""Adapter that gives a sktime transformer the interface of a scikit-learn transformer."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .._series.panel import as_frames, own_lengths, read_panel
 class SklearnTransformer(LinksToDocs, TransformerMixin, BaseEstimator):
     """A scikit-learn transformer that wraps a sktime transformer of panels.
 
-    sktime's own transformers fail in the pipelines and searches of scikit-learn 1.9. This one
-    takes and returns series in the form that the classifiers take.
+    Transformers of sktime fail in the pipelines and searches of scikit-learn 1.9. This adapter
+    takes and returns series in the format that the classifiers of this package take.
 
     Parameters
     ----------
     transformer : sktime transformer
-        Transformer of panels, or of single series. It is cloned, then fitted. Its parameters are
-        reached as ``transformer__...``.
+        Transformer of panels, or of single series. It is cloned before it is fitted. Names of its
+        parameters begin with ``transformer__``.
 
     Attributes
     ----------
     transformer_ : sktime transformer
         Fitted clone.
     n_features_in_ : int
-        Number of channels of 3-D input, of time points of 2-D input.
+        Number of channels of 3-D input, or of time points of 2-D input.
 
     Examples
     --------
@@ -69,9 +69,9 @@ class SklearnTransformer(LinksToDocs, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Series, in any form that the classifiers take; 2-D is one channel.
+            Series, in any format that the classifiers take. A 2-D array has one channel.
         y : array-like of shape (n_samples,), optional
-            Labels, which only transformers that need them are given.
+            Labels. They are passed only to transformers that need them.
 
         Returns
         -------
@@ -83,7 +83,7 @@ class SklearnTransformer(LinksToDocs, TransformerMixin, BaseEstimator):
         TypeError
             If ``transformer`` isn't an instance of a sktime transformer.
         ValueError
-            If the transformer needs labels and there are none.
+            If the transformer needs labels and ``y`` is None.
         """
         if not isinstance(self.transformer, BaseTransformer):
             raise TypeError(
@@ -111,9 +111,9 @@ class SklearnTransformer(LinksToDocs, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_channels_out, n_timepoints_out) or (n_samples, n_features)
-            New series; those that are shorter than others end in NaN. Two-dimensional if X is and
-            the new series have one channel, or if the transformer makes numbers of series
-            (sktime's "Primitives").
+            Transformed series, with shorter series filled up with NaN. The result is
+            two-dimensional if X is two-dimensional and the result has one channel, or if the
+            transformer returns numbers instead of series (output type "Primitives" of sktime).
         """
         check_is_fitted(self)
         series, flat = self._read(X, reset=False)
@@ -124,7 +124,7 @@ class SklearnTransformer(LinksToDocs, TransformerMixin, BaseEstimator):
         return values[:, 0] if flat and values.shape[1] == 1 else values
 
     def _read(self, X: Any, reset: bool) -> tuple[Any, bool]:
-        """Return series in a form that sktime reads correctly, and whether X is a 2-D table."""
+        """Return series in a format that sktime reads correctly, and whether X is 2-D."""
         panel = read_panel(X)
         # A 2-D table must keep its number of columns, a panel its number of channels.
         validate_data(self, X if panel.flat else panel.values, reset=reset, skip_check_array=True)

@@ -1,6 +1,6 @@
-"""Checks of the contract of early classifiers, of this library or any other.
+"""Checks of the contract of early classifiers, for classifiers of any library.
 
-``python -m skgdpd.testing`` runs them on a class by name.
+``python -m skgdpd.testing`` runs the checks on a class given by name.
 """
 
 from .compose import on_prefix

@@ -1,4 +1,4 @@
-"""Parser and work of ``python -m skgdpd.testing``."""
+"""Command line of ``python -m skgdpd.testing``."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 if all checks passed, 1 if some failed, 2 if a class can't be made, 130 if
-        interrupted, and 141 if the reader of the output is gone.
+        Exit status: 0 if all checks passed, 1 if some failed, 2 if a class can't be instantiated,
+        130 after an interrupt, and 141 if the pipe of the output was closed.
     """
     return exit_status(lambda: _check(arguments))
 
@@ -107,7 +107,8 @@ def make_classifier(text: str) -> Any:
     Raises
     ------
     ValueError
-        If the text has another form, a parameter isn't a literal, or the name isn't a class.
+        If the text has another form, if a parameter isn't a literal, or if the name isn't a
+        class.
     """
     try:
         tree = ast.parse(text, mode="eval").body

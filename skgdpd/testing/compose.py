@@ -1,4 +1,4 @@
-"""Composition of a truncation with a classifier of whole series."""
+"""Pipelines of a truncation and a classifier of whole series."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._series.truncation import PrefixTruncator
 
 
 def on_prefix(classifier: Any, length: int) -> Any:
-    """Make an early classifier of a classifier of whole series, by truncating its input.
+    """Turn a classifier of whole series into an early classifier, by truncating its input.
 
     Parameters
     ----------
@@ -23,10 +23,10 @@ def on_prefix(classifier: Any, length: int) -> Any:
     Returns
     -------
     classifier
-        Pipeline of truncation and classifier. For a sktime classifier it is sktime's pipeline
-        with its ``TruncationTransformer``. That pipeline takes whole series only and doesn't
-        store the length of its prefix, so the checks need ``prefix_length``. Otherwise it is
-        scikit-learn's pipeline with a :class:`~skgdpd.PrefixTruncator`.
+        Pipeline of truncation and classifier. For a sktime classifier, it is a sktime pipeline
+        with a ``TruncationTransformer``. Such a pipeline accepts whole series only and doesn't
+        store the length of its prefix, so that the checks need ``prefix_length``. For other
+        classifiers, it is a scikit-learn pipeline with a :class:`~skgdpd.PrefixTruncator`.
 
     Examples
     --------

@@ -135,7 +135,7 @@ def check_shorter_series_refused(subject: Subject) -> None:
 
 
 def check_lengths_between_have_no_effect(subject: Subject) -> None:
-    """Series of a length between prefix and whole are refused, or predicted as whole ones."""
+    """Series longer than the prefix but not whole are refused, or predicted as whole series."""
     _need_fixed_length(subject)
     fitted = subject.fit()
     subject.need(hasattr(fitted, "prefix_length_"), "it has no prefix_length_")

@@ -1,4 +1,4 @@
-"""Functions that run the checks: one by one, all at once, or as tests of pytest."""
+"""Functions that run the checks: one by one, all at once, or as pytest tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHECKS: dict[str, Callable[[Subject], None]] = {
     for name, function in vars(module).items()
     if name.startswith("check_")
 }
-"""Check functions by name, in the order of their execution."""
+"""Check functions by name, in order of execution."""
 
 Status = Literal["passed", "failed", "expected", "skipped"]
 Expected = Mapping[str, str]
@@ -32,7 +32,7 @@ Expected = Mapping[str, str]
 
 @dataclass(frozen=True)
 class PrefixCheck:
-    """Single check that is called with an estimator.
+    """A check of the contract, which is called with an estimator.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class PrefixCheck:
         Raises
         ------
         AssertionError
-            If the check fails. Exceptions of the estimator are passed on.
+            If the check fails. Exceptions of the estimator are not caught.
         unittest.SkipTest
             If the check doesn't apply to the estimator.
         """
@@ -85,7 +85,7 @@ class CheckResult:
     exception : Exception or None
         Exception that the check raised.
     reason : str
-        Reason of the failure, of the expected failure, or of the skip; empty if the check passed.
+        Reason for the failure, the expected failure, or the skip; empty if the check passed.
     """
 
     check: str
@@ -95,7 +95,7 @@ class CheckResult:
 
 
 def check_names() -> list[str]:
-    """Return the names of all checks, in the order of their execution."""
+    """Return the names of all checks, in order of execution."""
     return list(CHECKS)
 
 
@@ -113,20 +113,21 @@ def prefix_classifier_checks(
     estimator : classifier
         Unfitted instance of a classifier.
     X : array-like of shape (n_samples, n_channels, n_timepoints) or (n_samples, n_timepoints)
-        Whole series that the checks use; by default 24 series of one channel and 40 time points
-        whose classes differ from the start. There should be at least three series per class, and
-        not more than some dozens in all, because each check fits one to four times.
+        Whole series that the checks use. By default, there are 24 series of one channel and 40
+        time points, whose classes differ from the start. Give at least three series per class,
+        and at most a few dozen in total, because each check fits the classifier one to four
+        times.
     y : array-like of shape (n_samples,), optional
         Labels of the series, of two or more classes.
     prefix_length : int, optional
-        Length of the estimator's prefix. It is needed only if the estimator has neither
-        ``prefix_length_`` nor a :class:`~skgdpd.PrefixTruncator` in a pipeline. If the length is
+        Length of the estimator's prefix. It is needed only if the estimator has no attribute
+        ``prefix_length_`` and no :class:`~skgdpd.PrefixTruncator` in a pipeline. If the length is
         unknown, checks of values after the prefix are skipped.
 
     Yields
     ------
     estimator : classifier
-        Estimator as given; checks clone it.
+        The given estimator. Checks clone it.
     check : PrefixCheck
         Check that is called with the estimator. It raises an error if the check fails, and
         ``unittest.SkipTest`` if the check doesn't apply.
@@ -160,15 +161,15 @@ def check_prefix_classifier(
 ) -> list[CheckResult]:
     """Check that an early classifier keeps its contract.
 
-    The checks work on any classifier of three-dimensional arrays with scikit-learn's interface,
-    also on those of sktime and aeon. The classifier is cloned for every fit, and every
-    ``random_state`` that isn't an integer is set to 0.
+    The checks work on any classifier of three-dimensional arrays with the interface of
+    scikit-learn, including classifiers of sktime and aeon. The classifier is cloned for every
+    fit. Every ``random_state`` that isn't an integer is set to 0.
 
     Parameters
     ----------
     estimator : classifier
-        Unfitted instance of a classifier. It should have parameters that make it fast, because it
-        is fitted about a hundred times.
+        Unfitted instance of a classifier. Choose parameters that make it fast, because it is
+        fitted about a hundred times.
     X : array-like of shape (n_samples, n_channels, n_timepoints) or (n_samples, n_timepoints)
         Whole series that the checks use; see :func:`prefix_classifier_checks`.
     y : array-like of shape (n_samples,), optional
@@ -176,10 +177,10 @@ def check_prefix_classifier(
     prefix_length : int, optional
         Length of the estimator's prefix; see :func:`prefix_classifier_checks`.
     expected_failed_checks : dict of str to str, optional
-        Names of checks that may fail, each with the reason.
+        Names of checks that may fail, with the reason for each.
     on_fail : {"raise", "warn"} or None, default="raise"
-        Treatment of unexpected failures after all checks have run: one error that lists all, a
-        warning for each, or none.
+        Treatment of unexpected failures after all checks have run. ``"raise"`` raises one error
+        that lists all failures, ``"warn"`` warns about each failure, and None does neither.
     callback : callable, optional
         Function that is called with each result as soon as it is known.
 
@@ -193,7 +194,7 @@ def check_prefix_classifier(
     AssertionError
         If checks failed and ``on_fail="raise"``.
     ValueError
-        If ``expected_failed_checks`` has an unknown name, or ``on_fail`` another value.
+        If ``expected_failed_checks`` has an unknown name, or ``on_fail`` is invalid.
 
     Examples
     --------
@@ -252,8 +253,9 @@ def parametrize_with_prefix_checks(
     prefix_length : int, optional
         Length of the estimators' prefix; see :func:`prefix_classifier_checks`.
     expected_failed_checks : dict of str to str, or callable, optional
-        Names of checks that must fail, each with the reason, or a function of an estimator that
-        returns them. They are marked as strict expected failures: if one passes, the test fails.
+        Names of checks that must fail, with the reason for each, or a function from an estimator
+        to such a dict. The checks are marked as strict expected failures: if one passes, the test
+        fails.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Classifier under test: fits, predictions and comparisons, for classifiers of any library."""
+"""Classifier under test: its fits and predictions, and comparisons of predictions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 from .._series.truncation import PrefixTruncator, prefix_length
 
 ATOL = 1e-6
-"""Tolerance of probabilities of the same model; networks compute in single precision."""
+"""Tolerance for probabilities of the same model, because networks use single precision."""
 
 WRAPPED = ("best_estimator_", "estimator_", "classifier_")
 """Attributes in which meta-estimators store the fitted classifier."""
@@ -55,8 +55,8 @@ class Subject:
     y : array-like of shape (n_samples,)
         Labels of the series.
     prefix_length : int, optional
-        Length of the classifier's prefix, if it has neither ``prefix_length_`` nor a
-        :class:`~skgdpd.PrefixTruncator` in a pipeline.
+        Length of the classifier's prefix. It is needed only if the classifier has no attribute
+        ``prefix_length_`` and no :class:`~skgdpd.PrefixTruncator` in a pipeline.
     """
 
     def __init__(
@@ -111,12 +111,12 @@ class Subject:
         return estimator
 
     def predict(self, fitted: Any, X: Any = None) -> NDArray[Any]:
-        """Return the predicted labels without conversion."""
+        """Return the predicted labels, without conversion."""
         with quiet():
             return fitted.predict(self.X if X is None else X)
 
     def probabilities(self, fitted: Any, X: Any = None) -> NDArray[np.float64]:
-        """Return the predicted probabilities without conversion.
+        """Return the predicted probabilities, without conversion.
 
         The check is skipped if the classifier has no ``predict_proba``.
 
@@ -210,7 +210,7 @@ class Subject:
     def same_fit(self, one: Any, other: Any, what: str) -> None:
         """Assert that predictions of two fits are the same.
 
-        The check is skipped if two fits with the same seed differ anyway.
+        The check is skipped if fits with the same seed differ without any other change.
 
         Parameters
         ----------
@@ -232,18 +232,19 @@ class Subject:
 
 
 def difference(one: Any, other: Any, *, exact: bool = False) -> str:
-    """Describe how two predictions differ; the result is empty if they are the same.
+    """Return a description of how two predictions differ; empty if they are the same.
 
     Parameters
     ----------
     one, other : array-like
         Predictions: probabilities or labels.
     exact : bool, default=False
-        Compare bit by bit instead of up to a tolerance.
+        Whether to compare bit by bit instead of with a tolerance.
 
     Returns
     -------
     str
+        Description for an error message.
     """
     one, other = np.asarray(one), np.asarray(other)
     if one.shape != other.shape:
@@ -276,7 +277,7 @@ def refused(action: Callable[[], Any], what: str, words: tuple[str, ...] = ()) -
     what : str
         Description of the bad input, for the error message.
     words : tuple of str, default=()
-        Words of which the message must contain one; any message is accepted if empty.
+        The message must contain at least one of these words. If empty, any message is accepted.
 
     Raises
     ------

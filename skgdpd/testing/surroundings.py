@@ -1,4 +1,4 @@
-"""Checks that fits and predictions leave global state alone and pass interrupts on."""
+"""Checks that fits and predictions keep global state and pass interrupts on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ INTERRUPTED_AT = (0.2, 0.5, 0.8)
 TRIES = 4
 """Number of neighbouring calls at which an interrupt must be lost before the check fails.
 
-Some calls are made by libraries in C that can't pass an exception on.
+A single call is not enough, because some calls come from C libraries that can't pass an exception
+on.
 """
 
 
@@ -188,7 +189,7 @@ def _fit_until(subject: Subject, at: int | None) -> _Outcome:
 
 
 def _is_deaf(frame: FrameType | None) -> bool:
-    """Return whether an exception in this frame would be lost, or would prevent a clean-up."""
+    """Return whether an exception in this frame would be lost or would prevent cleanup."""
     while frame is not None:
         code = frame.f_code
         if code.co_name in ("__del__", "__enter__", "__exit__") or "weakref" in code.co_filename:

@@ -1,8 +1,8 @@
-"""Training of networks, as far as authors of distillers need it.
+"""Training of networks: the public part, for authors of distillers.
 
-A distiller's losses are made of a :data:`Batch` and a :class:`Step`, and are :data:`Terms`. A
-distiller that trains a network of its own before the student's training gives :func:`train` an
-:class:`Objective`, :class:`Rows` and a :class:`TrainingConfig`.
+The loss functions of a distiller take a :data:`Batch` and a :class:`Step`, and return
+:data:`Terms`. A distiller may train another network before the student. It then calls
+:func:`train` with an :class:`Objective`, :class:`Rows` and a :class:`TrainingConfig`.
 """
 
 from .batches import Batch, Rows

@@ -1,4 +1,4 @@
-"""Averages of weights over the last steps, smoother than the last weights themselves."""
+"""Averages of weights over the last steps of a training."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class WeightAverage:
     module : torch.nn.Module
         The module that is trained.
     n_steps : float
-        Horizon of the average: the weights of a step count 1/e after so many further steps. In
-        the first steps the average is over the steps made so far, so that the initial weights
-        have no influence.
+        Time constant of the average: after this number of further steps, the influence of a step
+        has fallen to 1/e. At the start, the average is over the steps made so far, so that the
+        initial weights have no influence.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class WeightAverage:
         self._means, self._live = _changing(self.module), _changing(module)
 
     def update(self) -> None:
-        """Take the module's present weights into the average."""
+        """Include the current weights of the module in the average."""
         self.n_updates += 1
         share = max(1 / self.n_steps, 1 / self.n_updates)
         with torch.no_grad():

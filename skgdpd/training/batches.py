@@ -1,7 +1,7 @@
 """Batches as slices of tensors that are on the training device from the start.
 
-Data sets here are small: the work of a loader for each row (fetch, collate, pin, copy) costs more
-than the mathematics. A batch is one ``index_select`` a tensor.
+Data sets for these networks are small. The work of a data loader for each row (fetch, collate,
+pin, copy) would cost more than the computation. A batch is one ``index_select`` for each tensor.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from ..nets.prefixes import Prefixes
 
 Batch = dict[str, Tensor]
 SERIES = "series"
-"""Name of the tensor by which the series of :class:`MomentRows` are recognised."""
+"""Name of the tensor that holds the series of :class:`MomentRows`."""
 
 
 class Rows:
-    """Tensors on one device whose rows belong together, one row for each series.
+    """Named tensors on one device, with one row for each series.
 
     Parameters
     ----------
     **tensors : Tensor of shape (n_rows, ...)
-        The tensors by name. A further one, ``index``, is added: each row's own number.
+        The tensors by name. A tensor ``index`` with the number of each row is added.
     """
 
     def __init__(self, **tensors: Tensor) -> None:
@@ -43,22 +43,22 @@ class Rows:
 
     @property
     def n_moments(self) -> int:
-        """The number of moments at which a batch may show its series."""
+        """Number of moments at which a batch may contain the series."""
         return 1
 
     @property
     def device(self) -> torch.device:
-        """The tensors' device."""
+        """Device of the tensors."""
         return self.tensors["index"].device
 
     @property
     def numbers_on(self) -> torch.device:
-        """The device on which :meth:`select` takes row numbers without waiting for them."""
+        """Device on which :meth:`select` takes row numbers without synchronisation."""
         return self.device
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one row's series ``x``, or of its first tensor where there is no ``x``."""
+        """Shape of one row of the series ``x``, or of the first tensor if there is no ``x``."""
         row = self.select(self.tensors["index"][:1])
         return tuple(row.get("x", next(iter(row.values()))).shape[1:])
 
@@ -68,23 +68,23 @@ class Rows:
         return Rows(**moved)
 
     def select(self, index: Tensor) -> Batch:
-        """Return the rows with the numbers in ``index``, in that order."""
+        """Return the rows with the numbers in ``index``, in the order of ``index``."""
         return {name: tensor.index_select(0, index) for name, tensor in self.tensors.items()}
 
     def everything(self) -> Batch:
-        """Return all rows in their own order."""
+        """Return all rows in order."""
         return self.tensors
 
 
 class MomentRows(Rows):
-    """Rows whose series a batch shows as they are known at one of several moments.
+    """Rows for several moments; a batch contains the prefixes of its series at one moment.
 
     Parameters
     ----------
     prefixes : Prefixes
         The series at each moment.
     fixed : Tensor of shape (n_rows, n_moments, n_fixed), optional
-        Fixed features of the series at each moment, which take the place of the series.
+        Fixed features of the series at each moment. They replace the series in batches.
     **tensors : Tensor of shape (n_rows, ...)
         Further tensors by name, the same at all moments.
     """
@@ -111,7 +111,7 @@ class MomentRows(Rows):
         return MomentRows(self.prefixes.to(device), fixed, **moved)
 
     def select(self, index: Tensor, moment: int = -1) -> Batch:
-        """Return the rows with the numbers in ``index``, at a moment; by default at the last."""
+        """Return the rows with the numbers in ``index`` at a moment, by default the last."""
         known = {name: tensor for name, tensor in self.tensors.items() if name != SERIES}
         batch = {name: tensor.index_select(0, index) for name, tensor in known.items()}
         moment = range(self.n_moments)[moment]
@@ -132,15 +132,15 @@ class MomentRows(Rows):
 
 
 class StreamedRows(Rows):
-    """Rows of which some tensors are made anew for each batch, as all would not fit into memory.
+    """Rows with tensors that don't fit into memory and are loaded for each batch.
 
     Parameters
     ----------
     fetch : callable
-        Function of row numbers, an array of shape (n,), that makes these rows' tensors on the
-        CPU.
+        Function that takes row numbers, an array of shape (n,), and returns the tensors of these
+        rows on the CPU.
     **tensors : Tensor of shape (n_rows, ...)
-        The tensors that are kept, by name.
+        The tensors that are kept in memory, by name.
     """
 
     def __init__(self, fetch: Callable[[NDArray[np.int64]], Batch], **tensors: Tensor) -> None:
@@ -167,29 +167,30 @@ class StreamedRows(Rows):
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return a tensor on a device, without waiting until it has been copied there."""
+    """Return a tensor on a device, without waiting for the end of the copy."""
     if device.type == "cuda" and not tensor.is_cuda:
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
 
 
 class RowBatches:
-    """One epoch's batches of rows.
+    """Batches of the rows of one epoch.
 
-    Batches differ in size by one row at most. So no epoch ends with a batch of a single row, which
-    batch normalisation can't normalise. A batch of :class:`MomentRows` is at a moment that is
-    drawn; without a generator each batch is yielded at every moment.
+    The sizes of batches differ by at most one row. Therefore no epoch ends with a batch of a
+    single row, which batch normalisation could not normalise. For :class:`MomentRows`, each batch
+    gets a random moment. Without a generator, each batch is yielded at every moment.
 
     Parameters
     ----------
     rows : Rows
         The data.
     batch_size : int
-        Largest size of a batch.
+        Maximum size of a batch.
     generator : torch.Generator, optional
-        Source of a random order of the rows, on the CPU so that the order is the same on every
-        device. Where processes train together (``data_parallel`` of :func:`skgdpd.set_config`),
-        each gets its part of every batch. None keeps the order, and gives each process all rows.
+        Source of the random order of rows. It is on the CPU, so that the order is the same for
+        every device. If processes train together (``data_parallel`` of
+        :func:`skgdpd.set_config`), each process gets its part of every batch. None keeps the
+        order of rows and gives each process all rows.
     """
 
     def __init__(
@@ -227,7 +228,7 @@ class RowBatches:
                 yield rows.select(part, moment)
 
     def numbers(self) -> Iterator[Tensor]:
-        """Yield the row numbers of each of an epoch's batches."""
+        """Yield the row numbers of each batch of an epoch."""
         if self.generator is None or (self.n_batches == 1 and not self._is_shared):
             order = torch.arange(len(self.rows))
         else:

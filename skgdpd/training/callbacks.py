@@ -1,4 +1,4 @@
-"""Callbacks between epochs, which keep the best weights, stop early and show progress."""
+"""Callbacks that run between epochs: best weights, early stopping and progress."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from .progress import Progress
 class BestWeights(Callback):
     """Callback that keeps the weights of the epoch with the lowest validation loss.
 
-    At the end of the training the module gets these weights.
+    At the end of training, the module gets these weights.
 
     Parameters
     ----------
     first_epoch : int
-        The first epoch whose weights may be kept; earlier ones are a warm-up.
+        The first epoch whose weights may be kept, counted from 0. Earlier epochs are a warm-up.
     monitor : str, default="valid_loss"
-        Name of the loss in the history. A training without it keeps the last epoch's weights.
+        Name of the loss in the history. If the history has no such loss, the weights of the last
+        epoch are kept.
 
     Attributes
     ----------
@@ -60,18 +61,18 @@ class BestWeights(Callback):
 
 
 class StopTraining(Exception):
-    """Exception that a callback raises to end a training in good order."""
+    """Exception that a callback raises to end training regularly."""
 
 
 class Patience(Callback):
-    """Callback that stops a training whose best epoch is too long ago.
+    """Callback that stops training after a number of epochs without improvement.
 
     Parameters
     ----------
     best : BestWeights
         The callback that finds the best epoch.
     n_epochs : int
-        Number of epochs without a better one after which the training stops.
+        Number of epochs without improvement after which training stops.
     """
 
     def __init__(self, best: BestWeights, n_epochs: int) -> None:
@@ -83,7 +84,7 @@ class Patience(Callback):
             raise StopTraining
 
     def is_over(self, net: NeuralNet) -> bool:
-        """Return whether the training of a net with this history should stop."""
+        """Return whether training should stop, given the history of the net."""
         best = self.best.best_epoch_
         return best is not None and len(net.history) - 1 - best >= self.n_epochs
 
@@ -91,19 +92,19 @@ class Patience(Callback):
 class ShowProgress(Callback):
     """Callback that advances a progress bar once an epoch.
 
-    It ends the training if the bar's ``end_epoch`` returns True.
+    It ends training if the method ``end_epoch`` of the bar returns True.
 
     Parameters
     ----------
     progress : Progress
         The progress bar.
     units : float, default=1.0
-        Number of the bar's units in an epoch.
+        Units of the bar for each epoch.
 
     Attributes
     ----------
     may_stop : bool
-        Whether the bar may end the training: not while other trainings will go on from the state
+        Whether the bar may end training. It is False while other trainings depend on the state
         that this one reaches.
     """
 
@@ -123,5 +124,5 @@ class ShowProgress(Callback):
             raise StopTraining
 
     def skip(self, n_epochs: int) -> None:
-        """Count epochs that an earlier fit has done."""
+        """Count epochs that were run in an earlier fit."""
         self.progress.advance(self.units * n_epochs)

@@ -1,7 +1,7 @@
-"""Functions recorded as CUDA graphs, all of whose kernels are started by one call.
+"""Functions recorded as CUDA graphs, whose kernels are all launched by one call.
 
-Networks here are small. Their kernels take microseconds, as long as it takes to start one from
-Python. A recorded function starts hundreds of kernels in the time of one start.
+The networks of this package are small. A kernel takes microseconds, as long as its launch from
+Python. A recorded function launches hundreds of kernels in the time of one launch.
 """
 
 from __future__ import annotations
@@ -18,50 +18,50 @@ from torch import Tensor
 T = TypeVar("T")
 
 WARM_UP = 3
-"""Calls before the recording, in which libraries choose algorithms and allocate memory. The number
-is the one that torch takes for its own graphs."""
+"""Number of calls before the recording, in which libraries choose algorithms and allocate memory.
+Torch uses the same number for its own graphs."""
 
 WAITED = "called a synchronizing CUDA operation"
-"""Part of torch's warning where a program waits for the device."""
+"""Part of torch's warning about an operation that waits for the device."""
 
 
 class NotCapturable(RuntimeError):
-    """Error of a function that could not be recorded."""
+    """Error for a function that can't be recorded."""
 
 
 class Recorder(Protocol):
     """Recorder of functions on a device."""
 
     def aside(self) -> AbstractContextManager[None]:
-        """Return the context in which the calls before the recording run."""
+        """Return the context for the calls before the recording."""
 
     def watching(self) -> AbstractContextManager[list[str]]:
-        """Return a context that lists where its block waits for the device.
+        """Return a context that lists the places where its block waits for the device.
 
-        A recorded function can't wait.
+        A function that waits can't be recorded.
         """
 
     def record(
         self, function: Callable[[], None], generators: Sequence[torch.Generator]
     ) -> Callable[[], None]:
-        """Record a function without running it, and return a function that replays the record.
+        """Record a function without running it, and return a function that replays it.
 
         Parameters
         ----------
         function : callable
-            Function without arguments and result.
+            Function without arguments and without a result.
         generators : sequence of torch.Generator
             Generators from which the function draws.
 
         Returns
         -------
         callable
-            Function that replays the record.
+            Function that replays the recorded kernels.
 
         Raises
         ------
         NotCapturable
-            If the function can't be recorded. Nothing is changed then.
+            If the function can't be recorded. Nothing is changed in this case.
         """
 
 
@@ -80,7 +80,7 @@ class CudaRecorder:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Run a block on the recording's stream, as autograd keeps the streams of its nodes."""
+        """Run a block on the stream of the recording, because autograd nodes keep their stream."""
         main = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(main)
         try:
@@ -148,25 +148,25 @@ class CudaRecorder:
 
 
 class Replayed(Generic[T]):
-    """Function that runs unchanged at first, is then recorded, and is replayed from then on.
+    """Function that runs normally for a few calls, is then recorded, and is replayed afterwards.
 
-    The calls before the recording are calls like any other: nothing runs twice, and nothing has to
-    be undone.
+    The calls before the recording are regular calls with all their effects. Nothing runs twice,
+    and nothing has to be undone.
 
     Parameters
     ----------
     function : callable
-        Function whose tensors stay where they are, and whose other inputs never change. Each
-        replay overwrites its result.
+        Function whose tensors keep their memory addresses, and whose other inputs never change.
+        Each replay overwrites its result.
     recorder : Recorder
-        Recorder of the function's device.
+        Recorder for the device of the function.
     generators : sequence of torch.Generator
-        Generators that the function draws from, other than the device's own.
+        Generators from which the function draws, other than the default generator of the device.
 
     Attributes
     ----------
     reason : str or None
-        The reason why the function can't be recorded; None if there is none so far.
+        The reason why the function can't be recorded; None if no reason is known.
     recorded : bool
         Whether the function has been recorded.
     """
@@ -218,25 +218,25 @@ class Replayed(Generic[T]):
 
 
 class ReplayedByShape(Generic[T]):
-    """Function of row numbers that is recorded once for each shape of these.
+    """Function of row numbers that is recorded once for each shape of its argument.
 
     Parameters
     ----------
     function : callable
-        Function of a tensor of integers, otherwise as for :class:`Replayed`.
+        Function of a tensor of integers. The requirements of :class:`Replayed` apply.
     device : torch.device
         The device on which the function runs.
     recorder : Recorder
-        Recorder of that device.
+        Recorder for this device.
     generators : sequence of torch.Generator
-        Generators that the function draws from, other than the device's own.
+        Generators from which the function draws, other than the default generator of the device.
     report : callable
-        Function that gets the reason when recording ends.
+        Function that is called with the reason if recording fails.
 
     Attributes
     ----------
     reason : str or None
-        The reason why nothing is recorded any more; None while there is none.
+        The reason why nothing is recorded any more; None while recording is possible.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""States of unfinished trainings on disk, from which a killed fit goes on."""
+"""Checkpoints: states of unfinished trainings on disk, from which a killed fit can continue."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from .run import TrainingRun
 from .state import TrainingState
 
 CHECKPOINT_SECONDS = 10.0
-"""Least time between two checkpoints of a run: writing one takes some hundredths of a second."""
+"""Minimum time in seconds between two checkpoints of a run, because writing takes time."""
 
 DIGEST_SIZE = 32
-"""Length in bytes of the digest at a file's start, which shows whether the rest is whole."""
+"""Length in bytes of the digest at the start of a file, which shows whether the rest is intact."""
 
 
 class Checkpoints:
-    """Checkpoints of one fit, a file for each of its trainings.
+    """Checkpoints of one fit, with one file for each of its trainings.
 
     Parameters
     ----------
     folder : str or path
-        Folder of the files, made if there is none. Fits may share it: a file's name is a
-        fingerprint of everything that its training depends on, and a fit leaves the files of
-        others alone.
+        Folder of the files. It is created if it doesn't exist. Several fits may share a folder:
+        the name of a file is a fingerprint of everything that affects the training, and a fit
+        does not touch the files of others.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -38,14 +38,15 @@ class Checkpoints:
         self._paths: list[Path] = []
 
     def follow(self, run: TrainingRun, key: str | None) -> None:
-        """Restore a run's last checkpoint if there is one, and write its state from now on.
+        """Restore the last checkpoint of a run, if any, and write checkpoints from now on.
 
         Parameters
         ----------
         run : TrainingRun
             The run, at its start.
         key : str or None
-            The run's fingerprint. None, if it has none, writes no checkpoints.
+            Fingerprint of the run. None means that the run has no fingerprint and writes no
+            checkpoints.
         """
         if key is None:
             warn_user(
@@ -116,12 +117,12 @@ def _write(run: TrainingRun, path: Path) -> None:
 
 
 def _digest(path: Path, content: bytes) -> bytes:
-    """Return the digest of a checkpoint, which belongs to its name, too."""
+    """Return the digest of the name and the content of a checkpoint."""
     return hashlib.sha256(path.stem.encode() + content).digest()
 
 
 def _put_aside(path: Path, why: str) -> None:
-    """Give a checkpoint that is of no use another name, and say so."""
+    """Rename a checkpoint that can't be used, and warn."""
     aside = path.with_suffix(".unusable")
     try:
         path.replace(aside)

@@ -1,4 +1,4 @@
-"""Refusal of trainings that have diverged, whose weights are good for nothing."""
+"""Checks that raise an error if training has diverged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_terms(
     terms : dict of str to float
         Loss terms of the epoch by name.
     role : str
-        What is trained, such as "student", for the error.
+        Name of the trained network for the error, such as "student".
     epoch : int
         Number of the epoch, counted from 0.
     lr, weight_decay : float
@@ -45,7 +45,7 @@ def check_terms(
 def check_trained(
     module: nn.Module, outputs: torch.Tensor, role: str, lr: float, weight_decay: float
 ) -> None:
-    """Raise an error if a trained module, or its outputs, are not finite.
+    """Raise an error if the weights or outputs of a trained module are not finite.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def check_trained(
     outputs : Tensor
         Outputs of the module for some rows.
     role : str
-        What was trained, for the error.
+        Name of the trained network for the error.
     lr, weight_decay : float
         Learning rate and weight decay, for the error.
 

@@ -1,4 +1,4 @@
-"""Training of a module for an objective, and the settings of a training."""
+"""Training of a module for an objective, and the settings of training."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .sharing import share_warmup
 LearningRateSchedule = Literal["one-cycle", "cosine", "constant", "halving", "halving-per-batch"]
 
 MILESTONES = (25, 30, 35)
-"""Epochs at which the paper halves its learning rate."""
+"""Epochs at which the GDPD paper halves the learning rate."""
 
 LR = 1e-3
 """Learning rate of networks that start from random weights."""
@@ -45,31 +45,31 @@ LR = 1e-3
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of a network's training, by which a cached fit is recognised among other things.
+    """Settings of the training of a network. They are part of the key of a cached fit.
 
     Attributes
     ----------
     max_epochs : int
-        Passes over the training part.
+        Maximum number of passes over the training part.
     batch_size : int or "auto"
         Number of series in a step; see :func:`resolve_batch_size`.
     lr : float or "auto"
-        Learning rate; the peak of a schedule that has one. See :func:`resolve_lr`.
+        Learning rate, or the peak of the schedule. See :func:`resolve_lr`.
     weight_decay : float
-        Decoupled with ``"adamw"``, an L2 penalty with ``"adam"``.
+        Weight decay: decoupled with ``"adamw"``, an L2 penalty with ``"adam"``.
     optimizer : {"adamw", "adam"}
-        The optimizer, with torch's name in lower case.
+        Optimizer of torch.
     lr_schedule : {"one-cycle", "cosine", "constant", "halving", "halving-per-batch"}
-        Course of the learning rate. ``"halving"`` is the paper's, which halves the rate at epochs
-        25, 30 and 35; ``"halving-per-batch"`` is that of its reference program, which halves it at
-        the batches of these numbers.
+        Schedule of the learning rate. ``"halving"`` follows the GDPD paper, which halves the rate
+        at epochs 25, 30 and 35. ``"halving-per-batch"`` follows the reference program of the
+        paper, which halves the rate at batches 25, 30 and 35.
     averaging_epochs : float
-        Number of epochs over which weights are averaged; 0 averages none.
+        Number of epochs over which weights are averaged; 0 means no averaging.
     patience : int or None
-        Number of epochs without a better validation loss after which the training stops; None
-        never stops early.
+        Number of epochs without a better validation loss after which training stops; None means
+        no early stopping.
     precision : {"float32", "bf16"}
-        Number format in which the network computes. It takes effect where the network is made.
+        Number format of the network's computations. It is applied when the network is made.
     """
 
     max_epochs: int
@@ -84,24 +84,24 @@ class TrainingConfig:
 
     @property
     def optimizer_class(self) -> type[torch.optim.AdamW] | type[torch.optim.Adam]:
-        """The optimizer's class in torch."""
+        """Class of the optimizer in torch."""
         return torch.optim.AdamW if self.optimizer == "adamw" else torch.optim.Adam
 
     @property
     def rate(self) -> float:
-        """The learning rate as a number."""
+        """Learning rate as a number."""
         return LR if isinstance(self.lr, str) else self.lr
 
     def for_network(self, module: nn.Module) -> TrainingConfig:
-        """Return the settings for one network, with a learning rate in place of ``"auto"``."""
+        """Return the settings for one network, with ``lr="auto"`` replaced by a number."""
         trained = module.backbone if isinstance(module, SeriesNet) else module
         return replace(self, lr=resolve_lr(self.lr, trained))
 
 
 def resolve_batch_size(batch_size: int | str, n_rows: int) -> int:
-    """Return the batch size: of ``"auto"`` a tenth of the series, but from 16 to 64.
+    """Return the batch size; ``"auto"`` means a tenth of the series, but from 16 to 64.
 
-    Small sets need many steps more than they need smooth gradients.
+    For small data sets, many steps matter more than smooth gradients.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def resolve_batch_size(batch_size: int | str, n_rows: int) -> int:
 
 
 def resolve_lr(lr: float | str, backbone: nn.Module) -> float:
-    """Return the learning rate: of ``"auto"`` the backbone's ``suitable_lr``, or else 1e-3.
+    """Return the learning rate; ``"auto"`` means ``suitable_lr`` of the backbone, else 1e-3.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def resolve_lr(lr: float | str, backbone: nn.Module) -> float:
 def resolve_epochs(
     max_epochs: int | str, n_rows: int, batch_size: int, *, n_steps: int, at_least: int
 ) -> int:
-    """Return the number of epochs: of ``"auto"`` as many as take ``n_steps`` steps.
+    """Return the number of epochs; ``"auto"`` means as many as ``n_steps`` steps need.
 
     Parameters
     ----------
@@ -148,9 +148,9 @@ def resolve_epochs(
     batch_size : int
         Number of rows in a step.
     n_steps : int
-        Number of steps that ``"auto"`` aims at.
+        Number of steps for ``"auto"``.
     at_least : int
-        Least number of epochs of ``"auto"``, however many steps they take.
+        Minimum number of epochs for ``"auto"``, however many steps they need.
 
     Returns
     -------
@@ -184,36 +184,38 @@ def train(
     Parameters
     ----------
     module : torch.nn.Module
-        The module, on the rows' device.
+        The module, on the device of the rows.
     objective : Objective
-        The loss, on the rows' device. Its own parameters are trained too.
+        The loss, on the same device. Its parameters are trained, too.
     rows : Rows
         Training rows.
     config : TrainingConfig
         Settings of the training.
     valid_rows : Rows, optional
-        Validation rows. With them, the module ends with the weights of its best epoch.
+        Validation rows. If given, the module ends with the weights of its best epoch.
     shuffle_seed, noise_seed : int, default=0
-        Seeds of the order of rows and of the objective's noise. Dropout draws from torch's global
-        generators, which estimators seed before a training and restore after it.
+        Seeds of the order of rows and of the noise of the objective. Dropout draws from the
+        global generators of torch, which estimators seed before training and restore afterwards.
     first_selected_epoch : int, default=0
         First epoch whose weights may be kept as the best.
     progress : Progress
         Progress bar, advanced once an epoch.
     progress_units : float, default=1.0
-        Number of the bar's units in an epoch.
+        Units of the bar for each epoch.
     role : str, default="network"
-        What is trained, such as "student", for errors.
+        Name of the trained network for errors, such as "student".
     memory : joblib.Memory, optional
-        Cache of the warm-up, if the objective has one that other trainings may start with.
+        Cache of the warm-up, if the objective has a warm-up that other trainings may share.
     checkpoints : Checkpoints, optional
-        Files that the training's state is written to, and from which a killed training goes on.
+        Files to which the state of training is written, and from which a killed training
+        continues.
     visit : callable, optional
-        Function that is given the module as it would be kept after each of ``visited_epochs``. It
-        must not change it. A training that goes on from a checkpoint gives it none of the states
-        before, so there must be no ``checkpoints``.
+        Function that is called after each of ``visited_epochs`` with the module that training
+        would return if it ended there. The function must not change the module. It can't be
+        combined with ``checkpoints``, because a continued training does not repeat earlier
+        epochs.
     visited_epochs : sequence of int, default=()
-        Ascending numbers of epochs.
+        Numbers of epochs in ascending order.
 
     Returns
     -------
@@ -223,7 +225,7 @@ def train(
     Raises
     ------
     FloatingPointError
-        If a loss term of an epoch is not finite: the training has diverged.
+        If a loss term of an epoch is not finite, which means that training has diverged.
     """
     run = make_run(
         module,
@@ -297,35 +299,35 @@ def make_run(
     progress_units: float = 1.0,
     role: str = "network",
 ) -> TrainingRun:
-    """Return a training at its start, to be advanced epoch by epoch.
+    """Return a training before its first epoch, to be advanced epoch by epoch.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Module on the rows' device.
+        The module, on the device of the rows.
     objective : Objective
-        Loss on the rows' device. Its own parameters are trained too.
+        The loss, on the same device. Its parameters are trained, too.
     rows : Rows
         Training rows.
     config : TrainingConfig
         Settings of the training.
     valid_rows : Rows, optional
-        Validation rows. With them, the module ends with the weights of its best epoch.
+        Validation rows. If given, the module ends with the weights of its best epoch.
     shuffle_seed, noise_seed : int, default=0
-        Seeds of the order of rows and of the objective's noise.
+        Seeds of the order of rows and of the noise of the objective.
     first_selected_epoch : int, default=0
         First epoch whose weights may be kept as the best.
     progress : Progress
         Progress bar, advanced once an epoch.
     progress_units : float, default=1.0
-        Number of the bar's units in an epoch.
+        Units of the bar for each epoch.
     role : str, default="network"
-        What is trained, such as "student", for errors.
+        Name of the trained network for errors, such as "student".
 
     Returns
     -------
     TrainingRun
-        Training of which no epoch has been run.
+        Training before its first epoch.
     """
     shuffle = torch.Generator().manual_seed(shuffle_seed)
     config = config.for_network(module)
@@ -406,16 +408,16 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def isolated_random_state(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators within the block, and leave them as they were found.
+    """Seed torch's global generators within a ``with`` block, and restore them afterwards.
 
-    Threads take turns: there is one set of generators in a process.
+    Only one thread at a time can be in such a block, because a process has one set of generators.
 
     Parameters
     ----------
     seed : int
-        Seed of the CPU's generator and, on a CUDA device, of the device's.
+        Seed of the generator of the CPU and, for a CUDA device, of the generator of the device.
     device : torch.device
-        The device that the block uses.
+        Device that the block uses.
     """
     cuda = [device] if device.type == "cuda" else []
     with _generators, torch.random.fork_rng(devices=cuda):

@@ -1,4 +1,4 @@
-"""Adam with all weights updated by one kernel, or not."""
+"""The setting for a fused Adam, which updates all weights in one kernel."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from .._runtime.config import setting
 
 
 def fused_setting() -> bool | None:
-    """Return the argument ``fused`` of torch's optimizers; see :func:`skgdpd.set_config`."""
+    """Return the argument ``fused`` for torch's optimizers; see :func:`skgdpd.set_config`."""
     return True if setting("fused_adam") else None

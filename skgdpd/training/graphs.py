@@ -1,7 +1,8 @@
-"""Training steps as CUDA graphs, whose forward and backward passes are captured and replayed.
+"""Training steps as CUDA graphs: forward and backward passes are captured and replayed.
 
-The optimizer stays outside of the graph. A one-cycle schedule changes its momentum in each step,
-which a captured kernel could not follow, and torch's fused Adam has only two kernels.
+The optimizer is not part of the graph, for two reasons. A one-cycle schedule changes the momentum
+in each step, which a captured kernel could not follow. And the fused Adam of torch has only two
+kernels, so that little would be gained.
 """
 
 from __future__ import annotations
@@ -22,45 +23,45 @@ from .objective import Step, Terms
 T = TypeVar("T")
 
 KNOWN = ("torch", "skgdpd")
-"""Packages whose layers do the same computation in each step."""
+"""Packages whose layers do the same computation in every step."""
 
 
 @runtime_checkable
 class Capturable(Protocol):
-    """Objective, or part of one, whose steps may be captured and replayed.
+    """Objective, or part of an objective, whose steps may be captured and replayed.
 
-    Objectives and distillations need not support it: without it, their steps run as they are. A
-    subclass in another package does not inherit it, since its computation may be another. It must
-    define ``phase`` again.
+    Support is optional: steps of other objectives run without capture. A subclass in another
+    package does not inherit the support, because it may compute something else. It must define
+    ``phase`` itself.
     """
 
     def phase(self, step: Step) -> Hashable | None:
-        """Return all that decides, besides tensors, on the computation of this epoch's steps.
+        """Return everything but tensors that determines the computation of an epoch's steps.
 
-        Steps of one phase are captured once and replayed without Python. Tensors that they read
-        must therefore stay at the same place in memory, numbers that change must be tensors, and
-        nothing may wait for the device.
+        Steps of one phase are captured once and replayed without Python. Therefore tensors that
+        the steps read must keep their memory addresses, numbers that change must be tensors, and
+        no operation may wait for the device.
 
         Parameters
         ----------
         step : Step
-            Position of the training.
+            Position in the training.
 
         Returns
         -------
         hashable or None
-            The phase; None if the steps can't be captured.
+            Key of the computation; None if the steps can't be captured.
         """
         ...
 
 
 def phase_of(part: object, step: Step) -> Hashable | None:
-    """Return the phase of an objective or a part of one; None where it declares none."""
+    """Return the phase of an objective or a part of one; None if it doesn't declare a phase."""
     return part.phase(step) if _declares_phase(part) else None
 
 
 def is_trusted(part: object) -> bool:
-    """Return whether a layer or a loss does the same in each step, by origin or by setting."""
+    """Return whether a layer or loss is known, or set by the user, to do the same in each step."""
     return setting("cuda_graphs") is True or _is_known(part)
 
 
@@ -78,7 +79,7 @@ def recorder_for(device: torch.device) -> Recorder | None:
 
 
 def refusal(modules: Iterable[nn.Module], rows: Rows, batches: Iterable[Batch]) -> str | None:
-    """Return why a training's steps can't be captured, as far as that is known beforehand.
+    """Return the reason why steps can't be captured, as far as it is known before training.
 
     Parameters
     ----------
@@ -138,28 +139,29 @@ def _layer_refusal(layer: nn.Module) -> str | None:
 
 
 class StepGraphs:
-    """The steps of one training, each computation of which is captured once.
+    """Captured steps of one training.
 
-    Steps differ in their number of rows, by one at most, and in what the objective computes: its
-    *phase*. Each combination is captured by itself, after a few steps that run as they are.
+    Steps may differ in their number of rows, by at most one, and in the computation of the
+    objective, which is its *phase*. Each combination is captured separately, after a few steps
+    that run without capture.
 
     Parameters
     ----------
     gradients : callable
-        Makes the gradients of a batch's loss, and returns the loss terms.
+        Function that computes the gradients of the loss of a batch, and returns the loss terms.
     rows : Rows
-        Training rows, whose tensors stay where they are.
+        Training rows, whose tensors must keep their memory addresses.
     parameters : sequence of Tensor
         The tensors that get gradients.
     recorder : Recorder
-        Recorder of functions on the rows' device.
+        Recorder for the device of the rows.
     generators : sequence of torch.Generator
-        Generators that ``gradients`` draws from.
+        Generators from which ``gradients`` draws.
 
     Attributes
     ----------
     reason : str or None
-        The reason why steps are no longer captured; None while they are.
+        The reason why steps are not captured any more; None while they are captured.
     n_captured : int
         Number of captures so far.
     """
@@ -184,17 +186,17 @@ class StepGraphs:
         self.sums: Tensor | None = None
 
     def start_epoch(self, phase: Hashable | None) -> bool:
-        """Begin the sums of an epoch, and forget captures of another phase.
+        """Reset the sums for a new epoch, and discard captures of another phase.
 
         Parameters
         ----------
         phase : hashable or None
-            Phase of the objective, see :class:`Capturable`; None if it declares none.
+            Phase of the objective, see :class:`Capturable`; None if it doesn't declare a phase.
 
         Returns
         -------
         bool
-            Whether the epoch's steps are to be made here.
+            Whether the steps of this epoch are to be run by this object.
         """
         if phase is None:
             self.refuse("the objective does not declare what its terms depend on")
@@ -209,7 +211,7 @@ class StepGraphs:
         return True
 
     def step(self, index: Tensor) -> None:
-        """Make the gradients of the rows with these numbers, and add up their loss terms."""
+        """Compute the gradients for the rows with these numbers, and add up their loss terms."""
         if self.reason is not None:
             self.add(self.gradients(self.rows.select(index)), len(index))
             return
@@ -226,24 +228,24 @@ class StepGraphs:
             self.refuse(kind.reason, always=True)
 
     def totals(self) -> Terms:
-        """Return the sums over the epoch's rows of each term, and of the ``loss``."""
+        """Return the sum of each term, and of the ``loss``, over the rows of the epoch."""
         assert self.sums is not None
         return dict(zip(self.names, self.sums.unbind(), strict=True))
 
     def validate(self, terms: Callable[[], Terms]) -> Terms:
-        """Return the terms of the validation rows, by the same function ``terms`` each time."""
+        """Return the terms of the validation rows; ``terms`` must be the same in every call."""
         if self._validation is None:
             self._validation = Replayed(terms, self.recorder)
         return self._validation()
 
     def refuse(self, reason: str, always: bool = False) -> None:
-        """Capture no more; warn if captures are required (``cuda_graphs=True``) or ``always``."""
+        """Stop capturing; warn if ``always``, or if ``cuda_graphs=True`` requires captures."""
         self.reason = reason
         if always or setting("cuda_graphs") is True:
             _warn(reason)
 
     def close(self) -> None:
-        """Free the memory that captures hold."""
+        """Free the memory of all captures."""
         self._forget()
         self._validation = None
 
@@ -296,7 +298,7 @@ class _Kind:
             self.graphs.n_captured += 1
 
     def hand_over_gradients(self) -> None:
-        """Give the optimizer the gradients of this capture in place of another's."""
+        """Give the optimizer the gradients of this capture instead of those of another one."""
         for parameter, gradient in zip(self.graphs.parameters, self.gradients, strict=True):
             parameter.grad = gradient
 
@@ -309,7 +311,7 @@ def replayed_steps(
     batches: Iterable[Batch],
     generators: Sequence[torch.Generator] = (),
 ) -> tuple[Callable[[Tensor], T], Callable[[], Tensor]]:
-    """Return a step and a validation that are captured where that is possible.
+    """Return a step and a validation that are captured if possible.
 
     Parameters
     ----------
@@ -324,12 +326,12 @@ def replayed_steps(
     batches : iterable of Batch
         Batches of one epoch.
     generators : sequence of torch.Generator
-        Generators that ``step`` draws from.
+        Generators from which ``step`` draws.
 
     Returns
     -------
     tuple of two callables
-        Both functions, captured or unchanged.
+        The step and the validation, captured or unchanged.
     """
     recorder = _recorder_unless_refused(modules, rows, batches)
     if recorder is None:
@@ -351,7 +353,7 @@ def make_step_graphs(
     Parameters
     ----------
     gradients : callable
-        Function that makes the gradients, as for :class:`StepGraphs`.
+        Function that computes the gradients, as for :class:`StepGraphs`.
     modules : sequence of torch.nn.Module
         The modules that are trained.
     rows : Rows
@@ -361,12 +363,12 @@ def make_step_graphs(
     parameters : sequence of Tensor
         The tensors that get gradients.
     generators : sequence of torch.Generator
-        Generators that ``gradients`` draws from.
+        Generators from which ``gradients`` draws.
 
     Returns
     -------
     StepGraphs or None
-        None where steps can't be captured.
+        None if steps can't be captured.
     """
     recorder = _recorder_unless_refused(modules, rows, batches)
     if recorder is None:

@@ -1,4 +1,4 @@
-"""Record of a training, epoch by epoch."""
+"""Record of a training: the loss terms of each epoch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 class History(Mapping[str, NDArray[np.float64]]):
     """Mapping from the names of loss terms to their values, one number for each epoch.
 
-    ``history["ce"]`` is an array of shape (n_epochs,). ``loss`` is the training loss, the sum of
-    the other training terms with their weights; names that begin with ``valid_`` were
-    computed on the validation part. A term that was off in an epoch is 0 there.
+    For example, ``history["ce"]`` is an array of shape (n_epochs,). The key ``loss`` is the
+    training loss, which is the weighted sum of the other training terms. Terms whose names begin
+    with ``valid_`` are computed on the validation part. A term that was not used in an epoch has
+    the value 0 for this epoch.
 
     Attributes
     ----------
@@ -24,9 +25,10 @@ class History(Mapping[str, NDArray[np.float64]]):
     warmup_epochs : int
         Number of epochs before distillation started; 0 without a warm-up.
     best_epoch : int or None
-        The epoch whose weights were kept, counted from 0; None if it was the last.
+        The epoch whose weights were kept, counted from 0; None if no epoch was selected, so that
+        the last weights were kept.
     n_labeled, n_unlabeled, n_validation : int
-        Numbers of series with a label, without one, and kept for validation.
+        Numbers of labelled series, of unlabelled series, and of series held out for validation.
     """
 
     terms: dict[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -51,7 +53,7 @@ class History(Mapping[str, NDArray[np.float64]]):
 
     @property
     def n_epochs(self) -> int:
-        """The number of epochs that were run."""
+        """Number of epochs that were run."""
         return len(next(iter(self.terms.values()), ()))
 
     def __repr__(self) -> str:

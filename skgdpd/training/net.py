@@ -1,4 +1,4 @@
-"""The skorch net that trains all networks here: students, teachers and priors."""
+"""The skorch net that trains all networks of this package: students, teachers and priors."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ from .graphs import StepGraphs, make_step_graphs, phase_of
 from .objective import Objective, Step, Terms
 
 VALIDATION_BATCH = 2048
-"""Largest number of validation rows in a batch."""
+"""Maximum number of validation rows in a batch."""
 
 
 class TermNet(NeuralNet):
     """A skorch net whose batches are slices of tensors and whose loss is a dict of terms.
 
-    It differs from :class:`skorch.NeuralNet` where the latter costs more than the mathematics of
-    a small network, or hides an interrupt:
+    :class:`skorch.NeuralNet` has overheads that exceed the computation of a small network, and it
+    catches interrupts. This class differs from it in these points:
 
-    - ``fit`` takes :class:`~skgdpd.training.Rows`; iterators are given, not made;
-    - callbacks are called for epochs, not for batches;
-    - losses are summed on the device and fetched once an epoch;
-    - on CUDA, steps are captured and replayed where that is possible;
-    - a loss that is not finite ends the training with a FloatingPointError;
-    - KeyboardInterrupt reaches the caller.
+    - ``fit`` takes :class:`~skgdpd.training.Rows`, and the batches are an argument.
+    - Callbacks are called for epochs, not for batches.
+    - Losses are summed on the device and fetched once per epoch.
+    - On CUDA, steps are captured and replayed if possible.
+    - A loss that is not finite ends training with a FloatingPointError.
+    - A KeyboardInterrupt reaches the caller.
 
     Parameters
     ----------
     module : torch.nn.Module
         The network.
     criterion : Objective
-        The loss; its own parameters are trained too.
+        The loss. Its parameters are trained, too.
     train_batches : iterable of Batch
-        Training batches of one epoch; each iteration gives those of a new epoch.
+        Training batches of one epoch. Each iteration over them is a new epoch.
     valid_rows : Rows or None
-        Validation rows, whose terms are computed after each epoch.
+        Validation rows. Their loss terms are computed after each epoch.
     scheduler : callable, optional
         Function that makes a learning-rate scheduler for the optimizer.
     scheduler_steps : {"batch", "epoch"}, default="epoch"
         Event after which the scheduler steps.
     noise_seed : int, default=0
-        Seed of the objective's generator.
+        Seed of the generator of the objective.
     averaging_steps : float, default=0
-        Number of steps over which weights are averaged. The average is validated, and is the
-        result of the training. 0 averages none.
+        Number of steps over which weights are averaged. The averaged weights are validated, and
+        they are the result of training. 0 means no averaging.
     role : str, default="network"
-        What is trained, such as "student", for errors.
+        Name of the trained network for errors, such as "student".
     **kwargs
         Further parameters of :class:`skorch.NeuralNet`.
     """
@@ -95,7 +95,7 @@ class TermNet(NeuralNet):
     def partial_fit(
         self, X: Rows, y: Any = None, classes: Any = None, **fit_params: Any
     ) -> TermNet:
-        """Train on ``X``; unlike in skorch, a KeyboardInterrupt reaches the caller."""
+        """Train on ``X``. Unlike in skorch, a KeyboardInterrupt reaches the caller."""
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
@@ -109,7 +109,7 @@ class TermNet(NeuralNet):
 
     @property
     def evaluated_module(self) -> torch.nn.Module:
-        """The module whose weights are validated and kept: the average if there is one."""
+        """Module whose weights are validated and kept: the average, if weights are averaged."""
         return self.module_ if self.average_ is None else self.average_.module
 
     def fit_loop(
@@ -122,7 +122,7 @@ class TermNet(NeuralNet):
         return self
 
     def begin(self, X: Rows) -> None:
-        """Make the generator, the average and the graphs of a run of epochs."""
+        """Create the generator, the average and the graphs before the first epoch."""
         generator = torch.Generator(X.device)
         generator.manual_seed(self.noise_seed + workers.rank())
         self.step_ = Step(epoch=0, generator=generator)
@@ -140,13 +140,13 @@ class TermNet(NeuralNet):
         )
 
     def close_graphs(self) -> None:
-        """Free the memory that captured steps hold."""
+        """Free the memory of captured steps."""
         if self.graphs_ is not None:
             self.graphs_.close()
             self.graphs_ = None
 
     def next_epoch(self, X: Rows) -> None:
-        """Run one epoch; ``epoch_`` is the number of epochs done."""
+        """Run one epoch and increase ``epoch_``, the number of finished epochs."""
         self.step_.epoch = self.epoch_
         self.notify("on_epoch_begin", dataset_train=X, dataset_valid=self.valid_rows)
         self._run_epoch(X)
@@ -154,7 +154,7 @@ class TermNet(NeuralNet):
         self.notify("on_epoch_end", dataset_train=X, dataset_valid=self.valid_rows)
 
     def train_step(self, batch: Batch, **fit_params: Any) -> Terms:
-        """Make one optimisation step; return the loss terms without waiting for the device."""
+        """Run one optimisation step; return the loss terms without waiting for the device."""
         terms = self._make_gradients(batch)
         self._follow_gradients()
         return terms
@@ -212,7 +212,7 @@ class TermNet(NeuralNet):
         check_terms(terms, self.role, self.epoch_, self.lr, self.optimizer__weight_decay)
 
     def _run_steps(self) -> tuple[Terms, int | Tensor]:
-        """Make an epoch's steps; return each term's sum over the rows, and the number of rows."""
+        """Run the steps of an epoch; return the sum of each term, and the number of rows."""
         graphs, batches = self.graphs_, self.train_batches
         if graphs is not None and graphs.start_epoch(phase_of(self.criterion_, self.step_)):
             assert isinstance(batches, RowBatches)
@@ -233,7 +233,7 @@ class TermNet(NeuralNet):
         return totals, n_rows
 
     def _validate(self, rows: Rows) -> Terms:
-        """Return the mean terms of the validation rows, in batches that memory is sure to hold."""
+        """Return the mean terms of the validation rows, computed in batches to limit memory."""
         batches = RowBatches(rows, VALIDATION_BATCH)
         if len(batches) == 1:
             if self.graphs_ is not None and self.graphs_.reason is None:
@@ -248,12 +248,12 @@ class TermNet(NeuralNet):
 
 
 def sum_terms(terms: Terms) -> Tensor:
-    """Return the training loss, the sum of its terms.
+    """Return the training loss, which is the sum of its terms.
 
     Parameters
     ----------
     terms : dict of str to Tensor of shape ()
-        The terms by name, with their weights.
+        The terms by name, already multiplied by their weights.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Objectives of trainings: losses made of named, weighted terms."""
+"""Objectives of training: losses that consist of named, weighted terms."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Terms = dict[str, Tensor]
 
 @dataclass
 class Step:
-    """Position of a training: its epoch, and its source of noise.
+    """Position in a training: the epoch and the source of noise.
 
     Attributes
     ----------
     epoch : int
         Number of the epoch, counted from 0.
     generator : torch.Generator
-        Source of the objective's noise, on the training device.
+        Source of noise for the objective, on the training device.
     """
 
     epoch: int
@@ -32,18 +32,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Warmup:
-    """Description of a training's first epochs, if other trainings may have the same.
+    """Description of a warm-up: first epochs that several trainings may share.
 
     Attributes
     ----------
     n_epochs : int
-        Number of these epochs.
+        Number of epochs of the warm-up.
     settings : object
-        Everything that the terms depend on in these epochs, besides the module and the rows.
+        Everything that affects the terms during the warm-up, apart from the module and the rows.
     rows : tuple of str
-        Names of the rows' tensors that the terms depend on.
+        Names of the tensors of the rows that affect the terms.
     leaves : tuple of str
-        Names of the objective's tensors that these epochs change.
+        Names of the tensors of the objective that the warm-up changes.
     """
 
     n_epochs: int
@@ -53,28 +53,28 @@ class Warmup:
 
 
 class Objective(nn.Module):
-    """Base of the objectives, whose own parameters are trained along with the module's."""
+    """Base class of objectives. Their parameters are trained together with those of the module."""
 
     def start_epoch(self, module: nn.Module, rows: Rows, step: Step) -> None:
-        """Prepare for an epoch over ``rows``. It is called before the epoch's first batch."""
+        """Prepare for an epoch over ``rows``; called before the first batch of each epoch."""
 
     def terms(self, module: nn.Module, batch: Batch, step: Step) -> Terms:
-        """Return the weighted loss terms of a batch by name. The training loss is their sum."""
+        """Return the weighted loss terms of a batch by name; the training loss is their sum."""
         raise NotImplementedError
 
     def validation_terms(self, module: nn.Module, batch: Batch) -> Terms:
-        """Return the terms of validation rows, among them ``loss``, by which weights are kept."""
+        """Return the terms of validation rows; the term ``loss`` selects the best weights."""
         raise NotImplementedError
 
     def warmup(self) -> Warmup | None:
-        """Describe the first epochs if other trainings may have the same, else return None."""
+        """Return a description of the warm-up, or None if no other training can share it."""
         return None
 
     def finish(self, module: nn.Module, valid_rows: Rows | None) -> None:
-        """Choose settings that depend on the trained network, at the end of the training."""
+        """Choose settings that depend on the trained network; called at the end of training."""
 
     def resume(self, step: Step) -> None:
-        """Restore all state that is in no tensor, when a training goes on after ``step.epoch``."""
+        """Restore the state outside tensors, when a training continues after ``step.epoch``."""
 
 
 def weighted_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -87,8 +87,8 @@ def weighted_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = No
     y : Tensor of shape (n,)
         Class numbers; -1 for a row without a label.
     weight : Tensor of shape (n,), optional
-        Weight of each row: 0 for a row without a label, and 1 on average over the labelled rows
-        of the training set. None is for rows that all have a label and the same weight.
+        Weight of each row. It is 0 for unlabelled rows, and 1 on average over the labelled rows
+        of the training set. None means that all rows have a label and the same weight.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def weighted_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = No
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return the mean cross-entropy against probabilities.
+    """Return the mean cross-entropy with soft targets.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, weight: Tensor | None = 
     targets : Tensor of shape (n, n_classes)
         Target probabilities.
     weight : Tensor of shape (n,), optional
-        Weight of each row.
+        Weight of each row; None means equal weights.
 
     Returns
     -------

@@ -11,19 +11,19 @@ from typing import Any
 from skorch import NeuralNet
 
 LINE_SECONDS = 10.0
-"""Least time between two lines where there is no terminal."""
+"""Minimum time in seconds between two lines of output without a terminal."""
 
 
 class Progress:
-    """Progress bar of a fit, in units of a student's epoch; it may be invisible.
+    """Progress bar of a fit, in units of one epoch of the student.
 
     Parameters
     ----------
     total : float
         Number of units of the whole fit.
     visible : bool
-        Whether anything is shown. It is a bar on standard error, in a terminal or a notebook;
-        elsewhere it is a line every ten seconds, and one at the end.
+        Whether to show progress on standard error. Terminals and notebooks get a bar. Other
+        outputs get a line every ten seconds and a line at the end.
 
     Attributes
     ----------
@@ -54,20 +54,20 @@ class Progress:
             self._bar.close()
 
     def stage(self, name: str) -> None:
-        """Show the name of the work that begins now."""
+        """Show the name of the stage that begins now."""
         if self._bar is not None:
             self._bar.set_description(name, refresh=False)
 
     def begin_epoch(self, net: NeuralNet) -> None:
-        """Note that a net begins an epoch; here this does nothing."""
+        """Handle the start of an epoch of a net; this class does nothing."""
 
     def end_epoch(self, net: NeuralNet, units: float, values: Mapping[str, float]) -> bool:
-        """Count an epoch of a net and show its numbers; return whether to end the training."""
+        """Count an epoch of a net and show its values; return whether to end training."""
         self.advance(units, values)
         return False
 
     def advance(self, units: float, values: Mapping[str, float] | None = None) -> None:
-        """Count units of work that are done, and show numbers of it."""
+        """Count finished units of work, and show values."""
         self.done += units
         if self._bar is not None:
             if values:
@@ -81,7 +81,7 @@ class Progress:
 
 
 class _Lines:
-    """Lines in place of a bar, for an output on which a bar can't be redrawn."""
+    """Progress as lines of text, for outputs on which a bar can't be redrawn."""
 
     def __init__(self, total: float) -> None:
         self.total, self.n = total, 0.0
@@ -129,7 +129,7 @@ def _in_notebook() -> bool:
 
 
 def _clock(seconds: float) -> str:
-    """Return a time as minutes and seconds, and hours if there are any, in the bar's format."""
+    """Return a time as minutes and seconds, with hours if any, in the format of the bar."""
     if seconds == float("inf"):
         return "?"
     minutes, rest = divmod(int(seconds), 60)
@@ -138,14 +138,14 @@ def _clock(seconds: float) -> str:
 
 
 class PartOfProgress(Progress):
-    """Progress of a part of a fit, on the bar of the whole fit.
+    """Progress of a part of a fit, shown on the bar of the whole fit.
 
     Parameters
     ----------
     whole : Progress
         The bar of the whole fit.
     scale : float
-        Number of the whole bar's units in one unit of the part.
+        Units of the whole bar for each unit of the part.
     """
 
     def __init__(self, whole: Progress, scale: float) -> None:

@@ -1,4 +1,4 @@
-"""Trainings that can stop after any epoch and go on later, to the same bits."""
+"""Trainings that can stop after any epoch and continue later with the same result bit for bit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .net import TermNet
 from .state import TrainingState, copies, plain
 
 SCHEDULER_FACTS = ("last_epoch", "_step_count", "_last_lr")
-"""Attributes of torch's schedulers that change; the others are settings."""
+"""Attributes of torch's schedulers that change during training; the others are settings."""
 
 
 class TrainingRun:
@@ -22,17 +22,17 @@ class TrainingRun:
     Parameters
     ----------
     net : TermNet
-        The net, not initialised, with the callbacks ``best``, ``show`` and ``patience``.
+        The uninitialised net, with the callbacks ``best``, ``show`` and ``patience``.
     rows : Rows
         Training rows.
     shuffle : torch.Generator
-        Source of the order of rows.
+        Source of the random order of rows.
     best : BestWeights
         The callback that keeps the best weights.
     show : ShowProgress
         The callback that shows progress.
     patience : Patience or None
-        The callback that stops early, if there is one.
+        The callback for early stopping, if there is one.
 
     Attributes
     ----------
@@ -61,16 +61,16 @@ class TrainingRun:
 
     @property
     def epoch(self) -> int:
-        """Number of epochs that are done."""
+        """Number of finished epochs."""
         return self.net.epoch_
 
     @property
     def is_over(self) -> bool:
-        """True if no epoch is left."""
+        """Whether no epoch is left."""
         return self.stopped or self.epoch >= self.net.max_epochs
 
     def advance(self, n_epochs: int) -> None:
-        """Run epochs until ``n_epochs`` are done since the start, or the training stops."""
+        """Run epochs until ``n_epochs`` are finished in total, or training stops."""
         while self.epoch < n_epochs and not self.stopped:
             try:
                 self.net.next_epoch(self.rows)
@@ -80,7 +80,7 @@ class TrainingRun:
                 self.after_epoch(self)
 
     def finish(self) -> None:
-        """End the training and give the module the weights that are kept."""
+        """End training and load the weights that are kept into the module."""
         self.net.close_graphs()
         self.net.notify("on_train_end", X=self.rows, y=None)
 
@@ -90,12 +90,12 @@ class TrainingRun:
         Parameters
         ----------
         objective : collection of str, optional
-            Names of the objective's tensors that belong to the state; None is all of them.
+            Names of the tensors of the objective that belong to the state; None means all.
 
         Returns
         -------
         TrainingState
-            Copies of all that the rest of the training depends on.
+            Copies of everything that affects the rest of training.
         """
         net, best, average = self.net, self.best, self.net.average_
         optimizer = net.optimizer_.state_dict()
@@ -127,7 +127,7 @@ class TrainingRun:
         return TrainingState(tensors, plain(facts))
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from the state of a training that had the same start."""
+        """Continue from the state of a training that started in the same way."""
         net, best, facts = self.net, self.best, state.facts
         n_skipped = facts["epoch"] - net.epoch_
         net.epoch_ = facts["epoch"]

@@ -1,4 +1,4 @@
-"""Warm-ups that several trainings have in common, run once and cached."""
+"""Warm-ups that several trainings share, which are run once and cached."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from .run import TrainingRun
 from .state import TrainingState
 
 N_STOPS = 10
-"""Number of equal parts of a training after which states are cached. Warm-ups are mostly tenths of
-a training, and other warm-ups, in any order, start from the cached state before their end."""
+"""Number of equal parts of a training after each of which its state is cached. Most warm-ups are
+multiples of a tenth of a training. A warm-up of another length starts from the latest cached
+state."""
 
 
 IGNORED = ("run", "leaves")
-"""Arguments of :func:`_state_after` that its key stands for."""
+"""Arguments of :func:`_state_after` that are not hashed, because the key determines them."""
 
 
 def share_warmup(
@@ -37,11 +38,11 @@ def share_warmup(
     n_epochs : int
         Number of epochs in its warm-up.
     key : str
-        Fingerprint of everything that the warm-up depends on, except its length.
+        Fingerprint of everything that affects the warm-up, except its length.
     memory : joblib.Memory
         Cache of states by key and epoch.
     leaves : collection of str
-        Names of the objective's tensors that a warm-up changes.
+        Names of the tensors of the objective that a warm-up changes.
     max_epochs : int
         Number of epochs of the whole training.
     """
@@ -58,7 +59,7 @@ def share_warmup(
 def _latest_stored(
     memory: Memory, epochs: Sequence[int], key: str, run: TrainingRun, leaves: Collection[str]
 ) -> int:
-    """Return the first of some epochs whose state is in a cache; 0 if there is none."""
+    """Return the first of ``epochs`` whose state is in the cache; 0 if there is none."""
     try:
         cached = memory.cache(_state_after, ignore=list(IGNORED))
         is_stored = getattr(cached, "check_call_in_cache", lambda *_: False)

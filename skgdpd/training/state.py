@@ -1,4 +1,4 @@
-"""The state of a training between two epochs, as a value."""
+"""The state of a training between two epochs, as an object that can be stored."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TrainingState:
-    """State of a training after an epoch, on which its rest depends besides its start.
+    """State of a training after an epoch: everything that affects the rest and may have changed.
 
     Attributes
     ----------
     tensors : dict of str to Tensor
-        Weights, moments, averages and states of generators, on the CPU.
+        Weights, moments of the optimizer, averages and states of generators, on the CPU.
     facts : dict
-        Epochs done, history, learning rates and the like, as numbers, strings and containers of
-        these.
+        Number of finished epochs, history, learning rates and similar facts, as numbers, strings
+        and containers of numbers and strings.
     """
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
 
     def part(self, prefix: str) -> dict[str, Tensor]:
-        """Return copies of the tensors named ``prefix`` and a dot, without these in the names."""
+        """Return copies of the tensors whose names begin with ``prefix.``, without this prefix."""
         start = f"{prefix}."
         return {
             name.removeprefix(start): tensor.clone()
@@ -38,20 +38,20 @@ class TrainingState:
         }
 
     def to_bytes(self) -> bytes:
-        """Return the content of a file that torch opens with ``weights_only=True``."""
+        """Return the content of a file that torch loads with ``weights_only=True``."""
         buffer = io.BytesIO()
         torch.save({"tensors": self.tensors, "facts": self.facts}, buffer)
         return buffer.getvalue()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> TrainingState:
-        """Make a state of what :meth:`to_bytes` returned, without running code from it."""
+        """Return the state stored by :meth:`to_bytes`; no stored code is run."""
         loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return cls(loaded["tensors"], loaded["facts"])
 
 
 def copies(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return copies on the CPU, with names that begin with ``prefix`` and a dot."""
+    """Return copies of tensors on the CPU, with ``prefix.`` before their names."""
     # Copies keep their strides: convolutions and their moments are stored in their own order.
     return {
         f"{prefix}.{name}": tensor.detach().to("cpu", copy=True)
@@ -61,7 +61,7 @@ def copies(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def plain(value: Any) -> Any:
-    """Turn numpy's numbers into Python's, so that files open without numpy's pickles."""
+    """Convert numpy numbers to Python numbers, so that files don't contain numpy pickles."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):

@@ -1,1 +1,1 @@
-"""Training of many students of one shape together; only the grid search uses this folder."""
+"""Joint training of many students of one shape, which only the grid search uses."""

@@ -25,7 +25,7 @@ RUNNING = ["projection.1.running_mean", "projection.1.running_var"]
 class StackedDistillations:
     """Parameters, draws and features of M distillations of one shape.
 
-    Members are in the order in which their warm-up ends, so those that distil are the first ones.
+    Members are sorted by the end of their warm-up, so that the members that distil come first.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class StackedDistillations:
         self._bind(runs)
 
     def finish(self, i: int, run: Run) -> None:
-        """Copy the parameters of a member back to memory of its own."""
+        """Copy the parameters of a member to separate memory."""
         distillation = gdpd_of(run)
         bind(distillation, self.state, self.state.values[i].clone(), None)
         if self.seen is not None:

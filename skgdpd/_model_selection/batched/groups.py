@@ -1,4 +1,4 @@
-"""Rules for which students can be trained together, and for which that is faster."""
+"""Rules for which students can be trained together, and for which this is faster."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ COMPUTED = {
     "max_epochs", "batch_size", "lr", "weight_decay", "optimizer", "lr_schedule",
     "averaging_epochs", "patience", "precision",
 }  # fmt: skip
-"""Fields of a training's configuration that a batched training takes into account."""
+"""Fields of the training configuration that a batched training supports."""
 
 
 def batch_key(run: Run) -> Hashable | None:
-    """Return a key that is equal for trainings that can be one batch; None if none can."""
+    """Return a key that is equal for trainings that can be batched; None if a run can't be."""
     objective = run.objective
     if type(objective) is not SeriesObjective or not isinstance(run.module, SeriesNet):
         return None
@@ -70,11 +70,11 @@ def batch_key(run: Run) -> Hashable | None:
 
 
 def is_faster(runs: Sequence[Run]) -> bool:
-    """Return whether it takes less time to train runs together, by measurement.
+    """Return whether runs are expected to be faster together, according to measurements.
 
-    On a CPU that is so for four or more narrow LSTMs with small batches, since their steps are
-    mostly small operations. Wider LSTMs and convolutions take as long in a batch as alone, or
-    longer, because the memory of all members does not fit the caches.
+    On a CPU, this holds for four or more narrow LSTMs with small batches, whose steps consist
+    mostly of small operations. Wider LSTMs and convolutions are not faster together, because the
+    memory of all members does not fit the caches.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def is_faster(runs: Sequence[Run]) -> bool:
 
 
 def _is_narrow(run: Run) -> bool:
-    """Return whether an LSTM's operations take less time than the calls that start them."""
+    """Return whether the operations of an LSTM take less time than the calls that start them."""
     backbone = _backbone(run)
     if type(backbone) is not LSTM:
         return False
@@ -127,7 +127,7 @@ def _is_deterministic(run: Run) -> bool:
 def is_fused(runs: Sequence[Run]) -> bool:
     """Return whether one pass for all members is faster than a pass for each member.
 
-    On CUDA it always is for LSTMs, since kernels are started one after the other.
+    On CUDA, this always holds for LSTMs, because kernels are launched one after another.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def is_fused(runs: Sequence[Run]) -> bool:
     Returns
     -------
     bool
-        True if the backbones are run in one pass.
+        Whether to run the backbones in one pass.
     """
     backbone = _backbone(runs[0])
     if trains_one_projection(backbone):
@@ -148,7 +148,7 @@ def is_fused(runs: Sequence[Run]) -> bool:
 
 
 def gdpd_of(run: Run) -> GDPDDistillation:
-    """Return the distillation of a run with GDPD."""
+    """Return the distillation of a run that uses GDPD."""
     return cast(GDPDDistillation, cast(SeriesObjective, run.objective).distillation)
 
 
@@ -159,7 +159,7 @@ def hinton_weight(run: Run) -> float:
 
 
 def first_epoch(run: Run) -> int:
-    """Return the first epoch of the distillation; one after the last if it has no effect."""
+    """Return the first epoch of distillation; ``NEVER`` if distillation has no effect."""
     if cast(SeriesObjective, run.objective).distillation is None:
         return NEVER
     distillation = gdpd_of(run)
@@ -167,7 +167,7 @@ def first_epoch(run: Run) -> int:
 
 
 def reached(run: Run) -> list[str]:
-    """Return the names of the trainable parameters on which the loss depends."""
+    """Return the names of the trainable parameters that affect the loss."""
     module = copy_trained(cast(SeriesNet, run.module)).train()
     module.read(_two_rows(run)).logits.sum().backward()
     return [name for name, p in module.named_parameters() if p.grad is not None]

@@ -1,8 +1,8 @@
-"""Many trainings at once, with a leading axis of M members for all that differs between them.
+"""Many trainings at once, with a leading axis of M members for everything that differs.
 
-The weights of M networks of one shape lie in the rows of one tensor, so that a step of Adam, an
-average of weights, or the keeping of the best ones is a handful of operations for all of them,
-with each member's own learning rate and weight decay.
+The weights of M networks of one shape are the rows of one tensor. A step of Adam, an average of
+weights, or a copy of the best weights therefore needs only a few operations for all members. Each
+member has its own learning rate and weight decay.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ first_selected_epoch : object
     history : History
         Loss terms by epoch, filled in by the training.
     error : FloatingPointError or None
-        Why the training ended before its time; None if it did not diverge.
+        Reason for an early end of training; None if training did not diverge.
     """
 
     module: nn.Module
@@ -83,7 +83,7 @@ class StackedState:
     values : Tensor of shape (M, n_parameters + n_statistics)
         Values of the trained parameters, then of the floating-point buffers.
     n_parameters : int
-        Number of the trained parameters' values of one module.
+        Number of trained values of one module.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ def bind(module: nn.Module, state: StackedState, row: Tensor, gradient: Tensor |
     row : Tensor of shape (n_parameters + n_statistics,)
         Values of the module from now on.
     gradient : Tensor of shape (n_parameters,), optional
-        Tensor to which the gradients are added.
+        Tensor to which gradients are added.
     """
     at = 0
     for i, (name, size, shape) in enumerate(
@@ -163,12 +163,12 @@ def bind(module: nn.Module, state: StackedState, row: Tensor, gradient: Tensor |
 
 
 class BatchedAdam:
-    """Adam or AdamW on the rows of a matrix, each with its own rates and its own step count.
+    """Adam or AdamW on the rows of a matrix, with separate rates and step counts for each row.
 
     Parameters
     ----------
     like : Tensor of shape (M, n_parameters)
-        Parameters, for their shape, type and device.
+        Parameters; only their shape, type and device matter.
     weight_decay : Tensor of shape (M, 1)
         Weight decay of each member.
     decoupled : bool
@@ -211,7 +211,7 @@ class BatchedAdam:
 
 
 def learning_rates(config: TrainingConfig, n_batches: int) -> list[tuple[float, float]]:
-    """Return the learning rate of each step, as a share of the peak, and Adam's first beta."""
+    """Return the learning rate of each step, as a fraction of the peak, and Adam's first beta."""
     dummy = torch.zeros((), requires_grad=True)
     optimizer = torch.optim.Adam([dummy], lr=config.rate)
     make, per = _scheduler(config, n_batches)
@@ -226,19 +226,19 @@ def learning_rates(config: TrainingConfig, n_batches: int) -> list[tuple[float, 
 
 
 def stacked_numbers(batches: Sequence[RowBatches], device: torch.device) -> Sequence[Tensor]:
-    """Return the row numbers of all members' batches in an epoch.
+    """Return the row numbers of the batches of all members in an epoch.
 
     Parameters
     ----------
     batches : sequence of RowBatches
-        Batches of each member, equal in number and sizes.
+        Batches of each member. Their number and sizes must be equal.
     device : torch.device
         Device of the numbers.
 
     Returns
     -------
     sequence of Tensor of shape (M, n)
-        Row numbers, a tensor for each batch.
+        Row numbers, with one tensor for each batch.
     """
     parts = [list(own.numbers()) for own in batches]
     orders = torch.stack([torch.cat(own) for own in parts])
@@ -251,7 +251,7 @@ class BestRows:
     Parameters
     ----------
     first_epochs : sequence of int
-        First epoch of each member that may be the best one.
+        First epoch of each member that may be selected.
     """
 
     def __init__(self, first_epochs: Sequence[int]) -> None:
@@ -261,7 +261,7 @@ class BestRows:
         self.values: Tensor | None = None
 
     def update(self, epoch: int, losses: np.ndarray, values: Tensor) -> None:
-        """Store the state of the members whose loss is lower than before."""
+        """Store the state of the members whose loss has decreased."""
         better = (losses < self.losses) & (epoch >= self.first_epochs)
         if not better.any():
             return
@@ -292,9 +292,9 @@ class RowAverages:
     Parameters
     ----------
     values : Tensor of shape (M, n)
-        First values.
+        Initial values.
     n_steps : float
-        Horizon of the average in steps.
+        Time constant of the average, in steps.
     """
 
     def __init__(self, values: Tensor, n_steps: float) -> None:
@@ -303,6 +303,6 @@ class RowAverages:
         self.n_updates = 0
 
     def update(self, values: Tensor) -> None:
-        """Update the average with the present values."""
+        """Update the average with the current values."""
         self.n_updates += 1
         self.values.lerp_(values, max(1 / self.n_steps, 1 / self.n_updates))

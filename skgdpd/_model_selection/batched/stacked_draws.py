@@ -1,8 +1,8 @@
 """Draws for many students at once, each from its own prior with its own degradation.
 
-Members are assigned to *slots*, sorted by prior. Members with the same prior are the rows of one
-batch of its denoiser, and different priors are a leading axis. If priors have unequal numbers of
-members, the slots that remain are filled with repeated members, whose draws are discarded.
+Members are assigned to *slots*, sorted by prior. Members with the same prior form one batch for
+its denoiser, and different priors form a leading axis. If priors have unequal numbers of members,
+the remaining slots are filled with repeated members, whose draws are discarded.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class StackedDraws:
     Parameters
     ----------
     degradations : sequence of PosteriorSampler
-        Samplers of the members, which differ in their constants only; see :func:`is_stackable`.
+        Samplers of the members. They may differ only in their constants; see
+        :func:`is_stackable`.
     """
 
     def __init__(self, degradations: Sequence[PosteriorSampler]) -> None:
@@ -78,7 +79,7 @@ class StackedDraws:
         self._active = -1
 
     def _number(self, latent: LatentDiffusion) -> int:
-        """Return the number of a prior; equal priors have the same number."""
+        """Return the index of a prior; equal priors have the same index."""
         own = latent.state_dict()
         for i, known in enumerate(self.latents):
             other = known.state_dict()
@@ -88,10 +89,10 @@ class StackedDraws:
         return len(self.latents) - 1
 
     def arrange(self, n_active: int) -> None:
-        """Assign the first members to slots, with their present measurements.
+        """Assign the first members to slots, with their current measurements.
 
-        The tensors of the measurements keep their memory as long as the number stays the same, as
-        captured steps require.
+        The tensors of the measurements keep their memory addresses as long as the number of
+        members does not change. Captured steps require this.
 
         Parameters
         ----------
@@ -140,7 +141,7 @@ class StackedDraws:
         weights: Mapping[str, Tensor],
         generators: Sequence[torch.Generator],
     ) -> Tensor:
-        """Draw teacher features for the first members' student features.
+        """Draw teacher features for the student features of the first members.
 
         Parameters
         ----------
@@ -151,7 +152,7 @@ class StackedDraws:
         weights : mapping of str to Tensor of shape (a, ...)
             Trained parameters of the degradations, if they have any.
         generators : sequence of torch.Generator
-            Generators of the members' noise.
+            Generators of the noise of the members.
 
         Returns
         -------

@@ -1,7 +1,7 @@
 """Layers of M networks of one shape, computed together along a leading axis of members.
 
-In small networks the start of a kernel costs more time than its computation. Here this cost is
-paid once for all members instead of once for each.
+In small networks, the launch of a kernel takes more time than its computation. Joint computation
+needs one launch for all members instead of one for each member.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class StackedLinear(nn.Module):
 
 
 class StackedAffine(nn.Module):
-    """M batch normalisations in evaluation mode, by their running statistics."""
+    """M batch normalisations in evaluation mode, which use running statistics."""
 
     scale: Tensor
     shift: Tensor
@@ -113,10 +113,10 @@ def stack_frozen(modules: Sequence[nn.Module]) -> nn.Module | None:
 class _LSTMLayer(torch.autograd.Function):
     """One layer of M LSTMs, with forward and backward passes over time for all of them at once.
 
-    The axis of units comes before that of rows, ``(M, units, n)``, so that each gate is one block
-    of memory. The order of the gates is input, forget, output, candidate, so that the three
-    sigmoids are one call. State, input and the constant 1 are side by side, so that weights and
-    bias are one matrix.
+    The axis of units comes before the axis of rows, ``(M, units, n)``, so that each gate is one
+    block of memory. The order of the gates is input, forget, output, candidate, so that one call
+    computes the three sigmoids. State, input and the constant 1 are concatenated, so that weights
+    and bias form one matrix.
     """
 
     @staticmethod
@@ -188,18 +188,18 @@ class _LSTMLayer(torch.autograd.Function):
 def stacked_lstm(
     template: LSTM, weights: Mapping[str, Tensor], x: Tensor, lengths: Tensor | None = None
 ) -> Tensor:
-    """Return the features of M :class:`~skgdpd.nets.lstm.LSTM`, each of its own batch.
+    """Return the features of M LSTM networks, each for its own batch.
 
     Parameters
     ----------
     template : LSTM
-        Any of the networks, for its shape.
+        One of the networks; only its shape matters.
     weights : mapping of str to Tensor of shape (M, ...)
         Parameters of the networks by name.
     x : Tensor of shape (M, n, c, t)
         Series.
     lengths : Tensor of shape (M, n), optional
-        Own length of each series; by default all have t points.
+        Length of each series without padding. By default, all have t points.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Closed-form starts that several candidates of a search have in common."""
+"""Closed-form starts that several candidates of a search share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...nets.student import SeriesNet
 from ...training import Rows
 
 FITTED_ON = {"x", "lengths", "y", "weight", "target", "target_weight"}
-"""Names of the tensors of training rows on which the fixed part of a network depends."""
+"""Names of the tensors of training rows that affect the fixed part of a network."""
 
 
 def fit_once(
@@ -42,7 +42,7 @@ def fit_once(
     rows : Rows
         Training rows with their fixed features.
     left_out : ndarray of shape (n, n_classes) or None
-        Probabilities of the rows by classifiers that were fitted without them.
+        Leave-one-out probabilities: those of each row from classifiers fitted without the row.
     """
     if not trains_one_projection(module.backbone):
         return fit_fixed(module, rows, seed)

@@ -1,10 +1,10 @@
 """Training of many students of one shape at once, on labels alone or with GDPD.
 
 Each member has its own rows, order, initial weights, noise, learning rate, weight decay,
-lambda_KD, warm-up, early stopping and best epoch. It draws from the same generators as a training
-of its own, so that its result is the same up to rounding. Backbones run one after the other, on
-their own kernels. Small and frequent operations run for all members at once: heads, losses, draws
-from the prior, optimiser and averages.
+lambda_KD, warm-up, early stopping and best epoch. It draws from the same generators as in a
+separate training, so that its result is the same up to rounding. Backbones run one after another.
+Small and frequent operations run for all members at once: heads, losses, draws from the prior,
+optimiser and averages.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def train_batched(runs: Sequence[Run]) -> None:
     ----------
     runs : sequence of Run
         Trainings. Their modules are trained as by :func:`~skgdpd.training.train`, and their
-        histories are filled in. One that diverges is given its ``error``, and the others go on.
+        histories are filled in. If a training diverges, its ``error`` is set, and the others
+        continue.
     """
     with flushed_denormals():
         BatchedStudents(runs).train()
@@ -194,7 +195,7 @@ class BatchedStudents:
             self.taught.start_epoch(self.epoch, self.runs[:n], self.noise)
 
     def _prepare_steps(self) -> None:
-        """Discard captured steps, after a change of the computation or of the memory it uses."""
+        """Discard captured steps after a change of the computation or its memory."""
         self._n_active_before = self.n_active
         self._offsets = torch.tensor(self.offsets, device=self.device)[:, None]
         weights = [hinton_weight(run) for run in self.runs]
@@ -217,7 +218,7 @@ class BatchedStudents:
         return terms
 
     def _gradients(self, rows: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Return terms and the distillations' gradient; set the students' gradients in place."""
+        """Return terms and gradients of distillations; set the gradients of students in place."""
         flat = (rows + self._offsets).flatten()
         batch = {
             name: tensor.index_select(0, flat).unflatten(0, rows.shape)
@@ -245,7 +246,7 @@ class BatchedStudents:
         return {**terms, "loss": loss}, None if leaf_of_taught is None else leaf_of_taught.grad
 
     def _features(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """Return features ``(M, n, dS)``, the heads' parameters, and the leaf that holds these.
+        """Return features ``(M, n, dS)``, parameters of the heads, and the leaf that holds them.
 
         The gradients of parameters outside the leaf are added to ``gradient`` directly.
         """
@@ -296,7 +297,7 @@ class BatchedStudents:
         return torch.stack(losses)
 
     def _stop(self) -> None:
-        """Leave out the members that diverged, and those whose early stopping has come."""
+        """Remove the members that diverged and those that stop early."""
         diverged = np.array([_diverged(run, self.epoch) for run in self.runs])
         over = np.zeros_like(diverged)
         if self.config.patience is not None:
@@ -326,7 +327,7 @@ class BatchedStudents:
         self._prepare_steps()
 
     def _finish(self, members: Sequence[int]) -> None:
-        """Set the final weights of members, in memory of their own."""
+        """Set the final weights of members, in separate memory."""
         n_epochs = self.epoch + 1
         for i in members:
             run = self.runs[i]
@@ -355,7 +356,7 @@ def _each(function: Any, logits: Tensor, labels: Tensor, weight: Tensor | None) 
 
 
 def _diverged(run: Run, epoch: int) -> bool:
-    """Return whether a run's loss in an epoch is not finite; its error is set then."""
+    """Return whether the loss of a run in an epoch is not finite; if so, set its error."""
     now = {name: float(terms[-1]) for name, terms in run.history.terms.items()}
     try:
         check_terms(now, "student", epoch, run.config.rate, run.config.weight_decay)

@@ -1,5 +1,6 @@
-"""Comparison of models and rules that choose the moment of their answer.
+"""Comparison of early classifiers and stopping rules.
 
-Classifiers are fitted once, and their probabilities at all moments are kept in a store. Rules and
-costs are compared on what is kept. ``python -m skgdpd.benchmarking early --help`` has the options.
+Classifiers are fitted once, and a store keeps their probabilities at all moments. Rules and costs
+are compared on these probabilities. ``python -m skgdpd.benchmarking early --help`` lists the
+options.
 """

@@ -1,4 +1,4 @@
-"""Cells of the comparison: one model on one data set."""
+"""Cells of the comparison: runs of one model on one data set."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ SETS = (
     "ECG5000",
     "Wafer",
 )
-"""The data sets of the results pages, from the smaller to the larger."""
+"""The data sets of the results pages, in ascending order of size."""
 
 
 @dataclass(frozen=True, order=True)
 class EarlyCell:
-    """One model on one data set, with one seed.
+    """Run of one model on one data set with one seed.
 
     Attributes
     ----------
@@ -49,9 +49,9 @@ class EarlyCell:
     model : str
         One of :data:`MODELS`.
     normalize : {"train", "prefix"}
-        Whether series are normalised by the training part or each prefix by itself.
+        Whether series are normalised by statistics of the training part or of each prefix.
     seed : int
-        Seed of everything that is drawn.
+        Seed of all random draws.
     """
 
     data: str
@@ -67,7 +67,7 @@ class EarlyCell:
 
     @property
     def key(self) -> str:
-        """Stem of the cell's files."""
+        """Stem of the names of the cell's files."""
         name = self.data.replace(":", "_").replace("/", "_")
         return f"{name}--{self.model}--{self.normalize}--{self.seed}"
 
@@ -75,7 +75,7 @@ class EarlyCell:
 def make_early_cells(
     data: Sequence[str], models: Sequence[str], normalize: Sequence[str], seeds: Sequence[int]
 ) -> list[EarlyCell]:
-    """Combine all values; the last data set comes last, whatever the seed.
+    """Combine all values; the last data set comes last for all seeds.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""MiniRocket with ridge regression, fitted anew to the prefixes of each moment."""
+"""MiniRocket with ridge regression, fitted separately to the prefixes of each moment."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ...nets.closed_form import ridge, span
 from ...nets.minirocket import MiniRocket
 
 AT_ONCE = 1000
-"""Number of series whose features are held at once."""
+"""Number of series whose features are held in memory at once."""
 
 
 class MiniRocketRidge(ClassifierMixin, BaseEstimator):
-    """MiniRocket with ridge regression, and probabilities from leave-one-out scores.
+    """MiniRocket with ridge regression, calibrated by leave-one-out scores.
 
     Parameters
     ----------
     normalize : {"train", "prefix"}, default="train"
-        Whether series are normalised by the training part or each by itself.
+        Whether series are normalised by statistics of the training part or of each series.
     random_state : int, default=0
         Seed of MiniRocket.
 
@@ -32,7 +32,8 @@ class MiniRocketRidge(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (n_classes,)
         Class labels in ascending order.
     left_out_proba_ : ndarray of shape (n_samples, n_classes)
-        Probabilities of each training series by the ridge regression fitted without it.
+        Leave-one-out probabilities: those of each training series from the ridge regression
+        fitted without the series.
     """
 
     def __init__(self, normalize: Normalization = "train", random_state: int = 0) -> None:
@@ -40,12 +41,12 @@ class MiniRocketRidge(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: NDArray[Any], y: NDArray[Any]) -> MiniRocketRidge:
-        """Fit to series.
+        """Fit the classifier.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_channels, n_timepoints)
-            Series. Gaps are filled linearly.
+            Series. Gaps are filled by linear interpolation.
         y : ndarray of shape (n_samples,)
             Labels.
 

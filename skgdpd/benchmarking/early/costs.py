@@ -1,9 +1,10 @@
-"""Costs of the comparison: two regimes, and four weights of errors in each.
+"""Costs of the comparison: two regimes, with four weights of errors in each.
 
-Both weigh the cost of an error by alpha and that of waiting by 1 - alpha. In the first regime an
-error costs alpha, and waiting until the share s of a series costs (1 - alpha) * s. In the second
-one an error on the smallest class costs 100 * alpha, any other alpha, and waiting costs
-(1 - alpha) * 100**s, which rises from 1 - alpha to a hundred times that.
+Both regimes weight the cost of errors by alpha and the cost of delay by 1 - alpha. In the first
+regime, an error costs alpha, and a prediction after the fraction s of a series costs
+(1 - alpha) * s. In the second regime, an error on the smallest class costs 100 * alpha, and any
+other error costs alpha. Delay costs (1 - alpha) * 100**s, which rises from 1 - alpha to
+100 * (1 - alpha).
 
 Source: A. Renault et al., "Early classification of time series: a survey and benchmark", TMLR,
 arXiv 2406.18332.
@@ -21,7 +22,7 @@ ALPHAS = (0.2, 0.5, 0.8, 0.9)
 REGIMES = ("linear", "rare")
 """Names of the regimes."""
 DEAR = 100.0
-"""How much dearer errors on the smallest class are, and waiting for the end than for nothing."""
+"""Factor of the cost of errors on the smallest class, and of the cost of delay over a series."""
 
 
 def survey_cost(
@@ -44,7 +45,8 @@ def survey_cost(
     n_timepoints : int
         Number of points of a whole series.
     class_sizes : ndarray of shape (n_classes,)
-        Number of training series of each class; of several smallest classes the first counts.
+        Number of training series of each class. If several classes are smallest, the first one is
+        used.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def survey_cost(
     Raises
     ------
     ValueError
-        If there is no such regime.
+        If the regime is unknown.
     """
     if regime not in REGIMES:
         raise ValueError(f"regime={regime!r}; allowed are {', '.join(REGIMES)}")

@@ -1,4 +1,4 @@
-"""Fits of the comparison: probabilities at all moments, or answers of another package's rule."""
+"""Fits of the comparison: probabilities at all moments, or decisions of other packages."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 LABELED_SHARE = 1 / 3
-"""Share of the training series that keep their labels in the models named after it."""
+"""Fraction of the training series that keep their labels, for models with "third" in the name."""
 SHORTEST_OF_AEON = 3
-"""Number of points below which aeon's early classifiers leave moments out."""
+"""Number of points below which the early classifiers of aeon skip moments."""
 
 
 @dataclass
 class Fit:
-    """What a model says of a data set.
+    """Probabilities or decisions of a model for a data set.
 
     Attributes
     ----------
@@ -45,20 +45,20 @@ class Fit:
     n_timepoints : int
         Number of points of a whole series.
     y : ndarray of shape (n,)
-        Numbers of the classes of the training series that have labels.
+        Class indices of the labelled training series.
     y_test : ndarray of shape (n_test,)
-        Numbers of the classes of the test series.
+        Class indices of the test series.
     last : ndarray of shape (n_test,)
         Index of the last moment that each test series reaches.
     left_out : ndarray of shape (n, n_moments, n_classes) or None
-        Probabilities of training series by models fitted without them; None for a model that
-        has its own rule.
+        Left-out probabilities of training series, from models fitted without the series; None
+        for a model with its own rule.
     path : ndarray of shape (n_test, n_moments, n_classes) or None
         Probabilities of test series.
     moments, answers : ndarray of shape (n_test,) or None
-        Moments and classes of the answers of a model that has its own rule.
+        Indices of moments and classes of the decisions of a model with its own rule.
     seconds : dict of str to float
-        CPU seconds of the fit and of the probabilities of the test part.
+        CPU seconds of the fit and of the prediction of the test part.
     """
 
     time_points: Integers
@@ -74,21 +74,21 @@ class Fit:
 
 
 def bounded(parts: TrainTest, n_train: int | None, seed: int) -> TrainTest:
-    """Draw training series, stratified by class, where there are more than a number.
+    """Draw a subset of the training series, stratified by class, if there are too many.
 
     Parameters
     ----------
     parts : TrainTest
         The data set.
     n_train : int or None
-        Number of training series at most; None for all.
+        Maximum number of training series; None means all.
     seed : int
         Seed of the draw.
 
     Returns
     -------
     TrainTest
-        The data set with the whole test part.
+        The data set with the drawn training part and the whole test part.
     """
     if n_train is None or len(parts.y) <= n_train:
         return parts
@@ -103,23 +103,24 @@ def fit_model(cell: EarlyCell, parts: TrainTest) -> Fit:
     Parameters
     ----------
     cell : EarlyCell
-        The cell. Its model is ``ours`` (:class:`~skgdpd.EarlyClassifier` with its default
-        classifier), ``clones`` (MiniRocket with ridge regression, fitted for each moment),
-        ``aeon-teaser`` or ``aeon-threshold`` (aeon's early classifiers with the same MiniRocket),
-        ``labels-third`` (as ours, but a third of the training series, which keep their labels), or
-        ``unlabeled-third`` (that third, a teacher, and the others as unlabelled series).
+        The cell. Its model is one of these: ``ours`` (:class:`~skgdpd.EarlyClassifier` with its
+        default classifier); ``clones`` (MiniRocket with ridge regression, fitted for each
+        moment); ``aeon-teaser`` or ``aeon-threshold`` (early classifiers of aeon with the same
+        MiniRocket); ``labels-third`` (as ``ours``, but fitted to a third of the training series,
+        with their labels); ``unlabeled-third`` (with a teacher, this third with labels, and the
+        other series without labels).
     parts : TrainTest
         The data set.
 
     Returns
     -------
     Fit
-        The test series are those that have values before the first moment.
+        The results. Test series without values before the first moment are left out.
 
     Raises
     ------
     ValueError
-        If a test series has a label that no training series has.
+        If a test series has a label that does not occur in the training part.
     """
     classes, y = np.unique(parts.y, return_inverse=True)
     if len(unknown := np.setdiff1d(parts.y_test, classes)):
@@ -140,7 +141,7 @@ def fit_model(cell: EarlyCell, parts: TrainTest) -> Fit:
 
 
 def _begun(parts: TrainTest, first: int) -> TrainTest:
-    """Leave out test series that have no value before the first moment: nobody can answer them."""
+    """Leave out test series without values before the first moment, which can't be classified."""
     begun = _lengths(parts.X_test[:, :, :first]) > 1
     return parts._replace(X_test=parts.X_test[begun], y_test=parts.y_test[begun])
 
@@ -243,7 +244,7 @@ def _early_classifiers_of_aeon(model: str) -> ModuleType:
 
 
 def check_model(model: str) -> None:
-    """Refuse a model whose package is not installed.
+    """Raise an error for a model whose package is not installed.
 
     Parameters
     ----------
@@ -253,7 +254,7 @@ def check_model(model: str) -> None:
     Raises
     ------
     ImportError
-        If the model is aeon's, and aeon can't be imported.
+        If the model is from aeon, and aeon can't be imported.
     """
     if model.startswith("aeon-"):
         _early_classifiers_of_aeon(model)
@@ -267,21 +268,21 @@ FITS: dict[str, Callable[[EarlyCell, TrainTest, Fit], None]] = {
     "labels-third": _labels_third,
     "unlabeled-third": _unlabeled_third,
 }
-"""Functions that fill a :class:`Fit`, by the model's name."""
+"""Functions that fill a :class:`Fit`, by the name of the model."""
 
 
 def carried_forward(X: NDArray[Any]) -> NDArray[np.float64]:
-    """Fill gaps with the last value before them, for classifiers that take no gaps.
+    """Fill gaps with the last value before the gap, for classifiers that don't support gaps.
 
     Parameters
     ----------
     X : ndarray of shape (n, n_channels, n_timepoints)
-        Series; NaN where a value is missing and after the end.
+        Series. Missing values, and values after the end of a series, are NaN.
 
     Returns
     -------
     ndarray of shape (n, n_channels, n_timepoints)
-        Series without gaps; 0 before the first value. A value depends on none after it.
+        Series without gaps, with 0 before the first value. No value depends on later ones.
     """
     seen = np.where(np.isnan(X), 0, np.arange(X.shape[2]))
     latest = np.maximum.accumulate(seen, axis=2)

@@ -1,4 +1,4 @@
-"""Report of the comparison: tables and pictures of a store's scores."""
+"""Report of the comparison: tables and plots of the scores of a store."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ DRAWN_RULES = {
     "ecec": "ECEC",
     "teaser": "TEASER",
 }
-"""Names of rules in pictures."""
+"""Names of rules in plots."""
 SHOWN_ALPHA = 0.8
-"""Weight of errors of the tables by data set; it is the default of the classifier."""
+"""Weight of errors in the tables by data set. It is the default of the classifier."""
 
 
 def write_early_report(
@@ -56,19 +56,19 @@ def write_early_report(
     models: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
 ) -> Path:
-    """Write ``report.md`` and pictures.
+    """Write ``report.md`` and plots.
 
     Parameters
     ----------
     store : EarlyStore
         Scores of a run.
     out : str or Path
-        The folder of the report, made if it is not there.
+        The folder of the report. It is created if it doesn't exist.
     models : sequence of str, optional
-        The models to compare; by default all. Tables of means are over the data sets that all of
-        them have; ratios are over those that two have.
+        The models to compare; by default all. Means are over the data sets that all models have.
+        Ratios are over the data sets that both models have.
     seeds : sequence of int, optional
-        The seeds that count; by default all.
+        The seeds to include; by default all.
 
     Returns
     -------
@@ -78,8 +78,8 @@ def write_early_report(
     Raises
     ------
     ValueError
-        If the store has no scores of these models, or no data set that all of them have with the
-        same seeds.
+        If the store has no scores of these models, or if there is no data set that all models
+        have with the same seeds.
     """
     chosen = list(models or MODELS)
     records = [r for r in store.records() if r.cell.model in chosen]
@@ -145,13 +145,13 @@ def _methods(results: EarlyResults, models: Sequence[str]) -> list[str]:
 
 
 def _drawn(method: str) -> str:
-    """Return a method's name in pictures, such as "clones, fixed moment"."""
+    """Return the name of a method in plots, such as "clones, fixed moment"."""
     model, _, rule = method.partition(": ")
     return f"{model}, {DRAWN_RULES.get(rule, rule)}" if rule else model
 
 
 def _range(means: Floats) -> Floats:
-    """Return the least and the largest of the seeds' means."""
+    """Return the minimum and the maximum of the means of the seeds."""
     return np.array([means.min(0), means.max(0)])
 
 
@@ -161,7 +161,7 @@ def _around(middle: Floats, ends: Floats) -> Floats:
 
 
 def draw_accuracies(results: EarlyResults, normalize: str, models: Sequence[str]) -> Any:
-    """Plot accuracy against earliness in the linear regime, a point for each alpha.
+    """Plot accuracy against earliness in the linear regime, with a point for each alpha.
 
     Parameters
     ----------
@@ -170,13 +170,13 @@ def draw_accuracies(results: EarlyResults, normalize: str, models: Sequence[str]
     normalize : {"train", "prefix"}
         The normalisation.
     models : sequence of str
-        The models, of those with rules and of those with their own.
+        The models, with or without a rule of their own.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Means over the data sets that all have, and the range of the seeds' means. A thin line
-        is what a model has if all series are answered at the same moment.
+        Means over the data sets that all models have, and the range over seeds. A thin line shows
+        the accuracy of a model if all series are classified at the same moment.
     """
     setting = normalize, "linear"
     methods = [
@@ -223,7 +223,7 @@ def draw_accuracies(results: EarlyResults, normalize: str, models: Sequence[str]
 
 
 def draw_ratios(results: EarlyResults) -> Any:
-    """Plot the cost of the reference as a multiple of the others', with 95 % intervals.
+    """Plot the ratios of the reference's cost to the costs of others, with 95 % intervals.
 
     Parameters
     ----------
@@ -233,7 +233,8 @@ def draw_ratios(results: EarlyResults) -> Any:
     Returns
     -------
     matplotlib.figure.Figure
-        A line for each method, a mark for each normalisation, in the linear regime.
+        Ratios in the linear regime, with a line for each method and a mark for each
+        normalisation.
     """
     settings = [s for s in results.settings if s[1] == "linear"]
     others = [m for m in results.methods if m != REFERENCE and not m.endswith(FLOOR)]

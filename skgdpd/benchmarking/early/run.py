@@ -1,4 +1,4 @@
-"""Run of the fits and scores that a store does not have yet."""
+"""Run of the fits and scores that are missing in a store."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from .store import EarlyStore
 def missing_early_cells(
     cells: Sequence[EarlyCell], store: EarlyStore, *, retry: bool = False, rescore: bool = False
 ) -> list[EarlyCell]:
-    """Return the cells that are to be fitted or scored.
+    """Return the cells that have to be fitted or scored.
 
     Parameters
     ----------
     cells : sequence of EarlyCell
-        The cells that the store is to hold.
+        The cells that the store should contain.
     store : EarlyStore
         The store.
     retry : bool, default=False
-        Whether cells whose fit failed are missing, too.
+        Whether to include cells whose fit failed.
     rescore : bool, default=False
-        Whether cells that have scores are missing, too.
+        Whether to include cells that already have scores.
 
     Returns
     -------
     list of EarlyCell
-        The cells, each once.
+        The cells without duplicates.
     """
     scored = set() if rescore else {record.cell for record in store.records()}
     return [
@@ -59,29 +59,30 @@ def run_early(
 ) -> tuple[int, int]:
     """Fit and score the cells that have no scores yet.
 
-    A fit that the store still has is not repeated. Packed scores count as scores.
+    A fit that the store contains is not repeated. Packed scores count as scores.
 
     Parameters
     ----------
     cells : sequence of EarlyCell
-        The cells that the store is to hold.
+        The cells that the store should contain.
     store : EarlyStore
-        The store, which gets each fit and its scores as soon as they are done.
+        The store, to which each fit and its scores are written as soon as they are finished.
     folder : str or None, default=None
         The folder of the data sets.
     max_train : int or None, default=None
-        Number of training series of a set at most; None for all.
+        Maximum number of training series of each data set; None means all.
     retry : bool, default=False
-        Whether fits that failed are tried again.
+        Whether to repeat fits that failed.
     rescore : bool, default=False
-        Whether rules are fitted again to fits that have scores.
+        Whether to fit rules again for fits that already have scores.
     verbose : bool, default=True
-        Whether to show a bar with the time left.
+        Whether to show a progress bar with the remaining time.
 
     Returns
     -------
     n_fits, n_failed : int
-        The number of fits that were tried now, and of cells whose fit or scores failed.
+        The number of fits that were run in this call, and the number of cells whose fit or scores
+        failed.
     """
     asked = missing_early_cells(cells, store, retry=retry, rescore=rescore)
     n_fits = n_failed = 0
@@ -102,7 +103,7 @@ def _scored(
     folder: str | None,
     max_train: int | None,
 ) -> bool:
-    """Fit and score a cell, and write all or the error; return whether it went well."""
+    """Fit and score a cell, and write the results or the error; return whether it succeeded."""
     try:
         if fit is None:
             parts = bounded(load_data(cell.data, folder), max_train, cell.seed)
@@ -115,7 +116,7 @@ def _scored(
 
 
 def load_compiled_parts() -> None:
-    """Fit small models once, so that no measured time has the loading of compiled code in it."""
+    """Fit small models once, so that measured times don't include the loading of compiled code."""
     X, y = make_bumps(24, 60, random_state=0)
     for series in (X, np.concatenate([X, X], 1)):
         parts = TrainTest(series[:16], y[:16], series[16:], y[16:])

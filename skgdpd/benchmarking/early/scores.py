@@ -1,4 +1,4 @@
-"""Rules on the probabilities of a fit: what each costs on the test part."""
+"""Scores of stopping rules on the test part, computed from the probabilities of a fit."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ RULES: dict[str, Rule] = {
     "ecec": ECEC(),
     "teaser": Teaser("harmonic_mean"),
 }
-"""Rules by name. TEASER is that of its source. AccuracyGap has no part: it takes no cost of
-waiting and holds series out."""
+"""Rules by name. TEASER follows its publication. AccuracyGap is left out, because it doesn't use
+the cost of delay and holds series out."""
 WITHOUT_DELAY = ("teaser",)
-"""Rules to which waiting has no cost. They are the same for all alphas of a regime, since a factor
-of the errors' costs changes no label."""
+"""Rules that ignore the cost of delay. They are the same for all alphas of a regime, because a
+factor of the costs of errors doesn't change labels."""
 AUTO, FLOOR, OWN = "auto", "floor", "own"
-"""Names of the choice among the rules, of the a-posteriori optimum, and of a model's own rule."""
+"""Names of the automatic choice, of the a-posteriori optimum, and of a model's own rule."""
 
 
 def score_fit(fit: Fit, seed: int) -> list[dict[str, Any]]:
@@ -48,15 +48,16 @@ def score_fit(fit: Fit, seed: int) -> list[dict[str, Any]]:
     Parameters
     ----------
     fit : Fit
-        What a model says.
+        Probabilities or decisions of a model.
     seed : int
         Seed of the choice among rules.
 
     Returns
     -------
     list of dict
-        For each regime, alpha and rule: ``cost`` (AvgCost), ``accuracy``, ``earliness``,
-        ``harmonic_mean`` and ``seconds`` of the rule's fit, and the chosen ``rule_name``.
+        A dict for each regime, alpha and rule. It has ``cost`` (AvgCost), ``accuracy``,
+        ``earliness``, ``harmonic_mean``, ``seconds`` (the time to fit the rule), and
+        ``rule_name`` (the chosen rule).
     """
     sizes = np.bincount(fit.y, minlength=_n_classes(fit))
     rows = []
@@ -76,7 +77,7 @@ def _n_classes(fit: Fit) -> int:
 def _scores(
     fit: Fit, cost: DecisionCost, seed: int, known: dict[str, tuple[Rule, float]]
 ) -> list[dict[str, Any]]:
-    """Return the rows of one cost; rules that don't depend on alpha are kept in ``known``."""
+    """Return the scores for one cost; rules that don't depend on alpha are stored in ``known``."""
     if fit.answers is not None:
         assert fit.moments is not None
         return [{"rule": OWN, **_measures(fit, cost, fit.moments, fit.answers), "seconds": 0.0}]

@@ -1,4 +1,4 @@
-"""Store of the comparison: what the models say, and what the rules cost on it."""
+"""Store of the comparison: fits of the models, and scores of the rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .models import Fit
 
 ARRAYS = ("time_points", "y", "y_test", "last", "left_out", "path", "moments", "answers")
 SMALL = ("left_out", "path")
-"""Arrays that are kept in single precision."""
+"""Arrays that are stored in single precision."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class EarlyRecord:
     cell : EarlyCell
         The cell.
     scores : list of dict
-        What each rule costs; see :func:`~skgdpd.benchmarking.early.scores.score_fit`.
+        Scores of each rule; see :func:`~skgdpd.benchmarking.early.scores.score_fit`.
     seconds : dict of str to float
         CPU seconds of the fit and of the prediction of the test part.
     accuracy : list of float
-        Accuracy if all test series were answered at the same moment, by moment. Empty for a
-        model that has its own rule.
+        Accuracy at each moment if all test series are classified at this moment. Empty for a
+        model with its own rule.
     shares : list of float
-        Share of a series that is seen at each moment.
+        Fraction of a series that is observed at each moment.
     """
 
     cell: EarlyCell
@@ -49,14 +49,14 @@ class EarlyRecord:
 
 
 class EarlyStore:
-    """Folder with a file of arrays, or an error, for each fit, and a file of scores.
+    """Folder with files of each fit: its arrays or its error, and its scores.
 
-    A fit is kept as soon as it is done, so that a run goes on after an interruption.
+    A fit is stored as soon as it is finished, so that a run can continue after an interruption.
 
     Parameters
     ----------
     folder : path
-        The folder, made when the first file is written.
+        The folder. It is created when the first file is written.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -66,7 +66,7 @@ class EarlyStore:
         return self.folder / kind / f"{cell.key}{suffix}"
 
     def write_fit(self, cell: EarlyCell, fit: Fit) -> Fit:
-        """Write a fit, in place of an older one or of an error, without its scores.
+        """Write a fit without scores, which replaces an older fit or an error.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class EarlyStore:
         return self._read_fit(place)
 
     def fit(self, cell: EarlyCell) -> Fit | None:
-        """Return a cell's fit; None if it has none, with a warning if its file is damaged."""
+        """Return the fit of a cell; None if there is none or, with a warning, if it is damaged."""
         place = self._place("fits", cell, ".npz")
         if not place.is_file():
             return None
@@ -121,22 +121,22 @@ class EarlyStore:
         return Fit(n_timepoints=n_timepoints, seconds=json.loads(seconds), **arrays)
 
     def write_error(self, cell: EarlyCell, error: str) -> None:
-        """Write why a fit or its scores failed."""
+        """Write the error of a fit or of its scores."""
         self._write(self._place("errors", cell, ".txt"), error.encode())
 
     def error(self, cell: EarlyCell) -> str | None:
-        """Return why a cell failed; None if it did not, or was not tried."""
+        """Return the error of a cell; None if the cell did not fail or was not run."""
         path = self._place("errors", cell, ".txt")
         return path.read_text(errors="replace") if path.is_file() else None
 
     def write_scores(self, cell: EarlyCell, scores: list[dict[str, Any]]) -> None:
-        """Write what rules cost on a cell's fit, in place of an error."""
+        """Write the scores of a cell, which replace an error."""
         line = to_line({"scores": scores})
         self._write(self._place("scores", cell, ".json"), line.encode())
         self._place("errors", cell, ".txt").unlink(missing_ok=True)
 
     def scores(self, cell: EarlyCell) -> list[dict[str, Any]] | None:
-        """Return what rules cost on a cell's fit; None if it was not computed, or is damaged."""
+        """Return the scores of a cell; None if they were not computed or are damaged."""
         for _, body in whole_lines(self._place("scores", cell, ".json")):
             return body.get("scores")
         return None
@@ -147,7 +147,7 @@ class EarlyStore:
         Returns
         -------
         list of EarlyRecord
-            The records. Those that are damaged are left out, with a warning.
+            The records. Damaged records are left out with a warning.
         """
         found: dict[str, EarlyRecord] = {}
         for where, content in whole_lines(self._packed):
@@ -164,7 +164,7 @@ class EarlyStore:
         return sorted(found.values(), key=lambda record: record.cell)
 
     def pack(self) -> int:
-        """Write the records of all cells into one file, which is enough for a report.
+        """Write the records of all cells to one file, which is sufficient for a report.
 
         Returns
         -------
@@ -204,7 +204,7 @@ def _record(cell: EarlyCell, fit: Fit, scores: list[dict[str, Any]]) -> EarlyRec
 
 
 def _rounded(value: Any) -> Any:
-    """Return nested lists and dicts with numbers of six digits."""
+    """Return nested lists and dicts with numbers rounded to six digits."""
     if isinstance(value, dict):
         return {key: _rounded(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -28,7 +28,7 @@ MODEL_NAMES = {
 }
 """Names of models in tables."""
 REFERENCE = f"one pass: {AUTO}"
-"""The method to which others are compared."""
+"""The method with which others are compared."""
 MEASURES = ("accuracy", "earliness", "harmonic_mean")
 
 
@@ -45,16 +45,16 @@ class EarlyResults:
     records : iterable of EarlyRecord
         The records.
     seeds : sequence of int, optional
-        The seeds that count; by default all.
+        The seeds to include; by default all.
 
     Attributes
     ----------
     settings : list of (str, str)
         Normalisations and regimes.
     methods : list of str
-        Names of the methods, a model with a rule.
+        Names of the methods, each of which is a model with a rule.
     seeds : list of int
-        Seeds that occur.
+        All seeds in the records.
     """
 
     def __init__(self, records: Iterable[EarlyRecord], seeds: Sequence[int] | None = None) -> None:
@@ -102,7 +102,7 @@ class EarlyResults:
     def seed_means(
         self, setting: Setting, method: str, sets: Sequence[str], measure: str
     ) -> Floats:
-        """Return means over data sets of the seeds that all have, ``(n_seeds, n_alphas)``."""
+        """Return means over data sets for the common seeds, ``(n_seeds, n_alphas)``."""
         found = [[self._found[setting, method, a, n] for n in sets] for a in ALPHAS]
         seeds = sorted(set.intersection(*(set(rows) for of in found for rows in of)))
         return np.array(
@@ -125,9 +125,9 @@ def overview(results: EarlyResults, setting: Setting, methods: Sequence[str]) ->
     Returns
     -------
     list of list of str
-        For each method AvgCost at each alpha; accuracy, earliness and harmonic mean over all
-        alphas; and the mean rank of its AvgCost over data sets and alphas, in which the optimum
-        has no part.
+        A row for each method. It has the AvgCost at each alpha; the means of accuracy, earliness
+        and harmonic mean over all alphas; and the mean rank of the AvgCost over data sets and
+        alphas. The optimum is not ranked.
     """
     sets = results.sets(setting, methods)
     head = [
@@ -160,7 +160,7 @@ def overview(results: EarlyResults, setting: Setting, methods: Sequence[str]) ->
 def ratios(
     results: EarlyResults, setting: Setting, methods: Sequence[str], reference: str = REFERENCE
 ) -> list[list[str]]:
-    """Make a table of the reference's AvgCost as a multiple of the others'.
+    """Make a table of the ratios of the reference's AvgCost to the AvgCost of other methods.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def ratios(
     setting : (str, str)
         Normalisation and regime.
     methods : sequence of str
-        The rows; each is compared on the data sets that it shares with the reference.
+        The rows. Each method is compared on the data sets that it shares with the reference.
     reference : str
         The method whose cost is the numerator.
 
@@ -177,7 +177,7 @@ def ratios(
     -------
     list of list of str
         Geometric means over data sets with 95 % intervals, and wins, draws and losses over data
-        sets of the mean over alphas of the logarithm.
+        sets. For wins and losses, the logarithms of the ratios are averaged over alphas.
     """
     head = [
         "against",
@@ -208,14 +208,14 @@ def ratios(
 
 
 def times(records: Iterable[EarlyRecord], models: Sequence[str]) -> list[list[str]]:
-    """Make a table of CPU seconds, and of the first model's time as a multiple of the others'.
+    """Make a table of CPU seconds, and of ratios of the first model's time to the others' times.
 
     Parameters
     ----------
     records : iterable of EarlyRecord
         The records.
     models : sequence of str
-        Names of models; the first is compared to the others, on the cells that both have.
+        Names of models. The first model is compared with the others on the cells that both have.
 
     Returns
     -------
@@ -266,7 +266,7 @@ def times(records: Iterable[EarlyRecord], models: Sequence[str]) -> list[list[st
 def by_set(
     results: EarlyResults, setting: Setting, methods: Sequence[str], alpha: float
 ) -> list[list[str]]:
-    """Make a table of AvgCost by data set at one alpha, with the least but the optimum in bold."""
+    """Make a table of AvgCost by data set at one alpha; the lowest, optimum excluded, is bold."""
     sets = results.sets(setting, methods)
     column = ALPHAS.index(alpha)
     costs = np.array([results.values(setting, m, sets, "cost")[:, column] for m in methods]).T
@@ -279,7 +279,7 @@ def by_set(
 
 
 def chosen_rules(results: EarlyResults, model: str) -> list[list[str]]:
-    """Make a table of how often each rule was the choice, by regime and alpha."""
+    """Make a table of how often each rule was chosen, by regime and alpha."""
     counts: dict[str, dict[tuple[str, float], int]] = defaultdict(lambda: defaultdict(int))
     columns: dict[tuple[str, float], None] = {}
     for record in results.records:
