@@ -361,8 +361,8 @@ def average_cost(
 
     References
     ----------
-    A. Renault, A. Bondu, A. Cornuéjols, V. Lemaire, "Early classification of time series:
-    taxonomy and benchmark", TMLR 2024, arXiv 2406.18332. That paper weights errors by ``alpha``
+    A. Renault, A. Bondu, A. Cornuéjols, V. Lemaire, "Early classification of time series: a
+    survey and benchmark", TMLR 2024, arXiv 2406.18332. That paper weights errors by ``alpha``
     and delay by ``1 - alpha``. To obtain its cost, pass ``delay_cost=(1 - alpha) / alpha`` and
     multiply the result by ``alpha``.
 
