@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +18,8 @@ from .._estimators.prefix import PrefixClassifier
 from .._persistence import check_target, load
 from .._runtime.atomic import replace_file
 from .._runtime.extras import require
+from .explain import check_labels, explained, explained_for_fit
+from .predictions import Unfinished, predictions_of
 from .report import page_of
 from .scores import answers_of, as_text
 from .series_files import Columns, FileSeries, channels_of, read_series
@@ -81,13 +81,18 @@ def fit(
     """
     check_target(out)
     columns = Columns() if columns is None else columns
-    X, y, _, channels = read_series(data, columns)
+    series = read_series(data, columns)
+    X, y, channels = series.X, series.y, series.channels
+    files = [(data, series)]
     if class_weight is not None:
         assert y is not None
         params["class_weight"] = _weights(class_weight, y)
-    series_unlabeled = None
+    more: dict[str, Any] = {}
     if unlabeled is not None:
-        series_unlabeled = read_series(unlabeled, columns, labelled=False, channels=channels).X
+        files.append(
+            (unlabeled, read_series(unlabeled, columns, labelled=False, channels=channels))
+        )
+        more["X_unlabeled"] = files[1][1].X
     if delay_cost is not None and not isinstance(params.get("earliness"), list):
         raise ValueError(
             f"--delay-cost {delay_cost:g} needs several --earliness, such as 0.2 0.4 0.6 1.0: the "
@@ -98,11 +103,12 @@ def fit(
     if delay_cost is not None:
         seed = params.get("random_state")
         model = EarlyClassifier(model, delay_cost=delay_cost, random_state=seed)
-    model.fit(X, y, **({} if series_unlabeled is None else {"X_unlabeled": series_unlabeled}))
+    with explained_for_fit(files, missing_values):
+        model.fit(X, y, **more)
     if channels is not None:
         model.feature_names_in_ = np.array(channels, dtype=object)
     model.save(out)
-    taught = "" if series_unlabeled is None else f" and {len(series_unlabeled)} without a label"
+    taught = f" and {len(files[1][1].X)} without a label" if len(files) > 1 else ""
     moments = ", ".join(map(str, np.asarray(model.time_points_).tolist()))
     return (
         f"{out}: {type(model).__name__} of {len(model.classes_)} classes, fitted to {len(X)} "
@@ -132,6 +138,7 @@ def predict(
     out: str | None = None,
     columns: Columns | None = None,
     threshold: tuple[str, float] | None = None,
+    unfinished: Unfinished | None = None,
 ) -> str:
     """Predict classes and probabilities of the series of a file.
 
@@ -148,30 +155,22 @@ def predict(
         What the columns of a table are.
     threshold : tuple of str and float, optional
         A class of two, and the probability from which on it is the answer.
+    unfinished : Unfinished, optional
+        Treatment of series that may go on; by default all are answered, or refused.
 
     Returns
     -------
     str
         Predictions as CSV, or a report if they were written to a file. Each line has the index of
         a series from 0, or its id if it has one, its class, with an early classifier the number
-        of time points seen, and the probability of each class.
+        of time points seen and whether the answer was forced, and the probability of each class.
     """
     classifier = open_classifier(model, early=True)
     series = _test_part(classifier, data, columns, labelled=False)
-    answers = answers_of(classifier, series.X, threshold=threshold)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    names = [f"p_{label}" for label in answers.classes.tolist()]
-    first = "index" if series.ids is None else "id"
-    early = answers.forced is not None
-    writer.writerow([first, "class", *(["seen"] if early else []), *names])
-    ids = range(len(series.X)) if series.ids is None else series.ids.tolist()
-    rows = zip(ids, answers.labels.tolist(), answers.n_seen.tolist(), answers.proba, strict=True)
-    for i, label, seen, proba in rows:
-        writer.writerow([i, str(label), *([seen] if early else []), *map(float, proba)])
+    text = predictions_of(classifier, data, series, threshold, unfinished)
     if out is None:
-        return buffer.getvalue().rstrip("\n")
-    replace_file(Path(out), buffer.getvalue().encode())
+        return text.rstrip("\n")
+    replace_file(Path(out), text.encode())
     return f"{out}: predictions of {len(series.X)} series"
 
 
@@ -211,7 +210,9 @@ def evaluate(
     series = _test_part(classifier, data, columns, labelled=True)
     X, y = series.X, series.y
     assert y is not None
-    answers = answers_of(classifier, X, y, threshold)
+    check_labels(data, series, classifier.classes_)
+    with explained(data, series, classifier):
+        answers = answers_of(classifier, X, y, threshold)
     text = as_text(y, answers)
     if report is None:
         return text

@@ -12,6 +12,7 @@ from .._version import __version__
 from ..nets import available_backbones
 from . import commands as actions
 from .demo import run_demo
+from .predictions import Unfinished
 from .series_files import Columns
 from .stream import stream
 
@@ -54,13 +55,14 @@ FIT_EXAMPLES = """examples:
 PREDICT_EXAMPLES = """examples:
   to the screen:      skgdpd predict gun.zip GunPoint_TEST.ts
   into a file:        skgdpd predict gun.zip GunPoint_TEST.ts --out predictions.csv
-  fewer misses:       skgdpd predict ill.zip new.csv --id patient --time hour --threshold 1=0.2
+  fewer misses:       skgdpd predict ill.zip new.csv --id patient --time hour --threshold yes=0.2
+  still running:      skgdpd predict early.zip running.csv --id machine --time hour --open
 """
 EVALUATE_EXAMPLES = """examples:
   tables:             skgdpd evaluate gun.zip GunPoint_TEST.ts
   and pictures:       skgdpd evaluate gun.zip GunPoint_TEST.ts --report gun.html
   fewer misses:       skgdpd evaluate ill.zip test.csv --id patient --time hour --label ill
-                        --threshold 1=0.2
+                        --threshold yes=0.2
 
 A threshold that was chosen on these series is scored too well on them. Choose it on others.
 """
@@ -268,7 +270,8 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         help="classes and probabilities of series, as CSV",
         description="Predict series with a saved model. Each line has the index of a series "
         "from 0, or its id,\nits class, and the probability of each class. A model with a "
-        "stopping rule adds the number\nof time points seen.",
+        "stopping rule adds the number\nof time points seen, and whether the answer was forced: "
+        "the series ended before the rule was\nsatisfied.",
         epilog=PREDICT_EXAMPLES,
         formatter_class=_Formatter,
     )
@@ -299,6 +302,19 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         metavar="FILE",
         help="file to write instead of standard output",
     )
+    predict.add_argument(
+        "--short",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="treatment of series that are too short for any answer; skip leaves their class "
+        "empty",
+    )
+    predict.add_argument(
+        "--open",
+        action="store_true",
+        help="series may go on: where the stopping rule needs more points than there are, the "
+        "class is empty, instead of a forced answer",
+    )
     evaluate.add_argument("data", metavar="DATA", help=f"{TABLES} of labelled series")
     export.add_argument("out", type=types.new_file, metavar="OUT.onnx", help="file to write")
     evaluate.add_argument(
@@ -318,7 +334,9 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         )
         _add_columns(command)
     predict.set_defaults(
-        run=lambda o: actions.predict(o.model, o.data, o.out, _columns(o), o.threshold)
+        run=lambda o: actions.predict(
+            o.model, o.data, o.out, _columns(o), o.threshold, Unfinished(o.short, o.open)
+        )
     )
     evaluate.set_defaults(
         run=lambda o: actions.evaluate(o.model, o.data, _columns(o), o.threshold, o.report)

@@ -64,7 +64,7 @@ def class_and_number(text: str) -> tuple[str, float]:
     name, _, number = text.rpartition("=")
     value = _number(number)
     if not name or not abs(value) < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is not CLASS=NUMBER, as in ill=0.2")
+        raise ArgumentTypeError(f"{text!r} is not CLASS=NUMBER, as in yes=0.2")
     return name, value
 
 

@@ -84,7 +84,8 @@ def test_a_threshold_moves_answers_and_no_probability(bumps, data, model, capsys
         rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:]
         expected = np.where(proba[:, 1] >= value, "yes", "no")
         assert [row[1] for row in rows] == expected.tolist()
-        np.testing.assert_array_equal(np.array([row[2:] for row in rows], dtype=float), proba)
+        found = np.array([row[2:] for row in rows], dtype=float)
+        np.testing.assert_allclose(found, proba, rtol=1e-5)
         assert main(["evaluate", model, data, "--threshold", f"yes={value}"]) == 0
         text = capsys.readouterr().out
         assert f"accuracy{(expected == bumps[1]).mean():>22.4f}" in text
@@ -140,8 +141,9 @@ def test_an_early_classifier_is_scored_by_its_costs(points, early_file, capsys):
     assert f"forced answers{found.forced.sum():>16}" in text
     assert main(["predict", early_file, points]) == 0
     head, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
-    assert head[:3] == ["index", "class", "seen"]
+    assert head[:4] == ["index", "class", "seen", "forced"]
     assert [int(row[2]) for row in rows] == found.n_seen.tolist()
+    assert [row[3] for row in rows] == [str(forced).lower() for forced in found.forced.tolist()]
     assert [row[1] for row in rows] == list(map(str, found.labels.tolist()))
 
 
