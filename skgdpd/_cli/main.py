@@ -417,7 +417,7 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
     )
     for name, words in (
         ("--id", "ids of series; it is named in a header, which the first line must be then"),
-        ("--time", "times, which are numbers"),
+        ("--time", "times: numbers, or dates as in 2026-01-31 12:00"),
     ):
         command.add_argument(name, metavar="COLUMN", help=f"with --format csv: column of {words}")
     command.add_argument(
@@ -455,7 +455,7 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
         type=types.positive,
         metavar="TIME",
         help="give up series without points for longer than this, in the unit of time in the "
-        "lines, which it needs",
+        "lines, which it needs; in seconds if times are dates",
     )
     command.add_argument(
         "--remember",
