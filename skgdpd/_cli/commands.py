@@ -18,6 +18,7 @@ from .._estimators.prefix import PrefixClassifier
 from .._persistence import check_target, load
 from .._runtime.atomic import replace_file
 from .._runtime.extras import require
+from .classes import by_class
 from .explain import check_labels, explained, explained_for_fit
 from .predictions import Unfinished, predictions_of
 from .report import page_of
@@ -43,6 +44,7 @@ def fit(
     columns: Columns | None = None,
     class_weight: Sequence[str | tuple[str, float]] | None = None,
     delay_cost: float | None = None,
+    error_cost: Sequence[tuple[str, float]] | None = None,
     **params: Any,
 ) -> str:
     """Fit a classifier to a file of series, and save it.
@@ -71,6 +73,9 @@ def fit(
     delay_cost : float, optional
         Cost of waiting to the end of a series. With it an :class:`~skgdpd.EarlyClassifier` is
         fitted, which needs several moments, ``earliness=[...]``.
+    error_cost : sequence of (str, float), optional
+        Classes with the cost of an error on one of their series; that of others is 1. The
+        stopping rule goes by it.
     **params : object
         Further parameters of the classifier.
 
@@ -84,8 +89,8 @@ def fit(
     series = read_series(data, columns)
     X, y, channels = series.X, series.y, series.channels
     files = [(data, series)]
+    assert y is not None
     if class_weight is not None:
-        assert y is not None
         params["class_weight"] = _weights(class_weight, y)
     more: dict[str, Any] = {}
     if unlabeled is not None:
@@ -98,11 +103,21 @@ def fit(
             f"--delay-cost {delay_cost:g} needs several --earliness, such as 0.2 0.4 0.6 1.0: the "
             "stopping rule chooses among these moments"
         )
+    if error_cost is not None and delay_cost is None:
+        raise ValueError(
+            "--error-cost needs --delay-cost, since only a stopping rule goes by costs; of a model "
+            "without one, choose the --threshold of predict and evaluate"
+        )
     model: Any = _unfitted(method, teacher, unlabeled, params)
     model.set_params(series__missing_values=missing_values)
     if delay_cost is not None:
         seed = params.get("random_state")
-        model = EarlyClassifier(model, delay_cost=delay_cost, random_state=seed)
+        costs = None
+        if error_cost is not None:
+            costs = by_class("--error-cost", error_cost, np.unique(y).tolist(), "the data")
+        model = EarlyClassifier(
+            model, delay_cost=delay_cost, misclassification_cost=costs, random_state=seed
+        )
     with explained_for_fit(files, missing_values):
         model.fit(X, y, **more)
     if channels is not None:
@@ -286,18 +301,7 @@ def _weights(given: Sequence[str | tuple[str, float]], y: NDArray[Any]) -> str |
     """Return weights of classes as an estimator takes them, with the labels of ``y``."""
     if list(given) == ["balanced"]:
         return "balanced"
-    labels = {str(label): label for label in np.unique(y).tolist()}
-    weights: dict[Any, float] = {}
-    for entry in given:
-        if isinstance(entry, str):
-            raise ValueError("--class-weight is either balanced or CLASS=WEIGHT ..., not both")
-        name, weight = entry
-        if name not in labels:
-            raise ValueError(
-                f"--class-weight {name}={weight:g} names no class of the data; the classes are "
-                f"{list(labels)}"
-            )
-        if labels[name] in weights:
-            raise ValueError(f"--class-weight names the class {name!r} twice")
-        weights[labels[name]] = weight
-    return weights
+    pairs = [entry for entry in given if not isinstance(entry, str)]
+    if len(pairs) < len(given):
+        raise ValueError("--class-weight is either balanced or CLASS=WEIGHT ..., not both")
+    return by_class("--class-weight", pairs, np.unique(y).tolist(), "the data")

@@ -51,6 +51,8 @@ FIT_EXAMPLES = """examples:
                         --class-weight balanced
   when to answer:     skgdpd fit GunPoint_TRAIN.ts --out early.zip
                         --earliness 0.1 0.2 0.3 0.5 1.0 --delay-cost 0.3
+  misses cost more:   skgdpd fit points.csv --id patient --time hour --label ill --out early.zip
+                        --earliness 0.1 0.2 0.3 0.5 1.0 --delay-cost 0.3 --error-cost yes=20
 """
 PREDICT_EXAMPLES = """examples:
   to the screen:      skgdpd predict gun.zip GunPoint_TEST.ts
@@ -212,6 +214,14 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
         "streams. It needs several --earliness, the moments",
     )
     fit.add_argument(
+        "--error-cost",
+        type=types.class_and_cost,
+        nargs="+",
+        metavar="CLASS=COST",
+        help="with --delay-cost: cost of an error on a series of CLASS, as in yes=20 if a missed "
+        "fault costs as much as 20 false alarms; that of other classes is 1",
+    )
+    fit.add_argument(
         "--class-weight",
         type=types.class_weight,
         nargs="+",
@@ -252,6 +262,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
             unlabeled=o.unlabeled,
             earliness=o.earliness[0] if len(o.earliness) == 1 else o.earliness,
             delay_cost=o.delay_cost,
+            error_cost=o.error_cost,
             class_weight=o.class_weight,
             student=o.student,
             max_epochs=o.epochs,

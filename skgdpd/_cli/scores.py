@@ -239,7 +239,9 @@ def _class_of_threshold(model: Any, threshold: tuple[str, float]) -> int:
     labels = [str(label) for label in model.classes_.tolist()]
     if isinstance(model, EarlyClassifier):
         raise ValueError(
-            f"{given} is refused for an EarlyClassifier, whose answers follow its costs of errors"
+            f"{given} is refused for an EarlyClassifier, whose answers follow its costs of errors; "
+            f"give these at the fit, as in --error-cost {name}=20, which makes a missed {name} as "
+            f"dear as 20 false alarms"
         )
     if len(labels) != 2:
         raise ValueError(

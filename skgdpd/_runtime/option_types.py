@@ -68,6 +68,14 @@ def class_and_number(text: str) -> tuple[str, float]:
     return name, value
 
 
+def class_and_cost(text: str) -> tuple[str, float]:
+    """Return the name of a class and a cost, 0 or above."""
+    name, value = class_and_number(text)
+    if value < 0:
+        raise ArgumentTypeError(f"{text!r} has a cost below 0")
+    return name, value
+
+
 def class_weight(text: str) -> str | tuple[str, float]:
     """Return ``"balanced"``, or the name of a class and its weight."""
     if text == "balanced":

@@ -14,6 +14,7 @@ from skgdpd._cli.main import main
 from skgdpd._cli.scores import Answers, as_text, class_scores
 from skgdpd.datasets import make_bumps
 
+MOMENTS = ["--earliness", "0.3", "0.6", "1.0", "--delay-cost", "0.4"]
 QUICK = ["--method", "prefix", "--student", "rocket", "--epochs", "0", "--quiet"]
 
 
@@ -97,6 +98,12 @@ def test_a_threshold_moves_answers_and_no_probability(bumps, data, model, capsys
         (["evaluate", "MODEL", "DATA", "--threshold", "maybe=0.2"], "its classes are ['no', 'yes"),
         (["evaluate", "MODEL", "DATA", "--threshold", "yes=1.5"], "between 0 and 1"),
         (["predict", "EARLY", "POINTS", "--threshold", "1=0.2"], "follow its costs of errors"),
+        (["predict", "EARLY", "POINTS", "--threshold", "1=0.2"], "as in --error-cost 1=20"),
+        (["fit", "DATA", "--out", "m", "--error-cost", "yes=20"], "needs --delay-cost"),
+        (
+            ["fit", "DATA", "--out", "m", *MOMENTS, "--error-cost", "maybe=20"],
+            "--error-cost maybe=20 names no class of the data; the classes are ['no', 'yes']",
+        ),
         (["evaluate", "MODEL", "DATA", "--report", "page.pdf"], "must end in .html"),
         (["fit", "DATA", "--out", "m", "--class-weight", "maybe=2"], "names no class of the data"),
         (["fit", "DATA", "--out", "m", "--class-weight", "yes=2", "yes=3"], "twice"),
@@ -149,14 +156,30 @@ def test_an_early_classifier_is_scored_by_its_costs(points, early_file, capsys):
 
 def test_a_cost_of_waiting_fits_a_stopping_rule(tmp_path, bumps, data):
     out = str(tmp_path / "early.zip")
-    given = ["--earliness", "0.3", "0.6", "1.0", "--delay-cost", "0.4"]
-    assert main(["fit", data, "--out", out, *given, *QUICK]) == 0
+    assert main(["fit", data, "--out", out, *MOMENTS, *QUICK]) == 0
     classifier = PrefixClassifier("rocket", earliness=[0.3, 0.6, 1.0], max_epochs=0)
     classifier.set_params(random_state=0)
     own = EarlyClassifier(classifier, delay_cost=0.4, random_state=0).fit(*bumps)
     found, expected = load(out).decide(bumps[0]), own.decide(bumps[0])
     np.testing.assert_array_equal(found.n_seen, expected.n_seen)
     np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+
+
+def test_costs_of_errors_are_those_of_the_stopping_rule(tmp_path, bumps, data):
+    out = str(tmp_path / "early.zip")
+    assert main(["fit", data, "--out", out, *MOMENTS, "--error-cost", "yes=20", *QUICK]) == 0
+    cost = load(out).cost_
+    np.testing.assert_array_equal(cost.misclassification, [[0, 1], [20, 0]])
+    # A class is answered from the probability on at which missing it costs as much as naming it.
+    proba = np.array([0.04, 0.06])
+    assert cost.labels(np.stack([1 - proba, proba], 1)).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("value", ["yes", "yes=-1"])
+def test_a_cost_is_no_less_than_0(value, capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "data", "--out", "m", "--error-cost", value])
+    assert f"'{value}'" in capsys.readouterr().err
 
 
 def test_a_class_without_series_or_answers_has_no_recall_or_precision():
