@@ -15,6 +15,7 @@ from .demo import run_demo
 from .predictions import Unfinished
 from .series_files import Columns
 from .stream import stream
+from .words import in_options
 
 DESCRIPTION = """\
 Early classification of time series: a model answers from the first part of a series. A teacher of
@@ -101,7 +102,10 @@ def _run(arguments: list[str]) -> int:
 
         return run_benchmark(arguments[1:])
     options = _parser().parse_args(arguments)
-    result = options.run(options)
+    try:
+        result = options.run(options)
+    except ValueError as error:
+        raise ValueError(in_options(str(error))) from error
     if isinstance(result, int):
         return result
     print(result)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._series.files import read_file
-from .._series.frames import check_names
+from .._series.frames import check_names, some_of
 from .._series.long import read_long, read_wide
-from .._series.tables import read_table
+from .._series.tables import Table, read_table
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ def read_series(
     if labelled and columns.label is None:
         raise ValueError(f"--label must name the column of labels of {path}: {table.names}")
     label = columns.label if labelled or columns.label in table.names else None
+    _check_named(table, columns, label)
     if columns.time is None:
         if columns.step is not None:
             raise ValueError("--step needs --time, the column of times")
@@ -134,10 +135,27 @@ def read_series(
     values = columns.values
     if values is None and channels is not None:
         values = list(channels)
+        if missing := [name for name in values if name not in table.names]:
+            raise ValueError(
+                f"{path} has no column {missing[0]!r}, which the model was fitted to; its columns "
+                f"are {some_of(table.names)}. Columns must have the names that they had in the fit"
+            )
     elif values is not None:
         check_names(tuple(values), channels, "--values", "the model")
     series = read_long(table, columns.id, columns.time, values, label, columns.step)
     return FileSeries(*series[:3], tuple(series.channels))
+
+
+def _check_named(table: Table, columns: Columns, label: str | None) -> None:
+    """Raise an error if an option names a column that is not there."""
+    names = {"--id": [columns.id], "--time": [columns.time], "--label": [label]}
+    for option, given in (names | {"--values": columns.values or []}).items():
+        for name in given:
+            if name is not None and name not in table.names:
+                raise ValueError(
+                    f"{option} names {name!r}, which is no column of {table.name}; its columns "
+                    f"are {some_of(table.names)}"
+                )
 
 
 def is_table(path: str, columns: Columns) -> bool:
