@@ -22,7 +22,8 @@ from .classes import by_class
 from .explain import check_labels, explained, explained_for_fit
 from .predictions import Unfinished, predictions_of
 from .report import page_of
-from .scores import answers_of, as_text
+from .score_text import as_text
+from .scores import ScoreOptions, answers_of
 from .series_files import Columns, FileSeries, channels_of, read_series
 
 TAUGHT: dict[str, Callable[..., Any]] = {
@@ -105,8 +106,8 @@ def fit(
         )
     if error_cost is not None and delay_cost is None:
         raise ValueError(
-            "--error-cost needs --delay-cost, since only a stopping rule goes by costs; of a model "
-            "without one, choose the --threshold of predict and evaluate"
+            "--error-cost needs --delay-cost, since only a stopping rule goes by costs; of a "
+            "model without one, choose the --threshold of predict and evaluate"
         )
     model: Any = _unfitted(method, teacher, unlabeled, params)
     model.set_params(series__missing_values=missing_values)
@@ -195,6 +196,7 @@ def evaluate(
     columns: Columns | None = None,
     threshold: tuple[str, float] | None = None,
     report: str | None = None,
+    cost: Sequence[tuple[str, float]] | None = None,
 ) -> str:
     """Score a model on the labelled series of a file.
 
@@ -211,6 +213,8 @@ def evaluate(
         A class of two, and the probability from which on it is the answer.
     report : str, optional
         Path of a page to write, with tables and pictures.
+    cost : sequence of (str, float), optional
+        Classes with the cost of an error on one of their series; that of others is 1.
 
     Returns
     -------
@@ -222,13 +226,16 @@ def evaluate(
             raise ValueError(f"--report {report} must end in .html, the only format of reports")
         require("matplotlib", "plot", "for the report's pictures")
     classifier = open_classifier(model, early=True)
+    labels = classifier.classes_.tolist()
+    costs = None if cost is None else by_class("--cost", cost, labels, "the model")
+    options = ScoreOptions(threshold, costs)
     series = _test_part(classifier, data, columns, labelled=True)
     X, y = series.X, series.y
     assert y is not None
     check_labels(data, series, classifier.classes_)
     with explained(data, series, classifier):
         answers = answers_of(classifier, X, y, threshold)
-    text = as_text(y, answers)
+    text = as_text(y, answers, options)
     if report is None:
         return text
     page = page_of(
@@ -237,7 +244,7 @@ def evaluate(
         answers,
         model_name=Path(model).name,
         data_name=Path(data).name,
-        threshold=threshold,
+        options=options,
     )
     replace_file(Path(report), page.encode())
     return f"{text}\n\n{report}: tables and pictures"

@@ -138,9 +138,7 @@ def _label(label: Any) -> str:
     return "no label" if label is None else repr(label)
 
 
-def _short(
-    path: str, series: FileSeries, lengths: NDArray[np.int64], least: int, who: str
-) -> str:
+def _short(path: str, series: FileSeries, lengths: NDArray[np.int64], least: int, who: str) -> str:
     rows = np.flatnonzero(lengths < least)
     shown = [f"{named(series.ids, row)} has {lengths[row]}" for row in rows[:SHOWN].tolist()]
     more = ", ..." if len(rows) > SHOWN else ""

@@ -66,6 +66,8 @@ EVALUATE_EXAMPLES = """examples:
   and pictures:       skgdpd evaluate gun.zip GunPoint_TEST.ts --report gun.html
   fewer misses:       skgdpd evaluate ill.zip test.csv --id patient --time hour --label ill
                         --threshold yes=0.2
+  what misses cost:   skgdpd evaluate ill.zip test.csv --id patient --time hour --label ill
+                        --cost yes=20
 
 A threshold that was chosen on these series is scored too well on them. Choose it on others.
 """
@@ -293,11 +295,13 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
     evaluate = commands.add_parser(
         "evaluate",
         help="scores, tables and a page with pictures of a saved model",
-        description="Score a saved model on labelled series that it was not fitted to: accuracy, "
-        "area under the\nprecision-recall curve, average precision, log loss, calibration error; "
-        "recall, precision and\naverage precision of each class; the confusion matrix. For a "
-        "model with a stopping rule also the\nmean cost, the earliness, and the harmonic mean of "
-        "accuracy and 1 - earliness.",
+        description="Score a saved model on labelled series: accuracy, area under the "
+        "precision-recall curve,\naverage precision, log loss, calibration error; recall, "
+        "precision, false alarms and average\nprecision of each class; the confusion matrix. For "
+        "two classes also what each threshold would\nhave given; for a model with a stopping rule "
+        "the mean cost, the earliness, and the harmonic mean\nof accuracy and 1 - earliness.\n\n"
+        "Take series that the model was not fitted to. Those that it was fitted to score too "
+        "well, and\nnothing tells them apart.",
         epilog=EVALUATE_EXAMPLES,
         formatter_class=_Formatter,
     )
@@ -339,6 +343,15 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         help="page to write, with tables and pictures in one file: scores, confusion matrix, "
         "reliability, accuracy against the part seen, decisions; it needs matplotlib",
     )
+    evaluate.add_argument(
+        "--cost",
+        type=types.class_and_cost,
+        nargs="+",
+        metavar="CLASS=COST",
+        help="cost of an error on a series of CLASS, as in yes=20 if a missed fault costs as much "
+        "as 20 false alarms; that of other classes is 1. Scores have the mean cost of errors, "
+        "then, and answers stay as they are",
+    )
     for command in (predict, evaluate):
         command.add_argument(
             "--threshold",
@@ -354,7 +367,7 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         )
     )
     evaluate.set_defaults(
-        run=lambda o: actions.evaluate(o.model, o.data, _columns(o), o.threshold, o.report)
+        run=lambda o: actions.evaluate(o.model, o.data, _columns(o), o.threshold, o.report, o.cost)
     )
     export.set_defaults(run=lambda o: actions.export(o.model, o.out))
 

@@ -128,7 +128,8 @@ def test_predictions_need_no_labels(tmp_path, bumps, model, capsys, form):
 
 def test_scores_are_those_of_the_metrics(tmp_path, bumps, data, model, capsys):
     assert main(["evaluate", model, data]) == 0
-    overall, of_classes, matrix = capsys.readouterr().out.split("\n\n")
+    overall, of_classes, thresholds, matrix = capsys.readouterr().out.split("\n\n")
+    assert thresholds.startswith("thresholds: the answer is")
     shown = {name.strip(): value for name, value in map(split_last, overall.splitlines())}
     X, y = bumps
     opened = load(model)
@@ -149,9 +150,12 @@ def test_scores_are_those_of_the_metrics(tmp_path, bumps, data, model, capsys):
         of_classes.splitlines()[1:], ["no", "yes"], recall, precision, strict=True
     ):
         average = average_precision_score(y == label, proba[:, int(label == "yes")])
-        name, n, *scores = line.split()
+        name, n, found, _, *scores = line.split()
         assert (name, int(n)) == (label, (y == label).sum())
-        np.testing.assert_allclose(list(map(float, scores)), [of_class, own, average], atol=6e-5)
+        false = 100 * (opened.predict(X)[y != label] == label).mean()
+        assert float(scores.pop(1)) == pytest.approx(false, abs=0.06)
+        shown = list(map(float, [found, *scores]))
+        np.testing.assert_allclose(shown, [of_class, own, average], atol=6e-5)
     counts = [list(map(int, line.split()[1:])) for line in matrix.splitlines()[2:]]
     np.testing.assert_array_equal(counts, confusion_matrix(y, opened.predict(X)))
 
@@ -286,7 +290,10 @@ def test_an_exported_network_predicts_the_same(tmp_path, bumps, model):
         (["fit", "DATA", "--out", "no/such/m"], "there is no folder"),
         (["fit", "DATA", "--out", "m", "--student", "gpt"], "unknown backbone 'gpt'"),
         (["fit", "DATA", "--out", "m", "--teacher", "gpt"], "--teacher gpt is not a backbone"),
-        (["fit", "DATA", "--out", "m", "--earliness", "99", "--method", "prefix"], "--earliness 99"),
+        (
+            ["fit", "DATA", "--out", "m", "--earliness", "99", "--method", "prefix"],
+            "--earliness 99",
+        ),
         (["fit", "DATA", "--out", "m", "--epochs", "0"], "--epochs"),
         (["fit", "DATA", "--out", "m", "--device", "abacus"], "--device abacus"),
         (
@@ -297,7 +304,10 @@ def test_an_exported_network_predicts_the_same(tmp_path, bumps, model):
         (["predict", "DATA", "DATA"], "is no model of skgdpd"),
         (["predict", "MODEL", "none.npz"], "there is no file none.npz"),
         (["predict", "MODEL", "SHORT"], "60 of 60 series have fewer than the 12 time points"),
-        (["evaluate", "MODEL", "STRANGE"], "labels that the model doesn't know: 'maybe' (30 series)"),
+        (
+            ["evaluate", "MODEL", "STRANGE"],
+            "labels that the model doesn't know: 'maybe' (30 series)",
+        ),
         (["evaluate", "PRIOR", "DATA"], "DiffusionFeaturePrior, not a classifier of series"),
         (["benchmark", "report", "--store", ".", "--out", "r"], "no finished record"),
     ],

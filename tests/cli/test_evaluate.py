@@ -11,7 +11,8 @@ import pytest
 import skgdpd._cli.commands
 from skgdpd import EarlyClassifier, PrefixClassifier, load
 from skgdpd._cli.main import main
-from skgdpd._cli.scores import Answers, as_text, class_scores
+from skgdpd._cli.score_text import as_text
+from skgdpd._cli.scores import Answers, class_scores
 from skgdpd.datasets import make_bumps
 
 MOMENTS = ["--earliness", "0.3", "0.6", "1.0", "--delay-cost", "0.4"]
@@ -99,6 +100,7 @@ def test_a_threshold_moves_answers_and_no_probability(bumps, data, model, capsys
         (["evaluate", "MODEL", "DATA", "--threshold", "yes=1.5"], "between 0 and 1"),
         (["predict", "EARLY", "POINTS", "--threshold", "1=0.2"], "follow its costs of errors"),
         (["predict", "EARLY", "POINTS", "--threshold", "1=0.2"], "as in --error-cost 1=20"),
+        (["evaluate", "MODEL", "DATA", "--cost", "maybe=2"], "names no class of the model"),
         (["fit", "DATA", "--out", "m", "--error-cost", "yes=20"], "needs --delay-cost"),
         (
             ["fit", "DATA", "--out", "m", *MOMENTS, "--error-cost", "maybe=20"],
@@ -188,10 +190,26 @@ def test_a_class_without_series_or_answers_has_no_recall_or_precision():
     y, labels = np.array(["a", "b"]), np.array(["a", "a"])
     answers = Answers(labels, proba, classes, np.array([3, 3]), 10)
     rows = class_scores(y, answers)
-    assert rows[1] == ("a", "1", "1.0000", "0.5000", "1.0000")
-    assert rows[2] == ("b", "1", "0.0000", "-", "1.0000")
-    assert rows[3] == ("c", "0", "-", "-", "-")
+    assert rows[1] == ("a", "1", "1.0000", "0.21-1.00", "0.5000", "100.0", "1.0000")
+    assert rows[2] == ("b", "1", "0.0000", "0.00-0.79", "-", "0.0", "1.0000")
+    assert rows[3] == ("c", "0", "-", "-", "-", "0.0", "-")
     assert as_text(y, answers).endswith("a  1  0  0\nb  1  0  0\nc  0  0  0")
+
+
+@pytest.mark.parametrize("kind", ["early", "one moment"])
+def test_costs_of_errors_are_scored_and_change_no_answer(
+    data, model, points, early_file, capsys, kind
+):
+    given = [early_file, points] if kind == "early" else [model, data]
+    assert main(["evaluate", *given]) == 0
+    before = capsys.readouterr().out
+    assert main(["evaluate", *given, "--cost", "1=20" if kind == "early" else "yes=20"]) == 0
+    text = capsys.readouterr().out
+    assert "cost of errors" in text
+    assert "cost of errors" not in before
+    assert text.rpartition("confusion")[2] == before.rpartition("confusion")[2]
+    assert "mean cost" in text
+    assert ("thresholds" in text) == (kind != "early")
 
 
 @pytest.mark.parametrize("kind", ["early", "one moment"])
@@ -207,7 +225,8 @@ def test_a_report_is_one_page_that_needs_nothing_else(
     page = out.read_text()
     parsed = Page(page)
     assert parsed.open == []
-    assert len(parsed.sources) >= (4 if kind == "early" else 2)
+    assert len(parsed.sources) >= (4 if kind == "early" else 3)
+    assert ("<h2>Thresholds</h2>" in page) == (kind != "early")
     assert all(source.startswith("data:image/png;base64,") for source in parsed.sources)
     assert not re.search(r"https?://|<script|url\(", page)
     for line in text.split("\n\n")[0].splitlines():
