@@ -398,6 +398,11 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
         help="time from point to point, in seconds if times are dates; by default the median",
     )
     group.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="table with the labels, a row for each series; --id and --label are its columns",
+    )
+    group.add_argument(
         "--no-header",
         action="store_true",
         help="the first line is no header; columns are named 0, 1, 2, ...",
@@ -406,6 +411,12 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
         "--separator",
         metavar="CHARACTER",
         help="character between fields; by default a comma, in .tsv files a tab",
+    )
+    group.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        default=".",
+        help="character before decimals",
     )
 
 
@@ -418,6 +429,8 @@ def _columns(options: argparse.Namespace) -> Columns:
         step=options.step,
         header=not options.no_header,
         separator=options.separator,
+        decimal=options.decimal,
+        labels=options.labels,
     )
 
 

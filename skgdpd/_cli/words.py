@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 OPTIONS = {
     "class_weight": "--class-weight",
+    "decimal": "--decimal",
     "delay_cost": "--delay-cost",
     "device": "--device",
     "earliness": "--earliness",
@@ -25,6 +27,7 @@ OPTIONS = {
 }
 """Options of the command line, by the parameters that they set."""
 
+QUOTE = "'"
 NAMES = "|".join(sorted(OPTIONS, key=len, reverse=True))
 GIVEN = re.compile(rf"(?<![\w(-])({NAMES})=('[^']*'|[^\s,;:)]+)")
 REFUSED = re.compile(rf"The '({NAMES})' parameter of \w+")
@@ -43,10 +46,9 @@ def in_options(message: str) -> str:
     str
     """
     message = REFUSED.sub(lambda found: f"The option {OPTIONS[found[1]]}", message)
-    return GIVEN.sub(lambda found: f"{OPTIONS[found[1]]} {_plain(found[2])}", message)
+    return GIVEN.sub(_typed, message)
 
 
-def _plain(value: str) -> str:
-    """Return a value as it is typed."""
-    inner = value.removeprefix("'").removesuffix("'")
-    return inner if inner and " " not in inner else value
+def _typed(found: re.Match[str]) -> str:
+    """Return a parameter and its value as they are typed."""
+    return f"{OPTIONS[found[1]]} {shlex.quote(found[2].strip(QUOTE))}"
