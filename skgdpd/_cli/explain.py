@@ -91,8 +91,8 @@ def explained(path: str, series: FileSeries, model: Any, advice: str = "") -> It
         if (lengths < least).any():
             words = _short(path, series, lengths, least, "this model needs")
             raise ValueError(
-                f"{words}. {advice}Fit a model with an earlier first moment, such as --earliness "
-                f"0.1 0.2 0.3, to answer them"
+                f"{words}. {advice}To answer them, fit a model with an earlier first moment, such as "
+                f"--earliness 0.1 0.2 0.3"
             ) from error
         seen = int(np.asarray(model.time_points_)[-1])
         allowed = get_tags(model).input_tags.allow_nan
@@ -127,7 +127,7 @@ def check_labels(path: str, series: FileSeries, classes: NDArray[Any]) -> None:
     if not counts:
         return
     shown = [f"{_label(label)} ({n} series)" for label, n in counts.most_common(SHOWN)]
-    more = ", ..." if len(counts) > SHOWN else ""
+    more = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
     raise ValueError(
         f"{path} has labels that the model doesn't know: {', '.join(shown)}{more}; its classes "
         f"are {', '.join(map(_label, classes.tolist()))}"
@@ -141,7 +141,7 @@ def _label(label: Any) -> str:
 def _short(path: str, series: FileSeries, lengths: NDArray[np.int64], least: int, who: str) -> str:
     rows = np.flatnonzero(lengths < least)
     shown = [f"{named(series.ids, row)} has {lengths[row]}" for row in rows[:SHOWN].tolist()]
-    more = ", ..." if len(rows) > SHOWN else ""
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
     return (
         f"{path}: {len(rows)} of {len(lengths)} series have fewer than the {least} time points "
         f"that {who}: {', '.join(shown)}{more}"

@@ -49,7 +49,7 @@ class IdLabels(NamedTuple):
         """
         names = [str(id_) for id_ in ids.tolist()]
         if missing := [name for name in names if name not in self.labels]:
-            more = ", ..." if len(missing) > SHOWN else ""
+            more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
             raise ValueError(
                 f"{self.name} has no line for {len(missing)} of the {len(names)} series of "
                 f"{path}: {', '.join(map(repr, missing[:SHOWN]))}{more}"

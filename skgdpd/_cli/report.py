@@ -46,7 +46,8 @@ caption { text-align: left; padding-bottom: .3rem; }
 th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #d0d0d0; text-align: right;
   vertical-align: top; }
 th:first-child, td:first-child, .words { text-align: left; }
-td.words { min-width: 12rem; }
+td { white-space: nowrap; }
+td.words { min-width: 12rem; white-space: normal; }
 figure { margin: 1rem 0; }
 img { max-width: 100%; height: auto; }
 .side { display: flex; flex-wrap: wrap; gap: 0 2rem; }

@@ -29,7 +29,7 @@ OPTIONS = {
 
 QUOTE = "'"
 NAMES = "|".join(sorted(OPTIONS, key=len, reverse=True))
-GIVEN = re.compile(rf"(?<![\w(-])({NAMES})=('[^']*'|[^\s,;:)]+)")
+GIVEN = re.compile(rf"(?<![\w(/-])({NAMES})=('[^']*'|[^\s,;:)]+)")
 REFUSED = re.compile(rf"The '({NAMES})' parameter of \w+")
 
 

@@ -135,7 +135,7 @@ def _make_bar(total: float) -> Any:
     # Imported here, as the import warns in a notebook without widgets.
     from tqdm.auto import tqdm
 
-    class Bar(tqdm):  # type: ignore[type-arg,misc]
+    class Bar(tqdm):
         def begin(self, units: float) -> None:
             """Count the first units, which took the time of all preparation, too."""
             self.n = self.initial = self.last_print_n = units

@@ -120,6 +120,7 @@ def test_options_of_words_are_there():
         ("missing_values='mask', please", "--missing mask, please"),
         ("The 'max_epochs' parameter of A must be 1", "The option --epochs must be 1"),
         ("pandas.Timedelta(unit='s')", "pandas.Timedelta(unit='s')"),
+        ("there is no file data/id=5/a.csv", "there is no file data/id=5/a.csv"),
         ("shape (3, 4) of X", "shape (3, 4) of X"),
         ("read(header=False, --no-header)", "read(header=False, --no-header)"),
     ],
