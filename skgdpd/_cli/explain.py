@@ -52,9 +52,9 @@ def explained_for_fit(files: Sequence[tuple[str, FileSeries]], missing: str) -> 
             if (lengths < MIN_LENGTH).any():
                 words = _short(path, series, lengths, MIN_LENGTH, "a fit needs")
                 raise ValueError(f"{words}. Leave them out of the file") from error
-            if missing == "error" and (words := _gaps(path, series, series.X.shape[2])):
+            if missing == "error" and (gaps := _gaps(path, series, series.X.shape[2])):
                 raise ValueError(
-                    f"{words}. Fill them by --missing interpolate, let the network see where "
+                    f"{gaps}. Fill them by --missing interpolate, let the network see where "
                     f"they are by --missing mask, or leave these series out of the file"
                 ) from error
         raise
@@ -91,14 +91,14 @@ def explained(path: str, series: FileSeries, model: Any, advice: str = "") -> It
         if (lengths < least).any():
             words = _short(path, series, lengths, least, "this model needs")
             raise ValueError(
-                f"{words}. {advice}To answer them, fit a model with an earlier first moment, such as "
-                f"--earliness 0.1 0.2 0.3"
+                f"{words}. {advice}To answer them, fit a model with an earlier first moment, "
+                f"such as --earliness 0.1 0.2 0.3"
             ) from error
         seen = int(np.asarray(model.time_points_)[-1])
         allowed = get_tags(model).input_tags.allow_nan
-        if not allowed and (words := _gaps(path, series, seen)):
+        if not allowed and (gaps := _gaps(path, series, seen)):
             raise ValueError(
-                f"{words}. This model was fitted with --missing error; fit it with --missing "
+                f"{gaps}. This model was fitted with --missing error; fit it with --missing "
                 f"interpolate or --missing mask, or leave these series out of the file"
             ) from error
         raise
