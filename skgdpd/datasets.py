@@ -477,6 +477,7 @@ def load_table(
     step: Any = None,
     header: bool = True,
     separator: str | None = None,
+    decimal: str = ".",
 ) -> SeriesWithIds:
     """Read series from a CSV, TSV or Parquet file with named columns.
 
@@ -507,6 +508,8 @@ def load_table(
     separator : str, optional
         Character between fields. By default, a comma in ``.csv`` files and a tab in ``.tsv``
         files.
+    decimal : {".", ","}, default="."
+        Character before the decimals of numbers in ``.csv`` and ``.tsv`` files.
 
     Returns
     -------
@@ -528,7 +531,7 @@ def load_table(
     --------
     load_file : Read files in the formats of the UCR and UEA archives.
     """
-    table = read_table(Path(path), header=header, separator=separator)
+    table = read_table(Path(path), header=header, separator=separator, decimal=decimal)
     if time is None:
         if step is not None:
             raise ValueError(f"step={step!r} needs time, the column of times")

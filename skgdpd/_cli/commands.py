@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,8 +18,12 @@ from .._estimators.prefix import PrefixClassifier
 from .._persistence import check_target, load
 from .._runtime.atomic import replace_file
 from .._runtime.extras import require
+from .classes import by_class
+from .explain import check_labels, explained, explained_for_fit
+from .predictions import Unfinished, predictions_of
 from .report import page_of
-from .scores import answers_of, as_text
+from .score_text import as_text
+from .scores import ScoreOptions, answers_of
 from .series_files import Columns, FileSeries, channels_of, read_series
 
 TAUGHT: dict[str, Callable[..., Any]] = {
@@ -43,6 +45,7 @@ def fit(
     columns: Columns | None = None,
     class_weight: Sequence[str | tuple[str, float]] | None = None,
     delay_cost: float | None = None,
+    error_cost: Sequence[tuple[str, float]] | None = None,
     **params: Any,
 ) -> str:
     """Fit a classifier to a file of series, and save it.
@@ -71,6 +74,9 @@ def fit(
     delay_cost : float, optional
         Cost of waiting to the end of a series. With it an :class:`~skgdpd.EarlyClassifier` is
         fitted, which needs several moments, ``earliness=[...]``.
+    error_cost : sequence of (str, float), optional
+        Classes with the cost of an error on one of their series; that of others is 1. The
+        stopping rule goes by it.
     **params : object
         Further parameters of the classifier.
 
@@ -81,28 +87,44 @@ def fit(
     """
     check_target(out)
     columns = Columns() if columns is None else columns
-    X, y, _, channels = read_series(data, columns)
+    series = read_series(data, columns)
+    X, y, channels = series.X, series.y, series.channels
+    files = [(data, series)]
+    assert y is not None
     if class_weight is not None:
-        assert y is not None
         params["class_weight"] = _weights(class_weight, y)
-    series_unlabeled = None
+    more: dict[str, Any] = {}
     if unlabeled is not None:
-        series_unlabeled = read_series(unlabeled, columns, labelled=False, channels=channels).X
+        files.append(
+            (unlabeled, read_series(unlabeled, columns, labelled=False, channels=channels))
+        )
+        more["X_unlabeled"] = files[1][1].X
     if delay_cost is not None and not isinstance(params.get("earliness"), list):
         raise ValueError(
             f"--delay-cost {delay_cost:g} needs several --earliness, such as 0.2 0.4 0.6 1.0: the "
             "stopping rule chooses among these moments"
         )
+    if error_cost is not None and delay_cost is None:
+        raise ValueError(
+            "--error-cost needs --delay-cost, since only a stopping rule goes by costs; of a "
+            "model without one, choose the --threshold of predict and evaluate"
+        )
     model: Any = _unfitted(method, teacher, unlabeled, params)
     model.set_params(series__missing_values=missing_values)
     if delay_cost is not None:
         seed = params.get("random_state")
-        model = EarlyClassifier(model, delay_cost=delay_cost, random_state=seed)
-    model.fit(X, y, **({} if series_unlabeled is None else {"X_unlabeled": series_unlabeled}))
+        costs = None
+        if error_cost is not None:
+            costs = by_class("--error-cost", error_cost, np.unique(y).tolist(), "the data")
+        model = EarlyClassifier(
+            model, delay_cost=delay_cost, misclassification_cost=costs, random_state=seed
+        )
+    with explained_for_fit(files, missing_values):
+        model.fit(X, y, **more)
     if channels is not None:
         model.feature_names_in_ = np.array(channels, dtype=object)
     model.save(out)
-    taught = "" if series_unlabeled is None else f" and {len(series_unlabeled)} without a label"
+    taught = f" and {len(files[1][1].X)} without a label" if len(files) > 1 else ""
     moments = ", ".join(map(str, np.asarray(model.time_points_).tolist()))
     return (
         f"{out}: {type(model).__name__} of {len(model.classes_)} classes, fitted to {len(X)} "
@@ -132,6 +154,7 @@ def predict(
     out: str | None = None,
     columns: Columns | None = None,
     threshold: tuple[str, float] | None = None,
+    unfinished: Unfinished | None = None,
 ) -> str:
     """Predict classes and probabilities of the series of a file.
 
@@ -148,30 +171,22 @@ def predict(
         What the columns of a table are.
     threshold : tuple of str and float, optional
         A class of two, and the probability from which on it is the answer.
+    unfinished : Unfinished, optional
+        Treatment of series that may go on; by default all are answered, or refused.
 
     Returns
     -------
     str
         Predictions as CSV, or a report if they were written to a file. Each line has the index of
         a series from 0, or its id if it has one, its class, with an early classifier the number
-        of time points seen, and the probability of each class.
+        of time points seen and whether the answer was forced, and the probability of each class.
     """
     classifier = open_classifier(model, early=True)
     series = _test_part(classifier, data, columns, labelled=False)
-    answers = answers_of(classifier, series.X, threshold=threshold)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    names = [f"p_{label}" for label in answers.classes.tolist()]
-    first = "index" if series.ids is None else "id"
-    early = answers.forced is not None
-    writer.writerow([first, "class", *(["seen"] if early else []), *names])
-    ids = range(len(series.X)) if series.ids is None else series.ids.tolist()
-    rows = zip(ids, answers.labels.tolist(), answers.n_seen.tolist(), answers.proba, strict=True)
-    for i, label, seen, proba in rows:
-        writer.writerow([i, str(label), *([seen] if early else []), *map(float, proba)])
+    text = predictions_of(classifier, data, series, threshold, unfinished)
     if out is None:
-        return buffer.getvalue().rstrip("\n")
-    replace_file(Path(out), buffer.getvalue().encode())
+        return text.rstrip("\n")
+    replace_file(Path(out), text.encode())
     return f"{out}: predictions of {len(series.X)} series"
 
 
@@ -181,6 +196,7 @@ def evaluate(
     columns: Columns | None = None,
     threshold: tuple[str, float] | None = None,
     report: str | None = None,
+    cost: Sequence[tuple[str, float]] | None = None,
 ) -> str:
     """Score a model on the labelled series of a file.
 
@@ -197,6 +213,8 @@ def evaluate(
         A class of two, and the probability from which on it is the answer.
     report : str, optional
         Path of a page to write, with tables and pictures.
+    cost : sequence of (str, float), optional
+        Classes with the cost of an error on one of their series; that of others is 1.
 
     Returns
     -------
@@ -208,11 +226,16 @@ def evaluate(
             raise ValueError(f"--report {report} must end in .html, the only format of reports")
         require("matplotlib", "plot", "for the report's pictures")
     classifier = open_classifier(model, early=True)
+    labels = classifier.classes_.tolist()
+    costs = None if cost is None else by_class("--cost", cost, labels, "the model")
+    options = ScoreOptions(threshold, costs)
     series = _test_part(classifier, data, columns, labelled=True)
     X, y = series.X, series.y
     assert y is not None
-    answers = answers_of(classifier, X, y, threshold)
-    text = as_text(y, answers)
+    check_labels(data, series, classifier.classes_)
+    with explained(data, series, classifier):
+        answers = answers_of(classifier, X, y, threshold)
+    text = as_text(y, answers, options)
     if report is None:
         return text
     page = page_of(
@@ -221,7 +244,7 @@ def evaluate(
         answers,
         model_name=Path(model).name,
         data_name=Path(data).name,
-        threshold=threshold,
+        options=options,
     )
     replace_file(Path(report), page.encode())
     return f"{text}\n\n{report}: tables and pictures"
@@ -285,18 +308,7 @@ def _weights(given: Sequence[str | tuple[str, float]], y: NDArray[Any]) -> str |
     """Return weights of classes as an estimator takes them, with the labels of ``y``."""
     if list(given) == ["balanced"]:
         return "balanced"
-    labels = {str(label): label for label in np.unique(y).tolist()}
-    weights: dict[Any, float] = {}
-    for entry in given:
-        if isinstance(entry, str):
-            raise ValueError("--class-weight is either balanced or CLASS=WEIGHT ..., not both")
-        name, weight = entry
-        if name not in labels:
-            raise ValueError(
-                f"--class-weight {name}={weight:g} names no class of the data; the classes are "
-                f"{list(labels)}"
-            )
-        if labels[name] in weights:
-            raise ValueError(f"--class-weight names the class {name!r} twice")
-        weights[labels[name]] = weight
-    return weights
+    pairs = [entry for entry in given if not isinstance(entry, str)]
+    if len(pairs) < len(given):
+        raise ValueError("--class-weight is either balanced or CLASS=WEIGHT ..., not both")
+    return by_class("--class-weight", pairs, np.unique(y).tolist(), "the data")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .._early.session import StreamDecision
+from .stream_times import LineTimes, is_date
 
 LARGEST = float(np.finfo(np.float32).max)
 KEYS = {"id", "values", "points", "t", "time", "end"}
@@ -71,6 +72,7 @@ class Form(Protocol):
     """Form of the lines that come in and go out."""
 
     columns: list[str] | None
+    times: LineTimes
 
     def read(self, text: str) -> Line | None:
         """Return what a line says; None for a line that says nothing."""
@@ -139,6 +141,7 @@ class JsonLines:
 
     def __init__(self, n_channels: int, gaps: bool, labels: list[str]) -> None:
         self.n_channels, self.gaps, self.labels = n_channels, gaps, labels
+        self.times = LineTimes()
 
     def read(self, text: str) -> Line | None:
         """Return what a line says; see :class:`Form`."""
@@ -164,7 +167,8 @@ class JsonLines:
         points = self._points(found, ends)
         for point in points:
             check_values(point, self.n_channels, self.gaps)
-        return Line(id_, points, first_of(found.get("t")), time_of(found.get("time")), ends)
+        first = first_of(found.get("t"))
+        return Line(id_, points, first, self.times.read(found.get("time")), ends)
 
     def _points(self, found: dict[str, Any], ends: bool) -> list[list[float]]:
         if "values" in found and "points" in found:
@@ -198,7 +202,7 @@ class JsonLines:
             "n_seen": decision.n_seen,
             "share_seen": decision.share_seen,
             "forced": decision.forced,
-            "time": decision.time,
+            "time": self.times.write(decision.time),
         }
         return json.dumps(fields) + "\n"
 
@@ -235,6 +239,7 @@ class CsvLines:
         self.names = CsvNames() if names is None else names
         self.meanings = self.names.meanings()
         self.columns: list[str] | None = None
+        self.times = LineTimes()
         self._begun = False
 
     def read(self, text: str) -> Line | None:
@@ -322,7 +327,7 @@ class CsvLines:
             named["id"],
             points,
             first_of(_whole(first) if first else None),
-            time_of(_number(time) if time else None),
+            self.times.read(_time(time) if time else None),
             ends,
         )
 
@@ -340,7 +345,7 @@ class CsvLines:
                 decision.n_seen,
                 decision.share_seen,
                 str(decision.forced).lower(),
-                "" if decision.time is None else decision.time,
+                "" if decision.time is None else self.times.write(decision.time),
                 *decision.probabilities.tolist(),
             ]
         )
@@ -388,18 +393,6 @@ def first_of(value: Any) -> int | None:
     return value
 
 
-def time_of(value: Any) -> float | None:
-    """Return the time of a line, if it is one."""
-    if value is None:
-        return None
-    if type(value) not in (int, float) or not abs(value) < np.inf:
-        raise ValueError(f"time={value!r} must be a finite number")
-    try:
-        return float(value)
-    except OverflowError as error:
-        raise ValueError(f"time={value!r} must be a finite number") from error
-
-
 def plain(label: Any) -> Any:
     """Return a label as an object of Python, for JSON."""
     value = label.item() if isinstance(label, np.generic) else label
@@ -412,7 +405,12 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ValueError(f"the value {text!r} is no number") from error
+        more = "; if it is a time, name its column in a header by --time" if is_date(text) else ""
+        raise ValueError(f"the value {text!r} is no number{more}") from error
+
+
+def _time(text: str) -> float | str:
+    return float(text) if _is_number(text) else text
 
 
 def _whole(text: str) -> Any:

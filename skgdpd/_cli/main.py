@@ -12,8 +12,10 @@ from .._version import __version__
 from ..nets import available_backbones
 from . import commands as actions
 from .demo import run_demo
+from .predictions import Unfinished
 from .series_files import Columns
 from .stream import stream
+from .words import in_options
 
 DESCRIPTION = """\
 Early classification of time series: a model answers from the first part of a series. A teacher of
@@ -50,17 +52,22 @@ FIT_EXAMPLES = """examples:
                         --class-weight balanced
   when to answer:     skgdpd fit GunPoint_TRAIN.ts --out early.zip
                         --earliness 0.1 0.2 0.3 0.5 1.0 --delay-cost 0.3
+  misses cost more:   skgdpd fit points.csv --id patient --time hour --label ill --out early.zip
+                        --earliness 0.1 0.2 0.3 0.5 1.0 --delay-cost 0.3 --error-cost yes=20
 """
 PREDICT_EXAMPLES = """examples:
   to the screen:      skgdpd predict gun.zip GunPoint_TEST.ts
   into a file:        skgdpd predict gun.zip GunPoint_TEST.ts --out predictions.csv
-  fewer misses:       skgdpd predict ill.zip new.csv --id patient --time hour --threshold 1=0.2
+  fewer misses:       skgdpd predict ill.zip new.csv --id patient --time hour --threshold yes=0.2
+  still running:      skgdpd predict early.zip running.csv --id machine --time hour --open
 """
 EVALUATE_EXAMPLES = """examples:
   tables:             skgdpd evaluate gun.zip GunPoint_TEST.ts
   and pictures:       skgdpd evaluate gun.zip GunPoint_TEST.ts --report gun.html
   fewer misses:       skgdpd evaluate ill.zip test.csv --id patient --time hour --label ill
-                        --threshold 1=0.2
+                        --threshold yes=0.2
+  what misses cost:   skgdpd evaluate ill.zip test.csv --id patient --time hour --label ill
+                        --cost yes=20
 
 A threshold that was chosen on these series is scored too well on them. Choose it on others.
 """
@@ -97,7 +104,10 @@ def _run(arguments: list[str]) -> int:
 
         return run_benchmark(arguments[1:])
     options = _parser().parse_args(arguments)
-    result = options.run(options)
+    try:
+        result = options.run(options)
+    except ValueError as error:
+        raise ValueError(in_options(str(error))) from error
     if isinstance(result, int):
         return result
     print(result)
@@ -210,6 +220,14 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
         "streams. It needs several --earliness, the moments",
     )
     fit.add_argument(
+        "--error-cost",
+        type=types.class_and_cost,
+        nargs="+",
+        metavar="CLASS=COST",
+        help="with --delay-cost: cost of an error on a series of CLASS, as in yes=20 if a missed "
+        "fault costs as much as 20 false alarms; that of other classes is 1",
+    )
+    fit.add_argument(
         "--class-weight",
         type=types.class_weight,
         nargs="+",
@@ -250,6 +268,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
             unlabeled=o.unlabeled,
             earliness=o.earliness[0] if len(o.earliness) == 1 else o.earliness,
             delay_cost=o.delay_cost,
+            error_cost=o.error_cost,
             class_weight=o.class_weight,
             student=o.student,
             max_epochs=o.epochs,
@@ -268,18 +287,21 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         help="classes and probabilities of series, as CSV",
         description="Predict series with a saved model. Each line has the index of a series "
         "from 0, or its id,\nits class, and the probability of each class. A model with a "
-        "stopping rule adds the number\nof time points seen.",
+        "stopping rule adds the number\nof time points seen, and whether the answer was forced: "
+        "the series ended before the rule was\nsatisfied.",
         epilog=PREDICT_EXAMPLES,
         formatter_class=_Formatter,
     )
     evaluate = commands.add_parser(
         "evaluate",
         help="scores, tables and a page with pictures of a saved model",
-        description="Score a saved model on labelled series that it was not fitted to: accuracy, "
-        "area under the\nprecision-recall curve, average precision, log loss, calibration error; "
-        "recall, precision and\naverage precision of each class; the confusion matrix. For a "
-        "model with a stopping rule also the\nmean cost, the earliness, and the harmonic mean of "
-        "accuracy and 1 - earliness.",
+        description="Score a saved model on labelled series: accuracy, area under the "
+        "precision-recall curve,\naverage precision, log loss, calibration error; recall, "
+        "precision, false alarms and average\nprecision of each class; the confusion matrix. For "
+        "two classes also what each threshold would\nhave given; for a model with a stopping rule "
+        "the mean cost, the earliness, and the harmonic mean\nof accuracy and 1 - earliness.\n\n"
+        "Take series that the model was not fitted to. Those that it was fitted to score too "
+        "well, and\nnothing tells them apart.",
         epilog=EVALUATE_EXAMPLES,
         formatter_class=_Formatter,
     )
@@ -299,6 +321,19 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         metavar="FILE",
         help="file to write instead of standard output",
     )
+    predict.add_argument(
+        "--short",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="treatment of series that are too short for any answer; skip leaves their class "
+        "empty",
+    )
+    predict.add_argument(
+        "--open",
+        action="store_true",
+        help="series may go on: where the stopping rule needs more points than there are, the "
+        "class is empty, instead of a forced answer",
+    )
     evaluate.add_argument("data", metavar="DATA", help=f"{TABLES} of labelled series")
     export.add_argument("out", type=types.new_file, metavar="OUT.onnx", help="file to write")
     evaluate.add_argument(
@@ -307,6 +342,15 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         metavar="PAGE.html",
         help="page to write, with tables and pictures in one file: scores, confusion matrix, "
         "reliability, accuracy against the part seen, decisions; it needs matplotlib",
+    )
+    evaluate.add_argument(
+        "--cost",
+        type=types.class_and_cost,
+        nargs="+",
+        metavar="CLASS=COST",
+        help="cost of an error on a series of CLASS, as in yes=20 if a missed fault costs as much "
+        "as 20 false alarms; that of other classes is 1. Scores have the mean cost of errors, "
+        "then, and answers stay as they are",
     )
     for command in (predict, evaluate):
         command.add_argument(
@@ -318,10 +362,12 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         )
         _add_columns(command)
     predict.set_defaults(
-        run=lambda o: actions.predict(o.model, o.data, o.out, _columns(o), o.threshold)
+        run=lambda o: actions.predict(
+            o.model, o.data, o.out, _columns(o), o.threshold, Unfinished(o.short, o.open)
+        )
     )
     evaluate.set_defaults(
-        run=lambda o: actions.evaluate(o.model, o.data, _columns(o), o.threshold, o.report)
+        run=lambda o: actions.evaluate(o.model, o.data, _columns(o), o.threshold, o.report, o.cost)
     )
     export.set_defaults(run=lambda o: actions.export(o.model, o.out))
 
@@ -352,6 +398,11 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
         help="time from point to point, in seconds if times are dates; by default the median",
     )
     group.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="table with the labels, a row for each series; --id and --label are its columns",
+    )
+    group.add_argument(
         "--no-header",
         action="store_true",
         help="the first line is no header; columns are named 0, 1, 2, ...",
@@ -360,6 +411,12 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
         "--separator",
         metavar="CHARACTER",
         help="character between fields; by default a comma, in .tsv files a tab",
+    )
+    group.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        default=".",
+        help="character before decimals",
     )
 
 
@@ -372,6 +429,8 @@ def _columns(options: argparse.Namespace) -> Columns:
         step=options.step,
         header=not options.no_header,
         separator=options.separator,
+        decimal=options.decimal,
+        labels=options.labels,
     )
 
 
@@ -399,7 +458,7 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
     )
     for name, words in (
         ("--id", "ids of series; it is named in a header, which the first line must be then"),
-        ("--time", "times, which are numbers"),
+        ("--time", "times: numbers, or dates as in 2026-01-31 12:00"),
     ):
         command.add_argument(name, metavar="COLUMN", help=f"with --format csv: column of {words}")
     command.add_argument(
@@ -437,7 +496,7 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
         type=types.positive,
         metavar="TIME",
         help="give up series without points for longer than this, in the unit of time in the "
-        "lines, which it needs",
+        "lines, which it needs; in seconds if times are dates",
     )
     command.add_argument(
         "--remember",

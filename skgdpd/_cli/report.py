@@ -16,17 +16,20 @@ from .._early.classifier import EarlyClassifier
 from .._runtime.extras import require
 from .._version import __version__
 from ..plotting import DecisionDisplay, EarlinessDisplay, ReliabilityDisplay
-from .scores import Answers, class_scores, confusion, overall_scores
+from .scores import Answers, ScoreOptions, class_scores, confusion, few_series, overall_scores
 from .series_files import FileSeries
+from .thresholds import WARNING, Alarms, alarms_of, threshold_table
 
 MEANINGS = {
     "series": "Number of labelled series that were scored.",
     "time points seen": "Points that an answer went by, on average, and those of a whole series.",
     "accuracy": "Share of right answers.",
+    "accuracy, 95 %": "Wilson's interval of the accuracy. Few series make it wide.",
     "AUC-PRC": "Area under the precision-recall curve, by the trapezoid rule; mean over classes.",
     "average precision": "The same area by steps, which is not optimistic; mean over classes.",
     "log loss": "Mean of minus the logarithm of the true class's probability. Small is good.",
     "calibration error": "Expected difference between probability and accuracy. Small is good.",
+    "cost of errors": "Mean cost of errors, as --cost says. Small is good.",
     "mean cost": "Mean of the cost of errors and of waiting. Small is good.",
     "earliness": "Mean share of a series that was seen at the answer. Small is early.",
     "harmonic mean": "Harmonic mean of accuracy and 1 - earliness. Large is good.",
@@ -43,7 +46,8 @@ caption { text-align: left; padding-bottom: .3rem; }
 th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #d0d0d0; text-align: right;
   vertical-align: top; }
 th:first-child, td:first-child, .words { text-align: left; }
-td.words { min-width: 12rem; }
+td { white-space: nowrap; }
+td.words { min-width: 12rem; white-space: normal; }
 figure { margin: 1rem 0; }
 img { max-width: 100%; height: auto; }
 .side { display: flex; flex-wrap: wrap; gap: 0 2rem; }
@@ -60,7 +64,7 @@ def page_of(
     *,
     model_name: str,
     data_name: str,
-    threshold: tuple[str, float] | None = None,
+    options: ScoreOptions | None = None,
 ) -> str:
     """Return a page of scores, tables and pictures.
 
@@ -74,8 +78,8 @@ def page_of(
         Answers to the series.
     model_name, data_name : str
         What the page calls the model and the series.
-    threshold : tuple of str and float, optional
-        The class and the probability from which on it was the answer.
+    options : ScoreOptions, optional
+        The threshold of the answers, and costs.
 
     Returns
     -------
@@ -84,21 +88,28 @@ def page_of(
     """
     y: Any = series.y
     kind = f"{type(model).__name__}, {len(answers.classes)} classes"
+    options = ScoreOptions() if options is None else options
+    threshold = options.threshold
     rule = "" if threshold is None else f" {threshold[0]} is the answer from {threshold[1]:g} on."
-    overall = [(name, value, MEANINGS[name]) for name, value in overall_scores(y, answers)]
+    overall = [
+        (name, value, MEANINGS[name]) for name, value in overall_scores(y, answers, options)
+    ]
     parts = [
         f"<h1>{escape(model_name)} on {escape(data_name)}</h1>",
         f"<p>{escape(kind)}. The scores are of these {len(y)} series only.{escape(rule)}</p>",
         "<h2>Scores</h2>",
         _table([("score", "value", "meaning"), *overall], words=2),
         "<h2>Classes</h2>",
-        "<p>Recall is the share of a class's series that were answered with it. Precision is the "
-        "share of right answers among those that name the class.</p>",
+        "<p>Recall is the share of a class's series that were answered with it, and 95 % is its "
+        "interval by Wilson. Precision is the share of right answers among those that name the "
+        "class. False alarms are those among 100 series of other classes.</p>",
         _table(class_scores(y, answers)),
+        *(f"<p>{escape(words)}</p>" for words in few_series(y, answers)),
         '<div class="side">',
         _confusion_picture(y, answers),
         _reliability_picture(y, answers),
         "</div>",
+        *_thresholds(alarms_of(y, answers, options), options),
         *_over_time(model, series, answers),
         *_mistakes(series, answers),
         f"<p>Made by skgdpd {escape(__version__)}.</p>",
@@ -172,6 +183,48 @@ def _reliability_picture(y: NDArray[Any], answers: Answers) -> str:
         "calibration error of these ten bins."
     )
     return _figure(display.figure_, words, "reliability diagram")
+
+
+def _thresholds(alarms: Alarms | None, options: ScoreOptions) -> Iterable[str]:
+    """Yield what thresholds would have given, of two classes."""
+    if alarms is None:
+        return
+    yield "<h2>Thresholds</h2>"
+    yield (
+        f"<p>The answer is {escape(alarms.name)} from this probability on. A false alarm is such "
+        f"an answer to a series of the other class. {WARNING}</p>"
+    )
+    yield _table(threshold_table(alarms, options))
+    yield _threshold_picture(alarms, 0.5 if options.threshold is None else options.threshold[1])
+
+
+def _threshold_picture(alarms: Alarms, used: float) -> str:
+    n, n_others = int(alarms.own.sum()), int((~alarms.own).sum())
+    if not n or not n_others:
+        return "<p>A picture of thresholds needs series of both classes.</p>"
+    steps = np.unique(np.concatenate([[0.0], alarms.proba, [1.0]]))
+    counts = np.array([alarms.counts(float(step)) for step in steps])
+    low, high = min(alarms.proba.min(), used), max(alarms.proba.max(), used)
+    margin = 0.05 * (high - low)
+    figure, ax = _axes((6.4, 3.6))
+    # The counts hold up to the step and change after it.
+    ax.step(steps, 100 * counts[:, 0] / n, where="pre", color="#0072B2", label="recall (%)")
+    ax.step(
+        steps, 100 * counts[:, 1] / n_others, where="pre", color="#D55E00", linestyle="--",
+        label="false alarms per 100 series",
+    )  # fmt: skip
+    ax.axvline(used, color="0.5", linewidth=1, label=f"threshold in use, {used:g}")
+    ax.set(
+        xlabel=f"threshold: probability from which on the answer is {alarms.name}",
+        xlim=(max(low - margin, 0), min(high + margin, 1)),
+        ylim=(-2, 102),
+    )
+    ax.legend(fontsize="small", framealpha=1)
+    words = (
+        f"Recall of {alarms.name}, and false alarms among 100 series of the other class, against "
+        "the threshold. A lower threshold misses less, at more false alarms."
+    )
+    return _figure(figure, words, "recall and false alarms against the threshold")
 
 
 def _over_time(model: Any, series: FileSeries, answers: Answers) -> Iterable[str]:

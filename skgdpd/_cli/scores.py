@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,20 @@ from ..metrics import (
     macro_auc_prc,
     macro_average_precision,
 )
+from .intervals import UNDEFINED, interval_of, per_100, share_of
 
-UNDEFINED = "-"
-"""Shown in place of a score that has no value, as the recall of a class without series."""
+CLASS_HEAD = (
+    "class",
+    "series",
+    "recall",
+    "95 %",
+    "precision",
+    "false alarms per 100",
+    "average precision",
+)
+FEW = 20
+"""Fewest series of a class whose recall is reported without a remark. With as many the interval
+of a recall of a half is 0.4 wide."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +62,26 @@ class Answers:
     n_timepoints: int
     cost: NDArray[Any] | None = None
     forced: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """What scores depend on, besides answers and labels.
+
+    Attributes
+    ----------
+    threshold : tuple of str and float, or None
+        A class of two, and the probability from which on it is the answer.
+    costs : dict or None
+        Cost of an error on a series of a class, by its label.
+    """
+
+    threshold: tuple[str, float] | None = None
+    costs: Mapping[Any, float] | None = None
+
+    def cost_of(self, label: Any) -> float:
+        """Return the cost of an error on a series of a class; 1 if none is given."""
+        return float((self.costs or {}).get(label, 1.0))
 
 
 def answers_of(
@@ -97,7 +128,9 @@ def answers_of(
     return Answers(classes[best], proba, classes, _points_seen(model, X), whole)
 
 
-def overall_scores(y: NDArray[Any], answers: Answers) -> list[tuple[str, str]]:
+def overall_scores(
+    y: NDArray[Any], answers: Answers, options: ScoreOptions | None = None
+) -> list[tuple[str, str]]:
     """Return the scores over all series.
 
     Parameters
@@ -106,6 +139,8 @@ def overall_scores(y: NDArray[Any], answers: Answers) -> list[tuple[str, str]]:
         Labels.
     answers : Answers
         Answers to the series.
+    options : ScoreOptions, optional
+        Threshold and costs.
 
     Returns
     -------
@@ -119,7 +154,8 @@ def overall_scores(y: NDArray[Any], answers: Answers) -> list[tuple[str, str]]:
     """
     proba, classes = answers.proba, answers.classes
     auc = macro_auc_prc(y, proba, classes)  # first, because its error names unknown labels
-    accuracy = float((answers.labels == y).mean())
+    right = answers.labels == y
+    accuracy = float(right.mean())
     seen, whole = np.unique(answers.n_seen), answers.n_timepoints
     rows = [
         ("series", f"{len(y)}"),
@@ -127,11 +163,15 @@ def overall_scores(y: NDArray[Any], answers: Answers) -> list[tuple[str, str]]:
         if len(seen) == 1
         else ("time points seen", f"{answers.n_seen.mean():.1f} of {whole}"),
         ("accuracy", f"{accuracy:.4f}"),
+        ("accuracy, 95 %", interval_of(int(right.sum()), len(y))),
         ("AUC-PRC", f"{auc:.4f}"),
         ("average precision", f"{macro_average_precision(y, proba, classes):.4f}"),
         ("log loss", f"{log_loss(y, proba, labels=classes):.4f}"),
         ("calibration error", f"{expected_calibration_error(y, proba, classes):.4f}"),
     ]
+    if options is not None and options.costs:
+        costs = np.array([options.cost_of(label) for label in y.tolist()])
+        rows.append(("cost of errors", f"{(costs * ~right).mean():.4f}"))
     if answers.cost is not None:
         share = float((answers.n_seen / whole).mean())
         rows += [
@@ -157,17 +197,28 @@ def class_scores(y: NDArray[Any], answers: Answers) -> list[tuple[str, ...]]:
     Returns
     -------
     list of tuple of str
-        Rows of class, number of series, recall, precision and average precision.
+        Rows of class, number of series, recall and its interval, precision, false alarms for 100
+        series of other classes, and average precision.
     """
-    rows: list[tuple[str, ...]] = [("class", "series", "recall", "precision", "average precision")]
+    rows: list[tuple[str, ...]] = [CLASS_HEAD]
     for number, label in enumerate(answers.classes.tolist()):
         own, named = y == label, answers.labels == label
         right = int((own & named).sum())
         average = UNDEFINED
         if own.any():
             average = f"{average_precision_score(own, answers.proba[:, number]):.4f}"
-        recall, precision = _share(right, int(own.sum())), _share(right, int(named.sum()))
-        rows.append((str(label), f"{own.sum()}", recall, precision, average))
+        n, false = int(own.sum()), int((named & ~own).sum())
+        rows.append(
+            (
+                str(label),
+                f"{n}",
+                share_of(right, n),
+                interval_of(right, n),
+                share_of(right, right + false),
+                per_100(false, len(y) - n),
+                average,
+            )
+        )
     return rows
 
 
@@ -176,52 +227,15 @@ def confusion(y: NDArray[Any], answers: Answers) -> NDArray[np.int64]:
     return confusion_matrix(y, answers.labels, labels=answers.classes)
 
 
-def as_text(y: NDArray[Any], answers: Answers) -> str:
-    """Return all scores as text.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-        Labels.
-    answers : Answers
-        Answers to the series.
-
-    Returns
-    -------
-    str
-        The scores of all series, of each class, and the confusion matrix.
-    """
-    overall = [f"{name:<18}{value:>12}" for name, value in overall_scores(y, answers)]
-    names = [str(label) for label in answers.classes.tolist()]
-    matrix = [("", *names)]
-    for name, counts in zip(names, confusion(y, answers).tolist(), strict=True):
-        matrix.append((name, *map(str, counts)))
-    return "\n".join(
-        [
-            *overall,
-            "",
-            *_aligned(class_scores(y, answers)),
-            "",
-            "confusion matrix: a row for each true class, a column for each answer",
-            *_aligned(matrix),
-        ]
-    )
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return lines of a table whose first column is flush left, and the others flush right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+def few_series(y: NDArray[Any], answers: Answers) -> list[str]:
+    """Return a sentence for each class of which there are few series."""
+    counts = [int((y == label).sum()) for label in answers.classes.tolist()]
     return [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in rows
+        f"There are only {n} series of class {label}: its scores are uncertain, and the recall "
+        f"may be anywhere in its interval."
+        for label, n in zip(answers.classes.tolist(), counts, strict=True)
+        if n < FEW
     ]
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.4f}" if whole else UNDEFINED
 
 
 def _points_seen(model: Any, X: NDArray[Any]) -> NDArray[np.int64]:
@@ -239,7 +253,9 @@ def _class_of_threshold(model: Any, threshold: tuple[str, float]) -> int:
     labels = [str(label) for label in model.classes_.tolist()]
     if isinstance(model, EarlyClassifier):
         raise ValueError(
-            f"{given} is refused for an EarlyClassifier, whose answers follow its costs of errors"
+            f"{given} is refused for an EarlyClassifier, whose answers follow its costs of "
+            f"errors; give these at the fit, as in --error-cost {name}=20, by which a missed "
+            f"{name} costs as much as 20 false alarms"
         )
     if len(labels) != 2:
         raise ValueError(

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._series.files import read_file
-from .._series.frames import check_names
-from .._series.long import read_long, read_wide
-from .._series.tables import read_table
+from .._series.frames import check_names, some_of
+from .._series.long import TableSeries, read_long, read_wide
+from .._series.tables import Table, read_table
+from .label_files import IdLabels, read_id_labels
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Columns:
         Whether the first line names the columns.
     separator : str or None
         Character between the fields; None is that of the suffix.
+    decimal : {".", ","}
+        Character before the decimals of numbers.
+    labels : str or None
+        Path of a table of ids and labels; None if labels are in the file of the series.
     """
 
     id: str | None = None
@@ -41,6 +46,8 @@ class Columns:
     step: float | None = None
     header: bool = True
     separator: str | None = None
+    decimal: str = "."
+    labels: str | None = None
 
     def given(self) -> list[str]:
         """Return the options that are not at their defaults, as they are written."""
@@ -121,23 +128,72 @@ def read_series(
             raise ValueError(f"{given[0]} is for .csv, .tsv and .parquet files, not for {path}")
         X, *y = parts[2:] if last and len(parts) == 4 else parts[:2]
         return FileSeries(X, y[0] if y else None)
-    table = read_table(Path(path), header=columns.header, separator=columns.separator)
+    table = _table(path, columns)
+    by_id = _labels_of(path, table, columns) if labelled and columns.labels is not None else None
     if labelled and columns.label is None:
         raise ValueError(f"--label must name the column of labels of {path}: {table.names}")
     label = columns.label if labelled or columns.label in table.names else None
+    if by_id is not None:
+        label = None
+    _check_named(table, columns, label)
     if columns.time is None:
         if columns.step is not None:
             raise ValueError("--step needs --time, the column of times")
-        return FileSeries(*read_wide(table, columns.id, columns.values, label)[:3])
+        series = read_wide(table, columns.id, columns.values, label)
+        return FileSeries(*_labelled(series, path, by_id)[:3])
     if columns.id is None:
         raise ValueError("--time needs --id, the column that tells series apart")
     values = columns.values
     if values is None and channels is not None:
         values = list(channels)
+        if missing := [name for name in values if name not in table.names]:
+            raise ValueError(
+                f"{path} has no column {missing[0]!r}, which the model was fitted to; its columns "
+                f"are {some_of(table.names)}. Columns must have the names that they had in the fit"
+            )
     elif values is not None:
         check_names(tuple(values), channels, "--values", "the model")
     series = read_long(table, columns.id, columns.time, values, label, columns.step)
+    series = _labelled(series, path, by_id)
     return FileSeries(*series[:3], tuple(series.channels))
+
+
+def _table(path: str, columns: Columns) -> Table:
+    return read_table(
+        Path(path), header=columns.header, separator=columns.separator, decimal=columns.decimal
+    )
+
+
+def _labels_of(path: str, table: Table, columns: Columns) -> IdLabels:
+    """Return the labels of a file of their own."""
+    assert columns.labels is not None
+    if columns.id is None or columns.label is None:
+        raise ValueError("--labels needs --id and --label, the columns of ids and of labels")
+    if columns.label in table.names:
+        raise ValueError(
+            f"{path} has a column {columns.label!r}, too; leave out --labels, or rename one of "
+            f"the columns"
+        )
+    return read_id_labels(_table(columns.labels, columns), columns.id, columns.label)
+
+
+def _labelled(series: TableSeries, path: str, by_id: IdLabels | None) -> TableSeries:
+    if by_id is None:
+        return series
+    assert series.ids is not None
+    return series._replace(y=by_id.of(series.ids, path))
+
+
+def _check_named(table: Table, columns: Columns, label: str | None) -> None:
+    """Raise an error if an option names a column that is not there."""
+    names = {"--id": [columns.id], "--time": [columns.time], "--label": [label]}
+    for option, given in (names | {"--values": columns.values or []}).items():
+        for name in given:
+            if name is not None and name not in table.names:
+                raise ValueError(
+                    f"{option} names {name!r}, which is no column of {table.name}; its columns "
+                    f"are {some_of(table.names)}"
+                )
 
 
 def is_table(path: str, columns: Columns) -> bool:

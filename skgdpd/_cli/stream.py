@@ -197,7 +197,8 @@ class Stream:
         if time == self.time:
             return False
         if self.time is not None and time < self.time:
-            raise ValueError(f"time={time} is before {self.time}, that of an earlier line")
+            now, before = map(self.form.times.write, (time, self.time))
+            raise ValueError(f"time={now} is before {before}, that of an earlier line")
         self._push()
         self.time = time
         decisions = self.session.expire(time)
@@ -281,6 +282,7 @@ class Stream:
             "options": asdict(self.options),
             "columns": self.form.columns,
             "time": self.time,
+            "times": self.form.times.kind,
             "unwritten": self.unwritten,
             **self.series.to_state(),
         }
@@ -308,6 +310,7 @@ class Stream:
                 raise ValueError(str(error).replace(f"{folder}/session.zip", path)) from error
         self.series.from_state(state)
         self.form.columns, self.time = state["columns"], state["time"]
+        self.form.times.kind = state.get("times")
         self.unwritten = state["unwritten"]
 
 

@@ -64,7 +64,15 @@ def class_and_number(text: str) -> tuple[str, float]:
     name, _, number = text.rpartition("=")
     value = _number(number)
     if not name or not abs(value) < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is not CLASS=NUMBER, as in ill=0.2")
+        raise ArgumentTypeError(f"{text!r} is not CLASS=NUMBER, as in yes=0.2")
+    return name, value
+
+
+def class_and_cost(text: str) -> tuple[str, float]:
+    """Return the name of a class and a cost, 0 or above."""
+    name, value = class_and_number(text)
+    if value < 0:
+        raise ArgumentTypeError(f"{text!r} has a cost below 0")
     return name, value
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .files import NAMES_OF_LABELS, check_padding
 from .frames import SHOWN, shown, some_of, sort_rows
-from .sampling import Sampling, sampling_of
+from .sampling import Sampling, plain_step, sampling_of
 from .tables import Table
 from .unlabeled import is_missing, refuse_bytes
 
@@ -278,7 +278,7 @@ def _uneven(
     series = int(np.searchsorted(np.cumsum(counts), sampling.row, side="right"))
     here = [shown(times[row]) for row in rows[[sampling.row - 1, sampling.row]]]
     by = [id_] if label is None or hasattr(label, "items") else [id_, label]
-    step = f"{sampling.seconds:g}s"
+    step = f"{plain_step(sampling.seconds):.15g}s"
     stamps = (
         f"frame[{time!r}]"
         if times.dtype.kind in "mM"
@@ -289,8 +289,8 @@ def _uneven(
         f"{table.name} is not sampled evenly: in series {shown(ids[series])!r} the time "
         f"{here[0]} is followed by {here[1]} ({table.where(int(rows[sampling.row]))}), and "
         f"{sampling.fault}. "
-        f"Networks need even steps. Resample, by pandas for example: frame.set_index({dated})"
-        f".groupby({by})[{channels}].resample(pandas.Timedelta({step!r})).mean()"
-        f".reset_index(). If only the times are inexact, number the points: "
-        f"frame.sort_values({time!r}).groupby({id_!r}).cumcount()"
+        f"Networks need even steps. If only the times are inexact, number the points, and give "
+        f"the numbers as times: frame.sort_values({time!r}).groupby({id_!r}).cumcount(). Else "
+        f"resample, by pandas for example: frame.set_index({dated})"
+        f".groupby({by})[{channels}].resample(pandas.Timedelta({step!r})).mean().reset_index()"
     )

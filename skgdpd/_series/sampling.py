@@ -95,6 +95,35 @@ def sampling_of(times: NDArray[Any], counts: NDArray[np.int64], step: Any = None
     return Sampling(places.astype(np.int64), size)
 
 
+def plain_step(seconds: float) -> float:
+    """Return a step that is easily said, and differs from a measured one by a hundredth at most.
+
+    Parameters
+    ----------
+    seconds : float
+        Step, such as a median of inexact times.
+
+    Returns
+    -------
+    float
+        Whole numbers as they are; else the number of fewest digits that is near, in days, hours
+        or minutes where these are whole.
+    """
+    if seconds == round(seconds):
+        return seconds
+    for unit in (86400, 3600, 60):
+        if round(seconds / unit) >= 1 and _near(whole := round(seconds / unit) * unit, seconds):
+            return float(whole)
+    for digits in range(1, 17):
+        if _near(found := float(f"{seconds:.{digits}g}"), seconds):
+            return found
+    return seconds
+
+
+def _near(step: float, seconds: float) -> bool:
+    return abs(step - seconds) <= EXACT * seconds
+
+
 def _ticks(times: NDArray[Any]) -> tuple[NDArray[Any], float]:
     """Return times as numbers, and the length of their unit in seconds; 1 for plain numbers."""
     if times.dtype.kind in "mM":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from numbers import Real
@@ -21,6 +22,8 @@ from .unlabeled import is_missing
 
 MISSING = {"", "?", "na", "nan", "null", "none", "<na>"}
 """Lower-case strings in a file that mean a missing value."""
+COMMA = re.compile(r"[-+]?\d+,\d+(e[-+]?\d+)?", re.IGNORECASE)
+"""Number with a decimal comma."""
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 """Characters between the fields of a file, by suffix."""
 SUFFIXES = (*SEPARATORS, ".parquet")
@@ -42,12 +45,15 @@ class Table:
     lines : ndarray of int or None, default=None
         Line number of each row in a text file; all values are then strings. None for other
         sources.
+    decimal : {".", ","}, default="."
+        Decimal separator of numbers in a text file.
     """
 
     source: Any
     names: list[Any]
     name: str
     lines: NDArray[np.int64] | None = None
+    decimal: str = "."
 
     def where(self, row: int) -> str:
         """Return a description of the position of a row, for errors."""
@@ -76,7 +82,9 @@ class Table:
         if values.dtype.kind == "f":
             return values
         if self.lines is not None:
-            values = np.array([_number(text) for text in values.tolist()], dtype=object)
+            values = np.array(
+                [_number(text, self.decimal) for text in values.tolist()], dtype=object
+            )
         if values.dtype.kind != "O":
             raise ValueError(
                 f"column {name!r} of {self.name} has values of the type {values.dtype}; they must "
@@ -89,7 +97,7 @@ class Table:
             elif not is_missing(value):
                 raise ValueError(
                     f"{self.name}, {self.where(row)}: the value {value!r} of column {name!r} is "
-                    f"no number"
+                    f"no number{_advice(name, value, values)}"
                 )
         return numbers
 
@@ -109,15 +117,16 @@ class Table:
         if all(isinstance(item, str) for item in items):
             if all(_is_whole(item) for item in items):
                 return np.array([int(item) for item in items], dtype=np.int64)
-            if all(isinstance(_number(item), float) for item in items):
-                return np.array([float(item) for item in items])
+            numbers = [_number(item, self.decimal) for item in items]
+            if all(isinstance(number, float) for number in numbers):
+                return np.array(numbers)
         try:
             return _dates(items)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"time={name!r}: {self.name} has times such as {items[0]!r}, which are neither "
                 f"numbers nor dates ({error}); allowed are numbers, dates of numpy or pandas, "
-                f"and texts of ISO 8601, such as 2026-01-31 12:00:00"
+                f"and texts of ISO 8601, such as 2026-01-31 12:00:00{_other_times(name, items[0])}"
             ) from error
 
     def missing(self, values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -174,7 +183,9 @@ def check_distinct(names: Sequence[Any], name: str) -> None:
         raise ValueError(f"{name} has the column {twice!r} twice; give each another name")
 
 
-def read_table(path: Path, *, header: bool = True, separator: str | None = None) -> Table:
+def read_table(
+    path: Path, *, header: bool = True, separator: str | None = None, decimal: str = "."
+) -> Table:
     """Read a ``.csv``, ``.tsv`` or ``.parquet`` file.
 
     Parameters
@@ -187,6 +198,8 @@ def read_table(path: Path, *, header: bool = True, separator: str | None = None)
     separator : str, optional
         Character between the fields of a text file. By default, a comma or a tab, depending on
         the suffix.
+    decimal : {".", ","}, default="."
+        Decimal separator of numbers in a text file.
 
     Returns
     -------
@@ -207,9 +220,17 @@ def read_table(path: Path, *, header: bool = True, separator: str | None = None)
         raise FileNotFoundError(f"there is no file {path}")
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path} is no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file")
+    if decimal not in (".", ","):
+        raise ValueError(f"decimal={decimal!r} must be '.' or ','")
     if path.suffix == ".parquet":
         return _read_parquet(path)
-    return _read_texts(path, header, SEPARATORS[path.suffix] if separator is None else separator)
+    separator = SEPARATORS[path.suffix] if separator is None else separator
+    if separator == decimal:
+        raise ValueError(
+            f"{path}: {separator!r} can't both separate fields and begin decimals; name the "
+            f"separator, such as separator=';'"
+        )
+    return replace(_read_texts(path, header, separator), decimal=decimal)
 
 
 def _read_parquet(path: Path) -> Table:
@@ -282,12 +303,35 @@ def _check_header(names: list[str], path: Path, line: int) -> None:
         )
 
 
-def _number(text: str) -> Any:
+def _other_times(name: Any, value: Any) -> str:
+    """Return what can be done about a text that is no time, for an error."""
+    if isinstance(value, str) and COMMA.fullmatch(value):
+        return _advice(name, value, np.empty(0))
+    return (
+        f". Other dates can be converted, by pandas for example: frame[{name!r}] = "
+        f"pandas.to_datetime(frame[{name!r}], dayfirst=True)"
+    )
+
+
+def _advice(name: Any, value: Any, values: NDArray[Any]) -> str:
+    """Return what may be meant by a value that is no number, for an error."""
+    if not isinstance(value, str):
+        return ""
+    if COMMA.fullmatch(value):
+        return "; if numbers have a decimal comma, say so: decimal=','"
+    if any(isinstance(other, Real) for other in values.tolist()):
+        return ""
+    return f"; if the column has ids, name it: id={name!r}"
+
+
+def _number(text: str, decimal: str = ".") -> Any:
     """Return a string as a number, as NaN if it means a missing value, or else unchanged."""
     if text.lower() in MISSING:
         return np.nan
+    if "_" in text or (decimal != "." and "." in text):
+        return text
     try:
-        return text if "_" in text else float(text)
+        return float(text.replace(decimal, "."))
     except ValueError:
         return text
 

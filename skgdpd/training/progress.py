@@ -20,7 +20,7 @@ class Progress:
     Parameters
     ----------
     total : float
-        Number of units of the whole fit.
+        Number of units of the whole fit. A fit that needs fewer is complete at its end, too.
     visible : bool
         Whether to show progress on standard error. Terminals and notebooks get a bar. Other
         outputs get a line every ten seconds and a line at the end.
@@ -51,6 +51,8 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         if self._bar is not None:
+            if kind is None:
+                self._bar.update(self._bar.total - self._bar.n)
             self._bar.close()
 
     def stage(self, name: str) -> None:
@@ -77,7 +79,11 @@ class Progress:
                 )
                 self._bar.set_postfix_str(shown, refresh=False)
             # Parts of units don't add up exactly, and tqdm warns beyond its total.
-            self._bar.update(min(units, self._bar.total - self._bar.n))
+            units = min(units, self._bar.total - self._bar.n)
+            if self._bar.n:
+                self._bar.update(units)
+            else:
+                self._bar.begin(units)
 
 
 class _Lines:
@@ -85,14 +91,20 @@ class _Lines:
 
     def __init__(self, total: float) -> None:
         self.total, self.n = total, 0.0
+        self._first = 0.0
         self._stage = self._values = self._shown = ""
-        self._start = self._last = time.monotonic()
+        self._start = self._last = self._begun = time.monotonic()
 
     def set_description(self, stage: str, refresh: bool) -> None:
         self._stage = stage
 
     def set_postfix_str(self, values: str, refresh: bool) -> None:
         self._values = values
+
+    def begin(self, units: float) -> None:
+        """Count the first units, which took the time of all preparation, too."""
+        self._first, self._begun = units, time.monotonic()
+        self.update(units)
 
     def update(self, units: float) -> None:
         self.n += units
@@ -105,7 +117,10 @@ class _Lines:
     def _write(self) -> None:
         self._last = time.monotonic()
         passed = self._last - self._start
-        left = passed * (self.total - self.n) / self.n if self.n else float("inf")
+        done = self.n - self._first
+        left = (self._last - self._begun) * (self.total - self.n) / done if done else float("inf")
+        if self.n >= self.total:
+            left = 0.0
         share = 100 * self.n / self.total if self.total else 100
         parts = (f"{self._stage} {share:.0f}%", f"{_clock(passed)}<{_clock(left)}", self._values)
         line = ", ".join(part for part in parts if part)
@@ -120,7 +135,14 @@ def _make_bar(total: float) -> Any:
     # Imported here, as the import warns in a notebook without widgets.
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, bar_format=_FORMAT, dynamic_ncols=True)
+    class Bar(tqdm):
+        def begin(self, units: float) -> None:
+            """Count the first units, which took the time of all preparation, too."""
+            self.n = self.initial = self.last_print_n = units
+            self.last_print_t = time.time()
+            self.refresh()
+
+    return Bar(total=total, bar_format=_FORMAT, dynamic_ncols=True)
 
 
 def _in_notebook() -> bool:

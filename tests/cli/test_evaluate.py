@@ -11,9 +11,11 @@ import pytest
 import skgdpd._cli.commands
 from skgdpd import EarlyClassifier, PrefixClassifier, load
 from skgdpd._cli.main import main
-from skgdpd._cli.scores import Answers, as_text, class_scores
+from skgdpd._cli.score_text import as_text
+from skgdpd._cli.scores import Answers, class_scores
 from skgdpd.datasets import make_bumps
 
+MOMENTS = ["--earliness", "0.3", "0.6", "1.0", "--delay-cost", "0.4"]
 QUICK = ["--method", "prefix", "--student", "rocket", "--epochs", "0", "--quiet"]
 
 
@@ -84,7 +86,8 @@ def test_a_threshold_moves_answers_and_no_probability(bumps, data, model, capsys
         rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:]
         expected = np.where(proba[:, 1] >= value, "yes", "no")
         assert [row[1] for row in rows] == expected.tolist()
-        np.testing.assert_array_equal(np.array([row[2:] for row in rows], dtype=float), proba)
+        found = np.array([row[2:] for row in rows], dtype=float)
+        np.testing.assert_allclose(found, proba, rtol=1e-5)
         assert main(["evaluate", model, data, "--threshold", f"yes={value}"]) == 0
         text = capsys.readouterr().out
         assert f"accuracy{(expected == bumps[1]).mean():>22.4f}" in text
@@ -96,6 +99,13 @@ def test_a_threshold_moves_answers_and_no_probability(bumps, data, model, capsys
         (["evaluate", "MODEL", "DATA", "--threshold", "maybe=0.2"], "its classes are ['no', 'yes"),
         (["evaluate", "MODEL", "DATA", "--threshold", "yes=1.5"], "between 0 and 1"),
         (["predict", "EARLY", "POINTS", "--threshold", "1=0.2"], "follow its costs of errors"),
+        (["predict", "EARLY", "POINTS", "--threshold", "1=0.2"], "as in --error-cost 1=20"),
+        (["evaluate", "MODEL", "DATA", "--cost", "maybe=2"], "names no class of the model"),
+        (["fit", "DATA", "--out", "m", "--error-cost", "yes=20"], "needs --delay-cost"),
+        (
+            ["fit", "DATA", "--out", "m", *MOMENTS, "--error-cost", "maybe=20"],
+            "--error-cost maybe=20 names no class of the data; the classes are ['no', 'yes']",
+        ),
         (["evaluate", "MODEL", "DATA", "--report", "page.pdf"], "must end in .html"),
         (["fit", "DATA", "--out", "m", "--class-weight", "maybe=2"], "names no class of the data"),
         (["fit", "DATA", "--out", "m", "--class-weight", "yes=2", "yes=3"], "twice"),
@@ -140,15 +150,15 @@ def test_an_early_classifier_is_scored_by_its_costs(points, early_file, capsys):
     assert f"forced answers{found.forced.sum():>16}" in text
     assert main(["predict", early_file, points]) == 0
     head, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
-    assert head[:3] == ["index", "class", "seen"]
+    assert head[:4] == ["index", "class", "seen", "forced"]
     assert [int(row[2]) for row in rows] == found.n_seen.tolist()
+    assert [row[3] for row in rows] == [str(forced).lower() for forced in found.forced.tolist()]
     assert [row[1] for row in rows] == list(map(str, found.labels.tolist()))
 
 
 def test_a_cost_of_waiting_fits_a_stopping_rule(tmp_path, bumps, data):
     out = str(tmp_path / "early.zip")
-    given = ["--earliness", "0.3", "0.6", "1.0", "--delay-cost", "0.4"]
-    assert main(["fit", data, "--out", out, *given, *QUICK]) == 0
+    assert main(["fit", data, "--out", out, *MOMENTS, *QUICK]) == 0
     classifier = PrefixClassifier("rocket", earliness=[0.3, 0.6, 1.0], max_epochs=0)
     classifier.set_params(random_state=0)
     own = EarlyClassifier(classifier, delay_cost=0.4, random_state=0).fit(*bumps)
@@ -157,16 +167,49 @@ def test_a_cost_of_waiting_fits_a_stopping_rule(tmp_path, bumps, data):
     np.testing.assert_array_equal(found.probabilities, expected.probabilities)
 
 
+def test_costs_of_errors_are_those_of_the_stopping_rule(tmp_path, bumps, data):
+    out = str(tmp_path / "early.zip")
+    assert main(["fit", data, "--out", out, *MOMENTS, "--error-cost", "yes=20", *QUICK]) == 0
+    cost = load(out).cost_
+    np.testing.assert_array_equal(cost.misclassification, [[0, 1], [20, 0]])
+    # A class is answered from the probability on at which missing it costs as much as naming it.
+    proba = np.array([0.04, 0.06])
+    assert cost.labels(np.stack([1 - proba, proba], 1)).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("value", ["yes", "yes=-1"])
+def test_a_cost_is_no_less_than_0(value, capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "data", "--out", "m", "--error-cost", value])
+    assert f"'{value}'" in capsys.readouterr().err
+
+
 def test_a_class_without_series_or_answers_has_no_recall_or_precision():
     classes = np.array(["a", "b", "c"])
     proba = np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2]])
     y, labels = np.array(["a", "b"]), np.array(["a", "a"])
     answers = Answers(labels, proba, classes, np.array([3, 3]), 10)
     rows = class_scores(y, answers)
-    assert rows[1] == ("a", "1", "1.0000", "0.5000", "1.0000")
-    assert rows[2] == ("b", "1", "0.0000", "-", "1.0000")
-    assert rows[3] == ("c", "0", "-", "-", "-")
+    assert rows[1] == ("a", "1", "1.0000", "0.21-1.00", "0.5000", "100.0", "1.0000")
+    assert rows[2] == ("b", "1", "0.0000", "0.00-0.79", "-", "0.0", "1.0000")
+    assert rows[3] == ("c", "0", "-", "-", "-", "0.0", "-")
     assert as_text(y, answers).endswith("a  1  0  0\nb  1  0  0\nc  0  0  0")
+
+
+@pytest.mark.parametrize("kind", ["early", "one moment"])
+def test_costs_of_errors_are_scored_and_change_no_answer(
+    data, model, points, early_file, capsys, kind
+):
+    given = [early_file, points] if kind == "early" else [model, data]
+    assert main(["evaluate", *given]) == 0
+    before = capsys.readouterr().out
+    assert main(["evaluate", *given, "--cost", "1=20" if kind == "early" else "yes=20"]) == 0
+    text = capsys.readouterr().out
+    assert "cost of errors" in text
+    assert "cost of errors" not in before
+    assert text.rpartition("confusion")[2] == before.rpartition("confusion")[2]
+    assert "mean cost" in text
+    assert ("thresholds" in text) == (kind != "early")
 
 
 @pytest.mark.parametrize("kind", ["early", "one moment"])
@@ -182,7 +225,8 @@ def test_a_report_is_one_page_that_needs_nothing_else(
     page = out.read_text()
     parsed = Page(page)
     assert parsed.open == []
-    assert len(parsed.sources) >= (4 if kind == "early" else 2)
+    assert len(parsed.sources) >= (4 if kind == "early" else 3)
+    assert ("<h2>Thresholds</h2>" in page) == (kind != "early")
     assert all(source.startswith("data:image/png;base64,") for source in parsed.sources)
     assert not re.search(r"https?://|<script|url\(", page)
     for line in text.split("\n\n")[0].splitlines():

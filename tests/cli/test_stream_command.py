@@ -120,6 +120,58 @@ def test_an_answer_has_the_time_of_the_line_that_led_to_it(early, X):
     assert found["time"] == 99 + found["n_seen"]
 
 
+def test_times_may_be_dates(early, X):
+    values = [float(value) for value in X[0, 0]]
+    clocks = [f"2026-01-31 12:{t:02d}:00" for t in range(60)]
+    texts = [f"0,{value!r},{clock}".encode() for value, clock in zip(values, clocks, strict=True)]
+    stream = fed(early, [b"id,x,when", *texts], format="csv", time="when")
+    _, row = (text.strip().split(",") for text in stream.unwritten)
+    assert row[5] == clocks[int(row[2]) - 1]
+    lines = [line(0, value, time=clock) for value, clock in zip(values, clocks, strict=True)]
+    (found,) = answers(fed(early, lines))
+    assert found["time"] == row[5]
+
+
+def test_idle_series_are_given_up_after_seconds_if_times_are_dates(early, X, tmp_path):
+    path = str(tmp_path / "state.zip")
+    dates = [f"2026-01-31T12:00:{t:02d}+01:00" for t in range(FIRST)]
+    stream = fed(
+        early,
+        [line(0, float(X[0, 0, t]), time=date) for t, date in enumerate(dates)],
+        idle_timeout=60,
+    )
+    before = len(answers(stream))
+    stream.handle([line(1, 0.5, time="2026-01-31T12:01:11+01:00")])
+    assert 0 in stream.series.open or before
+    stream.save(path)
+    later = Stream(early, StreamOptions(idle_timeout=60))
+    later.resume(path)
+    later.handle([line(2, 0.5, time="2026-01-31T11:01:12+00:00")])
+    assert 0 not in later.series.open
+    found = answers(later)
+    assert len(found) == 1 - before
+    assert all(re.fullmatch(r"2026-01-31 11:0\d:\d\d\+00:00", a["time"]) for a in found)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (3, "2026-01-31", "is of the kind dates; lines before had numbers"),
+        ("2026-01-31", 3, "is of the kind numbers; lines before had dates"),
+        ("2026-01-31", "2026-01-31T12:00Z", "dates with a time zone; lines before had dates"),
+    ],
+)
+def test_times_are_of_one_kind(early, capsys, first, second, words):
+    stream = fed(early, [line(0, 0.5, time=first), line(0, 0.5, time=second)])
+    assert stream.counts["refused"] == 1
+    assert words in capsys.readouterr().err
+
+
+def test_a_date_among_the_values_is_told_from_other_text(early, capsys):
+    fed(early, [b"a,2026-01-31 12:00:00"], format="csv")
+    assert "if it is a time, name its column in a header by --time" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("after", ["ignore", "refuse"])
 def test_points_after_the_answer(early, X, after):
     stream = fed(early, [*lines_of(X[:1]), line(0, 0.5)], after_answer=after)

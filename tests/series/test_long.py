@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from skgdpd import PrefixClassifier
 from skgdpd._series.panel import read_panel
+from skgdpd._series.sampling import plain_step
 from skgdpd.datasets import from_long, load_table, make_bumps
 
 NAMES = {"id": "id", "time": "time"}
@@ -265,8 +266,8 @@ def test_the_way_to_resample_in_the_error_works(dates):
     names = {"id": "who", "time": "when", "label": "label"}
     with pytest.raises(ValueError, match="is not sampled evenly") as caught:
         from_long(frame, **names)
-    advice = str(caught.value).partition("for example: ")[2]
-    resample, _, rest = advice.partition(". If only the times are inexact, number the points: ")
+    advice = str(caught.value).partition("as times: ")[2]
+    rest, _, resample = advice.partition(". Else resample, by pandas for example: ")
     even = eval(resample, {"frame": frame, "pandas": pandas})
     X, y, ids = from_long(even, **names, step=even["when"].diff().median())
     assert X.shape[:2] == (2, 1)
@@ -502,3 +503,28 @@ def test_dates_in_zones_are_compared_in_utc():
     local = [time.astimezone(tz=None) for time in times]
     table = {"id": ["a"] * 3, "time": local, "x": [1.0, 2.0, 3.0]}
     np.testing.assert_array_equal(from_long(table, **NAMES).X, [[[1, 2, 3]]])
+
+
+@pytest.mark.parametrize(
+    ("measured", "plain"),
+    [
+        (9.96059, 10), (0.7, 0.7), (86400, 86400), (3600.4, 3600), (59.7, 60), (0.0333, 0.033),
+        (1234.5, 1230), (7, 7), (1.0049, 1),
+    ],
+)  # fmt: skip
+def test_a_measured_step_is_advised_in_plain_numbers(measured, plain):
+    found = plain_step(measured)
+    assert found == plain
+    assert abs(found - measured) <= 0.01 * measured + 1e-12
+
+
+def test_decimal_commas_are_read_where_they_are_said(tmp_path):
+    path = tmp_path / "european.csv"
+    path.write_text("id;time;x\na;0,5;1,25\na;1,0;\na;1,5;-2\n")
+    found = load_table(path, separator=";", decimal=",", **NAMES)
+    np.testing.assert_array_equal(found.X, [[[1.25, np.nan, -2]]])
+    path.write_text("id;time;x\na;0,5;1.250,5\na;1,0;2\n")
+    with pytest.raises(ValueError, match=r"the value '1.250,5' of column 'x' is no number"):
+        load_table(path, separator=";", decimal=",", **NAMES)
+    with pytest.raises(ValueError, match="decimal=';' must be"):
+        load_table(path, decimal=";", **NAMES)

@@ -38,6 +38,10 @@ class Clock:
         return self.now
 
 
+class Stopped(Exception):
+    """End of a fit that fails."""
+
+
 def work(progress, n=3):
     progress.stage("student")
     for epoch in range(n):
@@ -80,7 +84,6 @@ def test_units_are_counted_whether_visible_or_not(capfd):
             progress.advance(2.5)
             progress.advance(1, {"loss": 1.0})
             assert progress.done == 3.5
-    assert "35%" in capfd.readouterr().err
 
 
 def test_shares_that_do_not_add_up_exactly_are_a_whole(capfd):
@@ -176,15 +179,57 @@ def test_without_a_terminal_there_is_a_line_now_and_then(capfd, monkeypatch):
 def test_hours_are_shown_and_what_is_not_known_is_not_guessed(capfd, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
-    with Progress(2, visible=True) as progress:
+
+    def stop(progress, n):
         progress.stage("student")
-        clock.now = 3725
-        progress.advance(1)
-        progress.advance(0)
-    with Progress(2, visible=True) as progress:
-        progress.stage("student")
+        for _ in range(n):
+            clock.now += 3725
+            progress.advance(0.5)
+        raise Stopped
+
+    for n in (2, 0):
+        with pytest.raises(Stopped), Progress(2, visible=True) as progress:
+            stop(progress, n)
+        clock.now = 0
     lines = capfd.readouterr().err.splitlines()
-    assert lines == ["student 50%, 1:02:05<1:02:05", "student 0%, 00:00<?"]
+    assert lines == [
+        "student 25%, 1:02:05<?",
+        "student 50%, 2:04:10<2:04:10",
+        "student 0%, 00:00<?",
+    ]
+
+
+def test_the_first_units_are_no_ground_for_an_estimate(capfd, monkeypatch):
+    """They take the time of all that comes before the training."""
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    with Progress(50, visible=True) as progress:
+        progress.stage("student")
+        clock.now += 20
+        progress.advance(1)
+        clock.now += 10
+        progress.advance(10)
+        clock.now += 1
+    lines = capfd.readouterr().err.splitlines()
+    assert lines == [
+        "student 2%, 00:20<?",
+        "student 22%, 00:30<00:39",
+        "student 100%, 00:31<00:00",
+    ]
+
+
+def test_a_fit_that_needs_fewer_units_ends_complete(capfd, monkeypatch):
+    with Progress(60, visible=True) as progress:
+        progress.stage("student")
+    assert capfd.readouterr().err == "student 100%, 00:00<00:00\n"
+
+    def show():
+        with Progress(30, visible=True) as progress:
+            progress.stage("student")
+            work(progress, 3)
+
+    last = [part for part in on_a_terminal(monkeypatch, show).split("\r") if part.strip()][-1]
+    assert "100%|" in last
 
 
 def test_in_a_notebook_it_is_a_bar(capfd, monkeypatch):

@@ -1,0 +1,166 @@
+"""Errors of a model, explained by the ids and columns of the file that has the series."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import get_tags
+
+from .._series.truncation import MIN_LENGTH
+from .lengths import least_length, lengths_of
+from .series_files import FileSeries
+
+SHOWN = 3
+"""Most series that an error names."""
+
+
+def named(ids: NDArray[Any] | None, row: int) -> str:
+    """Return what an error calls a series: its id, or else its number from 0."""
+    return f"series {row}" if ids is None else f"series {str(ids[row])!r}"
+
+
+@contextmanager
+def explained_for_fit(files: Sequence[tuple[str, FileSeries]], missing: str) -> Iterator[None]:
+    """Explain errors of a fit by the series of its files.
+
+    Parameters
+    ----------
+    files : sequence of (str, FileSeries)
+        Paths, and the series in them.
+    missing : str
+        Treatment of missing values, as the option says it.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    ValueError
+        What the fit raises, in words of the files if these explain it.
+    """
+    try:
+        yield
+    except ValueError as error:
+        for path, series in files:
+            lengths = lengths_of(series.X)
+            if (lengths < MIN_LENGTH).any():
+                words = _short(path, series, lengths, MIN_LENGTH, "a fit needs")
+                raise ValueError(f"{words}. Leave them out of the file") from error
+            if missing == "error" and (gaps := _gaps(path, series, series.X.shape[2])):
+                raise ValueError(
+                    f"{gaps}. Fill them by --missing interpolate, let the network see where "
+                    f"they are by --missing mask, or leave these series out of the file"
+                ) from error
+        raise
+
+
+@contextmanager
+def explained(path: str, series: FileSeries, model: Any, advice: str = "") -> Iterator[None]:
+    """Explain errors of a fitted model by the series of a file.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    series : FileSeries
+        Series of the file.
+    model : BasePrefixClassifier or EarlyClassifier
+        Fitted classifier.
+    advice : str, default=""
+        What to do about series that are too short, besides another fit.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    ValueError
+        What the model raises, in words of the file if this explains it.
+    """
+    try:
+        yield
+    except ValueError as error:
+        lengths, least = lengths_of(series.X), least_length(model)
+        if (lengths < least).any():
+            words = _short(path, series, lengths, least, "this model needs")
+            raise ValueError(
+                f"{words}. {advice}To answer them, fit a model with an earlier first moment, "
+                f"such as --earliness 0.1 0.2 0.3"
+            ) from error
+        seen = int(np.asarray(model.time_points_)[-1])
+        allowed = get_tags(model).input_tags.allow_nan
+        if not allowed and (gaps := _gaps(path, series, seen)):
+            raise ValueError(
+                f"{gaps}. This model was fitted with --missing error; fit it with --missing "
+                f"interpolate or --missing mask, or leave these series out of the file"
+            ) from error
+        raise
+
+
+def check_labels(path: str, series: FileSeries, classes: NDArray[Any]) -> None:
+    """Raise an error for labels of a file that a model doesn't know.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    series : FileSeries
+        Labelled series of the file.
+    classes : ndarray of shape (n_classes,)
+        Labels that the model knows.
+
+    Raises
+    ------
+    ValueError
+        If a series has another label, or none.
+    """
+    assert series.y is not None
+    known = set(classes.tolist())
+    counts = Counter(label for label in series.y.tolist() if label not in known)
+    if not counts:
+        return
+    shown = [f"{_label(label)} ({n} series)" for label, n in counts.most_common(SHOWN)]
+    more = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
+    raise ValueError(
+        f"{path} has labels that the model doesn't know: {', '.join(shown)}{more}; its classes "
+        f"are {', '.join(map(_label, classes.tolist()))}"
+    )
+
+
+def _label(label: Any) -> str:
+    return "no label" if label is None else repr(label)
+
+
+def _short(path: str, series: FileSeries, lengths: NDArray[np.int64], least: int, who: str) -> str:
+    rows = np.flatnonzero(lengths < least)
+    shown = [f"{named(series.ids, row)} has {lengths[row]}" for row in rows[:SHOWN].tolist()]
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    return (
+        f"{path}: {len(rows)} of {len(lengths)} series have fewer than the {least} time points "
+        f"that {who}: {', '.join(shown)}{more}"
+    )
+
+
+def _gaps(path: str, series: FileSeries, n_seen: int) -> str | None:
+    """Return what values are missing before the ends of series; None if none are."""
+    missing = np.isnan(series.X[:, :, :n_seen])
+    ended = np.arange(missing.shape[2]) >= lengths_of(series.X)[:, None]
+    missing &= ~ended[:, None]
+    if not missing.any():
+        return None
+    row, channel, time = (int(i) for i in np.argwhere(missing)[0])
+    column = f"channel {channel}"
+    if series.channels is not None:
+        column = f"column {str(series.channels[channel])!r}"
+    return (
+        f"{path}: {int(missing.sum())} values are missing in "
+        f"{int(missing.any((1, 2)).sum())} of {len(missing)} series, the first in "
+        f"{named(series.ids, row)}, {column}, at point {time + 1} of the series"
+    )

@@ -1,0 +1,39 @@
+"""Lengths of a file's series, and those that are too short for a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._early.classifier import EarlyClassifier
+from .._series.panel import own_lengths
+from .._series.truncation import MIN_LENGTH
+
+
+def lengths_of(X: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the number of time points of each series before it ends in NaN."""
+    return own_lengths(np.isnan(X))
+
+
+def least_length(model: Any) -> int:
+    """Return the number of time points from which on a model answers.
+
+    Parameters
+    ----------
+    model : BasePrefixClassifier or EarlyClassifier
+        Fitted classifier.
+
+    Returns
+    -------
+    int
+        The first moment, or with one moment and training series of several lengths the length of
+        the shortest of these, if it is less.
+    """
+    if isinstance(model, EarlyClassifier) or len(model.time_points_) > 1:
+        return int(model.time_points_[0])
+    view = model.network_.view
+    if view.transformer_ is not None:  # which may make a series of any length out of another
+        return MIN_LENGTH
+    return int(view.shortest_ if view.ragged_ else view.n_seen_)

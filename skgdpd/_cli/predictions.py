@@ -1,0 +1,148 @@
+"""Predictions of a model as CSV, with a line for each series of a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._early.classifier import EarlyClassifier
+from .explain import explained
+from .lengths import least_length, lengths_of
+from .scores import Answers, answers_of
+from .series_files import FileSeries
+
+DIGITS = 6
+"""Significant digits of a probability, as many as single precision has."""
+SKIP = "Leave them without an answer by --short skip. "
+WAIT = "Let them wait by --open, or leave them without an answer by --short skip. "
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Treatment of series that may go on.
+
+    Attributes
+    ----------
+    short : {"refuse", "skip"}
+        Treatment of series that are too short for any answer.
+    open : bool
+        Whether series wait that a stopping rule can't answer yet.
+    """
+
+    short: str = "refuse"
+    open: bool = False
+
+
+def predictions_of(
+    model: Any,
+    path: str,
+    series: FileSeries,
+    threshold: tuple[str, float] | None = None,
+    unfinished: Unfinished | None = None,
+) -> str:
+    """Return the predictions of a file's series as CSV, and say on standard error what is odd.
+
+    Parameters
+    ----------
+    model : BasePrefixClassifier or EarlyClassifier
+        Fitted classifier.
+    path : str
+        Path of the file.
+    series : FileSeries
+        Series of the file.
+    threshold : tuple of str and float, optional
+        A class of two, and the probability from which on it is the answer.
+    unfinished : Unfinished, optional
+        Treatment of series that may go on; by default all are answered, or refused.
+
+    Returns
+    -------
+    str
+        A head, and a line for each series.
+
+    Raises
+    ------
+    ValueError
+        If the model can't answer the series.
+    """
+    options = Unfinished() if unfinished is None else unfinished
+    early = isinstance(model, EarlyClassifier)
+    if options.open and not early:
+        raise ValueError(
+            "--open needs a model with a stopping rule, of fit --delay-cost; this one answers "
+            "whenever it is asked. --short skip leaves short series without an answer"
+        )
+    n = len(series.X)
+    rows = np.arange(n)
+    if options.open or options.short == "skip":
+        rows = np.flatnonzero(lengths_of(series.X) >= least_length(model))
+    answers = None
+    if len(rows):
+        with explained(path, series, model, WAIT if early else SKIP):
+            answers = answers_of(model, series.X[rows], threshold=threshold)
+    waits = np.ones(n, dtype=bool)
+    if answers is not None:
+        waits[rows] = _waits(model, answers) if options.open else False
+    _report(n, len(rows), waits, answers, options)
+    return _as_csv(model, series, rows, waits, answers)
+
+
+def _waits(model: Any, answers: Answers) -> NDArray[np.bool_]:
+    """Return whether series ended before the rule answered, at a moment that isn't the last."""
+    assert answers.forced is not None
+    return answers.forced & (answers.n_seen < int(model.time_points_[-1]))
+
+
+def _report(
+    n: int, n_read: int, waits: NDArray[np.bool_], answers: Answers | None, options: Unfinished
+) -> None:
+    """Say on standard error which series have no answer, or one that the rule did not choose."""
+    lines = []
+    if options.open:
+        if waits.any():
+            lines.append(f"{waits.sum()} of {n} series wait: the rule needs more points of them")
+    else:
+        if n_read < n:
+            lines.append(f"{n - n_read} of {n} series are too short, and have no answer")
+        if answers is not None and answers.forced is not None and answers.forced.any():
+            lines.append(
+                f"{answers.forced.sum()} of {n_read} answers were forced: these series ended "
+                f"before the rule was satisfied. If they go on, --open lets them wait"
+            )
+    for line in lines:
+        print(f"skgdpd: {line}", file=sys.stderr)
+
+
+def _as_csv(
+    model: Any,
+    series: FileSeries,
+    rows: NDArray[np.int64],
+    waits: NDArray[np.bool_],
+    answers: Answers | None,
+) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    classes = model.classes_.tolist()
+    early = isinstance(model, EarlyClassifier)
+    more = ["seen", "forced"] if early else []
+    first = "index" if series.ids is None else "id"
+    writer.writerow([first, "class", *more, *(f"p_{label}" for label in classes)])
+    fields = [["", *([""] * len(more)), *([""] * len(classes))] for _ in range(len(series.X))]
+    for place, row in enumerate(rows.tolist()):
+        assert answers is not None
+        label = "" if waits[row] else str(answers.labels[place])
+        rule: list[Any] = []
+        if answers.forced is not None:
+            forced = bool(answers.forced[place]) and not waits[row]
+            rule = [answers.n_seen[place], str(forced).lower()]
+        proba = [f"{p:.{DIGITS}g}" for p in answers.proba[place].tolist()]
+        fields[row] = [label, *rule, *proba]
+    ids = range(len(series.X)) if series.ids is None else series.ids.tolist()
+    writer.writerows([id_, *own] for id_, own in zip(ids, fields, strict=True))
+    return buffer.getvalue()

@@ -1,0 +1,63 @@
+"""Scores as text, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .scores import Answers, ScoreOptions, class_scores, confusion, few_series, overall_scores
+from .thresholds import WARNING, alarms_of, threshold_table
+
+
+def as_text(y: NDArray[Any], answers: Answers, options: ScoreOptions | None = None) -> str:
+    """Return all scores as text.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    answers : Answers
+        Answers to the series.
+    options : ScoreOptions, optional
+        Threshold and costs.
+
+    Returns
+    -------
+    str
+        The scores of all series and of each class, those of thresholds for two classes, and the
+        confusion matrix.
+    """
+    options = ScoreOptions() if options is None else options
+    overall = [f"{name:<18}{value:>12}" for name, value in overall_scores(y, answers, options)]
+    names = [str(label) for label in answers.classes.tolist()]
+    matrix = [("", *names)]
+    for name, counts in zip(names, confusion(y, answers).tolist(), strict=True):
+        matrix.append((name, *map(str, counts)))
+    lines = [*overall, "", *_aligned(class_scores(y, answers)), *few_series(y, answers), ""]
+    alarms = alarms_of(y, answers, options)
+    if alarms is not None:
+        lines += [
+            f"thresholds: the answer is {alarms.name} from this probability on",
+            *_aligned(threshold_table(alarms, options)),
+            WARNING,
+            "",
+        ]
+    lines += [
+        "confusion matrix: a row for each true class, a column for each answer",
+        *_aligned(matrix),
+    ]
+    return "\n".join(lines)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return lines of a table whose first column is flush left, and the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    ]

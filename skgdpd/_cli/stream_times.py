@@ -1,0 +1,97 @@
+"""Times of a stream's lines: numbers, or dates."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+KINDS = {"number": "numbers", "date": "dates", "zoned": "dates with a time zone"}
+
+
+class LineTimes:
+    """Times of lines, all of one kind, as numbers; dates as seconds since 1970 in UTC.
+
+    Attributes
+    ----------
+    kind : {"number", "date", "zoned"} or None
+        Kind of the times; None before the first one.
+    """
+
+    def __init__(self) -> None:
+        self.kind: str | None = None
+
+    def read(self, value: Any) -> float | None:
+        """Return the time of a line, if it is one.
+
+        Parameters
+        ----------
+        value : object
+            A number, a text of ISO 8601, or None.
+
+        Returns
+        -------
+        float or None
+
+        Raises
+        ------
+        ValueError
+            If it is no time, or of another kind than those before.
+        """
+        if value is None:
+            return None
+        kind, time = _time_of(value)
+        if self.kind not in (None, kind):
+            assert self.kind is not None
+            raise ValueError(
+                f"time={value!r} is of the kind {KINDS[kind]}; lines before had {KINDS[self.kind]}"
+            )
+        self.kind = kind
+        return time
+
+    def write(self, time: float | None) -> float | str | None:
+        """Return a time as lines have it; a zoned one in UTC."""
+        if time is None or self.kind in (None, "number"):
+            return time
+        date = EPOCH + timedelta(seconds=time)
+        return str(date if self.kind == "zoned" else date.replace(tzinfo=None))
+
+
+def is_date(text: str) -> bool:
+    """Return whether a text is a date of ISO 8601 that is no number."""
+    try:
+        float(text)
+    except ValueError:
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            return False
+        return True
+    return False
+
+
+def _time_of(value: Any) -> tuple[str, float]:
+    """Return the kind of a time, and the time as a number."""
+    if isinstance(value, str):
+        try:
+            date = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise _no_time(value) from error
+        zoned = date.tzinfo is not None
+        since = (date if zoned else date.replace(tzinfo=UTC)) - EPOCH
+        return ("zoned" if zoned else "date"), since.total_seconds()
+    if type(value) not in (int, float) or not abs(value) < np.inf:
+        raise _no_time(value)
+    try:
+        return "number", float(value)
+    except OverflowError as error:
+        raise _no_time(value) from error
+
+
+def _no_time(value: Any) -> ValueError:
+    return ValueError(
+        f"time={value!r} must be a finite number, or a date of ISO 8601, such as "
+        f"2026-01-31 12:00:00"
+    )

@@ -1,0 +1,138 @@
+"""What each threshold of a model of two classes would have given."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .intervals import per_100, share_of
+from .scores import Answers, ScoreOptions
+
+RECALLS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+"""Recalls for which the table has a threshold. Probabilities of a model may all lie close
+together, so that a grid of thresholds would miss them."""
+DECIMALS = 3
+"""Decimals of a threshold in the table."""
+WARNING = (
+    "A threshold that is chosen on these series is scored too well on them. Choose it on others."
+)
+
+
+class Alarms(NamedTuple):
+    """Series of a class, and the probabilities by which they might be found.
+
+    Attributes
+    ----------
+    name : str
+        The class.
+    own : ndarray of bool of shape (n,)
+        Whether a series is of the class.
+    proba : ndarray of shape (n,)
+        Probability of the class.
+    missed, false : float
+        Cost of a series of the class that is missed, and of a false alarm.
+    """
+
+    name: str
+    own: NDArray[np.bool_]
+    proba: NDArray[np.floating[Any]]
+    missed: float = 1.0
+    false: float = 1.0
+
+    def counts(self, threshold: float) -> tuple[int, int]:
+        """Return the numbers of series that are found, and of false alarms."""
+        named = self.proba >= threshold
+        return int((named & self.own).sum()), int((named & ~self.own).sum())
+
+    def cost(self, threshold: float) -> float:
+        """Return the mean cost of errors."""
+        found, false = self.counts(threshold)
+        missed = int(self.own.sum()) - found
+        return (missed * self.missed + false * self.false) / len(self.own)
+
+
+def alarms_of(y: NDArray[Any], answers: Answers, options: ScoreOptions) -> Alarms | None:
+    """Return the series of the class that thresholds are about.
+
+    That is the class of the threshold, or else the one whose errors cost the most, or else the
+    rarer one.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    answers : Answers
+        Answers to the series.
+    options : ScoreOptions
+        Threshold and costs.
+
+    Returns
+    -------
+    Alarms or None
+        None for a model that takes no threshold: of several classes, or with a stopping rule.
+    """
+    if len(answers.classes) != 2 or answers.forced is not None:
+        return None
+    labels = answers.classes.tolist()
+    costs = [options.cost_of(label) for label in labels]
+    if options.threshold is not None:
+        number = [str(label) for label in labels].index(options.threshold[0])
+    elif costs[0] != costs[1]:
+        number = int(costs[1] > costs[0])
+    else:
+        number = int((y == labels[1]).sum() <= (y == labels[0]).sum())
+    return Alarms(
+        str(labels[number]),
+        y == labels[number],
+        answers.proba[:, number],
+        costs[number],
+        costs[1 - number],
+    )
+
+
+def threshold_table(alarms: Alarms, options: ScoreOptions) -> list[tuple[str, ...]]:
+    """Return a table of what thresholds would have given, with a head.
+
+    Parameters
+    ----------
+    alarms : Alarms
+        Series of a class.
+    options : ScoreOptions
+        The threshold in use, which has a row beside those for recalls, and costs, which have a
+        column.
+
+    Returns
+    -------
+    list of tuple of str
+        Rows of threshold, recall, precision, false alarms, and the mean cost if there are costs.
+    """
+    more = ("mean cost",) if options.costs else ()
+    rows: list[tuple[str, ...]] = [
+        ("threshold", "recall", "precision", "false alarms per 100", *more)
+    ]
+    n, n_others = int(alarms.own.sum()), int((~alarms.own).sum())
+    used = 0.5 if options.threshold is None else options.threshold[1]
+    for threshold in sorted({used, *_reaching(alarms)}):
+        found, false = alarms.counts(threshold)
+        rows.append(
+            (
+                f"{threshold:g}",
+                share_of(found, n),
+                share_of(found, found + false),
+                per_100(false, n_others),
+                *((f"{alarms.cost(threshold):.4f}",) if options.costs else ()),
+            )
+        )
+    return rows
+
+
+def _reaching(alarms: Alarms) -> set[float]:
+    """Return the largest thresholds with the recalls of the table, rounded down."""
+    own = np.sort(alarms.proba[alarms.own].astype(np.float64))[::-1]
+    if not len(own):
+        return set()
+    places = [int(np.ceil(recall * len(own) - 1e-9)) - 1 for recall in RECALLS]
+    scale = 10**DECIMALS
+    return {float(np.floor(own[place] * scale) / scale) for place in places}

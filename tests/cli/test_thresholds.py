@@ -1,0 +1,120 @@
+"""Thresholds, costs and intervals in the scores of the command line."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import precision_score, recall_score
+
+from skgdpd._cli.intervals import wilson
+from skgdpd._cli.score_text import as_text
+from skgdpd._cli.scores import Answers, ScoreOptions, class_scores, few_series, overall_scores
+from skgdpd._cli.thresholds import RECALLS, alarms_of, threshold_table
+
+CLASSES = np.array(["no", "yes"])
+
+
+@pytest.fixture
+def scored():
+    """Labels and answers of 60 series, of which 15 are of the class yes."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(["no", "yes"], [45, 15])
+    proba = rng.beta(2 + 2 * (y == "yes"), 4)
+    return y, answers_of(proba)
+
+
+def answers_of(proba, threshold=0.5, **more):
+    labels = CLASSES[(proba >= threshold).astype(int)]
+    return Answers(
+        labels, np.stack([1 - proba, proba], 1), CLASSES, np.full(len(proba), 12), 40, **more
+    )
+
+
+@pytest.mark.parametrize(("part", "whole"), [(0, 8), (8, 8), (3, 8), (50, 100)])
+def test_an_interval_holds_the_shares_that_the_score_test_keeps(part, whole):
+    """Wilson's interval is where the test of a share by its own variance does not refuse it."""
+    z = 1.959963984540054
+    for bound in wilson(part, whole):
+        distance = abs(part / whole - bound)
+        if 0 < bound < 1:
+            assert distance == pytest.approx(z * np.sqrt(bound * (1 - bound) / whole), abs=1e-7)
+        else:
+            assert distance < 1e-12
+    low, high = wilson(part, whole)
+    assert 0 <= low <= part / whole + 1e-12
+    assert part / whole - 1e-12 <= high <= 1
+    assert high - low > 0
+
+
+def test_a_row_of_a_threshold_is_what_that_threshold_gives(scored):
+    y, answers = scored
+    proba = answers.proba[:, 1]
+    head, *rows = threshold_table(
+        alarms_of(y, answers, ScoreOptions()), ScoreOptions(("yes", 0.37))
+    )
+    assert head == ("threshold", "recall", "precision", "false alarms per 100")
+    assert "0.37" in [row[0] for row in rows]
+    for least in RECALLS:
+        assert min(float(row[1]) for row in rows if float(row[1]) >= least) < least + 0.1
+    plain = threshold_table(alarms_of(y, answers, ScoreOptions()), ScoreOptions())
+    half = next(row for row in plain if row[0] == "0.5")
+    rows.append(half)
+    for threshold, recall, precision, false in rows:
+        named = np.where(proba >= float(threshold), "yes", "no")
+        kwargs = {"pos_label": "yes", "zero_division": np.nan}
+        assert float(recall) == pytest.approx(recall_score(y, named, **kwargs), abs=6e-5)
+        if (named == "yes").any():
+            assert float(precision) == pytest.approx(precision_score(y, named, **kwargs), abs=6e-5)
+        assert float(false) == pytest.approx(100 * (named[y == "no"] == "yes").mean(), abs=0.06)
+    # The class's own scores are those of the threshold at a half.
+    own = class_scores(y, answers)[2]
+    assert (own[2], own[4], own[5]) == half[1:]
+
+
+def test_costs_are_those_of_the_errors(scored):
+    y, answers = scored
+    options = ScoreOptions(costs={"yes": 20.0})
+    wrong = answers.labels != y
+    expected = (20 * (wrong & (y == "yes")) + (wrong & (y == "no"))).mean()
+    assert dict(overall_scores(y, answers, options))["cost of errors"] == f"{expected:.4f}"
+    alarms = alarms_of(y, answers, options)
+    head, *rows = threshold_table(alarms, options)
+    assert head[-1] == "mean cost"
+    assert next(row for row in rows if row[0] == "0.5")[-1] == f"{expected:.4f}"
+    assert "cost of errors" not in dict(overall_scores(y, answers))
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (ScoreOptions(), "yes"),  # the rarer class
+        (ScoreOptions(costs={"no": 3.0}), "no"),
+        (ScoreOptions(("no", 0.3), {"yes": 3.0}), "no"),
+    ],
+)
+def test_thresholds_are_of_the_class_that_matters(scored, options, name):
+    y, answers = scored
+    alarms = alarms_of(y, answers, options)
+    assert alarms.name == name
+    np.testing.assert_array_equal(alarms.own, y == name)
+    assert alarms.missed == options.cost_of(name)
+
+
+def test_a_rule_and_several_classes_have_no_thresholds(scored):
+    y, answers = scored
+    early = answers_of(answers.proba[:, 1], forced=np.zeros(len(y), dtype=bool))
+    assert alarms_of(y, early, ScoreOptions()) is None
+    three = Answers(
+        np.array(["a", "b"]),
+        np.full((2, 3), 1 / 3),
+        np.array(["a", "b", "c"]),
+        np.array([3, 3]),
+        9,
+    )
+    assert alarms_of(np.array(["a", "b"]), three, ScoreOptions()) is None
+
+
+def test_few_series_of_a_class_are_remarked(scored):
+    y, answers = scored
+    (words,) = few_series(y, answers)
+    assert "15 series of class yes" in words
+    assert words in as_text(y, answers)
+    assert not few_series(np.repeat(y, 2), answers_of(np.repeat(answers.proba[:, 1], 2)))

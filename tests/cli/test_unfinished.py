@@ -1,0 +1,143 @@
+"""Series that may go on, or are too short, on the command line."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from skgdpd import load
+from skgdpd._cli.main import main
+from skgdpd.datasets import make_bumps
+
+QUICK = ["--method", "prefix", "--student", "rocket", "--epochs", "0", "--quiet"]
+LONG = ["--id", "machine", "--time", "second"]
+
+
+def write_points(path, X, y=None):
+    """Write a row for each point of series that end in NaN."""
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["machine", "second", "vibration", *([] if y is None else ["ill"])])
+        for i, series in enumerate(X):
+            for t in range(series.shape[1]):
+                if not np.isnan(series[0, t]):
+                    label = [] if y is None else [y[i]]
+                    writer.writerow([f"N{i:02d}", t, repr(float(series[0, t])), *label])
+    return str(path)
+
+
+def cut(X, lengths):
+    X = X.astype(float)
+    for series, length in zip(X, lengths, strict=True):
+        series[:, length:] = np.nan
+    return X
+
+
+@pytest.fixture(scope="module")
+def running():
+    """Series of which some are whole, some have passed a moment, and some have passed none."""
+    X, _ = make_bumps(n_samples=24, random_state=3)
+    return cut(X, [60, 59, 30, 13, 12, 11, 7, 2] * 3)
+
+
+@pytest.fixture(scope="module")
+def ragged(tmp_path_factory, bumps):
+    """A model of one moment, 12 points, fitted to series of which the shortest has 9."""
+    X, y = bumps
+    folder = tmp_path_factory.mktemp("ragged")
+    data = write_points(folder / "points.csv", cut(X, [40, 30, 20, 9] * 15), y)
+    out = str(folder / "model.zip")
+    assert main(["fit", data, *LONG, "--label", "ill", "--out", out, *QUICK]) == 0
+    return out
+
+
+def rows_of(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_forced_answers_are_marked_and_counted(tmp_path, early_file, running, capsys):
+    reached = running[~np.isnan(running[:, 0, 11])]
+    data = write_points(tmp_path / "running.csv", reached)
+    assert main(["predict", early_file, data, *LONG]) == 0
+    out, err = capsys.readouterr()
+    found = load(early_file).decide(reached)
+    assert found.forced.any()
+    assert [row["forced"] == "true" for row in rows_of(out)] == found.forced.tolist()
+    assert f"{found.forced.sum()} of {len(reached)} answers were forced" in err
+    assert "--open" in err
+
+
+def test_no_note_if_no_answer_is_forced(tmp_path, early_file, capsys):
+    whole = make_bumps(n_samples=10, random_state=3)[0]
+    data = write_points(tmp_path / "whole.csv", whole)
+    assert not load(early_file).decide(whole).forced.any()
+    assert main(["predict", early_file, data, *LONG, "--open"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert all(row["class"] for row in rows_of(out))
+
+
+def test_open_series_are_answered_as_by_a_stream(tmp_path, early_file, running, capsys):
+    """An answer is given exactly where a session that reads the points has given one."""
+    data = write_points(tmp_path / "running.csv", running)
+    assert main(["predict", early_file, data, *LONG, "--open"]) == 0
+    out, err = capsys.readouterr()
+    early = load(early_file)
+    session = early.start(join=True)
+    answers = {}
+    for i, series in enumerate(running):
+        points = series[:, ~np.isnan(series[0])]
+        answers |= {decision.id: decision for decision in session.push({f"N{i:02d}": points})}
+    rows = rows_of(out)
+    assert len(rows) == len(running)
+    assert 0 < len(answers) < len(running)
+    for row in rows:
+        decision = answers.get(row["id"])
+        assert row["class"] == ("" if decision is None else str(decision.label))
+        assert row["forced"] in ("false", "")
+        if decision is not None:
+            assert int(row["seen"]) == decision.n_seen
+    assert f"{len(running) - len(answers)} of {len(running)} series wait" in err
+
+
+def test_one_short_series_is_named_by_its_id_with_a_way_out(tmp_path, ragged, bumps, capsys):
+    X = cut(bumps[0][:6], [40, 5, 9, 40, 4, 40])
+    data = write_points(tmp_path / "running.csv", X)
+    assert main(["predict", ragged, data, *LONG]) == 2
+    err = capsys.readouterr().err
+    assert "2 of 6 series have fewer than the 9 time points" in err
+    assert "series 'N01' has 5, series 'N04' has 4" in err
+    assert "--short skip" in err
+    assert "series__" not in err
+    assert main(["predict", ragged, data, *LONG, "--short", "skip"]) == 0
+    out, err = capsys.readouterr()
+    assert "2 of 6 series are too short, and have no answer" in err
+    proba = load(ragged).predict_proba(X[[0, 2, 3, 5]])
+    rows = rows_of(out)
+    assert [row["class"] == "" for row in rows] == [i in (1, 4) for i in range(6)]
+    assert all(row["p_yes"] == "" for row in rows if row["class"] == "")
+    shown = [float(row["p_yes"]) for row in rows if row["class"]]
+    np.testing.assert_allclose(shown, proba[:, 1], rtol=1e-4)
+
+
+def test_a_rule_skips_series_before_the_first_moment(tmp_path, early_file, running, capsys):
+    data = write_points(tmp_path / "running.csv", running)
+    assert main(["predict", early_file, data, *LONG]) == 2
+    assert "9 of 24 series have fewer than the 12 time points" in capsys.readouterr().err
+    assert main(["predict", early_file, data, *LONG, "--short", "skip"]) == 0
+    out, err = capsys.readouterr()
+    assert "9 of 24 series are too short" in err
+    assert sum(row["class"] == "" for row in rows_of(out)) == 9
+
+
+def test_all_series_may_be_too_short(tmp_path, ragged, bumps, capsys):
+    data = write_points(tmp_path / "running.csv", cut(bumps[0][:3], [4, 5, 6]))
+    assert main(["predict", ragged, data, *LONG, "--short", "skip"]) == 0
+    assert [row["class"] for row in rows_of(capsys.readouterr().out)] == ["", "", ""]
+
+
+def test_only_a_rule_lets_series_wait(tmp_path, ragged, bumps, capsys):
+    data = write_points(tmp_path / "points.csv", bumps[0][:3])
+    assert main(["predict", ragged, data, *LONG, "--open"]) == 2
+    assert "--open needs a model with a stopping rule" in capsys.readouterr().err

@@ -1,0 +1,129 @@
+"""Errors of the command line name options, ids and columns, not parameters of Python."""
+
+import re
+
+import numpy as np
+import pytest
+
+from skgdpd._cli.main import _parser, main
+from skgdpd._cli.words import OPTIONS, in_options
+
+QUICK = ["--method", "prefix", "--student", "rocket", "--epochs", "0", "--quiet"]
+LONG = ["--id", "run", "--time", "second", "--label", "ill"]
+PYTHON = re.compile(r"\b[a-z_]+=['\[\d]|series__|y_true|proba\b|\bX\b")
+"""Parameters and arguments of Python."""
+
+
+def write_points(path, X, y, names=("vibration", "heat"), without=(), empty=()):
+    """Write a row for each point, without some rows and with some empty values."""
+    rows = ["run,second," + ",".join(names) + ",ill"]
+    for i, series in enumerate(X):
+        for t in range(series.shape[1]):
+            if (i, t) in without:
+                continue
+            values = [repr(float(value)) for value in series[:, t]]
+            if (i, t) in empty:
+                values[0] = ""
+            rows.append(f"N{i},{t},{','.join(values)},{y[i]}")
+    path.write_text("\n".join(rows) + "\n")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def two(bumps):
+    X, y = bumps
+    return np.concatenate([X, 2 - X], axis=1), y
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, two):
+    folder = tmp_path_factory.mktemp("words")
+    data = write_points(folder / "train.csv", *two)
+    assert main(["fit", data, *LONG, "--out", str(folder / "model.zip"), *QUICK]) == 0
+    return str(folder / "model.zip")
+
+
+def error_of(capsys, arguments):
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert not PYTHON.search(err)
+    return err
+
+
+def test_missing_values_are_told_by_id_and_column(tmp_path, two, model, capsys):
+    X, y = two[0][:8], two[1][:8]
+    data = write_points(tmp_path / "gaps.csv", X, y, empty=[(5, 3), (5, 4), (6, 2)])
+    for command in (["fit", data, "--out", str(tmp_path / "m"), *QUICK], ["predict", model, data]):
+        err = error_of(capsys, [*command, *LONG])
+        assert "3 values are missing in 2 of 8 series" in err
+        assert "the first in series 'N5', column 'vibration', at point 4" in err
+        assert "--missing interpolate" in err
+    without = write_points(tmp_path / "rows.csv", X, y, without=[(5, 3)])
+    err = error_of(capsys, ["evaluate", model, without, *LONG])
+    assert "2 values are missing in 1 of 8 series" in err
+
+
+def test_values_after_the_last_moment_may_be_missing(tmp_path, two, model):
+    X, y = two[0][:8], two[1][:8]
+    data = write_points(tmp_path / "gaps.csv", X, y, empty=[(5, 30)])
+    assert main(["predict", model, data, *LONG]) == 0
+
+
+def test_labels_that_the_model_does_not_know_are_counted(tmp_path, two, model, capsys):
+    X, y = two[0][:8], ["no", "maybe", "", "no", "yes", "maybe", "no", "no"]
+    err = error_of(capsys, ["evaluate", model, write_points(tmp_path / "a.csv", X, y), *LONG])
+    assert "'maybe' (2 series), no label (1 series); its classes are 'no', 'yes'" in err
+
+
+def test_a_channel_of_the_model_that_is_not_there(tmp_path, two, model, capsys):
+    data = write_points(tmp_path / "a.csv", *two, names=("shaking", "heat"))
+    err = error_of(capsys, ["predict", model, data, *LONG])
+    assert "no column 'vibration', which the model was fitted to" in err
+    assert "shaking" in err
+    assert "--values" not in err
+
+
+@pytest.mark.parametrize("option", ["--id", "--time", "--label", "--values"])
+def test_an_option_that_names_no_column(tmp_path, two, model, capsys, option):
+    data = write_points(tmp_path / "a.csv", *two)
+    err = error_of(capsys, ["evaluate", model, data, *LONG, option, "nothing"])
+    assert f"{option} names 'nothing', which is no column of" in err
+    assert "vibration" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--earliness", "99"], "--earliness 99"),
+        (["--student", "lstm1-8", "--epochs", "1", "--device", "abacus"], "--device abacus"),
+        (["--student", "lstm1-8"], "--epochs 0 needs a student"),
+    ],
+)
+def test_parameters_are_told_as_options(tmp_path, two, capsys, arguments, words):
+    data = write_points(tmp_path / "a.csv", *two)
+    given = ["fit", data, *LONG, "--out", str(tmp_path / "m"), *QUICK, *arguments]
+    assert main(given) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_options_of_words_are_there():
+    fit = next(a for a in _parser()._actions if a.choices).choices["fit"]
+    known = {option for action in fit._actions for option in action.option_strings}
+    assert set(OPTIONS.values()) <= known
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("set step=9.96 or so", "set --step 9.96 or so"),
+        ("time='when': table has", "--time when: table has"),
+        ("missing_values='mask', please", "--missing mask, please"),
+        ("The 'max_epochs' parameter of A must be 1", "The option --epochs must be 1"),
+        ("pandas.Timedelta(unit='s')", "pandas.Timedelta(unit='s')"),
+        ("there is no file data/id=5/a.csv", "there is no file data/id=5/a.csv"),
+        ("shape (3, 4) of X", "shape (3, 4) of X"),
+        ("read(header=False, --no-header)", "read(header=False, --no-header)"),
+    ],
+)
+def test_only_parameters_with_values_are_translated(message, words):
+    assert in_options(message) == words
