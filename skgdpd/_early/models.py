@@ -43,7 +43,8 @@ def unfitted_model(
     Raises
     ------
     ValueError
-        If the moments are missing, given twice, or not ascending.
+        If the moments are missing, given twice, or not ascending. If a classifier of skgdpd
+        inside another one does not see all points up to a moment.
     """
     if isinstance(classifier, type):
         raise TypeError(
@@ -56,6 +57,7 @@ def unfitted_model(
     if classifier is None:
         return PrefixClassifier(earliness=parts_of(times), random_state=seed)
     if not isinstance(classifier, BasePrefixClassifier):
+        _check_wrapped(classifier)
         with about("classifier"):
             return MomentClones(clone(classifier), list(times), n_jobs)
     if earliness is not None:
@@ -70,6 +72,24 @@ def unfitted_model(
             f"give it a list, such as earliness=[0.1, 0.2, 0.5, 1.0]"
         )
     return clone(classifier)
+
+
+def _check_wrapped(classifier: Any) -> None:
+    """Refuse a wrapped classifier of skgdpd that would see a part of each moment's points only."""
+    params = classifier.get_params() if hasattr(classifier, "get_params") else {}
+    for name, inner in params.items():
+        if not isinstance(inner, BasePrefixClassifier):
+            continue
+        own = inner.earliness
+        if isinstance(own, float) and own == 1:
+            continue
+        moments = own if has_several(own) else [0.1, 0.2, 0.5, 1.0]
+        raise ValueError(
+            f"classifier is a {type(classifier).__name__}, whose {name} has earliness={own!r}. A "
+            f"clone of it is fitted to the points up to each moment, and must see all of them. "
+            f"Take earliness=1.0 inside, and give the moments to EarlyClassifier: "
+            f"earliness={moments!r}"
+        )
 
 
 def knows_left_out(model: Any) -> bool:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
@@ -63,6 +64,29 @@ def test_the_whole_number_1_among_shares_is_the_share(make, one, bumps):
     assert early.fit(X, y).time_points_.tolist() == [4, 20, 40]
     clf = PrefixClassifier("rocket", earliness=parts, random_state=0).fit(X, y)
     assert clf.time_points_.tolist() == [4, 20, 40]
+
+
+@pytest.mark.parametrize(
+    ("inside", "advice"),
+    [([8, 20, 40], r"earliness=\[8, 20, 40\]$"), (0.3, r"earliness=\[0.1, 0.2, 0.5, 1.0\]$")],
+    ids=str,
+)
+def test_a_wrapped_classifier_must_see_all_points_up_to_a_moment(inside, advice, bumps):
+    wrapped = CalibratedClassifierCV(PrefixClassifier("rocket", earliness=inside), cv=2)
+    message = rf"CalibratedClassifierCV, whose estimator has .*earliness=1.0 inside.*{advice}"
+    with pytest.raises(ValueError, match=message):
+        EarlyClassifier(wrapped, earliness=[8, 20]).fit(*bumps)
+
+
+def test_a_calibrated_classifier_answers_early(bumps):
+    X, y = bumps
+    inside = PrefixClassifier("rocket", earliness=1.0, random_state=0)
+    wrapped = CalibratedClassifierCV(inside, cv=2)
+    early = EarlyClassifier(wrapped, earliness=[8, 20], cv=2, rule="fixed").fit(X, y)
+    assert early.time_points_.tolist() == [8, 20]
+    moment = early.rule_.moment_
+    own = early.classifier_.estimators_[moment].predict_proba(X[:, :, : [8, 20][moment]])
+    assert early.predict_proba(X) == pytest.approx(own, abs=1e-6)
 
 
 def test_a_rule_is_checked_before_a_fit(bumps):
