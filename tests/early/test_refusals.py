@@ -9,7 +9,14 @@ from sklearn.linear_model import LogisticRegression
 
 from skgdpd import DistilledPrefixClassifier, EarlyClassifier, PrefixClassifier
 from skgdpd._series.truncation import parts_of
-from skgdpd.stopping import RULES, AccuracyGap, FixedTime, decision_cost, select_rule
+from skgdpd.stopping import (
+    RULES,
+    AccuracyGap,
+    Calimera,
+    FixedTime,
+    decision_cost,
+    select_rule,
+)
 
 SHARES = [0.2, 0.5, 1.0]
 
@@ -87,6 +94,60 @@ def test_a_calibrated_classifier_answers_early(bumps):
     moment = early.rule_.moment_
     own = early.classifier_.estimators_[moment].predict_proba(X[:, :, : [8, 20][moment]])
     assert early.predict_proba(X) == pytest.approx(own, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("classifier", "advice"),
+    [
+        (None, r"give classifier=PrefixClassifier\(earliness=.*missing_values='interpolate'\)\)"),
+        (
+            PrefixClassifier("rocket", earliness=SHARES),
+            "set classifier__series__missing_values='interpolate' or 'mask' before the fit",
+        ),
+        (LogisticRegression(), "fill them, as the classifier LogisticRegression takes none"),
+    ],
+    ids=["none", "own", "other"],
+)
+def test_errors_of_missing_values_name_a_parameter_that_exists(classifier, advice, bumps):
+    X, y = bumps
+    gaps = X.copy()
+    gaps[3, 0, 5] = np.nan
+    early = EarlyClassifier(classifier, rule="fixed", cv=2, random_state=0)
+    with pytest.raises(ValueError, match=advice):
+        early.fit(gaps, y)
+    early.fit(X, y)
+    for predict in (early.decide, early.predict_proba_path, early.predict):
+        with pytest.raises(ValueError, match=advice):
+            predict(gaps)
+    with pytest.raises(ValueError, match=r"there is nan\. Missing values are taken by"):
+        early.start(1).push([[np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"rule": Calimera}, r"rule=Calimera is a class; give an object, Calimera\(\)"),
+        (
+            {"rule": "calimero"},
+            r"rule='calimero' must be one of 'auto', 'fixed', .*'accuracy_gap'",
+        ),
+        ({"rule": 3}, "rule=3 must be one of"),
+        (
+            {"misclassification_cost": 10},
+            r"misclassification_cost=10 is one number; give a dict, such as \{'no': 10\}",
+        ),
+    ],
+    ids=str,
+)
+def test_parameters_that_are_nearly_right_are_told_what_is_right(params, message, bumps):
+    with pytest.raises(ValueError, match=message):
+        EarlyClassifier(**params).fit(*bumps)
+
+
+def test_a_transposed_array_is_recognised(bumps):
+    X, y = bumps
+    with pytest.raises(ValueError, match=r"1 time point\(s\).* 40 channels; .*X.transpose"):
+        EarlyClassifier().fit(X.transpose(0, 2, 1), y)
 
 
 def test_a_rule_is_checked_before_a_fit(bumps):
@@ -241,6 +302,7 @@ TIMES = {"time_points": [1, 2, 3], "n_timepoints": 3}
 COST = decision_cost(0.2, None, **TIMES, classes=["no", "yes"])
 
 
+@pytest.mark.filterwarnings("ignore:AccuracyGap. no moment")
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_refuses_what_is_no_step(name):
     rule = RULES[name]().fit(PATH, Y, COST, **TIMES)
@@ -257,6 +319,7 @@ def test_a_rule_refuses_what_is_no_step(name):
             rule.start(n)
 
 
+@pytest.mark.filterwarnings("ignore:AccuracyGap. no moment")
 def test_a_rule_whose_fit_fails_has_none():
     rule = AccuracyGap().fit(PATH, Y, COST, **TIMES)
     with pytest.raises(ValueError, match="needs 59 at least"):
