@@ -31,7 +31,6 @@ class Population:
         return np.bincount(moment, lost, len(self.moments)).cumsum() / np.maximum(counts, 1)
 
 
-@pytest.mark.filterwarnings("ignore:AccuracyGap. no moment")
 @pytest.mark.parametrize(
     ("max_gap", "delta", "ends"),
     [(0.1, 0.1, False), pytest.param(0.15, 0.2, True, marks=pytest.mark.slow)],
@@ -55,7 +54,6 @@ def test_the_promise_is_kept(max_gap, delta, ends):
     assert np.mean(early) > 0.5, "a rule that always waits keeps any promise"
 
 
-@pytest.mark.filterwarnings("ignore:AccuracyGap. no moment")
 def test_thresholds_at_the_edge_pass_as_often_as_the_test_allows(monkeypatch):
     """Whatever is chosen: answering at once has the largest gap allowed, and passes by chance."""
     monkeypatch.setattr(AccuracyGap, "_chosen", lambda self, data: np.zeros(2))
@@ -73,7 +71,6 @@ def test_thresholds_at_the_edge_pass_as_often_as_the_test_allows(monkeypatch):
     assert binomtest(passed, 1000, expected).pvalue > 1e-3
 
 
-@pytest.mark.filterwarnings("ignore:AccuracyGap. no moment")
 def test_too_few_series_are_refused():
     path, y = gaussian_paths(117)
     cost, how = setting()
@@ -118,7 +115,6 @@ def test_one_series_of_each_group_tests():
         rule.fit(path, y, cost, **how, groups=np.arange(600) // 6)
 
 
-@pytest.mark.filterwarnings("ignore:AccuracyGap. no moment")
 def test_costs_of_waiting_have_no_effect():
     path, y = gaussian_paths(400)
     thresholds = [

@@ -302,7 +302,6 @@ TIMES = {"time_points": [1, 2, 3], "n_timepoints": 3}
 COST = decision_cost(0.2, None, **TIMES, classes=["no", "yes"])
 
 
-@pytest.mark.filterwarnings("ignore:AccuracyGap. no moment")
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_refuses_what_is_no_step(name):
     rule = RULES[name]().fit(PATH, Y, COST, **TIMES)
@@ -319,7 +318,6 @@ def test_a_rule_refuses_what_is_no_step(name):
             rule.start(n)
 
 
-@pytest.mark.filterwarnings("ignore:AccuracyGap. no moment")
 def test_a_rule_whose_fit_fails_has_none():
     rule = AccuracyGap().fit(PATH, Y, COST, **TIMES)
     with pytest.raises(ValueError, match="needs 59 at least"):
