@@ -138,7 +138,8 @@ class EarlyClassifier(
         Fitted rule.
     rule_table_ : dict of str to (float, float)
         Mean cost of each rule that was compared, on left-out series, with its standard error.
-        Empty if a rule was given.
+        It chooses the rule, and is no estimate of its cost on new series, which is higher:
+        :meth:`score` on a test part is one. Empty if a rule was given.
     time_points_ : ndarray of shape (n_moments,)
         Numbers of time points at which there is an answer.
     cost_ : DecisionCost
