@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
 from sklearn.metrics import (
     accuracy_score,
     auc,
@@ -240,6 +241,45 @@ def reliability_bins(
     sure = proba.max(1)
     bins = np.minimum((sure * n_bins).astype(int), n_bins - 1)
     return sure, classes[proba.argmax(1)] == y_true, bins
+
+
+def class_reliability_bins(
+    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None, n_bins: int, label: Any
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
+    """Return the probability of one class, whether it is true, and bins of about equal size.
+
+    Parameters
+    ----------
+    y_true, proba, classes : array-like
+        As in :func:`reliability_bins`.
+    n_bins : int
+        Number of bins at most. Equal probabilities share a bin, so there may be fewer.
+    label : object
+        The class.
+
+    Returns
+    -------
+    sure : ndarray of shape (n,)
+        Probability of the class.
+    right : ndarray of shape (n,)
+        Whether it is the label.
+    bins : ndarray of shape (n,)
+        Index of the bin of each series, from 0 for the lowest probabilities.
+
+    Raises
+    ------
+    ValueError
+        If ``label`` is none of the classes.
+    """
+    check_scalar(n_bins, "n_bins", Integral, min_val=1)
+    y_true, proba, classes = _check(y_true, proba, classes)
+    known = classes.tolist()
+    if label not in known:
+        raise ValueError(f"pos_label={label!r} must be one of the classes, {known}")
+    sure = proba[:, known.index(label)]
+    ranks = rankdata(sure, method="min") - 1
+    bins = np.unique((ranks * n_bins / len(sure)).astype(int), return_inverse=True)[1]
+    return sure, y_true == label, bins.astype(np.int64)
 
 
 def earliness(

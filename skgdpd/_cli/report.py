@@ -180,7 +180,7 @@ def _reliability_picture(y: NDArray[Any], answers: Answers) -> str:
     words = (
         "Reliability: share of right predictions against the probability of the predicted class. "
         "Below the diagonal the model is overconfident. The number in the legend is the "
-        "calibration error of these ten bins."
+        "expected calibration error (ECE)."
     )
     return _figure(display.figure_, words, "reliability diagram")
 

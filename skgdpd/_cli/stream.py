@@ -27,6 +27,8 @@ from .stream_series import ANSWERED, ENDED, PAUSED, TURNED_AWAY, Id, SeriesTable
 
 STATE = "early-stream"
 """Kind of a stream's file."""
+MOST_SHOWN = 6
+"""Number of moments that are named at most."""
 
 
 @dataclass
@@ -341,6 +343,8 @@ def stream(
     current = Stream(open_early(model), StreamOptions(**options))
     if state is not None and os.path.exists(state):
         current.resume(state)
+    if sys.stderr.isatty():
+        print(ready(current.early), file=sys.stderr, flush=True)
     with StopSignals() as stop:
         try:
             _run(current, stop, state, save_every)
@@ -377,6 +381,13 @@ def _run(current: Stream, stop: StopSignals, state: str | None, save_every: floa
     elif stop.number is None:
         current.end()
         write_lines(out, current.unwritten)
+
+
+def ready(early: EarlyClassifier) -> str:
+    """Return the line that says, in a terminal, that the model is loaded and lines are read."""
+    times = [str(t) for t in early.time_points_.tolist()]
+    shown = times if len(times) <= MOST_SHOWN else [*times[:3], "...", times[-1]]
+    return f"skgdpd: ready; answers come after {', '.join(shown)} points"
 
 
 def _report(current: Stream, state: str | None) -> str:

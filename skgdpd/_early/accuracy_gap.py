@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 from sklearn.utils._param_validation import Interval
 
+from .._runtime.warn import warn_user
 from .costs import Floats, Integers
 from .paths import TrainingPaths, top_two
 from .rule import Rule
@@ -50,7 +51,8 @@ class AccuracyGap(Rule):
     Attributes
     ----------
     thresholds_ : ndarray of shape (n_moments,)
-        Least probability of an answer at each moment; infinity where nothing is promised.
+        Least probability of an answer at each moment; infinity at moments that did not pass the
+        test, at which no series is answered. If none before the last one passes, the fit warns.
     n_calibration_ : int
         Number of series that tested the thresholds: of each group one, which is drawn. Where
         groups are given, the promise is of such a draw. Weights take part in the choice, not in
@@ -101,6 +103,12 @@ class AccuracyGap(Rule):
         self.n_calibration_ = n_testing
         choosing = data.rows(~np.isin(data.group, groups[testing]))
         self.thresholds_ = self._tested(data.rows(drawn), self._chosen(choosing))
+        if len(data.shares) > 1 and not np.isfinite(self.thresholds_[:-1]).any():
+            warn_user(
+                f"AccuracyGap: no moment before the last one passed the test with max_gap="
+                f"{self.max_gap} and delta={self.delta}, so all series are answered at their "
+                f"end. More series, or larger values, let earlier moments pass"
+            )
 
     def _passes(self, losses: Floats, answers: Floats) -> NDArray[np.bool_]:
         return binom.cdf(losses, np.maximum(answers, 1), self.max_gap) <= self.delta

@@ -157,6 +157,12 @@ def _check_values(array: Floats, whose: str, gaps: bool) -> None:
     finite = np.isfinite(array)
     if not finite.all() and (np.isinf(array).any() or not gaps):
         allowed = "finite or missing" if gaps else "finite"
-        raise ValueError(f"{whose} must be {allowed}; there is {array[~finite][0]}")
+        advice = (
+            ""
+            if gaps or np.isinf(array).any()
+            else ". Missing values are taken by a classifier that was fitted with "
+            "series__missing_values='interpolate' or 'mask'"
+        )
+        raise ValueError(f"{whose} must be {allowed}; there is {array[~finite][0]}{advice}")
     if (np.abs(array) > LARGEST).any():
         raise ValueError(f"{whose} have values beyond {LARGEST:.3g}, the largest allowed")

@@ -35,14 +35,15 @@ from .._series.panel import (
 from .._series.truncation import MIN_LENGTH, check_reached, moments_of
 from .._series.unlabeled import marker_of, refuse_marked, split_marked
 from .._series.weights import checked_weights, of_usual_size
+from ..training.progress import Progress
 from .clones import MomentClones, allows_missing, check_rows
 from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_cost
 from .left_out import Fold, cross_fitted_path, left_out_folds, rows_of, series_of, splitter
-from .models import knows_left_out, unfitted_model
+from .models import gaps_named_from_outside, knows_left_out, unfitted_model
 from .paths import checked_groups, group_numbers
 from .reading import path_of, reader_of
 from .rule import Rule
-from .selection import RULES, select_rule
+from .selection import RULES, check_rule, select_rule
 from .session import AfterAnswer, EarlySession, OnIdle, SessionOptions
 
 
@@ -123,6 +124,9 @@ class EarlyClassifier(
         Number of processes for clones and folds; None is one.
     random_state : int, RandomState instance or None, default=None
         Source of the seeds of folds, and of the classifier if that is None.
+    verbose : int, default=0
+        Whether to show progress: of a fit by clones and folds, of answers by series. The fit of
+        one classifier of all moments counts as one step; its own ``verbose`` shows more.
 
     Attributes
     ----------
@@ -134,7 +138,8 @@ class EarlyClassifier(
         Fitted rule.
     rule_table_ : dict of str to (float, float)
         Mean cost of each rule that was compared, on left-out series, with its standard error.
-        Empty if a rule was given.
+        It chooses the rule, and is no estimate of its cost on new series, which is higher:
+        :meth:`score` on a test part is one. Empty if a rule was given.
     time_points_ : ndarray of shape (n_moments,)
         Numbers of time points at which there is an answer.
     cost_ : DecisionCost
@@ -170,12 +175,13 @@ class EarlyClassifier(
         "classifier": [HasMethods(["fit", "predict_proba"]), None],
         "rule": [StrOptions({"auto", *RULES}), Rule],
         "delay_cost": [Interval(Real, 0, None, closed="left"), callable, "array-like"],
-        "misclassification_cost": [dict, "array-like", None],
+        "misclassification_cost": [dict, "array-like", Real, None],
         "earliness": ["array-like", None],
         "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"])],
         "held_out_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -190,6 +196,7 @@ class EarlyClassifier(
         held_out_fraction: float = 0.5,
         n_jobs: int | None = None,
         random_state: RandomState = None,
+        verbose: int = 0,
     ) -> None:
         self.classifier = classifier
         self.rule = rule
@@ -200,6 +207,7 @@ class EarlyClassifier(
         self.held_out_fraction = held_out_fraction
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -209,6 +217,7 @@ class EarlyClassifier(
         return tags
 
     @in_worker_settings
+    @gaps_named_from_outside
     def fit(
         self,
         X: Any,
@@ -240,9 +249,8 @@ class EarlyClassifier(
         # If this fit fails, nothing of an earlier one may answer.
         for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
             delattr(self, name)
+        check_rule(self.rule)
         self._validate_params()
-        if isinstance(self.rule, Rule):
-            self.rule._validate_params()
         seeds = Seeds(self.random_state)
         panel = read_panel(X)
         y, sample_weight = aligned(X, y, "y"), aligned(X, sample_weight, "sample_weight")
@@ -258,7 +266,14 @@ class EarlyClassifier(
             fit_params = {**fit_params, "X_teacher": series_of(whole)}
         own_groups = None if groups is None else checked_groups(groups, len(panel))
         model = unfitted_model(self.classifier, self.earliness, self.n_jobs, seeds("classifier"))
-        self._set_costs(panel, model)
+        self.n_timepoints_in_, self.time_points_ = moments_in(panel, model.earliness)
+        self.cost_ = decision_cost(
+            self.delay_cost,
+            self.misclassification_cost,
+            self.time_points_.tolist(),
+            self.n_timepoints_in_,
+            self.classes_,
+        )
         rows = np.arange(len(panel))
         folds = None
         if isinstance(model, MomentClones):
@@ -270,12 +285,16 @@ class EarlyClassifier(
         if self._holds_out:
             fraction, seed = self.held_out_fraction, seeds("held out")
             rows = learning_rows(numbers, self.classes_, own_groups, fraction, seed)
-        model.fit(series_of(panel.take(rows)), column[rows], **rows_of(fit_params, rows))
-        self.n_channels_in_ = panel.n_channels
-        self.n_features_in_ = panel.n_timepoints if panel.flat else panel.n_channels
-        set_names(self, X, flat=False)
-        path = self._left_out(model, panel, column, rows, folds, fit_params)
-        self._fit_rule(path, numbers, weight, own_groups, seeds)
+        with Progress(n_steps(model, folds), bool(self.verbose)) as progress:
+            taken = series_of(panel.take(rows)), column[rows]
+            fit_model(model, progress, *taken, **rows_of(fit_params, rows))
+            self.n_channels_in_ = panel.n_channels
+            self.n_features_in_ = panel.n_timepoints if panel.flat else panel.n_channels
+            set_names(self, X, flat=False)
+            path = self._left_out(model, panel, column, rows, folds, fit_params, progress)
+            progress.stage("rule")
+            self._fit_rule(path, numbers, weight, own_groups, seeds)
+            progress.advance(1)
         self.classifier_, self.left_out_path_ = model, path
         self.left_out_y_, self.left_out_weight_ = numbers, weight
         self.left_out_group_ = None if own_groups is None else group_numbers(own_groups)
@@ -319,6 +338,7 @@ class EarlyClassifier(
         rows: NDArray[np.int64],
         folds: Sequence[Fold] | None,
         fit_params: dict[str, Any],
+        progress: Progress,
     ) -> Floats:
         """Return the probabilities of labelled series by models that were fitted without them."""
         if len(rows) < len(panel):
@@ -330,32 +350,9 @@ class EarlyClassifier(
         if folds is None:
             return np.asarray(model.left_out_path_)
         return cross_fitted_path(
-            model, panel, column, folds, self.classes_, fit_params=fit_params, n_jobs=self.n_jobs
-        )
-
-    def _set_costs(self, panel: Panel, model: Any) -> None:
-        """Read the costs, before anything is fitted."""
-        missing = np.isnan(np.asarray(panel.values))
-        self.n_timepoints_in_ = int(own_lengths(missing).max())
-        if self.n_timepoints_in_ < MIN_LENGTH:
-            raise ValueError(
-                f"X has series of {self.n_timepoints_in_} time point(s); at least {MIN_LENGTH} "
-                f"are needed"
-            )
-        times = moments_of(model.earliness, self.n_timepoints_in_)
-        if times[-1] > self.n_timepoints_in_:
-            raise ValueError(
-                f"earliness={model.earliness!r} has a moment of {times[-1]} time points; "
-                f"the series have {self.n_timepoints_in_}"
-            )
-        self.time_points_ = np.array(times)
-        self.cost_ = decision_cost(
-            self.delay_cost,
-            self.misclassification_cost,
-            times,
-            self.n_timepoints_in_,
-            self.classes_,
-        )
+            model, panel, column, folds, self.classes_, fit_params=fit_params,
+            n_jobs=self.n_jobs, progress=progress,
+        )  # fmt: skip
 
     def _fit_rule(
         self,
@@ -385,6 +382,7 @@ class EarlyClassifier(
     # Answers
 
     @in_worker_settings
+    @gaps_named_from_outside
     def decide(self, X: Any, y: ArrayLike | None = None) -> EarlyDecisions:
         """Answer each series at its own moment.
 
@@ -404,7 +402,7 @@ class EarlyClassifier(
         """
         check_is_fitted(self, "classifier_")
         panel = self._read(X)
-        path = path_of(self.classifier_, panel)
+        path = self._path(panel)
         moments, forced = self.rule_.decide(path)
         rows = np.arange(len(panel))
         proba = path[rows, moments]
@@ -534,6 +532,7 @@ class EarlyClassifier(
         return self.decide(X).probabilities
 
     @in_worker_settings
+    @gaps_named_from_outside
     def predict_proba_path(self, X: Any) -> Floats:
         """Return class probabilities of series at each moment.
 
@@ -548,7 +547,7 @@ class EarlyClassifier(
             NaN at the moments that a series has not reached.
         """
         check_is_fitted(self, "classifier_")
-        return path_of(self.classifier_, self._read(X))
+        return self._path(self._read(X))
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the mean cost with a minus sign, so that higher is better.
@@ -571,6 +570,11 @@ class EarlyClassifier(
         cost: Any = self.decide(X, y).cost
         return -weighted_mean(cost, aligned(X, sample_weight, "sample_weight"))
 
+    def _path(self, panel: Panel) -> Floats:
+        with Progress(len(panel), bool(self.verbose)) as progress:
+            progress.stage("series")
+            return path_of(self.classifier_, panel, progress)
+
     def _read(self, X: Any) -> Panel:
         """Return the series to answer, all of which have reached the first moment."""
         panel = read_panel(X)
@@ -582,6 +586,65 @@ class EarlyClassifier(
         read = np.asarray(panel.first(int(self.time_points_[-1])).values)
         check_values(read, gaps=bool(get_tags(self).input_tags.allow_nan))
         return panel
+
+
+def n_steps(model: Any, folds: Sequence[Fold] | None) -> int:
+    """Return the number of steps of a fit: clones or one model, folds, and the rule."""
+    n_models = len(model.earliness) if isinstance(model, MomentClones) else 1
+    return n_models + (0 if folds is None else len(folds)) + 1
+
+
+def fit_model(model: Any, progress: Progress, X: Any, y: Any, **fit_params: Any) -> None:
+    """Fit a classifier of several moments, and count its steps."""
+    if isinstance(model, MomentClones):
+        model.fit_shown(progress, X, y, **fit_params)
+        return
+    progress.stage("classifier")
+    model.fit(X, y, **fit_params)
+    progress.advance(1)
+
+
+def moments_in(panel: Panel, earliness: Any) -> tuple[int, Integers]:
+    """Return the length of whole series and the moments, checked before anything is fitted.
+
+    Parameters
+    ----------
+    panel : Panel
+        Training series.
+    earliness : object
+        Moments of the classifier.
+
+    Returns
+    -------
+    n_timepoints : int
+        Number of points of the longest series.
+    time_points : ndarray of shape (n_moments,)
+        Number of points at each moment.
+
+    Raises
+    ------
+    ValueError
+        If series are too short, or a moment is beyond them.
+    """
+    n_timepoints = int(own_lengths(np.isnan(np.asarray(panel.values))).max())
+    if n_timepoints < MIN_LENGTH:
+        advice = (
+            f". It has {panel.n_channels} channels; if these are time points, take "
+            f"X.transpose(0, 2, 1), as X is (n_samples, n_channels, n_timepoints)"
+            if panel.n_channels > 1
+            else ""
+        )
+        raise ValueError(
+            f"X has series of {n_timepoints} time point(s); at least {MIN_LENGTH} are needed"
+            f"{advice}"
+        )
+    times = moments_of(earliness, n_timepoints)
+    if times[-1] > n_timepoints:
+        raise ValueError(
+            f"earliness={earliness!r} has a moment of {times[-1]} time points; the series have "
+            f"{n_timepoints}"
+        )
+    return n_timepoints, np.array(times)
 
 
 def learning_rows(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
@@ -23,6 +23,8 @@ from .._series.panel import (
     read_panel,
 )
 from .._series.truncation import moments_of
+from ..training.progress import SILENT, Progress
+from .steps import in_order
 
 SERIES_PACKAGES = ("aeon.", "sktime.", "skgdpd.")
 """Packages whose classifiers take series; those of others take a row of numbers."""
@@ -80,13 +82,18 @@ class MomentClones(ClassifierMixin, BaseEstimator):
         MomentClones
             The estimator itself.
         """
+        return self.fit_shown(SILENT, X, y, **fit_params)
+
+    def fit_shown(self, progress: Progress, X: Any, y: Any, **fit_params: Any) -> MomentClones:
+        """Fit a clone for each moment, which is a unit of progress; see :meth:`fit`."""
         panel = read_panel(X)
         self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, panel.n_timepoints
         times = moments_of(self.earliness, panel.n_timepoints)
         self.time_points_ = np.array(times)
-        self.estimators_ = Parallel(n_jobs=self.n_jobs)(
+        calls = (
             delayed(_fitted)(clone(self.estimator), panel.first(t), y, fit_params) for t in times
         )
+        self.estimators_ = in_order(calls, self.n_jobs, progress, "classifier")
         self.classes_ = np.asarray(self.estimators_[0].classes_)
         return self
 

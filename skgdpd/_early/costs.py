@@ -326,6 +326,11 @@ def _errors(cost: MisclassificationCost, labels: list[Any]) -> Floats:
             "misclassification_cost is a frame, whose labels are not read; give a dict of dicts "
             "by labels, or an array in the order of the classes"
         )
+    if _is_number(cost):
+        raise ValueError(
+            f"misclassification_cost={cost!r} is one number; give a dict, such as "
+            f"{{{labels[0]!r}: {cost!r}}} for the cost of any error on {labels[0]!r}, or a matrix"
+        )
     matrix = _floats(cost, "misclassification_cost")
     if matrix.shape != (n, n):
         raise ValueError(

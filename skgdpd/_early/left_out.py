@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from .._runtime.arguments import about
 from .._series.panel import Panel
+from ..training.progress import SILENT, Progress
 from .costs import Floats
+from .steps import in_order
 
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Rows of a training part, and of the part that is left out."""
@@ -31,6 +33,7 @@ def cross_fitted_path(
     *,
     fit_params: dict[str, Any],
     n_jobs: int | None = None,
+    progress: Progress = SILENT,
 ) -> Floats:
     """Return left-out paths by cross-fitting.
 
@@ -50,6 +53,8 @@ def cross_fitted_path(
         Further arguments of ``fit``.
     n_jobs : int, optional
         Number of processes.
+    progress : Progress, optional
+        Progress, in which each fold is a unit.
 
     Returns
     -------
@@ -57,7 +62,7 @@ def cross_fitted_path(
         Probabilities; NaN for series without a label and at moments that a series has not
         reached.
     """
-    paths = Parallel(n_jobs=n_jobs)(
+    calls = (
         delayed(_fold_path)(
             clone(classifier),
             panel,
@@ -69,6 +74,7 @@ def cross_fitted_path(
         )
         for train, test in folds
     )
+    paths = in_order(calls, n_jobs, progress, "folds")
     found = np.full((len(panel), *paths[0].shape[1:]), np.nan)
     for (_, test), path in zip(folds, paths, strict=True):
         found[test] = path

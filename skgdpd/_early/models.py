@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from sklearn.base import clone
 
@@ -11,9 +12,12 @@ from .._estimators.base import BasePrefixClassifier
 from .._estimators.options import SeriesOptions, check_moments, has_several
 from .._estimators.prefix import PrefixClassifier
 from .._runtime.arguments import about
+from .._series.panel import GAPS_ADVICE
 from .._series.truncation import parts_of
 from ..nets import starts_fitted
 from .clones import MomentClones
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
 """Shares of a series at which there is an answer by default, as in the field's benchmarks."""
@@ -43,7 +47,8 @@ def unfitted_model(
     Raises
     ------
     ValueError
-        If the moments are missing, given twice, or not ascending.
+        If the moments are missing, given twice, or not ascending. If a classifier of skgdpd
+        inside another one does not see all points up to a moment.
     """
     if isinstance(classifier, type):
         raise TypeError(
@@ -56,6 +61,7 @@ def unfitted_model(
     if classifier is None:
         return PrefixClassifier(earliness=parts_of(times), random_state=seed)
     if not isinstance(classifier, BasePrefixClassifier):
+        _check_wrapped(classifier)
         with about("classifier"):
             return MomentClones(clone(classifier), list(times), n_jobs)
     if earliness is not None:
@@ -70,6 +76,62 @@ def unfitted_model(
             f"give it a list, such as earliness=[0.1, 0.2, 0.5, 1.0]"
         )
     return clone(classifier)
+
+
+def _check_wrapped(classifier: Any) -> None:
+    """Refuse a wrapped classifier of skgdpd that would see a part of each moment's points only."""
+    params = classifier.get_params() if hasattr(classifier, "get_params") else {}
+    for name, inner in params.items():
+        if not isinstance(inner, BasePrefixClassifier):
+            continue
+        own = inner.earliness
+        if isinstance(own, float) and own == 1:
+            continue
+        moments = own if has_several(own) else [0.1, 0.2, 0.5, 1.0]
+        raise ValueError(
+            f"classifier is a {type(classifier).__name__}, whose {name} has earliness={own!r}. A "
+            f"clone of it is fitted to the points up to each moment, and must see all of them. "
+            f"Take earliness=1.0 inside, and give the moments to EarlyClassifier: "
+            f"earliness={moments!r}"
+        )
+
+
+def gaps_named_from_outside(method: Method) -> Method:
+    """Say in errors of missing values how they are allowed in an :class:`EarlyClassifier`.
+
+    Parameters
+    ----------
+    method : callable
+        Method of an :class:`EarlyClassifier`.
+
+    Returns
+    -------
+    callable
+        The method with such errors.
+    """
+
+    @wraps(method)
+    def named(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except ValueError as error:
+            if error.args and isinstance(error.args[0], str):
+                text = error.args[0].replace(GAPS_ADVICE, _gaps_advice(self.classifier))
+                error.args = (text, *error.args[1:])
+            raise
+
+    return cast(Method, named)
+
+
+def _gaps_advice(classifier: Any) -> str:
+    if classifier is None:
+        return (
+            "give classifier=PrefixClassifier(earliness=[...], series=SeriesOptions("
+            "missing_values='interpolate')) before the fit"
+        )
+    if isinstance(classifier, BasePrefixClassifier):
+        return GAPS_ADVICE.replace("series__", "classifier__series__")
+    return f"fill them, as the classifier {type(classifier).__name__} takes none"
 
 
 def knows_left_out(model: Any) -> bool:

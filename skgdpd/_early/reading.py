@@ -19,6 +19,7 @@ from .._runtime.threads import chosen_threads
 from .._series.panel import Panel, own_lengths
 from ..nets import has_moment_maps
 from ..nets.protocols import MomentState
+from ..training.progress import SILENT, Progress
 from .clones import MomentClones
 from .costs import Floats
 
@@ -55,13 +56,15 @@ class Reader(Protocol):
         """
         ...
 
-    def path(self, panel: Panel) -> Floats:
+    def path(self, panel: Panel, progress: Progress = SILENT) -> Floats:
         """Return the probabilities of whole series, those of :meth:`read` to the bit.
 
         Parameters
         ----------
         panel : Panel
             Series.
+        progress : Progress, optional
+            Progress, in which a whole series is a unit.
 
         Returns
         -------
@@ -97,7 +100,7 @@ def reader_of(model: Any) -> Reader:
     )
 
 
-def path_of(model: Any, panel: Panel) -> Floats:
+def path_of(model: Any, panel: Panel, progress: Progress = SILENT) -> Floats:
     """Return the probabilities of series at each moment, by a fitted classifier.
 
     Parameters
@@ -106,6 +109,8 @@ def path_of(model: Any, panel: Panel) -> Floats:
         Fitted classifier of several moments.
     panel : Panel
         Series.
+    progress : Progress, optional
+        Progress, in which a whole series is a unit.
 
     Returns
     -------
@@ -113,7 +118,7 @@ def path_of(model: Any, panel: Panel) -> Floats:
         NaN at moments that a series has not reached.
     """
     try:
-        return reader_of(model).path(panel)
+        return reader_of(model).path(panel, progress)
     except ValueError:
         network = getattr(model, "network_", None)
         if isinstance(network, SeriesNetwork):
@@ -161,7 +166,7 @@ class BlockReader:
             parts.append(self.proba(Panel(block[rows]), moment)[: len(block)])
         return np.concatenate(parts)
 
-    def path(self, panel: Panel) -> Floats:
+    def path(self, panel: Panel, progress: Progress = SILENT) -> Floats:
         """Return the probabilities of whole series; see :class:`Reader`."""
         values = np.asarray(panel.values)
         ends = own_lengths(np.isnan(values))
@@ -170,6 +175,7 @@ class BlockReader:
             rows = np.flatnonzero(ends >= t)
             if len(rows):
                 found[m] = rows, self.read([], values[rows, :, :t], m)
+            progress.advance(len(values) / len(self.time_points))
         n_classes = found[0][1].shape[1]
         path = np.full((len(values), len(self.time_points), n_classes), np.nan)
         for m, (rows, proba) in found.items():
@@ -220,9 +226,9 @@ class StateReader:
         n_read[:] = lengths
         return found
 
-    def path(self, panel: Panel) -> Floats:
+    def path(self, panel: Panel, progress: Progress = SILENT) -> Floats:
         """Return the probabilities of whole series in one pass; see :class:`Reader`."""
-        return self.network.path(panel)
+        return self.network.path(panel, progress=progress)
 
     def _threads(self, x: Tensor) -> Any:
         return chosen_threads(self.network.module, tuple(x.shape), self.network.device)

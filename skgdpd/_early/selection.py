@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -57,6 +57,32 @@ class RuleChoice(NamedTuple):
     costs: dict[str, tuple[float, float]]
 
 
+def check_rule(rule: Any) -> None:
+    """Raise an error for what is neither the name of a rule nor a rule with valid parameters.
+
+    Parameters
+    ----------
+    rule : object
+        Parameter of an ``EarlyClassifier``.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if isinstance(rule, Rule):
+        rule._validate_params()
+        return
+    if isinstance(rule, type) and issubclass(rule, Rule):
+        raise ValueError(f"rule={rule.__name__} is a class; give an object, {rule.__name__}()")
+    names = ("auto", *RULES)
+    if not isinstance(rule, str) or rule not in names:
+        raise ValueError(
+            f"rule={rule!r} must be one of {', '.join(map(repr, names))}, or a rule such as "
+            f"Calimera()"
+        )
+
+
 def select_rule(
     path: ArrayLike,
     y: ArrayLike,
@@ -72,8 +98,9 @@ def select_rule(
 ) -> RuleChoice:
     """Choose the rule of the least mean cost on series held out.
 
-    Each rule is fitted to all folds but one and decides on the one left, in turn. The cost of the
-    winner is a little flattered, since it is the least of several.
+    Each rule is fitted to all folds but one and decides on the one left, in turn. These costs
+    choose a rule. That of the winner is the least of several, and lower than what the rule costs
+    on new series. Measure that on series of a test part.
 
     Parameters
     ----------

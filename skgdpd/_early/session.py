@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.utils import get_tags
 
 from .._persistence import ModelFileError
+from .._runtime.parameters import plain
 from .arrivals import checked_ids, checked_time, read_points, some
 from .costs import DecisionCost, Floats, Integers
 from .reading import reader_of
@@ -52,9 +53,10 @@ class StreamDecision(NamedTuple):
     id : hashable
         Id of the series.
     label : object
-        Label of the answer.
+        Label of the answer; a string or a number of Python's own.
     probabilities : ndarray of shape (n_classes,)
-        Class probabilities at the moment of the answer.
+        Class probabilities at the moment of the answer, in the order of the classifier's
+        ``classes_``.
     n_seen : int
         Number of time points at the moment of the answer.
     share_seen : float
@@ -181,6 +183,13 @@ class EarlySession:
     def __len__(self) -> int:
         return len(self._slots)
 
+    def __repr__(self) -> str:
+        n = len(self)
+        return (
+            f"{type(self).__name__}({n} series, {int(self.decided.sum())} answered, "
+            f"after_answer={self.options.after_answer!r})"
+        )
+
     @property
     def ids(self) -> list[Hashable]:
         """Ids of the series, in the order in which they were opened."""
@@ -283,6 +292,9 @@ class EarlySession:
 
     def close(self, id: Hashable) -> StreamDecision:
         """End a series: return its answer, forced if there was none, and free its id.
+
+        An answer that :meth:`push` has given already is returned once more. Count one answer for
+        each id, or use :meth:`drop` for series that have theirs.
 
         Parameters
         ----------
@@ -465,7 +477,7 @@ class EarlySession:
         n_seen = int(early.time_points_[slots["moment"][row] - 1])
         return StreamDecision(
             id_,
-            early.classes_[early.cost_.labels(proba)],
+            plain(early.classes_[early.cost_.labels(proba)]),
             proba,
             n_seen,
             n_seen / early.n_timepoints_in_,

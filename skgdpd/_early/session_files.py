@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._persistence.archive import ModelFileError, read_model, write_model
+from .._persistence.archive import SESSION, ModelFileError, read_model, write_model
 from .._persistence.codec import Reader, Writer
 from .._persistence.registry import Opening
 from .._persistence.saving import decoded
+from .._series.panel import Panel
 from .._version import __version__
 from .costs import Floats, Integers
+from .reading import path_of
 
-SESSION = "early-session"
-"""Kind of a session's file."""
 STATE = {"ids", "options", "n_ignored", "now", "arrays", "estimator", "probe"}
 """Names of the parts of a session's state."""
 READ = "memory0"
@@ -180,4 +180,6 @@ def _probe(early: Any) -> Floats:
     """Return probabilities by which a fitted estimator is recognised."""
     shape = (1, early.n_channels_in_, int(early.time_points_[-1]))
     series = np.sin(np.arange(np.prod(shape))).reshape(shape)
-    return np.append(early.predict_proba_path(series).ravel(), early.time_points_)
+    # Without the progress that the estimator may show.
+    path = path_of(early.classifier_, Panel(series))
+    return np.append(path.ravel(), early.time_points_)

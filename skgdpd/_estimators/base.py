@@ -16,7 +16,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._fitting.data import FitData, check_pairs, checked_series, make_fit_data, read_unlabelled
+from .._fitting.data import (
+    FitData,
+    check_equally_many,
+    check_pairs,
+    checked_series,
+    make_fit_data,
+    read_unlabelled,
+)
 from .._fitting.network import SeriesNetwork, folded_copy
 from .._fitting.onnx import export_onnx
 from .._fitting.preparation import FixedFit, NetworkPlan, Preparation, finish, train
@@ -237,11 +244,14 @@ class BasePrefixClassifier(
         check_moments(self.earliness, self._series)
         resolve_device(self.device)
         gaps = self._series.missing_values
-        panel = self._measure(read_panel(X), X)
+        read = read_panel(X)
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
+        # Before values: labels of other series hide what is missing in these.
+        check_equally_many(y, len(read))
+        panel = self._measure(read, X)
         y, sample_weight = aligned(X, y, "y"), aligned(X, sample_weight, "sample_weight")
         whole = unlabelled = None
         if X_teacher is not None:

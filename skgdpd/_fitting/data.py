@@ -193,6 +193,29 @@ def read_labels(y: Any, n: int, marker: Any, may_lack: bool) -> tuple[Any, NDArr
     return labels, mask
 
 
+def check_equally_many(y: Any, n: int) -> None:
+    """Raise an error if y has a length, and another one than X.
+
+    Parameters
+    ----------
+    y : object
+        Labels, not yet read.
+    n : int
+        Number of series.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+    """
+    try:
+        n_labels = n if isinstance(y, (str, bytes)) else len(y)
+    except TypeError:
+        return
+    if n_labels != n:
+        raise ValueError(f"X has {n} series and y {n_labels} labels; they must be equally many")
+
+
 def make_fit_data(
     panel: Panel,
     y: Any,

@@ -23,6 +23,7 @@ from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Rows, TrainingConfig
 from ..training.batches import sent
 from ..training.divergence import all_finite, check_trained
+from ..training.progress import SILENT, Progress
 
 Floats = NDArray[np.float32]
 CHECKED_ROWS = 16
@@ -134,7 +135,9 @@ class SeriesNetwork:
         )
 
     @with_memory_errors
-    def path(self, panel: Panel, name: str = "X") -> NDArray[np.float64]:
+    def path(
+        self, panel: Panel, name: str = "X", progress: Progress = SILENT
+    ) -> NDArray[np.float64]:
         """Return class probabilities of series at each moment.
 
         Parameters
@@ -143,6 +146,8 @@ class SeriesNetwork:
             Series, which may end before the last moment.
         name : str, default="X"
             Name of the argument in errors.
+        progress : Progress, optional
+            Progress, in which a series is a unit.
 
         Returns
         -------
@@ -154,6 +159,7 @@ class SeriesNetwork:
             part = panel.part(start, start + self.batch_size)
             ends = self._check_reached(part, name, start)
             parts.append(self._part_of_path(part, ends, name, start))
+            progress.advance(len(part))
         return np.concatenate(parts)
 
     def _part_of_path(

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy.stats import binom, fisher_exact, ttest_ind
 
 from .._estimators.distilled import BaseDistilledClassifier, DistilledPrefixClassifier
-from .._fitting.data import checked_series, encode
+from .._fitting.data import check_equally_many, checked_series, encode
 from .._series.frames import aligned, check_names, names_of
 from .._series.panel import Panel, check_alike, join, read_panel
 from .._series.unlabeled import split_marked
 from .._teachers.teacher import check_teacher
 from ..distillers import Hinton
+from ..training.progress import Progress
 from .folds import split_rows
 
 SIGNIFICANCE = 0.01
@@ -101,7 +102,13 @@ class UnlabeledCheck:
 
 
 def check_unlabeled(
-    estimator: BaseDistilledClassifier, X: Any, y: Any, X_unlabeled: Any = None, *, cv: Any = 5
+    estimator: BaseDistilledClassifier,
+    X: Any,
+    y: Any,
+    X_unlabeled: Any = None,
+    *,
+    cv: Any = 5,
+    verbose: int = 0,
 ) -> UnlabeledCheck:
     """Compare teacher and student on held-out labelled series and on unlabelled series.
 
@@ -129,6 +136,9 @@ def check_unlabeled(
         Folds of the labelled series, each of which is held out once. An int is a number of
         stratified folds, and is lowered to the size of the smallest class. There is one fit for
         each fold, and one on all labelled series.
+    verbose : int, default=0
+        Whether to show a progress bar on standard error that advances with each fit, or a line
+        every ten seconds where that is neither a terminal nor a notebook.
 
     Returns
     -------
@@ -163,15 +173,20 @@ def check_unlabeled(
     panel, labels, unlabelled = _read(estimator, X, y, X_unlabeled)
     folds = _folds(cv, labels)
     truth, predicted, certainties = [], [], []
-    for train, held_out in folds:
-        classes, certainty = _fit_and_predict(
-            settings, panel.take(train), labels[train], panel.take(held_out)
-        )
-        truth.append(labels[held_out])
-        predicted.append(classes)
-        certainties.append(certainty)
+    with Progress(len(folds) + 1, bool(verbose)) as progress:
+        for i, (train, held_out) in enumerate(folds):
+            progress.stage(f"fold {i + 1} of {len(folds)}")
+            classes, certainty = _fit_and_predict(
+                settings, panel.take(train), labels[train], panel.take(held_out)
+            )
+            truth.append(labels[held_out])
+            predicted.append(classes)
+            certainties.append(certainty)
+            progress.advance(1)
+        progress.stage("all labelled series")
+        there, certainty_there = _fit_and_predict(settings, panel, labels, unlabelled)
+        progress.advance(1)
     here, right = np.concatenate(predicted, 1), np.concatenate(truth)
-    there, certainty_there = _fit_and_predict(settings, panel, labels, unlabelled)
     certainty_here = np.concatenate(certainties)
     differ, differ_there = here[0] != here[1], there[0] != there[1]
     table = [[own.sum(), (~own).sum()] for own in (differ_there, differ)]
@@ -216,6 +231,7 @@ def _read(estimator: Any, X: Any, y: Any, X_unlabeled: Any) -> tuple[Panel, Labe
     def checked(series: Any, name: str) -> Panel:
         return checked_series(read_panel(series, name), name, gaps)
 
+    check_equally_many(y, len(read_panel(X, "X")))
     panel = checked(X, "X")
     y = aligned(X, y, "y")
     labels, mask = split_marked(y, estimator.get_params(deep=False)["unlabeled"])

@@ -32,6 +32,8 @@ FORMAT_VERSION = 1
 """Version of the format. It increases when older versions of the package can't read new files."""
 
 HEADER = "model.json"
+SESSION = "early-session"
+"""Kind of the file of a session, which is no model."""
 TENSORS = re.compile(r"tensors(-[0-9a-f]{16})?\.safetensors")
 WIDEST = 1 << 20
 """Largest size of a dimension of a tensor without values."""

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._runtime.device import resolve_device
 from .._version import __version__
-from .archive import ModelFileError, read_model, write_model
+from .archive import SESSION, ModelFileError, read_model, write_model
 from .codec import CannotSaveError, Reader, Writer
 from .registry import NEEDED, Kind, Opening, kind_of
 from .wrappers import WRAPPERS
@@ -169,6 +169,11 @@ def load(
     """
     opening = Opening(student, resolve_device(device))
     header, tensors = read_model(path)
+    if header.get("kind") == SESSION:
+        raise ModelFileError(
+            f"{path} holds a session of an EarlyClassifier, and no classifier; open it by the "
+            f"resume method of its classifier: early.resume({str(path)!r})"
+        )
     estimator = decoded(path, header, Reader(tensors, opening))
     kind = kind_of(estimator)
     if kind is None or not isinstance(estimator, (Saveable, *WRAPPERS)):

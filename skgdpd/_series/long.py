@@ -71,6 +71,7 @@ def read_long(
         If columns are missing, if a series has the same time twice or two labels, or if times are
         not evenly spaced.
     """
+    check_label(label, several=True)
     by_id = hasattr(label, "items")
     named = [id, time] if label is None or by_id else [id, time, label]
     if len(set(named)) < len(named):
@@ -103,6 +104,38 @@ def read_long(
     return TableSeries(X, y, plain(ids), channels)
 
 
+def check_label(label: Any, several: bool) -> None:
+    """Raise an error for labels that are neither the name of a column nor labels by id.
+
+    Parameters
+    ----------
+    label : object
+        Argument of a reader.
+    several : bool
+        Whether labels by id are allowed.
+
+    Raises
+    ------
+    ValueError
+        If they are a list, an array or a frame.
+    """
+    by_id = ", or labels by id, as a dict or a column of pandas" if several else ""
+    if hasattr(label, "columns"):
+        names = some_of(list(label.columns))
+        advice = (
+            ". Give one column by id: frame.set_index('the id')['the label']" if several else ""
+        )
+        raise ValueError(
+            f"label is a frame with the columns {names}; it must be the name of a column{by_id}"
+            f"{advice}"
+        )
+    if isinstance(label, (list, set, np.ndarray)):
+        advice = ". Give a dict by id: dict(zip(ids, labels))" if several else ""
+        raise ValueError(
+            f"label is a {type(label).__name__}; it must be the name of a column{by_id}{advice}"
+        )
+
+
 def read_wide(table: Table, id: Any, values: Sequence[Any] | None, label: Any) -> TableSeries:
     """Read series of one channel from a table with one row per series.
 
@@ -129,6 +162,7 @@ def read_wide(table: Table, id: Any, values: Sequence[Any] | None, label: Any) -
         If columns are missing or not in the order of the numbers in their names, or if an id
         occurs twice.
     """
+    check_label(label, several=False)
     named = [name for name in (id, label) if name is not None]
     points = value_columns(table, values, named)
     if values is None:

@@ -417,6 +417,10 @@ def check_alike(panel: Panel, model: Panel, name: str, model_name: str) -> None:
     )
 
 
+GAPS_ADVICE = "set series__missing_values='interpolate' or 'mask' before the fit"
+"""What errors advise for missing values; an estimator around the classifier names its own way."""
+
+
 def own_lengths(missing: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the length ``(n,)`` of each series without NaN at its end, given a mask of NaN."""
     there: NDArray[np.bool_] = np.logical_not(missing.all(axis=1))
@@ -479,8 +483,7 @@ def _not_finite(bad: NDArray[np.bool_], name: str, kind: str, start: int) -> Val
     among = f" of series {start} to {start + len(bad) - 1}" if start else ""
     advice = (
         "All values must be finite. NaN at the end of a series, in all channels, marks its end; "
-        "for gaps before it, set series__missing_values='interpolate' or 'mask', or leave the "
-        "series out"
+        f"for gaps before it, {GAPS_ADVICE}, or leave the series out"
         if kind == "NaN"
         else "All values must be finite"
     )

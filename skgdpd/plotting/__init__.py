@@ -10,6 +10,7 @@ from .importance import ImportanceDisplay
 from .path import PathDisplay
 from .posterior import PosteriorDisplay
 from .reliability import ReliabilityDisplay
+from .rule import RuleDisplay
 
 __all__ = [
     "CostDisplay",
@@ -22,4 +23,5 @@ __all__ = [
     "PathDisplay",
     "PosteriorDisplay",
     "ReliabilityDisplay",
+    "RuleDisplay",
 ]

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._early.classifier import EarlyClassifier
 from .._early.costs import Floats, shares_of, whole_points
+from .._early.paths import numbers_of
 from .._series.unlabeled import refuse_marked
 
 
@@ -216,3 +217,32 @@ def check_early(early: Any) -> EarlyClassifier:
         )
     check_is_fitted(early)
     return early
+
+
+def one_series(x: ArrayLike) -> NDArray[Any]:
+    """Return a series as a panel of shape (1, n_channels, n_timepoints).
+
+    Parameters
+    ----------
+    x : array-like of shape (n_channels, n_timepoints)
+        The series; ``(n_timepoints,)`` for one channel, ``(1, n_channels, n_timepoints)`` as a
+        panel.
+
+    Returns
+    -------
+    ndarray of shape (1, n_channels, n_timepoints)
+
+    Raises
+    ------
+    ValueError
+        If it is not one series.
+    """
+    series = numbers_of(x, "x")
+    if series.ndim in (1, 2) and series.size:
+        series = series.reshape(1, -1, series.shape[-1])
+    if series.ndim != 3 or len(series) != 1:
+        raise ValueError(
+            f"x has shape {np.shape(x)}; one series has (n_channels, n_timepoints), or "
+            f"(n_timepoints,) for one channel"
+        )
+    return series

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .._early.costs import is_whole
 from .._early.paths import check_path, last_moments, numbers_of
-from .checks import check_early, check_flag, checked_classes, read_times
+from .checks import check_early, check_flag, checked_classes, one_series, read_times
 from .style import marked_style, new_axes
 
 ONE = "the series"
@@ -147,7 +147,7 @@ class DecisionDisplay:
             If ``x`` is not one series, or ``y`` is no label of the classifier.
         """
         check_early(early)
-        path = early.predict_proba_path(_one_series(x))
+        path = early.predict_proba_path(one_series(x))
         moments, forced = early.rule_.decide(path)
         moment = int(moments[0])
         label = early.classes_[early.cost_.labels(path[0, moment])]
@@ -263,16 +263,3 @@ class DecisionDisplay:
         ax.legend(fontsize="small", framealpha=1)
         self.ax_, self.figure_ = ax, ax.figure
         return self
-
-
-def _one_series(x: ArrayLike) -> NDArray[Any]:
-    """Return a series as a panel of shape (1, n_channels, n_timepoints)."""
-    series = numbers_of(x, "x")
-    if series.ndim in (1, 2) and series.size:
-        series = series.reshape(1, -1, series.shape[-1])
-    if series.ndim != 3 or len(series) != 1:
-        raise ValueError(
-            f"x has shape {np.shape(x)}; one series has (n_channels, n_timepoints), or "
-            f"(n_timepoints,) for one channel"
-        )
-    return series

@@ -12,22 +12,29 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ..metrics import expected_calibration_error, reliability_bins
+from ..metrics import class_reliability_bins, reliability_bins
 from .style import HATCHES, marked_style, new_axes
 
 Floats = NDArray[np.float64]
 
+N_BINS = 15
+"""Number of bins, that of :func:`skgdpd.metrics.expected_calibration_error`."""
+Z = 1.96
+"""Standard deviations of a normal distribution that hold 95 % of it."""
+
 
 @dataclass(frozen=True)
 class Reliability:
-    """Calibration of one method's predictions, in bins of equal width.
+    """Calibration of one method's predictions, in bins.
 
     Attributes
     ----------
     sure : ndarray of shape (n_bins,)
-        Mean probability of the predicted class; NaN in an empty bin.
+        Mean probability of the predicted class, or of the chosen one; NaN in an empty bin.
     right : ndarray of shape (n_bins,)
-        Share of correct predictions; NaN in an empty bin.
+        Share of series of which this class is the label; NaN in an empty bin.
+    low, high : ndarray of shape (n_bins,)
+        Ends of the share's 95 % interval (Wilson's); NaN in an empty bin.
     counts : ndarray of shape (n_bins,)
         Number of predictions.
     error : float
@@ -36,6 +43,8 @@ class Reliability:
 
     sure: Floats
     right: Floats
+    low: Floats
+    high: Floats
     counts: NDArray[np.int64]
     error: float
 
@@ -44,9 +53,13 @@ class ReliabilityDisplay:
     """Reliability diagram: share of correct predictions against predicted probability.
 
     Each method has one line. A calibrated method is on the diagonal: of its predictions with
-    probability 0.8, four in five are correct. Below the diagonal a method is overconfident. Bars
-    give the number of predictions in each bin. The number after a name is the method's expected
-    calibration error.
+    probability 0.8, four in five are correct. Below the diagonal a method is overconfident.
+    Vertical lines are 95 % intervals of the shares. Bars give the number of predictions in each
+    bin of equal width. The number after a name is the method's expected calibration error (ECE).
+
+    With ``pos_label`` the diagram is of the probability of that class alone, in bins of about
+    equal size. Take it where a class is rare or its errors are dear: nearly all predictions are
+    sure then, and share one bin of equal width.
 
     Parameters
     ----------
@@ -56,14 +69,16 @@ class ReliabilityDisplay:
         Class probabilities of each method.
     classes : array-like of shape (n_classes,), optional
         Label of each column; by default the sorted labels of ``y_true``.
-    n_bins : int, default=10
-        Number of bins of equal width between 0 and 1.
+    n_bins : int, default=15
+        Number of bins: of equal width between 0 and 1, or with ``pos_label`` of equal size.
+    pos_label : object, optional
+        Class whose probabilities are compared; by default those of the predicted classes.
 
     Attributes
     ----------
     results_ : dict of str to Reliability
-        Values that are plotted for each method: ``sure``, ``right`` and ``counts`` of shape
-        (n_bins,), and ``error``.
+        Values that are plotted for each method: ``sure``, ``right``, ``low``, ``high`` and
+        ``counts`` of shape (n_bins,), and ``error``.
     ax_ : matplotlib.axes.Axes
         Axes of the lines.
     counts_ax_ : matplotlib.axes.Axes
@@ -89,7 +104,8 @@ class ReliabilityDisplay:
         y_true: ArrayLike,
         probas: Mapping[str, ArrayLike],
         classes: ArrayLike | None = None,
-        n_bins: int = 10,
+        n_bins: int = N_BINS,
+        pos_label: Any = None,
     ) -> None:
         check_scalar(n_bins, "n_bins", Integral, min_val=1)
         if not probas:
@@ -98,6 +114,7 @@ class ReliabilityDisplay:
         self.probas = probas
         self.classes = classes
         self.n_bins = n_bins
+        self.pos_label = pos_label
 
     @classmethod
     def from_estimators(
@@ -106,7 +123,8 @@ class ReliabilityDisplay:
         X: Any,
         y: ArrayLike,
         *,
-        n_bins: int = 10,
+        n_bins: int = N_BINS,
+        pos_label: Any = None,
         ax: Any = None,
     ) -> ReliabilityDisplay:
         """Plot the reliability diagram of fitted classifiers.
@@ -119,8 +137,10 @@ class ReliabilityDisplay:
             Series that the classifiers were not fitted on.
         y : array-like of shape (n_samples,)
             Labels of the series.
-        n_bins : int, default=10
-            Number of bins of equal width between 0 and 1.
+        n_bins : int, default=15
+            Number of bins: of equal width between 0 and 1, or with ``pos_label`` of equal size.
+        pos_label : object, optional
+            Class whose probabilities are compared; by default those of the predicted classes.
         ax : matplotlib.axes.Axes, optional
             Axes to plot on; by default those of a new figure.
 
@@ -144,7 +164,7 @@ class ReliabilityDisplay:
                 )
             classes = estimator.classes_
             probas[name] = estimator.predict_proba(X)
-        return cls(y, probas, classes, n_bins).plot(ax=ax)
+        return cls(y, probas, classes, n_bins, pos_label).plot(ax=ax)
 
     @classmethod
     def from_predictions(
@@ -153,7 +173,8 @@ class ReliabilityDisplay:
         probas: Mapping[str, ArrayLike],
         *,
         classes: ArrayLike | None = None,
-        n_bins: int = 10,
+        n_bins: int = N_BINS,
+        pos_label: Any = None,
         ax: Any = None,
     ) -> ReliabilityDisplay:
         """Plot the reliability diagram of predicted probabilities.
@@ -166,8 +187,10 @@ class ReliabilityDisplay:
             Class probabilities of each method.
         classes : array-like of shape (n_classes,), optional
             Label of each column; by default the sorted labels of ``y_true``.
-        n_bins : int, default=10
-            Number of bins of equal width between 0 and 1.
+        n_bins : int, default=15
+            Number of bins: of equal width between 0 and 1, or with ``pos_label`` of equal size.
+        pos_label : object, optional
+            Class whose probabilities are compared; by default those of the predicted classes.
         ax : matplotlib.axes.Axes, optional
             Axes to plot on; by default those of a new figure.
 
@@ -176,7 +199,7 @@ class ReliabilityDisplay:
         ReliabilityDisplay
             The display, plotted.
         """
-        return cls(y_true, probas, classes, n_bins).plot(ax=ax)
+        return cls(y_true, probas, classes, n_bins, pos_label).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> ReliabilityDisplay:
         """Plot the diagram.
@@ -192,30 +215,28 @@ class ReliabilityDisplay:
             The display itself.
         """
         self.results_ = {
-            name: reliability(self.y_true, proba, self.classes, self.n_bins)
+            name: reliability(self.y_true, proba, self.classes, self.n_bins, self.pos_label)
             for name, proba in self.probas.items()
         }
         ax = new_axes(ax, (5.4, 5.6))
         counts_ax = ax.inset_axes((0, 1.03, 1, 0.22), sharex=ax)
         ax.plot([0, 1], [0, 1], color="0.4", linewidth=1, label="as sure as right")
-        width = 1 / self.n_bins
-        bar = 0.9 * width / len(self.results_)
         for i, (name, result) in enumerate(self.results_.items()):
             style = marked_style(i)
             there = result.counts > 0
-            label = f"{name} ({result.error:.2f})"
-            ax.plot(result.sure[there], result.right[there], label=label, **style)
-            left = width * np.arange(self.n_bins) + 0.05 * width + i * bar
-            counts_ax.bar(
-                left, result.counts, bar, align="edge", facecolor="white",
-                edgecolor=style["color"], hatch=HATCHES[i % len(HATCHES)], linewidth=0.8,
-            )  # fmt: skip
-        used = np.flatnonzero(sum(result.counts for result in self.results_.values()))
+            sure, right = result.sure[there], result.right[there]
+            ax.vlines(
+                sure, result.low[there], result.high[there], color=style["color"], linewidth=0.8
+            )
+            ax.plot(sure, right, label=f"{name} (ECE {result.error:.2f})", **style)
+        self._draw_counts(counts_ax)
+        low, high = self._limits()
+        one = self.pos_label
         ax.set(
-            xlabel="probability of the predicted class",
-            ylabel="share of right predictions",
-            xlim=(min(width * used[0], 0.5), 1),
-            ylim=(0, 1.02),
+            xlabel=f"probability of {'the predicted class' if one is None else one}",
+            ylabel="share of right predictions" if one is None else f"share of {one}",
+            xlim=(low, high),
+            ylim=(0, 1.02 * high),
         )
         counts_ax.set_ylabel("count")
         counts_ax.tick_params(labelbottom=False)
@@ -224,14 +245,72 @@ class ReliabilityDisplay:
         self.ax_, self.counts_ax_, self.figure_ = ax, counts_ax, ax.figure
         return self
 
+    def _draw_counts(self, counts_ax: Any) -> None:
+        """Draw how many predictions there are in bins of equal width."""
+        width = 1 / self.n_bins
+        bar = 0.9 * width / len(self.results_)
+        for i, proba in enumerate(self.probas.values()):
+            sure, _, _ = _binned(self.y_true, proba, self.classes, self.n_bins, self.pos_label)
+            bins = np.minimum((sure * self.n_bins).astype(int), self.n_bins - 1)
+            left = width * np.arange(self.n_bins) + 0.05 * width + i * bar
+            counts_ax.bar(
+                left, np.bincount(bins, minlength=self.n_bins), bar, align="edge",
+                facecolor="white", edgecolor=marked_style(i)["color"],
+                hatch=HATCHES[i % len(HATCHES)], linewidth=0.8,
+            )  # fmt: skip
+
+    def _limits(self) -> tuple[float, float]:
+        """Return the probabilities between which all of the lines is shown."""
+        if self.pos_label is not None:
+            highest = [[np.nanmax(r.sure), np.nanmax(r.high)] for r in self.results_.values()]
+            return 0.0, min(1.0, 1.05 * float(np.max(highest)))
+        used = np.flatnonzero(sum(result.counts for result in self.results_.values()))
+        return min(used[0] / self.n_bins, 0.5), 1.0
+
 
 def reliability(
-    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None, n_bins: int
+    y_true: ArrayLike,
+    proba: ArrayLike,
+    classes: ArrayLike | None,
+    n_bins: int,
+    pos_label: Any = None,
 ) -> Reliability:
     """Compute the calibration of predictions; parameters as in :class:`ReliabilityDisplay`."""
-    sure, right, bins = reliability_bins(y_true, proba, classes, n_bins)
+    sure, right, bins = _binned(y_true, proba, classes, n_bins, pos_label)
     counts = np.bincount(bins, minlength=n_bins)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         means = [np.bincount(bins, weights=w, minlength=n_bins) / counts for w in (sure, right)]
-    error = expected_calibration_error(y_true, proba, classes, n_bins=n_bins)
-    return Reliability(means[0], means[1], counts, error)
+        low, high = wilson(means[1] * counts, counts)
+    error = float(np.nansum(counts * np.abs(means[0] - means[1])) / counts.sum())
+    return Reliability(means[0], means[1], low, high, counts, error)
+
+
+def wilson(k: Floats, n: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return Wilson's 95 % interval of a share.
+
+    Parameters
+    ----------
+    k, n : ndarray of shape (n_bins,)
+        Numbers of successes and of trials.
+
+    Returns
+    -------
+    low, high : ndarray of shape (n_bins,)
+        Ends of the intervals; NaN without a trial.
+
+    References
+    ----------
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal
+    of the American Statistical Association 22, 1927.
+    """
+    centre = (k + Z**2 / 2) / (n + Z**2)
+    half = Z * np.sqrt(k * (n - k) / n + Z**2 / 4) / (n + Z**2)
+    return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
+
+
+def _binned(
+    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None, n_bins: int, pos_label: Any
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
+    if pos_label is None:
+        return reliability_bins(y_true, proba, classes, n_bins)
+    return class_reliability_bins(y_true, proba, classes, n_bins, pos_label)

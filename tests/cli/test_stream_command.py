@@ -3,6 +3,7 @@
 import json
 import re
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import skgdpd._cli.stream
 from skgdpd import load
 from skgdpd._cli.lines import CsvLines, CsvNames, HeaderError, JsonLines
 from skgdpd._cli.main import main
-from skgdpd._cli.stream import Stream, StreamOptions
+from skgdpd._cli.stream import Stream, StreamOptions, ready
 from skgdpd._persistence.archive import read_model, write_model
 from skgdpd.datasets import make_bumps
 
@@ -534,3 +535,13 @@ def test_bad_arguments_are_explained(early_file, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(skgdpd._cli.stream, "load", lambda path: object())
     assert main(["stream", early_file]) == 2
     assert "a stream needs an EarlyClassifier" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("times", "shown"),
+    [([5], "5"), ([5, 9, 14], "5, 9, 14"), (range(2, 22, 2), "2, 4, 6, ..., 20")],
+    ids=str,
+)
+def test_a_terminal_is_told_when_answers_come(times, shown):
+    early = SimpleNamespace(time_points_=np.array(times))
+    assert ready(early) == f"skgdpd: ready; answers come after {shown} points"

@@ -92,8 +92,10 @@ def test_series_that_are_right_at_the_end_only_wait():
     path = np.tile([0.9, 0.1], (400, 6, 1))
     path[:, 5] = [0.1, 0.9]
     cost, how = setting(n_classes=2)
-    rule = AccuracyGap().fit(path, np.ones(400, dtype=int), cost, **how)
+    with pytest.warns(UserWarning, match=r"no moment before the last one passed .* max_gap=0.05"):
+        rule = AccuracyGap().fit(path, np.ones(400, dtype=int), cost, **how)
     assert (rule.decide(path).moment == 5).all()
+    assert np.isinf(rule.thresholds_[:-1]).all()
 
 
 def test_errors_that_stay_are_no_gap():

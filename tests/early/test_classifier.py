@@ -117,6 +117,43 @@ def test_every_rule_may_be_used(rule, tmp_path):
         assert np.array_equal(answers.n_seen, again.n_seen)
 
 
+# What is shown
+
+
+@pytest.mark.parametrize("classifier", [None, LogisticRegression()], ids=["one", "clones"])
+def test_progress_is_shown_if_asked(classifier, series, capsys):
+    X, y = series[0][:40], series[1][:40]
+    early = EarlyClassifier(
+        classifier, earliness=[0.5, 1.0], rule="fixed", cv=2, random_state=0
+    ).fit(X, y)
+    early.predict(X)
+    assert capsys.readouterr().err == ""
+    shown = clone(early).set_params(verbose=1).fit(X, y)
+    assert "rule 100%" in capsys.readouterr().err
+    path = shown.predict_proba_path(X)
+    assert "series 100%" in capsys.readouterr().err
+    assert np.array_equal(path, early.predict_proba_path(X))
+    assert np.array_equal(shown.left_out_path_, early.left_out_path_)
+
+
+# What is kept
+
+
+def test_what_was_learned_from_may_be_dropped_before_a_save(series, tmp_path):
+    """As docs/saving.md says."""
+    X, y = series
+    early = EarlyClassifier(PATHS, random_state=0).fit(X[:60], y[:60], sample_weight=np.ones(60))
+    expected = early.decide(X[60:])
+    for name in ("left_out_path_", "left_out_y_", "left_out_weight_", "left_out_group_"):
+        vars(early).pop(name, None)
+    del early.classifier_.left_out_path_
+    early.save(tmp_path / "early.zip")
+    found = load(tmp_path / "early.zip")
+    assert not [name for name in vars(found) if name.startswith("left_out")]
+    assert np.array_equal(found.decide(X[60:]).probabilities, expected.probabilities)
+    assert found.start(1).push(X[60:61])[0].label == expected.labels[0]
+
+
 # To what the rule is fitted
 
 

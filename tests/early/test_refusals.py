@@ -3,12 +3,20 @@
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 from skgdpd import DistilledPrefixClassifier, EarlyClassifier, PrefixClassifier
 from skgdpd._series.truncation import parts_of
-from skgdpd.stopping import RULES, AccuracyGap, FixedTime, decision_cost, select_rule
+from skgdpd.stopping import (
+    RULES,
+    AccuracyGap,
+    Calimera,
+    FixedTime,
+    decision_cost,
+    select_rule,
+)
 
 SHARES = [0.2, 0.5, 1.0]
 
@@ -63,6 +71,83 @@ def test_the_whole_number_1_among_shares_is_the_share(make, one, bumps):
     assert early.fit(X, y).time_points_.tolist() == [4, 20, 40]
     clf = PrefixClassifier("rocket", earliness=parts, random_state=0).fit(X, y)
     assert clf.time_points_.tolist() == [4, 20, 40]
+
+
+@pytest.mark.parametrize(
+    ("inside", "advice"),
+    [([8, 20, 40], r"earliness=\[8, 20, 40\]$"), (0.3, r"earliness=\[0.1, 0.2, 0.5, 1.0\]$")],
+    ids=str,
+)
+def test_a_wrapped_classifier_must_see_all_points_up_to_a_moment(inside, advice, bumps):
+    wrapped = CalibratedClassifierCV(PrefixClassifier("rocket", earliness=inside), cv=2)
+    message = rf"CalibratedClassifierCV, whose estimator has .*earliness=1.0 inside.*{advice}"
+    with pytest.raises(ValueError, match=message):
+        EarlyClassifier(wrapped, earliness=[8, 20]).fit(*bumps)
+
+
+def test_a_calibrated_classifier_answers_early(bumps):
+    X, y = bumps
+    inside = PrefixClassifier("rocket", earliness=1.0, random_state=0)
+    wrapped = CalibratedClassifierCV(inside, cv=2)
+    early = EarlyClassifier(wrapped, earliness=[8, 20], cv=2, rule="fixed").fit(X, y)
+    assert early.time_points_.tolist() == [8, 20]
+    moment = early.rule_.moment_
+    own = early.classifier_.estimators_[moment].predict_proba(X[:, :, : [8, 20][moment]])
+    assert early.predict_proba(X) == pytest.approx(own, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("classifier", "advice"),
+    [
+        (None, r"give classifier=PrefixClassifier\(earliness=.*missing_values='interpolate'\)\)"),
+        (
+            PrefixClassifier("rocket", earliness=SHARES),
+            "set classifier__series__missing_values='interpolate' or 'mask' before the fit",
+        ),
+        (LogisticRegression(), "fill them, as the classifier LogisticRegression takes none"),
+    ],
+    ids=["none", "own", "other"],
+)
+def test_errors_of_missing_values_name_a_parameter_that_exists(classifier, advice, bumps):
+    X, y = bumps
+    gaps = X.copy()
+    gaps[3, 0, 5] = np.nan
+    early = EarlyClassifier(classifier, rule="fixed", cv=2, random_state=0)
+    with pytest.raises(ValueError, match=advice):
+        early.fit(gaps, y)
+    early.fit(X, y)
+    for predict in (early.decide, early.predict_proba_path, early.predict):
+        with pytest.raises(ValueError, match=advice):
+            predict(gaps)
+    with pytest.raises(ValueError, match=r"there is nan\. Missing values are taken by"):
+        early.start(1).push([[np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"rule": Calimera}, r"rule=Calimera is a class; give an object, Calimera\(\)"),
+        (
+            {"rule": "calimero"},
+            r"rule='calimero' must be one of 'auto', 'fixed', .*'accuracy_gap'",
+        ),
+        ({"rule": 3}, "rule=3 must be one of"),
+        (
+            {"misclassification_cost": 10},
+            r"misclassification_cost=10 is one number; give a dict, such as \{'no': 10\}",
+        ),
+    ],
+    ids=str,
+)
+def test_parameters_that_are_nearly_right_are_told_what_is_right(params, message, bumps):
+    with pytest.raises(ValueError, match=message):
+        EarlyClassifier(**params).fit(*bumps)
+
+
+def test_a_transposed_array_is_recognised(bumps):
+    X, y = bumps
+    with pytest.raises(ValueError, match=r"1 time point\(s\).* 40 channels; .*X.transpose"):
+        EarlyClassifier().fit(X.transpose(0, 2, 1), y)
 
 
 def test_a_rule_is_checked_before_a_fit(bumps):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skgdpd import EarlyClassifier, PrefixClassifier, SeriesOptions, load
+from skgdpd._persistence import ModelFileError
 from skgdpd.datasets import make_bumps
 from skgdpd.stopping import ProbabilityThreshold
 
@@ -63,6 +64,24 @@ def expected(early, series=NEW, ids=None):
     columns = (answers.labels, answers.n_seen, answers.share_seen, answers.forced)
     rows = zip(*columns, (p.tobytes() for p in answers.probabilities), strict=True)
     return dict(zip(range(len(series)) if ids is None else ids, rows, strict=True))
+
+
+# What is shown
+
+
+def test_a_session_tells_how_many_series_it_has(early):
+    session = early.start(["a", "b"], after_answer="refuse")
+    assert repr(session) == "EarlySession(2 series, 0 answered, after_answer='refuse')"
+    answers = session.push({"a": NEW[0]})
+    assert repr(session) == "EarlySession(2 series, 1 answered, after_answer='refuse')"
+    assert type(answers[0].label) in (str, int)
+    assert session.close("a").label == answers[0].label
+
+
+def test_a_file_of_a_session_is_no_model(early, tmp_path):
+    early.start(1).save(tmp_path / "session.zip")
+    with pytest.raises(ModelFileError, match=r"a session of an EarlyClassifier.*early\.resume\("):
+        load(tmp_path / "session.zip")
 
 
 # The answers of arrays

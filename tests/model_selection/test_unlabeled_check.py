@@ -11,6 +11,7 @@ import skgdpd._series.storage as storage
 from skgdpd import (
     DiffusionFeaturePrior,
     DistilledPrefixClassifier,
+    EarlyClassifier,
     GDPDClassifier,
     GenDDClassifier,
     PrefixClassifier,
@@ -52,6 +53,27 @@ class Unsure(Fixed):
     def predict_proba(self, X):
         sure = np.where(np.asarray(X)[:, :1, -1] > 1.5, 0.6, 0.9)
         return np.where(super().predict_proba(X), sure, 1 - sure)
+
+
+def test_progress_is_shown_if_asked(capsys):
+    X, y = two_halves(60, 0)
+    clf = GDPDClassifier(**FAST)
+    silent = check_unlabeled(clf, X[:20], y[:20], X[20:], cv=2)
+    assert capsys.readouterr().err == ""
+    assert check_unlabeled(clf, X[:20], y[:20], X[20:], cv=2, verbose=1) == silent
+    assert "all labelled series 100%" in capsys.readouterr().err
+
+
+def test_lengths_are_compared_before_values():
+    X, y = two_halves(60, 0)
+    X[0, 0, 3] = np.nan
+    for refused in (
+        lambda: check_unlabeled(GDPDClassifier(**FAST), X, y[:50], X),
+        lambda: GDPDClassifier(**FAST).fit(X, y[:50]),
+        lambda: EarlyClassifier().fit(X, y[:50]),
+    ):
+        with pytest.raises(ValueError, match="X has 60 series and y 50 labels"):
+            refused()
 
 
 def test_series_of_the_same_kind_are_advised():

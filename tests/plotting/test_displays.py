@@ -21,7 +21,9 @@ from skgdpd.plotting import (
     PathDisplay,
     PosteriorDisplay,
     ReliabilityDisplay,
+    RuleDisplay,
 )
+from skgdpd.stopping import ProbabilityThreshold, decision_cost
 from skgdpd.training import History
 
 RNG = np.random.default_rng(0)
@@ -33,6 +35,9 @@ LABELS = np.arange(20) % 2
 PATHS = RNG.dirichlet([1, 1], size=(20, 3))
 MOMENTS = RNG.integers(3, size=(2, 20))
 TIMES = [10, 20, 30]
+RULE = ProbabilityThreshold().fit(
+    PATHS, LABELS, decision_cost(0.2, None, TIMES, 30, [0, 1]), time_points=TIMES, n_timepoints=30
+)
 
 DRAWN = {
     CostDisplay: lambda **kw: CostDisplay.from_predictions(
@@ -60,6 +65,9 @@ DRAWN = {
     ),
     ReliabilityDisplay: lambda **kw: ReliabilityDisplay.from_predictions(
         LABELS, {"a": PROBA}, **kw
+    ),
+    RuleDisplay: lambda **kw: RuleDisplay.from_predictions(
+        RULE, PATHS[0], time_points=TIMES, **kw
     ),
 }
 

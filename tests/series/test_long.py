@@ -528,3 +528,21 @@ def test_decimal_commas_are_read_where_they_are_said(tmp_path):
         load_table(path, separator=";", decimal=",", **NAMES)
     with pytest.raises(ValueError, match="decimal=';' must be"):
         load_table(path, decimal=";", **NAMES)
+
+
+def test_labels_that_are_no_column_are_told_what_to_give(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"run": [0, 0, 1, 1], "t": [0, 1, 0, 1], "v": [1.0, 2, 3, 4]})
+    columns = {"id": "run", "time": "t", "values": ["v"]}
+    labels = pandas.DataFrame({"run": [0, 1], "fault": ["a", "b"]})
+    with pytest.raises(ValueError, match=r"label is a list.*Give a dict by id"):
+        from_long(frame, **columns, label=["a", "b"])
+    with pytest.raises(ValueError, match=r"label is a frame.*'fault'.*frame.set_index"):
+        from_long(frame, **columns, label=labels)
+    assert from_long(frame, **columns, label=labels.set_index("run")["fault"])[1].tolist() == [
+        "a",
+        "b",
+    ]
+    frame.to_csv(tmp_path / "wide.csv", index=False)
+    with pytest.raises(ValueError, match=r"label is a list; it must be the name of a column$"):
+        load_table(tmp_path / "wide.csv", label=["a", "b"])
