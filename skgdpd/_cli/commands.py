@@ -38,7 +38,7 @@ def fit(
     data: str,
     out: str,
     *,
-    method: str = "gdpd",
+    method: str | None = None,
     teacher: Sequence[str] | None = None,
     unlabeled: str | None = None,
     missing_values: str = "error",
@@ -57,9 +57,10 @@ def fit(
         is used.
     out : str
         Path of the model file to write.
-    method : {"gdpd", "gendd", "gendd-head", "prefix"}, default="gdpd"
+    method : {"gdpd", "gendd", "gendd-head", "prefix"}, optional
         Method of the classifier. ``"prefix"`` has no teacher; the others are methods of
-        knowledge distillation.
+        knowledge distillation. The default is ``"gdpd"`` with unlabelled series or a named
+        teacher, and ``"prefix"`` otherwise: with labels only, a teacher adds nothing.
     teacher : sequence of str, optional
         Names of the teacher's backbones; several make an ensemble.
     unlabeled : str, optional
@@ -109,6 +110,8 @@ def fit(
             "--error-cost needs --delay-cost, since only a stopping rule goes by costs; of a "
             "model without one, choose the --threshold of predict and evaluate"
         )
+    if method is None:
+        method = "prefix" if teacher is None and unlabeled is None else "gdpd"
     model: Any = _unfitted(method, teacher, unlabeled, params)
     model.set_params(series__missing_values=missing_values)
     if delay_cost is not None:
@@ -128,7 +131,8 @@ def fit(
     moments = ", ".join(map(str, np.asarray(model.time_points_).tolist()))
     return (
         f"{out}: {type(model).__name__} of {len(model.classes_)} classes, fitted to {len(X)} "
-        f"series{taught}; it sees {moments} of {model.n_timepoints_in_} time points"
+        f"series{taught}; it sees {moments} time points of {model.n_timepoints_in_}, the length "
+        "of the longest"
     )
 
 

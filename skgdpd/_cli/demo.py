@@ -36,6 +36,8 @@ UNLABELLED_TABLE = (0.3, 0.4)
 MOMENTS = [0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0]
 """Fractions of the series at which a stream may be answered."""
 DELAY_COST = 0.3
+LABELS_ONLY = "All series have labels here, and then a teacher seldom adds anything. It pays with \
+unlabelled series: fit --unlabeled FILE."
 N_STREAMED = 6
 
 
@@ -147,7 +149,10 @@ def run_demo(
         _stream(name, own, report, progress)
     report.lines += [
         "",
-        f"All scores are of test series, of one seed ({SEED}).",
+        f"All scores are of test series, of one seed ({SEED}). Agreement is the share of test "
+        "series for which",
+        "model and teacher predict the same class.",
+        *([] if data is None else [LABELS_ONLY]),
         *_next(data, columns),
     ]
     return "\n".join(report.lines).lstrip()
@@ -316,7 +321,8 @@ def _next(data: str | None, columns: Columns) -> list[str]:
     demo = [f"  {program} demo --data {train}"] if data is None else []
     return [
         "",
-        "Next, with your own labelled series (.ts, .tsv, .npz, .csv or .parquet):",
+        "Next, with your own labelled series (.ts, .tsv, .npz, .csv or .parquet); mine_TEST and "
+        "new stand for files of other series:",
         *demo,
         f"  {program} fit {train}{options} --out early.zip --earliness 0.2 0.4 0.6 0.8 1.0 "
         "--delay-cost 0.3",

@@ -45,7 +45,7 @@ DEMO_EXAMPLES = """examples:
 """
 FIT_EXAMPLES = """examples:
   one moment:         skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3
-  no teacher, fast:   skgdpd fit GunPoint_TRAIN.ts --out gun.zip --method prefix
+  a teacher:          skgdpd fit GunPoint_TRAIN.ts --out gun.zip --method gdpd
   unlabelled series:  skgdpd fit few.ts --unlabeled many.ts --out model.zip
   a row a point:      skgdpd fit points.csv --id patient --time hour --label ill --out ill.zip
   a rare class:       skgdpd fit points.csv --id patient --time hour --label ill --out ill.zip
@@ -198,9 +198,10 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
     fit.add_argument(
         "--method",
         choices=("gdpd", "gendd", "gendd-head", "prefix"),
-        default="gdpd",
         help="gdpd, gendd and gendd-head have a teacher, prefix has none; gendd predicts from "
-        "generated features, gendd-head by the student's own classifier",
+        "generated features, gendd-head by the student's own classifier; by default gdpd with "
+        "--unlabeled or --teacher, and prefix otherwise, since a teacher adds nothing where all "
+        "series have labels",
     )
     fit.add_argument(
         "--earliness",
@@ -208,7 +209,8 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
         nargs="+",
         default=[0.3],
         metavar="PART",
-        help="fraction of the series seen, in (0, 1], or number of time points, at least 2; "
+        help="fraction of the longest training series that is seen, in (0, 1], or number of time "
+        "points, at least 2; "
         "several make one model that answers at several moments",
     )
     fit.add_argument(

@@ -131,7 +131,9 @@ def read_series(
     table = _table(path, columns)
     by_id = _labels_of(path, table, columns) if labelled and columns.labels is not None else None
     if labelled and columns.label is None:
-        raise ValueError(f"--label must name the column of labels of {path}: {table.names}")
+        names = ", ".join(map(str, table.names[:5]))
+        more = f" and {len(table.names) - 5} more" if len(table.names) > 5 else ""
+        raise ValueError(f"--label must name the column of labels of {path}: {names}{more}")
     label = columns.label if labelled or columns.label in table.names else None
     if by_id is not None:
         label = None

@@ -173,7 +173,8 @@ def read_members(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
             kind = "an .npy file of another name" if _begins(file, NPY) else str(error)
             raise ValueError(f"{path} can't be read as an .npz file: {kind}") from error
         except Exception as error:  # zipfile, zlib and numpy have a dozen for damaged files
-            raise ValueError(f"{path} can't be read as an .npz file: {error}") from error
+            advice = "; save labels by y.astype(str)" if "pickle" in str(error) else ""
+            raise ValueError(f"{path} can't be read as an .npz file: {error}{advice}") from error
     return arrays
 
 

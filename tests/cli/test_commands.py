@@ -55,13 +55,29 @@ def rows_of(text):
     return list(csv.reader(io.StringIO(text)))
 
 
+@pytest.mark.parametrize(
+    ("given", "cls"),
+    [
+        ([], PrefixClassifier),
+        (["--teacher", "fcn"], GDPDClassifier),
+        (["--unlabeled"], GDPDClassifier),
+    ],
+)
+def test_a_teacher_is_fitted_where_it_has_something_to_add(tmp_path, data, given, cls):
+    if given == ["--unlabeled"]:
+        given = [*given, data]
+    out = tmp_path / "model.zip"
+    assert main(["fit", data, "--out", str(out), *given, *TINY]) == 0
+    assert type(load(out)) is cls
+
+
 @pytest.mark.parametrize("method", ["gdpd", "gendd", "gendd-head", "prefix"])
 def test_fit_is_the_estimators_own(tmp_path, bumps, data, capsys, method):
     out = tmp_path / "model.zip"
     given = ["--method", method, "--seed", "3", "--earliness", "0.5"]
     assert main(["fit", data, "--out", str(out), *given, *TINY]) == 0
     text, progress = capsys.readouterr()
-    assert "of 2 classes, fitted to 60 series; it sees 20 of 40 time points" in text
+    assert "of 2 classes, fitted to 60 series; it sees 20 time points of 40, the length" in text
     assert progress == ""
     cls, more = {
         "gdpd": (GDPDClassifier, {}),
@@ -80,7 +96,9 @@ def test_fit_with_teachers_and_unlabelled_series(tmp_path, bumps, data, capsys):
     out = str(tmp_path / "model")
     more = ["--teacher", "lstm1-8", "fcn", "--unlabeled", str(tmp_path / "pool.npz")]
     assert main(["fit", data, "--out", out, "--earliness", "12", *more, *TINY]) == 0
-    assert "60 series and 10 without a label; it sees 12 of 40" in capsys.readouterr().out
+    assert (
+        "60 series and 10 without a label; it sees 12 time points of 40" in capsys.readouterr().out
+    )
     opened = load(out)
     assert opened.teacher == ["lstm1-8", "fcn"]
     assert opened.history_.n_unlabeled == 10
@@ -294,7 +312,7 @@ def test_an_exported_network_predicts_the_same(tmp_path, bumps, model):
             ["fit", "DATA", "--out", "m", "--earliness", "99", "--method", "prefix"],
             "--earliness 99",
         ),
-        (["fit", "DATA", "--out", "m", "--epochs", "0"], "--epochs"),
+        (["fit", "DATA", "--out", "m", "--method", "gdpd", "--epochs", "0"], "--epochs"),
         (["fit", "DATA", "--out", "m", "--device", "abacus"], "--device abacus"),
         (
             ["fit", "DATA", "--out", "m", "--method", "prefix", "--teacher", "fcn"],
