@@ -12,10 +12,11 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .._runtime.arguments import about
 from .._runtime.random import Seeds
+from .._runtime.warn import warn_user
 from .._series.panel import Panel, check_alike, check_panel, join, read_panel
 from .._series.split import stratified_split
 from .._series.truncation import MIN_LENGTH
-from .._series.unlabeled import refuse_bytes, refuse_marked, split_marked
+from .._series.unlabeled import is_missing, refuse_bytes, refuse_marked, split_marked
 from .._series.weights import checked_weights, of_usual_size
 from .preparation import NetworkData
 
@@ -193,6 +194,17 @@ def read_labels(y: Any, n: int, marker: Any, may_lack: bool) -> tuple[Any, NDArr
     return labels, mask
 
 
+def warn_of_minus_one(classes: NDArray[Any]) -> None:
+    """Warn if -1 is a class besides two others, as it often marks series without a label."""
+    # With one other class it is a class indeed, as in data sets of the classes -1 and 1.
+    marks = [label for label in classes.tolist() if label in (-1, "-1")]
+    if marks and len(classes) > 2:
+        warn_user(
+            f"{marks[0]!r} in y is taken as a class; if it marks unlabelled series, set "
+            f"unlabeled={marks[0]!r}"
+        )
+
+
 def make_fit_data(
     panel: Panel,
     y: Any,
@@ -238,6 +250,8 @@ def make_fit_data(
     """
     labels, unlabelled = read_labels(y, len(panel), marker, may_lack)
     classes, numbers = encode(labels)
+    if may_lack and is_missing(marker) and X_unlabeled is None:
+        warn_of_minus_one(classes)
     known = np.flatnonzero(~unlabelled)
     if sample_weight is not None:
         sample_weight = checked_weights(sample_weight, len(panel))[known]

@@ -32,6 +32,7 @@ from skgdpd import (
 from skgdpd._series import storage
 from skgdpd._series.panel import check_panel, join, read_panel
 from skgdpd._series.unlabeled import refuse_marked, split_marked
+from skgdpd.datasets import make_bumps
 
 SMALL = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0, "earliness": 0.5}
 HIDDEN = np.arange(60) % 3 == 0
@@ -45,6 +46,25 @@ def hide(y, marker):
 
 def yes(y):
     return (y == "yes") + 0
+
+
+@pytest.mark.parametrize("mark", [-1, "-1"])
+def test_minus_one_beside_two_classes_is_named_as_a_class(mark):
+    X, y = make_bumps(60, random_state=0)
+    y = np.where(HIDDEN, mark, yes(y).astype(type(mark)))
+    with pytest.warns(UserWarning, match=f"{mark!r} in y is taken as a class.*unlabeled={mark!r}"):
+        clf = DistilledPrefixClassifier(**SMALL).fit(X, y)
+    assert len(clf.classes_) == 3
+
+
+@pytest.mark.filterwarnings("error")
+def test_minus_one_needs_no_warning_where_it_is_plain():
+    X, y = make_bumps(60, random_state=0)
+    three = np.where(HIDDEN, -1, yes(y))
+    DistilledPrefixClassifier(**SMALL).fit(X, np.where(y == "yes", 1, -1))
+    DistilledPrefixClassifier(**SMALL, unlabeled=-1).fit(X, three)
+    DistilledPrefixClassifier(**SMALL).fit(X, three, X_unlabeled=X[:4])
+    PrefixClassifier(**SMALL).fit(X, three)
 
 
 MARKS = {
