@@ -51,7 +51,7 @@ def yes(y):
 @pytest.mark.parametrize("mark", [-1, "-1"])
 def test_minus_one_beside_two_classes_is_named_as_a_class(mark):
     X, y = make_bumps(60, random_state=0)
-    y = np.where(HIDDEN, mark, yes(y).astype(type(mark)))
+    y = np.where(HIDDEN, mark, np.unique(y, return_inverse=True)[1].astype(type(mark)))
     with pytest.warns(UserWarning, match=f"{mark!r} in y is taken as a class.*unlabeled={mark!r}"):
         clf = DistilledPrefixClassifier(**SMALL).fit(X, y)
     assert len(clf.classes_) == 3
@@ -60,8 +60,9 @@ def test_minus_one_beside_two_classes_is_named_as_a_class(mark):
 @pytest.mark.filterwarnings("error")
 def test_minus_one_needs_no_warning_where_it_is_plain():
     X, y = make_bumps(60, random_state=0)
-    three = np.where(HIDDEN, -1, yes(y))
-    DistilledPrefixClassifier(**SMALL).fit(X, np.where(y == "yes", 1, -1))
+    y = np.unique(y, return_inverse=True)[1]
+    three = np.where(HIDDEN, -1, y)
+    DistilledPrefixClassifier(**SMALL).fit(X, np.where(y, 1, -1))
     DistilledPrefixClassifier(**SMALL, unlabeled=-1).fit(X, three)
     DistilledPrefixClassifier(**SMALL).fit(X, three, X_unlabeled=X[:4])
     PrefixClassifier(**SMALL).fit(X, three)
