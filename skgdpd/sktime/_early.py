@@ -48,8 +48,9 @@ class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
     - ``predict`` and ``predict_proba`` begin with new series; ``update_predict`` and
       ``update_predict_proba`` go on. They take the series without a decision, in their order,
       with all points so far. Another number of series and changed points are refused.
-    - Labels and probabilities without a decision are -1, as a string among labels that are
-      strings. Where a class has the label -1, only the decisions tell the two apart.
+    - Labels and probabilities without a decision are -1, and say nothing. Among labels that are
+      strings, the -1 is a string. Where a class has the label -1, only the decisions tell the two
+      apart.
     - Parts need not end at moments of the classifier. Series that have not reached the first
       moment have no decision.
     - Decisions are forced at the last moment. A series that is shorter has none until then, as it
