@@ -148,10 +148,9 @@ def window_importance(
     values = np.array(panel.values[: len(panel)])
     seen = getattr(estimator, "prefix_length_", None) or values.shape[2]
     end = min(int(seen), values.shape[2])
-    if isinstance(n_windows, str):
-        n_windows = min(USUAL_WINDOWS, end)
-    if n_windows > end:
-        raise ValueError(f"n_windows={n_windows} must be at most {end}, the time points seen")
+    number = min(USUAL_WINDOWS, end) if isinstance(n_windows, str) else n_windows
+    if number > end:
+        raise ValueError(f"n_windows={number} must be at most {end}, the time points seen")
     if values.dtype.kind == "f":
         lengths = own_lengths(np.isnan(values[:, :, :end]))
         if (lengths < end).any():
@@ -162,9 +161,9 @@ def window_importance(
             )
     scorer = check_scoring(estimator, scoring)
     score = float(scorer(estimator, X, labels))
-    edges = np.rint(np.linspace(0, end, n_windows + 1)).astype(np.int64)
+    edges = np.rint(np.linspace(0, end, number + 1)).astype(np.int64)
     rng = check_random_state(random_state)
-    losses = np.empty((values.shape[1], n_windows, n_repeats))
+    losses = np.empty((values.shape[1], number, n_repeats))
     for channel, window, repeat in np.ndindex(losses.shape):
         own = values[:, channel, edges[window] : edges[window + 1]]
         before = own.copy()
