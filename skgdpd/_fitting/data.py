@@ -144,6 +144,9 @@ def read_unlabelled(panel: Panel, X: Any, missing_values: str) -> Panel:
     ValueError
         If channels or time points differ.
     """
+    shapes = [getattr(part, "ndim", 0) for part in X] if isinstance(X, tuple) else []
+    if shapes in ([2, 1], [3, 1]):
+        raise ValueError("X_unlabeled is a tuple of series and labels; give the series alone")
     other = checked_series(read_panel(X, "X_unlabeled"), "X_unlabeled", missing_values)
     check_alike(other, panel, "X_unlabeled", "X")
     return other
@@ -190,7 +193,15 @@ def read_labels(y: Any, n: int, marker: Any, may_lack: bool) -> tuple[Any, NDArr
         labels = refuse_marked(y, reason=LABELLED_ONLY)
         mask = np.zeros(len(labels), dtype=bool)
     if len(mask) != n:
-        raise ValueError(f"X has {n} series and y {len(mask)} labels; they must be equally many")
+        hint = (
+            ". If the rows of X are time points of a frame, index it by series and time "
+            "(set_index), or read it by skgdpd.datasets.from_long"
+            if len(mask) and n > len(mask) and n % len(mask) == 0
+            else ""
+        )
+        raise ValueError(
+            f"X has {n} series and y {len(mask)} labels; they must be equally many{hint}"
+        )
     return labels, mask
 
 

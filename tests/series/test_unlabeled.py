@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -55,6 +56,19 @@ def test_minus_one_beside_two_classes_is_named_as_a_class(mark):
     with pytest.warns(UserWarning, match=f"{mark!r} in y is taken as a class.*unlabeled={mark!r}"):
         clf = DistilledPrefixClassifier(**SMALL).fit(X, y)
     assert len(clf.classes_) == 3
+
+
+def test_the_warning_of_a_column_of_labels_shows_the_users_line():
+    X, y = make_bumps(20, 20, random_state=0)
+    with pytest.warns(DataConversionWarning, match="column-vector y") as caught:
+        PrefixClassifier("rocket", max_epochs=0, random_state=0).fit(X, y[:, None])
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_labels_beside_unlabelled_series_are_refused():
+    X, y = make_bumps(20, 20, random_state=0)
+    with pytest.raises(ValueError, match="X_unlabeled is a tuple of series and labels; give the"):
+        DistilledPrefixClassifier(**SMALL).fit(X, y, X_unlabeled=(X, y))
 
 
 @pytest.mark.filterwarnings("error")
