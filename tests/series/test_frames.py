@@ -165,6 +165,14 @@ def test_a_column_of_texts_is_no_time_point(kind):
         read_panel(wide.astype({"condition": object}).to_numpy())
 
 
+def test_a_long_frame_without_its_index_is_told_how_to_get_it():
+    flat = long().reset_index(drop=True)
+    with pytest.raises(ValueError, match=r"240 series and y 12 labels; .*index it by series and"):
+        fitted(flat, LABELS)
+    with pytest.raises(ValueError, match=r"12 series and y 11 labels; they must be equally many$"):
+        fitted(VALUES, LABELS[:11])
+
+
 def test_columns_of_numbers_are_time_points_whatever_holds_them():
     wide = pd.DataFrame(VALUES[:, 0].round()).astype({0: object, 1: "Int64", 2: "float32"})
     np.testing.assert_array_equal(read_panel(wide).values[:, 0], VALUES[:, 0].round())
