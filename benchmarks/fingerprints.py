@@ -425,7 +425,7 @@ def weighted(make: Callable[[], Any]) -> Array:
 
 def cut_by_truncator(make: Callable[..., Any]) -> Array:
     """Answers of a classifier whose earliness is a transformer."""
-    return fitted(partial(make, earliness=skgdpd.PrefixTruncator(length=11)))
+    return fitted(partial(make, earliness=skgdpd.PrefixTruncator(11)))
 
 
 def stopped_early(make: Callable[..., Any], lr: float = 0.3) -> Array:

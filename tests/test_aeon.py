@@ -129,7 +129,7 @@ def test_search_over_an_aeon_transformer(bumps, base):
     search = GridSearchCV(pipe, grid, cv=2, error_score="raise").fit(X, y)
     same = GridSearchCV(
         make_pipeline(PrefixTruncator(0.25), base),
-        {"prefixtruncator__fraction": [0.25, 0.5]},
+        {"prefixtruncator__earliness": [0.25, 0.5]},
         cv=2,
         error_score="raise",
     ).fit(X, y)

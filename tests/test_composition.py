@@ -4,18 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
+from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
     RandomizedSearchCV,
+    RepeatedStratifiedKFold,
     cross_val_predict,
     cross_val_score,
     cross_validate,
@@ -33,6 +35,7 @@ from skgdpd import (
     SeriesOptions,
     TrainingOptions,
 )
+from skgdpd.datasets import make_bumps
 
 SMALL = {"student": "fcn", "max_epochs": 3, "random_state": 0}
 PRIOR = DiffusionFeaturePrior(encoder="pca", max_epochs=3)
@@ -59,6 +62,44 @@ def test_scaling_and_truncation_in_a_pipeline(gunpoint):
     np.testing.assert_array_equal(
         pipe.predict_proba(X_test), alone.predict_proba(scaled.transform(X_test))
     )
+
+
+class ChannelScaler(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.mean_, self.std_ = (f(X, axis=(0, 2), keepdims=True) for f in (np.mean, np.std))
+        return self
+
+    def transform(self, X):
+        return (X - self.mean_) / self.std_
+
+
+def test_series_of_several_channels_are_scaled_by_a_step_of_ones_own():
+    X, y = make_bumps(20, 20, n_channels=2, random_state=0)
+    last = PrefixClassifier("rocket", max_epochs=0, normalize=None, random_state=0)
+    pipe = make_pipeline(ChannelScaler(), last).fit(X, y)
+    np.testing.assert_allclose(pipe[0].transform(X).mean((0, 2)), 0, atol=1e-6)
+    np.testing.assert_array_equal(
+        pipe.predict(X[:, :, : pipe[-1].prefix_length_]), pipe.predict(X)
+    )
+    search = GridSearchCV(pipe, {"prefixclassifier__earliness": [0.3, 0.5]}, cv=2)
+    cv = RepeatedStratifiedKFold(n_splits=2, n_repeats=2, random_state=0)
+    assert len(cross_val_score(search, X, y, cv=cv, error_score="raise")) == 4
+
+
+def test_what_checks_its_input_itself_refuses_series_of_three_dimensions():
+    X, y = make_bumps(20, 20, random_state=0)
+    clf = PrefixClassifier("rocket", max_epochs=0, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="dim 3"):
+        BaggingClassifier(clf).fit(X, y)
+    with pytest.raises(ValueError, match="dim 3"):
+        permutation_importance(clf, X, y)
+
+
+def test_other_splitters_fail_with_none_among_texts():
+    X, y = make_bumps(20, 20, random_state=0)
+    y = np.where(np.arange(20) % 4 == 1, None, np.where(y == y[0], "a", "b"))
+    with pytest.raises(TypeError, match=r"'<' not supported between .*NoneType"):
+        cross_val_score(GDPDClassifier(**SMALL), X, y, cv=3)
 
 
 def test_a_pipeline_that_truncates_can_still_teach_from_whole_series(gunpoint):
@@ -122,10 +163,10 @@ def test_a_grid_over_a_transformer_as_earliness(bumps, base):
 
 def test_a_grid_through_a_pipeline(gunpoint, gdpd):
     pipe = Pipeline([("cut", PrefixTruncator()), ("clf", gdpd.set_params(earliness=1.0))])
-    grid = {"cut__fraction": [0.2, 0.3], "clf__lambda_kd": [0.1, 1]}
+    grid = {"cut__earliness": [0.2, 0.3], "clf__lambda_kd": [0.1, 1]}
     search = GridSearchCV(pipe, grid, cv=2, error_score="raise")
     search.fit(gunpoint.X, gunpoint.y, clf__X_teacher=gunpoint.X)  # sliced with the folds
-    assert search.best_params_["cut__fraction"] in (0.2, 0.3)
+    assert search.best_params_["cut__earliness"] in (0.2, 0.3)
 
 
 def test_cross_validation(bumps, base):
@@ -251,7 +292,7 @@ def test_metadata_routing(bumps, gdpd):
         # A pipeline's own score takes no weights in scikit-learn 1.6.
         scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
         search = GridSearchCV(
-            pipe, {"prefixtruncator__fraction": [0.2, 0.3]}, cv=2, scoring=scorer
+            pipe, {"prefixtruncator__earliness": [0.2, 0.3]}, cv=2, scoring=scorer
         )
         search.fit(X, y, X_teacher=X, sample_weight=weight)
     alone = clone(gdpd).set_params(earliness=0.3).fit(X, y, sample_weight=weight)

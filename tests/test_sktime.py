@@ -55,8 +55,10 @@ from skgdpd import (
     LabeledFolds,
     PrefixClassifier,
     PrefixTruncator,
+    save,
 )
 from skgdpd._series.panel import as_frames
+from skgdpd.datasets import make_bumps
 from skgdpd.sktime import SklearnTransformer, SktimeClassifier, SortedSplitter
 
 GUIDE = Path(__file__).parents[1] / "docs" / "sktime.md"
@@ -354,6 +356,8 @@ def test_nan_at_the_end_counts_as_missing_for_sktime(bumps, base):
     padded = X.copy()
     padded[::2, :, 30:] = np.nan
     both_ways(padded, y, SktimeClassifier(base), "capability:missing_values", False)
+    with pytest.raises(ValueError, match="give series of unequal length as frames"):
+        SktimeClassifier(base).fit(padded, y)
     as_list = SktimeClassifier(base).fit(as_frames(padded), y)
     np.testing.assert_array_equal(
         as_list.predict_proba(as_frames(padded)), base.fit(padded, y).predict_proba(padded)
@@ -374,6 +378,13 @@ def test_several_channels(basic_motions, gdpd, teacher, claimed):
     else:
         with pytest.raises(ValueError, match="cannot handle multivariate series"):
             clf.fit(X, y)
+
+
+def test_saving_sends_to_the_classifier_inside(bumps, base, tmp_path):
+    clf = SktimeClassifier(base).fit(*bumps)
+    with pytest.raises(ValueError, match=r"save its estimator_.*or take its own save\(path\)"):
+        save(clf, tmp_path / "model")
+    save(clf.estimator_, tmp_path / "model")
 
 
 def test_class_weight(bumps, base):
@@ -423,6 +434,13 @@ def test_a_pipeline_of_sktimes(gunpoint, base):
     np.testing.assert_array_equal(
         pipe.fit(X, y).predict_proba(gunpoint.X_test), alone.predict_proba(gunpoint.X_test)
     )
+
+
+def test_without_the_adapter_sktime_lays_channels_in_one_row():
+    X, y = make_bumps(20, 12, n_channels=3, random_state=0)
+    last = PrefixClassifier("rocket", earliness=1.0, max_epochs=0, random_state=0)
+    seen = (TruncationTransformer(upper=4) * last).fit(X, y).classifier_
+    assert (seen.n_channels_in_, seen.n_timepoints_in_) == (1, 12), "the page says so"
 
 
 def test_a_search_of_sktimes(bumps, base):

@@ -19,6 +19,7 @@ from sklearn.utils import get_tags
 from .. import metrics
 from .._early.classifier import EarlyClassifier
 from .._early.session import EarlySession
+from .._estimators.base import BasePrefixClassifier
 from .._estimators.options import SeriesOptions
 from .._estimators.prefix import PrefixClassifier
 from .._series.panel import check_channels, check_values, own_lengths, read_panel
@@ -168,9 +169,12 @@ def fitted_clone(estimator: Any, X: Any, y: ArrayLike) -> EarlyClassifier:
         If ``estimator`` is not an :class:`~skgdpd.EarlyClassifier`.
     """
     if not isinstance(estimator, EarlyClassifier):
+        name, moments = type(estimator).__name__, "earliness=[0.25, 0.5, 1.0]"
+        ours = isinstance(estimator, BasePrefixClassifier)
+        made = f"{name}({moments})" if ours else f"{name}(...), {moments}"
         raise TypeError(
-            f"estimator={estimator!r} must be an EarlyClassifier; "
-            f"EarlyClassifier({type(estimator).__name__}(...)) makes one of a classifier"
+            f"estimator={estimator!r} must be an EarlyClassifier; EarlyClassifier({made}) makes "
+            f"one of a classifier"
         )
     return clone(estimator).fit(read_panel(X).values, y)
 

@@ -12,6 +12,7 @@ from .._estimators.base import BasePrefixClassifier
 from .._estimators.options import SeriesOptions, check_moments, has_several
 from .._estimators.prefix import PrefixClassifier
 from .._runtime.arguments import about
+from .._series.frames import shown
 from .._series.panel import GAPS_ADVICE
 from .._series.truncation import parts_of
 from ..nets import starts_fitted
@@ -64,16 +65,19 @@ def unfitted_model(
         _check_wrapped(classifier)
         with about("classifier"):
             return MomentClones(clone(classifier), list(times), n_jobs)
+    name = type(classifier).__name__
     if earliness is not None:
+        moments = [shown(part) for part in parts_of(earliness) or []]
         raise ValueError(
-            f"earliness={earliness!r} is given, but the classifier has its own, "
-            f"{classifier.earliness!r}; leave one of them out"
+            f"earliness={moments} is given, but the classifier has its own, "
+            f"{classifier.earliness!r}; give the moments to the classifier, "
+            f"{name}(earliness={moments}), and leave earliness of EarlyClassifier out"
         )
     check_moments(classifier.earliness, classifier.series or SeriesOptions())
     if not has_several(classifier.earliness):
         raise ValueError(
             f"classifier has earliness={classifier.earliness!r}, and so answers at one moment; "
-            f"give it a list, such as earliness=[0.1, 0.2, 0.5, 1.0]"
+            f"give it a list, such as {name}(earliness=[0.1, 0.2, 0.5, 1.0])"
         )
     return clone(classifier)
 

@@ -15,10 +15,11 @@ from .._fitting.data import FitData
 from .._fitting.preparation import FixedFit, Preparation, prepare
 from .._fitting.rows import fit_fixed_part, make_rows
 from .._runtime.random import RandomState
+from .._runtime.warn import warn_user
 from .._runtime.worker_config import in_worker_settings
 from .._series.panel import own_lengths
 from .._series.views import Normalization
-from ..nets.registry import BackboneSpec, starts_fitted
+from ..nets.registry import BackboneSpec, check_name, starts_fitted
 from ..training import Progress
 from .base import BasePrefixClassifier, PreparedFit
 from .callbacks import with_callbacks
@@ -30,6 +31,24 @@ from .incremental import (
     train_further,
 )
 from .options import SeriesOptions, TrainingOptions
+
+ONLY_IN_TRAINING = (
+    "batch_size", "lr", "training__weight_decay", "training__optimizer", "training__lr_schedule",
+    "training__weight_averaging", "training__early_stopping", "training__precision",
+    "training__checkpoint_dir",
+)  # fmt: skip
+"""Names of parameters that have no effect without an epoch."""
+
+
+def warn_of_idle(clf: PrefixClassifier) -> None:
+    """Warn if parameters are set that have no effect without an epoch."""
+    own, usual = clf.get_params(), PrefixClassifier().get_params()
+    idle = [f"{name}={own[name]!r}" for name in ONLY_IN_TRAINING if own[name] != usual[name]]
+    if clf.max_epochs == 0 and idle:
+        warn_user(
+            f"{', '.join(idle)} has no effect with max_epochs=0, as there is no training; set "
+            f"max_epochs to 1 or more, or leave it out"
+        )
 
 
 class PrefixClassifier(BasePrefixClassifier):
@@ -120,7 +139,9 @@ default=0.3
     Notes
     -----
     With ``max_epochs=0``, a student that starts from a classifier in closed form (``"rocket"``,
-    ``"rocket-quant"``, ``"mixed"``) gets no further training. Other students refuse 0.
+    ``"rocket-quant"``, ``"mixed"``) gets no further training. Other students refuse 0. ``lr``,
+    ``batch_size`` and most options of ``training`` then have no effect, and a fit warns if they
+    are set.
 
     Examples
     --------
@@ -200,8 +221,14 @@ default=0.3
         self._fit(X, y, sample_weight=sample_weight)
         return self
 
+    def _read_fit(self, X: Any, y: Any, **more: Any) -> FitData:
+        data = super()._read_fit(X, y, **more)
+        warn_of_idle(self)
+        return data
+
     def _validate_params(self) -> None:
         super()._validate_params()
+        check_name(self.student, "student")
         if self.max_epochs == 0 and not starts_fitted(self.student):
             raise ValueError(
                 f"max_epochs=0 needs a student that starts from a classifier in closed form, such "

@@ -12,10 +12,11 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .._runtime.arguments import about
 from .._runtime.random import Seeds
+from .._runtime.warn import warn_user
 from .._series.panel import Panel, check_alike, check_panel, join, read_panel
 from .._series.split import stratified_split
 from .._series.truncation import MIN_LENGTH
-from .._series.unlabeled import refuse_bytes, refuse_marked, split_marked
+from .._series.unlabeled import is_missing, refuse_bytes, refuse_marked, split_marked
 from .._series.weights import checked_weights, of_usual_size
 from .preparation import NetworkData
 
@@ -143,6 +144,9 @@ def read_unlabelled(panel: Panel, X: Any, missing_values: str) -> Panel:
     ValueError
         If the channels or the time points differ.
     """
+    shapes = [getattr(part, "ndim", 0) for part in X] if isinstance(X, tuple) else []
+    if shapes in ([2, 1], [3, 1]):
+        raise ValueError("X_unlabeled is a tuple of series and labels; give the series alone")
     other = checked_series(read_panel(X, "X_unlabeled"), "X_unlabeled", missing_values)
     check_alike(other, panel, "X_unlabeled", "X")
     return other
@@ -189,7 +193,15 @@ def read_labels(y: Any, n: int, marker: Any, may_lack: bool) -> tuple[Any, NDArr
         labels = refuse_marked(y, reason=LABELLED_ONLY)
         mask = np.zeros(len(labels), dtype=bool)
     if len(mask) != n:
-        raise ValueError(f"X has {n} series and y {len(mask)} labels; they must be equally many")
+        hint = (
+            ". If the rows of X are time points of a frame, index it by series and time "
+            "(set_index), or read it by skgdpd.datasets.from_long"
+            if len(mask) and n > len(mask) and n % len(mask) == 0
+            else ""
+        )
+        raise ValueError(
+            f"X has {n} series and y {len(mask)} labels; they must be equally many{hint}"
+        )
     return labels, mask
 
 
@@ -214,6 +226,17 @@ def check_equally_many(y: Any, n: int) -> None:
         return
     if n_labels != n:
         raise ValueError(f"X has {n} series and y {n_labels} labels; they must be equally many")
+
+
+def warn_of_minus_one(classes: NDArray[Any]) -> None:
+    """Warn if -1 is a class besides two others, as it often marks series without a label."""
+    # With one other class it is a class indeed, as in data sets of the classes -1 and 1.
+    marks = [label for label in classes.tolist() if label in (-1, "-1")]
+    if marks and len(classes) > 2:
+        warn_user(
+            f"{marks[0]!r} in y is taken as a class; if it marks unlabelled series, set "
+            f"unlabeled={marks[0]!r}"
+        )
 
 
 def make_fit_data(
@@ -261,6 +284,8 @@ def make_fit_data(
     """
     labels, unlabelled = read_labels(y, len(panel), marker, may_lack)
     classes, numbers = encode(labels)
+    if may_lack and is_missing(marker) and X_unlabeled is None:
+        warn_of_minus_one(classes)
     known = np.flatnonzero(~unlabelled)
     if sample_weight is not None:
         sample_weight = checked_weights(sample_weight, len(panel))[known]

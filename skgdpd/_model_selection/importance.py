@@ -19,6 +19,9 @@ from .._series.unlabeled import refuse_marked
 
 Floats = NDArray[np.float64]
 
+USUAL_WINDOWS = 10
+"""Number of windows of "auto", where there are as many time points."""
+
 
 @dataclass(frozen=True)
 class WindowImportance:
@@ -57,7 +60,7 @@ def window_importance(
     X: Any,
     y: Any,
     *,
-    n_windows: int = 10,
+    n_windows: int | str = "auto",
     n_repeats: int = 5,
     scoring: Any = None,
     random_state: RandomState = None,
@@ -78,8 +81,9 @@ def window_importance(
         training series.
     y : array-like of shape (n_samples,)
         Labels of the series.
-    n_windows : int, default=10
-        Number of windows. Their lengths differ by at most one time point.
+    n_windows : int or "auto", default="auto"
+        Number of windows. Their lengths differ by at most one time point. "auto" is 10, or the
+        number of time points seen if that is smaller.
     n_repeats : int, default=5
         Number of permutations of each window. Their spread shows whether an importance may be due
         to chance.
@@ -94,6 +98,8 @@ def window_importance(
 
     Raises
     ------
+    TypeError
+        If ``estimator`` is none, for instance because the arguments are in another order.
     ValueError
         If there are more windows than time points, if a label is missing, if there are fewer than
         two series, or if a series ends within the windows, because a permutation would move its
@@ -126,8 +132,16 @@ def window_importance(
     >>> bool(found.mean[0, 1] > found.mean[0, 0])  # the large bump is late
     True
     """
+    if not hasattr(estimator, "predict"):
+        raise TypeError(
+            f"estimator is a {type(estimator).__name__}; it must be a fitted classifier, as in "
+            f"window_importance(clf, X, y)"
+        )
     check_is_fitted(estimator)
-    check_scalar(n_windows, "n_windows", Integral, min_val=1)
+    if isinstance(n_windows, str) and n_windows != "auto":
+        raise ValueError(f"n_windows={n_windows!r} must be 'auto' or a whole number of 1 or more")
+    if not isinstance(n_windows, str):
+        check_scalar(n_windows, "n_windows", Integral, min_val=1)
     check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
     panel = read_panel(X)
     labels = refuse_marked(aligned(X, y, "y"))
@@ -139,8 +153,9 @@ def window_importance(
     values = np.array(panel.values[: len(panel)])
     seen = getattr(estimator, "prefix_length_", None) or values.shape[2]
     end = min(int(seen), values.shape[2])
-    if n_windows > end:
-        raise ValueError(f"n_windows={n_windows} must be at most {end}, the time points seen")
+    number = min(USUAL_WINDOWS, end) if isinstance(n_windows, str) else n_windows
+    if number > end:
+        raise ValueError(f"n_windows={number} must be at most {end}, the time points seen")
     if values.dtype.kind == "f":
         lengths = own_lengths(np.isnan(values[:, :, :end]))
         if (lengths < end).any():
@@ -151,9 +166,9 @@ def window_importance(
             )
     scorer = check_scoring(estimator, scoring)
     score = float(scorer(estimator, X, labels))
-    edges = np.rint(np.linspace(0, end, n_windows + 1)).astype(np.int64)
+    edges = np.rint(np.linspace(0, end, number + 1)).astype(np.int64)
     rng = check_random_state(random_state)
-    losses = np.empty((values.shape[1], n_windows, n_repeats))
+    losses = np.empty((values.shape[1], number, n_repeats))
     for channel, window, repeat in np.ndindex(losses.shape):
         own = values[:, channel, edges[window] : edges[window + 1]]
         before = own.copy()

@@ -105,6 +105,7 @@ def save(
     check_is_fitted(estimator)
     kind = kind_of(estimator)
     if kind is None or not isinstance(estimator, (Saveable, *WRAPPERS)):
+        _send_to_part(estimator)
         raise ValueError(
             f"{type(estimator).__name__} is a class of your own or of another package, which "
             f"skgdpd.load can't make; joblib.dump can save it"
@@ -227,6 +228,17 @@ def _set_device(estimator: Any, device: str | torch.device) -> None:
     names = estimator.get_params(deep=True)
     devices = {name: device for name in names if name.split("__")[-1] == "device"}
     estimator.set_params(**devices)
+
+
+def _send_to_part(estimator: Any) -> None:
+    """Raise an error that names the fitted part of an estimator that can be saved, if any."""
+    own = "; or take its own save(path), which writes a pickle" * hasattr(estimator, "save")
+    for part in ("best_estimator_", "estimator_"):
+        if kind_of(getattr(estimator, part, None)) is not None:
+            raise ValueError(
+                f"{type(estimator).__name__} is no class that skgdpd.load can make; save its "
+                f"{part}, by skgdpd.save(fitted.{part}, path){own}"
+            )
 
 
 def _check_names(

@@ -18,7 +18,7 @@ NOT_THE_USERS = tuple(
 """Folders of libraries whose lines are skipped when a warning looks for the user's line."""
 
 
-def warn_user(message: str) -> None:
+def warn_user(message: str, category: type[UserWarning] = UserWarning) -> None:
     """Issue a warning that points to the user's line from which this package was called.
 
     Lines of scikit-learn's searches and pipelines are skipped.
@@ -26,12 +26,14 @@ def warn_user(message: str) -> None:
     Parameters
     ----------
     message : str
-        Text of the warning, a :class:`UserWarning`.
+        Text of the warning.
+    category : type, default=UserWarning
+        Class of the warning.
     """
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and _is_between(frame.f_code.co_filename):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, UserWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def _is_between(filename: str) -> bool:

@@ -9,7 +9,7 @@ because predictions must not depend on values after the prefix.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,17 @@ from sklearn.utils.validation import check_array
 
 from .._runtime.arguments import about
 from .._runtime.extras import require
-from .frames import check_names, is_frame, is_long, is_table, names_of, places_in, sorted_rows
+from .files import NAMES_OF_LABELS
+from .frames import (
+    check_names,
+    column_names,
+    is_frame,
+    is_long,
+    is_table,
+    names_of,
+    places_in,
+    sorted_rows,
+)
 from .others import plain_form
 from .precision import check_precision
 from .storage import StoredSeries, is_large, is_lazy_array
@@ -29,6 +39,9 @@ FORMS = (
     "one channel, a list of (n_channels, n_timepoints) arrays, or a pandas panel of sktime's "
     "forms (multi-indexed, nested, or a list of frames)"
 )
+
+NO_TIME_POINTS = {**dict.fromkeys(NAMES_OF_LABELS, "labels"), "id": "ids", "ids": "ids"}
+"""What columns of a table hold that have these names, in small letters."""
 
 PLAIN_ARRAYS = (np.ndarray, np.memmap)
 """Array classes that need no conversion."""
@@ -187,6 +200,8 @@ def _read_panel(X: Any, name: str) -> Panel:
         X = X.detach().cpu().numpy()
     if is_frame(X):
         return _read_frame(X, name)
+    if is_table(X):
+        _check_names_of_points(column_names(X) or (), name)
     X = plain_form(X, name)
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = list(X)
@@ -224,6 +239,8 @@ def _check_form(X: Any, name: str) -> None:
     if array.ndim == 0:
         raise ValueError(f"{name} is a {type(X).__name__}; allowed are {FORMS}")
     _check_type(array.dtype, name)
+    if array.dtype.kind == "O":
+        _refuse_texts(array.ravel().tolist(), name)
     if array.ndim > 1 or len(array) == 0:
         return
     if array.dtype.kind == "O":
@@ -240,6 +257,42 @@ def _check_type(dtype: Any, name: str) -> None:
         # scikit-learn's checks of estimators expect these words.
         more = ". Complex data not supported" if dtype.kind == "c" else ""
         raise ValueError(f"{name} has values of the type {dtype}; they must be real numbers{more}")
+
+
+def _refuse_texts(values: list[Any], name: str) -> None:
+    """Refuse texts, which scikit-learn would read as numbers where they have digits."""
+    for value in values:
+        if isinstance(value, str):
+            raise ValueError(
+                f"{name} holds texts, such as {value!r}; time points must be numbers. Leave "
+                f"columns of labels and ids out; make numbers of others by astype(float)"
+            )
+
+
+def _check_names_of_points(columns: Iterable[Any], name: str) -> None:
+    """Refuse a table with a column that is named as labels or ids are."""
+    for column in columns:
+        held = NO_TIME_POINTS.get(str(column).lower())
+        if held is not None:
+            raise ValueError(
+                f"{name} has a column {column!r}, which looks like {held}, but each column of a "
+                f"table is a time point; leave it out, or rename it if it is one"
+            )
+
+
+def _check_points(X: Any, name: str) -> None:
+    """Refuse a wide frame of pandas with columns that are no time points."""
+    _check_names_of_points(X.columns, name)
+    for place, dtype in enumerate(X.dtypes):
+        if getattr(dtype, "kind", "O") != "O":
+            continue
+        where = f"column {X.columns[place]!r} of {name}"
+        if getattr(dtype, "name", "") == "category":
+            raise ValueError(
+                f"{where} holds categories; time points must be numbers. Leave it out if it "
+                f"holds labels, and else make numbers of it by astype(float)"
+            )
+        _refuse_texts(X.iloc[:, place].tolist(), where)
 
 
 @dataclass(frozen=True)
@@ -578,4 +631,5 @@ def _read_frame(X: Any, name: str) -> Panel:
                 raise ValueError(f"a series of {name} has channels of different lengths")
             rows.append(np.stack(cells))
         return _stack(rows, name)
+    _check_points(X, name)
     return read_panel(X.to_numpy(), name)

@@ -142,11 +142,10 @@ class PrefixTruncator(LinksToDocs, PlainNumbers, TransformerMixin, BaseEstimator
 
     Parameters
     ----------
-    fraction : float, default=0.3
-        Fraction of the time points to keep, in (0, 1]. The prefix has
-        ``floor(fraction * n_timepoints + 1e-9)`` points, but at least two.
-    length : int, default=None
-        Number of time points to keep. If given, ``fraction`` has no effect.
+    earliness : float or int, default=0.3
+        Part of a series that is kept, as for the classifiers, which have the same default. A
+        float in (0, 1] is a fraction: ``floor(earliness * n_timepoints + 1e-9)`` time points, at
+        least two. An int is a number of time points, two or more.
 
     Examples
     --------
@@ -154,18 +153,27 @@ class PrefixTruncator(LinksToDocs, PlainNumbers, TransformerMixin, BaseEstimator
     >>> from skgdpd import PrefixTruncator
     >>> PrefixTruncator(0.3).transform(np.zeros((5, 2, 150))).shape
     (5, 2, 45)
-    >>> PrefixTruncator(length=10).transform(np.zeros((5, 150))).shape
+    >>> PrefixTruncator(10).transform(np.zeros((5, 150))).shape
     (5, 10)
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "fraction": [Interval(Real, 0, 1, closed="right")],
-        "length": [Interval(Integral, MIN_LENGTH, None, closed="left"), None],
+        "earliness": [
+            Interval(Real, 0, 1, closed="right"),
+            Interval(Integral, MIN_LENGTH, None, closed="left"),
+        ],
     }
 
-    def __init__(self, fraction: float = 0.3, *, length: int | None = None) -> None:
-        self.fraction = fraction
-        self.length = length
+    def __init__(self, earliness: float = 0.3) -> None:
+        self.earliness = earliness
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        if isinstance(self.earliness, Integral) and self.earliness < MIN_LENGTH:
+            raise ValueError(
+                f"earliness={self.earliness!r} keeps 1 time point; an int must be {MIN_LENGTH} or "
+                f"more, and 1.0 is the whole series"
+            )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -230,17 +238,16 @@ class PrefixTruncator(LinksToDocs, PlainNumbers, TransformerMixin, BaseEstimator
         Raises
         ------
         ValueError
-            If the series are shorter than ``length``.
+            If ``earliness`` is a number of time points, and the series have fewer.
         """
         self._validate_params()
         given, X = X, self._read(X, reset=False)
         n_timepoints = X.shape[-1]
-        part = float(self.fraction) if self.length is None else self.length
-        k = prefix_length(part, n_timepoints)
+        k = prefix_length(self.earliness, n_timepoints)
         if k > n_timepoints:
             raise ValueError(
-                f"length={k} is more than the {n_timepoints} time points of X "
-                f"(n_features={n_timepoints}); give {n_timepoints} at most"
+                f"earliness={self.earliness!r} keeps {k} time points, more than the "
+                f"{n_timepoints} of X (n_features={n_timepoints}); give {n_timepoints} at most"
             )
         cut = X[..., :k].copy()
         return self._named(cut, given) if cut.ndim == 2 else cut

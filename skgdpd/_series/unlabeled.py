@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import column_or_1d
 
 from .._runtime.arguments import about
+from .._runtime.warn import warn_user
 
 Mask = NDArray[np.bool_]
 
@@ -150,7 +152,14 @@ def _read_column(y: Any) -> NDArray[Any]:
         values = np.empty(len(y), dtype=object)
         values[:] = list(y)
         y = values
-    column: NDArray[Any] = column_or_1d(y, warn=True)
+    column: NDArray[Any] = column_or_1d(y)
+    if np.ndim(y) == 2:
+        # Worded as scikit-learn's own warning, which would not show the user's line.
+        warn_user(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape "
+            "of y to (n_samples,), for example using ravel().",
+            DataConversionWarning,
+        )
     return column
 
 

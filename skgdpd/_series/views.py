@@ -333,9 +333,10 @@ class PrefixView:
         else:
             self.n_seen_ = prefix_length(self.earliness, self.n_whole_)
         if not MIN_LENGTH <= self.n_seen_ <= self.n_whole_:
+            hint = " (1.0 is the whole series)" if self.n_seen_ == 1 else ""
             raise ValueError(
                 f"earliness={self.earliness!r} leaves {self.n_seen_} time points of "
-                f"{self.n_whole_}; it must leave between {MIN_LENGTH} and {self.n_whole_}"
+                f"{self.n_whole_}; it must leave between {MIN_LENGTH} and {self.n_whole_}{hint}"
             )
         self.time_points_ = self.time_points_ or (self.n_seen_,)
         # Of several moments, the first must have been reached, which is checked elsewhere.

@@ -134,10 +134,8 @@ def make_backbone(
         If the name is unknown, or the module doesn't map ``(n, c, t)`` to ``(n, n_features)``.
     """
     whose = "" if name is None else f"{name}: "
+    check_name(spec, name)
     if isinstance(spec, str):
-        if spec not in _BACKBONES:
-            names = ", ".join(available_backbones())
-            raise ValueError(f"{whose}unknown backbone {spec!r}; the names are {names}")
         if len(time_points) > 1 and spec in _AT_SEVERAL_MOMENTS:
             backbone = _AT_SEVERAL_MOMENTS[spec](n_channels, n_timepoints, time_points)
         else:
@@ -174,6 +172,27 @@ def make_backbone(
     backbone.n_features = n_features  # type: ignore[assignment]
     backbone.registered_name = spec if isinstance(spec, str) else None  # type: ignore[assignment]
     return backbone
+
+
+def check_name(spec: BackboneSpec, name: str | None = None) -> None:
+    """Raise an error if a spec is a name of no backbone.
+
+    Parameters
+    ----------
+    spec : str, torch.nn.Module or callable
+        Backbone, as for :func:`make_backbone`.
+    name : str, optional
+        Name of the parameter whose value is ``spec``, for errors.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    """
+    if isinstance(spec, str) and spec not in _BACKBONES:
+        whose = "" if name is None else f"{name}: "
+        names = ", ".join(available_backbones())
+        raise ValueError(f"{whose}unknown backbone {spec!r}; the names are {names}")
 
 
 def starts_fitted(spec: BackboneSpec) -> bool:

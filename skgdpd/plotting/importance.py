@@ -56,7 +56,7 @@ class ImportanceDisplay:
         X: Any,
         y: ArrayLike,
         *,
-        n_windows: int = 10,
+        n_windows: int | str = "auto",
         n_repeats: int = 5,
         scoring: Any = None,
         random_state: RandomState = None,
@@ -72,8 +72,8 @@ class ImportanceDisplay:
             Series that the classifier was not fitted on.
         y : array-like of shape (n_samples,)
             Labels of the series.
-        n_windows : int, default=10
-            Number of windows, which are of equal length up to a time point.
+        n_windows : int or "auto", default="auto"
+            Number of windows, as for :func:`skgdpd.window_importance`.
         n_repeats : int, default=5
             Number of permutations of each window, whose spread is the band.
         scoring : str, callable or None, default=None

@@ -18,7 +18,7 @@ from .._estimators.gendd import GenDDClassifier
 from .._estimators.options import SeriesOptions
 from .._estimators.prefix import PrefixClassifier
 from .._estimators.prior import DiffusionFeaturePrior
-from .._series.panel import read_panel
+from .._series.panel import own_lengths, read_panel
 from .._series.unlabeled import marker_of, refuse_marked
 from ..distillers import GeneratorOptions
 
@@ -182,6 +182,7 @@ class SktimeClassifier(BaseClassifier):
         SktimeClassifier
             The estimator itself.
         """
+        refuse_padded(X, self)
         filled = without_marks(y, marker_of(self.estimator))
         if filled is not None:
             # sktime's reset, with which its fit begins, keeps names with "__" in them.
@@ -246,6 +247,20 @@ class SktimeClassifier(BaseClassifier):
             {"estimator": GDPDClassifier(**small, earliness=0.7, prior=prior)},
             {"estimator": GenDDClassifier(**small, n_sampling_steps=4, generator=short)},
         ]
+
+
+def refuse_padded(X: Any, clf: SktimeClassifier) -> None:
+    """Say how to give series that end in NaN, which sktime would take for missing values."""
+    is_array = isinstance(X, np.ndarray) and X.ndim == 3 and X.dtype.kind == "f"
+    if not is_array or clf.get_tag(GAPS) or not clf.get_tag(RAGGED):
+        return
+    short = np.flatnonzero(own_lengths(np.isnan(X)) < X.shape[2])
+    if len(short):
+        raise ValueError(
+            f"{type(clf).__name__} cannot handle missing values, as which sktime counts NaN in an "
+            f"array, and series {short[0]} of X ends in NaN; if it is shorter, give series of "
+            f"unequal length as frames (a list of them, multi-indexed or nested)"
+        )
 
 
 def tags_of(estimator: Any) -> dict[str, Any]:

@@ -49,8 +49,9 @@ class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
       ``update_predict_proba`` continue: they take the series without a decision, in the same
       order, with all points so far. A different number of series, or changed points, raise an
       error.
-    - Labels and probabilities without a decision are -1, or ``"-1"`` if labels are strings. If a
-      class has the label -1, only the array of decisions distinguishes the two cases.
+    - Where there is no decision, label and probabilities are -1 (``"-1"`` if labels are strings)
+      and mean nothing. If a class has the label -1, only the array of decisions distinguishes the
+      two cases.
     - Prefixes need not end at moments of the classifier. Series that have not reached the first
       moment have no decision.
     - A decision is forced at the last moment. A series that ends earlier gets no forced decision,

@@ -203,7 +203,7 @@ def check_prefix_classifier(
     >>> from skgdpd import PrefixTruncator
     >>> from skgdpd.testing import check_prefix_classifier, example_series
     >>> X, y = example_series()
-    >>> neighbours = make_pipeline(PrefixTruncator(length=12), KNeighborsClassifier(1))
+    >>> neighbours = make_pipeline(PrefixTruncator(12), KNeighborsClassifier(1))
     >>> results = check_prefix_classifier(neighbours, X=X[:, 0], y=y, on_fail=None)
     >>> {r.check: r.status for r in results}["check_future_missing"]
     'passed'

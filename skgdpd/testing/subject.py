@@ -315,8 +315,7 @@ def _find_prefix(fitted: Any, n_timepoints: int) -> int | None:
         lengths, left = [], n_timepoints
         for _, step in fitted.steps:
             if isinstance(step, PrefixTruncator):
-                part = step.fraction if step.length is None else step.length
-                left = prefix_length(part, left)
+                left = prefix_length(step.earliness, left)
                 lengths.append(left)
             else:
                 lengths.append(_find_prefix(step, left) or left)

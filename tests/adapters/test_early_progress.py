@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
 from skgdpd import EarlyClassifier, PrefixClassifier, SeriesOptions
 from skgdpd._adapters.early import Progress, fitted_clone, scores
@@ -188,8 +189,11 @@ def test_a_clone_is_fitted(series):
     early = EarlyClassifier(KINDS["paths"], rule="threshold", random_state=0)
     assert fitted_clone(early, X, y).classes_.tolist() == ["no", "yes"]
     assert not hasattr(early, "classes_")
-    with pytest.raises(TypeError, match=r"must be an EarlyClassifier; EarlyClassifier\(PrefixCl"):
+    made = r"PrefixClassifier\(earliness=\[0.25, 0.5, 1.0\]\)\) makes one"
+    with pytest.raises(TypeError, match=rf"must be an EarlyClassifier; EarlyClassifier\({made}"):
         fitted_clone(KINDS["paths"], X, y)
+    with pytest.raises(TypeError, match=r"LogisticRegression\(...\), earliness=\[0.25"):
+        fitted_clone(LogisticRegression(), X, y)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -346,7 +346,6 @@ def test_costs_are_those_of_the_public_function(fitted):
     ("settings", "message"),
     [
         ({"classifier": PrefixClassifier("rocket", earliness=0.5)}, "answers at one moment"),
-        ({"classifier": PATHS, "earliness": [0.5, 1.0]}, "leave one of them out"),
         ({"earliness": [0.5, 0.2]}, "ascending"),
         ({"rule": "best"}, "rule"),
         ({"delay_cost": -1.0}, "delay_cost"),
@@ -361,6 +360,14 @@ def test_costs_are_those_of_the_public_function(fitted):
 def test_bad_parameters_are_refused(settings, message, series):
     with pytest.raises(ValueError, match=message):
         EarlyClassifier(**{"classifier": PATHS, **settings}).fit(*series)
+
+
+@pytest.mark.parametrize("own", [8, 0.3, [8, 40], "every"])
+def test_moments_beside_a_classifier_of_ours_are_sent_into_it(own, series):
+    early = EarlyClassifier(PrefixClassifier(earliness=own), earliness=np.array([8, 16]))
+    wanted = r"PrefixClassifier\(earliness=\[8, 16\]\), and leave earliness of EarlyClassifier out"
+    with pytest.raises(ValueError, match=wanted):
+        early.fit(*series)
 
 
 def test_costs_are_checked_before_any_fit(series):

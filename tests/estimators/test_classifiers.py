@@ -153,6 +153,7 @@ def test_unfitted_classifiers_say_so(gunpoint):
     [
         ({"earliness": 0.0}, "earliness"),
         ({"earliness": 1.2}, "earliness"),
+        ({"earliness": 1}, r"and 150 \(1.0 is the whole series\)"),
         ({"earliness": 151}, "earliness=151 leaves 151 time points of 150"),
         ({"student": "transformer"}, "unknown backbone 'transformer'; the names are fcn"),
         ({"max_epochs": 0}, "max_epochs"),

@@ -114,8 +114,8 @@ def test_metrics():
 
 def test_others(bumps, tmp_path):
     X, _ = bumps
-    with pytest.raises(ValueError, match=r"length=99 is more than the 40 .* give 40 at most"):
-        PrefixTruncator(length=99).fit_transform(X)
+    with pytest.raises(ValueError, match=r"earliness=99 keeps 99 .* the 40 .* give 40 at most"):
+        PrefixTruncator(99).fit_transform(X)
     with pytest.raises(FileNotFoundError, match=r"there is no model file .*; give the path that"):
         skgdpd.load(tmp_path / "none")
     Z = np.random.default_rng(0).normal(size=(20, 3))

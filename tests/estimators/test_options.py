@@ -24,6 +24,7 @@ from skgdpd import (
 )
 from skgdpd._fitting.network import SeriesNetwork
 from skgdpd._runtime.fingerprint import fingerprint
+from skgdpd.datasets import make_bumps
 from skgdpd.distillers import GenDD
 
 SMALL = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0}
@@ -105,6 +106,31 @@ def test_an_object_given_to_two_is_changed_in_neither():
     first = one.training
     one.set_params(training__weight_decay=0.7)
     assert first.weight_decay == 0.5, "one that was handed out stays, too"
+
+
+def test_parameters_without_effect_are_named():
+    X, y = make_bumps(20, 20, random_state=0)
+    clf = PrefixClassifier("rocket", max_epochs=0, earliness=0.5, lr=0.1, random_state=0)
+    clf.set_params(training__weight_decay=0.5)
+    named = r"lr=0.1, training__weight_decay=0.5 has no effect with max_epochs=0"
+    with pytest.warns(UserWarning, match=named) as caught:
+        clf.fit(X, y)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.filterwarnings("error")
+def test_parameters_with_an_effect_are_not_named():
+    X, y = make_bumps(20, 20, random_state=0)
+    more = {"earliness": 0.5, "class_weight": "balanced", "random_state": 0}
+    PrefixClassifier("rocket", max_epochs=0, **more).fit(X, y)
+    PrefixClassifier("rocket", max_epochs=1, lr=0.1, **more).fit(X, y)
+
+
+def test_an_unknown_student_is_named_whatever_its_epochs():
+    X, y = make_bumps(20, 20, random_state=0)
+    for n in (0, 1):
+        with pytest.raises(ValueError, match="student: unknown backbone 'rockett'"):
+            PrefixClassifier("rockett", max_epochs=n).fit(X, y)
 
 
 def test_defaults_of_two_are_not_one_object():

@@ -44,7 +44,7 @@ def refused(bumps, words, clf, X=None):
     ("params", "words"),
     [
         ({"earliness": 41}, "earliness=41 leaves 41 time points of 40"),
-        ({"earliness": PrefixTruncator(length=99)}, "length=99 is more than the 40 time points"),
+        ({"earliness": PrefixTruncator(99)}, "earliness=99 keeps 99 time points"),
         ({"student": "fnc"}, "student: unknown backbone 'fnc'; the names are"),
         ({"student": Wrong()}, r"student: Wrong must map \(n, 1, 12\) to"),
         ({"prior": DiffusionFeaturePrior("flow")}, "'denoiser' parameter"),

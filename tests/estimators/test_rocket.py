@@ -665,5 +665,6 @@ def test_no_epochs_are_refused_where_there_is_no_closed_form(earliness):
 def test_no_epochs_hold_no_series_out():
     X, y = make_bumps(30, 20, random_state=0)
     options = TrainingOptions(early_stopping=2)
-    clf = PrefixClassifier("rocket", max_epochs=0, training=options).fit(X, y)
+    with pytest.warns(UserWarning, match="early_stopping=2 has no effect"):
+        clf = PrefixClassifier("rocket", max_epochs=0, training=options).fit(X, y)
     assert clf.history_.n_labeled == 30

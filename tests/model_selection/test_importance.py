@@ -81,11 +81,24 @@ def test_forms_and_scores():
     np.testing.assert_allclose(found.std, found.importances.std(2))
 
 
+@pytest.mark.parametrize(("n_points", "n_windows"), [(4, 4), (10, 10), (24, 10)])
+def test_windows_are_ten_or_as_many_as_points(n_points, n_windows):
+    X, y = one_place(8, 0, 0, 2, 0, (1, n_points))
+    assert len(window_importance(Threshold(0, 0, 2).fit(X, y), X, y).edges) == n_windows + 1
+
+
+def test_arguments_in_another_order_are_named_not_shown():
+    X, y = one_place(8, 0, 0, 6, 0)
+    with pytest.raises(TypeError, match=r"estimator is a ndarray; .*\(clf, X, y\)"):
+        window_importance(X, y, Threshold(0, 0, 6).fit(X, y))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"n_windows": 25}, "n_windows=25 must be at most 24"),
         ({"n_windows": 0}, "n_windows"),
+        ({"n_windows": "all"}, "n_windows='all' must be 'auto'"),
         ({"n_repeats": 0}, "n_repeats"),
         ({"y": [0.0, np.nan] * 4}, "y has missing labels"),
         ({"y": [0, 1]}, "X has 8 series and y 2 labels"),

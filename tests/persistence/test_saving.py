@@ -22,7 +22,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     MaxAbsScaler,
@@ -286,7 +290,7 @@ def test_priors_draw_the_same(tmp_path, denoiser, encoder, paired):
 @pytest.mark.parametrize(
     "params",
     [
-        {"earliness": PrefixTruncator(length=9)},
+        {"earliness": PrefixTruncator(9)},
         {
             "earliness": 12,
             "normalize": "prefix",
@@ -563,6 +567,14 @@ def test_a_class_of_ones_own_is_refused(bumps, tmp_path):
         model.save(tmp_path / "model")
 
 
+def test_a_search_sends_to_its_best_estimator(bumps, tmp_path):
+    model = PrefixClassifier("lstm1-8", **QUICK)
+    search = GridSearchCV(model, {"earliness": [0.5]}, cv=2).fit(*bumps)
+    with pytest.raises(ValueError, match=r"GridSearchCV.*save its best_estimator_"):
+        skgdpd.save(search, tmp_path / "model")
+    skgdpd.save(search.best_estimator_, tmp_path / "model")
+
+
 # Devices
 
 
@@ -613,7 +625,7 @@ def test_every_kind_is_in_a_file_that_opens(bumps, tmp_path, tiny, taught, taugh
         "options": clone(tiny)
         .set_params(training__weight_decay=0.5, series__resample_length=9)
         .fit(X, y),
-        "cut": clone(tiny).set_params(earliness=PrefixTruncator(length=9)).fit(X, y),
+        "cut": clone(tiny).set_params(earliness=PrefixTruncator(9)).fit(X, y),
         "taught": taught,
         "ensemble": clone(taught_plainly).set_params(teacher=["lstm1-8", "lstm1-8"]).fit(X, y),
         "gendd": GenDDClassifier(

@@ -146,6 +146,38 @@ def test_a_frame_of_rows_is_read_by_place():
     np.testing.assert_array_equal(one.predict_proba(first), other.predict_proba(first))
 
 
+@pytest.mark.parametrize("name", ["label", "y", "Class", "target", "id"])
+def test_a_column_named_as_labels_or_ids_is_no_time_point(name):
+    wide = pd.DataFrame(VALUES[:, 0]).assign(**{name: range(12)})
+    with pytest.raises(ValueError, match=f"X has a column {name!r}, which looks like"):
+        read_panel(wide)
+    assert read_panel(wide.drop(columns=name)).n_timepoints == 20
+    assert read_panel(long(names=("a", "y"))).n_channels == 2
+
+
+@pytest.mark.parametrize("kind", [object, "str", "string", "category"])
+def test_a_column_of_texts_is_no_time_point(kind):
+    texts = pd.Series(["1", "2"] * 6).astype(kind)
+    wide = pd.DataFrame(VALUES[:, 0]).assign(condition=texts)
+    with pytest.raises(ValueError, match="column 'condition' of X holds"):
+        read_panel(wide)
+    with pytest.raises(ValueError, match="X holds texts, such as '1'"):
+        read_panel(wide.astype({"condition": object}).to_numpy())
+
+
+def test_a_long_frame_without_its_index_is_told_how_to_get_it():
+    flat = long().reset_index(drop=True)
+    with pytest.raises(ValueError, match=r"240 series and y 12 labels; .*index it by series and"):
+        fitted(flat, LABELS)
+    with pytest.raises(ValueError, match=r"12 series and y 11 labels; they must be equally many$"):
+        fitted(VALUES, LABELS[:11])
+
+
+def test_columns_of_numbers_are_time_points_whatever_holds_them():
+    wide = pd.DataFrame(VALUES[:, 0].round()).astype({0: object, 1: "Int64", 2: "float32"})
+    np.testing.assert_array_equal(read_panel(wide).values[:, 0], VALUES[:, 0].round())
+
+
 def test_the_teachers_series_are_matched_by_id():
     clf = DistilledPrefixClassifier(student="lstm1-8", **SMALL)
     order = np.random.default_rng(0).permutation(12)

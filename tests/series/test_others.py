@@ -27,6 +27,11 @@ class Frame:
         raise NotImplementedError
 
 
+def test_a_column_of_a_table_named_as_labels_is_no_time_point():
+    with pytest.raises(ValueError, match="X has a column 'label', which looks like labels"):
+        read_panel(Frame(X[:, 0, :3], ["t0", "t1", "label"]))
+
+
 class Labelled:
     """An array with named dimensions, as xarray's arrays are."""
 

@@ -243,7 +243,7 @@ REFUSED = {
     ),
     "strings in a frame": (
         pd.DataFrame({"x": ["a", "b"]}),
-        "X: could not convert string to float",
+        "column 'x' of X holds texts, such as 'a'",
     ),
     "complex": (
         np.zeros((2, 3), dtype=complex),

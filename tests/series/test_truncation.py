@@ -71,15 +71,17 @@ def test_a_fraction_cuts_3d_and_2d_alike(values):
     np.testing.assert_array_equal(truncator.transform(values[:, 0]), values[:, 0, :6])
 
 
-def test_a_length_takes_the_place_of_a_fraction(values):
-    truncator = PrefixTruncator(0.9, length=7)
+@pytest.mark.parametrize("kind", [int, np.int64])
+def test_a_whole_number_is_a_number_of_time_points(kind, values):
+    truncator = PrefixTruncator(kind(7))
     np.testing.assert_array_equal(truncator.transform(values), values[:, :, :7])
     np.testing.assert_array_equal(truncator.fit_transform(values[:, 0]), values[:, 0, :7])
 
 
-@pytest.mark.parametrize("whole", [1.0, 1])
-def test_the_fraction_one_keeps_everything(whole, values):
-    np.testing.assert_array_equal(PrefixTruncator(whole).transform(values), values)
+def test_the_fraction_one_keeps_everything(values):
+    np.testing.assert_array_equal(PrefixTruncator(1.0).transform(values), values)
+    with pytest.raises(ValueError, match=r"earliness=1 keeps 1 time point; .* 1.0 is the whole"):
+        PrefixTruncator(1).transform(values)
 
 
 @pytest.mark.parametrize("mtype", ["pd-multiindex", "df-list", "nested_univ"])
@@ -128,37 +130,31 @@ def test_a_gap_is_kept(values):
 def test_cutting_again_by_the_same_length_changes_nothing(fraction, length):
     values = np.arange(2.0 * length).reshape(2, 1, length)
     once = PrefixTruncator(fraction).transform(values)
-    twice = PrefixTruncator(length=once.shape[2]).transform(once)
+    twice = PrefixTruncator(once.shape[2]).transform(once)
     np.testing.assert_array_equal(twice, once)
 
 
 def test_clone_and_parameters():
-    truncator = PrefixTruncator(0.2, length=9)
+    truncator = PrefixTruncator(9)
     twin = clone(truncator)
     assert twin is not truncator
-    assert twin.get_params() == {"fraction": 0.2, "length": 9}
-    assert PrefixTruncator().get_params() == {"fraction": 0.3, "length": None}
+    assert twin.get_params() == {"earliness": 9}
+    assert PrefixTruncator().get_params() == {"earliness": 0.3}
 
 
-@pytest.mark.parametrize("bad", [0, 0.0, -0.1, 1.1, 2, np.nan, np.inf, "half", None])
-def test_a_bad_fraction_is_named_with_what_is_allowed(bad, values):
+@pytest.mark.parametrize("bad", [0, 0.0, -0.1, -3, 1.1, 2.5, np.nan, np.inf, "half", None])
+def test_a_bad_part_is_named_with_what_is_allowed(bad, values):
+    allowed = r"'earliness' parameter of PrefixTruncator.*\(0.*1.*\[2, inf\)"
     for act in (PrefixTruncator(bad).fit, PrefixTruncator(bad).transform):
-        with pytest.raises(ValueError, match=r"'fraction' parameter of PrefixTruncator.*\(0.*1"):
-            act(values)
-
-
-@pytest.mark.parametrize("bad", [0, 1, -3, 2.5, "ten"])
-def test_a_bad_length_is_named_with_what_is_allowed(bad, values):
-    for act in (PrefixTruncator(length=bad).fit, PrefixTruncator(length=bad).transform):
-        with pytest.raises(ValueError, match=r"'length' parameter of PrefixTruncator.*\[2, inf\)"):
+        with pytest.raises(ValueError, match=allowed):
             act(values)
 
 
 def test_a_length_beyond_the_series_is_refused_with_both_numbers(values):
     for form in (values, values[:, 0]):
-        with pytest.raises(ValueError, match="length=21 is more than the 20 time points"):
-            PrefixTruncator(length=21).transform(form)
-    np.testing.assert_array_equal(PrefixTruncator(length=20).transform(values), values)
+        with pytest.raises(ValueError, match=r"earliness=21 keeps 21 .* more than the 20 of X"):
+            PrefixTruncator(21).transform(form)
+    np.testing.assert_array_equal(PrefixTruncator(20).transform(values), values)
 
 
 def test_other_channels_than_fitted_are_refused_with_both_numbers(values):

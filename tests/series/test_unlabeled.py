@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -32,6 +33,7 @@ from skgdpd import (
 from skgdpd._series import storage
 from skgdpd._series.panel import check_panel, join, read_panel
 from skgdpd._series.unlabeled import refuse_marked, split_marked
+from skgdpd.datasets import make_bumps
 
 SMALL = {"student": "lstm1-8", "max_epochs": 2, "random_state": 0, "earliness": 0.5}
 HIDDEN = np.arange(60) % 3 == 0
@@ -45,6 +47,39 @@ def hide(y, marker):
 
 def yes(y):
     return (y == "yes") + 0
+
+
+@pytest.mark.parametrize("mark", [-1, "-1"])
+def test_minus_one_beside_two_classes_is_named_as_a_class(mark):
+    X, y = make_bumps(60, random_state=0)
+    y = np.where(HIDDEN, mark, np.unique(y, return_inverse=True)[1].astype(type(mark)))
+    with pytest.warns(UserWarning, match=f"{mark!r} in y is taken as a class.*unlabeled={mark!r}"):
+        clf = DistilledPrefixClassifier(**SMALL).fit(X, y)
+    assert len(clf.classes_) == 3
+
+
+def test_the_warning_of_a_column_of_labels_shows_the_users_line():
+    X, y = make_bumps(20, 20, random_state=0)
+    with pytest.warns(DataConversionWarning, match="column-vector y") as caught:
+        PrefixClassifier("rocket", max_epochs=0, random_state=0).fit(X, y[:, None])
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_labels_beside_unlabelled_series_are_refused():
+    X, y = make_bumps(20, 20, random_state=0)
+    with pytest.raises(ValueError, match="X_unlabeled is a tuple of series and labels; give the"):
+        DistilledPrefixClassifier(**SMALL).fit(X, y, X_unlabeled=(X, y))
+
+
+@pytest.mark.filterwarnings("error")
+def test_minus_one_needs_no_warning_where_it_is_plain():
+    X, y = make_bumps(60, random_state=0)
+    y = np.unique(y, return_inverse=True)[1]
+    three = np.where(HIDDEN, -1, y)
+    DistilledPrefixClassifier(**SMALL).fit(X, np.where(y, 1, -1))
+    DistilledPrefixClassifier(**SMALL, unlabeled=-1).fit(X, three)
+    DistilledPrefixClassifier(**SMALL).fit(X, three, X_unlabeled=X[:4])
+    PrefixClassifier(**SMALL).fit(X, three)
 
 
 MARKS = {

@@ -175,7 +175,7 @@ def test_resampling_keeps_every_point_when_it_doubles_the_density():
         (np.int64(4), 4),
         (np.float32(0.5), 10),
         (PrefixTruncator(0.4), 8),
-        (PrefixTruncator(length=3), 3),
+        (PrefixTruncator(3), 3),
         (TruncationTransformer(upper=6), 6),
     ],
 )
