@@ -233,7 +233,10 @@ def weak_teachers(scores: Scores) -> Any:
 
 
 def small_students(scores: Scores, folder: Path) -> Any:
-    """Draw AUC-PRC against the time of one series, with the number of weights beside the names."""
+    """Draw AUC-PRC against the time of one series, with the number of weights beside the names.
+
+    Bars are the standard deviation of a seed's mean.
+    """
     ax = new_axes()
     parts = load_file(folder / "GunPoint.npz")
     prefix = parts.X_test[:, :, : int(0.2 * parts.X.shape[2])]
@@ -260,16 +263,18 @@ def small_students(scores: Scores, folder: Path) -> Any:
             (milliseconds, low),
             arrowprops={"arrowstyle": "->", "color": color},
         )
-        ax.plot(milliseconds, low, "o", color=color, markerfacecolor="white")
-        ax.plot(milliseconds, high, "o", color=color)
+        for mean, method, fill in ((low, base, "white"), (high, taught, color)):
+            spread = scores.by_seed(OF_STUDENTS, method, "unlabelled").std(ddof=1)
+            ax.errorbar(milliseconds, mean, spread, fmt="o", color=color, markerfacecolor=fill)
         last = name == "rocket"
         ax.annotate(
-            f"{DRAWN[name]}: {n:,} weights",
-            (milliseconds, high),
-            (-8 if last else 7, 2),
+            f"{DRAWN[name].replace(', ', chr(10))}\n{n:,} weights",
+            (milliseconds, low if last else (low + high) / 2),
+            (-8 if last else 7, 0),
             textcoords="offset points",
             fontsize="small",
             ha="right" if last else "left",
+            va="center",
         )
         print(
             f"| `{name}` | {n:,} | {milliseconds:.2f} | {exported:.2f} | "
@@ -296,7 +301,7 @@ def small_students(scores: Scores, folder: Path) -> Any:
     )
     for set_formatter in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
         set_formatter("{x:g}")
-    ax.legend(fontsize="small")
+    ax.legend(fontsize="small", loc="lower right")
     ax.grid(alpha=0.3)
     return ax
 
