@@ -249,10 +249,10 @@ class BasePrefixClassifier(
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
+        y, sample_weight = aligned(X, y, "y"), aligned(X, sample_weight, "sample_weight")
         # Before values: labels of other series hide what is missing in these.
         check_equally_many(y, len(read))
         panel = self._measure(read, X)
-        y, sample_weight = aligned(X, y, "y"), aligned(X, sample_weight, "sample_weight")
         whole = unlabelled = None
         if X_teacher is not None:
             if X_unlabeled is not None:

@@ -192,16 +192,7 @@ def read_labels(y: Any, n: int, marker: Any, may_lack: bool) -> tuple[Any, NDArr
     else:
         labels = refuse_marked(y, reason=LABELLED_ONLY)
         mask = np.zeros(len(labels), dtype=bool)
-    if len(mask) != n:
-        hint = (
-            ". If the rows of X are time points of a frame, index it by series and time "
-            "(set_index), or read it by skgdpd.datasets.from_long"
-            if len(mask) and n > len(mask) and n % len(mask) == 0
-            else ""
-        )
-        raise ValueError(
-            f"X has {n} series and y {len(mask)} labels; they must be equally many{hint}"
-        )
+    check_equally_many(mask, n)
     return labels, mask
 
 
@@ -225,7 +216,15 @@ def check_equally_many(y: Any, n: int) -> None:
     except TypeError:
         return
     if n_labels != n:
-        raise ValueError(f"X has {n} series and y {n_labels} labels; they must be equally many")
+        hint = (
+            ". If the rows of X are time points of a frame, index it by series and time "
+            "(set_index), or read it by skgdpd.datasets.from_long"
+            if n_labels and n > n_labels and n % n_labels == 0
+            else ""
+        )
+        raise ValueError(
+            f"X has {n} series and y {n_labels} labels; they must be equally many{hint}"
+        )
 
 
 def warn_of_minus_one(classes: NDArray[Any]) -> None:

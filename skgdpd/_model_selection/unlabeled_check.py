@@ -231,14 +231,11 @@ def _read(estimator: Any, X: Any, y: Any, X_unlabeled: Any) -> tuple[Panel, Labe
     def checked(series: Any, name: str) -> Panel:
         return checked_series(read_panel(series, name), name, gaps)
 
+    y = aligned(X, y, "y")
     check_equally_many(y, len(read_panel(X, "X")))
     panel = checked(X, "X")
-    y = aligned(X, y, "y")
     labels, mask = split_marked(y, estimator.get_params(deep=False)["unlabeled"])
-    if len(mask) != len(panel):
-        raise ValueError(
-            f"X has {len(panel)} series and y {len(mask)} labels; they must be equally many"
-        )
+    check_equally_many(mask, len(panel))
     encode(labels)
     parts = [panel.take(np.flatnonzero(mask))] if mask.any() else []
     if X_unlabeled is not None:

@@ -153,7 +153,7 @@ def _read_column(y: Any) -> NDArray[Any]:
         values[:] = list(y)
         y = values
     column: NDArray[Any] = column_or_1d(y)
-    if np.ndim(y) == 2:
+    if np.asarray(y).ndim == 2:
         # Worded as scikit-learn's own warning, which would not show the user's line.
         warn_user(
             "A column-vector y was passed when a 1d array was expected. Please change the shape "

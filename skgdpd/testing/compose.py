@@ -33,7 +33,7 @@ def on_prefix(classifier: Any, length: int) -> Any:
     >>> from sklearn.neighbors import KNeighborsClassifier
     >>> from skgdpd.testing import on_prefix
     >>> on_prefix(KNeighborsClassifier(), 12).steps[0]
-    ('prefixtruncator', PrefixTruncator(12))
+    ('prefixtruncator', PrefixTruncator(earliness=12))
     """
     if any(base.__module__.startswith("sktime.") for base in type(classifier).__mro__):
         truncation = require("sktime.transformations.truncation", "sktime", "for its classifiers")

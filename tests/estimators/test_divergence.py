@@ -72,7 +72,7 @@ def is_distribution(proba):
             ),
             "student diverged by its last epoch: its outputs are not finite",
         ),
-        (PrefixClassifier(of_nan, max_epochs=2), "student diverged in epoch 1.*ce is nan"),
+        (PrefixClassifier(of_nan, max_epochs=2), "student diverged in epoch 1.*'ce' is nan"),
         (
             PrefixClassifier(earliness=[0.3, 1.0], lr=1e30, **SMALL),
             r"student diverged in epoch \d",
@@ -95,11 +95,11 @@ def is_distribution(proba):
         ),
         (
             GDPDClassifier("lstm1-8", prior=DiffusionFeaturePrior(lr=1e30), **SMALL),
-            r"prior diverged in epoch \d.*diffusion is.*lr=1e\+30",
+            r"prior diverged in epoch \d.*'diffusion' is.*lr=1e\+30",
         ),
         (
             GDPDClassifier(of_nan, prior=PRIOR, **SMALL),
-            "teacher diverged in epoch 1.*ce is nan",
+            "teacher diverged in epoch 1.*'ce' is nan",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
