@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._early.classifier import EarlyClassifier
 from .._estimators.base import BasePrefixClassifier
@@ -18,6 +17,7 @@ from .._estimators.prefix import PrefixClassifier
 from .._persistence import check_target, load
 from .._runtime.atomic import replace_file
 from .._runtime.extras import require
+from .._series.unlabeled import split_marked
 from .classes import by_class
 from .explain import check_labels, explained, explained_for_fit
 from .predictions import Unfinished, predictions_of
@@ -92,8 +92,10 @@ def fit(
     X, y, channels = series.X, series.y, series.channels
     files = [(data, series)]
     assert y is not None
+    labels, missing = split_marked(y, None)
+    known = np.unique(labels).tolist()
     if class_weight is not None:
-        params["class_weight"] = _weights(class_weight, y)
+        params["class_weight"] = _weights(class_weight, known)
     more: dict[str, Any] = {}
     if unlabeled is not None:
         files.append(
@@ -111,14 +113,15 @@ def fit(
             "model without one, choose the --threshold of predict and evaluate"
         )
     if method is None:
-        method = "prefix" if teacher is None and unlabeled is None else "gdpd"
+        to_teach = teacher is not None or unlabeled is not None or missing.any()
+        method = "gdpd" if to_teach else "prefix"
     model: Any = _unfitted(method, teacher, unlabeled, params)
     model.set_params(series__missing_values=missing_values)
     if delay_cost is not None:
         seed = params.get("random_state")
         costs = None
         if error_cost is not None:
-            costs = by_class("--error-cost", error_cost, np.unique(y).tolist(), "the data")
+            costs = by_class("--error-cost", error_cost, known, "the data")
         model = EarlyClassifier(
             model, delay_cost=delay_cost, misclassification_cost=costs, random_state=seed
         )
@@ -308,11 +311,11 @@ def _test_part(model: Any, data: str, columns: Columns | None, labelled: bool) -
     return read_series(data, columns, labelled=labelled, last=True, channels=channels_of(model))
 
 
-def _weights(given: Sequence[str | tuple[str, float]], y: NDArray[Any]) -> str | dict[Any, float]:
-    """Return weights of classes as an estimator takes them, with the labels of ``y``."""
+def _weights(given: Sequence[str | tuple[str, float]], known: list[Any]) -> str | dict[Any, float]:
+    """Return weights of classes as an estimator takes them, with the known labels."""
     if list(given) == ["balanced"]:
         return "balanced"
     pairs = [entry for entry in given if not isinstance(entry, str)]
     if len(pairs) < len(given):
         raise ValueError("--class-weight is either balanced or CLASS=WEIGHT ..., not both")
-    return by_class("--class-weight", pairs, np.unique(y).tolist(), "the data")
+    return by_class("--class-weight", pairs, known, "the data")

@@ -18,6 +18,7 @@ from .._estimators.gdpd import GDPDClassifier
 from .._estimators.prefix import PrefixClassifier
 from .._runtime.extras import require
 from .._series.split import stratified_split
+from .._series.unlabeled import split_marked
 from ..datasets import TrainTest, load_file, load_gunpoint, load_italy_power_demand
 from ..metrics import average_cost, macro_auc_prc, top1_agreement
 from ..plotting import DecisionDisplay, EarlinessDisplay, HistoryDisplay
@@ -166,6 +167,12 @@ def _read_own(data: str, columns: Columns) -> TrainTest:
         return load_file(data)
     series = read_series(data, columns)
     assert series.y is not None
+    missing = split_marked(series.y, None)[1]
+    if missing.any():
+        raise ValueError(
+            f"{missing.sum()} of {len(missing)} series of {data} have no label; the demonstration "
+            f"needs a label for each, and fit takes series without"
+        )
     fitted, scored = _part_of(series.y, 0.5)
     return TrainTest(series.X[fitted], series.y[fitted], series.X[scored], series.y[scored])
 

@@ -382,6 +382,8 @@ def loss_weights(
     weight, each_class = np.ones(len(labels)), np.ones(len(classes))
     if sample_weight is not None:
         weight = of_usual_size(checked_weights(sample_weight, len(labels)))
+        # Unlabelled series have the weights of classes, so these keep their scale.
+        weight = weight / (weight[train].mean() or 1.0)
     if class_weight is not None:
         _check_class_weight(class_weight, classes)
         by_class = of_usual_size(_weight_by_class(class_weight, labels, classes))

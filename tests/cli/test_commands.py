@@ -406,3 +406,30 @@ def test_a_reader_that_goes_away_is_no_error(data, model):
     command = f"{sys.executable} -m skgdpd predict {model} {data}; echo $? >&2"
     closed = ["sh", "-c", f"{{ {command}; }} | exec 0<&-"]
     assert subprocess.run(closed, capture_output=True, text=True).stderr == "141\n"
+
+
+def blank_labels(tmp_path, bumps):
+    """Return the path of a table of which three series have no label."""
+    X, y = bumps
+    path = tmp_path / "blank.csv"
+    labels = ["" if i < 3 else f"c{label}" for i, label in enumerate(y)]
+    rows = [[*map(str, series), label] for series, label in zip(X[:, 0], labels, strict=True)]
+    names = [*(f"t{i}" for i in range(X.shape[-1])), "kind"]
+    path.write_text("\n".join(",".join(row) for row in [names, *rows]))
+    return str(path)
+
+
+def test_series_without_a_label_in_the_file_teach_and_have_no_class_of_their_own(tmp_path, bumps):
+    data, out = blank_labels(tmp_path, bumps), str(tmp_path / "model.zip")
+    given = ["--label", "kind", "--class-weight", "cno=2", *TINY]
+    assert main(["fit", data, "--out", out, *given]) == 0
+    model = load(out)
+    assert type(model) is GDPDClassifier
+    assert model.classes_.tolist() == ["cno", "cyes"]
+
+
+def test_the_demonstration_refuses_series_without_a_label(tmp_path, bumps, capsys):
+    data = blank_labels(tmp_path, bumps)
+    given = ["demo", "--data", data, "--label", "kind", "--out", str(tmp_path), "--quiet"]
+    assert main(given) == 2
+    assert f"3 of 60 series of {data} have no label" in capsys.readouterr().err

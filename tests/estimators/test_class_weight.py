@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from skgdpd import PrefixClassifier
+from skgdpd import DistilledPrefixClassifier, PrefixClassifier
 from skgdpd.datasets import make_bumps
 from skgdpd.nets import available_backbones, starts_fitted
 
@@ -66,3 +66,14 @@ def test_a_heavy_class_gets_larger_probabilities_from_the_start_on(seed, test_pa
         for clf in (plain, heavy)
     )
     assert after > before + 0.2
+
+
+@pytest.mark.parametrize("given", [1.0, 3.0, 0.1])
+def test_equal_weights_of_series_are_no_weights_where_some_have_no_label(given):
+    X, y = make_bumps(40, 20, random_state=0)
+    y = y.astype(object)
+    y[: len(y) // 2] = None
+    clf = DistilledPrefixClassifier(student="lstm1-8", max_epochs=2, random_state=0)
+    plain = clone(clf).fit(X, y).predict_proba(X)
+    weighted = clone(clf).fit(X, y, sample_weight=np.full(40, given)).predict_proba(X)
+    np.testing.assert_array_equal(weighted, plain)
