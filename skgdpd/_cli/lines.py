@@ -32,6 +32,8 @@ class Line(NamedTuple):
         Time of the line; None if the line does not say.
     ends : bool
         Whether the series ends with this line.
+    kind : {"number", "date", "zoned"} or None
+        Kind of the time; None without a time.
     """
 
     id: str | int
@@ -39,6 +41,7 @@ class Line(NamedTuple):
     first: int | None
     time: float | None
     ends: bool
+    kind: str | None
 
 
 class CsvNames(NamedTuple):
@@ -168,7 +171,8 @@ class JsonLines:
         for point in points:
             check_values(point, self.n_channels, self.gaps)
         first = first_of(found.get("t"))
-        return Line(id_, points, first, self.times.read(found.get("time")), ends)
+        kind, time = self.times.read(found.get("time"))
+        return Line(id_, points, first, time, ends, kind)
 
     def _points(self, found: dict[str, Any], ends: bool) -> list[list[float]]:
         if "values" in found and "points" in found:
@@ -317,19 +321,15 @@ class CsvLines:
             raise ValueError("the id is empty")
         ends = _truth(named.get("end", ""))
         first = named.get("t", "")
-        time = named.get("time", "")
+        clock = named.get("time", "")
         values = [_number(text) for text in texts]
         # A line that only ends its series has no values.
         points = [] if ends and not any(texts) else [values]
         for point in points:
             check_values(point, self.n_channels, self.gaps)
-        return Line(
-            named["id"],
-            points,
-            first_of(_whole(first) if first else None),
-            self.times.read(_time(time) if time else None),
-            ends,
-        )
+        t = first_of(_whole(first) if first else None)
+        kind, time = self.times.read(_time(clock) if clock else None)
+        return Line(named["id"], points, t, time, ends, kind)
 
     def head(self) -> list[str]:
         """Return the header of the answers."""

@@ -134,6 +134,7 @@ class Stream:
                 line = self.form.read(content.decode("utf-8-sig"))
                 if line is not None:
                     self._take(line)
+                    self.form.times.keep(line.kind)
             except ValueError as error:
                 self.counts["refused"] += 1
                 print(f"skgdpd: line {self.counts['lines']}: {error}", file=sys.stderr)

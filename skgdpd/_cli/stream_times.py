@@ -17,14 +17,14 @@ class LineTimes:
     Attributes
     ----------
     kind : {"number", "date", "zoned"} or None
-        Kind of the times; None before the first one.
+        Kind of the times; None before the first one of a line that was taken.
     """
 
     def __init__(self) -> None:
         self.kind: str | None = None
 
-    def read(self, value: Any) -> float | None:
-        """Return the time of a line, if it is one.
+    def read(self, value: Any) -> tuple[str | None, float | None]:
+        """Return the time of a line, and its kind.
 
         Parameters
         ----------
@@ -33,7 +33,10 @@ class LineTimes:
 
         Returns
         -------
-        float or None
+        kind : {"number", "date", "zoned"} or None
+            Kind of the time, for :meth:`keep`; None without a time.
+        time : float or None
+            The time.
 
         Raises
         ------
@@ -41,21 +44,25 @@ class LineTimes:
             If it is no time, or of another kind than those before.
         """
         if value is None:
-            return None
+            return None, None
         kind, time = _time_of(value)
         if self.kind not in (None, kind):
             assert self.kind is not None
             raise ValueError(
                 f"time={value!r} is of the kind {KINDS[kind]}; lines before had {KINDS[self.kind]}"
             )
-        self.kind = kind
-        return time
+        return kind, time
+
+    def keep(self, kind: str | None) -> None:
+        """Keep the kind of a time whose line was taken; all later ones must be of it."""
+        if kind is not None:
+            self.kind = kind
 
     def write(self, time: float | None) -> float | str | None:
         """Return a time as lines have it; a zoned one in UTC."""
         if time is None or self.kind in (None, "number"):
             return time
-        date = EPOCH + timedelta(seconds=time)
+        date = _date_of(time)
         return str(date if self.kind == "zoned" else date.replace(tzinfo=None))
 
 
@@ -77,11 +84,13 @@ def _time_of(value: Any) -> tuple[str, float]:
     if isinstance(value, str):
         try:
             date = datetime.fromisoformat(value)
-        except ValueError as error:
+            zoned = date.tzinfo is not None
+            since = (date if zoned else date.replace(tzinfo=UTC)) - EPOCH
+            time = since.total_seconds()
+            _date_of(time)  # answers must be able to have it
+        except (ValueError, OverflowError) as error:
             raise _no_time(value) from error
-        zoned = date.tzinfo is not None
-        since = (date if zoned else date.replace(tzinfo=UTC)) - EPOCH
-        return ("zoned" if zoned else "date"), since.total_seconds()
+        return ("zoned" if zoned else "date"), time
     if type(value) not in (int, float) or not abs(value) < np.inf:
         raise _no_time(value)
     try:
@@ -90,8 +99,13 @@ def _time_of(value: Any) -> tuple[str, float]:
         raise _no_time(value) from error
 
 
+def _date_of(time: float) -> datetime:
+    """Return the date in UTC of a time in seconds."""
+    return EPOCH + timedelta(seconds=time)
+
+
 def _no_time(value: Any) -> ValueError:
     return ValueError(
         f"time={value!r} must be a finite number, or a date of ISO 8601, such as "
-        f"2026-01-31 12:00:00"
+        f"2026-01-31 12:00:00, within the years 1 to 9999 in UTC"
     )

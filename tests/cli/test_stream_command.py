@@ -168,6 +168,68 @@ def test_times_are_of_one_kind(early, capsys, first, second, words):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "date",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-05:00", "9999-12-31T23:59:59.999999"],
+)
+def test_a_date_that_could_not_be_written_is_refused_alone(early, X, capsys, date):
+    points = X[0].T.tolist()
+    texts = [
+        json.dumps({"id": id_, "points": points, "time": time}).encode()
+        for id_, time in (("a", date), (0, "2026-01-31 12:00:00"))
+    ]
+    stream = fed(early, texts)
+    assert stream.counts["refused"] == 1
+    assert f"line 1: time={date!r} must be a finite number, or a date" in capsys.readouterr().err
+    found = answers(stream)
+    same_as_decide(found, early, X[:1])
+    assert found[0]["time"] == "2026-01-31 12:00:00"
+
+
+@pytest.mark.parametrize(
+    "date", ["0001-01-01 00:00:00", "0001-01-01 14:00:00+14:00", "9999-12-31 23:59:59"]
+)
+def test_the_first_and_last_dates_are_read(early, X, date):
+    text = json.dumps({"id": 0, "points": X[0].T.tolist(), "time": date})
+    (found,) = answers(fed(early, [text.encode()]))
+    assert found["time"] == date.replace("14:00:00+14:00", "00:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("before", "refused", "options"),
+    [
+        ([], {"id": "a", "t": 5}, {}),
+        ([], {"id": "a", "t": 5}, {"idle_timeout": 1000}),
+        ([("b", 1)], {"id": "a"}, {"max_open": 1}),
+        ([("b", 60)], {"id": "b"}, {"after_answer": "refuse"}),
+    ],
+    ids=["gap", "gap-idle", "turned-away", "late"],
+)
+def test_a_refused_line_leaves_the_kind_of_times_open(
+    early, X, tmp_path, before, refused, options
+):
+    path = str(tmp_path / "state.zip")
+    known = [
+        json.dumps({"id": id_, "points": X[0, :, :n].T.tolist()}).encode() for id_, n in before
+    ]
+    stream = fed(early, [*known, line(value=0.5, time="2026-01-31", **refused)], **options)
+    assert stream.counts["refused"] == 1
+    if options.get("max_open"):
+        stream.handle([json.dumps({"id": "b", "end": True}).encode()])
+    stream.unwritten = []
+    stream.save(path)
+    later = Stream(early, StreamOptions(**options))
+    later.resume(path)
+    points = X[1].T.tolist()
+    for each in (stream, later):
+        n_refused = each.counts["refused"]
+        each.handle([json.dumps({"id": 1, "points": points, "time": 3}).encode()])
+        (found,) = answers(each)
+        assert found["time"] == 3
+        each.handle([line(2, 0.5, time="2026-01-31")])
+        assert each.counts["refused"] == n_refused + 1  # the line before settled the kind
+
+
 def test_a_date_among_the_values_is_told_from_other_text(early, capsys):
     fed(early, [b"a,2026-01-31 12:00:00"], format="csv")
     assert "if it is a time, name its column in a header by --time" in capsys.readouterr().err
@@ -421,8 +483,8 @@ def test_a_missing_value_is_read_where_the_model_allows_it():
 
 def test_a_line_of_csv_without_a_header():
     form = CsvLines(2, False, [])
-    assert form.read("a,1,2.5\r\n") == ("a", [[1.0, 2.5]], None, None, False)
-    assert form.read('"a,b",1,2') == ("a,b", [[1.0, 2.0]], None, None, False)
+    assert form.read("a,1,2.5\r\n") == ("a", [[1.0, 2.5]], None, None, False, None)
+    assert form.read('"a,b",1,2') == ("a,b", [[1.0, 2.0]], None, None, False, None)
     assert form.read("  ") is None
     for text, words in (
         ("a,1", "2 fields, not the 3 of id,value1,value2"),
@@ -439,9 +501,9 @@ def test_a_line_of_csv_without_a_header():
 def test_a_header_names_the_columns():
     form = CsvLines(2, False, [])
     assert form.read("time,id,x,t,y,end") is None
-    assert form.read("7.5,a,1,3,2,") == ("a", [[1.0, 2.0]], 3, 7.5, False)
-    assert form.read(",a,1,,2,true") == ("a", [[1.0, 2.0]], None, None, True)
-    assert form.read(",a,,,,1") == ("a", [], None, None, True)
+    assert form.read("7.5,a,1,3,2,") == ("a", [[1.0, 2.0]], 3, 7.5, False, "number")
+    assert form.read(",a,1,,2,true") == ("a", [[1.0, 2.0]], None, None, True, None)
+    assert form.read(",a,,,,1") == ("a", [], None, None, True, None)
     for text, words in ((",a,1,x,2,", "t='x'"), (",a,1,,2,yes", "end='yes'")):
         with pytest.raises(ValueError, match=words):
             form.read(text)
@@ -467,7 +529,7 @@ def test_columns_of_csv_may_have_other_names():
     form = CsvLines(2, False, [], NAMED)
     assert form.read("who,hour,x,remark,y,t") is None
     found = form.read("a,7.5,1,?,2,3")
-    assert found == ("a", [[2.0, 1.0]], 3, 7.5, False)
+    assert found == ("a", [[2.0, 1.0]], 3, 7.5, False, "number")
     assert form.read("a,8,1,,2,4").points == [[2.0, 1.0]]
 
 
