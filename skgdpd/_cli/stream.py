@@ -29,6 +29,8 @@ STATE = "early-stream"
 """Kind of a stream's file."""
 MOST_SHOWN = 6
 """Number of moments that are named at most."""
+COUNTED = ("lines", "refused", "repeated", "late", "unanswered", "answers", "forced")
+"""Names of what a stream counts, see :attr:`Stream.counts`."""
 
 
 @dataclass
@@ -103,7 +105,7 @@ class Stream:
         Lines to be written.
     counts : dict of str to int
         Numbers of lines, and of those that were refused or repeated what had been read; of points
-        after answers; of series without an answer.
+        after answers; of series without an answer; of answers, and of forced ones.
     """
 
     def __init__(self, early: EarlyClassifier, options: StreamOptions) -> None:
@@ -122,7 +124,7 @@ class Stream:
         self.series = SeriesTable(options.remember)
         self.time: float | None = None
         self.unwritten = self.form.head()
-        self.counts = dict.fromkeys(("lines", "refused", "repeated", "late", "unanswered"), 0)
+        self.counts = dict.fromkeys(COUNTED, 0)
         self._batch = Batch()
         self._found: list[tuple[int, StreamDecision]] = []
 
@@ -140,14 +142,19 @@ class Stream:
                 print(f"skgdpd: line {self.counts['lines']}: {error}", file=sys.stderr)
         self._push()
         self._found.sort(key=lambda pair: pair[0])
-        self.unwritten += [self.form.write(decision) for _, decision in self._found]
-        self._found = []
+        self._write_found()
 
     def end(self) -> None:
         """Answer all series that are open, from their latest moments."""
         number = self.counts["lines"]
         for id_ in list(self.series.open):
             self._close(id_, number, None)
+        self._write_found()
+
+    def _write_found(self) -> None:
+        """Count the answers found, and put them into the form of the output."""
+        self.counts["answers"] += len(self._found)
+        self.counts["forced"] += sum(decision.forced for _, decision in self._found)
         self.unwritten += [self.form.write(decision) for _, decision in self._found]
         self._found = []
 
@@ -403,6 +410,11 @@ def _report(current: Stream, state: str | None) -> str:
         )
         if counts[name]
     ]
+    if counts["forced"]:
+        parts.append(
+            f"{counts['forced']} of {counts['answers']} answers were forced: these series ended "
+            "before the stopping rule was satisfied"
+        )
     if n_open:
         where = f"kept in {state}" if state is not None else "lost, as there is no --state"
         parts.append(f"{n_open} open series are {where}")

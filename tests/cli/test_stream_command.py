@@ -103,6 +103,8 @@ def test_an_end_forces_the_answer_of_the_latest_moment(early, X):
     assert [answer["id"] for answer in found] == waiting
     assert all(answer["forced"] and answer["n_seen"] <= t for answer in found)
     assert all(answer["time"] == 3 for answer in found)
+    said = f"{len(waiting)} of {stream.counts['answers']} answers were forced"
+    assert said in skgdpd._cli.stream._report(stream, None)
     assert not stream.series.open
     assert len(stream.session) == 0
 
