@@ -56,6 +56,24 @@ class Alarms(NamedTuple):
             named = self.answered
         return int((named & self.own).sum()), int((named & ~self.own).sum())
 
+    def steps(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return all thresholds at which counts change, with 0 and 1, and the counts there.
+
+        Returns
+        -------
+        thresholds : ndarray of shape (n_thresholds,)
+            Ascending thresholds.
+        found, false : ndarray of shape (n_thresholds,)
+            Numbers of series that are found, and of false alarms.
+        """
+        order = np.argsort(self.proba)
+        proba, own = self.proba[order].astype(np.float64), self.own[order]
+        thresholds = np.unique(np.concatenate([[0.0], proba, [1.0]]))
+        below = np.searchsorted(proba, thresholds)
+        n_own = np.concatenate([[0], np.cumsum(own)])
+        n_others = np.concatenate([[0], np.cumsum(~own)])
+        return thresholds, n_own[-1] - n_own[below], n_others[-1] - n_others[below]
+
     def cost(self, threshold: float) -> float:
         """Return the mean cost of errors."""
         found, false = self.counts(threshold)

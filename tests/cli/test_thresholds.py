@@ -185,3 +185,26 @@ def test_a_threshold_of_a_half_that_is_given_counts_ties():
     options = ScoreOptions(("yes", 0.5))
     rows = own_rows(np.array([0.1, 0.5, 0.9]), y, options)
     assert next(row["recall"] for row in rows if row["threshold"] == "0.5") == "1.0000"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_steps_are_the_counts_of_each_threshold(dtype):
+    rng = np.random.default_rng(2)
+    y = np.repeat(["no", "yes"], [45, 15])
+    proba = (rng.integers(0, 20, 60) / 30).astype(dtype)  # with ties
+    alarms = alarms_of(y, answers_of(proba), ScoreOptions())
+    thresholds, found, false = alarms.steps()
+    np.testing.assert_array_equal(thresholds, np.unique([0, *proba.astype(float), 1]))
+    for threshold, *counts in zip(thresholds, found, false, strict=True):
+        named = proba >= dtype(threshold)
+        assert counts == [(named & (y == "yes")).sum(), (named & (y == "no")).sum()]
+
+
+def test_a_picture_of_thresholds_counts_no_series_anew_for_each(monkeypatch, scored):
+    pytest.importorskip("matplotlib")
+    from skgdpd._cli import report
+
+    y, answers = scored
+    alarms = alarms_of(y, answers, ScoreOptions())
+    monkeypatch.delattr(type(alarms), "counts")
+    assert "<img" in report._threshold_picture(alarms, 0.5)
