@@ -23,7 +23,7 @@ from .explain import check_labels, explained, explained_for_fit
 from .predictions import Unfinished, predictions_of
 from .report import page_of
 from .score_text import as_text
-from .scores import ScoreOptions, answers_of
+from .scores import ScoreOptions, answers_of, class_of_threshold
 from .series_files import Columns, FileSeries, channels_of, read_series
 
 TAUGHT: dict[str, Callable[..., Any]] = {
@@ -233,6 +233,8 @@ def evaluate(
             raise ValueError(f"--report {report} must end in .html, the only format of reports")
         require("matplotlib", "plot", "for the report's pictures")
     classifier = open_classifier(model, early=True)
+    if threshold is not None:
+        class_of_threshold(classifier, threshold)
     labels = classifier.classes_.tolist()
     costs = None if cost is None else by_class("--cost", cost, labels, "the model")
     options = ScoreOptions(threshold, costs)

@@ -52,7 +52,7 @@ def explained_for_fit(files: Sequence[tuple[str, FileSeries]], missing: str) -> 
             if (lengths < MIN_LENGTH).any():
                 words = _short(path, series, lengths, MIN_LENGTH, "a fit needs")
                 raise ValueError(f"{words}. Leave them out of the file") from error
-            if missing == "error" and (gaps := _gaps(path, series, series.X.shape[2])):
+            if missing == "error" and (gaps := _gaps(path, series)):
                 raise ValueError(
                     f"{gaps}. Fill them by --missing interpolate, let the network see where "
                     f"they are by --missing mask, or leave these series out of the file"
@@ -61,7 +61,13 @@ def explained_for_fit(files: Sequence[tuple[str, FileSeries]], missing: str) -> 
 
 
 @contextmanager
-def explained(path: str, series: FileSeries, model: Any, advice: str = "") -> Iterator[None]:
+def explained(
+    path: str,
+    series: FileSeries,
+    model: Any,
+    advice: str = "",
+    rows: NDArray[np.int64] | None = None,
+) -> Iterator[None]:
     """Explain errors of a fitted model by the series of a file.
 
     Parameters
@@ -74,6 +80,8 @@ def explained(path: str, series: FileSeries, model: Any, advice: str = "") -> It
         Fitted classifier.
     advice : str, default=""
         What to do about series that are too short, besides another fit.
+    rows : ndarray of shape (n_read,), optional
+        Numbers of the series that the model reads; by default it reads all.
 
     Yields
     ------
@@ -88,7 +96,8 @@ def explained(path: str, series: FileSeries, model: Any, advice: str = "") -> It
         yield
     except ValueError as error:
         lengths, least = lengths_of(series.X), least_length(model)
-        if (lengths < least).any():
+        read = np.arange(len(lengths)) if rows is None else rows
+        if (lengths[read] < least).any():
             words = _short(path, series, lengths, least, "this model needs")
             raise ValueError(
                 f"{words}. {advice}To answer them, fit a model with an earlier first moment, "
@@ -96,7 +105,7 @@ def explained(path: str, series: FileSeries, model: Any, advice: str = "") -> It
             ) from error
         seen = int(np.asarray(model.time_points_)[-1])
         allowed = get_tags(model).input_tags.allow_nan
-        if not allowed and (gaps := _gaps(path, series, seen)):
+        if not allowed and (gaps := _gaps(path, series, seen, read)):
             raise ValueError(
                 f"{gaps}. This model was fitted with --missing error; fit it with --missing "
                 f"interpolate or --missing mask, or leave these series out of the file"
@@ -148,9 +157,16 @@ def _short(path: str, series: FileSeries, lengths: NDArray[np.int64], least: int
     )
 
 
-def _gaps(path: str, series: FileSeries, n_seen: int) -> str | None:
-    """Return what values are missing before the ends of series; None if none are."""
+def _gaps(
+    path: str,
+    series: FileSeries,
+    n_seen: int | None = None,
+    rows: NDArray[np.int64] | None = None,
+) -> str | None:
+    """Return what values are missing before the ends of some series; None if none are."""
     missing = np.isnan(series.X[:, :, :n_seen])
+    if rows is not None:
+        missing[np.setdiff1d(np.arange(len(missing)), rows)] = False
     ended = np.arange(missing.shape[2]) >= lengths_of(series.X)[:, None]
     missing &= ~ended[:, None]
     if not missing.any():

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .._early.classifier import EarlyClassifier
 from .explain import explained
 from .lengths import least_length, lengths_of
-from .scores import Answers, answers_of
+from .scores import Answers, answers_of, class_of_threshold
 from .series_files import FileSeries
 
 DIGITS = 6
@@ -78,13 +78,15 @@ def predictions_of(
             "--open needs a model with a stopping rule, of fit --delay-cost; this one answers "
             "whenever it is asked. --short skip leaves short series without an answer"
         )
+    if threshold is not None:
+        class_of_threshold(model, threshold)  # before series, which would be blamed for its error
     n = len(series.X)
     rows = np.arange(n)
     if options.open or options.short == "skip":
         rows = np.flatnonzero(lengths_of(series.X) >= least_length(model))
     answers = None
     if len(rows):
-        with explained(path, series, model, WAIT if early else SKIP):
+        with explained(path, series, model, WAIT if early else SKIP, rows):
             answers = answers_of(model, series.X[rows], threshold=threshold)
     waits = np.ones(n, dtype=bool)
     if answers is not None:

@@ -202,15 +202,14 @@ def _threshold_picture(alarms: Alarms, used: float) -> str:
     n, n_others = int(alarms.own.sum()), int((~alarms.own).sum())
     if not n or not n_others:
         return "<p>A picture of thresholds needs series of both classes.</p>"
-    steps = np.unique(np.concatenate([[0.0], alarms.proba, [1.0]]))
-    counts = np.array([alarms.counts(float(step)) for step in steps])
+    steps, found, false = alarms.steps()
     low, high = min(alarms.proba.min(), used), max(alarms.proba.max(), used)
     margin = 0.05 * (high - low)
     figure, ax = _axes((6.4, 3.6))
     # The counts hold up to the step and change after it.
-    ax.step(steps, 100 * counts[:, 0] / n, where="pre", color="#0072B2", label="recall (%)")
+    ax.step(steps, 100 * found / n, where="pre", color="#0072B2", label="recall (%)")
     ax.step(
-        steps, 100 * counts[:, 1] / n_others, where="pre", color="#D55E00", linestyle="--",
+        steps, 100 * false / n_others, where="pre", color="#D55E00", linestyle="--",
         label="false alarms per 100 series",
     )  # fmt: skip
     ax.axvline(used, color="0.5", linewidth=1, label=f"threshold in use, {used:g}")

@@ -114,7 +114,7 @@ def answers_of(
         If there is a threshold for a model that allows none.
     """
     classes, whole = model.classes_, int(model.n_timepoints_in_)
-    number = None if threshold is None else _class_of_threshold(model, threshold)
+    number = None if threshold is None else class_of_threshold(model, threshold)
     if isinstance(model, EarlyClassifier):
         found = model.decide(X, y)
         return Answers(
@@ -247,7 +247,25 @@ def _points_seen(model: Any, X: NDArray[Any]) -> NDArray[np.int64]:
     return moments[reached]
 
 
-def _class_of_threshold(model: Any, threshold: tuple[str, float]) -> int:
+def class_of_threshold(model: Any, threshold: tuple[str, float]) -> int:
+    """Return the number of the class that a threshold is about.
+
+    Parameters
+    ----------
+    model : BasePrefixClassifier or EarlyClassifier
+        Fitted classifier.
+    threshold : tuple of str and float
+        A class of two, and the probability from which on it is the answer.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If the model allows no threshold, or not this one.
+    """
     name, value = threshold
     given = f"--threshold {name}={value:g}"
     labels = [str(label) for label in model.classes_.tolist()]

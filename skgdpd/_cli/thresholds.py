@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,11 @@ from .scores import Answers, ScoreOptions
 RECALLS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 """Recalls for which the table has a threshold. Probabilities of a model may all lie close
 together, so that a grid of thresholds would miss them."""
-DECIMALS = 3
-"""Decimals of a threshold in the table."""
+DIGITS = 3
+"""Significant digits of a threshold in the table, or of its distance to 1 if that is less, where
+they suffice to find the same series."""
+MOST_DIGITS = 17
+"""Significant digits that tell any two numbers of double precision apart."""
 WARNING = (
     "A threshold that is chosen on these series is scored too well on them. Choose it on others."
 )
@@ -33,6 +37,9 @@ class Alarms(NamedTuple):
         Probability of the class.
     missed, false : float
         Cost of a series of the class that is missed, and of a false alarm.
+    answered : ndarray of bool of shape (n,) or None
+        Whether the class was the answer, if a model answers the more probable class. At a tie
+        its answer is not told by the threshold of a half.
     """
 
     name: str
@@ -40,11 +47,32 @@ class Alarms(NamedTuple):
     proba: NDArray[np.floating[Any]]
     missed: float = 1.0
     false: float = 1.0
+    answered: NDArray[np.bool_] | None = None
 
     def counts(self, threshold: float) -> tuple[int, int]:
         """Return the numbers of series that are found, and of false alarms."""
         named = self.proba >= threshold
+        if threshold == 0.5 and self.answered is not None:
+            named = self.answered
         return int((named & self.own).sum()), int((named & ~self.own).sum())
+
+    def steps(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return all thresholds at which counts change, with 0 and 1, and the counts there.
+
+        Returns
+        -------
+        thresholds : ndarray of shape (n_thresholds,)
+            Ascending thresholds.
+        found, false : ndarray of shape (n_thresholds,)
+            Numbers of series that are found, and of false alarms.
+        """
+        order = np.argsort(self.proba)
+        proba, own = self.proba[order].astype(np.float64), self.own[order]
+        thresholds = np.unique(np.concatenate([[0.0], proba, [1.0]]))
+        below = np.searchsorted(proba, thresholds)
+        n_own = np.concatenate([[0], np.cumsum(own)])
+        n_others = np.concatenate([[0], np.cumsum(~own)])
+        return thresholds, n_own[-1] - n_own[below], n_others[-1] - n_others[below]
 
     def cost(self, threshold: float) -> float:
         """Return the mean cost of errors."""
@@ -89,6 +117,7 @@ def alarms_of(y: NDArray[Any], answers: Answers, options: ScoreOptions) -> Alarm
         answers.proba[:, number],
         costs[number],
         costs[1 - number],
+        answers.labels == labels[number] if options.threshold is None else None,
     )
 
 
@@ -113,12 +142,12 @@ def threshold_table(alarms: Alarms, options: ScoreOptions) -> list[tuple[str, ..
         ("threshold", "recall", "precision", "false alarms per 100", *more)
     ]
     n, n_others = int(alarms.own.sum()), int((~alarms.own).sum())
-    used = 0.5 if options.threshold is None else options.threshold[1]
+    used = 0.5 if options.threshold is None else float(options.threshold[1])
     for threshold in sorted({used, *_reaching(alarms)}):
         found, false = alarms.counts(threshold)
         rows.append(
             (
-                f"{threshold:g}",
+                repr(threshold).removesuffix(".0"),
                 share_of(found, n),
                 share_of(found, found + false),
                 per_100(false, n_others),
@@ -130,9 +159,23 @@ def threshold_table(alarms: Alarms, options: ScoreOptions) -> list[tuple[str, ..
 
 def _reaching(alarms: Alarms) -> set[float]:
     """Return the largest thresholds with the recalls of the table, rounded down."""
-    own = np.sort(alarms.proba[alarms.own].astype(np.float64))[::-1]
+    own = np.sort(alarms.proba[alarms.own])[::-1]
     if not len(own):
         return set()
     places = [int(np.ceil(recall * len(own) - 1e-9)) - 1 for recall in RECALLS]
-    scale = 10**DECIMALS
-    return {float(np.floor(own[place] * scale) / scale) for place in places}
+    return {_rounded_down(alarms, own[place]) for place in places}
+
+
+def _rounded_down(alarms: Alarms, proba: np.floating[Any]) -> float:
+    """Return a threshold of few digits that finds the series from a probability on, no others."""
+    n_found = int((alarms.proba[alarms.own] >= proba).sum())
+    if alarms.counts(float(proba))[0] < n_found:  # a tie, at which the other class is answered
+        proba = np.nextafter(proba, proba.dtype.type(0))
+    exact = Decimal(float(proba))
+    first = -min(exact, 1 - exact).adjusted()
+    for digits in range(DIGITS, MOST_DIGITS):
+        unit = Decimal(1).scaleb(1 - first - digits)
+        threshold = float(exact.quantize(unit, ROUND_FLOOR))
+        if alarms.counts(threshold)[0] == n_found:
+            return threshold
+    return float(proba)

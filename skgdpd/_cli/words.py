@@ -27,14 +27,23 @@ OPTIONS = {
 }
 """Options of the command line, by the parameters that they set."""
 
-QUOTE = "'"
 NAMES = "|".join(sorted(OPTIONS, key=len, reverse=True))
-GIVEN = re.compile(rf"(?<![\w(/-])({NAMES})=('[^']*'|[^\s,;:)]+)")
+QUOTED = r"'[^'\\]*'|\"[^\"\\]*\""
+PLAIN = r"[-+]?\d[\d.]*(?:e[-+]?\d+)?|[-+]?\w+"
+GIVEN = re.compile(
+    # Other quoted text is found first, so that what a user wrote stays as it is.
+    rf"(?<!\S)(?P<name>{NAMES})=(?P<value>{QUOTED}|{PLAIN})(?=[,;:.)]*(?:\s|$))"
+    rf"|(?<!\w)(?:{QUOTED})(?!\w)"
+)
+"""A parameter with a simple value: a number, a word, or a quoted string; or a quoted text."""
 REFUSED = re.compile(rf"The '({NAMES})' parameter of \w+")
 
 
 def in_options(message: str) -> str:
     """Return an error of the package with options in place of the parameters that they set.
+
+    A parameter is replaced if its value is a number, a word or a quoted string. Lists, dicts and
+    paths stay as they are, and so does all that stands in quotes.
 
     Parameters
     ----------
@@ -50,5 +59,10 @@ def in_options(message: str) -> str:
 
 
 def _typed(found: re.Match[str]) -> str:
-    """Return a parameter and its value as they are typed."""
-    return f"{OPTIONS[found[1]]} {shlex.quote(found[2].strip(QUOTE))}"
+    """Return a parameter and its value as they are typed; other text as it is."""
+    if found["name"] is None:
+        return found[0]
+    value = found["value"]
+    if value[0] in "'\"":
+        value = value[1:-1]
+    return f"{OPTIONS[found['name']]} {shlex.quote(value)}"

@@ -118,3 +118,93 @@ def test_few_series_of_a_class_are_remarked(scored):
     assert "15 series of class yes" in words
     assert words in as_text(y, answers)
     assert not few_series(np.repeat(y, 2), answers_of(np.repeat(answers.proba[:, 1], 2)))
+
+
+def own_rows(proba, y, options=None):
+    options = ScoreOptions() if options is None else options
+    head, *rows = threshold_table(alarms_of(y, answers_of(proba), options), options)
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda p: 0.0009 * p,  # a rare class
+        lambda p: 1 - 0.0009 * p,
+        lambda p: 0.3 + 1e-5 * p,  # all close together
+        lambda p: 1e-9 * (1 + 1e-3 * p),
+    ],
+)
+def test_distinct_recalls_have_distinct_thresholds(place, dtype):
+    rng = np.random.default_rng(1)
+    y = np.repeat(["no", "yes"], [475, 25])
+    proba = place(rng.permutation(500) / 500).astype(dtype)
+    own = proba[y == "yes"]
+    rows = own_rows(proba, y)
+    assert len({row["threshold"] for row in rows}) == len(rows)
+    recalls = {float(row["recall"]) for row in rows}
+    for least in RECALLS:
+        # A share of the class's 25 series, the least that reaches the recall.
+        assert np.ceil(25 * least - 1e-9) / 25 in recalls
+    for row in rows:
+        # What is printed is what --threshold takes.
+        found = (own >= float(row["threshold"])).mean()
+        assert float(row["recall"]) == pytest.approx(found, abs=6e-5)
+
+
+def test_few_digits_are_shown_where_they_suffice():
+    y = np.repeat(["no", "yes"], [3, 2])
+    proba = np.array([0.1, 0.2, 0.3, 0.00012345678, 0.87654321])
+    shown = {row["threshold"] for row in own_rows(proba, y)}
+    assert shown == {"0.000123", "0.5", "0.876"}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["no", "yes"])
+def test_the_row_of_a_half_is_what_the_model_answers_at_a_tie(name, dtype):
+    """The model answers the first class; the recall of all has a threshold below the tie."""
+    y = np.array(["no", "no", "no", "yes", "yes"])
+    proba = np.array([0.1, 0.5, 0.8, 0.5, 0.9], dtype=dtype)
+    both = np.stack([1 - proba, proba], 1)
+    labels = CLASSES[both.argmax(1)]
+    answers = Answers(labels, both, CLASSES, np.full(5, 12), 40)
+    options = ScoreOptions(costs={name: 3.0})
+    _, *rows = threshold_table(alarms_of(y, answers, options), options)
+    half = next(row for row in rows if row[0] == "0.5")
+    own = next(row for row in class_scores(y, answers)[1:] if row[0] == name)
+    assert half[1:4] == (own[2], own[4], own[5])
+    assert half[4] == dict(overall_scores(y, answers, options))["cost of errors"]
+    if name == "yes":
+        assert half[1] == "0.5000"
+        assert [row[1] for row in rows if float(row[0]) < 0.5] == ["1.0000"]
+
+
+def test_a_threshold_of_a_half_that_is_given_counts_ties():
+    y = np.array(["no", "yes", "yes"])
+    options = ScoreOptions(("yes", 0.5))
+    rows = own_rows(np.array([0.1, 0.5, 0.9]), y, options)
+    assert next(row["recall"] for row in rows if row["threshold"] == "0.5") == "1.0000"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_steps_are_the_counts_of_each_threshold(dtype):
+    rng = np.random.default_rng(2)
+    y = np.repeat(["no", "yes"], [45, 15])
+    proba = (rng.integers(0, 20, 60) / 30).astype(dtype)  # with ties
+    alarms = alarms_of(y, answers_of(proba), ScoreOptions())
+    thresholds, found, false = alarms.steps()
+    np.testing.assert_array_equal(thresholds, np.unique([0, *proba.astype(float), 1]))
+    for threshold, *counts in zip(thresholds, found, false, strict=True):
+        named = proba >= dtype(threshold)
+        assert counts == [(named & (y == "yes")).sum(), (named & (y == "no")).sum()]
+
+
+def test_a_picture_of_thresholds_counts_no_series_anew_for_each(monkeypatch, scored):
+    pytest.importorskip("matplotlib")
+    from skgdpd._cli import report
+
+    y, answers = scored
+    alarms = alarms_of(y, answers, ScoreOptions())
+    monkeypatch.delattr(type(alarms), "counts")
+    assert "<img" in report._threshold_picture(alarms, 0.5)

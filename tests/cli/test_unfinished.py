@@ -141,3 +141,31 @@ def test_only_a_rule_lets_series_wait(tmp_path, ragged, bumps, capsys):
     data = write_points(tmp_path / "points.csv", bumps[0][:3])
     assert main(["predict", ragged, data, *LONG, "--open"]) == 2
     assert "--open needs a model with a stopping rule" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [[], ["--short", "skip"]])
+def test_a_wrong_threshold_is_not_blamed_on_short_series(tmp_path, ragged, bumps, capsys, more):
+    data = write_points(tmp_path / "running.csv", cut(bumps[0][:3], [40, 5, 40]), ["no"] * 3)
+    given = [ragged, data, *LONG, "--threshold", "foo=0.3"]
+    commands = [["predict", *given, *more]]
+    if not more:
+        commands.append(["evaluate", *given, "--label", "ill"])
+    for command in commands:
+        assert main(command) == 2
+        assert "foo=0.3 names no class of the model" in capsys.readouterr().err
+
+
+def test_series_that_were_skipped_explain_no_error(tmp_path, ragged, bumps, capsys):
+    """The gaps of the series that were read do, and gaps of skipped series don't count."""
+    X = cut(bumps[0][:4], [5, 40, 5, 40])
+    path = tmp_path / "running.csv"
+    write_points(path, X)
+    lines = path.read_text().splitlines()
+    gaps = [i for i, line in enumerate(lines) if line.startswith(("N00,1,", "N03,4,"))]
+    for i in gaps:
+        lines[i] = lines[i].rpartition(",")[0] + ","
+    path.write_text("\n".join(lines) + "\n")
+    assert main(["predict", ragged, str(path), *LONG, "--short", "skip"]) == 2
+    err = capsys.readouterr().err
+    assert "1 values are missing in 1 of 4 series, the first in series 'N03'" in err
+    assert "--short skip" not in err

@@ -123,7 +123,36 @@ def test_options_of_words_are_there():
         ("there is no file data/id=5/a.csv", "there is no file data/id=5/a.csv"),
         ("shape (3, 4) of X", "shape (3, 4) of X"),
         ("read(header=False, --no-header)", "read(header=False, --no-header)"),
+        ("earliness=99 must", "--earliness 99 must"),
+        ('separator="\'" must', "--separator ''\"'\"'' must"),
     ],
 )
 def test_only_parameters_with_values_are_translated(message, words):
     assert in_options(message) == words
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "earliness=[0.5, 500] must be an ascending list",
+        "misclassification_cost={'a': 1} names ['a']",
+        "label=('a', 'b') names two columns",
+        "id=3/train.csv: a line has 4 cells",
+        "time=5.csv: a line has 4 cells",
+        "id=3,5 of the table",
+        "values=\\d+ of the table",
+        "the value 'time=5' is no number",
+        "the value 'at time=5 or so' is no number",
+        'the value "it\'s time=5" is no number',
+        "id='a\\'b' of the table",
+    ],
+)
+def test_lists_and_the_text_of_users_stay_as_they_are(message):
+    assert in_options(message) == message
+
+
+def test_a_list_of_moments_is_told_in_one_piece(tmp_path, two, capsys):
+    data = write_points(tmp_path / "a.csv", *two)
+    given = ["fit", data, *LONG, "--out", str(tmp_path / "m"), *QUICK, "--delay-cost", "0.2"]
+    assert main([*given, "--earliness", "0.5", "500"]) == 2
+    assert "earliness=[0.5, 500" in capsys.readouterr().err
