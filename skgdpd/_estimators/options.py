@@ -179,7 +179,9 @@ class SeriesOptions(LinksToDocs, PlainNumbers, BaseEstimator):
         Treatment, at prediction, of a series that is shorter than the prefix and than all training
         series, after a fit on series of unequal length. ``"refuse"`` raises an error, because such
         a series may have ended, or its next points may not have arrived yet. ``"ended"`` treats
-        every series as complete.
+        every series as complete. After a fit on series of one length, ``"ended"`` fills the points
+        that a series lacks before the end of the prefix as gaps. It then needs
+        ``missing_values="interpolate"`` or ``"mask"``.
     predict_batch_size : int, default=1024
         Number of series in one batch of a prediction, which bounds the memory use.
 

@@ -86,7 +86,7 @@ class SeriesNetwork:
     def _collect(self, panel: Panel, name: str, fields: tuple[str, ...]) -> list[Any]:
         """Return parts of the output, computed in batches so that only they fill the memory."""
         if len(panel) <= self.batch_size and not self.view.ragged_:
-            found = self.run(self.view(panel.part(0, self.batch_size), name).values, fields)
+            found = self.run(self._seen(panel.part(0, self.batch_size), name).values, fields)
             self.check_finite(found[-1], name)
             return found
         results: list[NDArray[Any]] = []
@@ -247,8 +247,14 @@ class SeriesNetwork:
             if self.view.several:
                 yield from self._started_at_last_moment(part, name, fields, start)
                 continue
-            for rows, values in alike(self.view(part, name, start)):
+            for rows, values in alike(self._seen(part, name, start)):
                 yield start, rows, self._start(values, fields)
+
+    def _seen(self, panel: Panel, name: str, start: int = 0) -> Seen:
+        """Return the views of series to classify, none of which ends before the prefix."""
+        # Not in the view itself, because series to learn from may end there.
+        self.view.check_ended(panel, name, start)
+        return self.view(panel, name, start)
 
     def _started_at_last_moment(
         self, panel: Panel, name: str, fields: tuple[str, ...], start: int

@@ -200,6 +200,28 @@ def _to_length(values: Series, n_timepoints: int) -> Series:
     return np.pad(values, ((0, 0), (0, 0), (0, missing))) if missing > 0 else values
 
 
+def _with_gaps_at_end(values: NDArray[Any], n_timepoints: int) -> NDArray[Any]:
+    """Fill series up with NaN, as they are in an array with longer ones."""
+    end = ((0, 0), (0, 0), (0, n_timepoints - values.shape[2]))
+    values = values.astype(np.result_type(values, np.float32))
+    return np.pad(values, end, constant_values=np.nan)
+
+
+def _check_reaching(values: NDArray[Any], n_seen: int, name: str, first: int) -> None:
+    """Raise an error for a series without any value from point ``n_seen`` on."""
+    rows = np.flatnonzero(np.isnan(values[:, :, n_seen - 1]).all(1))
+    lengths = own_lengths(np.isnan(values[rows]))
+    ended = np.flatnonzero(lengths < n_seen)
+    if len(ended):
+        i = int(ended[0])
+        raise ValueError(
+            f"{name} has a series of {lengths[i]} time points, series {first + int(rows[i])}, "
+            f"which ends before the prefix of {n_seen} does. Give {n_seen} at least, fit a "
+            "classifier with a list of moments as earliness, or set "
+            "series__short_series='ended' before the fit if all series are whole"
+        )
+
+
 def resample(values: Series, n_timepoints: int) -> Series:
     """Interpolate ``(n, c, t)`` linearly to another length, with end points aligned."""
     old = values.shape[2]
@@ -242,7 +264,9 @@ class PrefixView:
         several moments.
     any_length : bool, default=False
         Whether series may be shorter than all training series and than the view. This is allowed
-        for the series of a teacher, which are known to be complete.
+        for the series of a teacher, which are known to be complete. If the training series have
+        one length, the points after the end of a series count as gaps, and are taken only where
+        ``missing_values`` takes gaps.
 
     Attributes
     ----------
@@ -544,6 +568,31 @@ class PrefixView:
         ]
         return Moments(values, lengths, False)
 
+    def check_ended(self, panel: Panel, name: str = "X", first: int = 0) -> None:
+        """Raise an error for a series that ends before the view, where gaps would be filled.
+
+        Without this check, the points after its end would count as gaps, though only in an array
+        or list with longer series.
+
+        Parameters
+        ----------
+        panel : Panel
+            Series to classify.
+        name : str, default="X"
+            Name of the argument in the error.
+        first : int, default=0
+            Index of the first of these series among all series, for the error.
+
+        Raises
+        ------
+        ValueError
+            If a series has no value from the last point of the view on. A view of series of any
+            length takes it, and so does one of series that are known to be complete.
+        """
+        free = self.ragged_ or self.any_length or self.missing_values == "error"
+        if not free and panel.n_timepoints >= self.n_seen_:
+            _check_reaching(panel.values, self.n_seen_, name, first)
+
     def _refuse_ended(self, panel: Panel, name: str, first: int) -> None:
         """Raise an error for a series that ends in NaN, because it is too short."""
         ended = np.flatnonzero(np.isnan(panel.values[:, :, -1]).all(1))
@@ -559,6 +608,8 @@ class PrefixView:
         if self.transformer_ is not None:
             return self._transformed(panel, name)
         if not self.ragged_ and panel.n_timepoints < self.n_seen_:
+            if self.any_length and self.missing_values != "error":
+                return _with_gaps_at_end(panel.values, self.n_seen_)
             raise ValueError(
                 f"{name} has series of {panel.n_timepoints} time points; this classifier uses the "
                 f"first {self.n_seen_} and takes no fewer"

@@ -167,7 +167,7 @@ def test_a_graph_fills_gaps_as_a_view_does(share):
 @pytest.mark.parametrize("normalize", ["train", "prefix"])
 def test_a_graph_with_gaps_equals_its_classifier(normalize, bumps, tmp_path):
     X, y = bumps
-    series = SeriesOptions(missing_values="interpolate")
+    series = SeriesOptions(missing_values="interpolate", short_series="ended")
     clf = PrefixClassifier(QUICK, max_epochs=1, random_state=0, normalize=normalize, series=series)
     clf.fit(30 * X + 4, y)
     prefixes = 30 * X[:, :, : clf.prefix_length_] + 4

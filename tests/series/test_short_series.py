@@ -7,6 +7,7 @@ from skgdpd import (
     DistilledPrefixClassifier,
     EarlyClassifier,
     PrefixClassifier,
+    PrefixTruncator,
     SeriesOptions,
     load,
 )
@@ -125,3 +126,111 @@ def test_series_of_one_length_stay_as_they_were():
         ValueError, match=r"a series of 8 time points, series 1, and NaN after.* 9"
     ):
         clf.predict([X[0], X[1, :, :8], X[2]])
+
+
+GAPS = ["interpolate", "mask"]
+OF_ONE_LENGTH = {"student": "lstm1-8", "earliness": 0.5, **SMALL}
+
+
+def answers(clf, series):
+    """Return probabilities of a series alone, padded, in an array and in a list with longer ones.
+
+    None stands for a refusal.
+    """
+    n = series.shape[1]
+    longer = np.pad(series, ((0, 0), (0, 50 - n)), constant_values=np.nan)
+    forms = [
+        series[None],
+        longer[None, :, :30],
+        longer[None],
+        np.stack([longer[:, :30], X[0]]),
+        [series],
+        [series, X[0]],
+        [series, np.concatenate([X[0], X[1]], 1)],
+    ]
+    found = []
+    for form in forms:
+        try:
+            found.append(clf.predict_proba(form)[0])
+        except ValueError:
+            found.append(None)
+    return found
+
+
+@pytest.mark.parametrize("missing", ["error", *GAPS])
+@pytest.mark.parametrize("n", [1, 2, 10, 14, 15, 16, 29, 30])
+def test_an_answer_does_not_depend_on_the_lengths_of_other_series(missing, n):
+    """All series of the fit have 30 points, and the prefix has 15."""
+    clf = PrefixClassifier(**OF_ONE_LENGTH, series=SeriesOptions(missing_values=missing))
+    found = answers(clf.fit(X, y), X[3, :, :n])
+    if n < clf.prefix_length_:
+        assert found == [None] * len(found)
+    else:
+        expected = clf.predict_proba(X[3:4]).repeat(len(found), 0)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("missing", GAPS)
+def test_gaps_before_later_values_stay_gaps(missing):
+    clf = PrefixClassifier(**OF_ONE_LENGTH, series=SeriesOptions(missing_values=missing))
+    clf.fit(X, y)
+    gap = X[3, :, :22].copy()
+    gap[:, 10:20] = np.nan
+    found = answers(clf, gap)
+    assert np.isfinite(found[0]).all()
+    np.testing.assert_allclose(found, np.repeat(found[:1], len(found), 0), rtol=1e-6)
+    # One channel tells that a series goes on, though another one has no more values.
+    two = np.concatenate([X, X], 1)
+    half = two.copy()
+    half[:, 1, 10:] = np.nan
+    two_channels = PrefixClassifier(**OF_ONE_LENGTH, series=SeriesOptions(missing_values=missing))
+    assert np.isfinite(two_channels.fit(two, y).predict_proba(half)).all()
+    # Nothing follows the last point of the prefix, which is missing.
+    gap[:, 14:] = np.nan
+    assert answers(clf, gap[:, :15]) == [None] * len(found)
+
+
+@pytest.mark.parametrize("missing", GAPS)
+def test_a_series_that_ends_before_the_prefix_is_named_with_ways_out(missing):
+    series = SeriesOptions(missing_values=missing, predict_batch_size=2)
+    clf = PrefixClassifier(**OF_ONE_LENGTH, series=series).fit(X, y)
+    for method in (clf.predict, clf.predict_proba, clf.embed):
+        with pytest.raises(ValueError, match="X has a series of 8 time points, series 5") as told:
+            method([*X[:5], X[5, :, :8], X[6, :, :9], *X[7:]])
+        assert "ends before the prefix of 15" in str(told.value)
+        assert "list" in str(told.value)
+        assert "series__short_series='ended'" in str(told.value)
+
+
+@pytest.mark.parametrize("missing", GAPS)
+@pytest.mark.parametrize("n", [2, 10, 14])
+def test_a_series_that_has_ended_is_answered_in_every_form(missing, n):
+    series = SeriesOptions(missing_values=missing, short_series="ended")
+    clf = PrefixClassifier(**OF_ONE_LENGTH, series=series).fit(X, y)
+    found = answers(clf, X[3, :, :n])
+    assert np.isfinite(found[0]).all()
+    np.testing.assert_allclose(found, np.repeat(found[:1], len(found), 0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("missing", GAPS)
+def test_the_output_of_a_transformer_is_not_filled_after_a_series_end(missing):
+    clf = PrefixClassifier(
+        **{**OF_ONE_LENGTH, "earliness": PrefixTruncator(0.5)},
+        series=SeriesOptions(missing_values=missing),
+    )
+    clf.fit(X, y)
+    assert answers(clf, X[3, :, :10]) == [None] * 7
+
+
+@pytest.mark.parametrize("missing", GAPS)
+def test_chunks_and_teachers_take_series_that_end_before_the_prefix(missing):
+    short = X.copy()
+    short[::2, :, 10:] = np.nan
+    options = {**OF_ONE_LENGTH, "series": SeriesOptions(missing_values=missing)}
+    for clf in (
+        PrefixClassifier(**options),
+        DistilledPrefixClassifier(**options, teacher="lstm1-8"),
+    ):
+        clf.fit(X, y).partial_fit(short, y)
+        with pytest.raises(ValueError, match="series of 10 time points, series 0"):
+            clf.predict(short)
