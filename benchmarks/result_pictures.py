@@ -233,10 +233,7 @@ def weak_teachers(scores: Scores) -> Any:
 
 
 def small_students(scores: Scores, folder: Path) -> Any:
-    """Draw AUC-PRC against the time of one series, with the number of weights beside the names.
-
-    Bars are the standard deviation of a seed's mean.
-    """
+    """Draw AUC-PRC, with its deviation over seeds, against the time of one series."""
     ax = new_axes()
     parts = load_file(folder / "GunPoint.npz")
     prefix = parts.X_test[:, :, : int(0.2 * parts.X.shape[2])]
