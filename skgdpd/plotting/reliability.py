@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ Floats = NDArray[np.float64]
 
 N_BINS = 15
 """Number of bins, that of :func:`skgdpd.metrics.expected_calibration_error`."""
-Z = 1.96
+Z = NormalDist().inv_cdf(0.975)
 """Standard deviations of a normal distribution that hold 95 % of it."""
 
 
@@ -285,17 +286,17 @@ def reliability(
     return Reliability(means[0], means[1], low, high, counts, error)
 
 
-def wilson(k: Floats, n: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def wilson(k: Any, n: Any) -> tuple[Any, Any]:
     """Return Wilson's 95 % interval of a share.
 
     Parameters
     ----------
-    k, n : ndarray of shape (n_bins,)
+    k, n : int, or ndarray of shape (n_bins,)
         Numbers of successes and of trials.
 
     Returns
     -------
-    low, high : ndarray of shape (n_bins,)
+    low, high : float, or ndarray of shape (n_bins,)
         Ends of the intervals; NaN without a trial.
 
     References
