@@ -228,18 +228,16 @@ def _read(estimator: Any, X: Any, y: Any, X_unlabeled: Any) -> tuple[Panel, Labe
     """Return labelled series, their labels and the unlabelled series, all checked."""
     gaps = estimator._series.missing_values
 
-    def checked(series: Any, name: str) -> Panel:
-        return checked_series(read_panel(series, name), name, gaps)
-
     y = aligned(X, y, "y")
-    check_equally_many(y, len(read_panel(X, "X")))
-    panel = checked(X, "X")
+    read = read_panel(X, "X")
+    check_equally_many(y, len(read))
+    panel = checked_series(read, "X", gaps)
     labels, mask = split_marked(y, estimator.get_params(deep=False)["unlabeled"])
     check_equally_many(mask, len(panel))
     encode(labels)
     parts = [panel.take(np.flatnonzero(mask))] if mask.any() else []
     if X_unlabeled is not None:
-        other = checked(X_unlabeled, "X_unlabeled")
+        other = checked_series(read_panel(X_unlabeled, "X_unlabeled"), "X_unlabeled", gaps)
         check_alike(other, panel, "X_unlabeled", "X")
         check_names(names_of(X_unlabeled), names_of(X), "X_unlabeled", "X", wide=panel.flat)
         parts.append(other)
