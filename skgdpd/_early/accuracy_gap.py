@@ -45,7 +45,7 @@ class AccuracyGap(Rule):
     calibration_fraction : float, default=0.5
         Share of the series, or of the groups, that test the thresholds. The others choose them.
         With the default ``max_gap`` and ``delta``, a moment can pass only if at least 59 test
-        series are answered by then and none of the 59 is lost.
+        series are answered by then. If there are exactly 59, none of them may be lost.
     random_state : int, default=0
         Seed of the division into the two parts.
 
