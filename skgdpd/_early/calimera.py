@@ -37,7 +37,8 @@ class Calimera(Rule):
         Largest number of kernels. Their centres are drawn from the series. More centres change
         little, because probabilities vary in few dimensions.
     random_state : int, default=0
-        Seed of two draws: of the centres, and of 5000 series if there are more.
+        Seed of the draw of the centres. If there are more than 5000 series, it is also the seed
+        of the draw of 5000 series for the fit.
 
     Attributes
     ----------

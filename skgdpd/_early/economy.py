@@ -63,8 +63,8 @@ class Economy(Rule):
     n_folds : int, default=5
         Number of folds of the cross-validation that chooses the number of groups.
     random_state : int, default=0
-        Seed of the folds, and of the draw of 10 000 series if more are given to choose the number
-        of groups.
+        Seed of the folds. If there are more than 10 000 series, it is also the seed of the draw
+        of 10 000 series that choose the number of groups.
 
     Attributes
     ----------
