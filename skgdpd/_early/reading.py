@@ -198,7 +198,7 @@ class StateReader:
         self.backbone = cast(MomentState, network.module.backbone)
 
     def start(self, n: int) -> Memory:
-        """Return the numbers of points read so far and the network's state; see :class:`Reader`."""
+        """Return the numbers of points read so far, and the state; see :class:`Reader`."""
         state = self.backbone.start(n)
         return [np.zeros(n, dtype=np.int64), *(tensor.cpu().numpy() for tensor in state)]
 
