@@ -204,7 +204,7 @@ class EarlySession:
 
     @property
     def probabilities(self) -> Floats:
-        """Probabilities ``(n, n_classes)`` at the latest moment; NaN before the first moment."""
+        """Probabilities ``(n, n_classes)`` at the latest moment that was read, or else NaN."""
         return self._slots["probabilities"][self._slots.rows]
 
     @property
