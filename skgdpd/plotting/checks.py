@@ -21,7 +21,7 @@ class Times(NamedTuple):
     Attributes
     ----------
     points : list of int
-        Number of points seen at each moment.
+        Number of time points at each moment.
     n_timepoints : int
         Number of points of a whole series.
     shares : ndarray of shape (n_moments,)
@@ -77,7 +77,7 @@ def read_times(
     Parameters
     ----------
     time_points : sequence of int, or dict of str to sequence of int
-        Number of points seen at each moment, the same for all methods or by name.
+        Number of time points at each moment, the same for all methods or by name of the method.
     n_timepoints : int or None
         Number of points of a whole series. None is that of the latest moment.
     paths : dict of str to ndarray of shape (n, n_moments, n_classes)

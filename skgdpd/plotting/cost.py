@@ -122,12 +122,12 @@ class CostDisplay:
             View that is plotted: mean cost against the cost of waiting, or accuracy against the
             part seen.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         CostDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -196,24 +196,24 @@ class CostDisplay:
         delay_costs : array-like of shape (n_delay_costs,)
             Costs c of waiting, ascending: c * t / T at time t of T.
         time_points : sequence of int, or dict of str to sequence of int
-            Number of points seen at each moment, the same for all methods or by name.
+            Number of time points at each moment, the same for all methods or by name of the method.
         n_timepoints : int, optional
-            Number of points of a whole series; by default that of the latest moment.
+            Number of time points of a whole series. By default the number at the latest moment.
         misclassification_cost : array-like of shape (n_classes, n_classes), dict or None, \
 default=None
             Cost of errors; see :func:`~skgdpd.stopping.decision_cost`.
         classes : array-like of shape (n_classes,), optional
-            Label of each column; by default the sorted labels of ``y``.
+            Label of each column of the probabilities. By default the sorted labels of ``y``.
         kind : {"cost", "accuracy"}, default="cost"
             View that is plotted: mean cost against the cost of waiting, or accuracy against the
             part seen.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         CostDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -245,7 +245,7 @@ default=None
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
         kind : {"cost", "accuracy"}, default="cost"
             View that is plotted: mean cost against the cost of waiting, or accuracy against the
             part seen.

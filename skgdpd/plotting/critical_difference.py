@@ -87,12 +87,12 @@ class CriticalDifferenceDisplay:
         n_problems : int, default=0
             Number of problems that the ranks are averaged over; 0 isn't shown.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         CriticalDifferenceDisplay
-            The display, plotted.
+            The plotted display.
         """
         return cls(names, ranks, groups, n_problems).plot(ax=ax)
 
@@ -102,7 +102,7 @@ class CriticalDifferenceDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

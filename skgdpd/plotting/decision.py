@@ -30,16 +30,16 @@ class DecisionDisplay:
     moment : int
         Index of the moment of the answer.
     time_points : sequence of int
-        Number of points seen at each moment.
+        Number of time points at each moment.
     n_timepoints : int, optional
-        Number of points of a whole series; by default that of the last moment.
+        Number of time points of a whole series. By default the number at the last moment.
     classes : array-like of shape (n_classes,), optional
-        Label of each column; by default the numbers from 0.
+        Label of each column of the probabilities. By default the numbers from 0.
     label : object, optional
         Label of the answer; by default that of the most probable class. With unequal costs of
         errors the two may differ.
     forced : bool, default=False
-        Whether the series ended before the rule had seen enough.
+        True if the series ended before the stopping rule had seen enough.
     y : object, optional
         True label of the series, which is named in the legend.
 
@@ -129,17 +129,17 @@ class DecisionDisplay:
         early : EarlyClassifier
             Fitted classifier.
         x : array-like of shape (n_channels, n_timepoints)
-            The series. ``(n_timepoints,)`` is allowed for one channel, ``(1, n_channels,
+            One series. ``(n_timepoints,)`` is also allowed for one channel, and ``(1, n_channels,
             n_timepoints)`` for a panel of one series.
         y : object, optional
             True label of the series.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         DecisionDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -186,24 +186,24 @@ class DecisionDisplay:
         moment : int
             Index of the moment of the answer.
         time_points : sequence of int
-            Number of points seen at each moment.
+            Number of time points at each moment.
         n_timepoints : int, optional
-            Number of points of a whole series; by default that of the last moment.
+            Number of time points of a whole series. By default the number at the last moment.
         classes : array-like of shape (n_classes,), optional
-            Label of each column; by default the numbers from 0.
+            Label of each column of the probabilities. By default the numbers from 0.
         label : object, optional
             Label of the answer; by default that of the most probable class.
         forced : bool, default=False
-            Whether the series ended before the rule had seen enough.
+            True if the series ended before the stopping rule had seen enough.
         y : object, optional
             True label of the series.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         DecisionDisplay
-            The display, plotted.
+            The plotted display.
         """
         display = cls(
             path,
@@ -223,7 +223,7 @@ class DecisionDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

@@ -88,12 +88,12 @@ class EarlinessDisplay:
         reference : tuple of str and float, optional
             Name and score of a classifier of whole series, plotted as a horizontal line.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         EarlinessDisplay
-            The display, plotted.
+            The plotted display.
         """
         return cls(earliness, scores, score_name, reference).plot(ax=ax)
 
@@ -124,12 +124,12 @@ class EarlinessDisplay:
         reference : tuple of str and float, optional
             Name and score of a classifier of whole series, plotted as a horizontal line.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         EarlinessDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class EarlinessDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

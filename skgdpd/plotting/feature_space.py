@@ -130,12 +130,12 @@ optional
         random_state : int, default=0
             Seed of the draws and of t-SNE.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         FeatureSpaceDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -175,12 +175,12 @@ optional
         random_state : int, default=0
             Seed of t-SNE.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         FeatureSpaceDisplay
-            The display, plotted.
+            The plotted display.
         """
         return cls(teacher, student, draws, y, projection, random_state).plot(ax=ax)
 
@@ -190,7 +190,7 @@ optional
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

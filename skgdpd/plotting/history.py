@@ -63,12 +63,12 @@ class HistoryDisplay:
         estimator : estimator
             Fitted estimator with an attribute ``history_``.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         HistoryDisplay
-            The display, plotted.
+            The plotted display.
         """
         check_is_fitted(estimator)
         return cls(estimator.history_).plot(ax=ax)
@@ -79,7 +79,7 @@ class HistoryDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

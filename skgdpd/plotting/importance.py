@@ -81,12 +81,12 @@ class ImportanceDisplay:
         random_state : int, RandomState instance or None, default=None
             Seed of the permutations.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         ImportanceDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class ImportanceDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

@@ -54,13 +54,13 @@ class PathDisplay:
     y : array-like of shape (n,)
         Labels of the series.
     time_points : sequence of int, or dict of str to sequence of int
-        Number of points seen at each moment, the same for all classifiers or by name.
+        Number of time points at each moment, the same for all classifiers or by name.
     n_timepoints : int, optional
-        Number of points of a whole series; by default that of the latest moment.
+        Number of time points of a whole series. By default the number at the latest moment.
     classes : array-like of shape (n_classes,), optional
-        Label of each column; by default the sorted labels of ``y``.
+        Label of each column of the probabilities. By default the sorted labels of ``y``.
     by_class : bool, default=False
-        Whether each true class has a line of its own.
+        Whether to draw a line for each true class.
     quantiles : tuple of two floats or None, default=(0.25, 0.75)
         Quantiles over series between which the band lies: the middle half of the series, as in a
         box plot. None draws no band.
@@ -146,16 +146,16 @@ class PathDisplay:
         y : array-like of shape (n_samples,)
             Labels of the series.
         by_class : bool, default=False
-            Whether each true class has a line of its own.
+            Whether to draw a line for each true class.
         quantiles : tuple of two floats or None, default=(0.25, 0.75)
-            Quantiles over series between which the band lies. None draws no band.
+            Lower and upper quantile over series that limit the band. None draws no band.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         PathDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -187,16 +187,16 @@ class PathDisplay:
         y : array-like of shape (n_samples,)
             Labels of the series.
         by_class : bool, default=False
-            Whether each true class has a line of its own.
+            Whether to draw a line for each true class.
         quantiles : tuple of two floats or None, default=(0.25, 0.75)
-            Quantiles over series between which the band lies. None draws no band.
+            Lower and upper quantile over series that limit the band. None draws no band.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         PathDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -255,22 +255,22 @@ class PathDisplay:
         y : array-like of shape (n,)
             Labels of the series.
         time_points : sequence of int, or dict of str to sequence of int
-            Number of points seen at each moment, the same for all classifiers or by name.
+            Number of time points at each moment, the same for all classifiers or by name.
         n_timepoints : int, optional
-            Number of points of a whole series; by default that of the latest moment.
+            Number of time points of a whole series. By default the number at the latest moment.
         classes : array-like of shape (n_classes,), optional
-            Label of each column; by default the sorted labels of ``y``.
+            Label of each column of the probabilities. By default the sorted labels of ``y``.
         by_class : bool, default=False
-            Whether each true class has a line of its own.
+            Whether to draw a line for each true class.
         quantiles : tuple of two floats or None, default=(0.25, 0.75)
-            Quantiles over series between which the band lies. None draws no band.
+            Lower and upper quantile over series that limit the band. None draws no band.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         PathDisplay
-            The display, plotted.
+            The plotted display.
         """
         display = cls(
             path if isinstance(path, Mapping) else {ONE: path},
@@ -289,7 +289,7 @@ class PathDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

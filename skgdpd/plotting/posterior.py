@@ -128,12 +128,12 @@ optional
         random_state : int, default=0
             Seed of the draws.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         PosteriorDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -183,12 +183,12 @@ optional
         own : array-like of shape (d,)
             Teacher feature of the series.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         PosteriorDisplay
-            The display, plotted.
+            The plotted display.
         """
         n = len(parts)
         return cls(parts, draws, [features] * n, [own] * n).plot(ax=ax)
@@ -199,7 +199,7 @@ optional
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

@@ -69,7 +69,7 @@ class ReliabilityDisplay:
     probas : mapping of str to array-like of shape (n, n_classes)
         Class probabilities of each method.
     classes : array-like of shape (n_classes,), optional
-        Label of each column; by default the sorted labels of ``y_true``.
+        Label of each column of the probabilities. By default the sorted labels of ``y_true``.
     n_bins : int, default=15
         Number of bins: of equal width between 0 and 1, or with ``pos_label`` of equal size.
     pos_label : object, optional
@@ -143,12 +143,12 @@ class ReliabilityDisplay:
         pos_label : object, optional
             Class whose probabilities are compared; by default those of the predicted classes.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         ReliabilityDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -187,18 +187,18 @@ class ReliabilityDisplay:
         probas : mapping of str to array-like of shape (n, n_classes)
             Class probabilities of each method.
         classes : array-like of shape (n_classes,), optional
-            Label of each column; by default the sorted labels of ``y_true``.
+            Label of each column of the probabilities. By default the sorted labels of ``y_true``.
         n_bins : int, default=15
             Number of bins: of equal width between 0 and 1, or with ``pos_label`` of equal size.
         pos_label : object, optional
             Class whose probabilities are compared; by default those of the predicted classes.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         ReliabilityDisplay
-            The display, plotted.
+            The plotted display.
         """
         return cls(y_true, probas, classes, n_bins, pos_label).plot(ax=ax)
 
@@ -208,7 +208,8 @@ class ReliabilityDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure. The counts are plotted above them.
+            Axes to plot on. By default a new figure is created. The counts are plotted above the
+            axes.
 
         Returns
         -------

@@ -35,9 +35,9 @@ class RuleDisplay:
     path : array-like of shape (n_moments, n_classes)
         Class probabilities of the series at each moment; NaN after its own end.
     time_points : sequence of int
-        Number of points seen at each moment.
+        Number of time points at each moment.
     n_timepoints : int, optional
-        Number of points of a whole series; by default that of the last moment.
+        Number of time points of a whole series. By default the number at the last moment.
     label : object, optional
         Label of the answer, for the title; by default there is none.
 
@@ -52,7 +52,7 @@ class RuleDisplay:
     moment_ : int
         Index of the moment of the answer.
     forced_ : bool
-        Whether the series ended before the rule had seen enough.
+        True if the series ended before the stopping rule had seen enough.
     ax_ : matplotlib.axes.Axes
         Axes of the plot.
     figure_ : matplotlib.figure.Figure
@@ -113,15 +113,15 @@ class RuleDisplay:
         early : EarlyClassifier
             Fitted classifier.
         x : array-like of shape (n_channels, n_timepoints)
-            The series. ``(n_timepoints,)`` is allowed for one channel, ``(1, n_channels,
+            One series. ``(n_timepoints,)`` is also allowed for one channel, and ``(1, n_channels,
             n_timepoints)`` for a panel of one series.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         RuleDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -156,18 +156,18 @@ class RuleDisplay:
         path : array-like of shape (n_moments, n_classes)
             Class probabilities of the series at each moment; NaN after its own end.
         time_points : sequence of int
-            Number of points seen at each moment.
+            Number of time points at each moment.
         n_timepoints : int, optional
-            Number of points of a whole series; by default that of the last moment.
+            Number of time points of a whole series. By default the number at the last moment.
         label : object, optional
             Label of the answer, for the title; by default there is none.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         RuleDisplay
-            The display, plotted.
+            The plotted display.
         """
         display = cls(rule, path, time_points=time_points, n_timepoints=n_timepoints, label=label)
         return display.plot(ax=ax)
@@ -178,7 +178,7 @@ class RuleDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
