@@ -16,16 +16,16 @@ from .._series.unlabeled import refuse_marked
 
 
 class Times(NamedTuple):
-    """Moments of a method's probabilities.
+    """Moments at which a method gives probabilities.
 
     Attributes
     ----------
     points : list of int
         Number of time points at each moment.
     n_timepoints : int
-        Number of points of a whole series.
+        Number of time points of a whole series.
     shares : ndarray of shape (n_moments,)
-        Share of a series that is seen at each moment.
+        Share of a whole series that has been seen at each moment.
     """
 
     points: list[int]

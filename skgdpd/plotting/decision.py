@@ -1,4 +1,4 @@
-"""Class probabilities of one series over time, and the moment of its answer."""
+"""DecisionDisplay: a plot of one series' class probabilities and of its answer."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .checks import check_early, check_flag, checked_classes, one_series, read_t
 from .style import marked_style, new_axes
 
 ONE = "the series"
-"""Name of the series in errors."""
+"""Name of the series in error messages."""
 
 
 class DecisionDisplay:
     """Plot of one series' class probabilities over time, with the moment of its answer.
 
-    Each class has a line of steps: a probability holds until the next moment. A star marks the
-    answer. What comes after it is pale, as it has no effect.
+    Each class has a step line, because a probability holds until the next moment. A star marks
+    the answer. Probabilities after the answer have no effect and are drawn pale.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ class DecisionDisplay:
     classes : array-like of shape (n_classes,), optional
         Label of each column of the probabilities. By default the numbers from 0.
     label : object, optional
-        Label of the answer; by default that of the most probable class. With unequal costs of
-        errors the two may differ.
+        Label of the answer. By default the label of the most probable class, which may differ
+        from the answer if errors have unequal costs.
     forced : bool, default=False
         True if the series ended before the stopping rule had seen enough.
     y : object, optional
-        True label of the series, which is named in the legend.
+        True label of the series, which is marked in the legend.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ class DecisionDisplay:
     Raises
     ------
     ValueError
-        If shapes don't fit, if probabilities are none, if the series has not reached the moment,
-        or if a label is not among the classes.
+        If shapes do not fit. If values are not probabilities. If the series ends before the
+        moment. If a label is not among the classes.
 
     Examples
     --------
@@ -144,7 +144,7 @@ class DecisionDisplay:
         Raises
         ------
         ValueError
-            If ``x`` is not one series, or ``y`` is no label of the classifier.
+            If ``x`` is not one series, or if ``y`` is not a label of the classifier.
         """
         check_early(early)
         path = early.predict_proba_path(one_series(x))
@@ -192,7 +192,7 @@ class DecisionDisplay:
         classes : array-like of shape (n_classes,), optional
             Label of each column of the probabilities. By default the numbers from 0.
         label : object, optional
-            Label of the answer; by default that of the most probable class.
+            Label of the answer. By default the label of the most probable class.
         forced : bool, default=False
             True if the series ended before the stopping rule had seen enough.
         y : object, optional
