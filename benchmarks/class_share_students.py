@@ -1,11 +1,12 @@
-r"""Score students whose teacher's answers on unlabelled series are corrected for class shares.
+"""Score students whose teacher's answers on unlabelled series are corrected for class shares.
 
     python benchmarks/class_share_students.py FOLDER ECG5000 SwedishLeaf ... --answers ANSWERS
 
-Training parts only, with eight labelled series of each class, divided as ``class_shares.py`` does,
-whose answers must be in ANSWERS. Of the unlabelled series, a random half of the classes is
-thinned out to 20 % or 5 %. Half of what remains is given without labels, and half is scored. The
-student is the default :class:`~skgdpd.DistilledPrefixClassifier`.
+Only training parts are used, with eight labelled series of each class. They are divided as by
+``class_shares.py``, whose answers must be in ANSWERS. A random half of the classes is reduced to
+20 % or 5 % of the unlabelled series. Half of the remaining unlabelled series are given to the
+student without labels, and the other half is scored. The student is the default
+:class:`~skgdpd.DistilledPrefixClassifier`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-r"""Compare corrections of a teacher for class shares that differ in the unlabelled series.
+"""Compare corrections of a teacher for class shares that differ in the unlabelled series.
 
     python benchmarks/class_shares.py FOLDER CBF Coffee ... --answers ANSWERS --store FILE
 
-Training parts only; no test part is read. Each is divided into labelled series (3 or 8 of each
-class, or a third) and unlabelled ones whose labels the program knows. The default teacher is
-fitted on the labelled series, and answers are computed once: by cross-fitting for the labelled
-series, for the unlabelled ones as they are and with noise added. They are kept in ANSWERS, a file
-for each case, and a second run continues where the first ended. The corrections are then compared
-on subsets of the unlabelled series with equal and with other class shares.
+Only training parts are used, and no test part is read. Each training part is divided into labelled
+series (3 or 8 of each class, or a third) and unlabelled series, whose labels the program knows.
+The default teacher is fitted to the labelled series. Its answers are computed once, and kept in
+ANSWERS with a file for each case. A second run continues from there. The answers for labelled
+series come from cross-fitting. Those for unlabelled series are computed with and without added
+noise. The corrections are then compared on subsets of the unlabelled series with equal and with
+different class shares.
 """
 
 from __future__ import annotations

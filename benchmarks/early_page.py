@@ -2,8 +2,8 @@
 
     python benchmarks/early_page.py docs/results/early docs/results/early.md
 
-Text between the tables stays; read it again, as numbers in it may have changed. Parts of the page
-with numbers of their own, by number of training series, are printed.
+The text between the tables does not change. Read it after each run, because its numbers may no
+longer be true. The program prints the numbers of the text by number of training series.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-r"""Compare early classifiers that learn from few series; no test part is read.
+"""Compare early classifiers that learn from few series.
 
     python benchmarks/few_series.py FOLDER STORE ECG200 Trace ... --series 24 --seeds 0 1
     python -m skgdpd.benchmarking early-report --store STORE --out REPORT
 
-Of each training part a few series are drawn, by class, to learn from. Up to 150 others of it take
-the place of the test part. The store is one of ``skgdpd.benchmarking early``, so that its report
-compares models and rules, and a run goes on after an interruption.
+No test part is read. A few series of each training part are drawn by class for the fit. Up to 150
+other series of it replace the test part. The store has the format of ``skgdpd.benchmarking
+early``, so its report compares models and rules. An interrupted run can be continued.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Compare priors of few steps with diffusion: how near draws are to features, and their time.
+"""Compare priors of few steps with diffusion, by the quality of their draws and their time.
 
     python benchmarks/few_steps.py draws --features 8 32 --folder docs/results/few-steps
     python benchmarks/few_steps.py students --seeds 0 1 2
 
-``draws`` fits each prior to features of a known mixture of Gaussians and prints, for 1 to 16
-evaluations of the network, the sliced Wasserstein-2 distance of draws from fresh features. What
-each prior came to is appended to ``draws.jsonl`` in the folder, and isn't measured again.
-``students`` prints the scores of GunPoint's students that each prior taught, their seconds, and
-the milliseconds of a restoration of 64 features with its gradient.
+``draws`` fits each prior to features of a known mixture of Gaussians. It prints the sliced
+Wasserstein-2 distance of draws from new features, for 1 to 16 evaluations of the network. The
+results of each prior are appended to ``draws.jsonl`` in the folder, and are not measured again.
+``students`` prints the scores of GunPoint students that each prior taught, the seconds of their
+fits, and the milliseconds of a restoration of 64 features with its gradient.
 """
 
 from __future__ import annotations

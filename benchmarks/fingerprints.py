@@ -1,14 +1,16 @@
-"""Fingerprints of what the package predicts, to compare before and after a change of its code.
+"""Record fingerprints of the package's predictions, and compare them after a change of its code.
 
-``python benchmarks/fingerprints.py record OUT.json`` fits a list of small configurations and
-writes, for each, a checksum and some numbers of its predictions. ``python
-benchmarks/fingerprints.py compare BEFORE.json AFTER.json`` says which have changed and by how
-much. The bits depend on the processor and on the versions of numpy and torch: record both files
-on one machine, in one environment.
+    python benchmarks/fingerprints.py record OUT.json
+    python benchmarks/fingerprints.py compare BEFORE.json AFTER.json
 
-Everything that names the package's interface is in the first part, :func:`translate` and what
-uses it; the configurations have the flat names of version 0.1 throughout. Where a parameter or an
-argument gets another name, that part is to be changed and nothing else.
+``record`` fits a list of small configurations. For each of them, it writes a checksum and some
+numbers of its predictions. ``compare`` prints which configurations have changed, and by how much.
+The bits depend on the processor and on the versions of numpy and torch, so record both files on
+one machine and in one environment.
+
+Only the first part, :func:`translate` and its callers, uses the names of the package's interface.
+The configurations use the flat names of version 0.1. If a parameter or an argument gets another
+name, only the first part must be changed.
 """
 
 from __future__ import annotations

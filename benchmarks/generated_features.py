@@ -1,13 +1,14 @@
-r"""Find out whether GenDD's generator learns from features of series that the student remembers.
+"""Measure whether GenDD's generator learns from features of series that the student remembers.
 
     python benchmarks/generated_features.py FOLDER CBF Coffee ... --store gendd.jsonl --seeds 3
 
-The training part of each set is divided: two thirds to fit, one third to score. No test part is
-read. With ``--unlabelled`` half of the two thirds lose their labels. The program prints
+The training part of each set is divided: two thirds are used for the fit, and one third is scored.
+No test part is read. With ``--unlabelled``, half of the two thirds lose their labels. The program
+prints
 
-- the student's log loss of its own training series, as it remembers them and left out, and of the
-  series that are scored;
-- AUC-PRC, accuracy and log loss of the student alone and of GenDD's forms, and the difference
+- the student's log loss on its own training series, both as fitted and left out, and on the scored
+  series;
+- AUC-PRC, accuracy and log loss of the student alone and of GenDD's variants, and the difference
   from the student alone, with the standard error over sets.
 """
 

@@ -1,10 +1,10 @@
-r"""Compare choices of defaults on held-out thirds of training parts; no test part is read.
+r"""Compare default settings on held-out thirds of training parts.
 
     python benchmarks/held_out_thirds.py FOLDER CBF Coffee ... --student rocket \
         --earliness 0.2 --set training__validation_fraction=0 lr=1e-4
 
-prints macro AUC-PRC, accuracy and log loss of the student and of MiniRocket with ridge regression,
-by data set and in the mean.
+No test part is read. The program prints macro AUC-PRC, accuracy and log loss of the student and of
+MiniRocket with ridge regression, for each data set and as means.
 """
 
 from __future__ import annotations

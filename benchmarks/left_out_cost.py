@@ -1,14 +1,14 @@
-"""Compare the left-out cost by which a rule is chosen with what the rule costs on a test part.
+"""Compare the left-out cost by which a stopping rule is chosen with its cost on a test part.
 
 The numbers are in ``docs/results/early.md`` and ``docs/stopping.md``.
 
     python benchmarks/left_out_cost.py FOLDER STORE.jsonl Coffee GunPoint ... --seeds 3
     python benchmarks/left_out_cost.py FOLDER STORE.jsonl --report
 
-For each set and seed both archive parts are joined, and as many training series as the archive has
-are drawn from them by class. So the two parts differ by chance only. Of the others at most
-``--test`` series are drawn. The store gets a line for each set and seed, and those that it has are
-not repeated.
+For each set and seed, both parts of the archive are joined. As many training series as the archive
+has are drawn from them by class, so the two parts differ only by chance. At most ``--test`` of the
+other series are drawn for the test. The store gets a line for each set and seed. Lines that it
+already has are not computed again.
 """
 
 from __future__ import annotations

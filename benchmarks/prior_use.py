@@ -1,12 +1,13 @@
-r"""Compare ways in which GDPD may use what its prior knows, on thirds of training parts.
+"""Compare ways in which GDPD can use its prior, on thirds of training parts.
 
     python benchmarks/prior_use.py FOLDER CBF Coffee ... --store FILE --students fcn24
 
-No test part is read. A third of each training part is scored. The rest is labelled, or half of it
-is labelled and the other half given without labels. The program keeps a line of JSON for each fit
-and prints tables; a second run continues where the first ended. Several processes may fill one
-store if each has students of its own. Gains are paired with Hinton's distillation of the same
-series, or with the variant of --against, and their standard errors are over data sets.
+No test part is read. One third of each training part is scored. In the setting ``labels``, the
+other two thirds are labelled. In the setting ``unlabelled``, half of the other two thirds are
+given without labels. The program writes a line of JSON for each fit, and prints tables. A second
+run continues from there. Several processes may fill one store if each has different students.
+Gains are differences from Hinton's distillation of the same series, or from the variant of
+``--against``. Their standard errors are over data sets.
 """
 
 from __future__ import annotations

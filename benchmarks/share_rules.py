@@ -1,7 +1,7 @@
-"""Rules of when a teacher's answers are corrected for class shares, and what each of them gains.
+"""Rules that decide when a teacher's answers are corrected for class shares, and their gains.
 
-A rule is an estimate of the shares, conditions under which it is used, and a limit on the answers
-that it may change. ``class_shares.py`` measures what the rules need.
+A rule consists of an estimate of the shares, of conditions for its use, and of a limit on the
+answers that it may change. The rules work on the measurements of ``class_shares.py``.
 """
 
 from __future__ import annotations

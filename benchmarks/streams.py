@@ -1,8 +1,11 @@
-"""Times of sessions: pushes of one point of all series, memory, and lines of the command.
+"""Time sessions and the command for streams, and measure their memory.
 
-``python benchmarks/streams.py`` prints three tables. Series have one channel and 200 points. The
-classifier is the default one with its 20 moments. Answers come at the last one, so that all of
-each series is read. Everything runs on one thread (``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1``).
+    python benchmarks/streams.py
+
+The program prints three tables: pushes of one point of all series, memory, and lines of the
+command. Series have one channel and 200 points. The classifier is the default one with its 20
+moments. All answers come at the last moment, so all points of each series are read. Everything
+runs on one thread (``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1``).
 """
 
 from __future__ import annotations

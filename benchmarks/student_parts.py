@@ -1,13 +1,13 @@
-"""Compare parts of a default student on thirds of training parts, one by one and together.
+"""Compare the parts of a default student on thirds of training parts, alone and combined.
 
     python benchmarks/student_parts.py fill --data FOLDER --store FOLDER_OF_RESULTS
     python benchmarks/student_parts.py table --store FOLDER_OF_RESULTS
 
-``fill`` fits each part to two thirds of a training part at one moment, and keeps its logits of the
-series: left-out ones of those that were fitted, and those of the other third. What is in the store
-is not computed again. No test part is read. ``table`` joins parts by several rules, which read
-left-out logits alone, and prints the means over data sets with the standard error of the
-difference to the first row.
+No test part is read. ``fill`` fits each part to two thirds of a training part at one moment. It
+keeps the left-out logits of these two thirds, and the logits of the other third. Results in the
+store are not computed again. ``table`` combines parts by several rules, which use only left-out
+logits. It prints the means over data sets, with the standard error of the difference to the first
+row.
 """
 
 from __future__ import annotations

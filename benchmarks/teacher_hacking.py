@@ -2,12 +2,12 @@
 
     python benchmarks/teacher_hacking.py STORE.json --seeds 0 1 2 --picture FOLDER
 
-Series come from classes whose true probabilities are known (``AutoregressiveClasses``). A teacher
-learns whole series from a few labels, and students learn their first part from it, with the
-labelled series alone and with unlabelled ones. After some epochs, equally far apart in the
-logarithm of the steps, fresh series give the student's distance from the truth and from what the
-teacher says on average about all ways in which a first part may go on. The store, a JSON file,
-keeps each run, so that an interrupted program goes on where it was.
+The true class probabilities of the series are known (``AutoregressiveClasses``). A teacher learns
+whole series from a few labels. Students learn the first part of the series from the teacher, with
+the labelled series alone and with unlabelled series. They are measured after chosen epochs, at
+equal distances in the logarithm of the steps. New series give the student's distance from the
+truth. They also give its distance from the teacher's mean answer over all continuations of a first
+part. The store, a JSON file, keeps each run, so an interrupted run can be continued.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Time the package against plain torch, and its ways of doing a thing against each other.
+"""Time the package against plain torch, and compare its own alternatives.
 
-Examples, run in the root of the repository::
+Examples, to run in the root of the repository::
 
     python benchmarks/timings.py --help
     python benchmarks/timings.py step --backbones fcn lstm --device cuda
     python benchmarks/timings.py run
     python benchmarks/timings.py run step search --device cuda
 
-Each command prints a Markdown table. Its figures are ratios of programs that run in turn, because
-single times mean little on a machine that does other things too.
+Each command prints a Markdown table. Its figures are ratios of programs that alternate, because
+single times mean little on a machine with other load.
 """
 
 from __future__ import annotations
