@@ -336,7 +336,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz files")
-    parser.add_argument("sets", nargs="+", help="files' stems, or bumps-1, bumps-2, bumps-3")
+    parser.add_argument("sets", nargs="+", help="names of data sets, or bumps-1, bumps-2, bumps-3")
     parser.add_argument("--answers", type=Path, required=True, help="folder of answers")
     parser.add_argument("--store", type=Path, required=True, help="file of results")
     parser.add_argument("--seeds", type=int, default=3)

@@ -33,7 +33,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
     parser.add_argument("store", type=Path, help="folder of the results")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--series", type=int, default=24, help="number of series to learn from")
     parser.add_argument("--models", nargs="+", default=["ours", "clones"])
     parser.add_argument("--normalize", nargs="+", default=["train"])

@@ -1193,11 +1193,13 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     recorder = commands.add_parser("record", help="fit all configurations, and write a file")
     recorder.add_argument("out", type=Path, help="JSON file")
-    comparing = commands.add_parser("compare", help="say what differs between two files")
+    comparing = commands.add_parser("compare", help="print the differences of two files")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
     for command in (recorder, comparing):
-        command.add_argument("--only", default="", help="names that contain this")
+        command.add_argument(
+            "--only", default="", help="only configurations whose name contains this"
+        )
     options = parser.parse_args()
     if options.command == "compare":
         return int(compare(options.before, options.after, options.only) > 0)

@@ -58,15 +58,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz files")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--student", default="rocket-quant")
-    parser.add_argument("--teacher", help="the student's own architecture by default")
+    parser.add_argument("--teacher", help="architecture of the teacher (default: the student's)")
     parser.add_argument("--epochs", nargs="+", type=int, default=[60])
     parser.add_argument("--rates", nargs="+", type=float, default=[1e-3, 3e-4, 1e-4])
     parser.add_argument("--earliness", type=float, default=0.2)
     parser.add_argument("--normalize", nargs="+", default=["train", "prefix"])
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--labelled", type=int, help="of each class; a third by default")
+    parser.add_argument(
+        "--labelled",
+        type=int,
+        help="labelled series of each class (default: a third of all series)",
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     found: dict[tuple[str, float, int], list[Any]] = {}

@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("store", type=Path, help="file of results")
     parser.add_argument("sets", nargs="*", help="names of data sets")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
-    parser.add_argument("--test", type=int, default=300, help="test series at most")
-    parser.add_argument("--report", action="store_true", help="print ratios of all in the store")
+    parser.add_argument("--test", type=int, default=300, help="largest number of test series")
+    parser.add_argument("--report", action="store_true", help="print the ratios of all results")
     options = parser.parse_args()
     records = read(options.store)
     done = {(r["data"], r["seed"]) for r in records}

@@ -60,11 +60,13 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
     parser.add_argument("store", type=Path, help="JSON file of results")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--methods", nargs="+", default=["one", "separate"], choices=METHODS)
     parser.add_argument("--normalize", nargs="+", default=["train", "prefix"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="moments")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=SHARES, help="moments, as shares of a series"
+    )
     options = parser.parse_args()
     found = json.loads(options.store.read_text()) if options.store.exists() else {}
     asked = list(

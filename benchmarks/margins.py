@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("store", type=Path, help="folder of the records")
     parser.add_argument("method", help="the method whose margin is printed")
-    parser.add_argument("others", nargs="+", help="methods that it is compared with")
+    parser.add_argument("others", nargs="+", help="methods to compare it with")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--earliness", type=float, nargs="+", default=[0.1, 0.2, 0.3, 0.5])
     options = parser.parse_args()

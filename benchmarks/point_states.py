@@ -35,7 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("backbones", nargs="*", help="names; all that have states by default")
+    parser.add_argument(
+        "backbones", nargs="*", help="names of backbones (default: all that have states)"
+    )
     parser.add_argument("--channels", type=int, default=1)
     parser.add_argument("--length", type=int, default=500, help="points of a whole series")
     parser.add_argument("--together", type=int, default=1000, help="series that are read together")

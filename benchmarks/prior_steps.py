@@ -33,7 +33,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--steps", nargs="+", type=int, default=[2000, 500, 200])
     parser.add_argument("--earliness", type=float, default=0.2)
     parser.add_argument("--seeds", type=int, default=3)

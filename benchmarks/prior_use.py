@@ -492,7 +492,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--store", type=Path, default=Path.home() / "skgdpd-prior-use.jsonl")
     parser.add_argument(
         "--students", nargs="+", default=["mixed", "fcn24", "lstm2-32", "inception"]
@@ -503,12 +503,15 @@ def main() -> None:
         nargs="+",
         choices=[v for v in VARIANTS if v not in WITHOUT_DRAWS],
         default=[],
-        help="variants whose draws predict, too",
+        help="variants whose draws also predict",
     )
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument(
-        "--against", choices=VARIANTS, default="hinton", help="variant of paired gains"
+        "--against",
+        choices=VARIANTS,
+        default="hinton",
+        help="variant that gains are compared with",
     )
     options = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -78,7 +78,7 @@ def main() -> None:
     """Fit the classifiers and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
-    parser.add_argument("--out", type=Path, required=True, help="folder of probabilities")
+    parser.add_argument("--out", type=Path, required=True, help="folder that keeps probabilities")
     parser.add_argument("--sets", nargs="+", default=SETS, help="names of data sets")
     parser.add_argument("--seeds", type=int, default=3, help="number of divisions of each set")
     options = parser.parse_args()

@@ -175,7 +175,9 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--series", type=int, nargs="+", default=[1, 100, 10_000])
-    parser.add_argument("--points", type=int, default=1_000_000, help="of the table of memory")
+    parser.add_argument(
+        "--points", type=int, default=1_000_000, help="points in the table of memory"
+    )
     options = parser.parse_args()
     early = fitted()
     session = early.start(1)

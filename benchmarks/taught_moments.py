@@ -37,7 +37,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
     parser.add_argument("store", type=Path, help="JSON file of results")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--student", default="mixed")
     parser.add_argument("--teacher", default="mixed")
