@@ -41,7 +41,7 @@ Array = NDArray[Any]
 
 
 class Corrected(DistilledPrefixClassifier):
-    """A student whose teacher's logits on unlabelled series have biases added to them."""
+    """Classifier that adds biases to its teacher's logits on unlabelled series."""
 
     bias: Any = 0.0
 

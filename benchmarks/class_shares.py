@@ -61,22 +61,24 @@ Array = NDArray[Any]
 
 
 class Answers(NamedTuple):
-    """A teacher's probabilities, and those of its cross-fitted copies.
+    """Probabilities of a teacher and of its cross-fitted copies.
 
     Attributes
     ----------
     left_out : ndarray of shape (n, n_classes)
-        Those of labelled series, by copies fitted without them; NaN in classes of one series.
+        Probabilities of labelled series, by copies fitted without them; NaN for series that are
+        the only one of their class.
     y : ndarray of shape (n,)
         Class numbers of the labelled series.
     fold : ndarray of shape (n,)
-        Number of the copy that was fitted without the series; -1 in classes of one series.
+        Number of the copy that was fitted without the series; -1 for series that are the only one
+        of their class.
     truth : ndarray of shape (m,)
         Class numbers of the unlabelled series.
     unlabelled : ndarray of shape (n_noises, m, n_classes)
-        The teacher's, with each noise.
+        The teacher's probabilities of unlabelled series, with each noise.
     by_copy : ndarray of shape (n_folds, n_noises, m, n_classes)
-        Those of each copy, with each noise.
+        Probabilities of each copy for unlabelled series, with each noise.
     """
 
     left_out: Array
@@ -88,14 +90,15 @@ class Answers(NamedTuple):
 
 
 def divide(codes: Array, size: int, seed: int) -> tuple[Array, Array]:
-    """Return the rows that are labelled and those that are not.
+    """Return the labelled and the unlabelled rows.
 
     Parameters
     ----------
     codes : ndarray of shape (n,)
         Class numbers.
     size : int
-        Number of labelled series of each class, of which it keeps half at most; 0 for a third.
+        Number of labelled series of each class, at most half of the class. 0 means a third of each
+        class.
     seed : int
         Seed of the division.
 
@@ -233,7 +236,7 @@ def subsets(truth: Array, rng: np.random.Generator, few: bool) -> list[tuple[str
 
 
 def measure(answers: Answers, seed: int) -> list[dict[str, Any]]:
-    """Return what each estimate gains on each subset, and the figures for the guards.
+    """Return the gain of each estimate on each subset, and the figures for the guards.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ def translate(kind: str, params: Params) -> dict[str, Any]:
     Parameters
     ----------
     kind : {"prefix", "distilled", "gdpd", "gendd", "prior", "search"}
-        Which.
+        Kind of the estimator.
     params : dict
         Values, or lists of candidates, by the flat names of version 0.1, perhaps with ``__``.
 
@@ -1137,7 +1137,7 @@ def numbers(entry: Params) -> Array:
 
 
 def difference(before: Params | None, after: Params | None) -> tuple[str, str]:
-    """Return what has become of a configuration, in a word and in detail.
+    """Return the state of a configuration after a change, as a word and a description.
 
     Parameters
     ----------

@@ -172,7 +172,7 @@ def first_table() -> None:
 
 
 def accuracy_table(folder: Path, names: Sequence[str]) -> None:
-    """Print what ridge classifiers reach on either kind of features.
+    """Print the scores of ridge classifiers on both kinds of features.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ EXACT = default_prior(denoiser="gmm", degradation="linear-gaussian")
 
 
 class FittedPrior(FrozenEstimator):
-    """Prior that is kept as it is by a distiller that would fit it."""
+    """Fitted prior that a distiller can't fit again."""
 
     def fit(self, X: Any, y: Any = None, **settings: Any) -> FittedPrior:
         """Return the prior itself."""
@@ -70,7 +70,7 @@ class FittedPrior(FrozenEstimator):
 
 
 def with_prior(distiller: GDPD, prior: Any, context: DistillationContext) -> GDPDDistillation:
-    """Return the distillation of GDPD with a prior that is fitted already."""
+    """Return the distillation of GDPD with a fitted prior."""
     settings = {**distiller.get_params(deep=False), "prior": FittedPrior(prior)}
     return GDPD(**settings).prepare(replace(context, memory=Memory(None)))
 
@@ -147,7 +147,7 @@ PValues = dict[tuple[str, str], float]
 
 
 class Division(NamedTuple):
-    """A training part that is divided.
+    """Divided training part.
 
     Attributes
     ----------
@@ -391,7 +391,7 @@ def paired_gains(
     students : iterable of str
         Students over which a set's gains are averaged.
     variant : str
-        What is compared.
+        Variant that is compared.
     score : str
         Name of the score.
     against : str, default="hinton"

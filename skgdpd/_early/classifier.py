@@ -130,8 +130,9 @@ class EarlyClassifier(
         Source of all seeds: of folds, of held-out series, of the choice of a rule, and of the
         classifier if ``classifier`` is None.
     verbose : int, default=0
-        Whether to show progress. A fit counts clones and folds, and an answer counts series. The
-        fit of a classifier with all moments counts as one step; its own ``verbose`` shows more.
+        Whether to show a progress bar. It counts clones and folds during a fit, and series during
+        predictions. The fit of a classifier with all moments counts as one step. The classifier's
+        own ``verbose`` shows more.
 
     Attributes
     ----------
