@@ -62,7 +62,7 @@ EXACT = default_prior(denoiser="gmm", degradation="linear-gaussian")
 
 
 class FittedPrior(FrozenEstimator):
-    """Fitted prior that a distiller can't fit again."""
+    """Fitted prior whose ``fit`` does nothing, for a distiller that would fit it."""
 
     def fit(self, X: Any, y: Any = None, **settings: Any) -> FittedPrior:
         """Return the prior itself."""
