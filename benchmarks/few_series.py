@@ -52,21 +52,21 @@ def main() -> None:
 
 
 def few(parts: TrainTest, n: int, cell: EarlyCell) -> TrainTest:
-    """Return some training series to learn from, and others to be scored.
+    """Return some training series for the fit, and others to be scored.
 
     Parameters
     ----------
     parts : TrainTest
         A data set.
     n : int
-        Number of series to learn from.
+        Number of series for the fit.
     cell : EarlyCell
-        The cell, whose seed is that of the draw.
+        Cell of the store. Its seed is the seed of the draw.
 
     Returns
     -------
     TrainTest
-        The other series have no class that was not drawn.
+        Scored series only have classes that occur in the fit.
     """
     codes = np.unique(parts.y, return_inverse=True)[1]
     drawn, others = stratified_split(codes, 1 - n / len(codes), cell.seed + 50)

@@ -106,9 +106,9 @@ def run(
     Returns
     -------
     dict of str to list of float
-        AUC-PRC, accuracy and log loss by form; under "memory" the student's log loss of its
-        labelled training series as it remembers them, of the same left out, and of the third that
-        is scored.
+        AUC-PRC, accuracy and log loss of each variant, by name. "memory" has three log losses of
+        the student: of its labelled training series as fitted, of the same series left out, and
+        of the scored third.
     """
     (path,) = folder.glob(f"{name}.*")
     parts = load_file(path)

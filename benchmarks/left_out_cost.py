@@ -69,7 +69,7 @@ def read(store: Path) -> list[dict[str, Any]]:
 
 
 def redrawn(parts: TrainTest, seed: int, n_test: int) -> TrainTest:
-    """Return other parts of the same series, the training part as large as before."""
+    """Return new parts of the same series, with a training part of the same size."""
     length = max(parts.X.shape[2], parts.X_test.shape[2])
     X = np.concatenate([padded(parts.X, length), padded(parts.X_test, length)])
     y = np.concatenate([parts.y, parts.y_test])
@@ -80,7 +80,7 @@ def redrawn(parts: TrainTest, seed: int, n_test: int) -> TrainTest:
 
 
 def padded(X: np.ndarray, length: int) -> np.ndarray:
-    """Return series of a length, with NaN behind their own end."""
+    """Return series padded to a length, with NaN after their own end."""
     return np.pad(X, ((0, 0), (0, 0), (0, length - X.shape[2])), constant_values=np.nan)
 
 

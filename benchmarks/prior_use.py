@@ -262,13 +262,13 @@ def run_one(
     memory : str or None
         Folder of a cache of teachers and priors.
     restore : bool, default=False
-        Whether the draws predict, too.
+        Whether the draws also predict.
 
     Returns
     -------
     dict of str to dict
-        Scores and CPU seconds of the variant, and scores of its restored features if asked for.
-        The seconds have no teacher and no prior in them that the cache has already.
+        Scores and CPU seconds of the variant, and with ``restore`` also scores of its restored
+        features. The seconds do not include teachers and priors that come from the cache.
     """
     cls, params = VARIANTS[variant]
     data = divide(parts, setting, seed)
@@ -315,16 +315,16 @@ def read_store(store: Path) -> Scores:
 
 
 def wanted(setting: str, variants: list[str], restored: list[str]) -> dict[str, list[str]]:
-    """Return the names of results that a setting needs, by variant.
+    """Return the names of the results that each variant needs in a setting.
 
     Parameters
     ----------
     setting : {"labels", "unlabelled"}
         See :func:`divide`.
     variants : list of str
-        Those of :data:`VARIANTS` that are compared.
+        Names in :data:`VARIANTS` of the compared variants.
     restored : list of str
-        Those whose draws predict, too.
+        Names of the variants whose draws also predict.
 
     Returns
     -------
@@ -400,8 +400,8 @@ def paired_gains(
     Returns
     -------
     ndarray of shape (n_sets,)
-        Means over the seeds that both have, then over the students that both have, of the sets
-        that both have.
+        Mean gains over seeds, and then over students, for each set. Only seeds, students and sets
+        with scores of both variants count.
     """
     gains: dict[str, dict[str, list[float]]] = {}
     for (name, own_setting, student, own, seed), values in known.items():

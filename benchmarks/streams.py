@@ -104,7 +104,7 @@ def push_table(early: EarlyClassifier, numbers: Sequence[int]) -> str:
 
 
 def growth_table(early: EarlyClassifier, n_points: int) -> str:
-    """Follow the memory of a session whose series end and begin anew.
+    """Measure the memory of a session over time, while series end and new ones begin.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def growth_table(early: EarlyClassifier, n_points: int) -> str:
 
 
 def command_table(early: EarlyClassifier, numbers: Sequence[int]) -> str:
-    """Time the command on a file of lines, its start taken off, in processor time.
+    """Measure the processor time of the command on a file of lines, without its start.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Parameters
     ----------
     arguments : sequence of str, default=None
-        The command and its options. None stands for those that the program was called with.
+        The command and its options. None means the arguments of the program.
     """
     options = make_parser().parse_args(arguments)
     options.run(options)

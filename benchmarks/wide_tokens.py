@@ -307,12 +307,12 @@ def sliced_distance(one: Tensor, other: Tensor, seed: int) -> float:
 
 
 def report(found: dict[tuple[Any, ...], list[dict[str, dict[str, float]]]]) -> None:
-    """Print a row for each form, and one for the true features of each width and contraction.
+    """Print a row for each variant, and one for true features of each width and contraction.
 
     Parameters
     ----------
     found : dict of tuple to list of dict
-        Results of :func:`run` by form, one for each seed.
+        Results of :func:`run` by variant, with one result for each seed.
     """
     shown = set()
     for form, results in found.items():

@@ -47,7 +47,7 @@ class AccuracyGap(Rule):
         With the default ``max_gap`` and ``delta``, a moment can pass only if at least 59 test
         series are answered by then. If there are exactly 59, none of them may be lost.
     random_state : int, default=0
-        Seed of the division into the two parts.
+        Seed of the division into the two parts, and of the draw of a series from each group.
 
     Attributes
     ----------
