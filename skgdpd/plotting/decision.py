@@ -14,7 +14,7 @@ from .checks import check_early, check_flag, checked_classes, one_series, read_t
 from .style import marked_style, new_axes
 
 ONE = "the series"
-"""Name of the series in error messages."""
+"""Name of the series in errors."""
 
 
 class DecisionDisplay:

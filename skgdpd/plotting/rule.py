@@ -17,7 +17,7 @@ from .checks import check_early, one_series, read_times
 from .style import COLORS, marked_style, new_axes
 
 ONE = "the series"
-"""Name of the series in error messages."""
+"""Name of the series in errors."""
 
 
 class RuleDisplay:
