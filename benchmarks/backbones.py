@@ -1,8 +1,9 @@
-"""Score every student of labels alone: the table of ``docs/choosing.md``.
+"""Score every student that learns from labels alone, for the table of ``docs/choosing.md``.
 
     python benchmarks/backbones.py
 
-prints accuracy and processor seconds of a fit, means over three seeds.
+The program prints the accuracy of each student and the processor seconds of its fit, as means over
+three seeds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Time of an Adam step for many students in one tensor, against torch's fused AdamW.
+"""Time an Adam step for many students in one tensor, against torch's fused AdamW.
 
-``python benchmarks/batched_adam.py`` prints, for numbers of weights and of students, how many
-times as long torch's optimiser takes with a parameter group a student, which each student's own
-learning rate demands. Both run in turn on one thread.
+    python benchmarks/batched_adam.py
+
+Students have different learning rates, so torch's optimiser needs a parameter group for each
+student. The program prints how many times as long it takes, for several numbers of weights and of
+students. Both programs alternate on one thread.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-r"""Score students whose teacher's answers on unlabelled series are corrected for class shares.
+"""Score students whose teacher's answers on unlabelled series are corrected for class shares.
 
     python benchmarks/class_share_students.py FOLDER ECG5000 SwedishLeaf ... --answers ANSWERS
 
-Training parts only, with eight labelled series of each class, divided as ``class_shares.py`` does,
-whose answers must be in ANSWERS. Of the unlabelled series, a random half of the classes is
-thinned out to 20 % or 5 %. Half of what remains is given without labels, and half is scored. The
-student is the default :class:`~skgdpd.DistilledPrefixClassifier`.
+Only training parts are used, with eight labelled series of each class. They are divided as by
+``class_shares.py``, whose answers must be in ANSWERS. A random half of the classes is reduced to
+20 % or 5 % of the unlabelled series. Half of the remaining unlabelled series are given to the
+student without labels, and the other half is scored. The student is the default
+:class:`~skgdpd.DistilledPrefixClassifier`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ Array = NDArray[Any]
 
 
 class Corrected(DistilledPrefixClassifier):
-    """A student whose teacher's logits on unlabelled series have biases added to them."""
+    """Classifier that adds biases to its teacher's logits on unlabelled series."""
 
     bias: Any = 0.0
 
@@ -145,7 +146,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz files")
-    parser.add_argument("sets", nargs="+", help="files' stems, or bumps-1, bumps-2, bumps-3")
+    parser.add_argument("sets", nargs="+", help="names of data sets, or bumps-1, bumps-2, bumps-3")
     parser.add_argument("--answers", type=Path, required=True, help="folder of answers")
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()

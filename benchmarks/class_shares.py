@@ -1,13 +1,14 @@
-r"""Compare corrections of a teacher for class shares that differ in the unlabelled series.
+"""Compare corrections of a teacher for class shares that differ in the unlabelled series.
 
     python benchmarks/class_shares.py FOLDER CBF Coffee ... --answers ANSWERS --store FILE
 
-Training parts only; no test part is read. Each is divided into labelled series (3 or 8 of each
-class, or a third) and unlabelled ones whose labels the program knows. The default teacher is
-fitted on the labelled series, and answers are computed once: by cross-fitting for the labelled
-series, for the unlabelled ones as they are and with noise added. They are kept in ANSWERS, a file
-for each case, and a second run continues where the first ended. The corrections are then compared
-on subsets of the unlabelled series with equal and with other class shares.
+Only training parts are used, and no test part is read. Each training part is divided into labelled
+series (3 or 8 of each class, or a third) and unlabelled series, whose labels the program knows.
+The default teacher is fitted to the labelled series. Its answers are computed once, and kept in
+ANSWERS with a file for each case. A second run continues from there. The answers for labelled
+series come from cross-fitting. Those for unlabelled series are computed with and without added
+noise. The corrections are then compared on subsets of the unlabelled series with equal and with
+different class shares.
 """
 
 from __future__ import annotations
@@ -60,22 +61,24 @@ Array = NDArray[Any]
 
 
 class Answers(NamedTuple):
-    """A teacher's probabilities, and those of its cross-fitted copies.
+    """Probabilities of a teacher and of its cross-fitted copies.
 
     Attributes
     ----------
     left_out : ndarray of shape (n, n_classes)
-        Those of labelled series, by copies fitted without them; NaN in classes of one series.
+        Probabilities of labelled series, by copies fitted without them; NaN for series that are
+        the only one of their class.
     y : ndarray of shape (n,)
         Class numbers of the labelled series.
     fold : ndarray of shape (n,)
-        Number of the copy that was fitted without the series; -1 in classes of one series.
+        Number of the copy that was fitted without the series; -1 for series that are the only one
+        of their class.
     truth : ndarray of shape (m,)
         Class numbers of the unlabelled series.
     unlabelled : ndarray of shape (n_noises, m, n_classes)
-        The teacher's, with each noise.
+        The teacher's probabilities of unlabelled series, with each noise.
     by_copy : ndarray of shape (n_folds, n_noises, m, n_classes)
-        Those of each copy, with each noise.
+        Probabilities of each copy for unlabelled series, with each noise.
     """
 
     left_out: Array
@@ -87,14 +90,15 @@ class Answers(NamedTuple):
 
 
 def divide(codes: Array, size: int, seed: int) -> tuple[Array, Array]:
-    """Return the rows that are labelled and those that are not.
+    """Return the labelled and the unlabelled rows.
 
     Parameters
     ----------
     codes : ndarray of shape (n,)
         Class numbers.
     size : int
-        Number of labelled series of each class, of which it keeps half at most; 0 for a third.
+        Number of labelled series of each class, at most half of the class. 0 means a third of each
+        class.
     seed : int
         Seed of the division.
 
@@ -232,7 +236,7 @@ def subsets(truth: Array, rng: np.random.Generator, few: bool) -> list[tuple[str
 
 
 def measure(answers: Answers, seed: int) -> list[dict[str, Any]]:
-    """Return what each estimate gains on each subset, and the figures for the guards.
+    """Return the gain of each estimate on each subset, and the figures for the guards.
 
     Parameters
     ----------
@@ -335,7 +339,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz files")
-    parser.add_argument("sets", nargs="+", help="files' stems, or bumps-1, bumps-2, bumps-3")
+    parser.add_argument("sets", nargs="+", help="names of data sets, or bumps-1, bumps-2, bumps-3")
     parser.add_argument("--answers", type=Path, required=True, help="folder of answers")
     parser.add_argument("--store", type=Path, required=True, help="file of results")
     parser.add_argument("--seeds", type=int, default=3)

@@ -1,8 +1,9 @@
-"""Figures of the package's own code: lines, rooms, parameter lists, classes and repetition.
+"""Count the lines, packages, parameter lists, classes and repetitions of the package's own code.
 
-``python benchmarks/code_figures.py [PACKAGE]`` prints them for a folder of Python files, by
-default ``skgdpd`` beside this folder. Lines of code are those that are left without docstrings,
-comments and blank lines.
+    python benchmarks/code_figures.py [PACKAGE]
+
+PACKAGE is a folder of Python files, by default ``skgdpd`` beside this folder. Lines of code do not
+include docstrings, comments and blank lines.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-r"""A conditional prior in GDPD's loss: the teacher's feature, drawn given what the student knows.
+r"""A conditional prior in GDPD's loss: the teacher's feature is drawn given the student's feature.
 
 The network of GenDD learns :math:`p(z_{long} \mid z_{short})` from the pairs of the training
-series, beside the student. The student minimises
+series, at the same time as the student. As with GDPD, the student minimises
 
 .. math:: CE(S(z_{short}), y) + \lambda_{KD}\, E[CE(S(\hat z), y)],
-          \qquad \hat z \sim p(z_{long} \mid z_{short}),
+          \qquad \hat z \sim p(z_{long} \mid z_{short}).
 
-as with GDPD. Gradients of this loss reach the student through the draws, and leave the network's
-weights as they are. Those of the network's own loss do not reach the student.
+Gradients of this loss reach the student through the draws. They do not change the weights of the
+network. Gradients of the network's own loss do not reach the student.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Times of the ways to compute a convolution, and of training steps with the chosen way."""
+"""Time the ways to compute a convolution, and training steps with the chosen way."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Time a fit with a strong penalty, with denormal numbers kept and with them taken as zero.
+"""Time a fit with a strong penalty, with denormal numbers and with denormal numbers set to zero.
 
     python benchmarks/denormals.py
 
-prints the processor seconds of fits to the first half of GunPoint's series.
+The program prints the processor seconds of fits to the first half of GunPoint's series.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/early_page.py docs/results/early docs/results/early.md
 
-Text between the tables stays; read it again, as numbers in it may have changed. Parts of the page
-with numbers of their own, by number of training series, are printed.
+The text between the tables does not change. Read it after each run, because its numbers may no
+longer be true. The program prints the numbers of the text by number of training series.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SMALL = (
 
 
 def main() -> None:
-    """Write the tables, and print figures that the text tells."""
+    """Write the tables, and print the figures for the text of the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
     parser.add_argument("page", type=Path)
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def replaced(lines: list[str], head: str, which: int, rows: Sequence[str]) -> list[str]:
-    """Return lines of a page with other rows in its table that begins with a head.
+    """Return the lines of a page with new rows in the table that has a given header.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def subset_ratio(
     rule: str,
     chosen: Callable[[str], bool],
 ) -> str:
-    """Return the cost of one pass as a multiple of clones', on some sets, with the same rule."""
+    """Return the ratio of the costs of one pass and of clones, on some sets, with one rule."""
     methods = [f"one pass: {rule}", f"clones: {rule}"]
     sets = [name for name in results.sets(setting, methods) if chosen(name)]
     own, other = (np.log(results.values(setting, m, sets, "cost")).mean(1) for m in methods)

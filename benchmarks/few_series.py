@@ -1,11 +1,11 @@
-r"""Compare early classifiers that learn from few series; no test part is read.
+"""Compare early classifiers that learn from few series.
 
     python benchmarks/few_series.py FOLDER STORE ECG200 Trace ... --series 24 --seeds 0 1
     python -m skgdpd.benchmarking early-report --store STORE --out REPORT
 
-Of each training part a few series are drawn, by class, to learn from. Up to 150 others of it take
-the place of the test part. The store is one of ``skgdpd.benchmarking early``, so that its report
-compares models and rules, and a run goes on after an interruption.
+No test part is read. A few series of each training part are drawn by class for the fit. Up to 150
+other series of it replace the test part. The store has the format of ``skgdpd.benchmarking
+early``, so its report compares models and rules. An interrupted run can be continued.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
     parser.add_argument("store", type=Path, help="folder of the results")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--series", type=int, default=24, help="number of series to learn from")
     parser.add_argument("--models", nargs="+", default=["ours", "clones"])
     parser.add_argument("--normalize", nargs="+", default=["train"])
@@ -52,21 +52,21 @@ def main() -> None:
 
 
 def few(parts: TrainTest, n: int, cell: EarlyCell) -> TrainTest:
-    """Return some training series to learn from, and others to be scored.
+    """Return some training series for the fit, and others to be scored.
 
     Parameters
     ----------
     parts : TrainTest
         A data set.
     n : int
-        Number of series to learn from.
+        Number of series for the fit.
     cell : EarlyCell
-        The cell, whose seed is that of the draw.
+        Cell of the store. Its seed is the seed of the draw.
 
     Returns
     -------
     TrainTest
-        The other series have no class that was not drawn.
+        Scored series only have classes that occur in the fit.
     """
     codes = np.unique(parts.y, return_inverse=True)[1]
     drawn, others = stratified_split(codes, 1 - n / len(codes), cell.seed + 50)

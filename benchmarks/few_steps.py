@@ -1,13 +1,13 @@
-"""Compare priors of few steps with diffusion: how near draws are to features, and their time.
+"""Compare priors of few steps with diffusion, by the quality of their draws and their time.
 
     python benchmarks/few_steps.py draws --features 8 32 --folder docs/results/few-steps
     python benchmarks/few_steps.py students --seeds 0 1 2
 
-``draws`` fits each prior to features of a known mixture of Gaussians and prints, for 1 to 16
-evaluations of the network, the sliced Wasserstein-2 distance of draws from fresh features. What
-each prior came to is appended to ``draws.jsonl`` in the folder, and isn't measured again.
-``students`` prints the scores of GunPoint's students that each prior taught, their seconds, and
-the milliseconds of a restoration of 64 features with its gradient.
+``draws`` fits each prior to features of a known mixture of Gaussians. It prints the sliced
+Wasserstein-2 distance of draws from new features, for 1 to 16 evaluations of the network. The
+results of each prior are appended to ``draws.jsonl`` in the folder, and are not measured again.
+``students`` prints the scores of GunPoint students that each prior taught, the seconds of their
+fits, and the milliseconds of a restoration of 64 features with its gradient.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Floats = NDArray[np.float64]
 Draw = Callable[[Tensor, int], Tensor]
 """Function from noise ``(n, d)`` and a number of steps to draws ``(n, d)``."""
 Row = dict[str, Any]
-"""What one prior came to on one mixture."""
+"""Results of one prior on one mixture."""
 
 STEPS = (1, 2, 4, 5, 8, 16)
 N_KNOWN, N_DRAWN, N_COMPONENTS = 1000, 4000, 5
@@ -62,7 +62,7 @@ FLOWS: dict[str, tuple[FlowName, DegradationName]] = {
     "shortcut": ("shortcut", "linear-gaussian"),
     "shortcut, coupled": ("shortcut", "none"),
 }
-"""Dynamics and degradation; the latter decides whether noise and features are coupled."""
+"""Dynamics and degradation by name. The degradation decides if noise and features are coupled."""
 CONTROLS = ("other fresh features", "the known features again", "one Gaussian")
 CHAINS = ("DDIM, the exact denoiser", "DDIM", "ancestral")
 SHOWN = {
@@ -105,7 +105,7 @@ class Mixture:
 
 
 def sliced_wasserstein(a: Floats, b: Floats, seed: int = 0) -> float:
-    """Return the Wasserstein-2 distance of projections on random lines, a root mean square.
+    """Return the root mean square Wasserstein-2 distance of projections on random lines.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def fit_each(
 
 
 def controls(Z: Floats, other: Floats, rng: np.random.Generator) -> dict[str, Floats]:
-    """Return samples ``(N_DRAWN, d)`` that no prior drew, by name, in standardised features."""
+    """Return control samples ``(N_DRAWN, d)`` by name, which no prior drew, standardised."""
     scale, mean = Z.std(0), Z.mean(0)
     normal = rng.multivariate_normal(np.zeros(Z.shape[1]), np.cov(((Z - mean) / scale).T), N_DRAWN)
     again = Z[rng.integers(len(Z), size=N_DRAWN)]
@@ -245,7 +245,7 @@ def measure_draws(d: int, seed: int, max_epochs: int, known: Collection[str]) ->
 
 
 def compare_draws(d: int, seeds: Sequence[int], max_epochs: int, records: Path) -> list[Row]:
-    """Measure what the records don't have yet, and return all of them.
+    """Measure the results that the records lack, and return all records.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def compare_draws(d: int, seeds: Sequence[int], max_epochs: int, records: Path) 
 
 
 def read(records: Path, wanted: Sequence[tuple[int, int, int]]) -> list[Row]:
-    """Return the rows of the wanted widths, seeds and epochs in a file that need not exist."""
+    """Return the rows of given widths, seeds and epochs; none if the file does not exist."""
     rows = map(json.loads, records.read_text().splitlines() if records.exists() else [])
     return [row for row in rows if (row["features"], row["seed"], row["epochs"]) in wanted]
 

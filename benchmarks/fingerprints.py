@@ -1,14 +1,16 @@
-"""Fingerprints of what the package predicts, to compare before and after a change of its code.
+"""Record fingerprints of the package's predictions, and compare them after a change of its code.
 
-``python benchmarks/fingerprints.py record OUT.json`` fits a list of small configurations and
-writes, for each, a checksum and some numbers of its predictions. ``python
-benchmarks/fingerprints.py compare BEFORE.json AFTER.json`` says which have changed and by how
-much. The bits depend on the processor and on the versions of numpy and torch: record both files
-on one machine, in one environment.
+    python benchmarks/fingerprints.py record OUT.json
+    python benchmarks/fingerprints.py compare BEFORE.json AFTER.json
 
-Everything that names the package's interface is in the first part, :func:`translate` and what
-uses it; the configurations have the flat names of version 0.1 throughout. Where a parameter or an
-argument gets another name, that part is to be changed and nothing else.
+``record`` fits a list of small configurations. For each of them, it writes a checksum and some
+numbers of its predictions. ``compare`` prints which configurations have changed, and by how much.
+The bits depend on the processor and on the versions of numpy and torch, so record both files on
+one machine and in one environment.
+
+Only the first part, :func:`translate` and its callers, uses the names of the package's interface.
+The configurations use the flat names of version 0.1. If a parameter or an argument gets another
+name, only the first part must be changed.
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ def translate(kind: str, params: Params) -> dict[str, Any]:
     Parameters
     ----------
     kind : {"prefix", "distilled", "gdpd", "gendd", "prior", "search"}
-        Which.
+        Kind of the estimator.
     params : dict
         Values, or lists of candidates, by the flat names of version 0.1, perhaps with ``__``.
 
@@ -1135,7 +1137,7 @@ def numbers(entry: Params) -> Array:
 
 
 def difference(before: Params | None, after: Params | None) -> tuple[str, str]:
-    """Return what has become of a configuration, in a word and in detail.
+    """Return the state of a configuration after a change, as a word and a description.
 
     Parameters
     ----------
@@ -1191,11 +1193,13 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     recorder = commands.add_parser("record", help="fit all configurations, and write a file")
     recorder.add_argument("out", type=Path, help="JSON file")
-    comparing = commands.add_parser("compare", help="say what differs between two files")
+    comparing = commands.add_parser("compare", help="print the differences of two files")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
     for command in (recorder, comparing):
-        command.add_argument("--only", default="", help="names that contain this")
+        command.add_argument(
+            "--only", default="", help="only configurations whose name contains this"
+        )
     options = parser.parse_args()
     if options.command == "compare":
         return int(compare(options.before, options.after, options.only) > 0)

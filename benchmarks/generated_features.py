@@ -1,13 +1,14 @@
-r"""Find out whether GenDD's generator learns from features of series that the student remembers.
+"""Measure whether GenDD's generator learns from features of series that the student remembers.
 
     python benchmarks/generated_features.py FOLDER CBF Coffee ... --store gendd.jsonl --seeds 3
 
-The training part of each set is divided: two thirds to fit, one third to score. No test part is
-read. With ``--unlabelled`` half of the two thirds lose their labels. The program prints
+The training part of each set is divided: two thirds are used for the fit, and one third is scored.
+No test part is read. With ``--unlabelled``, half of the two thirds lose their labels. The program
+prints
 
-- the student's log loss of its own training series, as it remembers them and left out, and of the
-  series that are scored;
-- AUC-PRC, accuracy and log loss of the student alone and of GenDD's forms, and the difference
+- the student's log loss on its own training series, both as fitted and left out, and on the scored
+  series;
+- AUC-PRC, accuracy and log loss of the student alone and of GenDD's variants, and the difference
   from the student alone, with the standard error over sets.
 """
 
@@ -59,7 +60,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--store", type=Path, required=True, help="file of JSON lines")
     parser.add_argument("--student", default="mixed")
     parser.add_argument("--earliness", type=float, default=0.2)
@@ -105,9 +106,9 @@ def run(
     Returns
     -------
     dict of str to list of float
-        AUC-PRC, accuracy and log loss by form; under "memory" the student's log loss of its
-        labelled training series as it remembers them, of the same left out, and of the third that
-        is scored.
+        AUC-PRC, accuracy and log loss of each variant, by name. "memory" has three log losses of
+        the student: of its labelled training series as fitted, of the same series left out, and
+        of the scored third.
     """
     (path,) = folder.glob(f"{name}.*")
     parts = load_file(path)

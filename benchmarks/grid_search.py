@@ -1,7 +1,7 @@
-"""Times of a grid's students, trained together against one after the other.
+"""Time the students of a grid that are trained together, against training one after the other.
 
-Teachers and priors are fitted once a fold in both cases and are left out of the times. On a CPU,
-processor time is measured, which other programs on the machine disturb least.
+Teachers and priors are fitted once for each fold in both cases, and the times do not include them.
+On a CPU, processor time is measured, because other programs on the machine affect it least.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-r"""Compare choices of defaults on held-out thirds of training parts; no test part is read.
+r"""Compare default settings on held-out thirds of training parts.
 
     python benchmarks/held_out_thirds.py FOLDER CBF Coffee ... --student rocket \
         --earliness 0.2 --set training__validation_fraction=0 lr=1e-4
 
-prints macro AUC-PRC, accuracy and log loss of the student and of MiniRocket with ridge regression,
-by data set and in the mean.
+No test part is read. The program prints macro AUC-PRC, accuracy and log loss of the student and of
+MiniRocket with ridge regression, for each data set and as means.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--student", default="rocket")
     parser.add_argument("--earliness", nargs="+", type=float, default=[0.2])
     parser.add_argument("--normalize", nargs="+", default=["train", "prefix"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="parameters")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="parameters of the student"
+    )
     options = parser.parse_args()
     params = {k: ast.literal_eval(v) for k, _, v in (text.partition("=") for text in options.set)}
     means = []

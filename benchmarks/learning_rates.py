@@ -1,15 +1,16 @@
-r"""Compare a student's learning rates on thirds of training parts; no test part is read.
+r"""Compare a student's learning rates on thirds of training parts.
 
     python benchmarks/learning_rates.py FOLDER CBF Coffee ... --rates 1e-3 3e-4 1e-4
     python benchmarks/learning_rates.py FOLDER Crop Wafer ... --rates 1e-3 3e-4 --labelled 8
     python benchmarks/learning_rates.py FOLDER Wafer ... --student fcn24 --teacher rocket \
         --epochs 60 200
 
-One third of each training part is labelled, one is unlabelled, and one is scored. With
-``--labelled 8``, eight series of each class are labelled, and the rest of the two thirds, up to
-500 series, are unlabelled, as where labels are dear. The program prints macro AUC-PRC, accuracy
-and log loss of students of labels only, of students taught by Hinton's distillation with the
-unlabelled series, and of students that are given the labels of these series.
+No test part is read. One third of each training part is labelled, one is unlabelled, and one is
+scored. With ``--labelled 8``, eight series of each class are labelled. The rest of the two thirds,
+up to 500 series, are unlabelled, as in applications where labels are expensive. The program prints
+macro AUC-PRC, accuracy and log loss of three students. The first learns from labels only, the
+second is taught by Hinton's distillation with the unlabelled series, and the third is given the
+labels of these series.
 """
 
 from __future__ import annotations
@@ -57,15 +58,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz files")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--student", default="rocket-quant")
-    parser.add_argument("--teacher", help="the student's own architecture by default")
+    parser.add_argument("--teacher", help="architecture of the teacher (default: the student's)")
     parser.add_argument("--epochs", nargs="+", type=int, default=[60])
     parser.add_argument("--rates", nargs="+", type=float, default=[1e-3, 3e-4, 1e-4])
     parser.add_argument("--earliness", type=float, default=0.2)
     parser.add_argument("--normalize", nargs="+", default=["train", "prefix"])
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--labelled", type=int, help="of each class; a third by default")
+    parser.add_argument(
+        "--labelled",
+        type=int,
+        help="labelled series of each class (default: a third of all series)",
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     found: dict[tuple[str, float, int], list[Any]] = {}

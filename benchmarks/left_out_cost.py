@@ -1,14 +1,14 @@
-"""Compare the left-out cost by which a rule is chosen with what the rule costs on a test part.
+"""Compare the left-out cost by which a stopping rule is chosen with its cost on a test part.
 
 The numbers are in ``docs/results/early.md`` and ``docs/stopping.md``.
 
     python benchmarks/left_out_cost.py FOLDER STORE.jsonl Coffee GunPoint ... --seeds 3
     python benchmarks/left_out_cost.py FOLDER STORE.jsonl --report
 
-For each set and seed both archive parts are joined, and as many training series as the archive has
-are drawn from them by class. So the two parts differ by chance only. Of the others at most
-``--test`` series are drawn. The store gets a line for each set and seed, and those that it has are
-not repeated.
+For each set and seed, both parts of the archive are joined. As many training series as the archive
+has are drawn from them by class, so the two parts differ only by chance. At most ``--test`` of the
+other series are drawn for the test. The store gets a line for each set and seed. Lines that it
+already has are not computed again.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("store", type=Path, help="file of results")
     parser.add_argument("sets", nargs="*", help="names of data sets")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
-    parser.add_argument("--test", type=int, default=300, help="test series at most")
-    parser.add_argument("--report", action="store_true", help="print ratios of all in the store")
+    parser.add_argument("--test", type=int, default=300, help="largest number of test series")
+    parser.add_argument("--report", action="store_true", help="print the ratios of all results")
     options = parser.parse_args()
     records = read(options.store)
     done = {(r["data"], r["seed"]) for r in records}
@@ -69,7 +69,7 @@ def read(store: Path) -> list[dict[str, Any]]:
 
 
 def redrawn(parts: TrainTest, seed: int, n_test: int) -> TrainTest:
-    """Return other parts of the same series, the training part as large as before."""
+    """Return new parts of the same series, with a training part of the same size."""
     length = max(parts.X.shape[2], parts.X_test.shape[2])
     X = np.concatenate([padded(parts.X, length), padded(parts.X_test, length)])
     y = np.concatenate([parts.y, parts.y_test])
@@ -80,7 +80,7 @@ def redrawn(parts: TrainTest, seed: int, n_test: int) -> TrainTest:
 
 
 def padded(X: np.ndarray, length: int) -> np.ndarray:
-    """Return series of a length, with NaN behind their own end."""
+    """Return series padded to a length, with NaN after their own end."""
     return np.pad(X, ((0, 0), (0, 0), (0, length - X.shape[2])), constant_values=np.nan)
 
 

@@ -1,9 +1,9 @@
-"""Score default classifiers with and without a teacher, beside a logistic regression.
+"""Score default classifiers with and without a teacher, and a logistic regression for comparison.
 
     python benchmarks/main_job.py --seeds 3 --data Coffee.npz
 
-prints the table of ``docs/results/main-job.md``. The data are sets that come with sktime, and the
-files that are named.
+The program prints the table of ``docs/results/main-job.md``. The data are sets that come with
+sktime, and the files of ``--data``.
 """
 
 from __future__ import annotations

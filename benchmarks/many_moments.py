@@ -1,11 +1,11 @@
-r"""Compare one model for several moments with a separate model for each; no test part is read.
+"""Compare one model for several moments with a separate model for each moment.
 
     python benchmarks/many_moments.py FOLDER STORE CBF Coffee ... --methods one separate
 
-Models are fitted on two thirds of a training part and scored on the other third. The store, a
-JSON file, keeps each result, so that a run goes on after an interruption. The report gives, in the
-mean over sets and seeds, macro AUC-PRC, accuracy and log loss at each moment, the CPU seconds of
-the fits, and the size of the saved models.
+No test part is read. Models are fitted to two thirds of a training part, and scored on the other
+third. The store, a JSON file, keeps each result, so an interrupted run can be continued. The
+report has macro AUC-PRC, accuracy and log loss at each moment, the CPU seconds of the fits, and
+the size of the saved models, as means over sets and seeds.
 """
 
 from __future__ import annotations
@@ -60,11 +60,13 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
     parser.add_argument("store", type=Path, help="JSON file of results")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--methods", nargs="+", default=["one", "separate"], choices=METHODS)
     parser.add_argument("--normalize", nargs="+", default=["train", "prefix"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="moments")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=SHARES, help="moments, as shares of a series"
+    )
     options = parser.parse_args()
     found = json.loads(options.store.read_text()) if options.store.exists() else {}
     asked = list(

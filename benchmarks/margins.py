@@ -1,9 +1,10 @@
-"""Print by how much one method is ahead of others, over the data sets of a store of records.
+"""Print the margin of one method over others, over the data sets of a store of records.
 
     python benchmarks/margins.py STORE base:mixed minirocket base:rocket-quant --seeds 0 1 2
 
-Only cells that both methods have are compared: the same set, part seen, normalisation and seed.
-A set counts once, with the mean over its cells; the interval is that of a paired t-test over sets.
+Two methods are compared on the cells that both have, with the same set, share seen, normalisation
+and seed. A set counts once, with the mean over its cells. The interval is that of a paired t-test
+over sets.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("store", type=Path, help="folder of the records")
     parser.add_argument("method", help="the method whose margin is printed")
-    parser.add_argument("others", nargs="+", help="methods that it is compared with")
+    parser.add_argument("others", nargs="+", help="methods to compare it with")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--earliness", type=float, nargs="+", default=[0.1, 0.2, 0.3, 0.5])
     options = parser.parse_args()

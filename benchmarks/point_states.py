@@ -2,10 +2,12 @@
 
     OMP_NUM_THREADS=1 python benchmarks/point_states.py
 
-prints a Markdown table: microseconds for a point of one series, early and late in the series;
-microseconds for a point of each of many series that are read together, divided by their number;
-the size of a series' state; and microseconds for a pass over a whole prefix, which a state
-replaces.
+The program prints a Markdown table with
+
+- the microseconds for a point of one series, early and late in the series;
+- the microseconds for a point of many series that are read together, divided by their number;
+- the size of the state of a series;
+- the microseconds for a pass over a whole prefix, which a state makes unnecessary.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("backbones", nargs="*", help="names; all that have states by default")
+    parser.add_argument(
+        "backbones", nargs="*", help="names of backbones (default: all that have states)"
+    )
     parser.add_argument("--channels", type=int, default=1)
     parser.add_argument("--length", type=int, default=500, help="points of a whole series")
     parser.add_argument("--together", type=int, default=1000, help="series that are read together")

@@ -1,4 +1,4 @@
-"""Times of ``predict_proba`` against the plain module, for one series and for batches."""
+"""Time ``predict_proba`` against the plain module, for one series and for batches."""
 
 from __future__ import annotations
 

@@ -4,16 +4,16 @@
     python benchmarks/prefix_families.py table --store FILE.json
     python benchmarks/prefix_families.py speed
 
-``accuracy`` fits a ridge classifier to the features of two thirds of a training part at each
-moment, scores the other third, and adds what it finds to the store; what is there is not computed
-again. No test part is read. Beside each family alone there are the mean of the families'
-probabilities and one ridge classifier of the joined features, in which each family has the same
-total variance. ``table`` prints the means over data sets with the standard error of the difference
-to the first row. ``speed`` prints processor seconds of one thread, as ratios of programs that run
-in turn.
+No test part is read. ``accuracy`` fits a ridge classifier to the features of two thirds of a
+training part at each moment, and scores the other third. It adds the results to the store, and
+does not compute again what is there. It scores each family alone, and two combinations: the mean
+of the families' probabilities, and one ridge classifier of the joined features, in which each
+family has the same total variance. ``table`` prints the means over data sets, with the standard
+error of the difference to the first row. ``speed`` prints processor seconds of one thread, as
+ratios of programs that alternate.
 
-With ``train``, series are normalised by all series that are fitted, and one pass gives all
-moments; with ``prefix``, each prefix is normalised by itself, and each moment takes a pass and a
+With ``train``, all series are normalised by the series of the fit, and one pass gives all moments.
+With ``prefix``, each prefix is normalised by itself, and each moment needs its own pass and
 transform.
 """
 

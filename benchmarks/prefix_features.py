@@ -1,13 +1,14 @@
-"""Compare the features of all prefixes with aeon's MiniRocket, in time and in what they are worth.
+"""Compare the features of all prefixes with aeon's MiniRocket, by time and by accuracy.
 
     python benchmarks/prefix_features.py speed
     python benchmarks/prefix_features.py first
     python benchmarks/prefix_features.py accuracy --data FOLDER
 
-``speed`` prints processor seconds of one thread, as ratios of programs that run in turn; it needs
-aeon. ``first`` prints the seconds of the first call after an installation and of the first call of
-a later process. ``accuracy`` fits ridge classifiers to thirds of the training parts of data sets,
-files ``FOLDER/*.npz`` with arrays ``X_train`` and ``y_train``, and reads no test part.
+``speed`` prints processor seconds of one thread, as ratios of programs that alternate. It needs
+aeon. ``first`` prints the seconds of the first call after an installation, and of the first call
+in a later process. ``accuracy`` fits ridge classifiers to thirds of the training parts of data
+sets, and reads no test part. The data sets are files ``FOLDER/*.npz`` with arrays ``X_train`` and
+``y_train``.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ def first_table() -> None:
 
 
 def accuracy_table(folder: Path, names: Sequence[str]) -> None:
-    """Print what ridge classifiers reach on either kind of features.
+    """Print the scores of ridge classifiers on both kinds of features.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""Compare lengths of the prior's training on thirds of training parts; no test part is read.
+"""Compare lengths of the prior's training on thirds of training parts.
 
     python benchmarks/prior_steps.py FOLDER CBF Coffee ... --steps 2000 500 200
 
-One third of each training part is labelled, one is unlabelled, and one is scored. The program
-prints macro AUC-PRC, accuracy, log loss and processor seconds of Hinton's distillation, and of
-GDPD with each number of steps.
+No test part is read. One third of each training part is labelled, one is unlabelled, and one is
+scored. The program prints macro AUC-PRC, accuracy, log loss and processor seconds of Hinton's
+distillation, and of GDPD with each number of steps.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--steps", nargs="+", type=int, default=[2000, 500, 200])
     parser.add_argument("--earliness", type=float, default=0.2)
     parser.add_argument("--seeds", type=int, default=3)

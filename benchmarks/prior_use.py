@@ -1,12 +1,13 @@
-r"""Compare ways in which GDPD may use what its prior knows, on thirds of training parts.
+"""Compare ways in which GDPD can use its prior, on thirds of training parts.
 
     python benchmarks/prior_use.py FOLDER CBF Coffee ... --store FILE --students fcn24
 
-No test part is read. A third of each training part is scored. The rest is labelled, or half of it
-is labelled and the other half given without labels. The program keeps a line of JSON for each fit
-and prints tables; a second run continues where the first ended. Several processes may fill one
-store if each has students of its own. Gains are paired with Hinton's distillation of the same
-series, or with the variant of --against, and their standard errors are over data sets.
+No test part is read. One third of each training part is scored. In the setting ``labels``, the
+other two thirds are labelled. In the setting ``unlabelled``, half of the other two thirds are
+given without labels. The program writes a line of JSON for each fit, and prints tables. A second
+run continues from there. Several processes may fill one store if each has different students.
+Gains are differences from Hinton's distillation of the same series, or from the variant of
+``--against``. Their standard errors are over data sets.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ EXACT = default_prior(denoiser="gmm", degradation="linear-gaussian")
 
 
 class FittedPrior(FrozenEstimator):
-    """Prior that is kept as it is by a distiller that would fit it."""
+    """Fitted prior whose ``fit`` does nothing, for a distiller that would fit it."""
 
     def fit(self, X: Any, y: Any = None, **settings: Any) -> FittedPrior:
         """Return the prior itself."""
@@ -69,7 +70,7 @@ class FittedPrior(FrozenEstimator):
 
 
 def with_prior(distiller: GDPD, prior: Any, context: DistillationContext) -> GDPDDistillation:
-    """Return the distillation of GDPD with a prior that is fitted already."""
+    """Return the distillation of GDPD with a fitted prior."""
     settings = {**distiller.get_params(deep=False), "prior": FittedPrior(prior)}
     return GDPD(**settings).prepare(replace(context, memory=Memory(None)))
 
@@ -146,7 +147,7 @@ PValues = dict[tuple[str, str], float]
 
 
 class Division(NamedTuple):
-    """A training part that is divided.
+    """Divided training part.
 
     Attributes
     ----------
@@ -261,13 +262,13 @@ def run_one(
     memory : str or None
         Folder of a cache of teachers and priors.
     restore : bool, default=False
-        Whether the draws predict, too.
+        Whether the draws also predict.
 
     Returns
     -------
     dict of str to dict
-        Scores and CPU seconds of the variant, and scores of its restored features if asked for.
-        The seconds have no teacher and no prior in them that the cache has already.
+        Scores and CPU seconds of the variant, and with ``restore`` also scores of its restored
+        features. The seconds do not include teachers and priors that come from the cache.
     """
     cls, params = VARIANTS[variant]
     data = divide(parts, setting, seed)
@@ -314,16 +315,16 @@ def read_store(store: Path) -> Scores:
 
 
 def wanted(setting: str, variants: list[str], restored: list[str]) -> dict[str, list[str]]:
-    """Return the names of results that a setting needs, by variant.
+    """Return the names of the results that each variant needs in a setting.
 
     Parameters
     ----------
     setting : {"labels", "unlabelled"}
         See :func:`divide`.
     variants : list of str
-        Those of :data:`VARIANTS` that are compared.
+        Names in :data:`VARIANTS` of the compared variants.
     restored : list of str
-        Those whose draws predict, too.
+        Names of the variants whose draws also predict.
 
     Returns
     -------
@@ -390,7 +391,7 @@ def paired_gains(
     students : iterable of str
         Students over which a set's gains are averaged.
     variant : str
-        What is compared.
+        Variant that is compared.
     score : str
         Name of the score.
     against : str, default="hinton"
@@ -399,8 +400,8 @@ def paired_gains(
     Returns
     -------
     ndarray of shape (n_sets,)
-        Means over the seeds that both have, then over the students that both have, of the sets
-        that both have.
+        Mean gains over seeds, and then over students, for each set. Only seeds, students and sets
+        with scores of both variants count.
     """
     gains: dict[str, dict[str, list[float]]] = {}
     for (name, own_setting, student, own, seed), values in known.items():
@@ -491,7 +492,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--store", type=Path, default=Path.home() / "skgdpd-prior-use.jsonl")
     parser.add_argument(
         "--students", nargs="+", default=["mixed", "fcn24", "lstm2-32", "inception"]
@@ -502,12 +503,15 @@ def main() -> None:
         nargs="+",
         choices=[v for v in VARIANTS if v not in WITHOUT_DRAWS],
         default=[],
-        help="variants whose draws predict, too",
+        help="variants whose draws also predict",
     )
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument(
-        "--against", choices=VARIANTS, default="hinton", help="variant of paired gains"
+        "--against",
+        choices=VARIANTS,
+        default="hinton",
+        help="variant that gains are compared with",
     )
     options = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Time programs that run in turn, and compare their times."""
+"""Time programs that alternate, and compare their times."""
 
 from __future__ import annotations
 

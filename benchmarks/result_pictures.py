@@ -1,11 +1,11 @@
-"""Draw pictures and print tables of two pages on unlabelled series and small students.
+"""Draw the pictures and print the tables of the pages on unlabelled series and small students.
 
 The pages are ``docs/results/unlabelled-series.md`` and ``docs/results/small-students.md``.
 
     python benchmarks/result_pictures.py docs/results/rocket --data FOLDER
 
-The program reads the records of ``python -m skgdpd.benchmarking run``, and measures the
-milliseconds of a prediction of one series.
+The program reads the records of ``python -m skgdpd.benchmarking run``. It measures the
+milliseconds of the prediction of one series.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Memory and time of a fit as the number of series grows.
+"""Measure the memory and the time of a fit as the number of series grows.
 
-Every fit runs in a process of its own, so that the memory of one is not counted for another.
+Every fit runs in its own process, so that its memory is measured separately.
 """
 
 from __future__ import annotations

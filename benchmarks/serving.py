@@ -1,6 +1,9 @@
-"""Latency and throughput of the service on the page "Serving a model", and sizes of installations.
+"""Measure the service of the page "Serving a model", and the sizes of installations.
 
-``python benchmarks/serving.py`` runs the page's own class without a web framework or a network.
+    python benchmarks/serving.py
+
+The program prints latency and throughput. It runs the class of the page without a web framework
+and without a network.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-r"""Class shares of unlabelled series from a teacher's answers, and tests of whether to trust them.
+"""Estimates of class shares of unlabelled series from a teacher's answers, and tests of these.
 
-A teacher learns how frequent each class is among labelled series. If unlabelled series have other
-class shares w in place of π, and nothing else differs, its calibrated probabilities turn into
-p(k | x) w_k / π_k, divided by their sum over k. ``class_shares.py`` compares the estimates of w.
+A teacher learns how frequent each class is among labelled series. Suppose that the unlabelled
+series have class shares w instead of π, and that nothing else differs. The calibrated
+probabilities then become p(k | x) w_k / π_k, divided by their sum over k. ``class_shares.py``
+compares the estimates of w. The tests show whether the answers can be trusted.
 
 Sources: M. Saerens, P. Latinne, C. Decaestecker, "Adjusting the outputs of a classifier to new a
 priori probabilities: a simple procedure", Neural Computation 14, 2002; Z. Lipton, Y.-X. Wang,

@@ -1,7 +1,7 @@
-"""Rules of when a teacher's answers are corrected for class shares, and what each of them gains.
+"""Rules that decide when a teacher's answers are corrected for class shares, and their gains.
 
-A rule is an estimate of the shares, conditions under which it is used, and a limit on the answers
-that it may change. ``class_shares.py`` measures what the rules need.
+A rule consists of an estimate of the shares, of conditions for its use, and of a limit on the
+answers that it may change. The rules work on the measurements of ``class_shares.py``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ GUARDS: dict[str, dict[str, Callable[[dict[str, Any]], bool]]] = {
 
 
 class Rules(NamedTuple):
-    """Means of what each rule gains.
+    """Mean gains of each rule.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ def group_of(record: dict[str, Any]) -> int:
 
 
 def apply_rules(records: list[dict[str, Any]], guarded: bool = True) -> Rules:
-    """Return what estimates gain, in all combinations with guards and limits or without any."""
+    """Return the gains of estimates in all combinations with guards and limits, or without any."""
     sets = sorted({r["set"] for r in records})
     place = np.array([sets.index(r["set"]) * len(GROUPS) + group_of(r) for r in records])
     size = len(sets) * len(GROUPS)
@@ -130,7 +130,7 @@ def chosen(gains: Array, groups: list[int]) -> int:
 
 
 def print_rules(records: list[dict[str, Any]]) -> None:
-    """Print what estimates gain without guards, and what guarded rules gain.
+    """Print the gains of estimates without guards, and of guarded rules.
 
     The best rule is shown as it is on all records; chosen on the other sets, and scored on each;
     and chosen on the records of seed 0, and scored on those of other seeds.

@@ -1,4 +1,4 @@
-"""Times of a grid whose fits share teacher, prior and warm-up, against separate fits."""
+"""Time a grid whose fits share teacher, prior and warm-up, against separate fits."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
-"""Compare the rules of when to answer on parts of the training parts of data sets.
+"""Compare stopping rules on parts of the training parts of data sets.
 
     python benchmarks/stopping_rules.py --data FOLDER --out FOLDER
 
-Sets are files ``FOLDER/*.npz`` with arrays ``X_train`` and ``y_train``; no test part is read. Two
-thirds of a training part fit a ridge classifier for each of 20 moments, on features of all
-prefixes from one pass, and their leave-one-out probabilities fit the rules. The last third scores
-them. Probabilities are kept in the output folder, so that a run that was killed goes on, and rules
-can be compared again in little time. What is printed is the mean cost over sets and seeds, with
-the standard deviation over seeds of the mean over sets.
+Data sets are files ``FOLDER/*.npz`` with arrays ``X_train`` and ``y_train``. No test part is read.
+Ridge classifiers for 20 moments are fitted to two thirds of a training part, on features of all
+prefixes from one pass. The rules are fitted to the leave-one-out probabilities of these
+classifiers. The last third is scored. Probabilities are kept in the output folder, so an
+interrupted run can be continued, and rules can be compared again quickly. The program prints the
+mean cost over sets and seeds. The deviation is the standard deviation over seeds of the mean over
+sets.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def main() -> None:
     """Fit the classifiers and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
-    parser.add_argument("--out", type=Path, required=True, help="folder of probabilities")
+    parser.add_argument("--out", type=Path, required=True, help="folder that keeps probabilities")
     parser.add_argument("--sets", nargs="+", default=SETS, help="names of data sets")
     parser.add_argument("--seeds", type=int, default=3, help="number of divisions of each set")
     options = parser.parse_args()

@@ -1,8 +1,11 @@
-"""Times of sessions: pushes of one point of all series, memory, and lines of the command.
+"""Time sessions and the command for streams, and measure their memory.
 
-``python benchmarks/streams.py`` prints three tables. Series have one channel and 200 points. The
-classifier is the default one with its 20 moments. Answers come at the last one, so that all of
-each series is read. Everything runs on one thread (``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1``).
+    python benchmarks/streams.py
+
+The program prints three tables: pushes of one point of all series, memory, and lines of the
+command. Series have one channel and 200 points. The classifier is the default one with its 20
+moments. All answers come at the last moment, so all points of each series are read. Everything
+runs on one thread (``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1``).
 """
 
 from __future__ import annotations
@@ -101,7 +104,7 @@ def push_table(early: EarlyClassifier, numbers: Sequence[int]) -> str:
 
 
 def growth_table(early: EarlyClassifier, n_points: int) -> str:
-    """Follow the memory of a session whose series end and begin anew.
+    """Measure the memory of a session over time, while series end and new ones begin.
 
     Parameters
     ----------
@@ -127,7 +130,7 @@ def growth_table(early: EarlyClassifier, n_points: int) -> str:
 
 
 def command_table(early: EarlyClassifier, numbers: Sequence[int]) -> str:
-    """Time the command on a file of lines, its start taken off, in processor time.
+    """Measure the processor time of the command on a file of lines, without its start.
 
     Parameters
     ----------
@@ -172,7 +175,9 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--series", type=int, nargs="+", default=[1, 100, 10_000])
-    parser.add_argument("--points", type=int, default=1_000_000, help="of the table of memory")
+    parser.add_argument(
+        "--points", type=int, default=1_000_000, help="points in the table of memory"
+    )
     options = parser.parse_args()
     early = fitted()
     session = early.start(1)

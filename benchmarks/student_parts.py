@@ -1,13 +1,13 @@
-"""Compare parts of a default student on thirds of training parts, one by one and together.
+"""Compare the parts of a default student on thirds of training parts, alone and combined.
 
     python benchmarks/student_parts.py fill --data FOLDER --store FOLDER_OF_RESULTS
     python benchmarks/student_parts.py table --store FOLDER_OF_RESULTS
 
-``fill`` fits each part to two thirds of a training part at one moment, and keeps its logits of the
-series: left-out ones of those that were fitted, and those of the other third. What is in the store
-is not computed again. No test part is read. ``table`` joins parts by several rules, which read
-left-out logits alone, and prints the means over data sets with the standard error of the
-difference to the first row.
+No test part is read. ``fill`` fits each part to two thirds of a training part at one moment. It
+keeps the left-out logits of these two thirds, and the logits of the other third. Results in the
+store are not computed again. ``table`` combines parts by several rules, which use only left-out
+logits. It prints the means over data sets, with the standard error of the difference to the first
+row.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def fill(store: Path, folder: Path, name: str, fold: int, normalize: str) -> Non
 
 
 def _without_gaps(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Let gaps take the last value, and the first gap the first value."""
+    """Fill gaps with the value before them, and a gap at the start with the first value."""
     backwards = last_values(last_values(x, None)[:, :, ::-1], None)
     return backwards[:, :, ::-1].copy()
 
@@ -278,13 +278,13 @@ def mean_of_probabilities(parts: Sequence[Logits], target: Tensor) -> Tensor:
 
 
 def mean_of_logits(parts: Sequence[Logits], target: Tensor) -> Tensor:
-    """Return the mean of the parts' logits, at the scale that left-out ones want."""
+    """Return the mean of the parts' logits, at the scale that is best for left-out logits."""
     scale, _ = likeliest_scale(torch.stack([own for own, _ in parts]).mean(0), target)
     return scale * torch.stack([logits for _, logits in parts]).mean(0)
 
 
 def weighed(parts: Sequence[Logits], target: Tensor) -> Tensor:
-    """Return logits whose weights, multiples of a quarter or so, have the least left-out loss."""
+    """Return a scaled weighted mean of logits, whose weights have the least left-out loss."""
     n = len(parts)
     all_shares = torch.tensor(_compositions(8 if n == 2 else 4, n), dtype=torch.float64)
     all_shares /= all_shares[0].sum()

@@ -1,11 +1,11 @@
-r"""Measure what unlabelled series bring to one model of several moments; no test part is read.
+"""Measure the gain from unlabelled series of one model for several moments.
 
     python benchmarks/taught_moments.py FOLDER STORE SwedishLeaf Plane ... --seeds 0 1
 
-A training part is divided: a third is scored, and of the rest eight series a class keep their
-labels. Three models are compared at each moment: one of the labelled series alone, one taught with
-the unlabelled series too, and one that has all true labels. The store, a JSON file, keeps each
-result, so that a run goes on after an interruption.
+No test part is read. One third of a training part is scored. Eight series of each class of the
+other two thirds keep their labels. Three models are compared at each moment. The first learns from
+the labelled series alone, the second is also taught with the unlabelled series, and the third has
+all true labels. The store, a JSON file, keeps each result, so an interrupted run can be continued.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="folder of .npz, .ts or .tsv files")
     parser.add_argument("store", type=Path, help="JSON file of results")
-    parser.add_argument("sets", nargs="+", help="files' stems")
+    parser.add_argument("sets", nargs="+", help="names of data sets, without file endings")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--student", default="mixed")
     parser.add_argument("--teacher", default="mixed")

@@ -2,12 +2,12 @@
 
     python benchmarks/teacher_hacking.py STORE.json --seeds 0 1 2 --picture FOLDER
 
-Series come from classes whose true probabilities are known (``AutoregressiveClasses``). A teacher
-learns whole series from a few labels, and students learn their first part from it, with the
-labelled series alone and with unlabelled ones. After some epochs, equally far apart in the
-logarithm of the steps, fresh series give the student's distance from the truth and from what the
-teacher says on average about all ways in which a first part may go on. The store, a JSON file,
-keeps each run, so that an interrupted program goes on where it was.
+The true class probabilities of the series are known (``AutoregressiveClasses``). A teacher learns
+whole series from a few labels. Students learn the first part of the series from the teacher, with
+the labelled series alone and with unlabelled series. They are measured after chosen epochs, at
+equal distances in the logarithm of the steps. New series give the student's distance from the
+truth. They also give its distance from the teacher's mean answer over all continuations of a first
+part. The store, a JSON file, keeps each run, so an interrupted run can be continued.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SAMPLED = {f"GenDD, {n} draw{'s' * (n > 1)}": n for n in (1, MANY)}
 
 
 class World(NamedTuple):
-    """Series, teacher and the two distributions that students are compared with.
+    """Series, a teacher, and the two distributions to which students are compared.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class World(NamedTuple):
     truth : ndarray of shape (n_test, n_classes)
         True probabilities given the first part.
     taught : ndarray of shape (n_test, n_classes)
-        The teacher's mean probabilities over ways in which the first part may go on.
+        The teacher's mean probabilities over continuations of the first part.
     facts : dict of str to float
         Accuracy and distances of the teacher.
     """
@@ -94,7 +94,7 @@ def make_classes() -> AutoregressiveClasses:
 
 @cache
 def make_world(seed: int, n_labelled: int = N_LABELLED, n_test: int = N_TEST) -> World:
-    """Draw series, fit a teacher, and compute what is true and what the teacher says.
+    """Draw series, fit a teacher, and compute the true and the taught probabilities.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def measure(world: World, student: Any) -> list[float]:
 def run(
     world: World, method: str, n_unlabelled: int, seed: int, n_steps: int = N_STEPS
 ) -> dict[str, Any]:
-    """Train a student, and measure it on the way.
+    """Train a student, and measure its distances during the training.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def run(
 
 
 def summary(rows: Sequence[Sequence[float]]) -> Floats:
-    """Return what became of a student between its best moment and its end.
+    """Return the distances of a student at its best moment and at the end of its training.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ def summary(rows: Sequence[Sequence[float]]) -> Floats:
 
 
 def is_hacking(rows: Sequence[Sequence[float]], column: int) -> bool:
-    """Return whether the truth got farther and the teacher nearer after the best moment.
+    """Return whether a student moved from the truth to the teacher after its best moment.
 
     A best moment among the last three measurements has nothing after it, so the answer is no.
 

@@ -1,4 +1,4 @@
-"""Times of small networks on one thread and on several, and of the chosen number."""
+"""Time small networks on one thread, on several threads, and on the chosen number of threads."""
 
 from __future__ import annotations
 

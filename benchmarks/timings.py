@@ -1,14 +1,14 @@
-"""Time the package against plain torch, and its ways of doing a thing against each other.
+"""Time the package against plain torch, and compare its own alternatives.
 
-Examples, run in the root of the repository::
+Examples, to run in the root of the repository::
 
     python benchmarks/timings.py --help
     python benchmarks/timings.py step --backbones fcn lstm --device cuda
     python benchmarks/timings.py run
     python benchmarks/timings.py run step search --device cuda
 
-Each command prints a Markdown table. Its figures are ratios of programs that run in turn, because
-single times mean little on a machine that does other things too.
+Each command prints a Markdown table. Its figures are ratios of programs that alternate, because
+single times mean little on a machine with other load.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Parameters
     ----------
     arguments : sequence of str, default=None
-        The command and its options. None stands for those that the program was called with.
+        The command and its options. None means the arguments of the program.
     """
     options = make_parser().parse_args(arguments)
     options.run(options)
@@ -55,17 +55,21 @@ def make_parser() -> argparse.ArgumentParser:
     every = available_backbones()
 
     step = add("step", "training steps against a plain torch loop", every)
-    step.add_argument("--repeats", type=int, default=7, help="pairs of runs; the median counts")
+    step.add_argument(
+        "--repeats", type=int, default=7, help="number of pairs of runs, for a median"
+    )
     step.add_argument("--device", default="cpu")
     step.set_defaults(run=lambda o: print(training_step_table(o.backbones, o.repeats, o.device)))
 
     some = ["inception", "inception55-32", "resnet", "fcn"]
     convolutions = add("convolutions", "ways to compute a convolution", some)
-    convolutions.add_argument("--repeats", type=int, default=9, help="rounds; the median counts")
+    convolutions.add_argument(
+        "--repeats", type=int, default=9, help="number of rounds, for a median"
+    )
     convolutions.set_defaults(run=lambda o: print(convolution_tables(o.backbones, o.repeats)))
 
     threads = add("threads", "one thread, two, all, and the chosen number", every)
-    threads.add_argument("--repeats", type=int, default=9, help="rounds; the median counts")
+    threads.add_argument("--repeats", type=int, default=9, help="number of rounds, for a median")
     threads.set_defaults(run=lambda o: print(thread_table(o.backbones, o.repeats)))
 
     sharing = add("sharing", "a grid whose fits share what they can", ["inception", "fcn"])
@@ -76,7 +80,9 @@ def make_parser() -> argparse.ArgumentParser:
     search = add("search", "students together against one after the other", every)
     search.add_argument("--members", nargs="+", type=int, default=[2, 6, 30])
     search.add_argument("--batch-sizes", nargs="+", type=int, default=[16, 64])
-    search.add_argument("--repeats", type=int, default=3, help="pairs of runs; the median counts")
+    search.add_argument(
+        "--repeats", type=int, default=3, help="number of pairs of runs, for a median"
+    )
     search.add_argument("--device", default="cpu")
     search.set_defaults(
         run=lambda o: print(
@@ -85,7 +91,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
 
     prediction = add("prediction", "predict_proba against the plain module", every)
-    prediction.add_argument("--repeats", type=int, default=300, help="series; the median counts")
+    prediction.add_argument(
+        "--repeats", type=int, default=300, help="number of series, for a median"
+    )
     prediction.add_argument("--device", default="cpu")
     prediction.set_defaults(
         run=lambda o: print(prediction_table(o.backbones, o.repeats, o.device))
@@ -95,13 +103,17 @@ def make_parser() -> argparse.ArgumentParser:
     scale.add_argument("--sizes", nargs="+", type=int, default=[10_000, 100_000, 1_000_000])
     scale.add_argument("--methods", nargs="+", default=["prefix", "stream", "gdpd"])
     scale.add_argument("--epochs", type=int, default=1)
-    scale.add_argument("--folder", default=".", help="for the files: 400 MB for a million series")
+    scale.add_argument(
+        "--folder", default=".", help="folder of data files, 400 MB for a million series"
+    )
     scale.set_defaults(run=lambda o: print(scale_table(o.sizes, o.methods, o.epochs, o.folder)))
 
     parts = list(commands.choices)
     together = add("run", "several of these with their default options, or all")
     together.add_argument("parts", nargs="*", metavar="COMMAND", help=", ".join(parts))
-    together.add_argument("--device", default="cpu", help="for the commands that have the option")
+    together.add_argument(
+        "--device", default="cpu", help="device of the commands with this option"
+    )
     together.set_defaults(run=lambda o: run_all(commands, o.parts or parts, parts, o.device))
     return parser
 

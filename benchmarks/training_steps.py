@@ -1,4 +1,4 @@
-"""Times of training steps against a plain torch loop with the same mathematics."""
+"""Time training steps against a plain torch loop that computes the same."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""Compare the check of unlabelled series with what they gained.
+"""Compare the findings of the check of unlabelled series with the gain from these series.
 
 The table is in ``docs/results/unlabelled-series.md``.
 
     python benchmarks/unlabeled_check.py FOLDER docs/results/rocket CBF Coffee ...
 
 Each data set is divided as in the benchmark: the first 20 % are seen, half of the test part is
-unlabelled, the seed is 0. The program prints the findings of :func:`skgdpd.check_unlabeled`
-beside the difference in AUC-PRC that unlabelled series made in the store's records of all seeds.
+unlabelled, and the seed is 0. The program prints the findings of :func:`skgdpd.check_unlabeled`.
+Beside them, it prints the difference in AUC-PRC that unlabelled series made, from the records of
+all seeds in the store.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
-r"""Generate wide features in tokens and as one token, where the right answer is known.
+"""Compare wide features that are generated in tokens with those generated as one token.
 
     python benchmarks/wide_tokens.py --store wide.jsonl --seeds 3
 
-A feature is the centre of its class plus noise, of which one half is common to all coordinates.
-The condition of a series is the true probability of each class. GenDD's generator learns from 640
-pairs of condition and feature; then it draws features for 100 new conditions. The program prints
+The true distribution of the features is known. A feature is the centre of its class plus noise.
+Half of the noise is common to all coordinates. The condition of a series is the true probability
+of each class. GenDD's generator learns from 640 pairs of condition and feature. It then draws
+features for 100 new conditions. The program prints
 
-- accuracy and log loss of the mean answer of a classifier to the draws, expected over the classes;
+- the expected accuracy and log loss of a classifier's mean answer to the draws, over the classes;
 - the share of draws that are near a centre, as all true features are after contraction;
 - the sliced Wasserstein distance of the draws from true features of the same conditions;
-- seconds of the training and of the draws.
+- the seconds of the training and of the draws.
 
 The first row of each width has true features in place of draws. Spreads are standard deviations
 over seeds.
@@ -306,12 +307,12 @@ def sliced_distance(one: Tensor, other: Tensor, seed: int) -> float:
 
 
 def report(found: dict[tuple[Any, ...], list[dict[str, dict[str, float]]]]) -> None:
-    """Print a row for each form, and one for the true features of each width and contraction.
+    """Print a row for each variant, and one for true features of each width and contraction.
 
     Parameters
     ----------
     found : dict of tuple to list of dict
-        Results of :func:`run` by form, one for each seed.
+        Results of :func:`run` by variant, with one result for each seed.
     """
     shown = set()
     for form, results in found.items():

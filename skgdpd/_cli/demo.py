@@ -1,4 +1,4 @@
-"""Demonstration: what unlabelled series add, a stream that is decided, and a user's own file."""
+"""Demonstration of unlabelled series, of answers to a stream, and of a user's own file."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from .series_files import Columns, is_table, read_series
 
 SEED = 0
 CURVE = (0.1, 0.2, 0.3, 0.45, 0.6)
-"""Fractions of the series in the plot, besides those of the table."""
+"""Shares of the series in the plot, in addition to those of the table."""
 FEW = 20
-"""Number of labelled series beside the unlabelled ones: few, as where labels are dear. Unlabelled
-series helped at both fractions of the table on validation series, which were not those scored
-here."""
+"""Number of labelled series that are used with the unlabelled series. It is small, as in
+applications where labels are expensive. Unlabelled series helped at both shares of the table on
+validation series, which are not scored here."""
 UNLABELLED_CURVE = (0.2, 0.3, 0.4, 0.5, 0.6)
 UNLABELLED_TABLE = (0.3, 0.4)
 MOMENTS = [0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0]
-"""Fractions of the series at which a stream may be answered."""
+"""Moments at which a series of a stream may be answered, as shares of the series."""
 DELAY_COST = 0.3
 LABELS_ONLY = "All series have labels here, and then a teacher seldom adds anything. It pays with \
 unlabelled series: fit --unlabeled FILE."
@@ -49,7 +49,7 @@ class Row:
     Attributes
     ----------
     earliness : float
-        Fraction of the series that is seen.
+        Seen share of the series.
     name : str
         Name of the model.
     accuracy : float
@@ -59,7 +59,7 @@ class Row:
     agreement : float
         Share of test series for which model and teacher predict the same class.
     seconds : float
-        Time of the fit, without the teacher's.
+        Seconds of the fit, without the fit of the teacher.
     """
 
     earliness: float
@@ -115,21 +115,21 @@ def run_demo(
     Parameters
     ----------
     data : str or None
-        Path of a file of series; None is ItalyPowerDemand with unlabelled series, and a stream of
-        GunPoint.
+        Path of a file of series. None means ItalyPowerDemand with unlabelled series, and a stream
+        of GunPoint.
     columns : Columns
-        What the columns of a table are.
+        Meanings of the columns of a table.
     earliness : sequence of float
-        Fractions of the series of the file that are seen.
+        Shares of the series that the models see. Only for a file.
     folder : str
-        Folder for the plots, which is made if it doesn't exist.
+        Folder for the plots, which is created if it does not exist.
     verbose : bool
         Whether to show a progress bar.
 
     Returns
     -------
     str
-        Report to print: tables of scores, paths of the plots, and what to do next.
+        Report to print: tables of scores, paths of the plots, and commands to try next.
     """
     require("matplotlib", "plot", "for the demonstration's pictures")
     own = None if data is None else _read_own(data, columns)
@@ -160,7 +160,7 @@ def run_demo(
 
 
 def _read_own(data: str, columns: Columns) -> TrainTest:
-    """Read a user's file; half of the series of a table are its test part."""
+    """Read a user's file; half of the series of a table become the test part."""
     if not is_table(data, columns):
         if given := columns.given():
             raise ValueError(f"{given[0]} is for .csv, .tsv and .parquet files, not for {data}")
@@ -223,7 +223,7 @@ def _compare(
 
 
 def _own_seconds(model: Any) -> float:
-    """Return the seconds of a fit without its teacher, which has a row of its own."""
+    """Return the seconds of a fit without those of the teacher, which has its own row."""
     return sum(seconds for stage, seconds in model.fit_seconds_.items() if stage != "teacher")
 
 
@@ -269,12 +269,12 @@ def _with_unlabelled(parts: TrainTest, memory: str, report: Report, progress: Pr
 
 
 def _part_of(y: NDArray[Any], share: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the rows outside and inside of a random share, equal for each class."""
+    """Return the rows outside and inside of a random share, which is equal for each class."""
     return stratified_split(np.unique(y, return_inverse=True)[1], share, SEED)
 
 
 def _stream(name: str, parts: TrainTest, report: Report, progress: Progress) -> None:
-    """Answer series whose points arrive one by one, and draw one decision."""
+    """Answer series whose points arrive one by one, and draw the decision on one series."""
     progress.stage(f"{name}, a stream")
     classifier = PrefixClassifier(earliness=MOMENTS, random_state=SEED)
     early = EarlyClassifier(classifier, delay_cost=DELAY_COST, random_state=SEED)
@@ -319,7 +319,7 @@ def _stream(name: str, parts: TrainTest, report: Report, progress: Progress) -> 
 
 
 def _next(data: str | None, columns: Columns) -> list[str]:
-    """Return the commands that follow, as they are typed where this program was started."""
+    """Return commands to try next, as they must be typed in the working folder."""
     program = _program()
     train = "mine_TRAIN.ts" if data is None else data
     suffix, options = Path(train).suffix, columns.typed()

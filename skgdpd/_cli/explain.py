@@ -1,4 +1,4 @@
-"""Errors of a model, explained by the ids and columns of the file that has the series."""
+"""Explanation of a model's errors by the ids and columns of the file with the series."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .lengths import least_length, lengths_of
 from .series_files import FileSeries
 
 SHOWN = 3
-"""Most series that an error names."""
+"""Largest number of series that an error names."""
 
 
 def named(ids: NDArray[Any] | None, row: int) -> str:
-    """Return what an error calls a series: its id, or else its number from 0."""
+    """Return the name of a series in errors: its id, or else its number from 0."""
     return f"series {row}" if ids is None else f"series {str(ids[row])!r}"
 
 
@@ -31,9 +31,9 @@ def explained_for_fit(files: Sequence[tuple[str, FileSeries]], missing: str) -> 
     Parameters
     ----------
     files : sequence of (str, FileSeries)
-        Paths, and the series in them.
+        Path of each file, and its series.
     missing : str
-        Treatment of missing values, as the option says it.
+        Value of the option ``--missing``: the treatment of missing values.
 
     Yields
     ------
@@ -42,7 +42,8 @@ def explained_for_fit(files: Sequence[tuple[str, FileSeries]], missing: str) -> 
     Raises
     ------
     ValueError
-        What the fit raises, in words of the files if these explain it.
+        An error that names the series if some are too short or have missing values. Otherwise
+        the error of the fit.
     """
     try:
         yield
@@ -79,9 +80,9 @@ def explained(
     model : BasePrefixClassifier or EarlyClassifier
         Fitted classifier.
     advice : str, default=""
-        What to do about series that are too short, besides another fit.
+        Advice for series that are too short, in addition to another fit.
     rows : ndarray of shape (n_read,), optional
-        Numbers of the series that the model reads; by default it reads all.
+        Numbers of the series that the model reads. By default it reads all series.
 
     Yields
     ------
@@ -90,7 +91,8 @@ def explained(
     Raises
     ------
     ValueError
-        What the model raises, in words of the file if this explains it.
+        An error that names the series if some are too short or have missing values. Otherwise
+        the error of the model.
     """
     try:
         yield
@@ -114,7 +116,7 @@ def explained(
 
 
 def check_labels(path: str, series: FileSeries, classes: NDArray[Any]) -> None:
-    """Raise an error for labels of a file that a model doesn't know.
+    """Raise an error for labels of a file that are not classes of a model.
 
     Parameters
     ----------
@@ -123,12 +125,12 @@ def check_labels(path: str, series: FileSeries, classes: NDArray[Any]) -> None:
     series : FileSeries
         Labelled series of the file.
     classes : ndarray of shape (n_classes,)
-        Labels that the model knows.
+        Classes of the model.
 
     Raises
     ------
     ValueError
-        If a series has another label, or none.
+        If a series has another label, or no label.
     """
     assert series.y is not None
     known = set(classes.tolist())
@@ -163,7 +165,7 @@ def _gaps(
     n_seen: int | None = None,
     rows: NDArray[np.int64] | None = None,
 ) -> str | None:
-    """Return what values are missing before the ends of some series; None if none are."""
+    """Return a description of the values missing before the ends of series; None if none are."""
     missing = np.isnan(series.X[:, :, :n_seen])
     if rows is not None:
         missing[np.setdiff1d(np.arange(len(missing)), rows)] = False

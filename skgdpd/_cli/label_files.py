@@ -1,4 +1,4 @@
-"""Labels of series in a file of their own."""
+"""Files with the labels of series by id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._series.long import plain
 from .._series.tables import Table
 
 SHOWN = 3
-"""Most ids that an error names."""
+"""Largest number of ids that an error names."""
 
 
 class IdLabels(NamedTuple):
@@ -20,23 +20,23 @@ class IdLabels(NamedTuple):
     Attributes
     ----------
     name : str
-        Path of the file.
+        Path of the file of labels.
     labels : dict of str to object
-        Labels, by the texts of ids; None where a label is missing.
+        Label of each id; None for a missing label. Ids are strings.
     """
 
     name: str
     labels: dict[str, Any]
 
     def of(self, ids: NDArray[Any], path: str) -> NDArray[Any]:
-        """Return labels in the order of ids.
+        """Return the labels of series in the order of their ids.
 
         Parameters
         ----------
         ids : ndarray of shape (n,)
-            Ids of series.
+            Ids of the series.
         path : str
-            Path of their file, for errors.
+            Path of the file of the series, for error messages.
 
         Returns
         -------
@@ -45,7 +45,7 @@ class IdLabels(NamedTuple):
         Raises
         ------
         ValueError
-            If an id is not in the file of labels. Ids that are there alone are ignored.
+            If an id is not in the file of labels. Labels without a series are ignored.
         """
         names = [str(id_) for id_ in ids.tolist()]
         if missing := [name for name in names if name not in self.labels]:
@@ -60,12 +60,12 @@ class IdLabels(NamedTuple):
 
 
 def read_id_labels(table: Table, id: str, label: str) -> IdLabels:
-    """Read a table of ids and labels.
+    """Return the labels of a table with a column of ids and a column of labels.
 
     Parameters
     ----------
     table : Table
-        A row for each series, in any order; other columns are ignored.
+        Table with a row for each series, in any order. Other columns are ignored.
     id, label : str
         Names of the columns of ids and of labels.
 
@@ -76,7 +76,7 @@ def read_id_labels(table: Table, id: str, label: str) -> IdLabels:
     Raises
     ------
     ValueError
-        If a column is not there, or an id comes twice.
+        If a column does not exist, or if an id occurs twice.
     """
     for option, name in (("--id", id), ("--label", label)):
         if name not in table.names:

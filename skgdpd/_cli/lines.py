@@ -1,4 +1,4 @@
-"""Lines of a stream: points that come in, answers that go out, as JSON or as CSV."""
+"""Input and output lines of a stream, as JSON or as CSV: points and answers."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ KEYS = {"id", "values", "points", "t", "time", "end"}
 
 
 class Line(NamedTuple):
-    """Points of a series that arrived in a line.
+    """Content of an input line: points of one series.
 
     Attributes
     ----------
     id : str or int
         Id of the series.
     points : list of list of float
-        Points in order of time, each with a number for each channel.
+        Points in order of time. A point has a number for each channel.
     first : int or None
-        Index of the first point within its series; None if the line does not say.
+        Index of the first point within its series; None if the line does not give it.
     time : float or None
-        Time of the line; None if the line does not say.
+        Time of the line; None if the line does not give it.
     ends : bool
         Whether the series ends with this line.
     kind : {"number", "date", "zoned"} or None
-        Kind of the time; None without a time.
+        Kind of the time; None if the line has no time.
     """
 
     id: str | int
@@ -50,11 +50,12 @@ class CsvNames(NamedTuple):
     Attributes
     ----------
     id, time : str or None
-        Names of the columns of ids and times; None is ``"id"`` and ``"time"``.
+        Names of the columns of ids and times. None means ``"id"`` and ``"time"``.
     values : list of str or None
-        Names of the columns of values, a channel each; None is all without another meaning.
+        Names of the columns of values, with a column for each channel. None means all columns
+        without another meaning.
     channels : tuple of str or None
-        Names of the model's channels, in their order; None if it has none.
+        Names of the model's channels, in their order; None if the channels have no names.
     """
 
     id: str | None = None
@@ -63,7 +64,7 @@ class CsvNames(NamedTuple):
     channels: tuple[str, ...] | None = None
 
     def meanings(self) -> dict[str, str]:
-        """Return the meaning of each column that holds no values, by its name."""
+        """Return the meaning of each column other than the values, by column name."""
         return {self.id or "id": "id", "t": "t", self.time or "time": "time", "end": "end"}
 
     def given(self) -> list[str]:
@@ -72,17 +73,17 @@ class CsvNames(NamedTuple):
 
 
 class Form(Protocol):
-    """Form of the lines that come in and go out."""
+    """Format of input and output lines."""
 
     columns: list[str] | None
     times: LineTimes
 
     def read(self, text: str) -> Line | None:
-        """Return what a line says; None for a line that says nothing."""
+        """Return the content of a line; None for an empty line or a header."""
         ...
 
     def head(self) -> list[str]:
-        """Return the lines before all answers."""
+        """Return the output lines before the first answer."""
         ...
 
     def write(self, decision: StreamDecision) -> str:
@@ -93,16 +94,16 @@ class Form(Protocol):
 def form_of(
     name: str, n_channels: int, gaps: bool, classes: Sequence[Any], names: CsvNames | None = None
 ) -> Form:
-    """Return the form of lines by its name.
+    """Return the format of lines by its name.
 
     Parameters
     ----------
     name : {"jsonl", "csv"}
-        Name of the form.
+        Name of the format.
     n_channels : int
-        Number of channels of a point.
+        Number of channels of the series.
     gaps : bool
-        Whether values may be missing.
+        Whether missing values are allowed.
     classes : sequence
         Labels of the classes, in the order of the probabilities.
     names : CsvNames, optional
@@ -115,7 +116,7 @@ def form_of(
     Raises
     ------
     ValueError
-        If options name columns of lines that have none.
+        If options name columns, but the lines are JSON.
     """
     labels = [str(label) for label in classes]
     if name == "jsonl":
@@ -128,14 +129,14 @@ def form_of(
 
 
 class JsonLines:
-    """Lines that are JSON objects.
+    """Format of lines that are JSON objects.
 
     Parameters
     ----------
     n_channels : int
-        Number of channels of a point.
+        Number of channels of the series.
     gaps : bool
-        Whether values may be missing.
+        Whether missing values are allowed.
     labels : list of str
         Labels of the classes.
     """
@@ -193,7 +194,7 @@ class JsonLines:
         return [[np.nan if value is None else value for value in point] for point in points]
 
     def head(self) -> list[str]:
-        """Return no lines, as JSON needs none."""
+        """Return an empty list, because JSON lines need no header."""
         return []
 
     def write(self, decision: StreamDecision) -> str:
@@ -212,28 +213,28 @@ class JsonLines:
 
 
 class CsvLines:
-    """Lines of values between commas.
+    """Format of lines of values that are separated by commas.
 
-    Without a header a line is an id and a value for each channel. The first line is a header if
-    one of its fields is ``id``, or the name that is given. Columns ``t``, ``time`` and ``end``
-    have their meanings then, and all other columns are channels, in their order, unless columns
-    of values are named.
+    The first line is a header if one of its fields is ``id``, or the name of the column of ids.
+    With a header, the columns ``t``, ``time`` and ``end`` have the same meaning as the keys of
+    JSON lines. If no columns of values are named, all other columns are the channels, in their
+    order. Without a header, a line consists of an id and a value for each channel.
 
     Parameters
     ----------
     n_channels : int
-        Number of channels of a point.
+        Number of channels of the series.
     gaps : bool
-        Whether values may be missing.
+        Whether missing values are allowed.
     labels : list of str
         Labels of the classes.
     names : CsvNames, optional
-        Names of columns. If some are given, the first line must be a header.
+        Names of columns. If an option names a column, the first line must be a header.
 
     Attributes
     ----------
     columns : list of str or None
-        Names of the columns; None if there was no header.
+        Names of the columns of the header; None if there is no header.
     """
 
     def __init__(
@@ -268,7 +269,7 @@ class CsvLines:
         return self._line(fields)
 
     def _read_header(self, fields: list[str]) -> None:
-        """Note the names of the columns, or end the stream, since all of it would be misread."""
+        """Store the column names of a header; raise an error if no line could be read with it."""
         if numbers := [field for field in fields if _is_number(field)]:
             raise HeaderError(
                 f"the first line has the field {self.names.id or 'id'}, as a header has, and the "
@@ -323,7 +324,7 @@ class CsvLines:
         first = named.get("t", "")
         clock = named.get("time", "")
         values = [_number(text) for text in texts]
-        # A line that only ends its series has no values.
+        # A line without values may end its series.
         points = [] if ends and not any(texts) else [values]
         for point in points:
             check_values(point, self.n_channels, self.gaps)
@@ -332,7 +333,7 @@ class CsvLines:
         return Line(named["id"], points, t, time, ends, kind)
 
     def head(self) -> list[str]:
-        """Return the header of the answers."""
+        """Return the header of the output."""
         names = ["id", "label", "n_seen", "share_seen", "forced", "time"]
         return [_csv_line([*names, *(f"p_{label}" for label in self.labels)])]
 
@@ -352,15 +353,15 @@ class CsvLines:
 
 
 class RepeatedKeyError(ValueError):
-    """JSON object that names a key twice, of which Python would take the last."""
+    """Error for a JSON object with a repeated key, of which Python would use the last value."""
 
 
 class HeaderError(Exception):
-    """Header with which no line could be read."""
+    """Error for a header with which no line can be read."""
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object as a dict; raise an error if it names a key twice."""
+    """Return a JSON object as a dict; raise an error if a key is repeated."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -370,7 +371,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check_values(point: list[Any], n_channels: int, gaps: bool) -> None:
-    """Raise an error for a point that is not allowed."""
+    """Raise an error if the number of values or a value of a point is not allowed."""
     if len(point) != n_channels:
         raise ValueError(f"a point has {len(point)} values; the model has {n_channels} channels")
     for value in point:
@@ -387,14 +388,14 @@ def check_values(point: list[Any], n_channels: int, gaps: bool) -> None:
 
 
 def first_of(value: Any) -> int | None:
-    """Return the index of a line's first point, if it is one."""
+    """Return the index of a line's first point, after a check; None if the line has none."""
     if value is not None and (type(value) is not int or value < 0):
         raise ValueError(f"t={value!r} must be a whole number from 0 on")
     return value
 
 
 def plain(label: Any) -> Any:
-    """Return a label as an object of Python, for JSON."""
+    """Return a label as an object of a built-in Python type, for JSON."""
     value = label.item() if isinstance(label, np.generic) else label
     return value if isinstance(value, str | int | float | bool) else str(value)
 

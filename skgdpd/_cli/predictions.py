@@ -18,21 +18,21 @@ from .scores import Answers, answers_of, class_of_threshold
 from .series_files import FileSeries
 
 DIGITS = 6
-"""Significant digits of a probability, as many as single precision has."""
+"""Number of significant digits of a probability, which is that of single precision."""
 SKIP = "Leave them without an answer by --short skip. "
 WAIT = "Let them wait by --open, or leave them without an answer by --short skip. "
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Treatment of series that may go on.
+    """Options for series that may not have ended yet.
 
     Attributes
     ----------
     short : {"refuse", "skip"}
-        Treatment of series that are too short for any answer.
+        Treatment of series that are too short for an answer.
     open : bool
-        Whether series wait that a stopping rule can't answer yet.
+        Whether series stay without an answer if the stopping rule needs more points.
     """
 
     short: str = "refuse"
@@ -46,7 +46,9 @@ def predictions_of(
     threshold: tuple[str, float] | None = None,
     unfinished: Unfinished | None = None,
 ) -> str:
-    """Return the predictions of a file's series as CSV, and say on standard error what is odd.
+    """Return the predictions of a file's series as CSV; report missing and forced answers.
+
+    The report is written to standard error.
 
     Parameters
     ----------
@@ -57,19 +59,21 @@ def predictions_of(
     series : FileSeries
         Series of the file.
     threshold : tuple of str and float, optional
-        A class of two, and the probability from which on it is the answer.
+        One of two classes, and the threshold of its probability. The class is the answer if its
+        probability is at least the threshold.
     unfinished : Unfinished, optional
-        Treatment of series that may go on; by default all are answered, or refused.
+        Options for series that may not have ended yet. By default all series are answered, or an
+        error is raised.
 
     Returns
     -------
     str
-        A head, and a line for each series.
+        A header, and a line for each series.
 
     Raises
     ------
     ValueError
-        If the model can't answer the series.
+        If the model can't answer the series, or if an option does not fit the model.
     """
     options = Unfinished() if unfinished is None else unfinished
     early = isinstance(model, EarlyClassifier)
@@ -96,7 +100,7 @@ def predictions_of(
 
 
 def _waits(model: Any, answers: Answers) -> NDArray[np.bool_]:
-    """Return whether series ended before the rule answered, at a moment that isn't the last."""
+    """Return whether series ended before the rule answered and before the last moment."""
     assert answers.forced is not None
     return answers.forced & (answers.n_seen < int(model.time_points_[-1]))
 
@@ -104,7 +108,7 @@ def _waits(model: Any, answers: Answers) -> NDArray[np.bool_]:
 def _report(
     n: int, n_read: int, waits: NDArray[np.bool_], answers: Answers | None, options: Unfinished
 ) -> None:
-    """Say on standard error which series have no answer, or one that the rule did not choose."""
+    """Report the numbers of waiting, skipped and forced series on standard error."""
     lines = []
     if options.open:
         if waits.any():

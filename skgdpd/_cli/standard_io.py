@@ -1,4 +1,4 @@
-"""Standard input and output of a stream: lines at once, and signals that end it."""
+"""Unbuffered input and output of lines for a stream, and signals that end it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from types import FrameType, TracebackType
 from typing import Any
 
 READ = 1 << 20
-"""Most bytes that are read at once."""
+"""Largest number of bytes that are read or written at once."""
 
 
 class StopSignals:
-    """Signals that end a stream between two of its steps.
+    """Context in which SIGTERM and SIGINT end a stream between two of its steps.
 
-    Within a ``with`` block SIGTERM and SIGINT are noted, and wake whoever waits for input. After
-    the first of them both have their former effects again, so that a second one ends a program
-    that hangs. Outside the main thread, where Python allows no handlers, nothing is noted.
+    Within the ``with`` block, a signal is recorded, and it interrupts :meth:`wait`. After the
+    first signal, both signals have their former effects again, so that a second signal ends a
+    program that hangs. Outside the main thread, Python allows no signal handlers, so signals keep
+    their former effects there.
 
     Attributes
     ----------
     number : int or None
-        Number of the signal that came; None if none came.
+        Number of the signal; None before a signal.
     """
 
     def __init__(self) -> None:
@@ -57,16 +58,17 @@ class StopSignals:
         Parameters
         ----------
         descriptor : int
-            Number of an open file.
+            File descriptor of an open file.
         seconds : float or None
-            Longest time to wait; None waits for ever.
+            Longest time to wait, in seconds. None means no limit.
 
         Returns
         -------
         bool
-            Whether there is input, or its end. False after a signal or when the time is over.
+            True if there is input, or if the input has ended. False after a signal, or when the
+            time is over.
         """
-        if os.name != "posix":  # there, select knows sockets only
+        if os.name != "posix":  # elsewhere, select only works with sockets
             return self.number is None
         if self.number is not None:
             return False
@@ -86,17 +88,17 @@ class StopSignals:
 
 
 class LineInput:
-    """Lines of an open file, as soon as they are there.
+    """Reader of the lines of an open file, which returns lines as soon as they arrive.
 
     Parameters
     ----------
     descriptor : int
-        Number of the open file.
+        File descriptor of the open file.
 
     Attributes
     ----------
     ended : bool
-        Whether the file has ended.
+        Whether the end of the file has been reached.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -105,7 +107,7 @@ class LineInput:
         self._rest: list[bytes] = []
 
     def read(self) -> list[bytes]:
-        """Return all whole lines that are there; at the end of the file also an unfinished one."""
+        """Return all complete lines that have arrived, and at the end also an incomplete one."""
         found = os.read(self.descriptor, READ)
         if not found:
             self.ended = True
@@ -122,14 +124,15 @@ class LineInput:
 
 
 def write_lines(descriptor: int, lines: list[str]) -> None:
-    """Write lines to an open file at once, and take those that were written off the list.
+    """Write lines to an open file without a buffer, and remove the written lines from the list.
 
     Parameters
     ----------
     descriptor : int
-        Number of the open file.
+        File descriptor of the open file.
     lines : list of str
-        The lines. If an error is raised, those that were not written as a whole are left.
+        Lines to write. If an error is raised, the lines that were not completely written stay in
+        the list.
     """
     content = [line.encode() for line in lines]
     text = b"".join(content)

@@ -1,4 +1,4 @@
-"""What each threshold of a model of two classes would have given."""
+"""Recall, precision, false alarms and costs at each threshold of a model of two classes."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from .intervals import per_100, share_of
 from .scores import Answers, ScoreOptions
 
 RECALLS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
-"""Recalls for which the table has a threshold. Probabilities of a model may all lie close
-together, so that a grid of thresholds would miss them."""
+"""Recalls for which the table has a threshold. A fixed grid of thresholds would not work if all
+probabilities of a model are close together."""
 DIGITS = 3
-"""Significant digits of a threshold in the table, or of its distance to 1 if that is less, where
-they suffice to find the same series."""
+"""Smallest number of significant digits of a threshold in the table, or of its distance to 1 if
+this is less. More digits are used if they are needed to find the same series."""
 MOST_DIGITS = 17
-"""Significant digits that tell any two numbers of double precision apart."""
+"""Number of significant digits that distinguish any two numbers of double precision."""
 WARNING = (
     "A threshold that is chosen on these series is scored too well on them. Choose it on others."
 )
 
 
 class Alarms(NamedTuple):
-    """Series of a class, and the probabilities by which they might be found.
+    """Labels, probabilities and costs from which the results of thresholds are counted.
 
     Attributes
     ----------
     name : str
-        The class.
+        Name of the class that the thresholds are about.
     own : ndarray of bool of shape (n,)
-        Whether a series is of the class.
+        Whether each series belongs to the class.
     proba : ndarray of shape (n,)
-        Probability of the class.
+        Probability of the class for each series.
     missed, false : float
-        Cost of a series of the class that is missed, and of a false alarm.
+        Cost of a missed series of the class, and of a false alarm.
     answered : ndarray of bool of shape (n,) or None
-        Whether the class was the answer, if a model answers the more probable class. At a tie
-        its answer is not told by the threshold of a half.
+        Whether the class was the answer to each series, if the model answers with the more
+        probable class. A threshold of 0.5 does not determine the answer at equal probabilities.
     """
 
     name: str
@@ -50,21 +50,21 @@ class Alarms(NamedTuple):
     answered: NDArray[np.bool_] | None = None
 
     def counts(self, threshold: float) -> tuple[int, int]:
-        """Return the numbers of series that are found, and of false alarms."""
+        """Return the numbers of found series and of false alarms at a threshold."""
         named = self.proba >= threshold
         if threshold == 0.5 and self.answered is not None:
             named = self.answered
         return int((named & self.own).sum()), int((named & ~self.own).sum())
 
     def steps(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return all thresholds at which counts change, with 0 and 1, and the counts there.
+        """Return all thresholds at which the counts change, with 0 and 1, and the counts there.
 
         Returns
         -------
         thresholds : ndarray of shape (n_thresholds,)
-            Ascending thresholds.
+            Thresholds in ascending order.
         found, false : ndarray of shape (n_thresholds,)
-            Numbers of series that are found, and of false alarms.
+            Numbers of found series and of false alarms.
         """
         order = np.argsort(self.proba)
         proba, own = self.proba[order].astype(np.float64), self.own[order]
@@ -75,31 +75,31 @@ class Alarms(NamedTuple):
         return thresholds, n_own[-1] - n_own[below], n_others[-1] - n_others[below]
 
     def cost(self, threshold: float) -> float:
-        """Return the mean cost of errors."""
+        """Return the mean cost of errors at a threshold."""
         found, false = self.counts(threshold)
         missed = int(self.own.sum()) - found
         return (missed * self.missed + false * self.false) / len(self.own)
 
 
 def alarms_of(y: NDArray[Any], answers: Answers, options: ScoreOptions) -> Alarms | None:
-    """Return the series of the class that thresholds are about.
+    """Return the data for thresholds on the probability of one of two classes.
 
-    That is the class of the threshold, or else the one whose errors cost the most, or else the
-    rarer one.
+    The class is the one of the threshold in use. Without such a threshold, it is the class whose
+    errors cost more, and with equal costs the rarer class.
 
     Parameters
     ----------
     y : ndarray of shape (n,)
         Labels.
     answers : Answers
-        Answers to the series.
+        Answers of the model to the series.
     options : ScoreOptions
-        Threshold and costs.
+        Threshold in use and costs.
 
     Returns
     -------
     Alarms or None
-        None for a model that takes no threshold: of several classes, or with a stopping rule.
+        None for a model without a threshold, which has more than two classes or a stopping rule.
     """
     if len(answers.classes) != 2 or answers.forced is not None:
         return None
@@ -122,15 +122,15 @@ def alarms_of(y: NDArray[Any], answers: Answers, options: ScoreOptions) -> Alarm
 
 
 def threshold_table(alarms: Alarms, options: ScoreOptions) -> list[tuple[str, ...]]:
-    """Return a table of what thresholds would have given, with a head.
+    """Return a table of the results at several thresholds, with a header.
 
     Parameters
     ----------
     alarms : Alarms
-        Series of a class.
+        Labels, probabilities and costs.
     options : ScoreOptions
-        The threshold in use, which has a row beside those for recalls, and costs, which have a
-        column.
+        The threshold in use gets a row in addition to the thresholds of :data:`RECALLS`. Costs
+        get a column.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def threshold_table(alarms: Alarms, options: ScoreOptions) -> list[tuple[str, ..
 
 
 def _reaching(alarms: Alarms) -> set[float]:
-    """Return the largest thresholds with the recalls of the table, rounded down."""
+    """Return the largest thresholds that reach the recalls of the table, rounded down."""
     own = np.sort(alarms.proba[alarms.own])[::-1]
     if not len(own):
         return set()
@@ -167,7 +167,7 @@ def _reaching(alarms: Alarms) -> set[float]:
 
 
 def _rounded_down(alarms: Alarms, proba: np.floating[Any]) -> float:
-    """Return a threshold of few digits that finds the series from a probability on, no others."""
+    """Return a threshold with few digits that finds as many series as the given probability."""
     n_found = int((alarms.proba[alarms.own] >= proba).sum())
     if alarms.counts(float(proba))[0] < n_found:  # a tie, at which the other class is answered
         proba = np.nextafter(proba, proba.dtype.type(0))

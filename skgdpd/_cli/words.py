@@ -1,4 +1,4 @@
-"""Errors of the package in the words of the command line: options instead of parameters."""
+"""Translation of the package's errors for the command line: options instead of parameters."""
 
 from __future__ import annotations
 
@@ -25,30 +25,31 @@ OPTIONS = {
     "time": "--time",
     "values": "--values",
 }
-"""Options of the command line, by the parameters that they set."""
+"""Option of the command line for each parameter."""
 
 NAMES = "|".join(sorted(OPTIONS, key=len, reverse=True))
 QUOTED = r"'[^'\\]*'|\"[^\"\\]*\""
 PLAIN = r"[-+]?\d[\d.]*(?:e[-+]?\d+)?|[-+]?\w+"
 GIVEN = re.compile(
-    # Other quoted text is found first, so that what a user wrote stays as it is.
+    # Other quoted text is matched too, so that text of the user does not change.
     rf"(?<!\S)(?P<name>{NAMES})=(?P<value>{QUOTED}|{PLAIN})(?=[,;:.)]*(?:\s|$))"
     rf"|(?<!\w)(?:{QUOTED})(?!\w)"
 )
-"""A parameter with a simple value: a number, a word, or a quoted string; or a quoted text."""
+"""Pattern of a parameter whose value is a number, a word or a quoted string, or of quoted text."""
 REFUSED = re.compile(rf"The '({NAMES})' parameter of \w+")
 
 
 def in_options(message: str) -> str:
-    """Return an error of the package with options in place of the parameters that they set.
+    """Return an error message of the package with options in place of parameters.
 
-    A parameter is replaced if its value is a number, a word or a quoted string. Lists, dicts and
-    paths stay as they are, and so does all that stands in quotes.
+    A parameter is replaced if its value is a number, a word or a quoted string. Lists, dicts,
+    paths and quoted text do not change.
 
     Parameters
     ----------
     message : str
-        The error, in which parameters are written as ``name=value``, or as scikit-learn does.
+        Error message. Parameters are written as ``name=value``, or in the form of scikit-learn's
+        checks.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def in_options(message: str) -> str:
 
 
 def _typed(found: re.Match[str]) -> str:
-    """Return a parameter and its value as they are typed; other text as it is."""
+    """Return a parameter and its value as typed on the command line; other text unchanged."""
     if found["name"] is None:
         return found[0]
     value = found["value"]

@@ -1,3 +1,3 @@
-"""When to answer: rules and costs, the classifier that follows them, and sessions."""
+"""Stopping rules and costs, the early classifier that uses them, and sessions."""
 
 from . import kinds  # noqa: F401  registers rules and classifier for model files

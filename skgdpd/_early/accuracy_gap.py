@@ -1,4 +1,4 @@
-"""AccuracyGap: earlier answers that are promised to lose little accuracy."""
+"""AccuracyGap: a stopping rule with a tested limit on the loss of accuracy."""
 
 from __future__ import annotations
 
@@ -17,46 +17,48 @@ from .rule import Rule
 
 
 class AccuracyGap(Rule):
-    """Rule whose answers are promised to lose little accuracy against those at the end.
+    """Stopping rule that limits the loss of accuracy caused by early answers.
 
-    The accuracy gap up to a moment is the share of series, among those answered by then, that
-    would be classified rightly at their end but are not. The rule promises that with probability
-    1 - delta over the draw of the calibration series the gap up to every moment is at most
-    ``max_gap``. It answers when the largest probability reaches the moment's threshold.
+    A series is lost if its early answer is wrong and its answer at the end would be right. The
+    accuracy gap up to a moment is the share of lost series among the series answered by that
+    moment. The rule promises that this gap is at most ``max_gap`` at every moment. The promise
+    holds with probability 1 - delta over the draw of the calibration series. The rule answers
+    when the largest probability reaches the threshold of the moment.
 
-    Thresholds are chosen on a part of the series: moment by moment the smallest one with which
-    the test below passes there. The other part tests them, from the last moment back: thresholds
-    are used from a moment on as long as for all moments from there on P(B <= number of losses)
-    <= delta, where B is binomial with the number of answers and ``max_gap``. Moments before the
-    first failure are not used.
+    One part of the series chooses the thresholds. Each moment gets the smallest threshold that
+    passes the test below on this part. The other part then tests the thresholds, from the last
+    moment back. A moment passes if P(B <= number of lost series) <= delta at this moment and at
+    all later ones. B is binomial with the number of answers and the probability ``max_gap``. The
+    test stops at the first failure, and the rule does not answer at earlier moments.
 
-    The promise is of the model whose path ``fit`` is given. So the path must be of the deployed
-    model, on series that it was not trained on. Left-out paths of cross-validation are of other
-    models and void the promise. Costs of waiting have no part in it; those of errors decide on
-    the label.
+    The promise is about the model that computed the path. The path must therefore come from the
+    deployed model, on series that it was not trained on. Left-out paths of cross-validation come
+    from other models, and the promise does not hold for them. The cost of waiting has no effect.
+    The costs of errors affect only the choice of the label.
 
     Parameters
     ----------
     max_gap : float, default=0.05
-        Largest accuracy gap.
+        Largest allowed accuracy gap, between 0 and 1.
     delta : float, default=0.05
-        Probability that the promise is broken.
+        Probability that the promise does not hold, between 0 and 1.
     calibration_fraction : float, default=0.5
-        Share of the series, or of the groups, that test the thresholds; the others choose them.
-        With the default ``max_gap`` and ``delta`` the test needs 59 of them that are answered
-        without a loss.
+        Share of the series, or of the groups, that test the thresholds. The others choose them.
+        With the default ``max_gap`` and ``delta``, a moment can pass only if at least 59 test
+        series are answered by then. If there are exactly 59, none of them may be lost.
     random_state : int, default=0
-        Seed of the division.
+        Seed of the division into the two parts, and of the draw of a series from each group.
 
     Attributes
     ----------
     thresholds_ : ndarray of shape (n_moments,)
-        Least probability of an answer at each moment; infinity at moments that did not pass the
-        test, at which no series is answered. If none before the last one passes, the fit warns.
+        Threshold of the largest probability at each moment. It is infinite at moments that did
+        not pass the test, and no series is answered there. ``fit`` warns if no moment before the
+        last one passes.
     n_calibration_ : int
-        Number of series that tested the thresholds: of each group one, which is drawn. Where
-        groups are given, the promise is of such a draw. Weights take part in the choice, not in
-        the test.
+        Number of series that tested the thresholds. If groups are given, one series is drawn
+        from each test group, and the promise is about such a draw. Weights affect the choice of
+        the thresholds and not the test.
 
     References
     ----------
@@ -114,14 +116,14 @@ class AccuracyGap(Rule):
         return binom.cdf(losses, np.maximum(answers, 1), self.max_gap) <= self.delta
 
     def _chosen(self, data: TrainingPaths) -> Floats:
-        """Return the smallest threshold of each moment with which the test passes there."""
+        """Return the smallest threshold of each moment that passes the test at that moment."""
         losses = _losses(data)
         thresholds = np.full(len(data.shares), np.inf)
         waiting = np.ones(len(data.y), dtype=bool)
         n_answers = n_losses = 0.0
         for m in range(len(data.shares)):
             ends = waiting & (data.last == m)
-            # A series that ends loses nothing.
+            # A series that is answered at its own end is never lost.
             order = np.flatnonzero(waiting & ~ends)
             order = order[np.argsort(-data.largest[order, m], kind="stable")]
             value, weight = data.largest[order, m], data.weight[order]
@@ -138,7 +140,7 @@ class AccuracyGap(Rule):
         return thresholds
 
     def _tested(self, data: TrainingPaths, thresholds: Floats) -> Floats:
-        """Return the thresholds from the first moment on that passes, with all after it."""
+        """Return the thresholds, with infinity at the moments that do not pass the test."""
         losses = _losses(data)
         n_moments = len(thresholds)
         passed = np.full(n_moments, np.inf)
@@ -148,7 +150,7 @@ class AccuracyGap(Rule):
             moments = stops.argmax(1)
             lost = np.bincount(moments, losses[np.arange(len(moments)), moments], n_moments)
             answers = np.bincount(moments, minlength=n_moments)
-            # Before the first threshold there are only series that have ended.
+            # Before the first finite threshold, only series that end are answered.
             if not self._passes(np.cumsum(lost), np.cumsum(answers))[first:].all():
                 break
             passed = candidate
@@ -159,6 +161,6 @@ class AccuracyGap(Rule):
 
 
 def _losses(data: TrainingPaths) -> Integers:
-    """Return 1 where a series is wrong at a moment but right at its end, ``(n, n_moments)``."""
+    """Return 1 where the answer is wrong but the one at the end is right, ``(n, n_moments)``."""
     right_at_end = data.right[np.arange(len(data.y)), data.last]
     return (right_at_end[:, None] & ~data.right).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Points of series as they arrive: read in every form that a session allows, and checked."""
+"""Conversion and checks of the points, ids and times that a session receives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from .costs import Floats
 
 LARGEST = float(np.finfo(np.float32).max)
-"""Largest absolute value of a point: networks compute in single precision."""
+"""Largest absolute value of a point, because networks compute in single precision."""
 
 
 def read_points(
@@ -22,13 +22,13 @@ def read_points(
     Parameters
     ----------
     points : array-like or mapping
-        Points as for :meth:`EarlySession.push`.
+        Points in any form that :meth:`EarlySession.push` allows.
     ids : collection of hashable
-        Ids of all series, in the order of an array.
+        Ids of all series, in the order of the rows of an array.
     n_channels : int
         Number of channels.
     gaps : bool
-        Whether values may be missing.
+        Whether missing values are allowed.
 
     Returns
     -------
@@ -38,11 +38,11 @@ def read_points(
     Raises
     ------
     ValueError
-        If they have another shape, or values that are not allowed.
+        If the points have another shape, or contain values that are not allowed.
     """
     if isinstance(points, Mapping):
         arrived = {id_: _of_one(id_, own, n_channels) for id_, own in points.items()}
-        # All at once, and one series after the other only to name a bad one.
+        # One check of all values is fast. Single checks follow only to name the bad series.
         everything = np.concatenate([*arrived.values(), np.zeros((n_channels, 0))], axis=1)
         if not (np.abs(everything) <= LARGEST).all():  # NaN is not less than anything
             for id_, own in arrived.items():
@@ -65,12 +65,12 @@ def read_points(
 
 
 def checked_ids(ids: Any) -> list[Hashable]:
-    """Return ids as a list, those of a number n as 0 to n - 1.
+    """Return ids as a list; a number n stands for the ids 0 to n - 1.
 
     Parameters
     ----------
     ids : int or iterable of hashable
-        Ids, or their number.
+        Ids, or the number of series.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def checked_ids(ids: Any) -> list[Hashable]:
     Raises
     ------
     ValueError
-        If they are a text, a negative number, or not hashable.
+        If ``ids`` is a string or a negative number, or if an id is not hashable.
     """
     if isinstance(ids, Integral) and not isinstance(ids, bool):
         if ids < 0:
@@ -95,14 +95,14 @@ def checked_ids(ids: Any) -> list[Hashable]:
 
 
 def checked_time(time: Any, now: float) -> float:
-    """Return a time, which must be a finite number and not before the present one.
+    """Return a time as a float, after a check that it is finite and not before ``now``.
 
     Parameters
     ----------
     time : float
-        The new time.
+        Time of the new push.
     now : float
-        The present time.
+        Time of the last push.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def checked_time(time: Any, now: float) -> float:
     Raises
     ------
     ValueError
-        If it is no finite number, or earlier.
+        If the time is not a finite number, or is before ``now``.
     """
     if not isinstance(time, Real) or isinstance(time, bool) or not np.isfinite(float(time)):
         raise ValueError(f"time={time!r} must be a finite number")
@@ -121,7 +121,7 @@ def checked_time(time: Any, now: float) -> float:
 
 
 def some(ids: Sequence[Hashable]) -> str:
-    """Return the first of several ids as text, for errors."""
+    """Return the first five ids as text for an error message."""
     shown = ", ".join(repr(id_) for id_ in ids[:5])
     return shown + (f", ... ({len(ids)} in all)" if len(ids) > 5 else "")
 

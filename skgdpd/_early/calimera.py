@@ -1,4 +1,4 @@
-"""Calimera: a regression of what waiting will bring."""
+"""Calimera: a stopping rule that predicts by regression what waiting will change."""
 
 from __future__ import annotations
 
@@ -15,42 +15,45 @@ from .paths import TrainingPaths, top_two
 from .rule import Rule
 
 MAX_ROWS = 5000
-"""Number of rows at most to which the regressions are fitted."""
+"""Largest number of series to which the regressions are fitted."""
 
 
 class Calimera(Rule):
-    """Rule that answers where the cost is predicted to rise if one waits.
+    """Stopping rule that answers when the cost is predicted to rise by waiting.
 
-    From the last moment back, a kernel ridge regression predicts how the cost changes if one
-    waits: the cost of the answer that will be given later, less that of the best answer now. A
-    series waits where less than zero is predicted. What it then costs is what its own later
-    answer costs, not what was predicted, so that errors of prediction don't add up. This is
-    backward induction as in the pricing of American options (Longstaff and Schwartz, 2001).
+    A kernel ridge regression at each moment predicts how the cost changes by waiting. The change
+    is the cost of the later answer minus the cost of the best answer now. A series waits if the
+    predicted change is negative. The regressions are fitted from the last moment back. The cost
+    of a series that waits is the cost of its own later answer, not the predicted one, so that
+    errors of prediction do not add up. This is backward induction, as in the pricing of American
+    options (Longstaff and Schwartz, 2001).
 
-    Predictions within the fit are of rows left out, with their groups. Width and penalty of each
-    regression have the least error on such rows.
+    Within the fit, each series is predicted by a regression that leaves out its group. The kernel
+    width and the penalty of each regression have the least error of such left-out predictions.
 
     Parameters
     ----------
     n_centres : int, default=128
-        Number of kernels at most, at drawn rows; more change little, since probabilities fill few
-        dimensions.
+        Largest number of kernels. Their centres are drawn from the series. More centres change
+        little, because probabilities vary in few dimensions.
     random_state : int, default=0
-        Seed of the draws: of 5000 rows, where there are more, and of the centres.
+        Seed of the draw of the centres. If there are more than 5000 series, it is also the seed
+        of the draw of 5000 series for the fit.
 
     Attributes
     ----------
     centres_ : ndarray of shape (n_waiting, n_centres, n_classes + 2)
-        Centres of the kernels, in standardised probabilities, their margin and their maximum.
+        Centres of the kernels. The features are the class probabilities, their margin and their
+        maximum, divided by their standard deviations.
     coefficients_ : ndarray of shape (n_waiting, n_centres)
-        Weights of the kernels; 0 where a moment has fewer.
+        Weights of the kernels. They are 0 for the missing kernels of a moment with fewer centres.
     gammas_, intercepts_ : ndarray of shape (n_waiting,)
-        Exponents and intercepts.
+        Factors of the squared distances in the kernels, and intercepts of the regressions.
     scales_ : ndarray of shape (n_waiting, n_classes + 2)
-        Numbers by which the features are multiplied.
+        Factors by which the features are multiplied before the kernels.
     n_waiting_ : int
-        Number of moments after which some training series goes on. At later ones every series is
-        answered.
+        Number of moments at which the rule may wait. From the next moment on, every series is
+        answered, because no training series reaches a later moment.
 
     References
     ----------
@@ -81,7 +84,7 @@ class Calimera(Rule):
         now = data.risks + data.cost.delay
         later = now[:, self.n_waiting_]
         for m in reversed(range(self.n_waiting_)):
-            # Where a series ends, waiting changes nothing, and nothing is to be learned.
+            # A series that ends at this moment can't wait, so it is no training row.
             rows = np.flatnonzero(data.last > m)
             features = _features(data.path[rows, m])
             self.scales_[m] = 1 / np.maximum(_deviations(features, data.weight[rows]), 1e-6)
@@ -103,7 +106,7 @@ class Calimera(Rule):
             later = value
 
     def _change(self, moment: int, probabilities: Floats) -> Floats:
-        """Return the predicted change of the cost if one waits, ``(n,)``."""
+        """Return the predicted change of the cost by waiting, ``(n,)``."""
         function = KernelSum(
             self.centres_[moment],
             self.coefficients_[moment],

@@ -1,4 +1,4 @@
-"""The classifier that says what, and when."""
+"""EarlyClassifier: a classifier joined with a stopping rule."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from .session import AfterAnswer, EarlySession, OnIdle, SessionOptions
 
 @dataclass(frozen=True, eq=False)
 class EarlyDecisions:
-    """Answers to series, with the moments at which they were given.
+    """Answers to series, and the moments at which the series were answered.
 
     Attributes
     ----------
@@ -58,13 +58,14 @@ class EarlyDecisions:
     probabilities : ndarray of shape (n, n_classes)
         Class probabilities at the moment of the answer.
     n_seen : ndarray of shape (n,)
-        Number of time points at the moment of the answer.
+        Number of time points that were seen before the answer.
     share_seen : ndarray of shape (n,)
-        The same as a share of the length of the training series.
+        ``n_seen`` as a share of the length of the training series.
     forced : ndarray of bool of shape (n,)
-        Whether the series ended before the rule had seen enough.
+        True if the series ended before the stopping rule had seen enough.
     cost : ndarray of shape (n,) or None
-        Cost of each answer, of waiting and of an error; None if labels were not given.
+        Cost of each answer: the cost of waiting plus the cost of an error. None if no labels were
+        given.
     """
 
     labels: NDArray[Any]
@@ -88,75 +89,81 @@ class EarlyClassifier(
 ):
     """Classifier of time series that answers as soon as it has seen enough.
 
-    A classifier gives the probabilities of a series at several moments. A rule decides at each
-    moment whether to answer or to wait, by what waiting and errors cost.
+    A classifier gives the class probabilities of a series at several moments. A stopping rule
+    decides at each moment to answer or to wait. It weighs the cost of waiting against the cost of
+    errors.
 
     Parameters
     ----------
     classifier : classifier, default=None
-        Classifier of series. One of skgdpd's has several moments, ``earliness=[...]``. Of any
-        other, from scikit-learn, sktime or aeon, there is a clone for each moment. None is
-        ``PrefixClassifier``.
+        Classifier of series. A classifier of skgdpd needs several moments, ``earliness=[...]``.
+        A classifier of scikit-learn, sktime or aeon is cloned, and a clone is fitted for each
+        moment. None means ``PrefixClassifier``.
     rule : {"auto", "fixed", "threshold", "stopping_rule", "teaser", "ecec", "economy", \
 "calimera", "accuracy_gap"} or rule, default="auto"
-        Rule of when to answer; see :mod:`skgdpd.stopping`. "auto" is the rule of the least cost
-        on left-out series, among those whose fit is quick. Of a rule that is given as an object
-        the parameters are searched as ``rule__...``.
+        Stopping rule; see :mod:`skgdpd.stopping`. "auto" takes the rule with the least cost on
+        left-out series among the rules whose fit is quick. If the rule is an object, its
+        parameters are searched as ``rule__...``.
     delay_cost : float, callable or array-like of shape (n_moments,), default=0.25
-        Cost of waiting. A number c costs c * t / T at time t of T. A callable maps the share
-        t / T to the cost. An array has a cost for each moment. The default is the customary
-        weight of 0.8 on errors and 0.2 on delay.
+        Cost of waiting. A number c means that an answer at time t of T costs c * t / T. A
+        callable maps the share t / T to the cost. An array has a cost for each moment. The
+        default corresponds to the customary weights of 0.8 for errors and 0.2 for delay.
     misclassification_cost : array-like of shape (n_classes, n_classes), dict or None, default=None
-        Cost of errors. None counts each as 1. A matrix is ``[true, predicted]``, in the order of
-        ``classes_``. A dict names true classes with the cost of any error on them, or with a dict
-        of costs by predicted class: ``{"failure": 20}`` says that a missed failure costs as much
-        as 20 false alarms. Labels are then those of the least expected cost.
+        Cost of errors. With None, each error costs 1. A matrix is ``[true, predicted]``, in the
+        order of ``classes_``. The keys of a dict are true classes. A value is the cost of any
+        error on the class, or a dict of costs by predicted class. For example,
+        ``{"failure": 20}`` means that a missed failure costs as much as 20 false alarms. The
+        answer is always the class with the least expected cost.
     earliness : sequence of float or int, default=None
-        Ascending shares of the length, or numbers of time points, at which a classifier that is
-        None or not skgdpd's answers. None is every twentieth of the length.
+        Ascending moments, as shares of the length or as numbers of time points. Only for a
+        classifier that is None or not of skgdpd. None means every twentieth of the length.
     cv : int or splitter, default=5
-        Folds of the left-out probabilities to which the rule is fitted, where they are not known
-        in closed form.
+        Folds of the cross-validation that gives the left-out probabilities for the fit of the
+        rule. It has no effect if the classifier gives them in closed form.
     held_out_fraction : float, default=0.5
-        Share of the labelled series that are held out for a rule whose promise is about the
-        fitted classifier itself (``"accuracy_gap"``). Other rules hold none out.
+        Share of the labelled series that are held out from the fit of the classifier. It is
+        rounded to 1/2, 1/3, 1/4 and so on. Only ``"accuracy_gap"`` needs held-out series, because
+        its promise is about the fitted classifier itself. Other rules hold none out.
     n_jobs : int, default=None
-        Number of processes for clones and folds; None is one.
+        Number of processes for clones and folds. None means one.
     random_state : int, RandomState instance or None, default=None
-        Source of the seeds of folds, and of the classifier if that is None.
+        Source of all seeds: of folds, of held-out series, of the choice of a rule, and of the
+        classifier if ``classifier`` is None.
     verbose : int, default=0
-        Whether to show progress: of a fit by clones and folds, of answers by series. The fit of
-        one classifier of all moments counts as one step; its own ``verbose`` shows more.
+        Whether to show a progress bar. It counts clones and folds during a fit, and series during
+        predictions. The fit of a classifier with all moments counts as one step. The classifier's
+        own ``verbose`` shows more.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels in ascending order.
     classifier_ : classifier
-        Fitted classifier, with ``predict_proba_path``.
+        Fitted classifier with a method ``predict_proba_path``.
     rule_ : rule
-        Fitted rule.
+        Fitted stopping rule.
     rule_table_ : dict of str to (float, float)
-        Mean cost of each rule that was compared, on left-out series, with its standard error.
-        It chooses the rule, and is no estimate of its cost on new series, which is higher:
-        :meth:`score` on a test part is one. Empty if a rule was given.
+        Mean cost and standard error of each compared rule on left-out series. The costs serve
+        to choose a rule. They are too low as estimates of the cost on new series, which
+        :meth:`score` measures on a test part. Empty if a rule was given.
     time_points_ : ndarray of shape (n_moments,)
-        Numbers of time points at which there is an answer.
+        Number of time points at each moment.
     cost_ : DecisionCost
         Costs of waiting at each moment, and of errors.
     left_out_path_ : ndarray of shape (n_samples, n_moments, n_classes)
-        Probabilities of the training series by models that were fitted without them, to which
-        the rule was fitted. NaN for series without a label, for those that the rule was not
-        fitted to, and at moments that a series has not reached.
+        Class probabilities of the training series, by models that were fitted without them. The
+        rule was fitted to them. NaN for series without a label, for series to which the rule was
+        not fitted, and at moments that a series has not reached.
     left_out_y_ : ndarray of shape (n_samples,)
-        Numbers of the true classes of these series; -1 for series without a label.
+        Class numbers of the training series; -1 for series without a label.
     left_out_weight_, left_out_group_ : ndarray of shape (n_samples,) or None
-        Their weights, and the numbers of their groups; None if the fit had none.
+        Weights and group numbers of the training series. None if ``fit`` was given none.
     n_features_in_ : int
-        Number of channels after a fit on 3-D series, of time points after a fit on 2-D series.
+        Number of channels after a fit on 3-D series; number of time points after a fit on 2-D
+        series.
     feature_names_in_ : ndarray of shape (n_names,)
-        Names of the columns of X, which later frames must have too; only after a fit on a frame
-        of which all columns have a string as name.
+        Names of the columns of X, which later frames must have too. Only exists after a fit on a
+        frame whose column names are all strings.
     n_channels_in_, n_timepoints_in_ : int
         Numbers of channels and of time points of the whole series.
 
@@ -226,16 +233,16 @@ class EarlyClassifier(
         groups: ArrayLike | None = None,
         **fit_params: Any,
     ) -> EarlyClassifier:
-        """Fit the classifier, and the rule to its left-out probabilities.
+        """Fit the classifier, and then the stopping rule to left-out probabilities.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
             Whole series, in any form that skgdpd's classifiers allow.
         y : array-like of shape (n_samples,)
-            Labels. Where the classifier has a teacher, some may be missing.
+            Labels. If the classifier has a teacher, some labels may be missing.
         sample_weight : array-like of shape (n_samples,), optional
-            Weight of each series for the classifier and for the rule.
+            Weight of each series in the fit of the classifier and of the rule.
         groups : array-like of shape (n_samples,), optional
             Group of each series, such as a patient. Series of a group are left out together.
         **fit_params
@@ -246,7 +253,7 @@ class EarlyClassifier(
         EarlyClassifier
             The estimator itself.
         """
-        # If this fit fails, nothing of an earlier one may answer.
+        # If this fit fails, no attribute of an earlier fit may answer.
         for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
             delattr(self, name)
         check_rule(self.rule)
@@ -278,7 +285,7 @@ class EarlyClassifier(
         folds = None
         if isinstance(model, MomentClones):
             check_rows(model.estimator, panel.first(int(self.time_points_[-1])))
-        # Moments of short series may be one, for which the model has no left-out probabilities.
+        # All moments of short series may fall on one, and the model then has no left-out path.
         knows = own_groups is None and len(self.time_points_) > 1 and knows_left_out(model)
         if not (self._holds_out or knows):
             folds = left_out_folds(self.cv, numbers, self.classes_, own_groups, seeds("folds"))
@@ -303,7 +310,7 @@ class EarlyClassifier(
     # The parts of a fit
 
     def _read_labels(self, y: Any, n: int) -> tuple[NDArray[Any], NDArray[Any], Integers]:
-        """Return y as a column, the classes, and class numbers, -1 where there is no label."""
+        """Return y as a column, the classes, and class numbers (-1 for a missing label)."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
@@ -389,16 +396,16 @@ class EarlyClassifier(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Series of any length from the first moment on. What comes after a series' answer has
-            no effect. All values up to the last moment are checked, also those after an answer:
-            NaN that the classifier does not allow is refused there.
+            Series of at least ``time_points_[0]`` time points. Points after the answer to a
+            series do not affect it. All values up to the last moment are checked, even after an
+            answer: a NaN that the classifier does not allow is refused.
         y : array-like of shape (n_samples,), optional
-            True labels, from which the cost of each answer is computed.
+            True labels. If given, the cost of each answer is computed.
 
         Returns
         -------
         EarlyDecisions
-            Labels, probabilities, moments and costs.
+            Labels, probabilities, moments and costs of the answers.
         """
         check_is_fitted(self, "classifier_")
         panel = self._read(X)
@@ -432,38 +439,40 @@ class EarlyClassifier(
         idle_timeout: float | None = None,
         on_idle: OnIdle = "force",
     ) -> EarlySession:
-        """Start a session, for series whose points arrive bit by bit.
+        """Start a session for series whose points arrive over time.
 
         Parameters
         ----------
         ids : int or iterable of hashable, default=()
-            Ids of the series, or their number n for the ids 0 to n - 1.
+            Ids of the series. A number n stands for the ids 0 to n - 1.
         join : bool, default=False
-            Whether points of an unknown id begin a new series. Otherwise they are refused, as
-            an unknown id is often a mistake.
+            Whether points of an unknown id begin a new series. By default they are refused,
+            because an unknown id is often a mistake.
         after_answer : {"ignore", "refuse", "restart"}, default="ignore"
-            Treatment of points that come after the answer to their series. "restart" begins a
-            new series under the same id, as for sensors that never end.
+            Treatment of points that arrive after their series has been answered. "ignore" counts
+            them, and "refuse" raises an error. "restart" begins a new series under the same id,
+            for sensors that never end.
         max_open : int, default=None
-            Largest number of series that wait for an answer at the same time. Further ones are
-            refused. None sets no limit.
+            Largest number of series that may wait for an answer at the same time. Further series
+            are refused. None means no limit.
         idle_timeout : float, default=None
             Time without points after which a series is given up, in the unit of the ``time`` of
-            :meth:`EarlySession.push`. None waits for ever.
+            :meth:`EarlySession.push`. None means that a series is never given up.
         on_idle : {"force", "drop"}, default="force"
-            Whether a series that is given up is answered from its latest moment, or forgotten.
+            What to do with a series that is given up. "force" answers it from its latest moment,
+            and "drop" forgets it.
 
         Returns
         -------
         EarlySession
-            Session in which no points have been read.
+            New session, which has read no points yet.
         """
         check_is_fitted(self, "classifier_")
         options = SessionOptions(join, after_answer, max_open, idle_timeout, on_idle)
         return EarlySession(self, ids, options)
 
     def resume(self, path: str | os.PathLike[str]) -> EarlySession:
-        """Open a session that :meth:`EarlySession.save` wrote.
+        """Resume a session from a file that :meth:`EarlySession.save` wrote.
 
         Parameters
         ----------
@@ -473,20 +482,20 @@ class EarlyClassifier(
         Returns
         -------
         EarlySession
-            Session that goes on from its save, with the same answers.
+            Session that gives the same answers as the saved session would have given.
 
         Raises
         ------
         FileNotFoundError
-            If there is no such file.
+            If the file does not exist.
         ModelFileError
-            If it is no session, or one of another classifier.
+            If the file does not hold a session, or holds a session of another classifier.
         """
         check_is_fitted(self, "classifier_")
         return EarlySession.opened(self, path)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return logarithms of class probabilities of series.
+        """Return the logarithms of the class probabilities at the moments of the answers.
 
         Parameters
         ----------
@@ -496,13 +505,13 @@ class EarlyClassifier(
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Natural logarithms of ``predict_proba``, in the order of ``classes_``. A probability
-            of 0 gives minus infinity.
+            Natural logarithms of the result of ``predict_proba``, in the order of ``classes_``.
+            The logarithm of a probability of 0 is minus infinity.
         """
         return log_probabilities(self.predict_proba(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the labels of series, each at its own moment.
+        """Return the labels of series, each answered at its own moment.
 
         Parameters
         ----------
@@ -512,12 +521,12 @@ class EarlyClassifier(
         Returns
         -------
         ndarray of shape (n_samples,)
-            Labels of least expected cost.
+            Labels with the least expected cost.
         """
         return self.decide(X).labels
 
     def predict_proba(self, X: Any) -> Floats:
-        """Return class probabilities of series, each at the moment of its answer.
+        """Return the class probabilities of series, each at the moment of its answer.
 
         Parameters
         ----------
@@ -534,7 +543,7 @@ class EarlyClassifier(
     @in_worker_settings
     @gaps_named_from_outside
     def predict_proba_path(self, X: Any) -> Floats:
-        """Return class probabilities of series at each moment.
+        """Return the class probabilities of series at all moments.
 
         Parameters
         ----------
@@ -544,13 +553,14 @@ class EarlyClassifier(
         Returns
         -------
         ndarray of shape (n_samples, n_moments, n_classes)
-            NaN at the moments that a series has not reached.
+            Class probabilities in the order of ``classes_``; NaN at the moments that a series has
+            not reached.
         """
         check_is_fitted(self, "classifier_")
         return self._path(self._read(X))
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the mean cost with a minus sign, so that higher is better.
+        """Return minus the mean cost, so that a higher score is better.
 
         Parameters
         ----------
@@ -576,26 +586,26 @@ class EarlyClassifier(
             return path_of(self.classifier_, panel, progress)
 
     def _read(self, X: Any) -> Panel:
-        """Return the series to answer, all of which have reached the first moment."""
+        """Return the series as a panel, after checks of channels, names, lengths and values."""
         panel = read_panel(X)
         check_channels(panel, self.n_channels_in_, self)
         check_fitted_names(self, X, panel.flat)
         lengths = own_lengths(np.isnan(np.asarray(panel.values)))
         check_reached(lengths, int(self.time_points_[0]), "X")
-        # Here, since classifiers that are given parts of X would name the series of a part.
+        # A check in the classifier would count the series of a part of X, and name a wrong one.
         read = np.asarray(panel.first(int(self.time_points_[-1])).values)
         check_values(read, gaps=bool(get_tags(self).input_tags.allow_nan))
         return panel
 
 
 def n_steps(model: Any, folds: Sequence[Fold] | None) -> int:
-    """Return the number of steps of a fit: clones or one model, folds, and the rule."""
+    """Return the number of progress steps of a fit: each model, each fold, and the rule."""
     n_models = len(model.earliness) if isinstance(model, MomentClones) else 1
     return n_models + (0 if folds is None else len(folds)) + 1
 
 
 def fit_model(model: Any, progress: Progress, X: Any, y: Any, **fit_params: Any) -> None:
-    """Fit a classifier of several moments, and count its steps."""
+    """Fit a classifier of several moments, and advance the progress by its steps."""
     if isinstance(model, MomentClones):
         model.fit_shown(progress, X, y, **fit_params)
         return
@@ -605,26 +615,26 @@ def fit_model(model: Any, progress: Progress, X: Any, y: Any, **fit_params: Any)
 
 
 def moments_in(panel: Panel, earliness: Any) -> tuple[int, Integers]:
-    """Return the length of whole series and the moments, checked before anything is fitted.
+    """Return the length of the whole series and the moments, after a check that they fit.
 
     Parameters
     ----------
     panel : Panel
         Training series.
     earliness : object
-        Moments of the classifier.
+        Moments of the classifier, as shares of the length or numbers of time points.
 
     Returns
     -------
     n_timepoints : int
-        Number of points of the longest series.
+        Number of time points of the longest series.
     time_points : ndarray of shape (n_moments,)
-        Number of points at each moment.
+        Number of time points at each moment.
 
     Raises
     ------
     ValueError
-        If series are too short, or a moment is beyond them.
+        If all series are too short, or if a moment is after the end of the longest one.
     """
     n_timepoints = int(own_lengths(np.isnan(np.asarray(panel.values))).max())
     if n_timepoints < MIN_LENGTH:
@@ -654,25 +664,25 @@ def learning_rows(
     held_out_fraction: float,
     seed: int,
 ) -> NDArray[np.int64]:
-    """Return the series to which a classifier is fitted if others are held out for the rule.
+    """Return the training rows of a classifier if the other rows are held out for the rule.
 
     Parameters
     ----------
     numbers : ndarray of shape (n,)
-        Class numbers, -1 for series without a label, which are never held out.
+        Class numbers; -1 for series without a label, which are never held out.
     classes : ndarray of shape (n_classes,)
-        Labels by class number, for errors.
+        Labels by class number, for error messages.
     groups : ndarray of shape (n,) or None
-        Group of each series; those of a group stay together.
+        Group of each series. Series of a group stay together.
     held_out_fraction : float
-        Share of the labelled series that are held out, about.
+        Approximate share of the labelled series that are held out.
     seed : int
         Seed of the choice.
 
     Returns
     -------
     ndarray of int
-        Ascending.
+        Row numbers of the training series, in ascending order.
     """
     known = np.flatnonzero(numbers >= 0)
     own = None if groups is None else groups[known]
@@ -683,7 +693,7 @@ def learning_rows(
 
 
 def weighted_mean(values: Floats, sample_weight: Any) -> float:
-    """Return a mean, weighted where weights are given; they are checked."""
+    """Return the mean of values, weighted if ``sample_weight`` is given."""
     if sample_weight is None:
         return float(values.mean())
     weight = of_usual_size(checked_weights(sample_weight, len(values)))
@@ -691,7 +701,7 @@ def weighted_mean(values: Floats, sample_weight: Any) -> float:
 
 
 def class_numbers(y: Any, n: int, classes: NDArray[Any], marker: Any) -> Integers:
-    """Return the class numbers of labels, all of which have a cost.
+    """Return the class numbers of labels; refuse labels that are not among the classes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Classifiers of other packages at several moments: a clone for each."""
+"""Classifiers of other packages at several moments, with a clone for each moment."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from ..training.progress import SILENT, Progress
 from .steps import in_order
 
 SERIES_PACKAGES = ("aeon.", "sktime.", "skgdpd.")
-"""Packages whose classifiers take series; those of others take a row of numbers."""
+"""Packages whose classifiers take series. Other classifiers take a row of numbers."""
 
 
 class MomentClones(ClassifierMixin, BaseEstimator):
-    """Classifier that has a clone of another one for each of several moments.
+    """Classifier with a clone of another classifier for each of several moments.
 
-    Each clone is fitted to the series cut at its moment. Classifiers of aeon and sktime are given
-    series. Others are given a row of numbers for each series: its values so far, one channel
-    after the other.
+    Each clone is fitted to the series cut at its moment. Classifiers of aeon, sktime and skgdpd
+    take series. Other classifiers take a row of numbers for each series: its values up to the
+    moment, one channel after the other.
 
     Parameters
     ----------
     estimator : classifier
-        Classifier with ``predict_proba``; it is cloned.
+        Classifier with ``predict_proba``. It is cloned, and stays unfitted.
     earliness : sequence of float or int
-        Ascending shares of the length, or numbers of time points, at which there is an answer.
+        Ascending moments, as shares of the length or as numbers of time points.
     n_jobs : int, default=None
-        Number of processes in which clones are fitted; None is one.
+        Number of processes in which clones are fitted. None means one.
 
     Attributes
     ----------
     estimators_ : list of classifiers
         Fitted clone of each moment.
     time_points_ : ndarray of shape (n_moments,)
-        Number of points at each moment.
+        Number of time points at each moment.
     classes_ : ndarray of shape (n_classes,)
         Class labels in ascending order.
     n_channels_in_, n_timepoints_in_ : int
@@ -75,7 +75,7 @@ class MomentClones(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Labels.
         **fit_params
-            Further arguments of the classifier's ``fit``.
+            Further arguments of the ``fit`` of each clone.
 
         Returns
         -------
@@ -85,7 +85,7 @@ class MomentClones(ClassifierMixin, BaseEstimator):
         return self.fit_shown(SILENT, X, y, **fit_params)
 
     def fit_shown(self, progress: Progress, X: Any, y: Any, **fit_params: Any) -> MomentClones:
-        """Fit a clone for each moment, which is a unit of progress; see :meth:`fit`."""
+        """Fit a clone for each moment, and show the progress by clones; see :meth:`fit`."""
         panel = read_panel(X)
         self.n_channels_in_, self.n_timepoints_in_ = panel.n_channels, panel.n_timepoints
         times = moments_of(self.earliness, panel.n_timepoints)
@@ -98,17 +98,17 @@ class MomentClones(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba_path(self, X: Any) -> NDArray[np.float64]:
-        """Return class probabilities of series at each moment.
+        """Return the class probabilities of series at all moments.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Series of any length from the first moment on.
+            Series of any length.
 
         Returns
         -------
         ndarray of shape (n_samples, n_moments, n_classes)
-            NaN at the moments that a series has not reached.
+            Class probabilities; NaN at the moments that a series has not reached.
         """
         panel = read_panel(X)
         ends = own_lengths(np.isnan(np.asarray(panel.values)))
@@ -120,7 +120,7 @@ class MomentClones(ClassifierMixin, BaseEstimator):
         return path
 
     def proba_at(self, panel: Panel, moment: int) -> NDArray[np.float64]:
-        """Return class probabilities ``(n, n_classes)`` of series that are cut at a moment."""
+        """Return the class probabilities ``(n, n_classes)`` of series cut at a moment."""
         estimator = self.estimators_[moment]
         with _named_moment(estimator, panel, "predict"):
             proba = estimator.predict_proba(_form_for(estimator, panel))
@@ -129,7 +129,7 @@ class MomentClones(ClassifierMixin, BaseEstimator):
 
 
 def check_rows(estimator: Any, panel: Panel) -> None:
-    """Refuse, before any clone is fitted, values that the classifier of rows can't take.
+    """Refuse values that the classifier can't take, before any clone is fitted.
 
     Parameters
     ----------
@@ -141,8 +141,8 @@ def check_rows(estimator: Any, panel: Panel) -> None:
     Raises
     ------
     ValueError
-        If a value is infinite or too large for single precision. If it is NaN, and neither a gap
-        that the classifier allows nor the end of a series for a classifier of series.
+        If a value is infinite or too large for single precision. If a value is missing and the
+        classifier does not allow it. A classifier of series allows NaN after the end of a series.
     """
     check_values(
         np.asarray(panel.values),
@@ -152,8 +152,8 @@ def check_rows(estimator: Any, panel: Panel) -> None:
 
 
 def allows_missing(classifier: Any) -> bool:
-    """Return whether a classifier, of sktime or another package, takes missing values."""
-    # sktime's classifiers have tags of their own only.
+    """Return whether a classifier of any package takes missing values."""
+    # Classifiers of sktime have only sktime's own tags.
     if hasattr(classifier, "get_tag"):
         return bool(classifier.get_tag("capability:missing_values"))
     return bool(get_tags(classifier).input_tags.allow_nan)
@@ -166,7 +166,7 @@ def _fitted(estimator: Any, panel: Panel, y: Any, fit_params: dict[str, Any]) ->
 
 @contextmanager
 def _named_moment(estimator: Any, panel: Panel, what: str) -> Iterator[None]:
-    """Say in errors of a clone at which moment they came up."""
+    """Add the classifier and the moment to the errors of a clone."""
     try:
         yield
     except Exception as error:
@@ -189,7 +189,10 @@ def _form_for(estimator: Any, panel: Panel) -> Any:
 
 
 def _package(estimator: Any) -> str | None:
-    """Return the package of series that a classifier, or a pipeline's first step, is from."""
+    """Return the name of the classifier's package if it is one of SERIES_PACKAGES, or else None.
+
+    The package of a pipeline is the package of its first step.
+    """
     first = estimator.steps[0][1] if isinstance(estimator, Pipeline) else estimator
     modules = [f"{cls.__module__}." for cls in type(first).__mro__]
     return next((p for p in SERIES_PACKAGES if any(m.startswith(p) for m in modules)), None)

@@ -1,7 +1,8 @@
-"""Costs of an answer: what waiting costs, and what each error costs.
+"""Costs of answers: the cost of waiting and the costs of errors.
 
-A series of class y that is answered with class p at time t costs C_m[y, p] + C_d(t). Only
-differences of costs matter to a decision, and multiplying both by one number changes none.
+A series of class y that is answered with class p at time t costs C_m[y, p] + C_d(t). A decision
+depends only on differences of costs. It stays the same if both costs are multiplied by the same
+positive number.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ MisclassificationCost = ArrayLike | Mapping[Hashable, float | Mapping[Hashable, 
 
 @dataclass(frozen=True, eq=False)
 class DecisionCost:
-    """Cost of answering at each moment, and of each error.
+    """Costs of waiting until each moment, and of each error.
 
     Attributes
     ----------
     delay : ndarray of shape (n_moments,)
         Cost of waiting until each moment.
     misclassification : ndarray of shape (n_classes, n_classes)
-        Cost of each answer, ``[true, predicted]``, in the order of the classes.
+        Cost of each pair of classes, ``[true, predicted]``, in the order of the classes.
     """
 
     delay: Floats
     misclassification: Floats
 
     def labels(self, probabilities: Floats) -> Integers:
-        """Return the classes of least expected cost.
+        """Return the classes with the least expected cost.
 
         Parameters
         ----------
@@ -49,13 +50,13 @@ class DecisionCost:
         Returns
         -------
         ndarray of shape (...)
-            Numbers of the classes; the first one where several are equal. With the cost 1 for
-            each error these are the most probable classes.
+            Class numbers. If several classes have the same cost, the first one is returned. If
+            each error costs 1, these are the most probable classes.
         """
         return best_labels(probabilities, self.misclassification)
 
     def expected(self, probabilities: Floats) -> Floats:
-        """Return the expected cost of the errors of the best answers, without that of waiting.
+        """Return the expected error cost of the best answers, without the cost of waiting.
 
         Parameters
         ----------
@@ -65,12 +66,12 @@ class DecisionCost:
         Returns
         -------
         ndarray of shape (...)
-            Least expected costs.
+            Expected costs of errors, of the class that makes them least.
         """
         return risks(probabilities, self.misclassification)
 
     def of_answers(self, path: Floats, y: Integers) -> Floats:
-        """Return what it costs to answer each series at each moment.
+        """Return the cost of an answer to each series at each moment.
 
         Parameters
         ----------
@@ -82,11 +83,11 @@ class DecisionCost:
         Returns
         -------
         ndarray of shape (n, n_moments)
-            Costs of waiting and of the error; NaN after a series' own end.
+            Cost of waiting plus cost of the error; NaN after a series' own end.
         """
         path, y = np.asarray(path, dtype=np.float64), np.asarray(y)
         n_classes = len(self.misclassification)
-        # A number below 0, as of a series without a label, would count from the last class.
+        # Index -1, the number of series without a label, would mean the last class.
         if y.dtype.kind not in "iu" or (y < 0).any() or (y >= n_classes).any():
             raise ValueError(
                 f"y must have class numbers from 0 to {n_classes - 1}, got {np.unique(y)[:10]}"
@@ -97,7 +98,8 @@ class DecisionCost:
     def floor(self, path: Floats, y: Integers, sample_weight: Floats | None = None) -> float:
         """Return the mean cost if each series were answered at its own cheapest moment.
 
-        No rule can cost less on these paths. To choose like this takes the labels.
+        This is a lower bound of the mean cost of any rule on these paths. A rule can't reach it in
+        general, because the cheapest moment depends on the true label.
 
         Parameters
         ----------
@@ -106,12 +108,12 @@ class DecisionCost:
         y : ndarray of shape (n,)
             Numbers of the true classes.
         sample_weight : ndarray of shape (n,), optional
-            Weight of each series; by default all are equal.
+            Weight of each series. By default all weights are equal.
 
         Returns
         -------
         float
-            The a-posteriori optimum.
+            Mean cost of the best moments in hindsight.
         """
         least = np.nanmin(self.of_answers(path, y), axis=1)
         return float(np.average(least, weights=sample_weight))
@@ -123,7 +125,7 @@ class DecisionCost:
         moments: Integers,
         sample_weight: Floats | None = None,
     ) -> float:
-        """Return the mean cost of answering each series at a given moment (AvgCost).
+        """Return the mean cost of answers at given moments, AvgCost in the literature.
 
         Parameters
         ----------
@@ -134,7 +136,7 @@ class DecisionCost:
         moments : ndarray of shape (n,)
             Index of the moment of each answer.
         sample_weight : ndarray of shape (n,), optional
-            Weight of each series; by default all are equal.
+            Weight of each series. By default all weights are equal.
 
         Returns
         -------
@@ -144,7 +146,7 @@ class DecisionCost:
         Raises
         ------
         ValueError
-            If a moment is none, or after the end of its series.
+            If a moment is out of range or after the end of its series.
         """
         moments, last = np.asarray(moments), len(self.delay) - 1
         if moments.dtype.kind not in "iu" or (moments < 0).any() or (moments > last).any():
@@ -165,37 +167,37 @@ def decision_cost(
     n_timepoints: int,
     classes: ArrayLike,
 ) -> DecisionCost:
-    """Read costs in any of their forms.
+    """Return the costs of waiting and of errors as arrays.
 
     Parameters
     ----------
     delay_cost : float, callable or array-like of shape (n_moments,)
-        Cost of waiting. A number c costs c * t / T at time t of T. A callable maps the share
-        t / T to the cost. An array has a cost for each moment. Costs must not fall over time:
-        a falling cost would pay for waiting, and a late answer gains by its fewer errors already.
+        Cost of waiting. A number c means that an answer at time t of T costs c * t / T. A
+        callable maps the share t / T to the cost. An array has a cost for each moment. Costs must
+        not decrease over time, because a decreasing cost would reward waiting for its own sake.
     misclassification_cost : array-like of shape (n_classes, n_classes), dict or None
-        Cost of errors. None counts each error as 1. A matrix is ``[true, predicted]`` in the order
-        of the classes. A dict names true classes with the cost of any error on them, or with a
-        dict of costs by predicted class: ``{"failure": 20}`` means that a missed failure costs 20
-        false alarms, and ``{"failure": {"wear": 2, "fine": 20}}`` tells misses apart. An error
-        that is not named costs 1.
+        Cost of errors. With None, each error costs 1. A matrix is ``[true, predicted]``, in the
+        order of the classes. The keys of a dict are true classes. A value is the cost of any
+        error on the class, or a dict of costs by predicted class. ``{"failure": 20}`` means that a
+        missed failure costs as much as 20 false alarms. ``{"failure": {"wear": 2, "fine": 20}}``
+        distinguishes two kinds of missed failures. An error that the dict does not name costs 1.
     time_points : sequence of int
-        Numbers of points at which an answer is possible, ascending.
+        Number of time points at each moment, in ascending order.
     n_timepoints : int
-        Number of points T of a whole series.
+        Number T of time points of a whole series.
     classes : array-like of shape (n_classes,)
         Labels of the classes.
 
     Returns
     -------
     DecisionCost
-        Both as arrays.
+        Costs of waiting at each moment, and of errors.
 
     Raises
     ------
     ValueError
-        If a cost is negative, infinite or missing, if an error costs less than the right answer,
-        if delay costs fall, or if a shape or a label does not fit.
+        If a cost is negative, infinite or missing. If an error costs less than the right answer.
+        If the cost of waiting decreases. If a shape or a label does not fit.
 
     Examples
     --------
@@ -216,27 +218,27 @@ def decision_cost(
 
 
 def best_labels(probabilities: Floats, misclassification: Floats) -> Integers:
-    """Return the classes of least expected cost; see :meth:`DecisionCost.labels`."""
-    # Less a constant for each true class. With 0/1 costs the sums are then exact, so that two
-    # probabilities that differ in the last digit are no tie.
+    """Return the classes with the least expected cost; see :meth:`DecisionCost.labels`."""
+    # Subtracting a constant for each true class changes no decision. With 0/1 costs, the sums are
+    # then exact, so that probabilities that differ in the last digit do not become equal.
     gains = misclassification - misclassification.max(1, keepdims=True)
     return _product(probabilities, gains).argmin(-1)
 
 
 def risks(probabilities: Floats, misclassification: Floats) -> Floats:
-    """Return the expected costs of the best answers; see :meth:`DecisionCost.expected`."""
+    """Return the expected error costs of the best answers; see :meth:`DecisionCost.expected`."""
     return _product(probabilities, misclassification).min(-1)
 
 
 def shares_of(time_points: Sequence[int] | Integers, n_timepoints: int) -> Floats:
-    """Return the share of a series that is seen at each moment.
+    """Return the share of a whole series that has been seen at each moment.
 
     Parameters
     ----------
     time_points : sequence of int
-        Numbers of points, ascending.
+        Number of time points at each moment, in ascending order.
     n_timepoints : int
-        Number of points of a whole series.
+        Number of time points of a whole series.
 
     Returns
     -------
@@ -260,7 +262,7 @@ def is_whole(value: Any) -> bool:
 
 
 def whole_points(time_points: Any) -> Integers:
-    """Return numbers of points as an array ``(n_moments,)``; raise an error for anything else."""
+    """Return numbers of time points as an array; raise an error for anything else."""
     try:
         points = np.asarray(time_points)
     except ValueError:  # lists of unequal lengths
@@ -271,10 +273,10 @@ def whole_points(time_points: Any) -> Integers:
 
 
 def _product(probabilities: Floats, costs: Floats) -> Floats:
-    """Return ``probabilities @ costs`` in one order of sums, whatever the number of rows.
+    """Return ``probabilities @ costs``, summed in the same order for any number of rows.
 
-    A library's matrix product may round differently for one row and for many, and then a stream
-    and an array would be answered differently.
+    A matrix product of a library may round differently for one row and for many rows. Sessions
+    and arrays could then get different answers.
     """
     total = probabilities[..., :1] * costs[0]
     for k in range(1, len(costs)):

@@ -1,8 +1,9 @@
-"""Thresholds: the value at which stopping is best, among all that tell the data apart.
+"""Search for the best threshold on scores, among all thresholds that give different answers.
 
-A series is answered at the first moment at which its score reaches the threshold. As the
-threshold rises past a new maximum of a series, its answer moves on to the next maximum, or to its
-end. So the sums over series change only there, and one sort gives them for all thresholds.
+A series is answered at the first moment at which its score reaches the threshold. When the
+threshold rises past a running maximum of a series, its answer moves to the next running maximum,
+or to its end. The sums over series change only at these values, so one sort gives the sums for
+all thresholds.
 """
 
 from __future__ import annotations
@@ -20,35 +21,36 @@ Objective = Literal["cost", "harmonic_mean"]
 def best_threshold(
     scores: Floats, data: TrainingPaths, objective: Objective = "cost"
 ) -> tuple[float, float]:
-    """Find the threshold that does best on given series.
+    """Return the threshold that is best on given series, and its loss.
 
     Parameters
     ----------
     scores : ndarray of shape (n, n_moments)
-        Scores; a series is answered where its score is at least the threshold. What stands after
-        a series' own end has no effect.
+        Scores. A series is answered at the first moment at which its score is at least the
+        threshold. Scores after a series' own end have no effect.
     data : TrainingPaths
         The series.
     objective : {"cost", "harmonic_mean"}, default="cost"
-        Whether the mean cost is to be small, or the harmonic mean of accuracy and 1 - earliness
-        is to be large. Forced answers count in both.
+        "cost" minimises the mean cost. "harmonic_mean" maximises the harmonic mean of accuracy
+        and 1 - earliness. Both include forced answers.
 
     Returns
     -------
     threshold : float
-        Halfway between two scores that it tells apart; the lowest one where several are equal.
-        Minus infinity answers at once, infinity waits for the end.
+        Midpoint between two neighbouring scores. If several thresholds are equally good, the
+        lowest is returned. Minus infinity answers at the first moment, and infinity waits for
+        the end.
     loss : float
         Mean cost, or minus the harmonic mean.
     """
     row, moment, following, value = _maxima(scores, data.last)
     order = np.argsort(value, kind="stable")
     row, moment, following, value = row[order], moment[order], following[order], value[order]
-    # A threshold above value[i] moves the answers of all maxima up to i.
+    # A threshold above value[i] moves the answers at all maxima up to number i.
     ends = np.flatnonzero(np.append(value[1:] > value[:-1], True))
 
     def means(of_answer: Floats) -> Floats:
-        """Return the weighted mean at each threshold, the lowest first."""
+        """Return the weighted mean over series for each threshold, in ascending order."""
         moved = data.weight[row] * (of_answer[row, following] - of_answer[row, moment])
         at_once = data.weight @ of_answer[:, 0]
         return np.append(at_once, at_once + np.cumsum(moved)[ends]) / data.weight.sum()
@@ -64,7 +66,7 @@ def best_threshold(
 
 
 def _maxima(scores: Floats, last: Integers) -> tuple[Integers, Integers, Integers, Floats]:
-    """Return row, moment, moment of the next answer, and value of each new maximum of a row."""
+    """Return row, moment, moment of the next answer, and value of each running maximum."""
     moments = np.arange(scores.shape[1])
     reached = np.where(moments <= last[:, None], scores, -np.inf)
     before = np.maximum.accumulate(reached, axis=1)[:, :-1]
@@ -84,13 +86,13 @@ def harmonic_means(accuracy: Floats, earliness: Floats) -> Floats:
 
 
 def _first_smallest(losses: Floats) -> Integers:
-    """Return the first place of the least loss, up to rounding of the sums."""
+    """Return the first index of the least loss, with a tolerance for rounding of the sums."""
     least = losses.min()
     return np.flatnonzero(losses <= least + 1e-12 * max(abs(least), 1e-300))[0]
 
 
 def _between(values: Floats, place: int) -> float:
-    """Return a threshold that is above the first ``place`` of rising values, and no other."""
+    """Return a threshold above the first ``place`` of ascending values, but not above others."""
     if place == 0:
         return -np.inf
     if place == len(values):

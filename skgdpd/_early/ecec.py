@@ -1,4 +1,4 @@
-"""ECEC: how far the predictions so far can be relied on together."""
+"""ECEC: a stopping rule on the joint reliability of the predictions so far."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from .rule import Rule
 
 
 class ECEC(Rule):
-    """Rule that answers when the predictions so far confirm one another.
+    """Stopping rule that answers when the predictions so far confirm one another.
 
-    Each moment's predictions have a reliability: the share of series of class c among those that
-    were predicted as p there, with one more series spread over all classes. With the label p_t of
-    now, the confidence is C_t = 1 - prod_k (1 - P(y = p_t | p_k)) over the moments k so far. A
-    series is answered once C_t reaches a threshold. All thresholds that tell the series apart are
-    compared, by one sort.
+    P(y = c | p_k) is the reliability of the prediction p_k at moment k. It is the share of class
+    c among the series that were predicted as p_k at this moment. One further series, spread
+    evenly over all classes, smooths the share. With the current label p_t, the confidence is
+    C_t = 1 - prod_k (1 - P(y = p_t | p_k)) over all moments k so far. A series is answered when
+    C_t reaches a threshold. The fit compares all thresholds that give different answers, by one
+    sort.
 
     Attributes
     ----------
     threshold_ : float
-        Least value of -log(1 - C_t) of an answer.
+        Threshold of -log(1 - C_t).
     doubts_ : ndarray of shape (n_moments, n_classes, n_classes)
         Logarithm of 1 - P(y = c | p), ``[moment, p, c]``.
     misclassification_ : ndarray of shape (n_classes, n_classes)
-        Cost of errors, which decides on the label.
+        Costs of errors, ``[true, predicted]``, which affect the choice of the label.
 
     References
     ----------
@@ -54,7 +55,7 @@ class ECEC(Rule):
         return np.zeros((n, self.n_classes_))
 
     def _evidence(self, state: Floats, moment: int, probabilities: Floats) -> Floats:
-        """Bring the state up to date, and return -log(1 - C_t)."""
+        """Update the state in place, and return -log(1 - C_t)."""
         label = best_labels(probabilities, self.misclassification_)
         state += self.doubts_[moment, label]
         return -state[np.arange(len(state)), label]

@@ -1,4 +1,4 @@
-"""Economy: expected costs of all later moments, from groups of equally sure series."""
+"""Economy: a stopping rule on expected costs of later moments, from groups of similar risk."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .paths import TrainingPaths
 from .rule import Rule
 
 MAX_ROWS = 10_000
-"""Number of rows at most that choose the number of groups. The plan is made of all rows."""
+"""Largest number of series that choose the number of groups. The plan uses all series."""
 
 Loop = Literal["closed", "open"]
 
 
 class Plan(NamedTuple):
-    """What to do in each group at each moment.
+    """Decision to answer or to wait for each group at each moment.
 
     Attributes
     ----------
     edges : ndarray of shape (n_moments, n_groups - 1)
-        Risks at which a group ends and the next begins.
+        Boundaries between the groups, as risks.
     stops : ndarray of shape (n_moments, n_groups)
-        Whether to answer.
+        True if the series of a group are answered.
     """
 
     edges: Floats
@@ -36,42 +36,44 @@ class Plan(NamedTuple):
 
 
 class Economy(Rule):
-    """Rule that answers where waiting is not expected to cost less, by groups of series.
+    """Stopping rule that answers when waiting is not expected to cost less than an answer now.
 
-    At each moment series are divided into groups of equal size by their risk: the expected cost
-    of the errors of the best answer. With the cost 1 for each error it is one less the largest
-    probability, by which the source divides. The moves from group to group, from one moment to
-    the next, are taken for a Markov chain. In each group the mean cost of an answer is known. What
-    waiting costs follows from both. A series is answered where that is no less than the cost of
-    now.
+    At each moment, series are divided into groups of equal size by their risk. The risk is the
+    expected cost of the error of the best answer. If each error costs 1, the risk is one minus
+    the largest probability, by which the source divides the series. The changes of group from
+    one moment to the next are modelled as a Markov chain. The expected cost of waiting follows
+    from this chain and from the mean cost of an answer in each group. A series is answered if the
+    expected cost of waiting is at least the cost of an answer now.
 
-    The number of groups is that of the least cost on rows that are held out, fold by fold. A
-    group's average is smoothed by one series of the moment's average cost.
+    The number of groups has the least cost in cross-validation. The mean cost of a group is
+    smoothed by one further series, whose cost is the mean over all groups at this moment.
 
     Parameters
     ----------
     loop : {"closed", "open"}, default="closed"
-        What waiting costs. With ``"open"``, the source's Economy-gamma-max, it is the least of the
-        expected costs at all later moments: as if the moment of the answer were fixed now. With
-        ``"closed"`` it is expected from the last moment back, each group taking the better of
-        answer and waiting (Bellman): as if one looked again at each moment, which one does. Where
-        the optimum is known, it comes nearer to it.
+        Definition of the expected cost of waiting. With ``"open"``, the source's
+        Economy-gamma-max, it is the least of the expected costs at all later moments. The moment
+        of the answer is then fixed in advance. With ``"closed"``, it is computed from the last
+        moment back (Bellman), and each group takes the better of answering and waiting. This
+        includes the new decision at each moment, so it comes nearer to the optimum where the
+        optimum is known.
     max_groups : int, default=10
-        Number of groups at most; also at most the root of the number of series.
+        Largest number of groups. The number of groups is also at most the square root of the
+        number of series.
     n_folds : int, default=5
-        Number of folds that compare numbers of groups.
+        Number of folds of the cross-validation that chooses the number of groups.
     random_state : int, default=0
-        Seed of the folds, and of the draw of 10 000 rows, where there are more, that choose the
-        number of groups.
+        Seed of the folds. If there are more than 10 000 series, it is also the seed of the draw
+        of 10 000 series that choose the number of groups.
 
     Attributes
     ----------
     edges_ : ndarray of shape (n_moments, n_groups - 1)
-        Risks at which a group ends and the next begins.
+        Boundaries between the groups at each moment, as risks.
     stops_ : ndarray of shape (n_moments, n_groups)
-        Whether series of a group are answered.
+        True if the series of a group are answered at the moment.
     misclassification_ : ndarray of shape (n_classes, n_classes)
-        Cost of errors.
+        Costs of errors, ``[true, predicted]``.
 
     References
     ----------
@@ -111,7 +113,7 @@ class Economy(Rule):
     def _held_out_costs(
         self, data: TrainingPaths, numbers: list[int], rng: np.random.Generator
     ) -> Floats:
-        """Return the sum of costs on rows held out, for each number of groups."""
+        """Return the weighted sum of costs on held-out series, for each number of groups."""
         folds = fold_numbers(data.y, data.group, self.n_folds, rng)
         totals = np.zeros(len(numbers))
         for fold in range(folds.max() + 1):
@@ -153,10 +155,11 @@ def _groups(risk: Floats, edges: Floats) -> Integers:
 
 
 def _stops(data: TrainingPaths, group: Integers, n_groups: int, loop: Loop) -> NDArray[np.bool_]:
-    """Return whether to answer in each group at each moment, ``(n_moments, n_groups)``."""
+    """Return whether each group is answered at each moment, ``(n_moments, n_groups)``."""
     last = int(data.last.max())
     stops = np.ones((len(data.shares), n_groups), dtype=bool)
-    # Expected costs of each way to go on: to answer at each later moment, or to look again.
+    # Expected costs of waiting. The open loop has a column for each later moment of an answer,
+    # and the closed loop has one column, with a new decision at each moment.
     ways = _mean_costs(data, group[:, last], last, n_groups)[:, None]
     for m in reversed(range(last)):
         now = _mean_costs(data, group[:, m], m, n_groups)
@@ -169,7 +172,7 @@ def _stops(data: TrainingPaths, group: Integers, n_groups: int, loop: Loop) -> N
 
 
 def _mean_costs(data: TrainingPaths, group: Integers, m: int, n_groups: int) -> Floats:
-    """Return the mean cost of answers in each group at a moment, smoothed."""
+    """Return the smoothed mean cost of an answer in each group at a moment."""
     rows = data.last >= m
     weight = data.weight[rows]
     sums = np.bincount(group[rows], weight * data.costs[rows, m], n_groups)
@@ -178,7 +181,7 @@ def _mean_costs(data: TrainingPaths, group: Integers, m: int, n_groups: int) -> 
 
 
 def _transitions(data: TrainingPaths, group: Integers, m: int, n_groups: int) -> Floats:
-    """Return the probability of each group after each group, of series that go on, smoothed."""
+    """Return the smoothed probabilities of the next group for each group, ``[group, next]``."""
     rows = data.last > m
     moves = group[rows, m] * n_groups + group[rows, m + 1]
     counts = np.bincount(moves, data.weight[rows], n_groups**2).reshape(n_groups, n_groups)

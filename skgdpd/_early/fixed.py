@@ -1,4 +1,4 @@
-"""One moment for all series."""
+"""FixedTime: the same moment for all series."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from .rule import Rule
 
 
 class FixedTime(Rule):
-    """Rule that answers all series at one moment: the baseline that every other rule must beat.
+    """Stopping rule that answers all series at the same moment, as a baseline for other rules.
 
     Parameters
     ----------
     moment : int, default=None
-        Index of the moment, -1 for the last one. By default the moment of the least mean cost;
-        the first one where several are equal.
+        Index of the moment. Negative indices count from the end, and -1 is the last moment. By
+        default, the rule takes the moment with the least mean cost, and the first of several
+        equal ones.
 
     Attributes
     ----------
     moment_ : int
-        Index of the moment.
+        Index of the moment, from 0.
     mean_costs_ : ndarray of shape (n_moments,)
-        Mean cost of each moment. Series that end before it count with their last one.
+        Mean cost of an answer at each moment. A series that ends before the moment counts with
+        its last moment.
     """
 
     _parameter_constraints: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Rows held out in turn: groups stay together, and classes are spread evenly."""
+"""Folds for cross-validation that keep groups together and spread classes evenly."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from .costs import Integers
 
 
 def fold_numbers(y: Integers, group: Integers, n_folds: int, rng: np.random.Generator) -> Integers:
-    """Divide rows into folds.
+    """Return the fold of each row.
 
     Parameters
     ----------
     y : ndarray of shape (n,)
-        Numbers of the classes. Groups are spread over the folds by the class of their first row.
+        Class numbers. The class of a group is the class of its first row.
     group : ndarray of shape (n,)
-        Number of the group of each row.
+        Number of the group of each row. Rows of a group are in the same fold.
     n_folds : int
-        Number of folds. Of fewer groups, each is a fold.
+        Number of folds. With fewer groups than folds, each group is a fold.
     rng : numpy.random.Generator
-        Generator of the order.
+        Random generator of the order within a class.
 
     Returns
     -------
     ndarray of shape (n,)
-        Fold of each row, from 0.
+        Number of the fold of each row, from 0.
     """
     _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
     order = np.lexsort((rng.random(len(first)), y[first]))

@@ -1,4 +1,4 @@
-"""Sums of Gaussian kernels: ridge regressions and one-class machines that are plain arrays."""
+"""Sums of Gaussian kernels, for ridge regressions and one-class support vector machines."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .costs import Floats, Integers
 PENALTIES = np.logspace(-5, 1, 13)
 """Ridge penalties, relative to the mean squared length of the rows."""
 RELATIVE_WIDTHS = (0.03, 0.3, 3.0)
-"""Factors of the kernel's exponent, over the number of features, for features of variance 1."""
+"""Values of gamma times the number of features that are compared, for features of variance 1."""
 BLOCK = 1 << 22
-"""Number of kernel values that are held at once."""
+"""Largest number of kernel values in memory at once."""
 
 
 class KernelSum(NamedTuple):
-    """Function ``intercept + sum of coefficients * exp(-gamma * |x - centre|^2)``.
+    """Function ``intercept + sum(coefficients * exp(-gamma * |x - centres|^2))``.
 
     Attributes
     ----------
@@ -28,9 +28,9 @@ class KernelSum(NamedTuple):
     coefficients : ndarray of shape (n_centres,)
         Weights of the kernels.
     gamma : float
-        Factor of the squared distance.
+        Factor of the squared distance in the exponent.
     intercept : float
-        Value far from all centres.
+        Constant term, which is the value far from all centres.
     """
 
     centres: Floats
@@ -39,7 +39,7 @@ class KernelSum(NamedTuple):
     intercept: float
 
     def __call__(self, x: Floats) -> Floats:
-        """Return the values of rows, ``(n,)``; each row by itself, to the bit."""
+        """Return the values ``(n,)`` at rows; no bit of a value depends on the other rows."""
         step = max(BLOCK // max(len(self.centres), 1), 1)
         parts = [
             (rbf(x[i : i + step], self.centres, self.gamma) * self.coefficients).sum(1)
@@ -49,7 +49,7 @@ class KernelSum(NamedTuple):
 
 
 def rbf(x: Floats, centres: Floats, gamma: float) -> Floats:
-    """Return Gaussian kernels ``(n, n_centres)`` of rows and centres."""
+    """Return the Gaussian kernel ``(n, n_centres)`` of each row and each centre."""
     values = cdist(x, centres, "sqeuclidean")
     values *= -gamma
     return np.exp(values, out=values)
@@ -60,10 +60,10 @@ def kernel_ridge(
 ) -> tuple[KernelSum, Floats]:
     """Fit a ridge regression on Gaussian kernels, with the width and penalty that predict best.
 
-    With all rows as centres this is kernel ridge regression; with fewer it is its Nystroem form.
-    A width and a penalty are judged by predictions of rows from the other groups. These are in
-    closed form, of the one fit: with the hat matrix H, the residuals of a group that is left out
-    are (1 - H_gg)^-1 times its residuals.
+    If all rows are centres, this is kernel ridge regression. With fewer centres, it is the
+    Nystroem approximation. A width and a penalty are compared by the predictions of each group
+    from the other groups. These predictions have a closed form, so one fit is enough. With the
+    hat matrix H, the left-out residuals of a group g are (1 - H_gg)^-1 times its residuals.
 
     Parameters
     ----------
@@ -72,18 +72,18 @@ def kernel_ridge(
     target : ndarray of shape (n,)
         Values to predict.
     weight : ndarray of shape (n,)
-        Positive weights.
+        Positive weight of each row.
     group : ndarray of shape (n,)
-        Group of each row; rows of a group are left out together.
+        Group of each row. Rows of a group are left out together.
     centres : ndarray of shape (n_centres, n_features)
         Centres of the kernels.
 
     Returns
     -------
     function : KernelSum
-        The regression.
+        Fitted regression.
     left_out : ndarray of shape (n,)
-        Prediction of each row without its group.
+        Prediction of each row by a regression that leaves out its group.
     """
     share = weight / weight.sum()
     root = np.sqrt(share * len(x))
@@ -118,14 +118,14 @@ def kernel_ridge(
 
 
 def _whitening(kernel: Floats) -> Floats:
-    """Return the matrix that makes kernels of the centres into orthonormal features."""
+    """Return the matrix that turns kernels with the centres into orthonormal features."""
     squares, directions = np.linalg.eigh(kernel)
     kept = squares > squares[-1] * 1e-10
     return directions[:, kept] / np.sqrt(squares[kept])
 
 
 def _blocks(group: Integers) -> list[NDArray[np.int64]]:
-    """Return the rows of each group, ``(n_groups, size)`` for each size of groups."""
+    """Return the rows of all groups of a size as an array ``(n_groups, size)``, for each size."""
     _, number, counts = np.unique(group, return_inverse=True, return_counts=True)
     order = np.argsort(number, kind="stable")
     starts = np.cumsum(counts) - counts
@@ -135,13 +135,13 @@ def _blocks(group: Integers) -> list[NDArray[np.int64]]:
 def _left_out_residuals(
     half_hat: Floats, residuals: Floats, blocks: list[NDArray[np.int64]]
 ) -> Floats:
-    """Return the residuals of each group by the fit without it; the hat matrix is A A^T."""
+    """Return the left-out residuals of each group, where H = A A^T and ``half_hat`` is A."""
     outside = np.empty_like(residuals)
     for rows in blocks:
         part = half_hat[rows]
         if rows.shape[1] == 1:
             leverage = (part[:, 0] ** 2).sum(1)
-            # A row with all the weight leaves no others to predict it; its residual stays.
+            # No other row predicts a row with leverage 1, so its residual stays unchanged.
             alone = leverage >= 1 - 1e-9
             outside[rows[:, 0]] = residuals[rows[:, 0]] / np.where(alone, 1, 1 - leverage)
         else:

@@ -1,4 +1,4 @@
-"""The kinds of rules, and of the classifier that uses them, in model files."""
+"""Registration of the stopping rules and of EarlyClassifier for model files."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ FITTED: dict[str, tuple[type[Rule], tuple[str, ...]]] = {
     "calimera-rule": (Calimera, ("n_waiting_", *KERNELS, "scales_")),
     "accuracy-gap-rule": (AccuracyGap, ("n_calibration_", "thresholds_")),
 }
-"""Fitted attributes of each rule, beside the numbers of moments and of classes."""
+"""Fitted attributes of each rule, besides ``n_moments_`` and ``n_classes_``."""
 
 
 def check_early(early: EarlyClassifier) -> None:
-    """Raise an error for a fitted classifier whose moments, costs and rule don't fit together."""
+    """Raise an error if moments, costs and rule of a fitted classifier are inconsistent."""
     for name in ("n_features_in_", "n_channels_in_", "n_timepoints_in_"):
         check_size(name, getattr(early, name))
     times, classes = early.time_points_, early.classifier_.classes_

@@ -1,4 +1,4 @@
-"""Probabilities of the training series by models that were fitted without them."""
+"""Left-out paths: probabilities of training series by models that were fitted without them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .costs import Floats
 from .steps import in_order
 
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Rows of a training part, and of the part that is left out."""
+"""Row numbers of the training part and of the left-out part."""
 
 ROW_BY_ROW = ("sample_weight", "X_teacher")
-"""Arguments of ``fit`` with an entry for each series of X."""
+"""Names of the arguments of ``fit`` that have an entry for each series of X."""
 
 
 def cross_fitted_path(
@@ -35,31 +35,32 @@ def cross_fitted_path(
     n_jobs: int | None = None,
     progress: Progress = SILENT,
 ) -> Floats:
-    """Return left-out paths by cross-fitting.
+    """Return the left-out path of each training series, by cross-validation.
 
     Parameters
     ----------
     classifier : estimator
-        Classifier with ``predict_proba_path``; clones of it are fitted.
+        Classifier with ``predict_proba_path``. A clone of it is fitted for each fold.
     panel : Panel
         Training series.
     y : ndarray of shape (n,)
-        Labels, some of which may be missing.
+        Labels. Labels may be missing.
     folds : sequence of pairs of ndarray of int
-        Rows of each training part and of the part that is left out; see :func:`left_out_folds`.
+        Row numbers of the training part and of the left-out part of each fold; see
+        :func:`left_out_folds`.
     classes : ndarray of shape (n_classes,)
-        All labels.
+        All labels, in ascending order.
     fit_params : dict
         Further arguments of ``fit``.
     n_jobs : int, optional
-        Number of processes.
+        Number of processes. None means one.
     progress : Progress, optional
-        Progress, in which each fold is a unit.
+        Progress bar, which advances by one for each fold.
 
     Returns
     -------
     ndarray of shape (n, n_moments, n_classes)
-        Probabilities; NaN for series without a label and at moments that a series has not
+        Class probabilities; NaN for series without a label and at moments that a series has not
         reached.
     """
     calls = (
@@ -88,7 +89,7 @@ def left_out_folds(
     groups: NDArray[Any] | None,
     seed: int,
 ) -> list[Fold]:
-    """Return folds of series, each of which is left out once if it has a label.
+    """Return folds in which each labelled series is left out exactly once.
 
     Series without a label are in the training part of every fold.
 
@@ -99,22 +100,22 @@ def left_out_folds(
     numbers : ndarray of shape (n,)
         Class numbers; -1 for series without a label.
     classes : ndarray of shape (n_classes,)
-        Labels by class number, for errors.
+        Labels by class number, for error messages.
     groups : ndarray of shape (n,) or None
-        Group of each series; those of one group are left out together.
+        Group of each series. Series of a group are left out together.
     seed : int
-        Seed of the folds, if ``cv`` is a number.
+        Seed of the folds if ``cv`` is a number.
 
     Returns
     -------
     list of pairs of ndarray of int
-        Rows of the training part, and of the part that is left out.
+        Row numbers of the training part and of the left-out part of each fold.
 
     Raises
     ------
     ValueError
-        If a class has one series, or one group, only, or if the splitter can't split the series
-        or leaves some out never or more than once.
+        If a class has only one series or one group. If the splitter can't split the series. If
+        it does not leave each series out exactly once.
     """
     known, always = np.flatnonzero(numbers >= 0), np.flatnonzero(numbers < 0)
     own, own_groups = numbers[known], None if groups is None else groups[known]
@@ -140,16 +141,17 @@ def splitter(
     groups: NDArray[Any] | None,
     seed: int,
 ) -> Any:
-    """Return a splitter: folds stratified by label, which keep groups together.
+    """Return a splitter whose folds are stratified by label and keep groups together.
 
     Parameters
     ----------
     cv : int or splitter
-        Number of folds, which is lowered to the size of the smallest class, or a splitter.
+        Number of folds, or a splitter, which is returned unchanged. The number of folds is
+        reduced to the size of the smallest class if that is less.
     numbers : ndarray of shape (n,)
         Class numbers.
     classes : ndarray of shape (n_classes,)
-        Labels by class number, for errors.
+        Labels by class number, for error messages.
     groups : ndarray of shape (n,) or None
         Group of each series.
     seed : int
@@ -158,12 +160,12 @@ def splitter(
     Returns
     -------
     splitter
-        Object with scikit-learn's ``split``.
+        Object with the ``split`` method of scikit-learn's splitters.
 
     Raises
     ------
     ValueError
-        If a class has one series, or one group, only.
+        If a class has only one series or one group.
     """
     if hasattr(cv, "split"):
         return cv
@@ -185,7 +187,7 @@ def splitter(
 
 
 def rows_of(fit_params: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
-    """Return the arguments of ``fit`` for some of the series."""
+    """Return the arguments of ``fit`` for the given rows."""
     return {
         name: _taken(value, rows) if _is_row_by_row(name) and value is not None else value
         for name, value in fit_params.items()
@@ -193,7 +195,7 @@ def rows_of(fit_params: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, An
 
 
 def _is_row_by_row(name: str) -> bool:
-    # Pipelines name the step first: logisticregression__sample_weight.
+    # Pipelines put the name of the step first: logisticregression__sample_weight.
     return name.rsplit("__", 1)[-1] in ROW_BY_ROW
 
 
@@ -214,7 +216,7 @@ def _fold_path(
 ) -> Floats:
     classifier.fit(series_of(panel.take(train)), y[train], **rows_of(fit_params, train))
     path = classifier.predict_proba_path(series_of(panel.take(test)))
-    # A rare class may be missing from a fold.
+    # A rare class may be missing from the training part of a fold.
     found = np.zeros((*path.shape[:2], len(classes)))
     found[..., np.searchsorted(classes, classifier.classes_)] = path
     found[np.isnan(path[..., 0])] = np.nan
@@ -222,6 +224,6 @@ def _fold_path(
 
 
 def series_of(panel: Panel) -> NDArray[Any]:
-    """Return the series of a panel as an array, of two dimensions if they were given so."""
+    """Return the series of a panel as an array, which is 2-D if the series were given as 2-D."""
     values = np.asarray(panel.values)
     return values[:, 0] if panel.flat else values

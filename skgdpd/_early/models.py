@@ -1,4 +1,4 @@
-"""The classifier of an :class:`EarlyClassifier`, before its fit."""
+"""Checks and preparation of the classifier inside an :class:`EarlyClassifier`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .clones import MomentClones
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
-"""Shares of a series at which there is an answer by default, as in the field's benchmarks."""
+"""Default moments, as shares of a series. The benchmarks of the field use the same ones."""
 
 
 def unfitted_model(
@@ -32,24 +32,26 @@ def unfitted_model(
     Parameters
     ----------
     classifier : classifier or None
-        Parameter of an :class:`EarlyClassifier`.
+        Parameter ``classifier`` of an :class:`EarlyClassifier`.
     earliness : sequence of float or int, or None
-        Moments of a classifier that is None or not skgdpd's.
+        Parameter ``earliness``: the moments of a classifier that is None or not of skgdpd.
     n_jobs : int or None
         Number of processes for clones.
     seed : int
-        Seed of the classifier that is made for None.
+        Seed of the ``PrefixClassifier`` that is created if ``classifier`` is None.
 
     Returns
     -------
     classifier
-        One of skgdpd's, or :class:`~.clones.MomentClones` of another.
+        Classifier of skgdpd, or :class:`~.clones.MomentClones` of another classifier.
 
     Raises
     ------
+    TypeError
+        If ``classifier`` is a class.
     ValueError
         If the moments are missing, given twice, or not ascending. If a classifier of skgdpd
-        inside another one does not see all points up to a moment.
+        inside another classifier would not see all points up to a moment.
     """
     if isinstance(classifier, type):
         raise TypeError(
@@ -83,7 +85,7 @@ def unfitted_model(
 
 
 def _check_wrapped(classifier: Any) -> None:
-    """Refuse a wrapped classifier of skgdpd that would see a part of each moment's points only."""
+    """Refuse a wrapped classifier of skgdpd that would see only a part of each prefix."""
     params = classifier.get_params() if hasattr(classifier, "get_params") else {}
     for name, inner in params.items():
         if not isinstance(inner, BasePrefixClassifier):
@@ -101,7 +103,10 @@ def _check_wrapped(classifier: Any) -> None:
 
 
 def gaps_named_from_outside(method: Method) -> Method:
-    """Say in errors of missing values how they are allowed in an :class:`EarlyClassifier`.
+    """Adapt the advice in errors about missing values to an :class:`EarlyClassifier`.
+
+    The advice of the inner classifier names its own parameters. The caller has to set them
+    through the parameter ``classifier``.
 
     Parameters
     ----------
@@ -111,7 +116,7 @@ def gaps_named_from_outside(method: Method) -> Method:
     Returns
     -------
     callable
-        The method with such errors.
+        The method, with adapted errors.
     """
 
     @wraps(method)
@@ -139,5 +144,5 @@ def _gaps_advice(classifier: Any) -> str:
 
 
 def knows_left_out(model: Any) -> bool:
-    """Return whether a fit of a classifier gives left-out probabilities in closed form."""
+    """Return whether the fit of a classifier gives left-out probabilities in closed form."""
     return isinstance(model, PrefixClassifier) and starts_fitted(model.student)

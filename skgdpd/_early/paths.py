@@ -1,4 +1,4 @@
-"""Paths: class probabilities of series at each moment, checked, and what rules read from them."""
+"""Paths: class probabilities of series at all moments, their checks, and derived values."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from .costs import DecisionCost, Floats, Integers, shares_of
 def check_path(
     path: ArrayLike, shape: tuple[int, int] | None = None, name: str = "path"
 ) -> Floats:
-    """Return a path in double precision.
+    """Return a path in double precision, after checks of its shape and values.
 
     Parameters
     ----------
     path : array-like of shape (n, n_moments, n_classes)
         Class probabilities at each moment; NaN at the moments after a series' own end.
     shape : tuple of int, optional
-        Numbers of moments and of classes that it must have.
+        Required numbers of moments and of classes. By default any numbers are allowed.
     name : str, default="path"
-        Name of the path in errors.
+        Name of the path in error messages.
 
     Returns
     -------
@@ -39,8 +39,8 @@ def check_path(
     Raises
     ------
     ValueError
-        If it has another shape, if a NaN is before a series' last moment or at the first moment,
-        or if probabilities are negative or don't sum to 1.
+        If the path has another shape. If there is a NaN before a series' last moment or at the
+        first moment. If probabilities are negative or do not sum to 1.
     """
     path = numbers_of(path, name)
     wanted = "(n, n_moments, n_classes)" if shape is None else f"(n, {shape[0]}, {shape[1]})"
@@ -61,7 +61,7 @@ def check_path(
 
 
 def numbers_of(values: Any, name: str) -> Floats:
-    """Return values in double precision; raise an error that names them if they are no array."""
+    """Return values as an array in double precision; ``name`` stands for them in errors."""
     try:
         if np.iscomplexobj(values):
             raise ValueError("its values are complex")
@@ -76,17 +76,17 @@ def last_moments(path: Floats) -> Integers:
 
 
 def top_two(probabilities: Floats) -> tuple[Floats, Floats]:
-    """Return the largest probability, and by how much it exceeds the second.
+    """Return the largest probability, and its margin over the second largest.
 
     Parameters
     ----------
     probabilities : ndarray of shape (..., n_classes)
-        Class probabilities. Of one class alone, the second is 0.
+        Class probabilities. If there is only one class, the second largest counts as 0.
 
     Returns
     -------
     largest, margin : ndarray of shape (...)
-        The largest one, and the difference.
+        Largest probability, and its difference from the second largest.
     """
     n_classes = probabilities.shape[-1]
     if n_classes == 1:
@@ -97,7 +97,7 @@ def top_two(probabilities: Floats) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class TrainingPaths:
-    """What a rule is fitted to.
+    """Training data of a stopping rule: left-out paths, true classes and costs.
 
     Attributes
     ----------
@@ -106,13 +106,13 @@ class TrainingPaths:
     y : ndarray of shape (n,)
         Numbers of the true classes.
     cost : DecisionCost
-        What waiting and errors cost.
+        Costs of waiting and of errors.
     shares : ndarray of shape (n_moments,)
-        Share of a series that is seen at each moment.
+        Share of a whole series that has been seen at each moment.
     weight : ndarray of shape (n,)
-        Weight of each series, positive; 1 on average.
+        Positive weight of each series. The weights of a fit are 1 on average.
     group : ndarray of shape (n,)
-        Number of the group of each series, from 0. Rows of a group are held out together.
+        Number of the group of each series, from 0. Series of a group are held out together.
     """
 
     path: Floats
@@ -129,12 +129,12 @@ class TrainingPaths:
 
     @cached_property
     def labels(self) -> Integers:
-        """Class of least expected cost at each moment, ``(n, n_moments)``."""
+        """Class with the least expected cost at each moment, ``(n, n_moments)``."""
         return self.cost.labels(self.path)
 
     @cached_property
     def costs(self) -> Floats:
-        """Cost of answering at each moment, ``(n, n_moments)``; NaN after a series' own end."""
+        """Cost of an answer at each moment, ``(n, n_moments)``; NaN after a series' own end."""
         return self.cost.of_answers(self.path, self.y)
 
     @cached_property
@@ -149,28 +149,28 @@ class TrainingPaths:
 
     @cached_property
     def risks(self) -> Floats:
-        """Expected cost of the errors of the best answer at each moment, ``(n, n_moments)``."""
+        """Expected error cost of the best answer at each moment, ``(n, n_moments)``."""
         return self.cost.expected(self.path)
 
     def rows(self, index: NDArray[Any]) -> TrainingPaths:
-        """Return some of the series.
+        """Return the data of some of the series.
 
         Parameters
         ----------
         index : ndarray
-            Their row numbers, or a mask.
+            Row numbers of these series, or a boolean mask.
 
         Returns
         -------
         TrainingPaths
-            These series, with their weights unchanged.
+            Data of these series, with unchanged weights and group numbers.
         """
         parts = (self.path, self.y, self.weight, self.group)
         path, y, weight, group = (part[index] for part in parts)
         return TrainingPaths(path, y, self.cost, self.shares, weight, group)
 
     def answered(self, moments: Integers) -> Floats:
-        """Return the cost of each series if it is answered at the given moment, ``(n,)``.
+        """Return the cost of each series if it is answered at the given moment.
 
         Parameters
         ----------
@@ -180,12 +180,12 @@ class TrainingPaths:
         Returns
         -------
         ndarray of shape (n,)
-            Costs of waiting and of errors.
+            Cost of waiting plus cost of the error.
         """
         return self.costs[np.arange(len(self.y)), moments]
 
     def drawn(self, n_rows: int, rng: np.random.Generator) -> TrainingPaths:
-        """Return these series, or as many as given, drawn without replacement."""
+        """Return ``n_rows`` series drawn without replacement, or all series if there are fewer."""
         if len(self.y) <= n_rows:
             return self
         return self.rows(np.sort(rng.choice(len(self.y), n_rows, replace=False)))
@@ -200,7 +200,7 @@ def check_training(
     sample_weight: ArrayLike | None = None,
     groups: ArrayLike | None = None,
 ) -> TrainingPaths:
-    """Check what a rule is fitted to.
+    """Return the training data of a stopping rule, after checks of all arguments.
 
     Parameters
     ----------
@@ -209,20 +209,20 @@ def check_training(
     y : array-like of shape (n,)
         Numbers of the true classes, from 0.
     cost : DecisionCost
-        What waiting and errors cost.
+        Costs of waiting and of errors.
     time_points : sequence of int
-        Numbers of points at the moments.
+        Number of time points at each moment.
     n_timepoints : int
-        Number of points of a whole series.
+        Number of time points of a whole series.
     sample_weight : array-like of shape (n,), optional
-        Weight of each series. Rows of weight zero are left out.
+        Weight of each series. By default all weights are equal.
     groups : array-like of shape (n,), optional
-        Group of each series.
+        Group of each series. By default each series is its own group.
 
     Returns
     -------
     TrainingPaths
-        Rows of some weight.
+        Data of the series with a positive weight.
     """
     path = check_path(path)
     n, n_moments, n_classes = path.shape
@@ -260,12 +260,12 @@ def _weights(sample_weight: ArrayLike | None, n: int) -> Floats:
 
 
 def group_numbers(groups: NDArray[Any]) -> Integers:
-    """Return the number of the group of each series, from 0 on in the order of the groups."""
+    """Return the group number of each series, from 0, in the ascending order of the groups."""
     return np.unique(groups, return_inverse=True)[1].astype(np.int64)
 
 
 def checked_groups(groups: Any, n: int) -> NDArray[Any]:
-    """Return groups as an array.
+    """Return groups as an array, after checks of their number and values.
 
     Parameters
     ----------
@@ -281,7 +281,8 @@ def checked_groups(groups: Any, n: int) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If there are more or fewer, or if they are missing or of several types.
+        If the number of groups is not the number of series. If a group is missing. If the groups
+        have several types.
     """
     with about("groups"):
         column = np.asarray(groups)

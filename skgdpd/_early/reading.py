@@ -1,7 +1,8 @@
-"""Reading of series moment by moment, to the same bits whether they are whole or arrive in parts.
+"""Readers that compute class probabilities moment by moment, for whole series and for sessions.
 
-A matrix product of few rows may add up in another order than one of many. Networks with a map for
-each moment see to that themselves; other models are always given exactly :data:`ROWS` series.
+Both uses give bit-for-bit identical probabilities. A matrix product of few rows may sum in another
+order than one of many rows. Networks with a map for each moment avoid this themselves. Other
+models are always given exactly :data:`ROWS` series.
 """
 
 from __future__ import annotations
@@ -24,52 +25,52 @@ from .clones import MomentClones
 from .costs import Floats
 
 ROWS = 16
-"""Number of series that a model without a map for each moment is given at once."""
+"""Number of series in each call of a model that has no map for each moment."""
 
 Memory = list[NDArray[Any]]
-"""What a reader keeps of series: arrays with a row for each series."""
+"""State of a reader: arrays with a row for each series."""
 
 
 class Reader(Protocol):
     """Reader of the class probabilities of series at each moment."""
 
     def start(self, n: int) -> Memory:
-        """Return what is kept of ``n`` series of which nothing has been read."""
+        """Return the state of ``n`` series before any of their points is read."""
         ...
 
     def read(self, memory: Memory, values: Floats, moment: int) -> Floats:
-        """Read series up to a moment, after all moments before it.
+        """Read series up to a moment. All earlier moments must have been read before.
 
         Parameters
         ----------
         memory : Memory
-            What is kept of the series; it is brought up to date in place.
+            State of the series, which is updated in place.
         values : ndarray of shape (n, n_channels, time_points[moment])
             All points of the series up to the moment.
         moment : int
-            Number of the moment.
+            Index of the moment, from 0.
 
         Returns
         -------
         ndarray of shape (n, n_classes)
-            Probabilities.
+            Class probabilities at the moment.
         """
         ...
 
     def path(self, panel: Panel, progress: Progress = SILENT) -> Floats:
-        """Return the probabilities of whole series, those of :meth:`read` to the bit.
+        """Return the probabilities of whole series, bit-for-bit identical to :meth:`read`.
 
         Parameters
         ----------
         panel : Panel
             Series.
         progress : Progress, optional
-            Progress, in which a whole series is a unit.
+            Progress bar, which advances by one for each whole series.
 
         Returns
         -------
         ndarray of shape (n, n_moments, n_classes)
-            NaN at moments that a series has not reached.
+            Class probabilities; NaN at moments that a series has not reached.
         """
         ...
 
@@ -101,7 +102,7 @@ def reader_of(model: Any) -> Reader:
 
 
 def path_of(model: Any, panel: Panel, progress: Progress = SILENT) -> Floats:
-    """Return the probabilities of series at each moment, by a fitted classifier.
+    """Return the class probabilities of series at all moments, from a fitted classifier.
 
     Parameters
     ----------
@@ -110,35 +111,35 @@ def path_of(model: Any, panel: Panel, progress: Progress = SILENT) -> Floats:
     panel : Panel
         Series.
     progress : Progress, optional
-        Progress, in which a whole series is a unit.
+        Progress bar, which advances by one for each whole series.
 
     Returns
     -------
     ndarray of shape (n, n_moments, n_classes)
-        NaN at moments that a series has not reached.
+        Class probabilities; NaN at moments that a series has not reached.
     """
     try:
         return reader_of(model).path(panel, progress)
     except ValueError:
         network = getattr(model, "network_", None)
         if isinstance(network, SeriesNetwork):
-            # Of all series at once, so that the error names one of these, not of a part.
+            # A view of all series raises the error with row numbers of the whole panel.
             network.view(panel)
         raise
 
 
 class BlockReader:
-    """Reader that gives a model all points so far at each moment.
+    """Reader that passes all points so far to a model at each moment, and keeps no state.
 
     Parameters
     ----------
     time_points : sequence of int
-        The moments.
+        Number of time points at each moment.
     proba : callable
-        Function of a panel that is cut at a moment, and of the moment's number, that returns
-        probabilities ``(n, n_classes)``.
+        Function of a panel and of the index of the moment at which the panel is cut. It returns
+        class probabilities ``(n, n_classes)``.
     n_rows : int, optional
-        Number of series that the model is given at once. None gives any number.
+        Number of series in each call of the model. None passes all series in one call.
     """
 
     def __init__(
@@ -152,7 +153,7 @@ class BlockReader:
         self.n_rows = n_rows
 
     def start(self, n: int) -> Memory:
-        """Return nothing, as nothing is kept."""
+        """Return an empty list, because no state is kept."""
         return []
 
     def read(self, memory: Memory, values: Floats, moment: int) -> Floats:
@@ -167,7 +168,7 @@ class BlockReader:
         return np.concatenate(parts)
 
     def path(self, panel: Panel, progress: Progress = SILENT) -> Floats:
-        """Return the probabilities of whole series; see :class:`Reader`."""
+        """Return the class probabilities of whole series; see :class:`Reader`."""
         values = np.asarray(panel.values)
         ends = own_lengths(np.isnan(values))
         found = {}
@@ -184,7 +185,7 @@ class BlockReader:
 
 
 class StateReader:
-    """Reader of a network that keeps a state, and reads each point once.
+    """Reader that keeps the state of a network, so that each point is read only once.
 
     Parameters
     ----------
@@ -197,7 +198,7 @@ class StateReader:
         self.backbone = cast(MomentState, network.module.backbone)
 
     def start(self, n: int) -> Memory:
-        """Return the numbers of points read, and the state; see :class:`Reader`."""
+        """Return the numbers of points read so far, and the state; see :class:`Reader`."""
         state = self.backbone.start(n)
         return [np.zeros(n, dtype=np.int64), *(tensor.cpu().numpy() for tensor in state)]
 
@@ -211,7 +212,7 @@ class StateReader:
         found = np.empty((len(values), self.network.module.head.out_features))
         pairs = np.unique(np.stack([n_read, lengths], 1), axis=0)
         for first, last in pairs:
-            # Without a copy where all series have read as much.
+            # No copy is made if the same number of points has been read of all series.
             alike = (n_read == first) & (lengths == last)
             rows: Any = np.flatnonzero(alike) if len(pairs) > 1 else slice(None)
             taken = [torch.from_numpy(part[rows]).to(self.network.device) for part in state]
@@ -227,7 +228,7 @@ class StateReader:
         return found
 
     def path(self, panel: Panel, progress: Progress = SILENT) -> Floats:
-        """Return the probabilities of whole series in one pass; see :class:`Reader`."""
+        """Return the class probabilities of whole series in one pass; see :class:`Reader`."""
         return self.network.path(panel, progress=progress)
 
     def _threads(self, x: Tensor) -> Any:

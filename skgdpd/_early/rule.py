@@ -1,7 +1,7 @@
-"""What every rule of when to answer has in common: a fit, and one way to decide.
+"""Base class of stopping rules.
 
-A rule reads one moment after the other. ``step`` is what it does at one moment; ``decide`` is the
-loop over the moments of an array, so that arrays and streams are answered alike, to the bit.
+A rule reads the moments in order. ``step`` decides at one moment. ``decide`` is a loop of ``step``
+over all moments of an array, so arrays and streams get bit-for-bit identical answers.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Decisions(NamedTuple):
     moment : ndarray of shape (n,)
         Index of the moment of each answer.
     forced : ndarray of shape (n,)
-        Whether the series ended before the rule had seen enough, so that it was answered at its
-        last moment.
+        True if the series ended before the rule had seen enough. It is then answered at its last
+        moment.
     """
 
     moment: Integers
@@ -43,17 +43,19 @@ class Decisions(NamedTuple):
 
 
 class Rule(PlainNumbers, BaseEstimator):
-    """Base of the rules of when to answer.
+    """Base class of stopping rules.
 
-    A rule of one's own writes ``_fit(data)``, which reads a ``TrainingPaths`` and sets attributes
-    that are plain numbers and arrays, and ``_step(state, moment, probabilities)``. The state of a
-    rule is an array with a row for each series, so that rows can be taken, kept and put together.
+    A subclass defines two methods. ``_fit(data)`` reads a ``TrainingPaths`` and sets attributes
+    that are plain numbers and arrays. ``_step(state, moment, probabilities)`` returns which series
+    are answered now. A rule with a memory also defines ``_start(n)``, which returns the state of n
+    new series. The state is an array with a row for each series, so that rows can be selected and
+    joined.
     """
 
     _parameter_constraints: dict[str, Any] = {}
 
     needs_held_out = False
-    """True if the path must be of the deployed model, on series that it was not trained on."""
+    """True if the path must come from the deployed model, on series not used in its training."""
 
     def fit(
         self,
@@ -66,27 +68,27 @@ class Rule(PlainNumbers, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Any:
-        """Fit the rule to series whose labels are known.
+        """Fit the rule to the left-out probabilities of labelled series.
 
         Parameters
         ----------
         path : array-like of shape (n, n_moments, n_classes)
-            Class probabilities at each moment, from models that were not trained on the series
-            they judge. NaN at the moments after a series' own end.
+            Class probabilities at each moment. The probabilities of a series must come from a
+            model that was not trained on this series. NaN at the moments after a series' own end.
         y : array-like of shape (n,)
             Numbers of the true classes, from 0.
         cost : DecisionCost
-            What waiting and errors cost; see :func:`skgdpd.stopping.decision_cost`.
+            Costs of waiting and of errors; see :func:`skgdpd.stopping.decision_cost`.
         time_points : sequence of int
-            Number of points seen at each moment.
+            Number of time points at each moment.
         n_timepoints : int
-            Number of points of a whole series.
+            Number of time points of a whole series.
         sample_weight : array-like of shape (n,), optional
-            Weight of each series; only ratios matter. By default all are equal. Rows of weight
-            zero are left out.
+            Weight of each series. Only the ratios of weights matter. By default all weights are
+            equal. Series of weight zero are left out.
         groups : array-like of shape (n,), optional
-            Group of each series, such as a patient. Where a rule holds rows out, those of a group
-            stay together. By default each series is a group.
+            Group of each series, such as a patient. If a rule holds series out, it holds out whole
+            groups. By default each series is its own group.
 
         Returns
         -------
@@ -108,12 +110,12 @@ class Rule(PlainNumbers, BaseEstimator):
             raise
 
     def _forget(self) -> None:
-        """Forget an earlier fit, no part of which may answer if the next one fails."""
+        """Delete the fitted attributes, so that none of them remains if the next fit fails."""
         for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
             delattr(self, name)
 
     def decide(self, path: ArrayLike) -> Decisions:
-        """Return when each series is answered.
+        """Return the moment at which each series is answered.
 
         Parameters
         ----------
@@ -145,7 +147,7 @@ class Rule(PlainNumbers, BaseEstimator):
         return Decisions(moment, forced)
 
     def start(self, n: int) -> Floats:
-        """Return the state of series of which nothing has been read.
+        """Return the state of new series, before their first moment.
 
         Parameters
         ----------
@@ -155,8 +157,8 @@ class Rule(PlainNumbers, BaseEstimator):
         Returns
         -------
         ndarray of shape (n, n_values)
-            A row for each series, without columns where the rule needs no memory. Rows may be
-            taken and put together as those of any array.
+            State with a row for each series. It has no columns if the rule needs no memory. Rows
+            may be selected and joined like the rows of any array.
         """
         check_is_fitted(self)
         if not is_whole(n) or n < 0:
@@ -164,27 +166,29 @@ class Rule(PlainNumbers, BaseEstimator):
         return self._start(n)
 
     def step(self, state: Floats, moment: int, probabilities: ArrayLike) -> NDArray[np.bool_]:
-        """Return whether series are to be answered now.
+        """Return which series are answered at this moment.
 
         Parameters
         ----------
         state : ndarray of shape (n, n_values)
-            State of the series, which is brought up to date in place.
+            State of the series, which is updated in place.
         moment : int
-            Index of the moment. Moments follow one another from 0, none left out.
+            Index of the moment. The moments must be passed in order from 0, without omission.
         probabilities : array-like of shape (n, n_classes)
             Class probabilities at this moment.
 
         Returns
         -------
         ndarray of shape (n,)
-            True where the rule has seen enough. A series that ends is answered even if it has
-            not; that is the caller's part.
+            True if the rule has seen enough. At the end of a series, the caller must give the
+            forced answer.
 
         Raises
         ------
+        TypeError
+            If ``state`` is not an array.
         ValueError
-            If shapes don't fit, or if probabilities are missing, negative or don't sum to 1.
+            If shapes do not fit, or if probabilities are missing, negative or do not sum to 1.
         """
         check_is_fitted(self)
         if not isinstance(state, np.ndarray):
@@ -205,7 +209,7 @@ class Rule(PlainNumbers, BaseEstimator):
         check_distributions(probabilities, "probabilities")
         return self._step(state, int(moment), probabilities)
 
-    # What a rule writes
+    # Methods that a rule defines
 
     def _fit(self, data: TrainingPaths) -> None:
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The rules by their names, and the choice among them."""
+"""Names of the stopping rules, and the choice of a rule by its cost on held-out series."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ RULES: dict[str, type[Rule]] = {
     "calimera": Calimera,
     "accuracy_gap": AccuracyGap,
 }
-"""Rules of when to answer by name."""
+"""Stopping rules by name."""
 COMPARED = ("fixed", "threshold", "stopping_rule", "economy", "calimera")
-"""Names of the rules that :func:`select_rule` compares by default: those whose fit is quick."""
+"""Names of the rules that :func:`select_rule` compares by default. Their fit is quick."""
 
 
 class RuleChoice(NamedTuple):
-    """Rule that was chosen, and what the choice was made by.
+    """Chosen stopping rule, and the costs of all compared rules.
 
     Attributes
     ----------
     rule : Rule
-        The rule of the least cost, fitted to all series.
+        Rule with the least mean cost, fitted to all series.
     name : str
-        Its name.
+        Name of this rule.
     costs : dict of str to (float, float)
-        Mean cost of each rule on series held out, and its standard error.
+        Mean cost of each rule on held-out series, and its standard error.
     """
 
     rule: Rule
@@ -58,17 +58,17 @@ class RuleChoice(NamedTuple):
 
 
 def check_rule(rule: Any) -> None:
-    """Raise an error for what is neither the name of a rule nor a rule with valid parameters.
+    """Check that a value is the name of a rule, or a rule with valid parameters.
 
     Parameters
     ----------
     rule : object
-        Parameter of an ``EarlyClassifier``.
+        Parameter ``rule`` of an ``EarlyClassifier``.
 
     Raises
     ------
     ValueError
-        If it is none.
+        If the value is neither.
     """
     if isinstance(rule, Rule):
         rule._validate_params()
@@ -96,11 +96,11 @@ def select_rule(
     n_folds: int = 5,
     random_state: int = 0,
 ) -> RuleChoice:
-    """Choose the rule of the least mean cost on series held out.
+    """Return the stopping rule with the least mean cost on held-out series.
 
-    Each rule is fitted to all folds but one and decides on the one left, in turn. These costs
-    choose a rule. That of the winner is the least of several, and lower than what the rule costs
-    on new series. Measure that on series of a test part.
+    The costs are those of a cross-validation: each rule is fitted to all folds but one, and
+    decides on the remaining fold. The cost of the chosen rule is the least of several costs, so it
+    is usually lower than the cost on new series. Measure the cost on new series on a test part.
 
     Parameters
     ----------
@@ -109,18 +109,19 @@ def select_rule(
     y : array-like of shape (n,)
         Numbers of the true classes, from 0.
     cost : DecisionCost
-        What waiting and errors cost.
+        Costs of waiting and of errors.
     time_points : sequence of int
-        Number of points seen at each moment.
+        Number of time points at each moment.
     n_timepoints : int
-        Number of points of a whole series.
+        Number of time points of a whole series.
     sample_weight : array-like of shape (n,), optional
-        Weight of each series; only ratios matter.
+        Weight of each series. Only the ratios of weights matter. By default all weights are equal.
     groups : array-like of shape (n,), optional
-        Group of each series; those of a group are held out together.
+        Group of each series. Series of a group are held out together. By default each series is
+        its own group.
     rules : dict of str to Rule, optional
-        Rules to compare, by name. By default a fixed moment, a threshold, ``StoppingRule``,
-        ``Economy`` and ``Calimera``, whose fits are quick.
+        Rules to compare, by name. The default is ``FixedTime``, ``ProbabilityThreshold``,
+        ``StoppingRule``, ``Economy`` and ``Calimera``, because their fits are quick.
     n_folds : int, default=5
         Number of folds.
     random_state : int, default=0
@@ -129,12 +130,13 @@ def select_rule(
     Returns
     -------
     RuleChoice
-        The rule, fitted to all series, its name, and each rule's mean cost and standard error.
+        Chosen rule, fitted to all series, its name, and the mean cost and standard error of each
+        rule.
 
     Raises
     ------
     ValueError
-        If there are fewer than two series or groups.
+        If there are fewer than two series or groups, or if ``rules`` is not a dict of rules.
     """
     check_scalar(n_folds, "n_folds", Integral, min_val=2)
     check_scalar(random_state, "random_state", Integral, min_val=0)

@@ -1,4 +1,4 @@
-"""Sessions: answers to series while their points arrive."""
+"""EarlySession: answers to series while their points arrive."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from .slots import Slots
 AfterAnswer = Literal["ignore", "refuse", "restart"]
 OnIdle = Literal["force", "drop"]
 MEMORY = "memory"
-"""Begin of the names of what the classifier's reader keeps."""
+"""Prefix of the names of the arrays that hold the state of the classifier's reader."""
 BLOCK = 128
-"""Number of series that are read at once, so that what is kept of them stays in a cache."""
+"""Number of series that are read at once, small enough for their states to stay in a cache."""
 
 
 class Fitted(Protocol):
-    """What a session needs of a fitted :class:`EarlyClassifier`."""
+    """Attributes of a fitted :class:`EarlyClassifier` that a session needs."""
 
     classifier_: Any
     rule_: Rule
@@ -53,18 +53,19 @@ class StreamDecision(NamedTuple):
     id : hashable
         Id of the series.
     label : object
-        Label of the answer; a string or a number of Python's own.
+        Label of the answer, as a string or number of a built-in Python type.
     probabilities : ndarray of shape (n_classes,)
         Class probabilities at the moment of the answer, in the order of the classifier's
         ``classes_``.
     n_seen : int
-        Number of time points at the moment of the answer.
+        Number of time points that were seen before the answer.
     share_seen : float
-        The same as a share of the length of the training series.
+        ``n_seen`` as a share of the length of the training series.
     forced : bool
-        Whether the series ended, or was closed, before the rule had seen enough.
+        True if the series ended, was closed or was given up before the stopping rule had seen
+        enough.
     time : float or None
-        Time of the last push with points of the series; None if no times were given.
+        Time of the last push that had points of the series. None if pushes had no times.
     """
 
     id: Hashable
@@ -83,16 +84,17 @@ class SessionOptions:
     Attributes
     ----------
     join : bool
-        Whether points of an unknown id begin a new series. Otherwise they are refused.
+        Whether points of an unknown id begin a new series. If False, they are refused.
     after_answer : {"ignore", "refuse", "restart"}
-        Treatment of points that come after the answer to their series.
+        Treatment of points that arrive after their series has been answered.
     max_open : int or None
-        Largest number of series that wait for an answer at the same time.
+        Largest number of series that may wait for an answer at the same time. None means no
+        limit.
     idle_timeout : float or None
-        Time without points, since the last ones or since a series was opened, after which it is
-        given up.
+        Time without points after which a series is given up. It is counted from the last points
+        of the series, or from its opening. None means that a series is never given up.
     on_idle : {"force", "drop"}
-        Whether a series that is given up is answered or forgotten.
+        What to do with a series that is given up. "force" answers it, and "drop" forgets it.
     """
 
     join: bool = False
@@ -102,7 +104,7 @@ class SessionOptions:
     on_idle: OnIdle = "force"
 
     def check(self) -> None:
-        """Raise an error for an option that is not allowed."""
+        """Raise an error if the value of an option is not allowed."""
         if self.after_answer not in ("ignore", "refuse", "restart"):
             raise ValueError(
                 f"after_answer={self.after_answer!r} must be 'ignore', 'refuse' or 'restart'"
@@ -124,37 +126,37 @@ def _is_number(value: Any, kind: type) -> bool:
 
 
 class EarlySession:
-    """Series whose points arrive bit by bit, and their answers.
+    """Session that reads points of series as they arrive, and gives answers.
 
-    :meth:`EarlyClassifier.start` makes a session. It holds all that changes; the estimator stays
-    as it is, so any number of sessions may use one estimator at the same time. A session itself
-    is for one thread.
+    :meth:`EarlyClassifier.start` creates a session. The session holds the state of all its series.
+    The estimator does not change, so any number of sessions may use it at the same time. A single
+    session must be used by one thread only.
 
-    Answers are those of :meth:`EarlyClassifier.decide` on the whole series, to the bit, however
-    the points are divided into pushes.
+    The answers are bit-for-bit identical to those of :meth:`EarlyClassifier.decide` on the whole
+    series. They do not depend on how the points are divided into pushes.
 
     Parameters
     ----------
     early : EarlyClassifier
         Fitted estimator.
     ids : int or sequence of hashable
-        Ids of the series, or their number n for the ids 0 to n - 1.
+        Ids of the series. A number n stands for the ids 0 to n - 1.
     options : SessionOptions
-        Options.
+        Options of the session.
 
     Attributes
     ----------
     options : SessionOptions
-        Options.
+        Options of the session.
     n_ignored : int
-        Number of points that came after the answers to their series and were ignored.
+        Number of points that were ignored because their series had been answered.
     """
 
     def __init__(
         self, early: Fitted, ids: int | Iterable[Hashable], options: SessionOptions
     ) -> None:
         options.check()
-        # A copy, so that a later fit of the estimator changes no open session.
+        # With a copy, a later fit of the estimator does not change an open session.
         self.early = early = copy.copy(early)
         self.options = options
         self.n_ignored = 0
@@ -178,7 +180,7 @@ class EarlySession:
         self._memory = list(memory)
         self.open(*checked_ids(ids))
 
-    # What is known
+    # State of the series
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -197,17 +199,17 @@ class EarlySession:
 
     @property
     def decided(self) -> NDArray[np.bool_]:
-        """Whether each series has its answer, ``(n,)``, in the order of ``ids``."""
+        """Whether each series has been answered, ``(n,)``, in the order of ``ids``."""
         return self._slots["answered"][self._slots.rows]
 
     @property
     def probabilities(self) -> Floats:
-        """Probabilities ``(n, n_classes)`` at the answer or the latest moment; NaN before any."""
+        """Probabilities ``(n, n_classes)`` at the latest moment that was read, or else NaN."""
         return self._slots["probabilities"][self._slots.rows]
 
     @property
     def labels(self) -> NDArray[Any]:
-        """Labels of the answers, ``(n,)``; None for series that wait."""
+        """Labels of the answers, ``(n,)``; None for series that still wait."""
         found = np.full(len(self), None, dtype=object)
         decided = self.decided
         answers = self.early.cost_.labels(self.probabilities[decided])
@@ -216,13 +218,13 @@ class EarlySession:
 
     @property
     def n_seen(self) -> Integers:
-        """Number of points at the answer, or else so far, ``(n,)``."""
+        """Number of time points seen before the answer, or so far for open series, ``(n,)``."""
         rows = self._slots.rows
         slots, times = self._slots, self.early.time_points_
         at_answer = times[np.maximum(slots["moment"][rows] - 1, 0)]
         return np.where(slots["answered"][rows], at_answer, slots["n_points"][rows])
 
-    # What happens
+    # Events
 
     def open(self, *ids: Hashable) -> None:
         """Begin new series.
@@ -230,13 +232,13 @@ class EarlySession:
         Parameters
         ----------
         *ids : hashable
-            Ids that are not in use. They are strings or whole numbers if the session is to be
-            saved.
+            Ids that are not in use. A session can be saved only if all ids are strings or whole
+            numbers.
 
         Raises
         ------
         ValueError
-            If an id is in use or named twice, or if more series would be open than allowed.
+            If an id is in use or given twice, or if more than ``max_open`` series would wait.
         """
         new = checked_ids(ids)
         _check_new(self._slots, self.options.max_open, new)
@@ -251,26 +253,28 @@ class EarlySession:
         Parameters
         ----------
         points : array-like of shape (n, n_channels, k) or mapping
-            The next k points of all series, in the order of ``ids``. ``(n, k)`` is allowed for
-            one channel, and ``(n,)`` for one point of one channel. Or a mapping from ids to the
-            points of some series, ``(n_channels, k)`` each. ``(k,)`` or a number is allowed for
-            one channel, and ``(n_channels,)`` for one point of several.
+            An array holds the next k points of all series, in the order of ``ids``. With one
+            channel, ``(n, k)`` is also allowed, and ``(n,)`` for a single point. A mapping from
+            ids holds the next points of some series, ``(n_channels, k)`` each. With one channel,
+            ``(k,)`` or a number is also allowed; with several, ``(n_channels,)`` for one point.
         time : float, optional
-            Time of the push, not before that of the last one. Answers carry it, and
-            ``idle_timeout`` refers to it.
+            Time of the push, which must not be before the time of the last push. Answers carry
+            this time, and ``idle_timeout`` is measured in its unit. Required with
+            ``idle_timeout``.
 
         Returns
         -------
         list of StreamDecision
-            Answers that these points led to, by moment, and those to series that were idle.
+            Forced answers to idle series, followed by the answers that these points led to.
 
         Raises
         ------
         KeyError
             If an id is unknown.
         ValueError
-            If points have another shape or values that are not allowed, or come after an answer
-            where that is refused. The session then is as it was before the push.
+            If points have a wrong shape or values that are not allowed. If points arrive after an
+            answer and ``after_answer`` is "refuse". If too many series would wait. If ``time`` is
+            missing or not allowed. After any error, the session is as it was before the push.
         """
         arrived, fresh = self._arrived(points)
         if self.options.idle_timeout is not None and time is None:
@@ -291,10 +295,11 @@ class EarlySession:
         return decisions
 
     def close(self, id: Hashable) -> StreamDecision:
-        """End a series: return its answer, forced if there was none, and free its id.
+        """End a series, return its answer, and free its id.
 
-        An answer that :meth:`push` has given already is returned once more. Count one answer for
-        each id, or use :meth:`drop` for series that have theirs.
+        If the series has not been answered yet, it gets a forced answer from its latest moment.
+        If :meth:`push` has already returned the answer, it is returned a second time. Count one
+        answer for each id, or use :meth:`drop` for series that have been answered.
 
         Parameters
         ----------
@@ -304,14 +309,14 @@ class EarlySession:
         Returns
         -------
         StreamDecision
-            The answer, from the latest moment that was reached.
+            Answer to the series.
 
         Raises
         ------
         KeyError
             If the id is unknown.
         ValueError
-            If the series has not reached the first moment; :meth:`drop` forgets it.
+            If the series has not reached the first moment. :meth:`drop` forgets such a series.
         """
         row = self._row(id)
         slots = self._slots
@@ -327,30 +332,43 @@ class EarlySession:
         return decision
 
     def drop(self, id: Hashable) -> None:
-        """Forget a series, and free its id.
+        """Forget a series without an answer, and free its id.
 
         Parameters
         ----------
         id : hashable
             Id of the series.
+
+        Raises
+        ------
+        KeyError
+            If the id is unknown.
         """
         self._row(id)
         self._slots.forget(id)
 
     def expire(self, time: float) -> list[StreamDecision]:
-        """Give up the series without points for longer than ``idle_timeout``.
+        """Give up all series that have had no points for longer than ``idle_timeout``.
+
+        The idle time of a series without any points is counted from its opening. The time of the
+        opening is the last known time before it, or else the first known time after it.
 
         Parameters
         ----------
         time : float
-            The present time.
+            The present time, in the unit of the ``time`` of :meth:`push`.
 
         Returns
         -------
         list of StreamDecision
-            Answers to those that were forced. Series before the first moment are forgotten. A
-            series of which no point has come is without points since it was opened: since the last
-            time before that, or the first one after it.
+            Forced answers. Series that have not reached the first moment are forgotten. With
+            ``on_idle="drop"``, all idle series are forgotten.
+
+        Raises
+        ------
+        ValueError
+            If the session has no ``idle_timeout``. If ``time`` is not finite, or is before the
+            time of the last push.
         """
         if self.options.idle_timeout is None:
             raise ValueError("the session has no idle_timeout, so no series is idle")
@@ -367,7 +385,7 @@ class EarlySession:
         return self._slots.places[id]
 
     def _arrived(self, points: Any) -> tuple[dict[Hashable, Floats], list[Hashable]]:
-        """Return the points of each series, ``(n_channels, k)``, and the ids of new series."""
+        """Return the points ``(n_channels, k)`` of each series, and the ids of new series."""
         ids = self._slots.places
         arrived = read_points(points, ids, self.early.n_channels_in_, self._gaps)
         fresh = [id_ for id_ in arrived if id_ not in self._slots.places]
@@ -387,7 +405,7 @@ class EarlySession:
     # Application of points
 
     def _apply(self, arrived: dict[Hashable, Floats], time: float | None) -> list[StreamDecision]:
-        """Read all points, moment by moment."""
+        """Read all points moment by moment, and return the answers."""
         ids = list(arrived)
         left = np.array([own.shape[1] for own in arrived.values()], dtype=np.int64)
         n_given = left.copy()
@@ -427,7 +445,7 @@ class EarlySession:
         return decisions
 
     def _set_time(self, rows: Integers, time: float) -> None:
-        """Set the time of the last points, from which a series is without any."""
+        """Set the time of the last points of series, from which their idle time is counted."""
         self._slots.set("time", rows, time)
         self._slots.set("since", rows, time)
 
@@ -439,19 +457,19 @@ class EarlySession:
         first: Integers,
         taken: Integers,
     ) -> None:
-        """Put new points behind those that are stored."""
+        """Append new points to the stored points of series."""
         slots = self._slots
         n_points = slots["n_points"][rows]
         kinds = np.stack([n_points, taken, first[which]], 1)
         for n, k, start in np.unique(kinds, axis=0):
             alike = np.flatnonzero((kinds == (n, k, start)).all(1))
             new = np.stack([values[which[j]][:, start : start + k] for j in alike])
-            # Not noted: what is behind the number of points is never read.
+            # An undo need not restore these values, since no point after n_points is ever read.
             slots["points"][rows[alike], :, n : n + k] = new
         slots.set("n_points", rows, n_points + taken)
 
     def _read_moment(self, rows: Integers, moment: int) -> NDArray[np.bool_]:
-        """Read series that have reached a moment; return which of them are answered."""
+        """Read series that have reached a moment, and return which of them are answered."""
         slots, early = self._slots, self.early
         values = slots["points"][rows, :, : early.time_points_[moment]]
         memory = [slots[name][rows] for name in self._memory]
@@ -499,9 +517,9 @@ class EarlySession:
         return decisions
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the session to a file that can't run code; :meth:`EarlyClassifier.resume` opens it.
+        """Save the session to a file, which :meth:`EarlyClassifier.resume` opens.
 
-        An existing file is replaced in one step.
+        The file can't run code when it is opened. It replaces an existing file in one step.
 
         Parameters
         ----------
@@ -520,19 +538,26 @@ class EarlySession:
 
     @classmethod
     def opened(cls, early: Fitted, path: str | os.PathLike[str]) -> EarlySession:
-        """Open a session that was saved; see :meth:`EarlyClassifier.resume`.
+        """Return a session from a saved file; see :meth:`EarlyClassifier.resume`.
 
         Parameters
         ----------
         early : EarlyClassifier
-            The fitted estimator of the session.
+            Fitted estimator that the session was started with.
         path : str or path
             Name of the file.
 
         Returns
         -------
         EarlySession
-            Session that goes on from its save.
+            Session with the saved state.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the file does not exist.
+        ModelFileError
+            If the file does not hold a session of this estimator.
         """
         state = read_session(path, early)
         try:
@@ -548,9 +573,9 @@ class EarlySession:
 
 
 def _idle(slots: Slots, time: float, timeout: float) -> list[tuple[Hashable, int]]:
-    """Return ids and rows of the series that wait, without points for too long."""
+    """Return ids and rows of the open series that have had no points for too long."""
     rows = slots.rows
-    # A series that was opened before any time was known waits from now on.
+    # The idle time of a series that was opened before any time was known begins now.
     unknown = rows[np.isnan(slots["since"][rows])]
     if len(unknown):
         slots.set("since", unknown, time)
@@ -560,7 +585,7 @@ def _idle(slots: Slots, time: float, timeout: float) -> list[tuple[Hashable, int
 
 @contextmanager
 def _named(slots: Slots, rows: Integers) -> Iterator[None]:
-    """Name the series of some rows in an error of the block."""
+    """Add the ids of the series in some rows to an error of the block."""
     try:
         yield
     except ValueError as error:
@@ -569,7 +594,7 @@ def _named(slots: Slots, rows: Integers) -> Iterator[None]:
 
 
 def _check_new(slots: Slots, most: int | None, ids: list[Hashable]) -> None:
-    """Refuse ids of new series that are in use or name a series twice, and too many of them."""
+    """Refuse new ids that are in use or repeated, and more open series than are allowed."""
     used = [id_ for id_ in ids if id_ in slots.places]
     if used:
         raise ValueError(f"ids {some(used)} are in use already; choose others, or close them")

@@ -1,4 +1,4 @@
-"""Files of sessions, which can't run code."""
+"""Reading, writing and checks of session files, which can't run code."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .costs import Floats, Integers
 from .reading import path_of
 
 STATE = {"ids", "options", "n_ignored", "now", "arrays", "estimator", "probe"}
-"""Names of the parts of a session's state."""
+"""Names of the parts of a saved session."""
 READ = "memory0"
-"""Name of the numbers of points that a network with a state has read."""
+"""Name of the array with the numbers of points that a network with a state has read."""
 
 
 def write_session(
@@ -33,22 +33,27 @@ def write_session(
     facts: dict[str, float],
     arrays: dict[str, NDArray[Any]],
 ) -> None:
-    """Write the state of a session.
+    """Write the state of a session to a file.
 
     Parameters
     ----------
     path : str or path
         Name of the file.
     early : EarlyClassifier
-        The fitted estimator of the session.
+        Fitted estimator of the session.
     ids : list of str or int
         Ids of the series.
     options : dict
         Options of the session.
     facts : dict of str to float
-        Number of points that were ignored, and the present time.
+        Number of ignored points, ``n_ignored``, and the time of the last push, ``now``.
     arrays : dict of str to ndarray
-        What is known of the series, a row for each.
+        State of the series by name, with a row for each series.
+
+    Raises
+    ------
+    ValueError
+        If an id is neither a string nor a whole number.
     """
     for id_ in ids:
         if type(id_) not in (str, int):
@@ -71,24 +76,24 @@ def write_session(
 
 
 def read_session(path: str | os.PathLike[str], early: Any) -> dict[str, Any]:
-    """Read the state of a session.
+    """Read the state of a session from a file.
 
     Parameters
     ----------
     path : str or path
         Name of the file.
     early : EarlyClassifier
-        The fitted estimator of the session.
+        Fitted estimator of the session.
 
     Returns
     -------
     dict
-        Ids, options, number of ignored points and arrays.
+        Parts of the saved session, by the names in :data:`STATE`.
 
     Raises
     ------
     ModelFileError
-        If it is no session, or one of another classifier.
+        If the file does not hold a session, or holds a session of another classifier.
     """
     header, tensors = read_model(path)
     if header.get("kind") != SESSION:
@@ -107,7 +112,7 @@ def read_session(path: str | os.PathLike[str], early: Any) -> dict[str, Any]:
 
 
 def _check_facts(path: Any, state: dict[str, Any]) -> None:
-    """Raise an error for ids and numbers that no session writes."""
+    """Raise an error for ids, options or numbers that no session writes."""
     ids, options = state["ids"], state["options"]
     right = {
         "ids": isinstance(ids, list) and all(type(id_) in (str, int) for id_ in ids),
@@ -137,16 +142,16 @@ def check_arrays(
     arrays : dict of str to object
         Arrays of the file.
     own : dict of str to ndarray
-        Arrays of a new session, with a row for each series.
+        Arrays of a new session, with a row for each series. They define names, types and shapes.
     n : int
         Number of series.
     time_points : ndarray of shape (n_moments,)
-        Moments of the classifier.
+        Number of time points at each moment.
 
     Raises
     ------
     ModelFileError
-        If names, types or shapes are others, or if points and moments don't fit together.
+        If names, types or shapes differ, or if numbers of points and moments are inconsistent.
     """
     wrong = f"{path} can't be opened, its parts don't fit together"
     if set(arrays) != set(own):
@@ -158,7 +163,7 @@ def check_arrays(
             raise ModelFileError(f"{wrong}: {name} must have the shape {expected}, not {found}")
     n_points, moment = arrays["n_points"], arrays["moment"]
     reached = np.searchsorted(time_points, n_points, side="right")
-    # Compiled code takes the number of points that were read as it stands.
+    # Compiled code does not check the number of points that were read.
     n_read = arrays.get(READ, np.zeros(n, dtype=np.int64))
     at_moment = np.append(0, time_points)[reached]
     possible = (n_points >= 0) & (n_points <= time_points[-1]) & (moment == reached)
@@ -167,7 +172,7 @@ def check_arrays(
 
 
 def _description(early: Any) -> dict[str, Any]:
-    """Return what of a fitted estimator is the same to the last digit: labels, costs, rule."""
+    """Return labels, costs and rule of a fitted estimator, which must be exactly equal."""
     return {
         "classes": early.classes_.tolist(),
         "delay": early.cost_.delay.tolist(),
@@ -177,9 +182,9 @@ def _description(early: Any) -> dict[str, Any]:
 
 
 def _probe(early: Any) -> Floats:
-    """Return probabilities by which a fitted estimator is recognised."""
+    """Return probabilities of a fixed series, by which a fitted estimator is recognised."""
     shape = (1, early.n_channels_in_, int(early.time_points_[-1]))
     series = np.sin(np.arange(np.prod(shape))).reshape(shape)
-    # Without the progress that the estimator may show.
+    # path_of shows no progress, but predict_proba_path of the estimator may.
     path = path_of(early.classifier_, Panel(series))
     return np.append(path.ravel(), early.time_points_)

@@ -1,4 +1,4 @@
-"""Places of the open series of a session: arrays that grow, with changes that can be undone."""
+"""Storage of the series of a session: arrays that grow, with changes that can be undone."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from .costs import Integers
 class Slots:
     """Arrays with a row for each series of a session.
 
-    Every change is noted, so that all changes since the last :meth:`keep` can be undone.
+    Every change is recorded, so that all changes since the last :meth:`keep` can be undone.
 
     Parameters
     ----------
     arrays : dict of str to ndarray of shape (1, ...)
-        One row of each array by name: the values of a new series.
+        Arrays by name, each with one row: the initial values of a new series.
 
     Attributes
     ----------
     arrays : dict of str to ndarray of shape (capacity, ...)
-        The arrays by name.
+        Arrays by name. Some rows may be unused.
     places : dict
-        Row of each series by its id, in the order in which series were added.
+        Row of each series by id, in the order in which the series were added.
     """
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
@@ -36,8 +36,8 @@ class Slots:
         self._free: list[int] = []
         self._notes: list[tuple[str, Any, Any]] = []
         self._added: list[Hashable] = []
-        # Copied before the first removal only: to note an addition is cheap, but to undo a removal
-        # means to restore the order.
+        # A copy is made only before the first removal. The undo of a removal must restore the
+        # order of the series, while the undo of an addition needs only the id.
         self._before: tuple[dict[Hashable, int], list[int]] | None = None
 
     def __len__(self) -> int:
@@ -52,19 +52,19 @@ class Slots:
         return np.fromiter(self.places.values(), np.int64, len(self))
 
     def of(self, ids: Any) -> Integers:
-        """Return the rows of series with these ids."""
+        """Return the rows of the series with these ids."""
         return np.array([self.places[id_] for id_ in ids], dtype=np.int64)
 
     def set(self, name: str, rows: Any, values: Any) -> None:
         """Set rows of an array."""
         array = self.arrays[name]
-        # Numbers of rows give a copy, others a view.
+        # An index array gives a copy, but a slice or a single number gives a view.
         before = array[rows] if isinstance(rows, np.ndarray) else array[rows].copy()
         self._notes.append((name, rows, before))
         array[rows] = values
 
     def add(self, ids: list[Hashable]) -> None:
-        """Add series of which nothing is known, with ids that are not in use."""
+        """Add new series with initial values; the ids must not be in use."""
         if not ids:
             return
         if len(ids) > len(self._free):
@@ -78,22 +78,22 @@ class Slots:
             self.set(name, rows, new)
 
     def renew(self, rows: Integers) -> None:
-        """Let series begin anew, at their places."""
+        """Set the rows of series to the initial values of new series."""
         for name, new in self._new.items():
             self.set(name, rows, new)
 
     def remove(self, id_: Hashable) -> None:
-        """Remove a series."""
+        """Remove a series; :meth:`undo` can restore it."""
         if self._before is None:
             self._before = dict(self.places), list(self._free)
         self.forget(id_)
 
     def forget(self, id_: Hashable) -> None:
-        """Remove a series for good: nothing undoes it."""
+        """Remove a series permanently; :meth:`undo` does not restore it."""
         self._free.append(self.places.pop(id_))
 
     def keep(self) -> None:
-        """Make all changes since the last call final."""
+        """Make all changes since the last call permanent."""
         self._notes.clear()
         self._added.clear()
         self._before = None
@@ -109,7 +109,7 @@ class Slots:
         self.keep()
 
     def _grow(self, n: int) -> None:
-        """Add rows: at least ``n``, and as many as there are, so that adding stays cheap."""
+        """Add at least ``n`` rows. The capacity at least doubles, so that growth is rare."""
         size = len(next(iter(self.arrays.values())))
         n = max(n, size)
         for name, new in self._new.items():

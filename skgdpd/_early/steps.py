@@ -1,4 +1,4 @@
-"""Steps of a fit that are shown while they run: clones, folds and the rule."""
+"""Steps of a fit, such as clones and folds, which run in processes or in sequence."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..training.progress import Progress
 def in_order(
     calls: Iterable[Any], n_jobs: int | None, progress: Progress, stage: str
 ) -> list[Any]:
-    """Return the results of calls, in processes or one after the other.
+    """Return the results of calls, which run in several processes or in sequence.
 
     Parameters
     ----------
     calls : iterable of joblib's delayed calls
-        The calls.
+        Calls to run.
     n_jobs : int or None
         Number of processes, as in joblib.
     progress : Progress
-        Progress that counts a unit for each call. Those of several processes are counted at their
-        end, since not every backend of joblib tells more.
+        Progress bar, which advances by one for each call. With several processes, it advances
+        only after the last call, because not every backend of joblib reports single calls.
     stage : str
-        Name of the calls.
+        Name of the stage on the progress bar.
 
     Returns
     -------

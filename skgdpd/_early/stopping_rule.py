@@ -1,4 +1,4 @@
-"""Mori's first stopping rule: the sign of a weighted sum."""
+"""StoppingRule: the first stopping rule of Mori et al., the sign of a weighted sum."""
 
 from __future__ import annotations
 
@@ -15,29 +15,33 @@ from .paths import TrainingPaths, top_two
 from .rule import Rule
 
 MAX_ROWS = 10_000
-"""Number of rows at most that choose the direction. The threshold is chosen from all rows."""
+"""Largest number of series that choose the direction. All series choose the threshold."""
 
 
 class StoppingRule(Rule):
-    """Rule that answers where a weighted sum of probability, margin and time is positive (SR1).
+    """Stopping rule that answers when a weighted sum of probability, margin and time is positive.
 
-    With the largest probabilities p1 >= p2, a series is answered at time t where g1 * p1 + g2 *
-    (p1 - p2) + g3 * t / T > 0. Only the direction of the weights matters. The source searches it
-    by a genetic algorithm. Here (g1, g2) goes round the circle, and for each of its directions
-    the best g3 is found among all that tell the series apart, by one sort.
+    This is the rule SR1 of the source. p1 and p2 are the two largest probabilities at time t of T.
+    A series is answered if g1 * p1 + g2 * (p1 - p2) + g3 * t / T > 0. Only the direction of the
+    weights matters. The source searches the weights by a genetic algorithm. Here, the directions
+    of (g1, g2) are spaced evenly on a circle. For each direction, one sort finds the best g3 among
+    all values that give different answers.
 
     Parameters
     ----------
     n_directions : int, default=64
-        Number of directions of (g1, g2); more of them differ by less than the data can tell.
+        Number of directions of (g1, g2). With more, neighbouring directions would differ by less
+        than the data can show.
     random_state : int, default=0
-        Seed of the draw of 10 000 rows, where there are more, that choose the direction. Fewer
-        rows need no draw.
+        Seed of the draw of 10 000 series that choose the direction. It has no effect if there are
+        at most 10 000 series.
 
     Attributes
     ----------
     gamma_ : ndarray of shape (3,)
-        The weights.
+        Weights g1, g2 and g3.
+    shares_ : ndarray of shape (n_moments,)
+        Share t / T of a series that has been seen at each moment.
 
     References
     ----------
@@ -68,7 +72,7 @@ class StoppingRule(Rule):
 
     @staticmethod
     def _scores(data: TrainingPaths, angle: float) -> Floats:
-        """Return what is compared with -g3, ``(n, n_moments)``."""
+        """Return the scores that are compared with -g3, ``(n, n_moments)``."""
         largest, margin = top_two(data.path)
         return (np.cos(angle) * largest + np.sin(angle) * margin) / data.shares
 

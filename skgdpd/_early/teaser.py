@@ -1,4 +1,4 @@
-"""TEASER: one-class machines that accept predictions, and a count of equal ones in a row."""
+"""TEASER: a stopping rule on accepted predictions of the same class in a row."""
 
 from __future__ import annotations
 
@@ -19,50 +19,53 @@ from .paths import TrainingPaths, top_two
 from .rule import Rule
 
 MAX_ROWS = 500
-"""Number of rows at most of one machine."""
+"""Largest number of training series of one support vector machine."""
 GAMMAS = (100.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.5, 1.0)
-"""Exponents of the kernel that are compared, those of the source."""
+"""Values of the kernel's gamma that are compared, as in the source."""
 NU = 0.05
-"""Share of training rows that a machine may reject, that of the source."""
+"""Share of training series that a machine may reject, as in the source."""
 MAX_STREAK = 5
-"""Longest streak that is compared, that of the source."""
+"""Longest streak that is compared, as in the source."""
 
 
 class Teaser(Rule):
-    """Rule that answers after several accepted predictions of one class in a row.
+    """Stopping rule that answers after several accepted predictions of one class in a row.
 
-    At each moment a one-class support vector machine learns what the probabilities of rightly
-    classified series look like, and accepts or rejects predictions. A count rises by one when a
-    prediction is accepted that equals the one before. It is one when another class is accepted,
-    and zero after a rejection. A series is answered when the count reaches a length from 1 to 5.
-    Exponents of the machines are chosen by the share that they accept of rows held out. Where the
-    length is chosen, a row that trained a machine is judged by one that it did not train.
+    Each moment has a one-class support vector machine, trained on the probabilities of correctly
+    classified series. It accepts or rejects a prediction. A streak counts accepted predictions of
+    the same class in a row. It starts again at 1 if another class is accepted, and at 0 after a
+    rejection. A series is answered when the streak reaches a length, which is between 1 and 5.
+
+    The kernel of each machine is chosen by the share of held-out series that the machine accepts.
+    For the choice of the length, the training series of a machine are judged by machines of the
+    cross-validation, which were trained without them.
 
     Parameters
     ----------
     objective : {"cost", "harmonic_mean"}, default="cost"
-        What the length is best for: the mean cost, or the source's harmonic mean of accuracy and
-        1 - earliness, in which no cost enters.
+        Criterion for the length of the streak. "cost" minimises the mean cost. "harmonic_mean"
+        maximises the harmonic mean of accuracy and 1 - earliness, as in the source. The cost of
+        waiting then has no effect.
     n_folds : int, default=5
-        Number of folds that choose exponents.
+        Number of folds of the cross-validation that chooses the kernels.
     random_state : int, default=0
-        Seed of the folds, and of the draw of 500 rows for a machine where there are more: its
-        training takes time with the square of their number.
+        Seed of the folds. If a machine has more than 500 training series, it is also the seed of
+        the draw of 500, because the training time grows with the square of their number.
 
     Attributes
     ----------
     streak_ : int
         Number of accepted predictions in a row before an answer.
     centres_ : ndarray of shape (n_support, n_classes + 1)
-        Support vectors of all machines: probabilities and the margin of the largest one.
+        Support vectors of all machines: class probabilities, and the margin of the largest.
     coefficients_ : ndarray of shape (n_support,)
-        Their weights.
+        Weights of the support vectors.
     starts_ : ndarray of shape (n_moments + 1,)
-        Place of the first support vector of each moment, and the end.
+        Index of the first support vector of each moment, and the number of all support vectors.
     gammas_, intercepts_ : ndarray of shape (n_moments,)
-        Exponents and intercepts.
+        Values of the kernel's gamma, and intercepts of the machines.
     misclassification_ : ndarray of shape (n_classes, n_classes)
-        Cost of errors, which decides on the label.
+        Costs of errors, ``[true, predicted]``, which affect the choice of the label.
 
     References
     ----------
@@ -105,7 +108,10 @@ class Teaser(Rule):
     def _machine(
         self, data: TrainingPaths, m: int, rng: np.random.Generator
     ) -> tuple[KernelSum, NDArray[np.bool_]]:
-        """Return the machine of a moment, and which rows are accepted, held out where trained."""
+        """Return the machine of a moment, and which rows it accepts.
+
+        Training rows of the machine are judged by a machine that was trained without them.
+        """
         reached = data.last >= m
         rows = np.flatnonzero(reached & data.right[:, m])
         rows = np.sort(rng.permutation(rows)[:MAX_ROWS])
@@ -155,7 +161,7 @@ class Teaser(Rule):
 
 
 def _count(state: Floats, accepted: NDArray[np.bool_], label: Integers) -> None:
-    """Bring each row's last label and count up to date."""
+    """Update the last label and the streak of each row in place."""
     same = (state[:, 0] == label) & (state[:, 1] > 0)
     state[:, 1] = np.where(accepted, np.where(same, state[:, 1] + 1, 1), 0)
     state[:, 0] = label
@@ -164,7 +170,7 @@ def _count(state: Floats, accepted: NDArray[np.bool_], label: Integers) -> None:
 def _first_streaks(
     accepted: NDArray[np.bool_], labels: Integers, last: Integers, length: int
 ) -> Integers:
-    """Return the moment at which each series has had so many equal answers, or its last one."""
+    """Return the moment at which the streak of each series reaches a length, or its last one."""
     state = np.zeros((len(last), 2))
     moments = last.copy()
     waiting = np.ones(len(last), dtype=bool)
@@ -182,8 +188,8 @@ def _features(probabilities: Floats) -> Floats:
 
 def _trained(x: Floats, weight: Floats, gamma: float) -> KernelSum:
     svm = OneClassSVM(kernel="rbf", nu=NU, gamma=gamma)
-    # No parameter; without it the fit draws a seed, of which it makes no use, from numpy's own
-    # generator.
+    # random_state is no constructor parameter. If it is unset, the fit draws an unused seed from
+    # numpy's global generator.
     svm.random_state = 0
     svm.fit(x, sample_weight=weight)
     return KernelSum(svm.support_vectors_, svm.dual_coef_[0], gamma, float(svm.intercept_[0]))

@@ -1,4 +1,4 @@
-"""A threshold on the largest probability."""
+"""ProbabilityThreshold: a threshold on the largest probability, or on the expected cost."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from .rule import Rule
 
 
 class ProbabilityThreshold(Rule):
-    """Rule that answers as soon as the largest probability is large enough.
+    """Stopping rule that answers as soon as the largest probability reaches a threshold.
 
-    Where errors cost differently, a probability does not tell how dear an error would be. So the
-    expected cost of the errors of the best answer is compared with a threshold. With the cost 1
-    for each error it is one less the largest probability. All thresholds that tell the series
-    apart are compared, by one sort.
+    The rule compares the expected error cost of the best answer with a threshold, and answers if
+    the cost is not above it. If each error costs 1, this cost is one minus the largest
+    probability. If errors have different costs, a probability alone does not show how costly an
+    error would be. The fit compares all thresholds that give different answers, by one sort.
 
     Parameters
     ----------
     objective : {"cost", "harmonic_mean"}, default="cost"
-        What the threshold is best for: the mean cost, or the harmonic mean of accuracy and
-        1 - earliness, in which no cost of waiting enters.
+        Criterion for the threshold. "cost" minimises the mean cost. "harmonic_mean" maximises the
+        harmonic mean of accuracy and 1 - earliness, and the cost of waiting then has no effect.
 
     Attributes
     ----------
     largest_risk_ : float
-        Largest expected cost of errors of an answer. Infinity answers at once, minus infinity
-        waits for the end.
+        Threshold: the largest expected error cost at which the rule answers. With infinity, it
+        answers at the first moment. With minus infinity, it waits for the end.
     misclassification_ : ndarray of shape (n_classes, n_classes)
-        Cost of errors.
+        Costs of errors, ``[true, predicted]``.
     """
 
     _parameter_constraints: dict[str, Any] = {"objective": [StrOptions({"cost", "harmonic_mean"})]}

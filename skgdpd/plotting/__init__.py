@@ -1,4 +1,4 @@
-"""Displays in scikit-learn's convention; they need matplotlib (the extra ``plot``)."""
+"""Plots that follow scikit-learn's display API. They need matplotlib (the extra ``plot``)."""
 
 from .cost import CostDisplay
 from .critical_difference import CriticalDifferenceDisplay

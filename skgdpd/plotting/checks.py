@@ -1,4 +1,4 @@
-"""Checks of moments, labels and classifiers, for displays of early answers."""
+"""Checks of the arguments of displays: moments, labels, classifiers and series."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .._series.unlabeled import refuse_marked
 
 
 class Times(NamedTuple):
-    """Moments of a method's probabilities.
+    """Moments at which a method gives probabilities.
 
     Attributes
     ----------
     points : list of int
-        Number of points seen at each moment.
+        Number of time points at each moment.
     n_timepoints : int
-        Number of points of a whole series.
+        Number of time points of a whole series.
     shares : ndarray of shape (n_moments,)
-        Share of a series that is seen at each moment.
+        Share of a whole series that has been seen at each moment.
     """
 
     points: list[int]
@@ -34,14 +34,14 @@ class Times(NamedTuple):
 
 
 def by_name(values: Any, argument: str) -> dict[str, Any]:
-    """Return a dict by names, which must hold something.
+    """Return a copy of a dict by names, after a check that it is not empty.
 
     Parameters
     ----------
     values : dict of str to object
-        The dict.
+        Values by name.
     argument : str
-        Name of the argument, for errors.
+        Name of the argument, for error messages.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def by_name(values: Any, argument: str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If it is empty, or no dict.
+        If ``values`` is empty, or is not a dict.
     """
     if not isinstance(values, Mapping):
         raise ValueError(
@@ -62,7 +62,7 @@ def by_name(values: Any, argument: str) -> dict[str, Any]:
 
 
 def check_flag(value: Any, argument: str) -> None:
-    """Raise an error for anything but True and False; a text would count as True."""
+    """Raise an error for a value that is not a bool, because any text would count as True."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{argument}={value!r} must be True or False")
 
@@ -77,9 +77,9 @@ def read_times(
     Parameters
     ----------
     time_points : sequence of int, or dict of str to sequence of int
-        Number of points seen at each moment, the same for all methods or by name.
+        Number of time points at each moment, the same for all methods or by method name.
     n_timepoints : int or None
-        Number of points of a whole series. None is that of the latest moment.
+        Number of time points of a whole series. None means the number at the latest moment.
     paths : dict of str to ndarray of shape (n, n_moments, n_classes)
         Class probabilities of each method.
 
@@ -90,7 +90,7 @@ def read_times(
     Raises
     ------
     ValueError
-        If names or numbers of moments differ, or if moments don't ascend.
+        If names or numbers of moments differ, or if moments are not in ascending order.
     """
     given = (
         dict(time_points)
@@ -123,7 +123,7 @@ def checked_classes(classes: ArrayLike, n_classes: int) -> NDArray[Any]:
     Parameters
     ----------
     classes : array-like of shape (n_classes,)
-        Labels.
+        Label of each column.
     n_classes : int
         Number of columns.
 
@@ -134,7 +134,7 @@ def checked_classes(classes: ArrayLike, n_classes: int) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If they are fewer or more, or not distinct.
+        If the number of labels differs from the number of columns, or if labels are repeated.
     """
     try:
         known = np.asarray(classes)
@@ -151,32 +151,32 @@ def checked_classes(classes: ArrayLike, n_classes: int) -> NDArray[Any]:
 def class_numbers(
     y: ArrayLike, classes: ArrayLike | None, n: int, n_classes: int, name: str = "y"
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return the number of each label's class, and the classes.
+    """Return the class number of each label, and the classes.
 
     Parameters
     ----------
     y : array-like of shape (n,)
         Labels.
     classes : array-like of shape (n_classes,) or None
-        Label of each column of the probabilities, ascending. None is the sorted labels of ``y``.
+        Label of each column of the probabilities. None means the sorted labels of ``y``.
     n : int
-        Number of labels that there must be.
+        Required number of labels.
     n_classes : int
-        Number of classes that there must be.
+        Required number of classes.
     name : str, default="y"
-        Name of the labels in errors.
+        Name of the labels in error messages.
 
     Returns
     -------
     numbers : ndarray of shape (n,)
-        Numbers of the classes.
+        Class number of each label, which is the index of its column.
     classes : ndarray of shape (n_classes,)
-        The classes.
+        Label of each column.
 
     Raises
     ------
     ValueError
-        If a label is missing or unknown, or if one of the numbers is another.
+        If a label is missing or unknown. If the number of labels or of classes is wrong.
     """
     if np.ndim(y) == 0:
         raise ValueError(f"{name}={y!r} must be a list of {n} labels")
@@ -192,7 +192,7 @@ def class_numbers(
 
 
 def check_early(early: Any) -> EarlyClassifier:
-    """Return a fitted ``EarlyClassifier``, or raise an error for anything else.
+    """Return an ``EarlyClassifier`` after a check of its type and of its fit.
 
     Parameters
     ----------
@@ -202,14 +202,14 @@ def check_early(early: Any) -> EarlyClassifier:
     Returns
     -------
     EarlyClassifier
-        The same.
+        The same object.
 
     Raises
     ------
     TypeError
-        If it is none.
+        If the object is not an ``EarlyClassifier``.
     NotFittedError
-        If it is not fitted.
+        If the classifier is not fitted.
     """
     if not isinstance(early, EarlyClassifier):
         raise TypeError(
@@ -225,8 +225,8 @@ def one_series(x: ArrayLike) -> NDArray[Any]:
     Parameters
     ----------
     x : array-like of shape (n_channels, n_timepoints)
-        The series; ``(n_timepoints,)`` for one channel, ``(1, n_channels, n_timepoints)`` as a
-        panel.
+        One series. ``(n_timepoints,)`` is also allowed for one channel, and ``(1, n_channels,
+        n_timepoints)`` for a panel of one series.
 
     Returns
     -------
@@ -235,7 +235,7 @@ def one_series(x: ArrayLike) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If it is not one series.
+        If ``x`` is not one series.
     """
     series = numbers_of(x, "x")
     if series.ndim in (1, 2) and series.size:

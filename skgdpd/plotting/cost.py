@@ -1,4 +1,4 @@
-"""Costs of early answers against the cost of waiting."""
+"""CostDisplay: a plot of the costs of early answers against the cost of waiting."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ FLOOR = "optimum in hindsight"
 
 
 class CostDisplay:
-    """Plot of methods that answer early, over several costs of waiting.
+    """Plot of early classification methods for several costs of waiting.
 
     There are two views of the same answers. ``kind="cost"`` shows the mean cost of a series
-    against the cost of waiting, with a band of one standard error up and down.
-    ``kind="accuracy"`` shows the accuracy against the part seen, with a marker for each cost of
-    waiting.
+    against the cost of waiting. The band is the mean plus and minus one standard error.
+    ``kind="accuracy"`` shows the accuracy against the mean share of the series that is seen, with
+    a marker for each cost of waiting.
 
-    Grey is the a-posteriori optimum: each series is answered at its own cheapest moment. It takes
-    the labels to know that moment, so no rule costs less on the same probabilities. Methods of
-    different probabilities have optima of their own.
+    The grey lines are optima in hindsight: each series is answered at its own cheapest moment.
+    This moment depends on the label, so no rule costs less on the same probabilities. Methods
+    with different probabilities have different optima.
 
     Parameters
     ----------
     curves : dict of str to CostCurve
-        Costs, accuracies and shares seen of each method.
+        Costs, accuracies and shares seen of each method, by name.
     floors : dict of str to CostCurve
-        The same of a-posteriori optima, by what stands in the legend.
+        Costs, accuracies and shares seen of the optima in hindsight, by their text in the legend.
     delay_costs : array-like of shape (n_delay_costs,)
-        Costs of waiting to the end of a series, ascending.
+        Costs of waiting to the end of a series, in ascending order.
 
     Attributes
     ----------
     curves, floors : dict of str to CostCurve
-        Values that are plotted: ``cost``, ``error``, ``accuracy`` and ``share_seen``, each of
-        shape (n_delay_costs,).
+        Plotted values: ``cost``, ``error``, ``accuracy`` and ``share_seen``, each of shape
+        (n_delay_costs,).
     delay_costs : ndarray of shape (n_delay_costs,)
-        Costs of waiting.
+        Costs of waiting to the end of a series.
     ax_ : matplotlib.axes.Axes
         Axes of the plot.
     figure_ : matplotlib.figure.Figure
@@ -101,39 +101,40 @@ class CostDisplay:
         kind: Kind = "cost",
         ax: Any = None,
     ) -> CostDisplay:
-        """Fit the rules of fitted classifiers to each cost of waiting, and plot what they cost.
+        """Fit the rules of fitted classifiers to each cost of waiting, and plot the costs.
 
-        Classifiers are not fitted again, and stay as they are. A clone of each rule is fitted to
-        the classifier's ``left_out_path_``, with the labels, weights and groups of its fit, or
-        chosen anew where ``rule="auto"``.
+        The classifiers do not change and are not fitted again. A clone of each stopping rule is
+        fitted to the classifier's ``left_out_path_``, with the labels, weights and groups of its
+        fit. With ``rule="auto"``, the rule is chosen again for each cost of waiting.
 
         Parameters
         ----------
         estimators : dict of str to EarlyClassifier
             Fitted classifiers, by name. All must have the same classes and costs of errors.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series that the classifiers were not fitted on.
+            Whole series that were not used to fit the classifiers.
         y : array-like of shape (n_samples,)
             Labels of the series.
         delay_costs : array-like of shape (n_delay_costs,)
-            Costs c of waiting, ascending: c * t / T at time t of T. There is no default, as they
-            are worth something only beside the costs of errors.
+            Costs of waiting to the end of a series, in ascending order. A cost c means that an
+            answer at time t of T costs c * t / T. There is no default, because useful values
+            depend on the costs of errors.
         kind : {"cost", "accuracy"}, default="cost"
-            View that is plotted: mean cost against the cost of waiting, or accuracy against the
-            part seen.
+            View to plot: mean cost against the cost of waiting, or accuracy against the share
+            seen.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         CostDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
         ValueError
-            If delay costs don't ascend, if classifiers differ in their classes or costs of
-            errors, or if one is from a file that does not hold what its rule was fitted to.
+            If delay costs are not in ascending order. If classifiers differ in their classes or
+            costs of errors. If a classifier is from a file without the labels of its fit.
         """
         _check_kind(kind)
         delays = checked_delay_costs(delay_costs)
@@ -181,7 +182,7 @@ class CostDisplay:
         kind: Kind = "cost",
         ax: Any = None,
     ) -> CostDisplay:
-        """Plot what answers at given moments cost.
+        """Plot the costs of answers at given moments.
 
         Parameters
         ----------
@@ -189,36 +190,38 @@ class CostDisplay:
             Class probabilities at each moment, by name of the method. NaN after a series' own
             end.
         moments : dict of str to array-like of shape (n_delay_costs, n)
-            Index of the moment of each answer, with a row for each cost of waiting, by name of
-            the method.
+            Index of the moment of each answer, by name of the method. There is a row for each
+            cost of waiting.
         y : array-like of shape (n,)
             Labels of the series.
         delay_costs : array-like of shape (n_delay_costs,)
-            Costs c of waiting, ascending: c * t / T at time t of T.
+            Costs of waiting to the end of a series, in ascending order. A cost c means that an
+            answer at time t of T costs c * t / T.
         time_points : sequence of int, or dict of str to sequence of int
-            Number of points seen at each moment, the same for all methods or by name.
+            Number of time points at each moment, the same for all methods or by method name.
         n_timepoints : int, optional
-            Number of points of a whole series; by default that of the latest moment.
+            Number of time points of a whole series. By default the number at the latest moment.
         misclassification_cost : array-like of shape (n_classes, n_classes), dict or None, \
 default=None
-            Cost of errors; see :func:`~skgdpd.stopping.decision_cost`.
+            Costs of errors; see :func:`~skgdpd.stopping.decision_cost`. With None, each costs 1.
         classes : array-like of shape (n_classes,), optional
-            Label of each column; by default the sorted labels of ``y``.
+            Label of each column of the probabilities. By default the sorted labels of ``y``.
         kind : {"cost", "accuracy"}, default="cost"
-            View that is plotted: mean cost against the cost of waiting, or accuracy against the
-            part seen.
+            View to plot: mean cost against the cost of waiting, or accuracy against the share
+            seen.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         CostDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
         ValueError
-            If names, shapes or labels don't fit, or if a series has not reached its moment.
+            If names, shapes or labels do not fit. If a series ends before the moment of its
+            answer.
         """
         _check_kind(kind)
         delays = checked_delay_costs(delay_costs)
@@ -245,10 +248,10 @@ default=None
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
         kind : {"cost", "accuracy"}, default="cost"
-            View that is plotted: mean cost against the cost of waiting, or accuracy against the
-            part seen.
+            View to plot: mean cost against the cost of waiting, or accuracy against the share
+            seen.
 
         Returns
         -------
@@ -304,7 +307,7 @@ def _check_kind(kind: str) -> None:
 
 
 def _apart(costs: Floats) -> list[float]:
-    """Return those costs whose labels on a logarithmic axis don't overlap."""
+    """Return the costs whose labels do not overlap on a logarithmic axis."""
     least = (costs[-1] / costs[0]) ** 0.08
     kept = [float(costs[0])]
     for cost in costs[1:]:
@@ -314,7 +317,7 @@ def _apart(costs: Floats) -> list[float]:
 
 
 def _distinct(floors: Mapping[str, CostCurve]) -> dict[str, CostCurve]:
-    """Return the optima by what stands in the legend, one for methods that share it."""
+    """Return the distinct optima by their text in the legend; methods may share an optimum."""
     groups: list[tuple[list[str], CostCurve]] = []
     for name, floor in floors.items():
         alike = next((names for names, other in groups if _equal(floor, other)), None)

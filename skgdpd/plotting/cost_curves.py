@@ -1,4 +1,4 @@
-"""What answers cost, as a function of the cost of waiting."""
+"""Costs of answers as a function of the cost of waiting."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class CostCurve:
-    """Answers of one method at each cost of waiting.
+    """Mean costs, accuracies and shares seen of one method, for each cost of waiting.
 
     Attributes
     ----------
     cost : ndarray of shape (n_delay_costs,)
-        Mean cost of a series, of waiting and of errors.
+        Mean cost of a series: the cost of waiting plus the cost of errors.
     error : ndarray of shape (n_delay_costs,)
         Standard error of the mean cost over series.
     accuracy : ndarray of shape (n_delay_costs,)
-        Share of right answers.
+        Share of correct answers.
     share_seen : ndarray of shape (n_delay_costs,)
-        Mean share of the series that is seen (earliness).
+        Mean share of the series that is seen before the answer (earliness).
     """
 
     cost: Floats
@@ -41,7 +41,7 @@ class CostCurve:
 
 
 def checked_delay_costs(delay_costs: ArrayLike) -> Floats:
-    """Return costs of waiting as numbers that ascend from 0.
+    """Return costs of waiting as an array, after a check that they ascend from 0 or more.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def checked_delay_costs(delay_costs: ArrayLike) -> Floats:
     Raises
     ------
     ValueError
-        If they are no numbers, none, negative, or don't ascend.
+        If the costs are not finite numbers, or are empty, negative or not in ascending order.
     """
     try:
         costs = np.asarray(delay_costs, dtype=np.float64)
@@ -73,7 +73,23 @@ def checked_delay_costs(delay_costs: ArrayLike) -> Floats:
 def costs_by_delay(
     delay_costs: Floats, misclassification_cost: Any, times: Times, classes: ArrayLike
 ) -> list[DecisionCost]:
-    """Return the costs of answers for each cost of waiting; parameters as in the display."""
+    """Return the costs of answers for each cost of waiting.
+
+    Parameters
+    ----------
+    delay_costs : ndarray of shape (n_delay_costs,)
+        Costs of waiting to the end of a series.
+    misclassification_cost : array-like, dict or None
+        Costs of errors, as for :func:`~skgdpd.stopping.decision_cost`.
+    times : Times
+        Moments of the method.
+    classes : array-like of shape (n_classes,)
+        Labels of the classes.
+
+    Returns
+    -------
+    list of DecisionCost of length n_delay_costs
+    """
     points, n = times.points, times.n_timepoints
     return [
         decision_cost(float(c), misclassification_cost, points, n, classes) for c in delay_costs
@@ -87,21 +103,21 @@ def curve(
     y: Integers,
     moments: Integers | None = None,
 ) -> CostCurve:
-    """Return what answers at given moments cost, or those at each series' cheapest moment.
+    """Return the mean costs of answers at given moments, or at the cheapest moments.
 
     Parameters
     ----------
     costs : sequence of DecisionCost of length n_delay_costs
-        Costs, one for each cost of waiting.
+        Costs of answers, one object for each cost of waiting.
     shares : ndarray of shape (n_moments,)
-        Share that is seen at each moment.
+        Share of a whole series that has been seen at each moment.
     path : ndarray of shape (n, n_moments, n_classes)
         Class probabilities; NaN after a series' own end.
     y : ndarray of shape (n,)
         Numbers of the true classes.
     moments : ndarray of shape (n_delay_costs, n), optional
-        Index of the moment of each answer. None is the moment of the least cost, which takes the
-        labels to know: the a-posteriori optimum.
+        Index of the moment of each answer. None means the cheapest moment of each series, which
+        depends on its label (optimum in hindsight).
 
     Returns
     -------
@@ -122,18 +138,18 @@ def curve(
 def moments_by_cost(
     early: Any, path: Floats, costs: Sequence[DecisionCost], training: Mapping[str, Any]
 ) -> Integers:
-    """Return when a classifier answers if its rule is fitted to other costs.
+    """Return the moments of a classifier's answers if its rule is fitted to other costs.
 
     Parameters
     ----------
     early : EarlyClassifier
         Fitted classifier.
     path : ndarray of shape (n, n_moments, n_classes)
-        Its class probabilities for the series to answer.
+        Class probabilities of the classifier for the series to answer.
     costs : sequence of DecisionCost of length n_delay_costs
-        Costs.
+        Costs to which the rule is fitted, one after another.
     training : dict
-        Arguments of a rule's ``fit`` besides the costs, as :func:`training_of` returns them.
+        Arguments of a rule's ``fit`` other than the costs, from :func:`training_of`.
 
     Returns
     -------
@@ -149,12 +165,12 @@ def refitted(early: Any, cost: DecisionCost, training: Mapping[str, Any]) -> Rul
     Parameters
     ----------
     early : EarlyClassifier
-        Fitted classifier. If its rule is "auto", the rule is chosen again, with the folds of its
-        fit where ``random_state`` is a number.
+        Fitted classifier. If its rule is "auto", the rule is chosen again. If ``random_state`` is
+        a number, the choice uses the folds of the classifier's fit.
     cost : DecisionCost
-        What waiting and errors cost.
+        Costs of waiting and of errors.
     training : dict
-        Arguments of a rule's ``fit`` besides the costs.
+        Arguments of a rule's ``fit`` other than the costs.
 
     Returns
     -------
@@ -169,14 +185,14 @@ def refitted(early: Any, cost: DecisionCost, training: Mapping[str, Any]) -> Rul
 
 
 def training_of(early: Any, name: str) -> dict[str, Any]:
-    """Return what the rule of a fitted classifier was fitted to, besides the costs.
+    """Return the arguments of the fit of a classifier's stopping rule, except the costs.
 
     Parameters
     ----------
     early : EarlyClassifier
         Fitted classifier.
     name : str
-        Its name, for errors.
+        Name of the classifier, for error messages.
 
     Returns
     -------
@@ -186,7 +202,7 @@ def training_of(early: Any, name: str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If it is from a file that does not hold this.
+        If the classifier is from a file that does not hold these arguments.
     """
     if not hasattr(early, "left_out_y_"):
         raise ValueError(
@@ -207,14 +223,14 @@ def training_of(early: Any, name: str) -> dict[str, Any]:
 
 
 def checked_moments(moments: ArrayLike, name: str, n_costs: int, path: Floats) -> Integers:
-    """Return the moments of answers, which every series has reached.
+    """Return the moments of answers, after a check that every series reaches its moment.
 
     Parameters
     ----------
     moments : array-like of shape (n_delay_costs, n)
         Index of the moment of each answer.
     name : str
-        Name of the method, for errors.
+        Name of the method, for error messages.
     n_costs : int
         Number of costs of waiting.
     path : ndarray of shape (n, n_moments, n_classes)
@@ -227,7 +243,7 @@ def checked_moments(moments: ArrayLike, name: str, n_costs: int, path: Floats) -
     Raises
     ------
     ValueError
-        If the shape is another, or a moment is none that its series has reached.
+        If the shape is wrong, or if a series does not reach the moment of its answer.
     """
     try:
         array = np.asarray(moments)

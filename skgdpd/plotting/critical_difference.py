@@ -1,4 +1,4 @@
-"""Critical difference diagram of several methods' mean ranks."""
+"""CriticalDifferenceDisplay: a diagram of the mean ranks of several methods."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .style import new_axes
 class CriticalDifferenceDisplay:
     """Critical difference diagram: mean ranks on an axis.
 
-    A bar joins the methods of a group, which don't differ significantly.
+    A bar joins methods that do not differ significantly.
 
     Parameters
     ----------
     names : sequence of str
-        Names of the methods, two at least.
+        Names of at least two methods.
     ranks : sequence of float
-        Mean rank of each method; 1 is best.
+        Mean rank of each method. Rank 1 is best.
     groups : sequence of sequence of str
-        Groups of methods that don't differ significantly. Each group becomes a bar.
+        Groups of methods that do not differ significantly. Each group is drawn as a bar.
     n_problems : int
-        Number of problems that the ranks are averaged over; 0 isn't shown.
+        Number of problems over which the ranks are averaged. If it is 0, it is not shown.
 
     Attributes
     ----------
@@ -74,25 +74,25 @@ class CriticalDifferenceDisplay:
         n_problems: int = 0,
         ax: Any = None,
     ) -> CriticalDifferenceDisplay:
-        """Plot mean ranks.
+        """Plot given mean ranks.
 
         Parameters
         ----------
         names : sequence of str
-            Names of the methods, two at least.
+            Names of at least two methods.
         ranks : sequence of float
-            Mean rank of each method; 1 is best.
+            Mean rank of each method. Rank 1 is best.
         groups : sequence of sequence of str, default=()
-            Groups of methods that don't differ significantly.
+            Groups of methods that do not differ significantly. By default no bars are drawn.
         n_problems : int, default=0
-            Number of problems that the ranks are averaged over; 0 isn't shown.
+            Number of problems over which the ranks are averaged. If it is 0, it is not shown.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         CriticalDifferenceDisplay
-            The display, plotted.
+            The plotted display.
         """
         return cls(names, ranks, groups, n_problems).plot(ax=ax)
 
@@ -102,7 +102,7 @@ class CriticalDifferenceDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

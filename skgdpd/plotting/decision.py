@@ -1,4 +1,4 @@
-"""Class probabilities of one series over time, and the moment of its answer."""
+"""DecisionDisplay: a plot of one series' class probabilities and of its answer."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ONE = "the series"
 class DecisionDisplay:
     """Plot of one series' class probabilities over time, with the moment of its answer.
 
-    Each class has a line of steps: a probability holds until the next moment. A star marks the
-    answer. What comes after it is pale, as it has no effect.
+    Each class has a step line, because a probability holds until the next moment. A star marks
+    the answer. Probabilities after the answer have no effect and are drawn pale.
 
     Parameters
     ----------
@@ -30,18 +30,18 @@ class DecisionDisplay:
     moment : int
         Index of the moment of the answer.
     time_points : sequence of int
-        Number of points seen at each moment.
+        Number of time points at each moment.
     n_timepoints : int, optional
-        Number of points of a whole series; by default that of the last moment.
+        Number of time points of a whole series. By default the number at the last moment.
     classes : array-like of shape (n_classes,), optional
-        Label of each column; by default the numbers from 0.
+        Label of each column of the probabilities. By default the numbers from 0.
     label : object, optional
-        Label of the answer; by default that of the most probable class. With unequal costs of
-        errors the two may differ.
+        Label of the answer. By default the label of the most probable class, which may differ
+        from the answer if errors have unequal costs.
     forced : bool, default=False
-        Whether the series ended before the rule had seen enough.
+        True if the series ended before the stopping rule had seen enough.
     y : object, optional
-        True label of the series, which is named in the legend.
+        True label of the series, which is marked in the legend.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ class DecisionDisplay:
     Raises
     ------
     ValueError
-        If shapes don't fit, if probabilities are none, if the series has not reached the moment,
-        or if a label is not among the classes.
+        If shapes do not fit. If values are not probabilities. If the series ends before the
+        moment. If a label is not among the classes.
 
     Examples
     --------
@@ -129,22 +129,22 @@ class DecisionDisplay:
         early : EarlyClassifier
             Fitted classifier.
         x : array-like of shape (n_channels, n_timepoints)
-            The series. ``(n_timepoints,)`` is allowed for one channel, ``(1, n_channels,
+            One series. ``(n_timepoints,)`` is also allowed for one channel, and ``(1, n_channels,
             n_timepoints)`` for a panel of one series.
         y : object, optional
             True label of the series.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         DecisionDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
         ValueError
-            If ``x`` is not one series, or ``y`` is no label of the classifier.
+            If ``x`` is not one series, or if ``y`` is not a label of the classifier.
         """
         check_early(early)
         path = early.predict_proba_path(one_series(x))
@@ -186,24 +186,24 @@ class DecisionDisplay:
         moment : int
             Index of the moment of the answer.
         time_points : sequence of int
-            Number of points seen at each moment.
+            Number of time points at each moment.
         n_timepoints : int, optional
-            Number of points of a whole series; by default that of the last moment.
+            Number of time points of a whole series. By default the number at the last moment.
         classes : array-like of shape (n_classes,), optional
-            Label of each column; by default the numbers from 0.
+            Label of each column of the probabilities. By default the numbers from 0.
         label : object, optional
-            Label of the answer; by default that of the most probable class.
+            Label of the answer. By default the label of the most probable class.
         forced : bool, default=False
-            Whether the series ended before the rule had seen enough.
+            True if the series ended before the stopping rule had seen enough.
         y : object, optional
             True label of the series.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         DecisionDisplay
-            The display, plotted.
+            The plotted display.
         """
         display = cls(
             path,
@@ -223,7 +223,7 @@ class DecisionDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

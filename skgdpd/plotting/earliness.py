@@ -1,4 +1,4 @@
-"""Scores of early classifiers as a function of the earliness."""
+"""EarlinessDisplay: a plot of the scores of early classifiers against the earliness."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from .style import draw_band, marked_style, new_axes
 
 
 class EarlinessDisplay:
-    """Plot of a score against the earliness, with one line per method.
+    """Plot of a score against the earliness, with one line for each method.
 
     Parameters
     ----------
     earliness : sequence of float
-        Fractions of the series that are seen, in (0, 1].
+        Seen shares of the series, in (0, 1].
     scores : mapping of str to array-like of shape (n_earliness,) or (n_earliness, n_seeds)
-        Scores of each method. With several seeds, the line is the mean over seeds and the band
-        their range.
+        Scores of each method. With several seeds, the line is the mean over seeds, and the band
+        is their range.
     score_name : str, default="accuracy"
         Label of the vertical axis.
     reference : tuple of str and float, optional
-        Name and score of a classifier of whole series, plotted as a horizontal line.
+        Name and score of a classifier of whole series. The score is drawn as a horizontal line.
 
     Attributes
     ----------
@@ -74,26 +74,27 @@ class EarlinessDisplay:
         reference: tuple[str, float] | None = None,
         ax: Any = None,
     ) -> EarlinessDisplay:
-        """Plot scores.
+        """Plot given scores.
 
         Parameters
         ----------
         earliness : sequence of float
-            Fractions of the series that are seen, in (0, 1].
+            Seen shares of the series, in (0, 1].
         scores : mapping of str to array-like of shape (n_earliness,) or (n_earliness, n_seeds)
-            Scores of each method. With several seeds, the line is the mean over seeds and the
-            band their range.
+            Scores of each method. With several seeds, the line is the mean over seeds, and the
+            band is their range.
         score_name : str, default="accuracy"
             Label of the vertical axis.
         reference : tuple of str and float, optional
-            Name and score of a classifier of whole series, plotted as a horizontal line.
+            Name and score of a classifier of whole series. The score is drawn as a horizontal
+            line.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         EarlinessDisplay
-            The display, plotted.
+            The plotted display.
         """
         return cls(earliness, scores, score_name, reference).plot(ax=ax)
 
@@ -113,28 +114,29 @@ class EarlinessDisplay:
         Parameters
         ----------
         estimators : mapping of str to sequence of PrefixClassifier or like
-            Fitted classifiers of each method. All methods must have the same prefix lengths, and
-            a method must have equally many classifiers (seeds) for each of them.
+            Fitted classifiers of each method. All methods must have the same prefix lengths. A
+            method must have the same number of classifiers (seeds) for each prefix length.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series that the classifiers were not fitted on.
+            Whole series that were not used to fit the classifiers.
         y : array-like of shape (n_samples,)
             Labels of the series.
         scoring : str or callable, default="accuracy"
             Name of a score in scikit-learn, or a scorer.
         reference : tuple of str and float, optional
-            Name and score of a classifier of whole series, plotted as a horizontal line.
+            Name and score of a classifier of whole series. The score is drawn as a horizontal
+            line.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         EarlinessDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
         ValueError
-            If methods differ in their prefix lengths, or if a method has more classifiers for one
+            If methods have different prefix lengths. If a method has more classifiers for one
             prefix length than for another.
         """
         scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
@@ -165,7 +167,7 @@ class EarlinessDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Features of teacher, student and prior, projected on a plane."""
+"""FeatureSpaceDisplay: a plot of teacher features, student features and posterior draws."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class FeatureSpaceDisplay:
     """Plot of teacher features, student features and posterior draws in one plane.
 
     Each class has a colour and a marker. Filled markers are the teacher's features of whole
-    series, and hollow markers the student's features of their prefixes. Small markers are
-    posterior draws. An arrow leads from a student feature to the mean of its draws.
+    series. Hollow markers are the student's features of their prefixes. Small markers are
+    posterior draws. An arrow points from a student feature to the mean of its draws.
 
     Parameters
     ----------
@@ -31,13 +31,13 @@ class FeatureSpaceDisplay:
     student : array-like of shape (n, d)
         Student features of the prefixes of the same series, in the same coordinates.
     draws : array-like of shape (n, n_draws, d)
-        Posterior draws given the student features.
+        Posterior draws of the teacher features given the student features.
     y : array-like of shape (n,), optional
-        Labels. Without them all series get the same colour and marker.
+        Labels. Without labels, all series have the same colour and marker.
     projection : {"pca", "tsne"}, default="pca"
         Projection on the plane. ``"pca"`` projects all features on the first two principal
-        components of the teacher's. ``"tsne"`` embeds all features together by t-SNE, which shows
-        neighbourhoods but no distances.
+        components of the teacher features. ``"tsne"`` embeds all features together by t-SNE,
+        which shows neighbourhoods but not distances.
     random_state : int, default=0
         Seed of t-SNE.
 
@@ -109,15 +109,16 @@ class FeatureSpaceDisplay:
         random_state: int = 0,
         ax: Any = None,
     ) -> FeatureSpaceDisplay:
-        """Plot the features that a fitted classifier, its teacher and its prior give series.
+        """Plot the features of series from a fitted classifier, its teacher and its prior.
 
         Parameters
         ----------
         estimator : GDPDClassifier or DistilledPrefixClassifier
-            Fitted classifier with a diffusion prior. Features are shown in the prior's
-            coordinates, its codes.
+            Fitted classifier with a diffusion prior. Features are shown in the coordinates of
+            the prior, its codes.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Some tens of series, preferably ones that the classifier was not fitted on.
+            Series, preferably not used to fit the classifier. The plot is clear for some tens of
+            series.
         y : array-like of shape (n_samples,), optional
             Labels of the series.
         X_teacher : array-like of shape (n_samples, n_channels_teacher, n_timepoints_teacher), \
@@ -130,12 +131,12 @@ optional
         random_state : int, default=0
             Seed of the draws and of t-SNE.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         FeatureSpaceDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -158,7 +159,7 @@ optional
         random_state: int = 0,
         ax: Any = None,
     ) -> FeatureSpaceDisplay:
-        """Plot features.
+        """Plot given features.
 
         Parameters
         ----------
@@ -167,7 +168,7 @@ optional
         student : array-like of shape (n, d)
             Student features of the prefixes of the same series, in the same coordinates.
         draws : array-like of shape (n, n_draws, d)
-            Posterior draws given the student features.
+            Posterior draws of the teacher features given the student features.
         y : array-like of shape (n,), optional
             Labels of the series.
         projection : {"pca", "tsne"}, default="pca"
@@ -175,12 +176,12 @@ optional
         random_state : int, default=0
             Seed of t-SNE.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         FeatureSpaceDisplay
-            The display, plotted.
+            The plotted display.
         """
         return cls(teacher, student, draws, y, projection, random_state).plot(ax=ax)
 
@@ -190,7 +191,7 @@ optional
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

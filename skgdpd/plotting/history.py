@@ -1,4 +1,4 @@
-"""Learning curves: the loss terms of a training by epoch."""
+"""HistoryDisplay: learning curves, which show the loss terms of a training by epoch."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ NAMES = {
     "loss": "all",
     "valid_loss": "validation",
 }
-"""Labels of loss terms in the legend."""
+"""Text of each loss term in the legend."""
 
 
 class HistoryDisplay:
-    """Plot of the loss terms by epoch, with the warm-up and the epoch whose weights were kept.
+    """Plot of the loss terms by epoch, with the warm-up and the epoch of the kept weights.
 
     Parameters
     ----------
     history : History
-        Record of a training, as in the attribute ``history_`` of a fitted estimator.
+        Record of a training, such as the attribute ``history_`` of a fitted estimator.
 
     Attributes
     ----------
@@ -63,12 +63,12 @@ class HistoryDisplay:
         estimator : estimator
             Fitted estimator with an attribute ``history_``.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         HistoryDisplay
-            The display, plotted.
+            The plotted display.
         """
         check_is_fitted(estimator)
         return cls(estimator.history_).plot(ax=ax)
@@ -79,7 +79,7 @@ class HistoryDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class HistoryDisplay:
         Raises
         ------
         ValueError
-            If the history has no epochs, as that of a student in closed form.
+            If the history has no epochs, because the student is fitted in closed form.
         """
         history = self.history
         if not history.n_epochs:
@@ -100,11 +100,11 @@ class HistoryDisplay:
             terms.append("loss")
         n_epochs = history.n_epochs
         epochs = np.arange(1, n_epochs + 1)
-        # Markers distinguish lines in black and white. They are staggered so as not to overlap.
+        # Markers distinguish lines in black and white. They are staggered to avoid overlap.
         every = max(n_epochs // 8, 1)
         lowest = np.inf
         for i, name in enumerate(terms):
-            # A term that is off has 0 in the record, which would look like a perfect fit.
+            # A disabled term is recorded as 0, which would look like a perfect fit.
             values = np.where(history[name] == 0, np.nan, history[name])
             lowest = min(lowest, np.nanmin(values, initial=np.inf))
             label = f"{NAMES[name]} ({name})" if name in NAMES else name
@@ -118,7 +118,7 @@ class HistoryDisplay:
         if history.best_epoch is not None:
             kept = history.best_epoch + 1
             ax.axvline(kept, color=COLORS[-1], linewidth=1.5, label=f"kept: epoch {kept}")
-        # Most losses are positive and fall by orders of magnitude; a few can be negative.
+        # Most losses are positive and fall by orders of magnitude, but a few can be negative.
         scale = "log" if 0 < lowest < np.inf else "linear"
         ax.set(xlabel="epoch", ylabel="loss", yscale=scale, xlim=(1, max(n_epochs, 2)))
         ax.locator_params(axis="x", integer=True)

@@ -1,4 +1,4 @@
-"""Which part of the series a classifier depends on."""
+"""ImportanceDisplay: a plot of the parts of a series on which a classifier depends."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .style import draw_band, marked_style, new_axes
 
 
 class ImportanceDisplay:
-    """Plot of the importance of windows of time, with one line for each channel.
+    """Plot of the importance of time windows, with one line for each channel.
 
-    The band is one standard deviation over the permutations up and down. What does not leave the
-    line of zero can't be told from chance.
+    The band is the mean plus and minus one standard deviation over the permutations. An importance
+    near zero, compared with this band, can't be distinguished from chance.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class ImportanceDisplay:
     Attributes
     ----------
     importance : WindowImportance
-        Values that are plotted.
+        Plotted values.
     ax_ : matplotlib.axes.Axes
         Axes of the plot.
     figure_ : matplotlib.figure.Figure
@@ -33,7 +33,7 @@ class ImportanceDisplay:
 
     See Also
     --------
-    skgdpd.window_importance : How importances are measured, and what they don't say.
+    skgdpd.window_importance : Definition and limits of the importances.
 
     Examples
     --------
@@ -69,29 +69,29 @@ class ImportanceDisplay:
         estimator : classifier
             Fitted classifier of series.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Series that the classifier was not fitted on.
+            Series that were not used to fit the classifier.
         y : array-like of shape (n_samples,)
             Labels of the series.
         n_windows : int or "auto", default="auto"
             Number of windows, as for :func:`skgdpd.window_importance`.
         n_repeats : int, default=5
-            Number of permutations of each window, whose spread is the band.
+            Number of permutations of each window. The band shows their standard deviation.
         scoring : str, callable or None, default=None
-            Score, in scikit-learn's terms. None is the estimator's own.
+            Name of a score in scikit-learn, or a scorer. None means the estimator's own score.
         random_state : int, RandomState instance or None, default=None
             Seed of the permutations.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         ImportanceDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
         ValueError
-            For the reasons of :func:`skgdpd.window_importance`.
+            In the cases in which :func:`skgdpd.window_importance` raises it.
         """
         found = window_importance(
             estimator,
@@ -110,7 +110,7 @@ class ImportanceDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Mean probability of the right class over time."""
+"""PathDisplay: a plot of the mean probability of the true class over time."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .style import draw_band, marked_style, new_axes
 
 Floats = NDArray[np.float64]
 ONE = "all series"
-"""Name of the only classifier, if it has none."""
+"""Name of a single classifier that is given without a name."""
 
 
 @dataclass(frozen=True, eq=False)
 class RightProbability:
-    """Probability of the right class at each moment, over series.
+    """Mean and quantiles over series of the probability of the true class at each moment.
 
     Attributes
     ----------
     share : ndarray of shape (n_moments,)
-        Share of the series that is seen.
+        Share of a whole series that has been seen.
     mean : ndarray of shape (n_moments,)
-        Mean probability, over the series that have reached the moment; NaN if none has.
+        Mean probability over the series that have reached the moment; NaN if there are none.
     low, high : ndarray of shape (n_moments,) or None
         Lower and upper quantile; None without a band.
     """
@@ -41,10 +41,10 @@ class RightProbability:
 
 
 class PathDisplay:
-    """Plot of the mean probability of the right class against the part seen.
+    """Plot of the mean probability of the true class against the share of the series seen.
 
-    There is a line for each classifier, or for each classifier and true class. Bands hold the
-    series between two quantiles.
+    There is a line for each classifier, or for each classifier and true class. A band contains
+    the probabilities between two quantiles over series.
 
     Parameters
     ----------
@@ -54,16 +54,16 @@ class PathDisplay:
     y : array-like of shape (n,)
         Labels of the series.
     time_points : sequence of int, or dict of str to sequence of int
-        Number of points seen at each moment, the same for all classifiers or by name.
+        Number of time points at each moment, the same for all classifiers or by name.
     n_timepoints : int, optional
-        Number of points of a whole series; by default that of the latest moment.
+        Number of time points of a whole series. By default the number at the latest moment.
     classes : array-like of shape (n_classes,), optional
-        Label of each column; by default the sorted labels of ``y``.
+        Label of each column of the probabilities. By default the sorted labels of ``y``.
     by_class : bool, default=False
-        Whether each true class has a line of its own.
+        Whether to draw a line for each true class.
     quantiles : tuple of two floats or None, default=(0.25, 0.75)
-        Quantiles over series between which the band lies: the middle half of the series, as in a
-        box plot. None draws no band.
+        Lower and upper quantile over series that limit the band. The default band contains the
+        middle half of the series, as in a box plot. None draws no band.
 
     Attributes
     ----------
@@ -77,7 +77,8 @@ class PathDisplay:
     Raises
     ------
     ValueError
-        If shapes don't fit, if labels are unknown, or if quantiles don't ascend from 0 to 1.
+        If shapes do not fit. If labels are unknown. If quantiles are not two ascending numbers
+        from 0 to 1.
 
     Examples
     --------
@@ -142,20 +143,20 @@ class PathDisplay:
             Fitted classifier with ``predict_proba_path``, such as ``EarlyClassifier``, or
             ``PrefixClassifier`` with several moments.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series that the classifier was not fitted on.
+            Whole series that were not used for the fit.
         y : array-like of shape (n_samples,)
             Labels of the series.
         by_class : bool, default=False
-            Whether each true class has a line of its own.
+            Whether to draw a line for each true class.
         quantiles : tuple of two floats or None, default=(0.25, 0.75)
-            Quantiles over series between which the band lies. None draws no band.
+            Lower and upper quantile over series that limit the band. None draws no band.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         PathDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -181,29 +182,29 @@ class PathDisplay:
         ----------
         estimators : dict of str to classifier
             Fitted classifiers with ``predict_proba_path``, by name. All must have the same
-            classes, and be fitted to series of the same length.
+            classes, and must have been fitted to series of the same length.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series that the classifiers were not fitted on.
+            Whole series that were not used for the fit.
         y : array-like of shape (n_samples,)
             Labels of the series.
         by_class : bool, default=False
-            Whether each true class has a line of its own.
+            Whether to draw a line for each true class.
         quantiles : tuple of two floats or None, default=(0.25, 0.75)
-            Quantiles over series between which the band lies. None draws no band.
+            Lower and upper quantile over series that limit the band. None draws no band.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         PathDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
         TypeError
             If a classifier has no ``predict_proba_path``.
         ValueError
-            If the classifiers differ in their classes or in the length of their series.
+            If the classifiers have different classes, or were fitted to different lengths.
         """
         first: Any = None
         for name, clf in by_name(estimators, "estimators").items():
@@ -250,27 +251,27 @@ class PathDisplay:
         Parameters
         ----------
         path : array-like of shape (n, n_moments, n_classes), or dict of str to such
-            Class probabilities at each moment, of one classifier or by name. NaN after a series'
-            own end.
+            Class probabilities at each moment, of one classifier, or of several by name. NaN
+            after a series' own end.
         y : array-like of shape (n,)
             Labels of the series.
         time_points : sequence of int, or dict of str to sequence of int
-            Number of points seen at each moment, the same for all classifiers or by name.
+            Number of time points at each moment, the same for all classifiers or by name.
         n_timepoints : int, optional
-            Number of points of a whole series; by default that of the latest moment.
+            Number of time points of a whole series. By default the number at the latest moment.
         classes : array-like of shape (n_classes,), optional
-            Label of each column; by default the sorted labels of ``y``.
+            Label of each column of the probabilities. By default the sorted labels of ``y``.
         by_class : bool, default=False
-            Whether each true class has a line of its own.
+            Whether to draw a line for each true class.
         quantiles : tuple of two floats or None, default=(0.25, 0.75)
-            Quantiles over series between which the band lies. None draws no band.
+            Lower and upper quantile over series that limit the band. None draws no band.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         PathDisplay
-            The display, plotted.
+            The plotted display.
         """
         display = cls(
             path if isinstance(path, Mapping) else {ONE: path},
@@ -289,7 +290,7 @@ class PathDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
@@ -334,16 +335,16 @@ def _checked_quantiles(quantiles: Any) -> tuple[float, float] | None:
 def summary(
     right: Floats, share: Floats, quantiles: tuple[float, float] | None
 ) -> RightProbability:
-    """Return mean and quantiles at each moment.
+    """Return mean and quantiles over series at each moment.
 
     Parameters
     ----------
     right : ndarray of shape (n, n_moments)
-        Probability of the right class of each series; NaN after its own end.
+        Probability of the true class of each series; NaN after its own end.
     share : ndarray of shape (n_moments,)
-        Share that is seen at each moment.
+        Share of a whole series that has been seen at each moment.
     quantiles : tuple of two floats or None
-        Quantiles of the band.
+        Lower and upper quantile of the band. None means no band.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Posterior of a series' feature for prefixes of growing length."""
+"""PosteriorDisplay: a plot of posterior draws for one series, for growing prefixes."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ class PosteriorDisplay:
 
     The vertical axis is the first principal component of the teacher's features, in standard
     deviations from their mean. A diamond marks the teacher's feature of the whole series. A box
-    holds the middle half of the draws, and its line is their median. Below each column stands the
-    spread over all directions: the root mean square distance of the draws from their mean,
-    divided by that of the teacher's features. A spread of 1 is that of the prior, and 0 is
-    certainty.
+    contains the middle half of the draws, and its line is their median.
+
+    The spread of the draws stands below each column. It is the root mean square distance of the
+    draws from their mean, divided by the same distance of the teacher's features. A spread of 1
+    is as large as that of the teacher's features, and a spread of 0 means certainty.
 
     Parameters
     ----------
     parts : sequence of float of length n_parts
-        Fractions of the series that are seen, in (0, 1].
+        Seen shares of the series, in (0, 1].
     draws : sequence of array-like of shape (n_draws, d)
-        Posterior draws for the series, one array for each fraction.
+        Posterior draws for the series, with one array for each share.
     features : sequence of array-like of shape (n, d)
-        Teacher features of many series, one array for each fraction, in the coordinates of the
-        draws.
+        Teacher features of many series in the coordinates of the draws, with one array for each
+        share.
     own : sequence of array-like of shape (d,)
-        Teacher feature of the series, one array for each fraction.
+        Teacher feature of the series, with one array for each share.
 
     Attributes
     ----------
     heights_ : list of ndarray of shape (n_draws,)
-        Vertical coordinates of the draws, from the smallest fraction to the largest.
+        Vertical coordinates of the draws, from the smallest share to the largest.
     own_ : ndarray of shape (n_parts,)
         Vertical coordinates of the series' teacher feature.
     spreads_ : ndarray of shape (n_parts,)
@@ -53,9 +54,10 @@ class PosteriorDisplay:
 
     Notes
     -----
-    The spread measures uncertainty only if the draws come from a posterior, as with the
-    degradation ``"linear-gaussian"``. With ``"learned-alpha"``, the paper's, the amount of noise
-    is learned with the student's loss, and the spread need not fall as more of the series is seen.
+    The spread measures uncertainty only if the draws come from a posterior distribution. This is
+    the case with the degradation ``"linear-gaussian"``. With the paper's degradation
+    ``"learned-alpha"``, the amount of noise is learned with the student's loss. The spread then
+    need not decrease as more of the series is seen.
 
     Examples
     --------
@@ -113,13 +115,15 @@ class PosteriorDisplay:
         Parameters
         ----------
         estimators : sequence of GDPDClassifier or DistilledPrefixClassifier
-            Fitted classifiers of different ``earliness``, each with a diffusion prior. Columns
-            are easiest to compare if all classifiers have the same teacher: give them the same
-            integer as ``random_state``, or the same ``FrozenEstimator`` as ``teacher``.
+            Fitted classifiers with different ``earliness``, each with a diffusion prior. Columns
+            are easiest to compare if all classifiers have the same teacher. To get the same
+            teacher, use the same integer as ``random_state``, or the same ``FrozenEstimator`` as
+            ``teacher``.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series; their teacher features give the mean and the standard deviation.
+            Whole series. Their teacher features define the mean and the standard deviation of
+            the vertical axis.
         index : int, default=0
-            Index of the series that is shown.
+            Index of the series to plot.
         X_teacher : array-like of shape (n_samples, n_channels_teacher, n_timepoints_teacher), \
 optional
             Whole series, if the classifiers were fitted with ``X_teacher``.
@@ -128,12 +132,12 @@ optional
         random_state : int, default=0
             Seed of the draws.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         PosteriorDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -170,25 +174,25 @@ optional
         *,
         ax: Any = None,
     ) -> PosteriorDisplay:
-        """Plot given draws, for instance of a :class:`~skgdpd.DiffusionFeaturePrior`.
+        """Plot given draws, for instance from a :class:`~skgdpd.DiffusionFeaturePrior`.
 
         Parameters
         ----------
         parts : sequence of float of length n_parts
-            Fractions of the series that are seen, in (0, 1].
+            Seen shares of the series, in (0, 1].
         draws : sequence of array-like of shape (n_draws, d)
-            Posterior draws for the series, one array for each fraction.
+            Posterior draws for the series, with one array for each share.
         features : array-like of shape (n, d)
-            Teacher features of many series, the same for all fractions.
+            Teacher features of many series, the same for all shares.
         own : array-like of shape (d,)
             Teacher feature of the series.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         PosteriorDisplay
-            The display, plotted.
+            The plotted display.
         """
         n = len(parts)
         return cls(parts, draws, [features] * n, [own] * n).plot(ax=ax)
@@ -199,7 +203,7 @@ optional
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
@@ -264,11 +268,12 @@ def along_component(draws: Floats, features: Floats, own: Floats) -> tuple[Float
     -------
     heights : ndarray of shape (n_draws,)
         Coordinates of the draws, in standard deviations of the features from their mean. The sign
-        of a principal component is arbitrary; it is chosen so that ``own_height`` isn't negative.
+        of a principal component is arbitrary. It is chosen so that ``own_height`` is not negative.
     own_height : float
-        Coordinate of the one series' feature.
+        Coordinate of the feature of the one series.
     spread : float
-        Root mean square distance of the draws from their mean, divided by that of the features.
+        Root mean square distance of the draws from their mean, divided by the same distance of
+        the features.
     """
     pca = PCA(1, svd_solver="full").fit(features)
     scale = np.sqrt(max(pca.transform(features).var(), 1e-24))

@@ -1,4 +1,4 @@
-"""Reliability diagram: how well predicted probabilities are calibrated."""
+"""ReliabilityDisplay: a diagram of the calibration of predicted probabilities."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .style import HATCHES, marked_style, new_axes
 Floats = NDArray[np.float64]
 
 N_BINS = 15
-"""Number of bins, that of :func:`skgdpd.metrics.expected_calibration_error`."""
+"""Number of bins, the same as in :func:`skgdpd.metrics.expected_calibration_error`."""
 Z = NormalDist().inv_cdf(0.975)
-"""Standard deviations of a normal distribution that hold 95 % of it."""
+"""Half width of the central 95 % interval of a standard normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class Reliability:
     Attributes
     ----------
     sure : ndarray of shape (n_bins,)
-        Mean probability of the predicted class, or of the chosen one; NaN in an empty bin.
+        Mean probability of the predicted class, or of ``pos_label``; NaN in an empty bin.
     right : ndarray of shape (n_bins,)
-        Share of series of which this class is the label; NaN in an empty bin.
+        Share of the series whose label is this class; NaN in an empty bin.
     low, high : ndarray of shape (n_bins,)
-        Ends of the share's 95 % interval (Wilson's); NaN in an empty bin.
+        Ends of Wilson's 95 % interval of this share; NaN in an empty bin.
     counts : ndarray of shape (n_bins,)
-        Number of predictions.
+        Number of predictions in each bin.
     error : float
-        Expected calibration error.
+        Expected calibration error (ECE).
     """
 
     sure: Floats
@@ -53,37 +53,38 @@ class Reliability:
 class ReliabilityDisplay:
     """Reliability diagram: share of correct predictions against predicted probability.
 
-    Each method has one line. A calibrated method is on the diagonal: of its predictions with
-    probability 0.8, four in five are correct. Below the diagonal a method is overconfident.
-    Vertical lines are 95 % intervals of the shares. Bars give the number of predictions in each
-    bin of equal width. The number after a name is the method's expected calibration error (ECE).
+    Each method has one line. The line of a calibrated method is the diagonal: four in five of its
+    predictions with probability 0.8 are correct. A method below the diagonal is overconfident.
+    Vertical lines are 95 % intervals of the shares. Bars show the number of predictions in bins
+    of equal width. The number after a name is the method's expected calibration error (ECE).
 
-    With ``pos_label`` the diagram is of the probability of that class alone, in bins of about
-    equal size. Take it where a class is rare or its errors are dear: nearly all predictions are
-    sure then, and share one bin of equal width.
+    With ``pos_label``, the diagram shows the probability of this class alone, in bins of about
+    equal size. Use it if a class is rare or if its errors are costly. Nearly all predictions are
+    then confident, and would be in the same bin of equal width.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        Labels.
+        Labels of the series.
     probas : mapping of str to array-like of shape (n, n_classes)
-        Class probabilities of each method.
+        Class probabilities, by name of the method.
     classes : array-like of shape (n_classes,), optional
-        Label of each column; by default the sorted labels of ``y_true``.
+        Label of each column of the probabilities. By default the sorted labels of ``y_true``.
     n_bins : int, default=15
-        Number of bins: of equal width between 0 and 1, or with ``pos_label`` of equal size.
+        Number of bins. The bins have equal width between 0 and 1, or about equal size with
+        ``pos_label``.
     pos_label : object, optional
-        Class whose probabilities are compared; by default those of the predicted classes.
+        Class whose probabilities are plotted. By default those of the predicted classes.
 
     Attributes
     ----------
     results_ : dict of str to Reliability
-        Values that are plotted for each method: ``sure``, ``right``, ``low``, ``high`` and
-        ``counts`` of shape (n_bins,), and ``error``.
+        Plotted values of each method: ``sure``, ``right``, ``low``, ``high`` and ``counts`` of
+        shape (n_bins,), and ``error``.
     ax_ : matplotlib.axes.Axes
         Axes of the lines.
     counts_ax_ : matplotlib.axes.Axes
-        Axes of the counts, above the lines.
+        Axes of the counts, above ``ax_``.
     figure_ : matplotlib.figure.Figure
         Figure of both axes.
 
@@ -135,20 +136,21 @@ class ReliabilityDisplay:
         estimators : mapping of str to classifier
             Fitted classifiers with ``predict_proba``, by name. All must have the same classes.
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Series that the classifiers were not fitted on.
+            Series that were not used to fit the classifiers.
         y : array-like of shape (n_samples,)
             Labels of the series.
         n_bins : int, default=15
-            Number of bins: of equal width between 0 and 1, or with ``pos_label`` of equal size.
+            Number of bins. The bins have equal width between 0 and 1, or about equal size with
+            ``pos_label``.
         pos_label : object, optional
-            Class whose probabilities are compared; by default those of the predicted classes.
+            Class whose probabilities are plotted. By default those of the predicted classes.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         ReliabilityDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -183,22 +185,23 @@ class ReliabilityDisplay:
         Parameters
         ----------
         y_true : array-like of shape (n,)
-            Labels.
+            Labels of the series.
         probas : mapping of str to array-like of shape (n, n_classes)
-            Class probabilities of each method.
+            Class probabilities, by name of the method.
         classes : array-like of shape (n_classes,), optional
-            Label of each column; by default the sorted labels of ``y_true``.
+            Label of each column of the probabilities. By default the sorted labels of ``y_true``.
         n_bins : int, default=15
-            Number of bins: of equal width between 0 and 1, or with ``pos_label`` of equal size.
+            Number of bins. The bins have equal width between 0 and 1, or about equal size with
+            ``pos_label``.
         pos_label : object, optional
-            Class whose probabilities are compared; by default those of the predicted classes.
+            Class whose probabilities are plotted. By default those of the predicted classes.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         ReliabilityDisplay
-            The display, plotted.
+            The plotted display.
         """
         return cls(y_true, probas, classes, n_bins, pos_label).plot(ax=ax)
 
@@ -208,7 +211,8 @@ class ReliabilityDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure. The counts are plotted above them.
+            Axes to plot on. By default a new figure is created. The counts are plotted above the
+            axes.
 
         Returns
         -------
@@ -247,7 +251,7 @@ class ReliabilityDisplay:
         return self
 
     def _draw_counts(self, counts_ax: Any) -> None:
-        """Draw how many predictions there are in bins of equal width."""
+        """Draw the numbers of predictions in bins of equal width."""
         width = 1 / self.n_bins
         bar = 0.9 * width / len(self.results_)
         for i, proba in enumerate(self.probas.values()):
@@ -261,7 +265,7 @@ class ReliabilityDisplay:
             )  # fmt: skip
 
     def _limits(self) -> tuple[float, float]:
-        """Return the probabilities between which all of the lines is shown."""
+        """Return the limits of the axis, between which all lines are visible."""
         if self.pos_label is not None:
             highest = [[np.nanmax(r.sure), np.nanmax(r.high)] for r in self.results_.values()]
             return 0.0, min(1.0, 1.05 * float(np.max(highest)))
@@ -276,7 +280,7 @@ def reliability(
     n_bins: int,
     pos_label: Any = None,
 ) -> Reliability:
-    """Compute the calibration of predictions; parameters as in :class:`ReliabilityDisplay`."""
+    """Return the calibration in bins; see :class:`ReliabilityDisplay` for the parameters."""
     sure, right, bins = _binned(y_true, proba, classes, n_bins, pos_label)
     counts = np.bincount(bins, minlength=n_bins)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -297,7 +301,7 @@ def wilson(k: Any, n: Any) -> tuple[Any, Any]:
     Returns
     -------
     low, high : float, or ndarray of shape (n_bins,)
-        Ends of the intervals; NaN without a trial.
+        Ends of the intervals; NaN if there are no trials.
 
     References
     ----------

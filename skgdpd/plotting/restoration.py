@@ -18,15 +18,15 @@ from ..diffusion import LearnedAlpha, LinearGaussian, PosteriorSampler
 Floats = NDArray[np.float64]
 
 MIN_INFORMATION = 0.1
-"""Smallest signal-to-noise ratio (of variances) at which a measured direction is shown.
+"""Smallest signal-to-noise ratio, as a ratio of variances, at which a direction is estimated.
 
-The estimate of a direction that is nearly all noise would lie far outside the plot.
+The estimate of a direction with more noise would lie far outside the plot.
 """
 
 
 @dataclass(frozen=True)
 class Restoration:
-    """Features of series in the coordinates of a prior, its codes.
+    """Features and posterior draws of series, in the coordinates of a prior (its codes).
 
     Attributes
     ----------
@@ -57,9 +57,9 @@ def restore(
     Parameters
     ----------
     estimator : GDPDClassifier or DistilledPrefixClassifier
-        Fitted classifier with a diffusion prior, or a search, whose best estimator is used.
+        Fitted classifier with a diffusion prior. If a search is given, its best estimator is used.
     X : array-like of shape (n, n_channels, n_timepoints)
-        Series as they were given to ``fit``.
+        Series in the same form as for ``fit``.
     X_teacher : array-like of shape (n, n_channels_teacher, n_timepoints_teacher), optional
         Whole series, if the classifier was fitted with ``X_teacher``.
     n_draws : int, default=5
@@ -67,8 +67,8 @@ def restore(
     random_state : int, default=0
         Seed of the draws.
     index : int, optional
-        Index of a single series for which student features and draws are computed; by default
-        they are computed for all.
+        Index of a single series for which student features and draws are computed. By default
+        they are computed for all series.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def restore(
     Raises
     ------
     sklearn.exceptions.NotFittedError
-        If the classifier isn't fitted.
+        If the classifier is not fitted.
     ValueError
         If the classifier has no diffusion prior, or was saved without its teacher.
     """
@@ -119,7 +119,7 @@ def _place(degradation: PosteriorSampler, observed: torch.Tensor) -> Floats:
     latent = degradation.latent
     mean = latent.mean.double().cpu().numpy()
     known = getattr(degradation, "measurement", None)
-    if known is None:  # the control has no model of student features
+    if known is None:  # the control method has no model of student features
         return np.repeat(mean[None], len(observed), 0)
     return least_squares(
         observed.double().numpy(), known, mean, latent.covariance.double().numpy()
@@ -129,9 +129,9 @@ def _place(degradation: PosteriorSampler, observed: torch.Tensor) -> Floats:
 def least_squares(
     observed: Floats, known: LinearGaussian, mean: Floats, covariance: Floats
 ) -> Floats:
-    """Return the codes that fit a measurement best by generalised least squares.
+    """Return the codes with the best fit to student features, by generalised least squares.
 
-    In directions about which the measurement has no information, a code is set to the mean.
+    In directions without enough information in the student features, a code is set to the mean.
 
     Parameters
     ----------

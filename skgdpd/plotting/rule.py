@@ -1,4 +1,4 @@
-"""What a stopping rule looks at in one series over time, and where it answers."""
+"""RuleDisplay: a plot of the quantity by which a stopping rule decides on one series."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ONE = "the series"
 
 
 class RuleDisplay:
-    """Plot of what a stopping rule looks at in one series, and of where it answers.
+    """Plot of the quantity by which a stopping rule decides on one series, and of its answer.
 
-    The line is the quantity by which the rule decides: for a threshold and for Economy the
-    expected cost of an error if the series were answered now, for Calimera the change of the cost
-    that it predicts from waiting. The rule answers in the shaded region. A star marks the answer.
-    What comes after it is pale, as it has no effect.
+    The quantity depends on the rule. For ``ProbabilityThreshold`` and ``Economy``, it is the
+    expected cost of an error of an answer now. For ``Calimera``, it is the predicted change of the
+    cost by waiting. The rule answers in the shaded region. A star marks the answer. Values after
+    the answer have no effect and are drawn pale.
 
     Parameters
     ----------
@@ -35,24 +35,24 @@ class RuleDisplay:
     path : array-like of shape (n_moments, n_classes)
         Class probabilities of the series at each moment; NaN after its own end.
     time_points : sequence of int
-        Number of points seen at each moment.
+        Number of time points at each moment.
     n_timepoints : int, optional
-        Number of points of a whole series; by default that of the last moment.
+        Number of time points of a whole series. By default the number at the last moment.
     label : object, optional
-        Label of the answer, for the title; by default there is none.
+        Label of the answer, for the legend. By default no label is shown.
 
     Attributes
     ----------
     what_ : str
         Name of the quantity.
     values_ : ndarray of shape (n_reached,)
-        Its value at each moment that the series reaches.
+        Value of the quantity at each moment that the series reaches.
     answers_in_ : list of list of (float, float)
-        Intervals of the quantity in which the rule answers, at each of these moments.
+        Intervals of the quantity in which the rule answers, for each of these moments.
     moment_ : int
         Index of the moment of the answer.
     forced_ : bool
-        Whether the series ended before the rule had seen enough.
+        True if the series ended before the stopping rule had seen enough.
     ax_ : matplotlib.axes.Axes
         Axes of the plot.
     figure_ : matplotlib.figure.Figure
@@ -61,9 +61,9 @@ class RuleDisplay:
     Raises
     ------
     TypeError
-        If the rule is none of this package.
+        If ``rule`` is not a stopping rule of this package.
     ValueError
-        If shapes don't fit, or if probabilities are none.
+        If shapes do not fit, or if values are not probabilities.
 
     Examples
     --------
@@ -106,22 +106,22 @@ class RuleDisplay:
 
     @classmethod
     def from_estimator(cls, early: Any, x: ArrayLike, *, ax: Any = None) -> RuleDisplay:
-        """Plot what the rule of a fitted classifier looks at in one series.
+        """Plot the quantity of a fitted classifier's rule, and its answer to one series.
 
         Parameters
         ----------
         early : EarlyClassifier
             Fitted classifier.
         x : array-like of shape (n_channels, n_timepoints)
-            The series. ``(n_timepoints,)`` is allowed for one channel, ``(1, n_channels,
+            One series. ``(n_timepoints,)`` is also allowed for one channel, and ``(1, n_channels,
             n_timepoints)`` for a panel of one series.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         RuleDisplay
-            The display, plotted.
+            The plotted display.
 
         Raises
         ------
@@ -147,7 +147,7 @@ class RuleDisplay:
         label: Any = None,
         ax: Any = None,
     ) -> RuleDisplay:
-        """Plot what a rule looks at in given probabilities.
+        """Plot the quantity of a rule, and its answer to a series of given probabilities.
 
         Parameters
         ----------
@@ -156,29 +156,29 @@ class RuleDisplay:
         path : array-like of shape (n_moments, n_classes)
             Class probabilities of the series at each moment; NaN after its own end.
         time_points : sequence of int
-            Number of points seen at each moment.
+            Number of time points at each moment.
         n_timepoints : int, optional
-            Number of points of a whole series; by default that of the last moment.
+            Number of time points of a whole series. By default the number at the last moment.
         label : object, optional
-            Label of the answer, for the title; by default there is none.
+            Label of the answer, for the legend. By default no label is shown.
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
         RuleDisplay
-            The display, plotted.
+            The plotted display.
         """
         display = cls(rule, path, time_points=time_points, n_timepoints=n_timepoints, label=label)
         return display.plot(ax=ax)
 
     def plot(self, ax: Any = None) -> RuleDisplay:
-        """Plot the quantity, the region of answers and the answer.
+        """Plot the quantity, the region in which the rule answers, and the answer.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Axes to plot on; by default those of a new figure.
+            Axes to plot on. By default a new figure is created.
 
         Returns
         -------
