@@ -157,6 +157,9 @@ class EarlyClassifier(
     feature_names_in_ : ndarray of shape (n_names,)
         Names of the columns of X, which later frames must have too; only after a fit on a frame
         of which all columns have a string as name.
+    sampling_step_ : tuple of (float, bool)
+        Time from point to point, and whether it is in seconds because times are dates. It exists
+        only after a fit on the command line to a table with times.
     n_channels_in_, n_timepoints_in_ : int
         Numbers of channels and of time points of the whole series.
 
