@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .._early.session import StreamDecision
+from .._series.tables import COMMA, number_of
 from .stream_times import LineTimes, is_date
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -44,8 +45,8 @@ class Line(NamedTuple):
     kind: str | None
 
 
-class CsvNames(NamedTuple):
-    """Names of the columns of CSV lines.
+class CsvOptions(NamedTuple):
+    """Form of CSV lines: names of columns, and characters with a meaning.
 
     Attributes
     ----------
@@ -55,20 +56,42 @@ class CsvNames(NamedTuple):
         Names of the columns of values, a channel each; None is all without another meaning.
     channels : tuple of str or None
         Names of the model's channels, in their order; None if it has none.
+    separator : str
+        Character between fields.
+    decimal : {".", ","}
+        Character before the decimals of numbers.
     """
 
     id: str | None = None
     time: str | None = None
     values: list[str] | None = None
     channels: tuple[str, ...] | None = None
+    separator: str = ","
+    decimal: str = "."
+
+    def check(self) -> None:
+        """Raise an error for characters that can't be told apart."""
+        if len(self.separator) != 1:
+            raise ValueError(f"--separator {self.separator!r} must be one character")
+        if self.separator == self.decimal:
+            raise ValueError(
+                f"{self.separator!r} can't both separate fields and begin decimals; name the "
+                f"separator, such as --separator ';'"
+            )
 
     def meanings(self) -> dict[str, str]:
         """Return the meaning of each column that holds no values, by its name."""
         return {self.id or "id": "id", "t": "t", self.time or "time": "time", "end": "end"}
 
-    def given(self) -> list[str]:
+    def named(self) -> list[str]:
         """Return the options of the command line that name columns."""
         return [f"--{name}" for name in ("id", "time", "values") if getattr(self, name)]
+
+    def given(self) -> list[str]:
+        """Return all options of the command line that are not at their defaults."""
+        mine, defaults = self._asdict(), CsvOptions()._asdict()
+        signs = [name for name in ("separator", "decimal") if mine[name] != defaults[name]]
+        return [*self.named(), *(f"--{name}" for name in signs)]
 
 
 class Form(Protocol):
@@ -91,7 +114,7 @@ class Form(Protocol):
 
 
 def form_of(
-    name: str, n_channels: int, gaps: bool, classes: Sequence[Any], names: CsvNames | None = None
+    name: str, n_channels: int, gaps: bool, classes: Sequence[Any], names: CsvOptions | None = None
 ) -> Form:
     """Return the form of lines by its name.
 
@@ -105,8 +128,8 @@ def form_of(
         Whether values may be missing.
     classes : sequence
         Labels of the classes, in the order of the probabilities.
-    names : CsvNames, optional
-        Names of the columns of CSV lines.
+    names : CsvOptions, optional
+        Form of CSV lines.
 
     Returns
     -------
@@ -115,7 +138,7 @@ def form_of(
     Raises
     ------
     ValueError
-        If options name columns of lines that have none.
+        If options are for lines of another form, or characters can't be told apart.
     """
     labels = [str(label) for label in classes]
     if name == "jsonl":
@@ -212,7 +235,7 @@ class JsonLines:
 
 
 class CsvLines:
-    """Lines of values between commas.
+    """Lines of values between commas, or between other characters.
 
     Without a header a line is an id and a value for each channel. The first line is a header if
     one of its fields is ``id``, or the name that is given. Columns ``t``, ``time`` and ``end``
@@ -227,8 +250,8 @@ class CsvLines:
         Whether values may be missing.
     labels : list of str
         Labels of the classes.
-    names : CsvNames, optional
-        Names of columns. If some are given, the first line must be a header.
+    names : CsvOptions, optional
+        Names of columns, and characters. If names are given, the first line must be a header.
 
     Attributes
     ----------
@@ -237,10 +260,11 @@ class CsvLines:
     """
 
     def __init__(
-        self, n_channels: int, gaps: bool, labels: list[str], names: CsvNames | None = None
+        self, n_channels: int, gaps: bool, labels: list[str], names: CsvOptions | None = None
     ) -> None:
         self.n_channels, self.gaps, self.labels = n_channels, gaps, labels
-        self.names = CsvNames() if names is None else names
+        self.names = CsvOptions() if names is None else names
+        self.names.check()
         self.meanings = self.names.meanings()
         self.columns: list[str] | None = None
         self.times = LineTimes()
@@ -252,7 +276,7 @@ class CsvLines:
         if not text.strip():
             return None
         try:
-            fields = next(csv.reader([text], strict=True)) if '"' in text else text.split(",")
+            fields = self._fields(text)
         except csv.Error as error:
             raise ValueError(f"the line is no CSV: {error}") from error
         if not self._begun:
@@ -260,16 +284,22 @@ class CsvLines:
             if (self.names.id or "id") in fields:
                 self._read_header(fields)
                 return None
-            if self.columns is None and self.names.given():
+            if self.columns is None and self.names.named():
                 raise HeaderError(
                     f"the first line must be a header with the column {self.names.id or 'id'!r}, "
-                    f"because of {self.names.given()[0]}; it has {', '.join(fields)}"
+                    f"because of {self.names.named()[0]}; it has {', '.join(fields)}"
                 )
         return self._line(fields)
 
+    def _fields(self, text: str) -> list[str]:
+        separator = self.names.separator
+        if '"' not in text:
+            return text.split(separator)
+        return next(csv.reader([text], delimiter=separator, strict=True))
+
     def _read_header(self, fields: list[str]) -> None:
         """Note the names of the columns, or end the stream, since all of it would be misread."""
-        if numbers := [field for field in fields if _is_number(field)]:
+        if numbers := [field for field in fields if self._is_number(field)]:
             raise HeaderError(
                 f"the first line has the field {self.names.id or 'id'}, as a header has, and the "
                 f"number {numbers[0]}; "
@@ -307,7 +337,10 @@ class CsvLines:
         n = 1 + self.n_channels if columns is None else len(columns)
         if len(fields) != n:
             names = ",".join(columns or ["id", *(f"value{i + 1}" for i in range(n - 1))])
-            raise ValueError(f"the line has {len(fields)} fields, not the {n} of {names}")
+            more = ""
+            if len(fields) == 1:
+                more = "; if another character separates fields, name it by --separator"
+            raise ValueError(f"the line has {len(fields)} fields, not the {n} of {names}{more}")
         if columns is None:
             named, texts = {"id": fields[0]}, fields[1:]
         else:
@@ -322,14 +355,20 @@ class CsvLines:
         ends = _truth(named.get("end", ""))
         first = named.get("t", "")
         clock = named.get("time", "")
-        values = [_number(text) for text in texts]
+        values = [_number(text, self.names.decimal) for text in texts]
         # A line that only ends its series has no values.
         points = [] if ends and not any(texts) else [values]
         for point in points:
             check_values(point, self.n_channels, self.gaps)
         t = first_of(_whole(first) if first else None)
-        kind, time = self.times.read(_time(clock) if clock else None)
+        kind, time = self.times.read(self._time(clock) if clock else None)
         return Line(named["id"], points, t, time, ends, kind)
+
+    def _time(self, text: str) -> float | str:
+        return number_of(text, self.names.decimal) if self._is_number(text) else text
+
+    def _is_number(self, text: str) -> bool:
+        return text != "" and isinstance(number_of(text, self.names.decimal), float)
 
     def head(self) -> list[str]:
         """Return the header of the answers."""
@@ -399,18 +438,14 @@ def plain(label: Any) -> Any:
     return value if isinstance(value, str | int | float | bool) else str(value)
 
 
-def _number(text: str) -> float:
-    if not text:
-        return np.nan
-    try:
-        return float(text)
-    except ValueError as error:
-        more = "; if it is a time, name its column in a header by --time" if is_date(text) else ""
-        raise ValueError(f"the value {text!r} is no number{more}") from error
-
-
-def _time(text: str) -> float | str:
-    return float(text) if _is_number(text) else text
+def _number(text: str, decimal: str) -> float:
+    found = number_of(text.strip(), decimal)
+    if isinstance(found, float):
+        return found
+    more = "; if it is a time, name its column in a header by --time" if is_date(text) else ""
+    if COMMA.fullmatch(text.strip()):
+        more = "; if numbers have a decimal comma, say so by --decimal ,"
+    raise ValueError(f"the value {text!r} is no number{more}")
 
 
 def _whole(text: str) -> Any:
@@ -421,14 +456,6 @@ def _truth(text: str) -> bool:
     if text not in ("", "0", "1", "true", "false"):
         raise ValueError(f"end={text!r} must be true, false, 1, 0 or empty")
     return text in ("1", "true")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _csv_line(fields: Iterable[Any]) -> str:

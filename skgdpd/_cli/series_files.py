@@ -167,7 +167,8 @@ def read_series(
     elif values is not None:
         check_names(tuple(values), channels, "--values", "the model")
     series = read_long(table, columns.id, columns.time, values, label, columns.step)
-    check_step(path, series.step, step, whose)
+    source = path if columns.step is None else f"{path}, as --step says"
+    check_step(source, series.step, step, whose)
     series = _labelled(series, path, by_id)
     return FileSeries(*series[:3], tuple(series.channels), series.step)
 

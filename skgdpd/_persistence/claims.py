@@ -138,7 +138,7 @@ def check_sampling_step(model: Any) -> None:
     sizes = type(step) is tuple and [type(part) for part in step] == [float, bool]
     if not sizes or not 0 < step[0] < np.inf:
         raise ValueError(
-            f"sampling_step_ is {step!r}, and must be a number above 0, and whether times are dates"
+            f"sampling_step_ is {step!r}, and must be a number above 0 and whether times are dates"
         )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import skgdpd._cli.stream
 from skgdpd import load
-from skgdpd._cli.lines import CsvLines, CsvNames, HeaderError, JsonLines
+from skgdpd._cli.lines import CsvLines, CsvOptions, HeaderError, JsonLines
 from skgdpd._cli.main import main
 from skgdpd._cli.stream import Stream, StreamOptions, ready
 from skgdpd._persistence.archive import read_model, write_model
@@ -524,7 +524,7 @@ def test_an_ambiguous_header_ends_the_stream(header, words):
         CsvLines(1, False, []).read(header)
 
 
-NAMED = CsvNames(id="who", time="hour", values=["y", "x"])
+NAMED = CsvOptions(id="who", time="hour", values=["y", "x"])
 
 
 def test_columns_of_csv_may_have_other_names():
@@ -541,8 +541,8 @@ def test_columns_of_csv_may_have_other_names():
         (NAMED, "id,x,y", "first line must be a header with the column 'who', because of --id"),
         (NAMED, "who,x,y", "the header has no column 'hour'"),
         (NAMED, "who,hour,x", "the header has no column 'y'"),
-        (CsvNames(values=["x"]), "id,x", "1 columns of values, x; the model has 2 channels"),
-        (CsvNames(channels=("x", "y")), "id,y,x", "the model was fitted to x, y"),
+        (CsvOptions(values=["x"]), "id,x", "1 columns of values, x; the model has 2 channels"),
+        (CsvOptions(channels=("x", "y")), "id,y,x", "the model was fitted to x, y"),
     ],
 )
 def test_headers_without_the_named_columns_end_the_stream(names, header, words):
