@@ -368,7 +368,8 @@ class CsvLines:
         return number_of(text, self.names.decimal) if self._is_number(text) else text
 
     def _is_number(self, text: str) -> bool:
-        return text != "" and isinstance(number_of(text, self.names.decimal), float)
+        found = number_of(text, self.names.decimal)
+        return isinstance(found, float) and not np.isnan(found)
 
     def head(self) -> list[str]:
         """Return the header of the answers."""
