@@ -131,7 +131,7 @@ def test_the_commands_of_the_page_of_csv_files_run(tmp_path, monkeypatch, capsys
         words = shlex.split(command.partition(" > ")[0])
         assert words[:3] == ["python", "-m", "skgdpd"]
         assert main(words[3:]) == 0
-    assert "id,class,p_no,p_yes\np0," in capsys.readouterr().out
+    assert "id,label,p_no,p_yes\np0," in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from .report import page_of
 from .score_text import as_text
 from .scores import ScoreOptions, answers_of, class_of_threshold
 from .series_files import Columns, FileSeries, channels_of, read_series
+from .steps import keep_step, step_of
 
 TAUGHT: dict[str, Callable[..., Any]] = {
     "gdpd": GDPDClassifier,
@@ -69,7 +70,7 @@ def fit(
         Treatment of missing values in series.
     columns : Columns, optional
         What the columns of a table are. The names of the channels of a table with a row for each
-        point are kept in the model.
+        point are kept in the model, and so is the time from point to point.
     class_weight : sequence of str or (str, float), optional
         ``["balanced"]``, or names of classes with their weights; by default all weigh alike.
     delay_cost : float, optional
@@ -99,7 +100,17 @@ def fit(
     more: dict[str, Any] = {}
     if unlabeled is not None:
         files.append(
-            (unlabeled, read_series(unlabeled, columns, labelled=False, channels=channels))
+            (
+                unlabeled,
+                read_series(
+                    unlabeled,
+                    columns,
+                    labelled=False,
+                    channels=channels,
+                    step=series.step,
+                    whose=data,
+                ),
+            )
         )
         more["X_unlabeled"] = files[1][1].X
     if delay_cost is not None and not isinstance(params.get("earliness"), list):
@@ -129,6 +140,7 @@ def fit(
         model.fit(X, y, **more)
     if channels is not None:
         model.feature_names_in_ = np.array(channels, dtype=object)
+    keep_step(model, series.step)
     model.save(out)
     taught = f" and {len(files[1][1].X)} without a label" if len(files) > 1 else ""
     moments = ", ".join(map(str, np.asarray(model.time_points_).tolist()))
@@ -185,7 +197,7 @@ def predict(
     -------
     str
         Predictions as CSV, or a report if they were written to a file. Each line has the index of
-        a series from 0, or its id if it has one, its class, with an early classifier the number
+        a series from 0, or its id if it has one, its label, with an early classifier the number
         of time points seen and whether the answer was forced, and the probability of each class.
     """
     classifier = open_classifier(model, early=True)
@@ -310,7 +322,14 @@ def open_classifier(path: str, early: bool = False) -> Any:
 
 def _test_part(model: Any, data: str, columns: Columns | None, labelled: bool) -> FileSeries:
     columns = Columns() if columns is None else columns
-    return read_series(data, columns, labelled=labelled, last=True, channels=channels_of(model))
+    return read_series(
+        data,
+        columns,
+        labelled=labelled,
+        last=True,
+        channels=channels_of(model),
+        step=step_of(model),
+    )
 
 
 def _weights(given: Sequence[str | tuple[str, float]], known: list[Any]) -> str | dict[Any, float]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .._early.session import StreamDecision
+from .._series.tables import COMMA, number_of
 from .stream_times import LineTimes, is_date
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -44,8 +45,8 @@ class Line(NamedTuple):
     kind: str | None
 
 
-class CsvNames(NamedTuple):
-    """Names of the columns of CSV lines.
+class CsvOptions(NamedTuple):
+    """Form of CSV lines: names of columns, and characters with a meaning.
 
     Attributes
     ----------
@@ -56,20 +57,42 @@ class CsvNames(NamedTuple):
         without another meaning.
     channels : tuple of str or None
         Names of the model's channels, in their order; None if the channels have no names.
+    separator : str
+        Character between fields.
+    decimal : {".", ","}
+        Character before the decimals of numbers.
     """
 
     id: str | None = None
     time: str | None = None
     values: list[str] | None = None
     channels: tuple[str, ...] | None = None
+    separator: str = ","
+    decimal: str = "."
+
+    def check(self) -> None:
+        """Raise an error for characters that can't be told apart."""
+        if len(self.separator) != 1:
+            raise ValueError(f"--separator {self.separator!r} must be one character")
+        if self.separator == self.decimal:
+            raise ValueError(
+                f"{self.separator!r} can't both separate fields and begin decimals; name the "
+                f"separator, such as --separator ';'"
+            )
 
     def meanings(self) -> dict[str, str]:
         """Return the meaning of each column other than the values, by column name."""
         return {self.id or "id": "id", "t": "t", self.time or "time": "time", "end": "end"}
 
-    def given(self) -> list[str]:
+    def named(self) -> list[str]:
         """Return the options of the command line that name columns."""
         return [f"--{name}" for name in ("id", "time", "values") if getattr(self, name)]
+
+    def given(self) -> list[str]:
+        """Return all options of the command line that are not at their defaults."""
+        mine, defaults = self._asdict(), CsvOptions()._asdict()
+        signs = [name for name in ("separator", "decimal") if mine[name] != defaults[name]]
+        return [*self.named(), *(f"--{name}" for name in signs)]
 
 
 class Form(Protocol):
@@ -92,7 +115,7 @@ class Form(Protocol):
 
 
 def form_of(
-    name: str, n_channels: int, gaps: bool, classes: Sequence[Any], names: CsvNames | None = None
+    name: str, n_channels: int, gaps: bool, classes: Sequence[Any], names: CsvOptions | None = None
 ) -> Form:
     """Return the format of lines by its name.
 
@@ -106,8 +129,8 @@ def form_of(
         Whether missing values are allowed.
     classes : sequence
         Labels of the classes, in the order of the probabilities.
-    names : CsvNames, optional
-        Names of the columns of CSV lines.
+    names : CsvOptions, optional
+        Form of CSV lines.
 
     Returns
     -------
@@ -116,7 +139,8 @@ def form_of(
     Raises
     ------
     ValueError
-        If options name columns, but the lines are JSON.
+        If options are given that the format does not have, or if separator and decimal are the
+        same character.
     """
     labels = [str(label) for label in classes]
     if name == "jsonl":
@@ -213,7 +237,7 @@ class JsonLines:
 
 
 class CsvLines:
-    """Format of lines of values that are separated by commas.
+    """Format of lines of values that are separated by commas or by another character.
 
     The first line is a header if one of its fields is ``id``, or the name of the column of ids.
     With a header, the columns ``t``, ``time`` and ``end`` have the same meaning as the keys of
@@ -228,8 +252,9 @@ class CsvLines:
         Whether missing values are allowed.
     labels : list of str
         Labels of the classes.
-    names : CsvNames, optional
-        Names of columns. If an option names a column, the first line must be a header.
+    names : CsvOptions, optional
+        Names of columns, separator and decimal. If an option names a column, the first line must
+        be a header.
 
     Attributes
     ----------
@@ -238,10 +263,11 @@ class CsvLines:
     """
 
     def __init__(
-        self, n_channels: int, gaps: bool, labels: list[str], names: CsvNames | None = None
+        self, n_channels: int, gaps: bool, labels: list[str], names: CsvOptions | None = None
     ) -> None:
         self.n_channels, self.gaps, self.labels = n_channels, gaps, labels
-        self.names = CsvNames() if names is None else names
+        self.names = CsvOptions() if names is None else names
+        self.names.check()
         self.meanings = self.names.meanings()
         self.columns: list[str] | None = None
         self.times = LineTimes()
@@ -253,7 +279,7 @@ class CsvLines:
         if not text.strip():
             return None
         try:
-            fields = next(csv.reader([text], strict=True)) if '"' in text else text.split(",")
+            fields = self._fields(text)
         except csv.Error as error:
             raise ValueError(f"the line is no CSV: {error}") from error
         if not self._begun:
@@ -261,16 +287,22 @@ class CsvLines:
             if (self.names.id or "id") in fields:
                 self._read_header(fields)
                 return None
-            if self.columns is None and self.names.given():
+            if self.columns is None and self.names.named():
                 raise HeaderError(
                     f"the first line must be a header with the column {self.names.id or 'id'!r}, "
-                    f"because of {self.names.given()[0]}; it has {', '.join(fields)}"
+                    f"because of {self.names.named()[0]}; it has {', '.join(fields)}"
                 )
         return self._line(fields)
 
+    def _fields(self, text: str) -> list[str]:
+        separator = self.names.separator
+        if '"' not in text:
+            return text.split(separator)
+        return next(csv.reader([text], delimiter=separator, strict=True))
+
     def _read_header(self, fields: list[str]) -> None:
         """Store the column names of a header; raise an error if no line could be read with it."""
-        if numbers := [field for field in fields if _is_number(field)]:
+        if numbers := [field for field in fields if self._is_number(field)]:
             raise HeaderError(
                 f"the first line has the field {self.names.id or 'id'}, as a header has, and the "
                 f"number {numbers[0]}; "
@@ -308,7 +340,10 @@ class CsvLines:
         n = 1 + self.n_channels if columns is None else len(columns)
         if len(fields) != n:
             names = ",".join(columns or ["id", *(f"value{i + 1}" for i in range(n - 1))])
-            raise ValueError(f"the line has {len(fields)} fields, not the {n} of {names}")
+            more = ""
+            if len(fields) == 1:
+                more = "; if another character separates fields, name it by --separator"
+            raise ValueError(f"the line has {len(fields)} fields, not the {n} of {names}{more}")
         if columns is None:
             named, texts = {"id": fields[0]}, fields[1:]
         else:
@@ -323,14 +358,21 @@ class CsvLines:
         ends = _truth(named.get("end", ""))
         first = named.get("t", "")
         clock = named.get("time", "")
-        values = [_number(text) for text in texts]
+        values = [_number(text, self.names.decimal) for text in texts]
         # A line without values may end its series.
         points = [] if ends and not any(texts) else [values]
         for point in points:
             check_values(point, self.n_channels, self.gaps)
         t = first_of(_whole(first) if first else None)
-        kind, time = self.times.read(_time(clock) if clock else None)
+        kind, time = self.times.read(self._time(clock) if clock else None)
         return Line(named["id"], points, t, time, ends, kind)
+
+    def _time(self, text: str) -> float | str:
+        return number_of(text, self.names.decimal) if self._is_number(text) else text
+
+    def _is_number(self, text: str) -> bool:
+        found = number_of(text, self.names.decimal)
+        return isinstance(found, float) and not np.isnan(found)
 
     def head(self) -> list[str]:
         """Return the header of the output."""
@@ -400,18 +442,14 @@ def plain(label: Any) -> Any:
     return value if isinstance(value, str | int | float | bool) else str(value)
 
 
-def _number(text: str) -> float:
-    if not text:
-        return np.nan
-    try:
-        return float(text)
-    except ValueError as error:
-        more = "; if it is a time, name its column in a header by --time" if is_date(text) else ""
-        raise ValueError(f"the value {text!r} is no number{more}") from error
-
-
-def _time(text: str) -> float | str:
-    return float(text) if _is_number(text) else text
+def _number(text: str, decimal: str) -> float:
+    found = number_of(text.strip(), decimal)
+    if isinstance(found, float):
+        return found
+    more = "; if it is a time, name its column in a header by --time" if is_date(text) else ""
+    if COMMA.fullmatch(text.strip()):
+        more = "; if numbers have a decimal comma, say so by --decimal ,"
+    raise ValueError(f"the value {text!r} is no number{more}")
 
 
 def _whole(text: str) -> Any:
@@ -422,14 +460,6 @@ def _truth(text: str) -> bool:
     if text not in ("", "0", "1", "true", "false"):
         raise ValueError(f"end={text!r} must be true, false, 1, 0 or empty")
     return text in ("1", "true")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _csv_line(fields: Iterable[Any]) -> str:

@@ -288,7 +288,7 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         "predict",
         help="classes and probabilities of series, as CSV",
         description="Predict series with a saved model. Each line has the index of a series "
-        "from 0, or its id,\nits class, and the probability of each class. A model with a "
+        "from 0, or its id,\nits label, and the probability of each class. A model with a "
         "stopping rule adds the number\nof time points seen, and whether the answer was forced: "
         "the series ended before the rule was\nsatisfied.",
         epilog=PREDICT_EXAMPLES,
@@ -327,14 +327,14 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         "--short",
         choices=("refuse", "skip"),
         default="refuse",
-        help="treatment of series that are too short for any answer; skip leaves their class "
+        help="treatment of series that are too short for any answer; skip leaves their label "
         "empty",
     )
     predict.add_argument(
         "--open",
         action="store_true",
         help="series may go on: where the stopping rule needs more points than there are, the "
-        "class is empty, instead of a forced answer",
+        "label is empty, instead of a forced answer",
     )
     evaluate.add_argument("data", metavar="DATA", help=f"{TABLES} of labelled series")
     export.add_argument("out", type=types.new_file, metavar="OUT.onnx", help="file to write")
@@ -409,16 +409,20 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="the first line is no header; columns are named 0, 1, 2, ...",
     )
+    _add_signs(group, tabs=", in .tsv files a tab")
+
+
+def _add_signs(group: argparse._ActionsContainer, where: str = "", tabs: str = "") -> None:
     group.add_argument(
         "--separator",
         metavar="CHARACTER",
-        help="character between fields; by default a comma, in .tsv files a tab",
+        help=f"{where}character between fields; by default a comma{tabs}",
     )
     group.add_argument(
         "--decimal",
         choices=(".", ","),
         default=".",
-        help="character before decimals",
+        help=f"{where}character before decimals",
     )
 
 
@@ -446,7 +450,8 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
         epilog='example: echo \'{"id": "a", "values": [0.5]}\' | skgdpd stream early.zip'
         "\n\nkeys of a JSON line: id; values, a number for each channel, or points, a list of "
         "these;\nt, the index of the first point within its series, by which repeats are ignored "
-        "and gaps\nrefused; time, which is carried through; end, true for the last line of a "
+        "and gaps\nrefused; time, which is carried through, and gives the place of the point if "
+        "there is no t and\nthe model was fitted with --time; end, true for the last line of a "
         "series.\nfields of a CSV line: id, value, ...; or those that a header names",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -470,12 +475,19 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
         help="with --format csv: columns of values, a channel each in the order of the fit; "
         "columns that no option and no name of its own gives a meaning are left out",
     )
+    _add_signs(command, "with --format csv: ")
     command.add_argument(
         "--state",
         metavar="FILE",
         help="file to keep open series in when the input ends or the program is stopped; if it "
         "exists, the stream goes on from it. Without it, series that are open at the end of the "
-        "input are answered",
+        "input are answered, unless --open is given",
+    )
+    command.add_argument(
+        "--open",
+        action="store_true",
+        help="series may go on: where the stopping rule needs more points than there are at the "
+        "end of the input, there is no answer, instead of a forced one",
     )
     command.add_argument(
         "--save-every",
@@ -512,10 +524,13 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
             o.model,
             state=o.state,
             save_every=o.save_every,
+            wait=o.open,
             format=o.format,
             id=o.id,
             time=o.time,
             values=o.values,
+            separator="," if o.separator is None else o.separator,
+            decimal=o.decimal,
             after_answer=o.after_answer,
             max_open=o.max_open,
             idle_timeout=o.idle_timeout,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .._early.classifier import EarlyClassifier
 from .explain import explained
 from .lengths import least_length, lengths_of
+from .notes import forced_note
 from .scores import Answers, answers_of, class_of_threshold
 from .series_files import FileSeries
 
@@ -112,15 +113,16 @@ def _report(
     lines = []
     if options.open:
         if waits.any():
-            lines.append(f"{waits.sum()} of {n} series wait: the rule needs more points of them")
+            waiting = int(waits.sum())
+            verb = "waits" if waiting == 1 else "wait"
+            lines.append(f"{waiting} of {n} series {verb}: the rule needs more points")
     else:
         if n_read < n:
-            lines.append(f"{n - n_read} of {n} series are too short, and have no answer")
+            words = "is too short, and has" if n - n_read == 1 else "are too short, and have"
+            lines.append(f"{n - n_read} of {n} series {words} no answer")
         if answers is not None and answers.forced is not None and answers.forced.any():
-            lines.append(
-                f"{answers.forced.sum()} of {n_read} answers were forced: these series ended "
-                f"before the rule was satisfied. If they go on, --open lets them wait"
-            )
+            note = forced_note(int(answers.forced.sum()), n_read)
+            lines.append(f"{note}. --open lets series wait that go on")
     for line in lines:
         print(f"skgdpd: {line}", file=sys.stderr)
 
@@ -136,9 +138,9 @@ def _as_csv(
     writer = csv.writer(buffer, lineterminator="\n")
     classes = model.classes_.tolist()
     early = isinstance(model, EarlyClassifier)
-    more = ["seen", "forced"] if early else []
+    more = ["n_seen", "forced"] if early else []
     first = "index" if series.ids is None else "id"
-    writer.writerow([first, "class", *more, *(f"p_{label}" for label in classes)])
+    writer.writerow([first, "label", *more, *(f"p_{label}" for label in classes)])
     fields = [["", *([""] * len(more)), *([""] * len(classes))] for _ in range(len(series.X))]
     for place, row in enumerate(rows.tolist()):
         assert answers is not None

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from .._series.files import read_file
 from .._series.frames import check_names, some_of
 from .._series.long import TableSeries, read_long, read_wide
+from .._series.sampling import Step
 from .._series.tables import Table, read_table
 from .label_files import IdLabels, read_id_labels
+from .steps import check_step
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,15 @@ class FileSeries(NamedTuple):
         Ids; None if there are none.
     channels : tuple of str or None
         Names of the channels; None if there are none.
+    step : Step or None
+        Time from point to point; None if there are no times.
     """
 
     X: NDArray[Any]
     y: NDArray[Any] | None = None
     ids: NDArray[Any] | None = None
     channels: tuple[str, ...] | None = None
+    step: Step | None = None
 
 
 def read_series(
@@ -93,6 +98,8 @@ def read_series(
     labelled: bool = True,
     last: bool = False,
     channels: tuple[str, ...] | None = None,
+    step: Step | None = None,
+    whose: str = "the series of the fit",
 ) -> FileSeries:
     """Read the series of a file.
 
@@ -111,6 +118,10 @@ def read_series(
     channels : tuple of str, optional
         Names of a model's channels, in their order, which a table with a row for each point must
         have.
+    step : Step, optional
+        Time from point to point that such a table must have.
+    whose : str, default="the series of the fit"
+        Description of the series with this step, for errors.
 
     Returns
     -------
@@ -156,8 +167,10 @@ def read_series(
     elif values is not None:
         check_names(tuple(values), channels, "--values", "the model")
     series = read_long(table, columns.id, columns.time, values, label, columns.step)
+    source = path if columns.step is None else f"{path}, as --step says"
+    check_step(source, series.step, step, whose)
     series = _labelled(series, path, by_id)
-    return FileSeries(*series[:3], tuple(series.channels))
+    return FileSeries(*series[:3], tuple(series.channels), series.step)
 
 
 def _table(path: str, columns: Columns) -> Table:

@@ -20,9 +20,13 @@ from .._early.session import StreamDecision
 from .._persistence import check_target, load
 from .._persistence.archive import read_model, write_model
 from .._runtime.program import INTERRUPTED, PARTLY_FAILED
-from .lines import CsvNames, HeaderError, Line, form_of
+from .._series.sampling import EXACT
+from .lines import CsvOptions, HeaderError, Line, form_of
+from .notes import counted, forced_note
 from .series_files import channels_of
 from .standard_io import LineInput, StopSignals, write_lines
+from .steps import step_of
+from .stream_grid import Placed, TimeGrid
 from .stream_series import ANSWERED, ENDED, PAUSED, TURNED_AWAY, Id, SeriesTable
 
 STATE = "early-stream"
@@ -53,6 +57,10 @@ class StreamOptions:
         Names of the columns of ids and times in CSV lines; None is ``"id"`` and ``"time"``.
     values : list of str or None
         Names of the columns of values in CSV lines; None is all without another meaning.
+    separator : str
+        Character between the fields of CSV lines.
+    decimal : {".", ","}
+        Character before the decimals of numbers in CSV lines.
     """
 
     format: Literal["jsonl", "csv"] = "jsonl"
@@ -63,6 +71,8 @@ class StreamOptions:
     id: str | None = None
     time: str | None = None
     values: list[str] | None = None
+    separator: str = ","
+    decimal: str = "."
 
 
 @dataclass
@@ -119,9 +129,18 @@ class Stream:
         )
         gaps = bool(get_tags(early).input_tags.allow_nan)
         classes = early.classes_.tolist()
-        names = CsvNames(options.id, options.time, options.values, channels_of(early))
-        self.form = form_of(options.format, early.n_channels_in_, gaps, classes, names)
+        csv_options = CsvOptions(
+            id=options.id,
+            time=options.time,
+            values=options.values,
+            channels=channels_of(early),
+            separator=options.separator,
+            decimal=options.decimal,
+        )
+        self.form = form_of(options.format, early.n_channels_in_, gaps, classes, csv_options)
         self.series = SeriesTable(options.remember)
+        step = step_of(early)
+        self.grid = None if step is None else TimeGrid(step, gaps, self.form.times.write)
         self.time: float | None = None
         self.unwritten = self.form.head()
         self.counts = dict.fromkeys(COUNTED, 0)
@@ -166,29 +185,84 @@ class Stream:
         one_by_one = self.options.after_answer == "refuse"
         if id_ in batch.ends or (one_by_one and id_ in batch.points):
             self._push()
-        points = self.series.new_points(line)
-        if points is None:
+        placed = self._place(line)
+        points = None
+        if placed is not None:
+            points = self.series.new_points(line._replace(points=placed.points))
+        if placed is None or points is None:
             self.counts["repeated"] += 1
             return
         if self.options.idle_timeout is not None and self._advance(line.time):
             self._take(line)  # it may have been given up in the meantime
             return
+        if placed.missing:
+            self._fill(line, placed.missing)
+            self._take(line)  # its series may have its answer by now
+            return
         n_read, state = self.series.state(id_)
         if state == ANSWERED:
             self._take_late(line, n_read, points)
+            self._set_last(line)
             return
         if not points and state != "open":  # a series that was given up before ends now
             self.series.leave(id_, ENDED)
             return
         if state != "open":
             self._make_place(id_)
+        self._add(line, points)
+        self._set_last(line)
+        if line.ends:
+            self._batch.ends[id_] = self.counts["lines"], line.time
+
+    def _add(self, line: Line, points: list[list[float]]) -> None:
+        """Put points of a line's series into the batch."""
+        id_ = line.id
         n_read = self.series.add(id_, len(points))
         if points:
             self._batch.points.setdefault(id_, []).extend(points)
             place = (n_read, self.counts["lines"], line.time)
             self._batch.places.setdefault(id_, []).append(place)
-        if line.ends:
-            self._batch.ends[id_] = self.counts["lines"], line.time
+
+    # Times that place points
+
+    def _place(self, line: Line) -> Placed | None:
+        """Return what a line brings by its time: new points, and how many are missing before."""
+        if self.grid is None:
+            return Placed(line.points, 0)
+        id_, last = line.id, self.series.last.get(line.id)
+        steps = self.grid.steps(line, last)
+        if steps is not None and abs(steps - 1) > EXACT:
+            # What is right depends on whether the series has its answer, or is given up.
+            if id_ in self._batch.points:
+                self._push()
+            if steps > 0 and self.options.idle_timeout is not None:
+                self._advance(line.time)
+        n_read, begun = self.series.open.get(id_, (0, 0))
+        return self.grid.place(line, self.series.state(id_)[1], n_read > begun, last)
+
+    def _fill(self, line: Line, missing: int) -> None:
+        """Put missing points before those of a line, up to the answer to its series."""
+        assert self.grid is not None
+        assert line.time is not None
+        own, times = self.series.open[line.id], self.early.time_points_
+        nothing = [np.nan] * self.early.n_channels_in_
+        while missing and line.id in self.series.open and own[0] > own[1]:
+            n_seen = own[0] - own[1]
+            wanted = int(times[np.searchsorted(times, n_seen, side="right")]) - n_seen
+            n = min(missing, wanted)
+            self._add(line, [nothing] * n)
+            missing -= n
+            if n == wanted:
+                self._push()
+        self.series.set_last(line.id, line.time - self.grid.size)
+
+    def _set_last(self, line: Line) -> None:
+        """Note the time of the last point of a line that was taken."""
+        if self.grid is not None and line.points:
+            self.series.set_last(line.id, self.grid.end_of(line))
+            self.grid.resumed.discard(line.id)
+
+    # Lines that are late or idle
 
     def _take_late(self, line: Line, n_read: int, points: list[list[float]]) -> None:
         """Take points of a series that has its answer."""
@@ -319,13 +393,20 @@ class Stream:
             except ValueError as error:
                 raise ValueError(str(error).replace(f"{folder}/session.zip", path)) from error
         self.series.from_state(state)
+        if self.grid is not None:
+            self.grid.resumed = set(self.series.last)
         self.form.columns, self.time = state["columns"], state["time"]
         self.form.times.kind = state.get("times")
         self.unwritten = state["unwritten"]
 
 
 def stream(
-    model: str, *, state: str | None = None, save_every: float = 60.0, **options: Any
+    model: str,
+    *,
+    state: str | None = None,
+    save_every: float = 60.0,
+    wait: bool = False,
+    **options: Any,
 ) -> int:
     """Answer the series whose points arrive on standard input.
 
@@ -338,6 +419,9 @@ def stream(
         goes on from it.
     save_every : float, default=60.0
         Seconds after which the state is saved anew, if there were lines.
+    wait : bool, default=False
+        Whether series that are open at the end of the input have no answer, instead of a forced
+        one. With a state they have none either way.
     **options : object
         Options of the stream.
 
@@ -355,20 +439,23 @@ def stream(
         print(ready(current.early), file=sys.stderr, flush=True)
     with StopSignals() as stop:
         try:
-            _run(current, stop, state, save_every)
+            _run(current, stop, state, save_every, wait)
         except OSError:  # the reader of the answers is gone, or the disk is full
             if state is not None:
                 current.save(state)
             raise
         except HeaderError as error:
             raise ValueError(str(error)) from error
-    print(_report(current, state), end="", file=sys.stderr)
+    waits = wait and stop.number is None
+    print(_report(current, state, waits), end="", file=sys.stderr)
     if stop.number == signal.SIGINT:
         return INTERRUPTED
     return PARTLY_FAILED if current.counts["refused"] else 0
 
 
-def _run(current: Stream, stop: StopSignals, state: str | None, save_every: float) -> None:
+def _run(
+    current: Stream, stop: StopSignals, state: str | None, save_every: float, wait: bool
+) -> None:
     """Handle lines until the input ends or a signal comes."""
     out, lines = sys.stdout.fileno(), LineInput(sys.stdin.fileno())
     write_lines(out, current.unwritten)
@@ -386,7 +473,7 @@ def _run(current: Stream, stop: StopSignals, state: str | None, save_every: floa
             due = None
     if state is not None:
         current.save(state)
-    elif stop.number is None:
+    elif stop.number is None and not wait:
         current.end()
         write_lines(out, current.unwritten)
 
@@ -398,27 +485,31 @@ def ready(early: EarlyClassifier) -> str:
     return f"skgdpd: ready; answers come after {', '.join(shown)} points"
 
 
-def _report(current: Stream, state: str | None) -> str:
+def _report(current: Stream, state: str | None, waits: bool = False) -> str:
+    """Return what a stream says at its end; nothing if there is nothing odd."""
     counts, n_open = current.counts, len(current.series.open)
     parts = [
-        f"{counts[name]} {words}"
+        counted(counts[name], *words)
         for name, words in (
-            ("refused", "refused"),
-            ("repeated", "repeated what had been read"),
-            ("late", "points came after the answers to their series"),
-            ("unanswered", "series ended before the first moment, and have no answer"),
+            ("refused", ("refused", "refused")),
+            ("repeated", ("repeated what had been read",) * 2),
+            ("late", ("point came after the answer", "points came after the answers")),
+            ("unanswered", ("series ended too early for an answer",) * 2),
         )
         if counts[name]
     ]
     if counts["forced"]:
-        parts.append(
-            f"{counts['forced']} of {counts['answers']} answers were forced: these series ended "
-            "before the stopping rule was satisfied"
-        )
-    if n_open:
+        note = forced_note(counts["forced"], counts["answers"])
+        more = " (--open lets series wait that go on, and --state keeps them)"
+        parts.append(note + ("" if state is not None or waits else more))
+    if n_open and state is None and waits:
+        words = "open series waits", "open series wait"
+        parts.append(f"{counted(n_open, *words)}: the rule needs more points; --state keeps them")
+    elif n_open:
         where = f"kept in {state}" if state is not None else "lost, as there is no --state"
-        parts.append(f"{n_open} open series are {where}")
-    return f"skgdpd: {counts['lines']} lines; {'; '.join(parts)}\n" if parts else ""
+        parts.append(f"{counted(n_open, 'open series is', 'open series are')} {where}")
+    lines = counted(counts["lines"], "line", "lines")
+    return f"skgdpd: {lines}; {'; '.join(parts)}\n" if parts else ""
 
 
 def open_early(path: str) -> EarlyClassifier:

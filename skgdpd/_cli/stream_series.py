@@ -29,12 +29,15 @@ class SeriesTable:
         the present series began, which is above 0 where series follow each other under one id.
     past : dict of id to (int, str)
         Other series: the number of points so far, and what became of the series.
+    last : dict of id to float
+        Time of the last point of the series whose points are placed by their times.
     """
 
     def __init__(self, remember: int) -> None:
         self.remember = remember
         self.open: dict[Id, list[int]] = {}
         self.past: dict[Id, tuple[int, str]] = {}
+        self.last: dict[Id, float] = {}
 
     def new_points(self, line: Line) -> list[list[float]] | None:
         """Return the points of a line that were not read before.
@@ -58,7 +61,7 @@ class SeriesTable:
         n_read, state = self.state(line.id)
         if state == TURNED_AWAY:
             if line.ends:
-                del self.past[line.id]
+                self._forget(line.id)
             raise ValueError(f"id {line.id!r} was turned away, as too many series were open")
         if state == ENDED and line.first is None and line.points:
             return line.points
@@ -116,16 +119,29 @@ class SeriesTable:
         self.past.pop(id_, None)
         self.past[id_] = n_read, what
         while len(self.past) > self.remember:
-            del self.past[next(iter(self.past))]
+            self._forget(next(iter(self.past)))
+
+    def set_last(self, id_: Id, time: float | None) -> None:
+        """Note the time of the last point of a series; None if times do not place its points."""
+        if time is None:
+            self.last.pop(id_, None)
+        else:
+            self.last[id_] = time
+
+    def _forget(self, id_: Id) -> None:
+        del self.past[id_]
+        self.last.pop(id_, None)
 
     def to_state(self) -> dict[str, Any]:
         """Return all as plain lists, for a file."""
         return {
             "open": [[id_, *own] for id_, own in self.open.items()],
             "past": [[id_, *own] for id_, own in self.past.items()],
+            "last": [[id_, time] for id_, time in self.last.items()],
         }
 
     def from_state(self, state: dict[str, Any]) -> None:
         """Take all from the lists of :meth:`to_state`."""
         self.open = {id_: [n_read, begun] for id_, n_read, begun in state["open"]}
         self.past = {id_: (n_read, what) for id_, n_read, what in state["past"]}
+        self.last = dict(state["last"])

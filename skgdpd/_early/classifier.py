@@ -164,6 +164,9 @@ class EarlyClassifier(
     feature_names_in_ : ndarray of shape (n_names,)
         Names of the columns of X, which later frames must have too. Only exists after a fit on a
         frame whose column names are all strings.
+    sampling_step_ : tuple of (float, bool)
+        Time from point to point, and whether times are dates; the time is in seconds then. Only
+        exists after a fit on the command line to a table with times.
     n_channels_in_, n_timepoints_in_ : int
         Numbers of channels and of time points of the whole series.
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._persistence import check_shape, check_size, register, register_estimator
+from .._persistence import (
+    check_sampling_step,
+    check_shape,
+    check_size,
+    register,
+    register_estimator,
+)
 from .accuracy_gap import AccuracyGap
 from .calimera import Calimera
 from .classifier import EarlyClassifier
@@ -38,6 +44,7 @@ def check_early(early: EarlyClassifier) -> None:
     """Raise an error if moments, costs and rule of a fitted classifier are inconsistent."""
     for name in ("n_features_in_", "n_channels_in_", "n_timepoints_in_"):
         check_size(name, getattr(early, name))
+    check_sampling_step(early)
     times, classes = early.time_points_, early.classifier_.classes_
     check_shape("time_points_", times, (early.rule_.n_moments_,), "iu")
     if not len(times) or times[0] < 1 or (np.diff(times) <= 0).any():
@@ -72,6 +79,7 @@ register_estimator(
     ),
     optional=(
         "feature_names_in_",
+        "sampling_step_",
         "left_out_path_",
         "left_out_y_",
         "left_out_weight_",

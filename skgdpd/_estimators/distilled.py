@@ -565,6 +565,9 @@ default=0.3
     feature_names_in_ : ndarray of shape (n_names,)
         Names of the columns of X, which later frames must have too. It exists only after a fit on
         a data frame whose column names are all strings.
+    sampling_step_ : tuple of (float, bool)
+        Time from point to point, and whether it is in seconds because times are dates. It exists
+        only after a fit on the command line to a table with times.
     n_channels_in_, n_timepoints_in_ : int
         Number of channels and number of time points of the whole series.
     prefix_length_ : int

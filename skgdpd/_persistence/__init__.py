@@ -10,6 +10,7 @@ from .archive import ModelFileError, check_target
 from .claims import (
     check_classifier,
     check_outline,
+    check_sampling_step,
     check_shape,
     check_size,
     check_types,
@@ -23,6 +24,7 @@ __all__ = [
     "Saveable",
     "check_classifier",
     "check_outline",
+    "check_sampling_step",
     "check_shape",
     "check_size",
     "check_target",

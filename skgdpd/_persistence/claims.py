@@ -123,10 +123,23 @@ def check_classifier(model: Any) -> None:
     for name in SIZES:
         if name in fitted:
             check_size(name, fitted[name])
+    check_sampling_step(model)
     network = fitted["network_"]
     if not isinstance(network, SeriesNetwork):
         raise ValueError(f"network_ is {type(network).__name__}")
     check_shape("classes_", fitted["classes_"], (network.module.head.out_features,))
+
+
+def check_sampling_step(model: Any) -> None:
+    """Raise an error for a time from point to point that is no positive number."""
+    step = vars(model).get("sampling_step_")
+    if step is None:
+        return
+    sizes = type(step) is tuple and [type(part) for part in step] == [float, bool]
+    if not sizes or not 0 < step[0] < np.inf:
+        raise ValueError(
+            f"sampling_step_ is {step!r}, and must be a number above 0 and whether times are dates"
+        )
 
 
 def check_shape(name: str, array: Any, shape: tuple[int, ...], kinds: str = "") -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .files import NAMES_OF_LABELS, check_padding
 from .frames import SHOWN, shown, some_of, sort_rows
-from .sampling import Sampling, plain_step, sampling_of
+from .sampling import Sampling, Step, plain_step, sampling_of
 from .tables import Table
 from .unlabeled import is_missing, refuse_bytes
 
@@ -29,12 +29,15 @@ class TableSeries(NamedTuple):
         Ids.
     channels : list
         Names of the value columns.
+    step : Step or None
+        Time from point to point; None if the table has no times.
     """
 
     X: NDArray[np.floating[Any]]
     y: NDArray[Any] | None
     ids: NDArray[Any] | None
     channels: list[Any]
+    step: Step | None = None
 
 
 def read_long(
@@ -101,7 +104,9 @@ def read_long(
     X = np.full((len(ids), len(channels), n_points), np.nan, np.result_type(np.float32, *numbers))
     for channel, own in enumerate(numbers):
         X[series[rows], channel, sampling.places] = own[rows]
-    return TableSeries(X, y, plain(ids), channels)
+    known_step = step is not None or len(rows) > len(ids)
+    found = Step(sampling.seconds if known_step else None, times.dtype.kind in "mM")
+    return TableSeries(X, y, plain(ids), channels, found)
 
 
 def check_label(label: Any, several: bool) -> None:

@@ -12,6 +12,22 @@ EXACT = 0.01
 """Deviation of a time difference, as a fraction of the step, that counts as rounding."""
 
 
+class Step(NamedTuple):
+    """Time from point to point of series.
+
+    Attributes
+    ----------
+    size : float or None
+        The step, in seconds if times are dates or durations, otherwise in the unit of the times.
+        None if no series has two points.
+    dated : bool
+        Whether times are dates or durations.
+    """
+
+    size: float | None
+    dated: bool
+
+
 class Sampling(NamedTuple):
     """Positions of points in their series.
 

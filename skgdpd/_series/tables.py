@@ -83,7 +83,7 @@ class Table:
             return values
         if self.lines is not None:
             values = np.array(
-                [_number(text, self.decimal) for text in values.tolist()], dtype=object
+                [number_of(text, self.decimal) for text in values.tolist()], dtype=object
             )
         if values.dtype.kind != "O":
             raise ValueError(
@@ -117,7 +117,7 @@ class Table:
         if all(isinstance(item, str) for item in items):
             if all(_is_whole(item) for item in items):
                 return np.array([int(item) for item in items], dtype=np.int64)
-            numbers = [_number(item, self.decimal) for item in items]
+            numbers = [number_of(item, self.decimal) for item in items]
             if all(isinstance(number, float) for number in numbers):
                 return np.array(numbers)
         try:
@@ -293,7 +293,7 @@ def _read_texts(path: Path, header: bool, separator: str) -> Table:
 def _check_header(names: list[str], path: Path, line: int) -> None:
     """Raise an error if the first line has values instead of column names."""
     check_distinct(names, f"{path}, line {line}")
-    if not all(isinstance(_number(name), float) for name in names):
+    if not all(isinstance(number_of(name), float) for name in names):
         return
     counted = all(map(_is_whole, names)) and set(np.diff([int(name) for name in names])) == {1}
     if not counted:
@@ -324,7 +324,7 @@ def _advice(name: Any, value: Any, values: NDArray[Any]) -> str:
     return f"; if the column has ids, name it: id={name!r}"
 
 
-def _number(text: str, decimal: str = ".") -> Any:
+def number_of(text: str, decimal: str = ".") -> Any:
     """Return a string as a number, as NaN if it means a missing value, or else unchanged."""
     if text.lower() in MISSING:
         return np.nan

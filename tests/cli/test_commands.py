@@ -114,7 +114,7 @@ def test_predictions_are_csv(tmp_path, bumps, data, model, capsys):
     assert main(["predict", model, data]) == 0
     text = capsys.readouterr().out
     head, *rows = rows_of(text)
-    assert head == ["index", "class", "p_no", "p_yes"]
+    assert head == ["index", "label", "p_no", "p_yes"]
     opened = load(model)
     assert [int(row[0]) for row in rows] == list(range(60))
     assert [row[1] for row in rows] == opened.predict(bumps[0]).tolist()
@@ -224,7 +224,7 @@ def test_tables_of_points_are_fitted_predicted_and_scored(tmp_path, bumps, capsy
     other = write_points(tmp_path / "other.csv", X[:, ::-1], names=("b", "a"), seed=1)
     assert main(["predict", out, other, *LONG]) == 0
     head, *rows = rows_of(capsys.readouterr().out)
-    assert head == ["id", "class", "p_no", "p_yes"]
+    assert head == ["id", "label", "p_no", "p_yes"]
     found = {row[0]: list(map(float, row[2:])) for row in rows}
     np.testing.assert_allclose([found[f"s{i}"] for i in range(60)], proba, atol=1e-6)
     assert main(["evaluate", out, data, *LONG]) == 0

@@ -150,7 +150,7 @@ def test_an_early_classifier_is_scored_by_its_costs(points, early_file, capsys):
     assert f"forced answers{found.forced.sum():>16}" in text
     assert main(["predict", early_file, points]) == 0
     head, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
-    assert head[:4] == ["index", "class", "seen", "forced"]
+    assert head[:4] == ["index", "label", "n_seen", "forced"]
     assert [int(row[2]) for row in rows] == found.n_seen.tolist()
     assert [row[3] for row in rows] == [str(forced).lower() for forced in found.forced.tolist()]
     assert [row[1] for row in rows] == list(map(str, found.labels.tolist()))

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import skgdpd._cli.stream
 from skgdpd import load
-from skgdpd._cli.lines import CsvLines, CsvNames, HeaderError, JsonLines
+from skgdpd._cli.lines import CsvLines, CsvOptions, HeaderError, JsonLines
 from skgdpd._cli.main import main
+from skgdpd._cli.notes import forced_note
 from skgdpd._cli.stream import Stream, StreamOptions, ready
 from skgdpd._persistence.archive import read_model, write_model
 from skgdpd.datasets import make_bumps
@@ -103,7 +104,7 @@ def test_an_end_forces_the_answer_of_the_latest_moment(early, X):
     assert [answer["id"] for answer in found] == waiting
     assert all(answer["forced"] and answer["n_seen"] <= t for answer in found)
     assert all(answer["time"] == 3 for answer in found)
-    said = f"{len(waiting)} of {stream.counts['answers']} answers were forced"
+    said = forced_note(len(waiting), stream.counts["answers"])
     assert said in skgdpd._cli.stream._report(stream, None)
     assert not stream.series.open
     assert len(stream.session) == 0
@@ -524,7 +525,7 @@ def test_an_ambiguous_header_ends_the_stream(header, words):
         CsvLines(1, False, []).read(header)
 
 
-NAMED = CsvNames(id="who", time="hour", values=["y", "x"])
+NAMED = CsvOptions(id="who", time="hour", values=["y", "x"])
 
 
 def test_columns_of_csv_may_have_other_names():
@@ -541,8 +542,8 @@ def test_columns_of_csv_may_have_other_names():
         (NAMED, "id,x,y", "first line must be a header with the column 'who', because of --id"),
         (NAMED, "who,x,y", "the header has no column 'hour'"),
         (NAMED, "who,hour,x", "the header has no column 'y'"),
-        (CsvNames(values=["x"]), "id,x", "1 columns of values, x; the model has 2 channels"),
-        (CsvNames(channels=("x", "y")), "id,y,x", "the model was fitted to x, y"),
+        (CsvOptions(values=["x"]), "id,x", "1 columns of values, x; the model has 2 channels"),
+        (CsvOptions(channels=("x", "y")), "id,y,x", "the model was fitted to x, y"),
     ],
 )
 def test_headers_without_the_named_columns_end_the_stream(names, header, words):
@@ -550,9 +551,37 @@ def test_headers_without_the_named_columns_end_the_stream(names, header, words):
         CsvLines(2, False, [], names).read(header)
 
 
-def test_names_of_columns_are_for_csv(early):
-    with pytest.raises(ValueError, match="--values needs --format csv"):
-        Stream(early, StreamOptions(values=["x"]))
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"values": ["x"]}, "values"),
+        ({"separator": ";"}, "separator"),
+        ({"decimal": ","}, "decimal"),
+    ],
+)
+def test_options_of_csv_are_for_csv(early, options, name):
+    more = {} if name != "decimal" else {"separator": "\t"}
+    with pytest.raises(ValueError, match="needs --format csv"):
+        Stream(early, StreamOptions(**options, **more))
+
+
+def test_csv_may_have_other_separators_and_decimals():
+    form = CsvLines(2, True, [], CsvOptions(time="hour", separator=";", decimal=","))
+    assert form.read("id;hour;x;y") is None
+    assert form.read('a;7,5;1,25;"2"') == ("a", [[1.25, 2.0]], None, 7.5, False, "number")
+    with pytest.raises(ValueError, match=r"'1\.5' is no number"):
+        form.read("a;8;1.5;2")
+    with pytest.raises(ValueError, match="'1,5' is no number; if numbers have a decimal comma"):
+        CsvLines(1, False, [], CsvOptions(separator=";")).read("a;1,5")
+    with pytest.raises(ValueError, match=r"1 fields, .*; if another character separates"):
+        CsvLines(1, False, []).read("a;1.5")
+
+
+@pytest.mark.parametrize("signs", [(",", ","), ("", "."), (";;", ".")])
+def test_separators_that_separate_nothing_are_refused(signs):
+    separator, decimal = signs
+    with pytest.raises(ValueError, match="separat"):
+        CsvLines(1, False, [], CsvOptions(separator=separator, decimal=decimal))
 
 
 def test_a_state_without_names_of_columns_goes_on(early, tmp_path):

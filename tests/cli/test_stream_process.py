@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from skgdpd import load
@@ -129,7 +130,7 @@ def test_an_interrupt_saves_and_says_so(early_file, lines, tmp_path):
     assert process.returncode == 130
     assert out == b""
     assert b"Traceback" not in err
-    assert b"1 open series are kept in" in err
+    assert b"1 open series is kept in" in err
 
 
 @pytest.mark.slow
@@ -220,3 +221,15 @@ def test_without_a_state_open_series_are_answered_at_the_end(run, early_file, ea
     answers = [json.loads(line) for line in out.splitlines()]
     assert any(answer["forced"] for answer in answers)
     same_as_decide(answers, early, X[:, :, :n_points])
+
+
+def test_open_series_wait_if_this_is_said(run, early_file, early, X, lines):
+    n_points = 20
+    content = b"".join(lines[: n_points * N])
+    status, out, err = run(content, early_file, "--open")
+    assert status == 0
+    found = {answer["id"] for answer in map(json.loads, out.splitlines())}
+    waiting = early.decide(X[:, :, :n_points]).forced
+    assert found == set(np.flatnonzero(~waiting).tolist())
+    assert f"{waiting.sum()} open series wait: the rule needs more points" in err
+    assert "forced" not in err

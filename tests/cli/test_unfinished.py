@@ -8,6 +8,7 @@ import pytest
 
 from skgdpd import load
 from skgdpd._cli.main import main
+from skgdpd._cli.notes import forced_note
 from skgdpd.datasets import make_bumps
 
 QUICK = ["--method", "prefix", "--student", "rocket", "--epochs", "0", "--quiet"]
@@ -64,8 +65,13 @@ def test_forced_answers_are_marked_and_counted(tmp_path, early_file, running, ca
     found = load(early_file).decide(reached)
     assert found.forced.any()
     assert [row["forced"] == "true" for row in rows_of(out)] == found.forced.tolist()
-    assert f"{found.forced.sum()} of {len(reached)} answers were forced" in err
+    assert forced_note(int(found.forced.sum()), len(reached)) in err
     assert "--open" in err
+
+
+def test_one_answer_is_said_in_the_singular():
+    assert forced_note(1, 40).startswith("1 of 40 answers was forced: this series ended")
+    assert forced_note(2, 40).startswith("2 of 40 answers were forced: these series ended")
 
 
 def test_no_note_if_no_answer_is_forced(tmp_path, early_file, capsys):
@@ -75,7 +81,7 @@ def test_no_note_if_no_answer_is_forced(tmp_path, early_file, capsys):
     assert main(["predict", early_file, data, *LONG, "--open"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert all(row["class"] for row in rows_of(out))
+    assert all(row["label"] for row in rows_of(out))
 
 
 def test_open_series_are_answered_as_by_a_stream(tmp_path, early_file, running, capsys):
@@ -94,10 +100,10 @@ def test_open_series_are_answered_as_by_a_stream(tmp_path, early_file, running, 
     assert 0 < len(answers) < len(running)
     for row in rows:
         decision = answers.get(row["id"])
-        assert row["class"] == ("" if decision is None else str(decision.label))
+        assert row["label"] == ("" if decision is None else str(decision.label))
         assert row["forced"] in ("false", "")
         if decision is not None:
-            assert int(row["seen"]) == decision.n_seen
+            assert int(row["n_seen"]) == decision.n_seen
     assert f"{len(running) - len(answers)} of {len(running)} series wait" in err
 
 
@@ -115,9 +121,9 @@ def test_one_short_series_is_named_by_its_id_with_a_way_out(tmp_path, ragged, bu
     assert "2 of 6 series are too short, and have no answer" in err
     proba = load(ragged).predict_proba(X[[0, 2, 3, 5]])
     rows = rows_of(out)
-    assert [row["class"] == "" for row in rows] == [i in (1, 4) for i in range(6)]
-    assert all(row["p_yes"] == "" for row in rows if row["class"] == "")
-    shown = [float(row["p_yes"]) for row in rows if row["class"]]
+    assert [row["label"] == "" for row in rows] == [i in (1, 4) for i in range(6)]
+    assert all(row["p_yes"] == "" for row in rows if row["label"] == "")
+    shown = [float(row["p_yes"]) for row in rows if row["label"]]
     np.testing.assert_allclose(shown, proba[:, 1], rtol=1e-4)
 
 
@@ -128,13 +134,13 @@ def test_a_rule_skips_series_before_the_first_moment(tmp_path, early_file, runni
     assert main(["predict", early_file, data, *LONG, "--short", "skip"]) == 0
     out, err = capsys.readouterr()
     assert "9 of 24 series are too short" in err
-    assert sum(row["class"] == "" for row in rows_of(out)) == 9
+    assert sum(row["label"] == "" for row in rows_of(out)) == 9
 
 
 def test_all_series_may_be_too_short(tmp_path, ragged, bumps, capsys):
     data = write_points(tmp_path / "running.csv", cut(bumps[0][:3], [4, 5, 6]))
     assert main(["predict", ragged, data, *LONG, "--short", "skip"]) == 0
-    assert [row["class"] for row in rows_of(capsys.readouterr().out)] == ["", "", ""]
+    assert [row["label"] for row in rows_of(capsys.readouterr().out)] == ["", "", ""]
 
 
 def test_only_a_rule_lets_series_wait(tmp_path, ragged, bumps, capsys):

@@ -405,6 +405,19 @@ def test_names_of_columns_come_back(tmp_path):
     assert_same_predictions(model, opened, frame)
 
 
+def test_the_step_comes_back_and_only_a_positive_one(tmp_path):
+    X = np.random.default_rng(0).normal(size=(20, 1, 9))
+    model = PrefixClassifier("lstm1-8", earliness=0.6, **QUICK).fit(X, np.arange(20) % 2)
+    model.sampling_step_ = (60.0, True)
+    assert there_and_back(model, tmp_path / "model").sampling_step_ == (60.0, True)
+    for step in ((0.0, True), (float("nan"), True), (60.0,), (60.0, 1), [60.0, True], "day"):
+        model.sampling_step_ = step
+        model.save(tmp_path / "wrong")
+        with pytest.raises(ValueError, match="sampling_step_ is"):
+            load(tmp_path / "wrong")
+    assert not hasattr(model.fit(X, np.arange(20) % 2), "sampling_step_")
+
+
 def test_opening_leaves_random_numbers_alone(tmp_path, taught):
     taught.save(tmp_path / "model", include=["teacher", "prior"])
     before = torch.get_rng_state(), repr(np.random.get_state())  # noqa: NPY002
