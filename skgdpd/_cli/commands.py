@@ -130,7 +130,7 @@ def fit(
     named = method is not None
     method = method or ("gdpd" if teacher or unlabeled or unlabelled else "prefix")
     if method in TAUGHT and params.get("max_epochs") == 0:
-        asked = "--teacher" if teacher else "--unlabeled" if unlabeled else unlabelled
+        asked = "--teacher" if teacher else "--unlabeled" if unlabeled else "missing labels"
         why = "" if named else f", the default because of {asked},"
         raise ValueError(
             f"--epochs 0 trains nothing, and --method {method}{why} needs 1 at least; only "

@@ -40,7 +40,7 @@ def cost_words(answers: Answers, options: ScoreOptions) -> list[str]:
     else:
         lines = [f"Costs of errors, the model's own: {_errors(own, labels)}."]
     last, whole = int(answers.moments.time_points[-1]), answers.n_timepoints
-    end = f"to the end, {whole} points," if last == whole else f"to point {last} of {whole}"
+    end = f"to the end, {whole} points," if last == whole else f"to point {last} of {whole},"
     lines.append(f"Cost of waiting {end} the model's own: {answers.cost.delay[-1]:.4g}.")
     return lines
 

@@ -142,7 +142,7 @@ def moment_table(
     rows = [tuple(head)]
     for index in _shown(fixed, rule):
         own = fixed[index]
-        chosen = ", chosen in training" if rule is not None and index == rule.fixed else ""
+        chosen = " *" if rule is not None and index == rule.fixed else ""
         rows.append(_row(f"{own.n_points} points{chosen}", own.right, own.share_seen, own.paid))
     if rule is not None:
         share = answers.n_seen / answers.n_timepoints
@@ -198,9 +198,9 @@ def _compared(own: NDArray[np.float64], fixed: list[FixedMoment], rule: RuleFact
     gap = cost - chosen.mean()
     verdict = "is worse than" if gap > 0 else "is better than" if gap < 0 else "costs as much as"
     words = [
-        f"The stopping rule {verdict} a fixed moment on these series: it costs {cost:.4f}, and "
-        f"{fixed[rule.fixed].n_points} points for all series cost {chosen.mean():.4f}, the moment "
-        f"of the least cost on the training series.{_difference(own - chosen)}"
+        f"The stopping rule {verdict} a fixed moment on these series. It costs {cost:.4f}. The "
+        f"moment of the least cost on the training series, {fixed[rule.fixed].n_points} points "
+        f"(*), costs {chosen.mean():.4f} for all series.{_difference(own - chosen)}"
     ]
     if totals[best].mean() >= cost:
         words.append("No fixed moment costs less than the rule on these series.")

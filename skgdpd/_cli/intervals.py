@@ -25,12 +25,12 @@ def share_of(part: int, whole: int) -> str:
 
 
 def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the ends of a mean's 95 % interval, by its standard error; NaN for one value.
+    """Return the ends of a mean's 95 % interval, by its standard error.
 
-    The interval is too narrow where nearly all values are equal, as where errors are rare.
+    They are NaN if all values are equal, since nothing then tells how much the mean varies.
     """
     mean = float(values.mean())
-    if len(values) < 2:
+    if (values == values[0]).all():
         return np.nan, np.nan
     half = Z * float(values.std(ddof=1)) / np.sqrt(len(values))
     return mean - half, mean + half

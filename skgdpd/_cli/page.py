@@ -25,6 +25,7 @@ td { white-space: nowrap; }
 td.words { min-width: 12rem; white-space: normal; }
 figure { margin: 1rem 0; }
 img { max-width: 100%; height: auto; }
+@media (max-width: 30rem) { th, td { padding-right: .5rem; } td.words { min-width: 8rem; } }
 .side { display: flex; flex-wrap: wrap; gap: 0 2rem; }
 """
 CLASS_OF_WORDS = ' class="words"'
