@@ -267,11 +267,11 @@ def evaluate(
     costs = None if cost is None else by_class("--cost", cost, labels, "the model")
     options = ScoreOptions(threshold, costs)
     series = _test_part(classifier, data, columns, labelled=True)
-    rows, left_out = np.arange(len(series.X)), None
+    rows, kept, left_out = np.arange(len(series.X)), series, None
     if short == "skip":
         rows = long_enough(series.X, classifier)
         left_out = left_out_words(data, series, classifier, rows)
-    kept = series.take(rows)
+        kept = series.take(rows)
     check_labels(data, kept, classifier.classes_)
     assert kept.y is not None
     advice = "Leave them out of the scores by --short skip. "
