@@ -25,9 +25,18 @@ def share_of(part: int, whole: int) -> str:
 
 
 def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the ends of a mean's 95 % interval, by its standard error.
+    """Return the 95 % interval of a mean, by its standard error.
 
-    They are NaN if all values are equal, since nothing then tells how much the mean varies.
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Values of which the mean is taken.
+
+    Returns
+    -------
+    low, high : float
+        Ends of the interval. They are NaN if all values are equal, since nothing then tells how
+        much the mean varies.
     """
     mean = float(values.mean())
     if (values == values[0]).all():
