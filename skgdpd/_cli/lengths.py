@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .._early.classifier import EarlyClassifier
 from .._series.panel import own_lengths
+from .._series.views import shortest_for
 
 
 def lengths_of(X: NDArray[Any]) -> NDArray[np.int64]:
@@ -32,7 +33,7 @@ def least_length(model: Any) -> int:
     """
     if isinstance(model, EarlyClassifier):
         return int(model.time_points_[0])
-    return int(model.network_.view.least_length)
+    return shortest_for(model.network_.view)
 
 
 def long_enough(X: NDArray[Any], model: Any) -> NDArray[np.int64]:

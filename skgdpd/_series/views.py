@@ -312,16 +312,6 @@ class PrefixView:
         """Whether the view has several moments."""
         return len(self.time_points_) > 1
 
-    @property
-    def least_length(self) -> int:
-        """Minimum number of time points of a series to classify."""
-        if self.several:
-            return self.time_points_[0]
-        if self.transformer_ is not None:  # which may make a series of any length out of another
-            return MIN_LENGTH
-        shorter = self.any_length and self.missing_values != "error"
-        return self.shortest_ if self.ragged_ or shorter else self.n_seen_
-
     def fit(self, panel: Panel, rows: NDArray[np.int64] | None = None) -> PrefixView:
         """Set lengths and statistics, and fit the transformer if there is one.
 
@@ -674,3 +664,13 @@ class PrefixView:
             rows = lengths == length
             out[rows] = resample(values[rows, :, :length], self.n_out_)
         return out
+
+
+def shortest_for(view: PrefixView) -> int:
+    """Return the minimum number of time points of a series that a fitted view takes."""
+    if view.several:
+        return view.time_points_[0]
+    if view.transformer_ is not None:  # which may make a series of any length out of another
+        return MIN_LENGTH
+    shorter = view.any_length and view.missing_values != "error"
+    return view.shortest_ if view.ragged_ or shorter else view.n_seen_
