@@ -19,7 +19,16 @@ from .._runtime.atomic import replace_file
 from .._runtime.extras import require
 from .._series.unlabeled import split_marked
 from .classes import by_class
-from .explain import check_labels, explained, explained_for_fit
+from .explain import (
+    check_labels,
+    explained,
+    explained_for_fit,
+    fitted_to_short,
+    left_out_words,
+    without_label,
+)
+from .fixed_moments import rule_facts
+from .lengths import long_enough
 from .predictions import Unfinished, predictions_of
 from .report import page_of
 from .score_text import as_text
@@ -123,9 +132,21 @@ def fit(
             "--error-cost needs --delay-cost, since only a stopping rule goes by costs; of a "
             "model without one, choose the --threshold of predict and evaluate"
         )
-    if method is None:
-        to_teach = teacher is not None or unlabeled is not None or missing.any()
-        method = "gdpd" if to_teach else "prefix"
+    unlabelled = without_label(data, series, missing) if missing.any() else ""
+    if method == "prefix" and unlabelled:
+        raise ValueError(
+            f"{unlabelled}. --method prefix has no teacher, and learns from labelled series only: "
+            "leave these out of the file, or take --method gdpd"
+        )
+    named = method is not None
+    method = method or ("gdpd" if teacher or unlabeled or unlabelled else "prefix")
+    if method in TAUGHT and params.get("max_epochs") == 0:
+        asked = "--teacher" if teacher else "--unlabeled" if unlabeled else "missing labels"
+        why = "" if named else f", the default because of {asked},"
+        raise ValueError(
+            f"--epochs 0 trains nothing, and --method {method}{why} needs 1 at least; only "
+            "--method prefix, which has no teacher, can do without"
+        )
     model: Any = _unfitted(method, teacher, unlabeled, params)
     model.set_params(series__missing_values=missing_values)
     if delay_cost is not None:
@@ -142,13 +163,16 @@ def fit(
         model.feature_names_in_ = np.array(channels, dtype=object)
     keep_step(model, series.step)
     model.save(out)
-    taught = f" and {len(files[1][1].X)} without a label" if len(files) > 1 else ""
+    n_unlabelled = int(missing.sum()) + (len(files[1][1].X) if len(files) > 1 else 0)
+    taught = f" and {n_unlabelled} without a label" if n_unlabelled else ""
     moments = ", ".join(map(str, np.asarray(model.time_points_).tolist()))
-    return (
-        f"{out}: {type(model).__name__} of {len(model.classes_)} classes, fitted to {len(X)} "
+    report = (
+        f"{out}: {type(model).__name__} of {len(model.classes_)} classes, fitted to {len(labels)} "
         f"series{taught}; it sees {moments} time points of {model.n_timepoints_in_}, the length "
         "of the longest"
     )
+    short = [line for path, own in files for line in fitted_to_short(path, own, model)]
+    return "\n".join([report, *short])
 
 
 def _unfitted(
@@ -216,6 +240,7 @@ def evaluate(
     threshold: tuple[str, float] | None = None,
     report: str | None = None,
     cost: Sequence[tuple[str, float]] | None = None,
+    short: str = "refuse",
 ) -> str:
     """Score a model on the labelled series of a file.
 
@@ -233,7 +258,10 @@ def evaluate(
     report : str, optional
         Path of a page to write, with tables and pictures.
     cost : sequence of (str, float), optional
-        Classes with the cost of an error on one of their series; that of others is 1.
+        Classes with the cost of an error on one of their series; that of others is 1. The default
+        are the model's own costs, if it has any.
+    short : {"refuse", "skip"}, default="refuse"
+        Treatment of series that are too short for any answer; skip leaves them out of the scores.
 
     Returns
     -------
@@ -251,21 +279,29 @@ def evaluate(
     costs = None if cost is None else by_class("--cost", cost, labels, "the model")
     options = ScoreOptions(threshold, costs)
     series = _test_part(classifier, data, columns, labelled=True)
-    X, y = series.X, series.y
-    assert y is not None
-    check_labels(data, series, classifier.classes_)
-    with explained(data, series, classifier):
-        answers = answers_of(classifier, X, y, threshold)
-    text = as_text(y, answers, options)
+    rows, kept, left_out = np.arange(len(series.X)), series, None
+    if short == "skip":
+        rows = long_enough(series.X, classifier)
+        left_out = left_out_words(data, series, classifier, rows)
+        kept = series.take(rows)
+    check_labels(data, kept, classifier.classes_)
+    assert kept.y is not None
+    advice = "Leave them out of the scores by --short skip. "
+    with explained(data, series, classifier, advice, rows):
+        answers = answers_of(classifier, kept.X, threshold)
+    rule = rule_facts(classifier)
+    text = as_text(kept.y, answers, options, rule, left_out)
     if report is None:
         return text
     page = page_of(
         classifier,
-        series,
+        kept,
         answers,
         model_name=Path(model).name,
         data_name=Path(data).name,
         options=options,
+        rule=rule,
+        left_out=left_out,
     )
     replace_file(Path(report), page.encode())
     return f"{text}\n\n{report}: tables and pictures"

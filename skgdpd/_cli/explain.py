@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import get_tags
 
+from .._early.classifier import EarlyClassifier
 from .._series.truncation import MIN_LENGTH
+from .._series.unlabeled import is_missing
 from .lengths import least_length, lengths_of
 from .series_files import FileSeries
 
@@ -133,20 +135,110 @@ def check_labels(path: str, series: FileSeries, classes: NDArray[Any]) -> None:
         If a series has another label, or no label.
     """
     assert series.y is not None
+    labels = series.y.tolist()
+    missing = np.array([is_missing(label) for label in labels])
+    if missing.any():
+        raise ValueError(
+            f"{without_label(path, series, missing)}. Only labelled series can be scored: leave "
+            f"these out of the file"
+        )
     known = set(classes.tolist())
-    counts = Counter(label for label in series.y.tolist() if label not in known)
+    counts = Counter(label for label in labels if label not in known)
     if not counts:
         return
-    shown = [f"{_label(label)} ({n} series)" for label, n in counts.most_common(SHOWN)]
+    shown = [f"{label!r} ({n} series)" for label, n in counts.most_common(SHOWN)]
     more = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
     raise ValueError(
         f"{path} has labels that the model doesn't know: {', '.join(shown)}{more}; its classes "
-        f"are {', '.join(map(_label, classes.tolist()))}"
+        f"are {', '.join(map(repr, classes.tolist()))}"
     )
 
 
-def _label(label: Any) -> str:
-    return "no label" if label is None else repr(label)
+def without_label(path: str, series: FileSeries, missing: NDArray[np.bool_]) -> str:
+    """Return which series of a file have no label, without a full stop.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    series : FileSeries
+        Series of the file.
+    missing : ndarray of bool of shape (n,)
+        Whether a series has no label.
+
+    Returns
+    -------
+    str
+    """
+    rows = np.flatnonzero(missing)
+    shown = ", ".join(named(series.ids, row) for row in rows[:SHOWN].tolist())
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    return f"{len(rows)} of {len(missing)} series of {path} have no label: {shown}{more}"
+
+
+def left_out_words(
+    path: str, series: FileSeries, model: Any, rows: NDArray[np.int64]
+) -> str | None:
+    """Return a sentence on the series that are too short to be scored, with all their ids.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    series : FileSeries
+        Series of the file.
+    model : BasePrefixClassifier or EarlyClassifier
+        Fitted classifier.
+    rows : ndarray of shape (n_scored,)
+        Numbers of the series that are scored.
+
+    Returns
+    -------
+    str or None
+        None if all are scored.
+
+    Raises
+    ------
+    ValueError
+        If all are too short.
+    """
+    n = len(series.X)
+    if len(rows) == n:
+        return None
+    short = np.setdiff1d(np.arange(n), rows)
+    why = f"fewer than the {least_length(model)} time points that this model needs"
+    if not len(rows):
+        raise ValueError(f"{path}: all {n} series have {why}; there is none to score")
+    names = ", ".join(series.name(row) for row in short.tolist())
+    return f"Left out: {len(short)} of {n} series have {why}: {names}."
+
+
+def fitted_to_short(path: str, series: FileSeries, model: Any) -> list[str]:
+    """Return a sentence on the training series that end before the first moment, if there are any.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    series : FileSeries
+        Series of the file.
+    model : BasePrefixClassifier or EarlyClassifier
+        Classifier that was fitted to them.
+
+    Returns
+    -------
+    list of str
+    """
+    moments = np.asarray(model.time_points_)
+    n_short = int((lengths_of(series.X) < moments[0]).sum())
+    if not n_short:
+        return []
+    words = f"{path}: {n_short} of {len(series.X)} series are shorter than the "
+    words += "part that is seen" if len(moments) == 1 else "first moment"
+    words += f", {moments[0]} time points. The classifier learned them as series that ended there"
+    if isinstance(model, EarlyClassifier):
+        words += ", and the stopping rule was fitted without them"
+    return [f"{words}. New series are answered from {least_length(model)} time points on."]
 
 
 def _short(path: str, series: FileSeries, lengths: NDArray[np.int64], least: int, who: str) -> str:

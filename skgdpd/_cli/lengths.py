@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._early.classifier import EarlyClassifier
 from .._series.panel import own_lengths
-from .._series.truncation import MIN_LENGTH
+from .._series.views import shortest_for
 
 
 def lengths_of(X: NDArray[Any]) -> NDArray[np.int64]:
@@ -31,9 +31,11 @@ def least_length(model: Any) -> int:
         The first moment, or with one moment and training series of several lengths the length of
         the shortest of these, if it is less.
     """
-    if isinstance(model, EarlyClassifier) or len(model.time_points_) > 1:
+    if isinstance(model, EarlyClassifier):
         return int(model.time_points_[0])
-    view = model.network_.view
-    if view.transformer_ is not None:  # which may make a series of any length out of another
-        return MIN_LENGTH
-    return int(view.shortest_ if view.ragged_ else view.n_seen_)
+    return shortest_for(model.network_.view)
+
+
+def long_enough(X: NDArray[Any], model: Any) -> NDArray[np.int64]:
+    """Return the numbers of the series that are long enough for an answer of a model."""
+    return np.flatnonzero(lengths_of(X) >= least_length(model))

@@ -299,9 +299,10 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         help="scores, tables and a page with pictures of a saved model",
         description="Score a saved model on labelled series: accuracy, area under the "
         "precision-recall curve,\naverage precision, log loss, calibration error; recall, "
-        "precision, false alarms and average\nprecision of each class; the confusion matrix. For "
-        "two classes also what each threshold would\nhave given; for a model with a stopping rule "
-        "the mean cost, the earliness, and the harmonic mean\nof accuracy and 1 - earliness.\n\n"
+        "precision, false positive rate and\naverage precision of each class; the confusion "
+        "matrix. For two classes also what each threshold\nwould have given; for a model with a "
+        "stopping rule the mean cost, the earliness, the harmonic\nmean of accuracy and 1 - "
+        "earliness, and what one moment for all series would have cost.\n\n"
         "Take series that the model was not fitted to. Those that it was fitted to score too "
         "well, and\nnothing tells them apart.",
         epilog=EVALUATE_EXAMPLES,
@@ -352,7 +353,15 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         metavar="CLASS=COST",
         help="cost of an error on a series of CLASS, as in yes=20 if a missed fault costs as much "
         "as 20 false alarms; that of other classes is 1. Scores have the mean cost of errors, "
-        "then, and answers stay as they are",
+        "then, and answers stay as they are. By default the costs of a model with a stopping rule "
+        "are its own",
+    )
+    evaluate.add_argument(
+        "--short",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="treatment of series that are too short for any answer; skip leaves them out of the "
+        "scores, and names them",
     )
     for command in (predict, evaluate):
         command.add_argument(
@@ -369,7 +378,9 @@ def _add_uses(commands: argparse._SubParsersAction) -> None:
         )
     )
     evaluate.set_defaults(
-        run=lambda o: actions.evaluate(o.model, o.data, _columns(o), o.threshold, o.report, o.cost)
+        run=lambda o: actions.evaluate(
+            o.model, o.data, _columns(o), o.threshold, o.report, o.cost, o.short
+        )
     )
     export.set_defaults(run=lambda o: actions.export(o.model, o.out))
 

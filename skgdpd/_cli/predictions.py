@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .._early.classifier import EarlyClassifier
 from .explain import explained
-from .lengths import least_length, lengths_of
+from .lengths import long_enough
 from .notes import forced_note
 from .scores import Answers, answers_of, class_of_threshold
 from .series_files import FileSeries
@@ -88,11 +88,11 @@ def predictions_of(
     n = len(series.X)
     rows = np.arange(n)
     if options.open or options.short == "skip":
-        rows = np.flatnonzero(lengths_of(series.X) >= least_length(model))
+        rows = long_enough(series.X, model)
     answers = None
     if len(rows):
         with explained(path, series, model, WAIT if early else SKIP, rows):
-            answers = answers_of(model, series.X[rows], threshold=threshold)
+            answers = answers_of(model, series.X[rows], threshold)
     waits = np.ones(n, dtype=bool)
     if answers is not None:
         waits[rows] = _waits(model, answers) if options.open else False

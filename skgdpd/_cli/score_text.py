@@ -7,11 +7,27 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .scores import Answers, ScoreOptions, class_scores, confusion, few_series, overall_scores
+from .costs import cost_words
+from .fixed_moments import RuleFacts, moment_table, moment_words
+from .scores import (
+    FALSE_POSITIVE_RATE,
+    Answers,
+    ScoreOptions,
+    class_scores,
+    confusion,
+    few_series,
+    overall_scores,
+)
 from .thresholds import WARNING, alarms_of, threshold_table
 
 
-def as_text(y: NDArray[Any], answers: Answers, options: ScoreOptions | None = None) -> str:
+def as_text(
+    y: NDArray[Any],
+    answers: Answers,
+    options: ScoreOptions | None = None,
+    rule: RuleFacts | None = None,
+    left_out: str | None = None,
+) -> str:
     """Return all scores as text.
 
     Parameters
@@ -22,12 +38,16 @@ def as_text(y: NDArray[Any], answers: Answers, options: ScoreOptions | None = No
         Answers to the series.
     options : ScoreOptions, optional
         Threshold and costs.
+    rule : RuleFacts, optional
+        What is known of the model's stopping rule.
+    left_out : str, optional
+        Sentence on series that are not scored.
 
     Returns
     -------
     str
-        The scores of all series and of each class, those of thresholds for two classes, and the
-        confusion matrix.
+        The scores of all series, costs, scores of each moment and of each class, those of
+        thresholds for two classes, and the confusion matrix.
     """
     options = ScoreOptions() if options is None else options
     overall = [f"{name:<18}{value:>12}" for name, value in overall_scores(y, answers, options)]
@@ -35,7 +55,15 @@ def as_text(y: NDArray[Any], answers: Answers, options: ScoreOptions | None = No
     matrix = [("", *names)]
     for name, counts in zip(names, confusion(y, answers).tolist(), strict=True):
         matrix.append((name, *map(str, counts)))
-    lines = [*overall, "", *_aligned(class_scores(y, answers)), *few_series(y, answers), ""]
+    lines = [*overall, ""]
+    notes = [] if left_out is None else [left_out]
+    notes += [*([] if rule is None else [rule.words]), *cost_words(answers, options)]
+    lines += [*notes, *([""] if notes else [])]
+    moments = moment_table(y, answers, options, rule)
+    if moments:
+        lines += [*_aligned(moments), *moment_words(y, answers, options, rule), ""]
+    lines += [*_aligned(class_scores(y, answers)), FALSE_POSITIVE_RATE]
+    lines += [*few_series(y, answers), ""]
     alarms = alarms_of(y, answers, options)
     if alarms is not None:
         lines += [

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, confusion_matrix, log_loss
 
 from .._early.classifier import EarlyClassifier
+from .._early.costs import DecisionCost, decision_cost
 from ..metrics import (
     expected_calibration_error,
     harmonic_mean,
     macro_auc_prc,
     macro_average_precision,
 )
-from .intervals import UNDEFINED, interval_of, per_100, share_of
+from .intervals import UNDEFINED, interval_of, share_of
 
 CLASS_HEAD = (
     "class",
@@ -25,12 +26,41 @@ CLASS_HEAD = (
     "recall",
     "95 %",
     "precision",
-    "false alarms per 100",
+    "false positive rate",
     "average precision",
 )
+FALSE_POSITIVE_RATE = (
+    "false positive rate: share of the series of other classes that were answered with the class"
+)
+"""What a column of the class table means."""
 FEW = 20
 """Fewest series of a class whose recall is reported without a remark. With as many the interval
 of a recall of a half is 0.4 wide."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Answers that a model would give to series at each of its moments.
+
+    Attributes
+    ----------
+    time_points : ndarray of shape (n_moments,)
+        Number of time points at each moment.
+    proba : ndarray of shape (n, n_moments, n_classes)
+        Class probabilities; NaN after a series' own end.
+    numbers : ndarray of shape (n, n_moments)
+        Numbers of the classes that would be answered; without a meaning after a series' own end.
+    """
+
+    time_points: NDArray[np.int64]
+    proba: NDArray[Any]
+    numbers: NDArray[np.int64]
+
+    @property
+    def last(self) -> NDArray[np.int64]:
+        """Index ``(n,)`` of the last moment that each series reaches."""
+        found: NDArray[np.int64] = (~np.isnan(self.proba[:, :, 0])).sum(1) - 1
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +79,12 @@ class Answers:
         Number of time points that the answer went by.
     n_timepoints : int
         Number of time points of a whole training series.
-    cost : ndarray of shape (n,) or None
-        Cost of each answer; None for a model without costs, or without labels.
     forced : ndarray of bool of shape (n,) or None
         Whether a series ended before the rule had seen enough; None for a model without a rule.
+    cost : DecisionCost or None
+        Costs by which the model answers; None for a model without a rule.
+    moments : Moments or None
+        Answers at each moment; None for a model of one moment.
     """
 
     labels: NDArray[Any]
@@ -60,8 +92,30 @@ class Answers:
     classes: NDArray[Any]
     n_seen: NDArray[np.int64]
     n_timepoints: int
-    cost: NDArray[Any] | None = None
     forced: NDArray[np.bool_] | None = None
+    cost: DecisionCost | None = None
+    moments: Moments | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Paid:
+    """Costs of answers.
+
+    Attributes
+    ----------
+    errors : ndarray of shape (n,)
+        Cost of the error of each answer.
+    waiting : ndarray of shape (n,) or None
+        Cost of waiting until each answer; None for a model without a rule.
+    """
+
+    errors: NDArray[np.float64]
+    waiting: NDArray[np.float64] | None = None
+
+    @property
+    def total(self) -> NDArray[np.float64]:
+        """Costs of errors and of waiting."""
+        return self.errors if self.waiting is None else self.errors + self.waiting
 
 
 @dataclass(frozen=True)
@@ -73,7 +127,8 @@ class ScoreOptions:
     threshold : tuple of str and float, or None
         A class of two, and the probability from which on it is the answer.
     costs : dict or None
-        Cost of an error on a series of a class, by its label.
+        Cost of an error on a series of a class, by its label. They replace those by which the
+        model answers.
     """
 
     threshold: tuple[str, float] | None = None
@@ -87,7 +142,6 @@ class ScoreOptions:
 def answers_of(
     model: Any,
     X: NDArray[Any],
-    y: NDArray[Any] | None = None,
     threshold: tuple[str, float] | None = None,
 ) -> Answers:
     """Return the answers of a model to series.
@@ -98,8 +152,6 @@ def answers_of(
         Fitted classifier.
     X : ndarray of shape (n, n_channels, n_timepoints)
         Series.
-    y : ndarray of shape (n,), optional
-        Labels, from which the costs of an early classifier's answers are computed.
     threshold : tuple of str and float, optional
         A class of two, and the probability from which on it is the answer. By default the more
         probable class is.
@@ -114,18 +166,60 @@ def answers_of(
         If there is a threshold for a model that allows none.
     """
     classes, whole = model.classes_, int(model.n_timepoints_in_)
-    number = None if threshold is None else class_of_threshold(model, threshold)
+    times = np.asarray(model.time_points_)
     if isinstance(model, EarlyClassifier):
-        found = model.decide(X, y)
+        path = model.predict_proba_path(X)
+        at, forced = model.rule_.decide(path)
+        proba = path[np.arange(len(path)), at]
+        moments = Moments(times, path, model.cost_.labels(path))
+        best = model.cost_.labels(proba)
         return Answers(
-            found.labels, found.probabilities, classes, found.n_seen, whole,
-            found.cost, found.forced,
-        )  # fmt: skip
+            classes[best], proba, classes, times[at], whole, forced, model.cost_, moments
+        )
+    number = None if threshold is None else class_of_threshold(model, threshold)
     proba = model.predict_proba(X)
-    best = proba.argmax(1)
-    if threshold is not None and number is not None:
-        best = np.where(proba[:, number] >= threshold[1], number, 1 - number)
-    return Answers(classes[best], proba, classes, _points_seen(model, X), whole)
+    labels = classes[_best(proba, threshold, number)]
+    if len(times) == 1:
+        return Answers(labels, proba, classes, np.full(len(X), model.prefix_length_), whole)
+    path = model.predict_proba_path(X)
+    moments = Moments(times, path, _best(path, threshold, number))
+    return Answers(labels, proba, classes, times[moments.last], whole, moments=moments)
+
+
+def _best(
+    proba: NDArray[Any], threshold: tuple[str, float] | None, number: int | None
+) -> NDArray[np.int64]:
+    """Return the numbers of the classes that a model without a rule answers."""
+    if threshold is None or number is None:
+        return proba.argmax(-1)
+    return np.where(proba[..., number] >= threshold[1], number, 1 - number)
+
+
+def error_costs(answers: Answers, options: ScoreOptions) -> NDArray[np.float64] | None:
+    """Return the costs of errors by which answers are scored.
+
+    Parameters
+    ----------
+    answers : Answers
+        Answers to series.
+    options : ScoreOptions
+        Costs that are given.
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_classes) or None
+        Costs ``[true, answer]``: those of the options, or else those by which the model answers.
+        None if there are neither.
+    """
+    if options.costs:
+        return decision_cost(0.0, options.costs, [1], 1, answers.classes).misclassification
+    return None if answers.cost is None else answers.cost.misclassification
+
+
+def numbers_of(labels: NDArray[Any], answers: Answers) -> NDArray[np.int64]:
+    """Return the numbers of labels among the classes."""
+    places = {label: i for i, label in enumerate(answers.classes.tolist())}
+    return np.array([places[label] for label in labels.tolist()], dtype=np.int64)
 
 
 def overall_scores(
@@ -152,6 +246,7 @@ def overall_scores(
     ValueError
         If a label is not among the classes.
     """
+    options = ScoreOptions() if options is None else options
     proba, classes = answers.proba, answers.classes
     auc = macro_auc_prc(y, proba, classes)  # first, because its error names unknown labels
     right = answers.labels == y
@@ -169,19 +264,47 @@ def overall_scores(
         ("log loss", f"{log_loss(y, proba, labels=classes):.4f}"),
         ("calibration error", f"{expected_calibration_error(y, proba, classes):.4f}"),
     ]
-    if options is not None and options.costs:
-        costs = np.array([options.cost_of(label) for label in y.tolist()])
-        rows.append(("cost of errors", f"{(costs * ~right).mean():.4f}"))
-    if answers.cost is not None:
+    paid = paid_for(y, answers, options)
+    if paid is not None:
+        rows.append(("cost of errors", f"{paid.errors.mean():.4f}"))
+    if paid is not None and paid.waiting is not None:
         share = float((answers.n_seen / whole).mean())
         rows += [
-            ("mean cost", f"{answers.cost.mean():.4f}"),
+            ("cost of waiting", f"{paid.waiting.mean():.4f}"),
+            ("mean cost", f"{paid.total.mean():.4f}"),
             ("earliness", f"{share:.4f}"),
             ("harmonic mean", f"{harmonic_mean(accuracy, min(share, 1.0)):.4f}"),
         ]
     if answers.forced is not None:
         rows.append(("forced answers", f"{int(answers.forced.sum())}"))
     return rows
+
+
+def paid_for(y: NDArray[Any], answers: Answers, options: ScoreOptions) -> Paid | None:
+    """Return what the answers to series cost.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels, all of them among the classes.
+    answers : Answers
+        Answers to the series.
+    options : ScoreOptions
+        Costs that are given.
+
+    Returns
+    -------
+    Paid or None
+        None if neither the options nor the model have costs.
+    """
+    costs = error_costs(answers, options)
+    if costs is None:
+        return None
+    errors = costs[numbers_of(y, answers), numbers_of(answers.labels, answers)]
+    if answers.cost is None or answers.moments is None:
+        return Paid(errors)
+    at = np.searchsorted(answers.moments.time_points, answers.n_seen)
+    return Paid(errors, answers.cost.delay[at])
 
 
 def class_scores(y: NDArray[Any], answers: Answers) -> list[tuple[str, ...]]:
@@ -197,8 +320,8 @@ def class_scores(y: NDArray[Any], answers: Answers) -> list[tuple[str, ...]]:
     Returns
     -------
     list of tuple of str
-        Rows of class, number of series, recall and its interval, precision, false alarms for 100
-        series of other classes, and average precision.
+        Rows of class, number of series, recall and its interval, precision, false positive rate
+        and average precision.
     """
     rows: list[tuple[str, ...]] = [CLASS_HEAD]
     for number, label in enumerate(answers.classes.tolist()):
@@ -215,7 +338,7 @@ def class_scores(y: NDArray[Any], answers: Answers) -> list[tuple[str, ...]]:
                 share_of(right, n),
                 interval_of(right, n),
                 share_of(right, right + false),
-                per_100(false, len(y) - n),
+                share_of(false, len(y) - n),
                 average,
             )
         )
@@ -236,15 +359,6 @@ def few_series(y: NDArray[Any], answers: Answers) -> list[str]:
         for label, n in zip(answers.classes.tolist(), counts, strict=True)
         if n < FEW
     ]
-
-
-def _points_seen(model: Any, X: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the number of time points by which a classifier without a rule answers."""
-    moments = np.asarray(model.time_points_)
-    if len(moments) == 1:
-        return np.full(len(X), model.prefix_length_)
-    reached = (~np.isnan(model.predict_proba_path(X)[:, :, 0])).sum(1) - 1
-    return moments[reached]
 
 
 def class_of_threshold(model: Any, threshold: tuple[str, float]) -> int:

@@ -90,6 +90,17 @@ class FileSeries(NamedTuple):
     channels: tuple[str, ...] | None = None
     step: Step | None = None
 
+    def name(self, row: int) -> str:
+        """Return the id of a series, or else its number from 0."""
+        return str(row if self.ids is None else self.ids[row])
+
+    def take(self, rows: NDArray[np.int64]) -> FileSeries:
+        """Return some of the series, with their ids, or else with their numbers as ids."""
+        ids = rows if self.ids is None else self.ids[rows]
+        return FileSeries(
+            self.X[rows], None if self.y is None else self.y[rows], ids, self.channels
+        )
+
 
 def read_series(
     path: str,

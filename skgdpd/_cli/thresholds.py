@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .intervals import per_100, share_of
+from .intervals import share_of
 from .scores import Answers, ScoreOptions
 
 RECALLS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -135,11 +135,12 @@ def threshold_table(alarms: Alarms, options: ScoreOptions) -> list[tuple[str, ..
     Returns
     -------
     list of tuple of str
-        Rows of threshold, recall, precision, false alarms, and the mean cost if there are costs.
+        Rows of threshold, recall, precision, false positive rate, and the mean cost of errors if
+        there are costs.
     """
-    more = ("mean cost",) if options.costs else ()
+    more = ("cost of errors",) if options.costs else ()
     rows: list[tuple[str, ...]] = [
-        ("threshold", "recall", "precision", "false alarms per 100", *more)
+        ("threshold", "recall", "precision", "false positive rate", *more)
     ]
     n, n_others = int(alarms.own.sum()), int((~alarms.own).sum())
     used = 0.5 if options.threshold is None else float(options.threshold[1])
@@ -150,7 +151,7 @@ def threshold_table(alarms: Alarms, options: ScoreOptions) -> list[tuple[str, ..
                 repr(threshold).removesuffix(".0"),
                 share_of(found, n),
                 share_of(found, found + false),
-                per_100(false, n_others),
+                share_of(false, n_others),
                 *((f"{alarms.cost(threshold):.4f}",) if options.costs else ()),
             )
         )

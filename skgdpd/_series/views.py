@@ -664,3 +664,13 @@ class PrefixView:
             rows = lengths == length
             out[rows] = resample(values[rows, :, :length], self.n_out_)
         return out
+
+
+def shortest_for(view: PrefixView) -> int:
+    """Return the minimum number of time points of a series that a fitted view takes."""
+    if view.several:
+        return view.time_points_[0]
+    if view.transformer_ is not None:  # which may make a series of any length out of another
+        return MIN_LENGTH
+    shorter = view.any_length and view.missing_values != "error"
+    return view.shortest_ if view.ragged_ or shorter else view.n_seen_

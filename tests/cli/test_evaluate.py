@@ -10,12 +10,22 @@ import pytest
 
 import skgdpd._cli.commands
 from skgdpd import EarlyClassifier, PrefixClassifier, load
+from skgdpd._cli.costs import cost_words
+from skgdpd._cli.fixed_moments import (
+    RuleFacts,
+    fixed_moments,
+    moment_table,
+    moment_words,
+    rule_facts,
+)
 from skgdpd._cli.main import main
 from skgdpd._cli.score_text import as_text
-from skgdpd._cli.scores import Answers, class_scores
+from skgdpd._cli.scores import Answers, Moments, ScoreOptions, answers_of, class_scores
 from skgdpd.datasets import make_bumps
+from skgdpd.stopping import DecisionCost
 
 MOMENTS = ["--earliness", "0.3", "0.6", "1.0", "--delay-cost", "0.4"]
+CLASSES = np.array(["no", "yes"])
 QUICK = ["--method", "prefix", "--student", "rocket", "--epochs", "0", "--quiet"]
 
 
@@ -190,9 +200,9 @@ def test_a_class_without_series_or_answers_has_no_recall_or_precision():
     y, labels = np.array(["a", "b"]), np.array(["a", "a"])
     answers = Answers(labels, proba, classes, np.array([3, 3]), 10)
     rows = class_scores(y, answers)
-    assert rows[1] == ("a", "1", "1.0000", "0.21-1.00", "0.5000", "100.0", "1.0000")
-    assert rows[2] == ("b", "1", "0.0000", "0.00-0.79", "-", "0.0", "1.0000")
-    assert rows[3] == ("c", "0", "-", "-", "-", "0.0", "-")
+    assert rows[1] == ("a", "1", "1.0000", "0.21-1.00", "0.5000", "1.0000", "1.0000")
+    assert rows[2] == ("b", "1", "0.0000", "0.00-0.79", "-", "0.0000", "1.0000")
+    assert rows[3] == ("c", "0", "-", "-", "-", "0.0000", "-")
     assert as_text(y, answers).endswith("a  1  0  0\nb  1  0  0\nc  0  0  0")
 
 
@@ -206,10 +216,155 @@ def test_costs_of_errors_are_scored_and_change_no_answer(
     assert main(["evaluate", *given, "--cost", "1=20" if kind == "early" else "yes=20"]) == 0
     text = capsys.readouterr().out
     assert "cost of errors" in text
-    assert "cost of errors" not in before
+    assert ("cost of errors" in before) == (kind == "early")
     assert text.rpartition("confusion")[2] == before.rpartition("confusion")[2]
-    assert "mean cost" in text
     assert ("thresholds" in text) == (kind != "early")
+    other = "0" if kind == "early" else "no"
+    own = "1" if kind == "early" else "yes"
+    assert f"Costs of errors, of --cost: 1 on {other}, 20 on {own}." in text
+    assert ("The answers go by the model's own: 1 each." in text) == (kind == "early")
+
+
+def test_the_costs_of_a_model_are_said_and_add_up(points, early_file, capsys):
+    with np.load(points) as file:
+        X, y = file["X"], file["y"]
+    early = load(early_file)
+    found = early.decide(X, y)
+    assert main(["evaluate", early_file, points]) == 0
+    text = capsys.readouterr().out
+    wrong = float((found.labels != y).mean())
+    assert f"cost of errors{wrong:>16.4f}" in text
+    assert f"cost of waiting{found.cost.mean() - wrong:>15.4f}" in text
+    assert f"Stopping rule: {type(early.rule_).__name__}, the cheapest of fixed, " in text
+    assert "Costs of errors, the model's own: 1 each." in text
+    assert "Cost of waiting to the end, 60 points, the model's own: 0.5." in text
+    assert main(["evaluate", early_file, points, "--cost", "1=20"]) == 0
+    by_class = 20 * (wrong_of(found, y, 1)) + wrong_of(found, y, 0)
+    assert f"cost of errors{by_class:>16.4f}" in capsys.readouterr().out
+
+
+def wrong_of(found, y, label):
+    """Share of the series that are of a class and answered with another one."""
+    return float(((found.labels != y) & (y == label)).mean())
+
+
+def test_each_cost_of_an_error_is_in_the_words():
+    errors = np.array([[0, 2, 20], [1, 0, 1], [1, 1, 0.5]])
+    cost = DecisionCost(np.array([0.1, 0.4]), errors)
+    (words, waiting) = cost_words(answers_at([[0, 0]] * 3, cost, classes="abc"), ScoreOptions())
+    assert "on a 2 if answered b, 20 if answered c, 1 on b" in words
+    assert "0.5 for a right answer to c" in words
+    assert waiting == "Cost of waiting to point 20 of 40, the model's own: 0.4."
+
+
+def answers_at(numbers, cost, moment=0, last=None, classes=("no", "yes")):
+    """Answers with given numbers of classes at the moments of 10 and 20 of 40 points."""
+    numbers = np.array(numbers)
+    classes = np.array(list(classes))
+    proba = np.full((*numbers.shape, len(classes)), 1 / len(classes))
+    if last is not None:
+        proba[np.arange(2) > np.array(last)[:, None]] = np.nan
+    moments = Moments(np.array([10, 20]), proba, numbers)
+    at = np.minimum(moment, moments.last)
+    rows = np.arange(len(numbers))
+    forced = np.zeros(len(numbers), dtype=bool)
+    labels, seen = classes[numbers[rows, at]], moments.time_points[at]
+    return Answers(labels, proba[rows, at], classes, seen, 40, forced, cost, moments)
+
+
+COST = DecisionCost(np.array([0.1, 0.3]), 1 - np.eye(2))
+
+
+def test_fixed_moments_cost_what_all_series_answered_at_them_cost(points, early_file):
+    with np.load(points) as file:
+        X, y = file["X"], file["y"]
+    early = load(early_file)
+    for series in X[:20]:
+        series[:, 30:] = np.nan
+    fixed = fixed_moments(y, answers_of(early, X), ScoreOptions())
+    path = early.predict_proba_path(X)
+    assert [moment.n_points for moment in fixed] == early.time_points_.tolist()
+    for index, moment in enumerate(fixed):
+        at = np.where(np.arange(len(X)) < 20, min(index, 1), index)
+        assert moment.paid.total.mean() == pytest.approx(early.cost_.average(path, y, at))
+        assert moment.share_seen.mean() == pytest.approx(early.time_points_[at].mean() / 60)
+
+
+def test_the_table_of_moments_ends_with_the_rule():
+    y = np.array(["no", "yes", "yes", "no"])
+    answers = answers_at([[0, 0], [0, 1], [0, 1], [0, 0]], COST, moment=1)
+    rule = RuleFacts("Calimera", (), 0)
+    head, *rows = moment_table(y, answers, ScoreOptions(), rule)
+    assert head[0] == "answer at"
+    assert rows[0][:6] == ("10 points *", "0.5000", "25.0 %", "0.5000", "0.1000", "0.6000")
+    # Nothing varies, so there is no interval.
+    expected = ("1.0000", "50.0 %", "0.0000", "0.3000", "0.3000", "-")
+    assert rows[1:] == [("20 points", *expected), ("stopping rule", *expected)]
+
+
+def test_a_rule_that_is_worse_than_a_moment_is_said_to_be():
+    y = np.array(["no", "yes", "yes", "no"])
+    numbers = [[0, 0], [0, 1], [0, 1], [0, 0]]
+    early = answers_at(numbers, COST, moment=0)
+    words = moment_words(y, early, ScoreOptions(), RuleFacts("Calimera", (), 1))
+    assert words[0].startswith("The stopping rule is worse than a fixed moment on these series.")
+    assert "costs 0.6000" in words[0]
+    assert "20 points (*), costs 0.3000" in words[0]
+    assert len(words) == 1
+    # The moment that training chooses is no better, but another one is.
+    words = moment_words(y, early, ScoreOptions(), RuleFacts("Calimera", (), 0))
+    assert words[0].startswith("The stopping rule costs as much as a fixed moment")
+    assert words[1].startswith("The stopping rule is worse than the best fixed moment")
+    assert "found on the series that are scored" in words[1]
+    late = answers_at(numbers, COST, moment=1)
+    words = moment_words(y, late, ScoreOptions(), RuleFacts("Calimera", (), 0))
+    assert words[0].startswith("The stopping rule is better than a fixed moment")
+    assert words[1] == "No fixed moment costs less than the rule on these series."
+
+
+def test_the_fixed_moment_is_chosen_on_the_training_series(early_file):
+    early = load(early_file)
+    rule = rule_facts(early)
+    costs = [
+        early.cost_.average(early.left_out_path_, early.left_out_y_, np.full(60, moment))
+        for moment in range(5)
+    ]
+    assert rule.fixed == int(np.argmin(costs))
+    assert rule.name == type(early.rule_).__name__
+
+
+def test_a_model_of_many_moments_has_a_table_of_some():
+    y, times = np.array(["no", "yes"] * 3), np.arange(1, 41)
+    rng = np.random.default_rng(0)
+    numbers, proba = rng.integers(2, size=(6, 40)), np.full((6, 40, 2), 0.5)
+    cost = DecisionCost(times / 40, 1 - np.eye(2))
+    labels = CLASSES[numbers[:, 0]]
+    answers = Answers(
+        labels, proba[:, 0], CLASSES, np.ones(6, dtype=int), 40, np.zeros(6, dtype=bool), cost,
+        Moments(times, proba, numbers),
+    )  # fmt: skip
+    _, *rows = moment_table(y, answers, ScoreOptions(), RuleFacts("Calimera", (), 17))
+    names = [row[0] for row in rows]
+    assert names[0] == "1 points"
+    assert "18 points *" in names
+    assert names[-2:] == ["40 points", "stopping rule"]
+    words = moment_words(y, answers, ScoreOptions(), RuleFacts("Calimera", (), 17))
+    assert words[0] == f"The table has {len(rows) - 1} of the 40 moments."
+
+
+def test_what_reliability_shows_is_said_where_answers_go_by_cost():
+    pytest.importorskip("matplotlib")
+    from skgdpd._cli.report import _reliability_picture
+
+    proba = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    y = np.array(["no", "yes", "yes"])
+    cost = DecisionCost(np.array([0.1]), np.array([[0.0, 1.0], [20.0, 0.0]]))
+    by_cost = Answers(CLASSES[cost.labels(proba)], proba, CLASSES, np.full(3, 5), 10, cost=cost)
+    words = _reliability_picture(y, by_cost)
+    assert "the most probable class is the true one" in words
+    assert "2 of 3 answers are another class than the most probable one, by the costs" in words
+    plain = Answers(CLASSES[proba.argmax(1)], proba, CLASSES, np.full(3, 5), 10)
+    assert "another class" not in _reliability_picture(y, plain)
 
 
 @pytest.mark.parametrize("kind", ["early", "one moment"])

@@ -50,7 +50,7 @@ def test_a_row_of_a_threshold_is_what_that_threshold_gives(scored):
     head, *rows = threshold_table(
         alarms_of(y, answers, ScoreOptions()), ScoreOptions(("yes", 0.37))
     )
-    assert head == ("threshold", "recall", "precision", "false alarms per 100")
+    assert head == ("threshold", "recall", "precision", "false positive rate")
     assert "0.37" in [row[0] for row in rows]
     for least in RECALLS:
         assert min(float(row[1]) for row in rows if float(row[1]) >= least) < least + 0.1
@@ -63,7 +63,7 @@ def test_a_row_of_a_threshold_is_what_that_threshold_gives(scored):
         assert float(recall) == pytest.approx(recall_score(y, named, **kwargs), abs=6e-5)
         if (named == "yes").any():
             assert float(precision) == pytest.approx(precision_score(y, named, **kwargs), abs=6e-5)
-        assert float(false) == pytest.approx(100 * (named[y == "no"] == "yes").mean(), abs=0.06)
+        assert float(false) == pytest.approx((named[y == "no"] == "yes").mean(), abs=6e-5)
     # The class's own scores are those of the threshold at a half.
     own = class_scores(y, answers)[2]
     assert (own[2], own[4], own[5]) == half[1:]
@@ -77,7 +77,7 @@ def test_costs_are_those_of_the_errors(scored):
     assert dict(overall_scores(y, answers, options))["cost of errors"] == f"{expected:.4f}"
     alarms = alarms_of(y, answers, options)
     head, *rows = threshold_table(alarms, options)
-    assert head[-1] == "mean cost"
+    assert head[-1] == "cost of errors"
     assert next(row for row in rows if row[0] == "0.5")[-1] == f"{expected:.4f}"
     assert "cost of errors" not in dict(overall_scores(y, answers))
 

@@ -6,7 +6,8 @@ import io
 import numpy as np
 import pytest
 
-from skgdpd import load
+from skgdpd import PrefixClassifier, SeriesOptions, load
+from skgdpd._cli.lengths import least_length
 from skgdpd._cli.main import main
 from skgdpd._cli.notes import forced_note
 from skgdpd.datasets import make_bumps
@@ -175,3 +176,94 @@ def test_series_that_were_skipped_explain_no_error(tmp_path, ragged, bumps, caps
     err = capsys.readouterr().err
     assert "1 values are missing in 1 of 4 series, the first in series 'N03'" in err
     assert "--short skip" not in err
+
+
+def test_scores_leave_short_series_out_and_name_them(tmp_path, early_file, running, capsys):
+    y, data = np.arange(len(running)) % 2, str(tmp_path / "running.npz")
+    np.savez(data, X=running, y=y)
+    assert main(["evaluate", early_file, data]) == 2
+    err = capsys.readouterr().err
+    assert "9 of 24 series have fewer than the 12 time points" in err
+    assert "--short skip" in err
+    assert main(["evaluate", early_file, data, "--short", "skip"]) == 0
+    text = capsys.readouterr().out
+    short = np.isnan(running[:, 0, 11])
+    names = ", ".join(map(str, np.flatnonzero(short)))
+    line = (
+        "Left out: 9 of 24 series have fewer than the 12 time points that this model needs: "
+        f"{names}."
+    )
+    assert line in text.splitlines()
+    kept = tmp_path / "kept.npz"
+    np.savez(kept, X=running[~short], y=y[~short])
+    assert main(["evaluate", early_file, str(kept)]) == 0
+    assert (
+        capsys.readouterr().out
+        == "\n".join(line for line in text.splitlines() if not line.startswith("Left out")) + "\n"
+    )
+
+
+def test_series_that_are_left_out_are_in_the_report(tmp_path, ragged, bumps, capsys):
+    pytest.importorskip("matplotlib")
+    X = cut(bumps[0][:6], [40, 5, 9, 40, 4, 40])
+    np.savez(tmp_path / "running.npz", X=X, y=np.where(bumps[1][:6] == "yes", "no", "yes"))
+    out = tmp_path / "page.html"
+    given = [ragged, str(tmp_path / "running.npz"), "--short", "skip", "--report", str(out)]
+    assert main(["evaluate", *given]) == 0
+    page = out.read_text()
+    assert "Left out: 2 of 6 series" in page
+    assert "needs: 1, 4." in page
+    # Errors have the numbers of the file.
+    wrong = load(ragged).predict(X[[0, 2, 3, 5]]) != np.load(given[1])["y"][[0, 2, 3, 5]]
+    errors = page.partition("<h2>Errors</h2>")[2]
+    found = [int(part.partition("<")[0]) for part in errors.split("<tr><td>")[1:]]
+    assert sorted(found) == np.array([0, 2, 3, 5])[wrong].tolist()
+
+
+def test_no_score_without_a_series_that_is_long_enough(tmp_path, ragged, bumps, capsys):
+    data = write_points(tmp_path / "running.csv", cut(bumps[0][:3], [4, 5, 6]), ["no"] * 3)
+    given = ["--label", "ill", "--short", "skip"]
+    assert main(["evaluate", ragged, data, *LONG, *given]) == 2
+    assert "all 3 series have fewer than the 9 time points" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "15 of 60 series are shorter than the part that is seen, 12 time points"),
+        (
+            ["--earliness", "0.5", "1.0", "--delay-cost", "0.5"],
+            "30 of 60 series are shorter than the first moment, 20 time points. The classifier "
+            "learned them as series that ended there, and the stopping rule was fitted without "
+            "them. New series are answered from 20 time points on.",
+        ),
+    ],
+)
+def test_a_fit_counts_its_short_series(tmp_path, bumps, capsys, more, words):
+    X, y = bumps
+    lengths = [40, 30, 20, 9] * 15 if not more else [40, 30, 19, 9] * 15
+    data = write_points(tmp_path / "points.csv", cut(X, lengths), y)
+    out = str(tmp_path / "model.zip")
+    assert main(["fit", data, *LONG, "--label", "ill", "--out", out, *QUICK, *more]) == 0
+    assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("lengths", "options"),
+    [
+        (None, {}),
+        ([40, 30, 20, 9], {}),
+        ([40, 30, 20, 9], {"earliness": [0.5, 1.0]}),
+        (None, {"earliness": [0.5, 1.0]}),
+        ([40, 30, 20, 9], {"series": SeriesOptions(short_series="ended")}),
+    ],
+)
+def test_the_least_length_is_where_a_model_begins_to_answer(bumps, lengths, options):
+    X, y = bumps
+    if lengths is not None:
+        X = cut(X, lengths * 15)
+    model = PrefixClassifier("rocket", max_epochs=0, random_state=0, **options).fit(X, y)
+    least = least_length(model)
+    model.predict(X[:1, :, :least])
+    with pytest.raises(ValueError, match="time point"):
+        model.predict(X[:1, :, : least - 1])
