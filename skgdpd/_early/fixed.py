@@ -38,12 +38,15 @@ class FixedTime(Rule):
     def __init__(self, moment: int | None = None) -> None:
         self.moment = moment
 
-    def _fit(self, data: TrainingPaths) -> None:
-        n_moments = len(data.shares)
+    def _check_sizes(self, n_moments: int, n_groups: int) -> None:
         if self.moment is not None and not -n_moments <= self.moment < n_moments:
             raise ValueError(
-                f"moment must be from {-n_moments} to {n_moments - 1}, got {self.moment}"
+                f"moment={self.moment} must be from {-n_moments} to {n_moments - 1}, as there "
+                f"are {n_moments} moments"
             )
+
+    def _fit(self, data: TrainingPaths) -> None:
+        n_moments = len(data.shares)
         answered = np.minimum(np.arange(n_moments), data.last[:, None])
         costs = np.take_along_axis(data.costs, answered, axis=1)
         self.mean_costs_ = np.average(costs, axis=0, weights=data.weight)

@@ -48,6 +48,8 @@ class Rule(PlainNumbers, BaseEstimator):
     A rule of one's own writes ``_fit(data)``, which reads a ``TrainingPaths`` and sets attributes
     that are plain numbers and arrays, and ``_step(state, moment, probabilities)``. The state of a
     rule is an array with a row for each series, so that rows can be taken, kept and put together.
+    A rule that needs a number of moments or of groups of series writes ``_check_sizes(n_moments,
+    n_groups)``, which raises an error before any classifier is fitted.
     """
 
     _parameter_constraints: dict[str, Any] = {}
@@ -100,6 +102,7 @@ class Rule(PlainNumbers, BaseEstimator):
 
     def _fit_paths(self, data: TrainingPaths) -> None:
         self._forget()
+        self._check_sizes(data.path.shape[1], len(np.unique(data.group)))
         self.n_moments_, self.n_classes_ = data.path.shape[1:]
         try:
             self._fit(data)
@@ -206,6 +209,9 @@ class Rule(PlainNumbers, BaseEstimator):
         return self._step(state, int(moment), probabilities)
 
     # What a rule writes
+
+    def _check_sizes(self, n_moments: int, n_groups: int) -> None:
+        """Raise an error if the rule can't be fitted to so many moments, or groups of series."""
 
     def _fit(self, data: TrainingPaths) -> None:
         raise NotImplementedError
