@@ -33,7 +33,7 @@ from .._series.panel import (
     read_panel,
 )
 from .._series.truncation import MIN_LENGTH, check_reached, moments_of
-from .._series.unlabeled import marker_of, refuse_marked, split_marked
+from .._series.unlabeled import check_equally_many, marker_of, refuse_marked, split_marked
 from .._series.weights import checked_weights, of_usual_size
 from ..training.progress import Progress
 from .clones import MomentClones, allows_missing, check_rows
@@ -320,10 +320,7 @@ class EarlyClassifier(
             labels, missing = split_marked(y, marker)
         else:
             labels, missing = refuse_marked(y, marker), np.zeros(len(y), dtype=bool)
-        if len(missing) != n:
-            raise ValueError(
-                f"X has {n} series and y {len(missing)} labels; they must be equally many"
-            )
+        check_equally_many(missing, n)
         classes, codes = encode(labels)
         if not missing.any():
             return labels, classes, codes
@@ -728,8 +725,7 @@ def class_numbers(y: Any, n: int, classes: NDArray[Any], marker: Any) -> Integer
     ndarray of shape (n,)
     """
     labels = refuse_marked(y, marker)
-    if len(labels) != n:
-        raise ValueError(f"X has {n} series and y {len(labels)} labels; they must be equally many")
+    check_equally_many(labels, n)
     with about("y"):
         unknown = np.setdiff1d(labels, classes)
     if len(unknown):

@@ -207,10 +207,11 @@ def test_a_part_that_lacks_classes_is_refused_before_a_fit(bumps):
     early = EarlyClassifier(Unfitted(), earliness=SHARES, rule="fixed", cv=cv)
     with pytest.raises(ValueError, match=rf"fits the classifier to the class '{y[0]}' alone"):
         early.fit(X, y)
-    # Three classes are balanced best if both groups of the rare one are in one part.
-    numbers = np.array([0, 0, 1, 1, 2, 2, *[0, 1, 2, 3] * 2])
-    groups, classes = np.repeat([0, 1, 2], [6, 4, 4]), np.array(["a", "b", "c", "rare"])
-    with pytest.raises(ValueError, match="no series of the class 'rare'"):
+    # The other classes are balanced best if both groups of the rare one are in one part.
+    numbers = np.array([0, 0, 1, 0, 0, 2, 1, 1, 2, 3, 0, 3, 0])
+    groups = np.array([2, 3, 3, 3, 2, 1, 1, 3, 0, 1, 1, 2, 3])
+    classes = np.array(["a", "b", "c", "rare"])
+    with pytest.raises(ValueError, match="leaves no series of the class"):
         _ = [learning_rows(numbers, classes, groups, 0.5, seed) for seed in range(20)]
 
 
