@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 from .._runtime.warn import warn_user
 from .costs import Floats, Integers
 from .paths import TrainingPaths, top_two
-from .rule import Rule
+from .rule import Rule, Watched
 
 
 class AccuracyGap(Rule):
@@ -162,6 +162,11 @@ class AccuracyGap(Rule):
 
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
         return top_two(probabilities)[0] >= self.thresholds_[moment]
+
+    def _watch(self, path: Floats) -> Watched:
+        least = self.thresholds_[: len(path)].tolist()
+        answers_in = [[(t, np.inf)] if np.isfinite(t) else [] for t in least]
+        return Watched("largest probability", top_two(path)[0], answers_in)
 
 
 def _losses(data: TrainingPaths) -> Integers:

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 
 from .costs import Floats
 from .paths import TrainingPaths
-from .rule import Rule
+from .rule import Rule, Watched
 
 
 class FixedTime(Rule):
@@ -55,3 +55,7 @@ class FixedTime(Rule):
 
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
         return np.full(len(state), moment >= self.moment_)
+
+    def _watch(self, path: Floats) -> Watched:
+        moments = np.arange(len(path), dtype=np.float64)
+        return Watched("index of the moment", moments, [[(self.moment_, np.inf)] for _ in path])
