@@ -313,6 +313,10 @@ def test_a_value_beyond_single_precision_names_the_series_of_x(student, bumps):
     for read in (early.decide, early.predict_proba_path):
         with pytest.raises(ValueError, match=r"X has a value of 1e\+30 in series 37, channel 0"):
             read(far)
+    early.rule_.moment_ = 2
+    session = early.start([f"run {i}" for i in range(len(far))])
+    with pytest.raises(ValueError, match="points of id 'run 37', here series 0, can't be read"):
+        session.push(far)
 
 
 def test_series_without_points_and_masks_are_refused(bumps):
