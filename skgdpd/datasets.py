@@ -500,7 +500,8 @@ def load_table(
         default, all other columns in the order of the file.
     label : str, optional
         Name of the label column. For a long file it may also be a dict or a pandas.Series from
-        ids to labels, as for :func:`from_long`. Labels in ``.csv`` and ``.tsv`` files are read as strings.
+        ids to labels, as for :func:`from_long`. Labels in ``.csv`` and ``.tsv`` files are read as
+        strings.
     step : float or timedelta, optional
         Sampling interval of a long file; see :func:`from_long`.
     header : bool, default=True

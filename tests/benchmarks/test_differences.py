@@ -33,7 +33,7 @@ def test_a_method_that_lacks_records_is_refused():
 
 
 def test_an_unknown_reference_is_refused():
-    with pytest.raises(ValueError, match="no records of the reference 'bose'; .* base, tip with"):
+    with pytest.raises(ValueError, match=r"no records of the reference 'bose'; .* base, tip with"):
         table({"base": scores([0, 0, 0]), "tip": scores([0, 0, 0])}, "bose", ["tip"])
     with pytest.raises(ValueError, match="there are records of no method"):
         table({}, "base", ["tip"])
