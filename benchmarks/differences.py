@@ -112,8 +112,13 @@ def table(found: dict[str, Scores], reference: str, others: list[str]) -> list[s
     Raises
     ------
     ValueError
-        If a method lacks a data set or a seed of the reference.
+        If there is no record of the reference, or a method lacks one of its data sets or seeds.
     """
+    if reference not in found:
+        raise ValueError(
+            f"there are no records of the reference {reference!r}; there are records of "
+            f"{', '.join(sorted(found)) or 'no method'} with these options"
+        )
     keys = sorted(found[reference])
     for name in others:
         if lacking := [key for key in keys if key not in found.get(name, {})]:

@@ -421,7 +421,8 @@ def from_long(
         columns differently.
     label : str, dict or pandas.Series, optional
         Name of the label column, or a mapping from ids to labels. A label column must have the
-        same label in all rows of a series.
+        same label in all rows of a series. A mapping must have every series; ids that are there
+        alone are ignored.
     step : float or timedelta, optional
         Sampling interval, in the unit of ``time``; in seconds if times are dates or durations.
         By default, the median difference of consecutive times. With this default, a series must
@@ -499,7 +500,8 @@ def load_table(
         default, all other columns in the order of the file.
     label : str, optional
         Name of the label column. For a long file it may also be a dict or a pandas.Series from
-        ids to labels. Labels in ``.csv`` and ``.tsv`` files are read as strings.
+        ids to labels, as for :func:`from_long`. Labels in ``.csv`` and ``.tsv`` files are read as
+        strings.
     step : float or timedelta, optional
         Sampling interval of a long file; see :func:`from_long`.
     header : bool, default=True

@@ -29,7 +29,7 @@ from ._early.costs import DecisionCost, decision_cost
 from ._early.ecec import ECEC
 from ._early.economy import Economy
 from ._early.fixed import FixedTime
-from ._early.rule import Decisions, Rule
+from ._early.rule import Decisions, Rule, Watched
 from ._early.selection import RULES, RuleChoice, select_rule
 from ._early.stopping_rule import StoppingRule
 from ._early.teaser import Teaser
@@ -49,6 +49,7 @@ __all__ = [
     "RuleChoice",
     "StoppingRule",
     "Teaser",
+    "Watched",
     "decision_cost",
     "select_rule",
 ]

@@ -103,7 +103,7 @@ def _run(arguments: list[str]) -> int:
         from ..benchmarking.commands import main as run_benchmark
 
         return run_benchmark(arguments[1:])
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     try:
         result = options.run(options)
     except ValueError as error:
@@ -112,6 +112,14 @@ def _run(arguments: list[str]) -> int:
         return result
     print(result)
     return 0
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """Return the options; an unknown one is an error of its command, whose usage is shown."""
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        options.command.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -141,6 +149,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_stream(commands)
     # Listed for --help only; main passes its arguments on.
     commands.add_parser("benchmark", help="compare methods, and time them", add_help=False)
+    for command in commands.choices.values():
+        command.set_defaults(command=command)
     return parser
 
 

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 from .._runtime.warn import warn_user
 from .costs import Floats, Integers
 from .paths import TrainingPaths, top_two
-from .rule import Rule
+from .rule import Rule, Watched
 
 
 class AccuracyGap(Rule):
@@ -87,19 +87,25 @@ class AccuracyGap(Rule):
         self.calibration_fraction = calibration_fraction
         self.random_state = random_state
 
-    def _fit(self, data: TrainingPaths) -> None:
-        rng = np.random.default_rng(self.random_state)
-        order = rng.permutation(len(data.y))
-        groups, first = np.unique(data.group[order], return_index=True)
-        n_testing = round(self.calibration_fraction * len(groups))
+    def _check_sizes(self, n_moments: int, n_groups: int) -> None:
+        n_testing = self._n_testing(n_groups)
         needed = np.ceil(np.log(self.delta) / min(np.log1p(-self.max_gap), -1e-300))
-        if n_testing < needed or n_testing == len(groups):
+        if n_testing < needed or n_testing == n_groups:
             raise ValueError(
-                f"AccuracyGap has {n_testing} of {len(groups)} series or groups to test its "
+                f"AccuracyGap has {n_testing} of {n_groups} series or groups to test its "
                 f"thresholds on; with max_gap={self.max_gap} and delta={self.delta} it needs "
                 f"{needed:.0f} at least, and others that choose. Give more series, or larger "
                 f"values"
             )
+
+    def _n_testing(self, n_groups: int) -> int:
+        return round(self.calibration_fraction * n_groups)
+
+    def _fit(self, data: TrainingPaths) -> None:
+        rng = np.random.default_rng(self.random_state)
+        order = rng.permutation(len(data.y))
+        groups, first = np.unique(data.group[order], return_index=True)
+        n_testing = self._n_testing(len(groups))
         testing = rng.permutation(len(groups))[:n_testing]
         drawn = order[first[testing]]
         self.n_calibration_ = n_testing
@@ -158,6 +164,11 @@ class AccuracyGap(Rule):
 
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
         return top_two(probabilities)[0] >= self.thresholds_[moment]
+
+    def _watch(self, path: Floats) -> Watched:
+        least = self.thresholds_[: len(path)].tolist()
+        answers_in = [[(t, np.inf)] if np.isfinite(t) else [] for t in least]
+        return Watched("largest probability", top_two(path)[0], answers_in)
 
 
 def _losses(data: TrainingPaths) -> Integers:

@@ -42,11 +42,8 @@ def read_points(
     """
     if isinstance(points, Mapping):
         arrived = {id_: _of_one(id_, own, n_channels) for id_, own in points.items()}
-        # One check of all values is fast. Single checks follow only to name the bad series.
         everything = np.concatenate([*arrived.values(), np.zeros((n_channels, 0))], axis=1)
-        if not (np.abs(everything) <= LARGEST).all():  # NaN is not less than anything
-            for id_, own in arrived.items():
-                _check_values(own, f"points of id {id_!r}", gaps)
+        _check_all(arrived, everything, gaps)
         return arrived
     array = _numbers(points, "points")
     if n_channels == 1 and array.ndim == 1:
@@ -60,8 +57,9 @@ def read_points(
             f"points has shape {array.shape}; for all series it must be ({n}, {n_channels}, k)"
             f"{short}"
         )
-    _check_values(array, "points", gaps)
-    return dict(zip(ids, array, strict=True))
+    arrived = dict(zip(ids, array, strict=True))
+    _check_all(arrived, array, gaps)
+    return arrived
 
 
 def checked_ids(ids: Any) -> list[Hashable]:
@@ -151,6 +149,13 @@ def _numbers(values: Any, name: str) -> Floats:
         return np.array(array, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of numbers: {error}") from error
+
+
+def _check_all(arrived: dict[Hashable, Floats], everything: Floats, gaps: bool) -> None:
+    """Check all values at once, and one series after the other only to name a bad one."""
+    if not (np.abs(everything) <= LARGEST).all():  # NaN is not less than anything
+        for id_, own in arrived.items():
+            _check_values(own, f"points of id {id_!r}", gaps)
 
 
 def _check_values(array: Floats, whose: str, gaps: bool) -> None:

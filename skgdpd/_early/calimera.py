@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 from .costs import Floats
 from .kernels import KernelSum, kernel_ridge
 from .paths import TrainingPaths, top_two
-from .rule import Rule
+from .rule import Rule, Watched
 
 MAX_ROWS = 5000
 """Largest number of series to which the regressions are fitted."""
@@ -119,6 +119,15 @@ class Calimera(Rule):
         if moment >= self.n_waiting_:
             return np.ones(len(state), dtype=bool)
         return self._change(moment, probabilities) >= 0
+
+    def _watch(self, path: Floats) -> Watched:
+        n_waiting = min(self.n_waiting_, len(path))
+        values = np.zeros(len(path))
+        values[:n_waiting] = [self._change(m, path[m : m + 1])[0] for m in range(n_waiting)]
+        # Where every series is answered, nothing is predicted, and any value would do.
+        lows = np.where(np.arange(len(path)) < self.n_waiting_, 0.0, -np.inf)
+        what = "predicted change of the cost by waiting"
+        return Watched(what, values, [[(low, np.inf)] for low in lows.tolist()])
 
 
 def _features(probabilities: Floats) -> Floats:

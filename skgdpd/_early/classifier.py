@@ -33,7 +33,7 @@ from .._series.panel import (
     read_panel,
 )
 from .._series.truncation import MIN_LENGTH, check_reached, moments_of
-from .._series.unlabeled import marker_of, refuse_marked, split_marked
+from .._series.unlabeled import check_equally_many, marker_of, refuse_marked, split_marked
 from .._series.weights import checked_weights, of_usual_size
 from ..training.progress import Progress
 from .clones import MomentClones, allows_missing, check_rows
@@ -43,7 +43,7 @@ from .models import gaps_named_from_outside, knows_left_out, unfitted_model
 from .paths import checked_groups, group_numbers
 from .reading import path_of, reader_of
 from .rule import Rule
-from .selection import RULES, check_rule, select_rule
+from .selection import RULES, check_rule, check_rule_data, select_rule
 from .session import AfterAnswer, EarlySession, OnIdle, SessionOptions
 
 
@@ -295,6 +295,13 @@ class EarlyClassifier(
         if self._holds_out:
             fraction, seed = self.held_out_fraction, seeds("held out")
             rows = learning_rows(numbers, self.classes_, own_groups, fraction, seed)
+        judged = np.setdiff1d(np.flatnonzero(numbers >= 0), rows if self._holds_out else [])
+        check_rule_data(
+            self.rule,
+            len(self.time_points_),
+            judged if own_groups is None else own_groups[judged],
+            None if weight is None else weight[judged],
+        )
         with Progress(n_steps(model, folds), bool(self.verbose)) as progress:
             taken = series_of(panel.take(rows)), column[rows]
             fit_model(model, progress, *taken, **rows_of(fit_params, rows))
@@ -323,10 +330,7 @@ class EarlyClassifier(
             labels, missing = split_marked(y, marker)
         else:
             labels, missing = refuse_marked(y, marker), np.zeros(len(y), dtype=bool)
-        if len(missing) != n:
-            raise ValueError(
-                f"X has {n} series and y {len(missing)} labels; they must be equally many"
-            )
+        check_equally_many(missing, n)
         classes, codes = encode(labels)
         if not missing.any():
             return labels, classes, codes
@@ -686,12 +690,24 @@ def learning_rows(
     -------
     ndarray of int
         Row numbers of the training series, in ascending order.
+
+    Raises
+    ------
+    ValueError
+        If a class has only one series or one group, or if all of its groups are held out.
     """
     known = np.flatnonzero(numbers >= 0)
     own = None if groups is None else groups[known]
     n_folds = max(round(1 / held_out_fraction), 2)
     split = splitter(n_folds, numbers[known], classes, own, seed)
-    _, held_out = next(split.split(known, numbers[known], own))
+    learning, held_out = next(split.split(known, numbers[known], own))
+    lost = np.setdiff1d(numbers[known], numbers[known[learning]])
+    if len(lost):
+        raise ValueError(
+            f"held_out_fraction={held_out_fraction} leaves no series of the class "
+            f"{classes.tolist()[lost[0]]!r} to fit the classifier to, since groups are held out "
+            f"together; give more groups that have the class, or a smaller fraction"
+        )
     return np.setdiff1d(np.arange(len(numbers)), known[held_out])
 
 
@@ -722,8 +738,7 @@ def class_numbers(y: Any, n: int, classes: NDArray[Any], marker: Any) -> Integer
     ndarray of shape (n,)
     """
     labels = refuse_marked(y, marker)
-    if len(labels) != n:
-        raise ValueError(f"X has {n} series and y {len(labels)} labels; they must be equally many")
+    check_equally_many(labels, n)
     with about("y"):
         unknown = np.setdiff1d(labels, classes)
     if len(unknown):

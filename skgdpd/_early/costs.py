@@ -23,6 +23,9 @@ Integers = NDArray[np.int64]
 DelayCost = float | Callable[[float], float] | ArrayLike
 MisclassificationCost = ArrayLike | Mapping[Hashable, float | Mapping[Hashable, float]] | None
 
+EXPECTED_COST = "expected cost of an error"
+"""Name of :func:`risks` in pictures."""
+
 
 @dataclass(frozen=True, eq=False)
 class DecisionCost:

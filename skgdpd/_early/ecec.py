@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from .costs import Floats, best_labels
 from .crossing import best_threshold
 from .paths import TrainingPaths
-from .rule import Rule
+from .rule import Rule, Watched
 
 
 class ECEC(Rule):
@@ -62,3 +62,9 @@ class ECEC(Rule):
 
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
         return self._evidence(state, moment, probabilities) >= self.threshold_
+
+    def _watch(self, path: Floats) -> Watched:
+        state = self._start(1)
+        values = [self._evidence(state, m, p[None])[0] for m, p in enumerate(path)]
+        what = "confirmation by the predictions so far"
+        return Watched(what, np.array(values), [[(self.threshold_, np.inf)] for _ in path])

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from .costs import Floats, Integers, risks
+from .costs import EXPECTED_COST, Floats, Integers, risks
 from .folds import fold_numbers
 from .paths import TrainingPaths
-from .rule import Rule
+from .rule import Rule, Span, Watched
 
 MAX_ROWS = 10_000
 """Largest number of series that choose the number of groups. The plan uses all series."""
@@ -129,6 +129,24 @@ class Economy(Rule):
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
         risk = risks(probabilities, self.misclassification_)
         return self.stops_[moment, np.searchsorted(self.edges_[moment], risk, side="right")]
+
+    def _watch(self, path: Floats) -> Watched:
+        n = len(path)
+        ends = np.pad(self.edges_[:n], ((0, 0), (1, 1)), constant_values=(-np.inf, np.inf))
+        answers_in = [_joined(*plan) for plan in zip(ends, self.stops_[:n], strict=True)]
+        return Watched(EXPECTED_COST, risks(path, self.misclassification_), answers_in)
+
+
+def _joined(ends: Floats, stops: NDArray[np.bool_]) -> list[Span]:
+    """Return the groups that are answered as intervals, neighbours in one."""
+    found: list[Span] = []
+    for low, high, answers in zip(ends[:-1], ends[1:], stops, strict=True):
+        if not answers or low == high:
+            continue
+        if found and found[-1][1] == low:
+            low = found.pop()[0]
+        found.append((float(low), float(high)))
+    return found
 
 
 def _plans(data: TrainingPaths, numbers: list[int], loop: Loop) -> list[Plan]:

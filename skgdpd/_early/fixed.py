@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 
 from .costs import Floats
 from .paths import TrainingPaths
-from .rule import Rule
+from .rule import Rule, Watched
 
 
 class FixedTime(Rule):
@@ -40,12 +40,15 @@ class FixedTime(Rule):
     def __init__(self, moment: int | None = None) -> None:
         self.moment = moment
 
-    def _fit(self, data: TrainingPaths) -> None:
-        n_moments = len(data.shares)
+    def _check_sizes(self, n_moments: int, n_groups: int) -> None:
         if self.moment is not None and not -n_moments <= self.moment < n_moments:
             raise ValueError(
-                f"moment must be from {-n_moments} to {n_moments - 1}, got {self.moment}"
+                f"moment={self.moment} must be from {-n_moments} to {n_moments - 1}, as there "
+                f"are {n_moments} moments"
             )
+
+    def _fit(self, data: TrainingPaths) -> None:
+        n_moments = len(data.shares)
         answered = np.minimum(np.arange(n_moments), data.last[:, None])
         costs = np.take_along_axis(data.costs, answered, axis=1)
         self.mean_costs_ = np.average(costs, axis=0, weights=data.weight)
@@ -54,3 +57,7 @@ class FixedTime(Rule):
 
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
         return np.full(len(state), moment >= self.moment_)
+
+    def _watch(self, path: Floats) -> Watched:
+        moments = np.arange(len(path), dtype=np.float64)
+        return Watched("index of the moment", moments, [[(self.moment_, np.inf)] for _ in path])

@@ -115,7 +115,7 @@ def left_out_folds(
     ------
     ValueError
         If a class has only one series or one group. If the splitter can't split the series. If
-        it does not leave each series out exactly once.
+        it does not leave each series out exactly once. If a training part has only one class.
     """
     known, always = np.flatnonzero(numbers >= 0), np.flatnonzero(numbers < 0)
     own, own_groups = numbers[known], None if groups is None else groups[known]
@@ -129,6 +129,14 @@ def left_out_folds(
             f"cv={cv!r} predicts {int((n_tests == 0).sum())} series never and "
             f"{int((n_tests > 1).sum())} more than once; each must be left out once, as by KFold"
         )
+    for train, _ in pairs:
+        there = np.unique(own[train])
+        if len(there) < min(2, len(np.unique(own))):
+            alone = classes.tolist()[there[0]] if len(there) else None
+            raise ValueError(
+                f"cv={cv!r} fits the classifier to the class {alone!r} alone in one of its parts; "
+                f"each must have two classes at least, as by StratifiedKFold"
+            )
     return [
         (np.sort(np.concatenate([known[train], always])), known[test]) for train, test in pairs
     ]

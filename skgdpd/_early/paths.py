@@ -70,6 +70,33 @@ def numbers_of(values: Any, name: str) -> Floats:
         raise ValueError(f"{name} must be an array of numbers: {error}") from error
 
 
+def path_of_one(path: ArrayLike, shape: tuple[int, int] | None = None) -> Floats:
+    """Return the path of one series in double precision, ``(n_moments, n_classes)``.
+
+    Parameters
+    ----------
+    path : array-like of shape (n_moments, n_classes)
+        Class probabilities at each moment; NaN at the moments after the series' own end.
+    shape : tuple of int, optional
+        Numbers of moments and of classes that it must have.
+
+    Returns
+    -------
+    ndarray of shape (n_moments, n_classes)
+
+    Raises
+    ------
+    ValueError
+        As by :func:`check_path`.
+    """
+    values = numbers_of(path, "path")
+    if values.ndim != 2:
+        raise ValueError(
+            f"path has shape {values.shape}; for one series it must be (n_moments, n_classes)"
+        )
+    return check_path(values[None], shape)[0]
+
+
 def last_moments(path: Floats) -> Integers:
     """Return the index of the last moment that each series reaches, ``(n,)``."""
     return (~np.isnan(path[:, :, 0])).sum(1) - 1

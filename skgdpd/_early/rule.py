@@ -23,6 +23,7 @@ from .paths import (
     check_training,
     last_moments,
     numbers_of,
+    path_of_one,
 )
 
 
@@ -42,6 +43,29 @@ class Decisions(NamedTuple):
     forced: NDArray[np.bool_]
 
 
+Span = tuple[float, float]
+"""Lower and upper end of an interval, both of which belong to it."""
+
+
+class Watched(NamedTuple):
+    """Quantity by which a rule decides on one series.
+
+    Attributes
+    ----------
+    what : str
+        Name of the quantity.
+    values : ndarray of shape (n_reached,)
+        Its value at each moment that the series reaches.
+    answers_in : list of list of (float, float)
+        Intervals of the quantity in which the rule answers, at each of these moments; none where
+        it does not answer.
+    """
+
+    what: str
+    values: Floats
+    answers_in: list[list[Span]]
+
+
 class Rule(PlainNumbers, BaseEstimator):
     """Base class of stopping rules.
 
@@ -49,7 +73,9 @@ class Rule(PlainNumbers, BaseEstimator):
     that are plain numbers and arrays. ``_step(state, moment, probabilities)`` returns which series
     are answered now. A rule with a memory also defines ``_start(n)``, which returns the state of n
     new series. The state is an array with a row for each series, so that rows can be selected and
-    joined.
+    joined. A rule that needs a number of moments or groups also defines ``_check_sizes``, which
+    raises an error before a classifier is fitted. ``_watch(path)`` returns a ``Watched`` for plots
+    and is optional.
     """
 
     _parameter_constraints: dict[str, Any] = {}
@@ -102,6 +128,7 @@ class Rule(PlainNumbers, BaseEstimator):
 
     def _fit_paths(self, data: TrainingPaths) -> None:
         self._forget()
+        self._check_sizes(data.path.shape[1], len(np.unique(data.group)))
         self.n_moments_, self.n_classes_ = data.path.shape[1:]
         try:
             self._fit(data)
@@ -209,7 +236,36 @@ class Rule(PlainNumbers, BaseEstimator):
         check_distributions(probabilities, "probabilities")
         return self._step(state, int(moment), probabilities)
 
+    def watch(self, path: ArrayLike) -> Watched:
+        """Return the quantity by which the rule decides on one series, and where it answers.
+
+        Parameters
+        ----------
+        path : array-like of shape (n_moments, n_classes)
+            Class probabilities of the series at each moment; NaN after its own end.
+
+        Returns
+        -------
+        Watched
+            Name of the quantity, its values at the moments that the series reaches, and the
+            intervals in which the rule answers. The first value within its intervals is that of
+            the answer.
+
+        Raises
+        ------
+        TypeError
+            If the rule has no ``_watch``.
+        ValueError
+            If the shape does not fit, or if values are not probabilities.
+        """
+        check_is_fitted(self)
+        own = path_of_one(path, (self.n_moments_, self.n_classes_))
+        return self._watch(own[: int(last_moments(own[None])[0]) + 1])
+
     # Methods that a rule defines
+
+    def _check_sizes(self, n_moments: int, n_groups: int) -> None:
+        """Raise an error if the rule can't be fitted to so many moments, or groups of series."""
 
     def _fit(self, data: TrainingPaths) -> None:
         raise NotImplementedError
@@ -219,3 +275,10 @@ class Rule(PlainNumbers, BaseEstimator):
 
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
         raise NotImplementedError
+
+    def _watch(self, path: Floats) -> Watched:
+        """Return what the rule looks at; the path ends at the series' last moment."""
+        raise TypeError(
+            f"{type(self).__name__} does not say what it looks at; write its method _watch(path), "
+            f"which returns a Watched"
+        )

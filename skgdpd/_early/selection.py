@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import check_scalar
 
@@ -83,6 +83,49 @@ def check_rule(rule: Any) -> None:
         )
 
 
+def check_rule_data(rule: Any, n_moments: int, group: NDArray[Any], weight: Any) -> None:
+    """Raise an error if a rule can't be fitted to series, before their probabilities are known.
+
+    Parameters
+    ----------
+    rule : str or Rule
+        Checked parameter of an ``EarlyClassifier``.
+    n_moments : int
+        Number of moments.
+    group : ndarray of shape (n,)
+        Group of each series that the rule would be fitted to.
+    weight : ndarray of shape (n,) or None
+        Weights of these series.
+
+    Raises
+    ------
+    ValueError
+        If there are too few of them, or if a parameter of the rule does not fit.
+    """
+    if weight is not None:
+        group = group[weight > 0]
+        if not len(group):
+            raise ValueError(
+                f"sample_weight is zero for all {len(weight)} series to which the rule is fitted; "
+                f"one weight at least must be positive"
+            )
+    n_groups = len(np.unique(group))
+    if isinstance(rule, Rule):
+        rule._check_sizes(n_moments, n_groups)
+    elif rule == "auto":
+        _check_choice(n_groups)
+    else:
+        RULES[rule]()._check_sizes(n_moments, n_groups)
+
+
+def _check_choice(n_groups: int) -> None:
+    if n_groups < 2:
+        raise ValueError(
+            f"select_rule holds series out, and needs two series or groups at least, got "
+            f"{n_groups}"
+        )
+
+
 def select_rule(
     path: ArrayLike,
     y: ArrayLike,
@@ -150,9 +193,8 @@ def select_rule(
         rule._validate_params()
     data = check_training(path, y, cost, time_points, n_timepoints, sample_weight, groups)
     rng = np.random.default_rng(random_state)
+    _check_choice(len(np.unique(data.group)))
     folds = fold_numbers(data.y, data.group, n_folds, rng)
-    if folds.max() == 0:
-        raise ValueError("select_rule holds series out, and needs two series or groups at least")
     paid = {name: np.empty(len(data.y)) for name in rules}
     for fold in range(folds.max() + 1):
         held_out, others = data.rows(folds == fold), data.rows(folds != fold)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal, NamedTuple, Protocol
@@ -474,8 +473,11 @@ class EarlySession:
         values = slots["points"][rows, :, : early.time_points_[moment]]
         memory = [slots[name][rows] for name in self._memory]
         state = slots["rule"][rows]
-        with _named(slots, rows):
+        try:
             proba = self._reader.read(memory, values, moment)
+        except ValueError:
+            self._name_unread(rows, values, moment)
+            raise
         answered = early.rule_.step(state, moment, proba)
         if moment == len(early.time_points_) - 1:
             slots.set("forced", rows, ~answered)
@@ -487,6 +489,18 @@ class EarlySession:
         slots.set("moment", rows, moment + 1)
         slots.set("answered", rows, answered)
         return answered
+
+    def _name_unread(self, rows: Integers, values: Floats, moment: int) -> None:
+        """Raise an error that names the first series whose points can't be read by themselves."""
+        names = {row: id_ for id_, row in self._slots.places.items()}
+        for i, row in enumerate(rows.tolist()):
+            memory = [self._slots[name][rows[i : i + 1]] for name in self._memory]
+            try:
+                self._reader.read(memory, values[i : i + 1], moment)
+            except ValueError as error:
+                raise ValueError(
+                    f"points of id {names[row]!r}, here series 0, can't be read: {error}"
+                ) from error
 
     def _decision(self, id_: Hashable, row: int, forced: bool) -> StreamDecision:
         slots, early = self._slots, self.early
@@ -581,16 +595,6 @@ def _idle(slots: Slots, time: float, timeout: float) -> list[tuple[Hashable, int
         slots.set("since", unknown, time)
     gone = (slots["since"][rows] < time - timeout) & ~slots["answered"][rows]
     return [pair for pair, idle in zip(slots.places.items(), gone, strict=True) if idle]
-
-
-@contextmanager
-def _named(slots: Slots, rows: Integers) -> Iterator[None]:
-    """Add the ids of the series in some rows to an error of the block."""
-    try:
-        yield
-    except ValueError as error:
-        ids = [id_ for id_, row in slots.places.items() if row in rows]
-        raise ValueError(f"points of ids {some(ids)} can't be read: {error}") from error
 
 
 def _check_new(slots: Slots, most: int | None, ids: list[Hashable]) -> None:

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 from .costs import Floats
 from .crossing import best_threshold
 from .paths import TrainingPaths, top_two
-from .rule import Rule
+from .rule import Rule, Watched
 
 MAX_ROWS = 10_000
 """Largest number of series that choose the direction. All series choose the threshold."""
@@ -76,7 +76,17 @@ class StoppingRule(Rule):
         largest, margin = top_two(data.path)
         return (np.cos(angle) * largest + np.sin(angle) * margin) / data.shares
 
-    def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
+    def _sums(self, probabilities: Floats, shares: Any) -> Floats:
         largest, margin = top_two(probabilities)
         g1, g2, g3 = self.gamma_
-        return g1 * largest + g2 * margin + g3 * self.shares_[moment] > 0
+        return g1 * largest + g2 * margin + g3 * shares
+
+    def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
+        return self._sums(probabilities, self.shares_[moment]) > 0
+
+    def _watch(self, path: Floats) -> Watched:
+        what = "weighted sum of probability, margin and time"
+        # The rule answers above 0; intervals have their ends.
+        least = np.nextafter(0.0, 1.0)
+        sums = self._sums(path, self.shares_[: len(path)])
+        return Watched(what, sums, [[(least, np.inf)] for _ in path])

@@ -16,7 +16,7 @@ from .crossing import Objective
 from .folds import fold_numbers
 from .kernels import KernelSum
 from .paths import TrainingPaths, top_two
-from .rule import Rule
+from .rule import Rule, Watched
 
 MAX_ROWS = 500
 """Largest number of training series of one support vector machine."""
@@ -158,6 +158,14 @@ class Teaser(Rule):
         label = best_labels(probabilities, self.misclassification_)
         _count(state, accepted, label)
         return state[:, 1] >= self.streak_
+
+    def _watch(self, path: Floats) -> Watched:
+        state, values = self._start(1), np.zeros(len(path))
+        for m, probabilities in enumerate(path):
+            self._step(state, m, probabilities[None])
+            values[m] = state[0, 1]
+        what = "accepted predictions in a row"
+        return Watched(what, values, [[(self.streak_, np.inf)] for _ in path])
 
 
 def _count(state: Floats, accepted: NDArray[np.bool_], label: Integers) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import StrOptions
 
-from .costs import Floats, risks
+from .costs import EXPECTED_COST, Floats, risks
 from .crossing import Objective, best_threshold
 from .paths import TrainingPaths
-from .rule import Rule
+from .rule import Rule, Watched
 
 
 class ProbabilityThreshold(Rule):
@@ -49,3 +49,7 @@ class ProbabilityThreshold(Rule):
 
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
         return risks(probabilities, self.misclassification_) <= self.largest_risk_
+
+    def _watch(self, path: Floats) -> Watched:
+        own = risks(path, self.misclassification_)
+        return Watched(EXPECTED_COST, own, [[(-np.inf, self.largest_risk_)] for _ in path])

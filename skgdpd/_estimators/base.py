@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._fitting.data import (
     FitData,
-    check_equally_many,
     check_pairs,
     checked_series,
     make_fit_data,
@@ -47,7 +46,7 @@ from .._series.frames import (
 )
 from .._series.panel import Panel, check_channels, read_paired, read_panel
 from .._series.truncation import parts_of
-from .._series.unlabeled import refuse_marked
+from .._series.unlabeled import check_equally_many, refuse_marked
 from .._series.views import Normalization
 from ..nets import starts_fitted
 from ..nets.registry import BackboneSpec
@@ -385,7 +384,7 @@ class BasePrefixClassifier(
         checked = checked_series(panel, "X", self._series.missing_values)
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
         set_names(self, X, panel.flat)
-        vars(self).pop("sampling_step_", None)  # that of an earlier fit
+        self.__dict__.pop("sampling_step_", None)  # that of an earlier fit
         self.n_channels_in_, self.n_timepoints_in_ = checked.n_channels, checked.n_timepoints
         return checked
 

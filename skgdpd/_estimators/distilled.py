@@ -34,7 +34,7 @@ from .._series.panel import Panel
 from .._series.storage import features_folder
 from .._series.views import Normalization
 from .._teachers.answers import told
-from .._teachers.cross_fitting import check_can_cross_fit, fit_teachers
+from .._teachers.copies import check_can_cross_fit, fit_teachers
 from .._teachers.linear_head import linear_head
 from .._teachers.maps import check_maps, taught_maps
 from .._teachers.rows import taught_rows, taught_series

@@ -20,7 +20,7 @@ from .._fitting.preparation import new_network
 from .._runtime.random import Seeds
 from .._series.frames import aligned
 from .._series.panel import Panel, read_panel
-from .._series.unlabeled import refuse_marked
+from .._series.unlabeled import check_equally_many, refuse_marked
 from .._series.views import PrefixView
 from .._series.weights import checked_weights
 from ..distillers import Distillation
@@ -125,10 +125,7 @@ def read_chunk(
         panel = checked_series(panel, "X", clf._series.missing_values)
     y, sample_weight = aligned(X, y, "y"), aligned(X, sample_weight, "sample_weight")
     column = known_labels(clf, y, clf.classes_)
-    if len(column) != len(panel):
-        raise ValueError(
-            f"X has {len(panel)} series and y {len(column)} labels; they must be equally many"
-        )
+    check_equally_many(column, len(panel))
     labels = np.searchsorted(clf.classes_, column)
     if sample_weight is None and clf.class_weight is None:
         return Chunk(panel, labels, None)

@@ -27,7 +27,7 @@ from .._runtime.random import RandomState, Seeds
 from .._series.frames import check_fitted_names, set_names
 from .._series.panel import Panel, check_channels, read_panel
 from .._series.truncation import moments_of
-from .._series.unlabeled import refuse_marked
+from .._series.unlabeled import check_equally_many, refuse_marked
 from ..nets.closed_form import PENALTIES, likeliest_scale
 from ..nets.minirocket import MiniRocket
 from .base import check_seen
@@ -251,10 +251,7 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
         )
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
-        if len(labels) != len(panel):
-            raise ValueError(
-                f"X has {len(panel)} series and y {len(labels)} labels; they must be equally many"
-            )
+        check_equally_many(labels, len(panel))
         classes, numbers = np.unique(labels, return_inverse=True)
         counts = np.bincount(numbers)
         if len(classes) < 2 or counts.min() < 2:

@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import assert_all_finite
 
 from .._runtime.arguments import about
+from .._series.unlabeled import check_equally_many
 from .._series.weights import checked_weights, of_usual_size
 
 
@@ -26,9 +27,7 @@ def accuracy(labels: NDArray[Any], answers: NDArray[Any], sample_weight: Any) ->
     -------
     float
     """
-    n = len(answers)
-    if n != len(labels):
-        raise ValueError(f"X has {n} rows and y {len(labels)} labels; they must be equally many")
+    check_equally_many(labels, len(answers))
     if sample_weight is not None:
         sample_weight = of_usual_size(checked_weights(sample_weight, len(labels)))
     with about("y"):

@@ -16,7 +16,13 @@ from .._runtime.warn import warn_user
 from .._series.panel import Panel, check_alike, check_panel, join, read_panel
 from .._series.split import stratified_split
 from .._series.truncation import MIN_LENGTH
-from .._series.unlabeled import is_missing, refuse_bytes, refuse_marked, split_marked
+from .._series.unlabeled import (
+    check_equally_many,
+    is_missing,
+    refuse_bytes,
+    refuse_marked,
+    split_marked,
+)
 from .._series.weights import checked_weights, of_usual_size
 from .preparation import NetworkData
 
@@ -194,37 +200,6 @@ def read_labels(y: Any, n: int, marker: Any, may_lack: bool) -> tuple[Any, NDArr
         mask = np.zeros(len(labels), dtype=bool)
     check_equally_many(mask, n)
     return labels, mask
-
-
-def check_equally_many(y: Any, n: int) -> None:
-    """Raise an error if y has a length, and another one than X.
-
-    Parameters
-    ----------
-    y : object
-        Labels, not yet read.
-    n : int
-        Number of series.
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ.
-    """
-    try:
-        n_labels = n if isinstance(y, (str, bytes)) else len(y)
-    except TypeError:
-        return
-    if n_labels != n:
-        hint = (
-            ". If the rows of X are time points of a frame, index it by series and time "
-            "(set_index), or read it by skgdpd.datasets.from_long"
-            if n_labels and n > n_labels and n % n_labels == 0
-            else ""
-        )
-        raise ValueError(
-            f"X has {n} series and y {n_labels} labels; they must be equally many{hint}"
-        )
 
 
 def warn_of_minus_one(classes: NDArray[Any]) -> None:

@@ -36,7 +36,7 @@ from .._runtime.doc_links import LinksToDocs
 from .._runtime.parameters import PlainNumbers
 from .._runtime.threads import one_thread_in_workers
 from .._series.panel import read_panel
-from .._series.unlabeled import refuse_marked, split_marked
+from .._series.unlabeled import check_equally_many, refuse_marked, split_marked
 from .._series.weights import checked_weights
 from ..nets.student import SeriesNet
 from ..training import History, Progress, Rows
@@ -474,10 +474,7 @@ def _check_rows(X: Any, y: Any, marker: Any) -> None:
     n = len(read_panel(X))
     labels, missing = split_marked(y, marker)
     encode(labels)
-    if len(missing) != n:
-        raise ValueError(
-            f"X has {n} series and y {len(missing)} labels; they must be equally many"
-        )
+    check_equally_many(missing, n)
     if _num_samples(X) != n:
         raise ValueError(
             f"X has {_num_samples(X)} rows for {n} series; give a search a form with a row for "

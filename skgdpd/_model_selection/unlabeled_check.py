@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.stats import binom, fisher_exact, ttest_ind
 
 from .._estimators.distilled import BaseDistilledClassifier, DistilledPrefixClassifier
-from .._fitting.data import check_equally_many, checked_series, encode
+from .._fitting.data import checked_series, encode
 from .._series.frames import aligned, check_names, names_of
 from .._series.panel import Panel, check_alike, join, read_panel
-from .._series.unlabeled import split_marked
+from .._series.unlabeled import check_equally_many, split_marked
 from .._teachers.teacher import check_teacher
 from ..distillers import Hinton
 from ..training.progress import Progress

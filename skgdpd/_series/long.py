@@ -269,16 +269,8 @@ def _matched(label: Any, ids: list[Any]) -> NDArray[Any]:
     pairs = list(label.items())
     found = dict(pairs)
     missing = [id_ for id_ in ids if id_ not in found]
-    known = set(ids)
-    unknown = [id_ for id_ in found if id_ not in known]
-    if missing or unknown or len(found) < len(pairs):
-        fault = (
-            f"lacks {missing[:SHOWN]}"
-            if missing
-            else f"has {unknown[:SHOWN]} besides"
-            if unknown
-            else "names some twice"
-        )
+    if missing or len(found) < len(pairs):
+        fault = f"lacks {missing[:SHOWN]}" if missing else "names some twice"
         raise ValueError(f"label is matched with the ids, and {fault}; it must name each id once")
     values = np.empty(len(ids), dtype=object)
     values[:] = [found[id_] for id_ in ids]

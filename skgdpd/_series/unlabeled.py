@@ -108,6 +108,37 @@ def refuse_marked(
     return _plain(column)
 
 
+def check_equally_many(y: Any, n: int) -> None:
+    """Raise an error if y has a length, and another one than X.
+
+    Parameters
+    ----------
+    y : object
+        Labels, not yet read.
+    n : int
+        Number of series.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+    """
+    try:
+        n_labels = n if isinstance(y, (str, bytes)) else len(y)
+    except TypeError:
+        return
+    if n_labels != n:
+        hint = (
+            ". If the rows of X are time points of a frame, index it by series and time "
+            "(set_index), or read it by skgdpd.datasets.from_long"
+            if n_labels and n > n_labels and n % n_labels == 0
+            else ""
+        )
+        raise ValueError(
+            f"X has {n} series and y {n_labels} labels; they must be equally many{hint}"
+        )
+
+
 def marker_of(estimator: Any) -> Any:
     """Return the value that marks unlabelled series for a classifier, also for a nested one."""
     params = estimator.get_params()

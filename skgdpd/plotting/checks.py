@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._early.classifier import EarlyClassifier
 from .._early.costs import Floats, shares_of, whole_points
-from .._early.paths import numbers_of
+from .._early.paths import numbers_of, path_of_one
 from .._series.unlabeled import refuse_marked
 
 
@@ -115,6 +115,31 @@ def read_times(
             )
         found[name] = Times(own.tolist(), int(n_timepoints), shares)
     return found
+
+
+def one_path(
+    path: ArrayLike, time_points: Sequence[int], n_timepoints: int | None
+) -> tuple[Floats, Times]:
+    """Return the path of one series, and its moments.
+
+    Parameters
+    ----------
+    path : array-like of shape (n_moments, n_classes)
+        Class probabilities of the series at each moment; NaN after its own end.
+    time_points : sequence of int
+        Number of points seen at each moment.
+    n_timepoints : int or None
+        Number of points of a whole series. None is that of the last moment.
+
+    Returns
+    -------
+    path : ndarray of shape (n_moments, n_classes)
+        The path in double precision.
+    times : Times
+        Its moments.
+    """
+    own, name = path_of_one(path), "the series"
+    return own, read_times(time_points, n_timepoints, {name: own[None]})[name]
 
 
 def checked_classes(classes: ArrayLike, n_classes: int) -> NDArray[Any]:

@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._early.costs import is_whole
-from .._early.paths import check_path, last_moments, numbers_of
-from .checks import check_early, check_flag, checked_classes, one_series, read_times
+from .._early.paths import last_moments
+from .checks import check_early, check_flag, checked_classes, one_path, one_series
 from .style import marked_style, new_axes
-
-ONE = "the series"
-"""Name of the series in errors."""
 
 
 class DecisionDisplay:
@@ -84,14 +81,8 @@ class DecisionDisplay:
         y: Any = None,
     ) -> None:
         check_flag(forced, "forced")
-        values = numbers_of(path, "path")
-        if values.ndim != 2:
-            raise ValueError(
-                f"path has shape {values.shape}; for one series it must be (n_moments, n_classes)"
-            )
-        self.path = check_path(values[None])[0]
+        self.path, times = one_path(path, time_points, n_timepoints)
         n_classes = self.path.shape[1]
-        times = read_times(time_points, n_timepoints, {ONE: self.path[None]})[ONE]
         if not is_whole(moment) or moment < 0:
             raise ValueError(f"moment={moment!r} must be the index of a moment, from 0 on")
         last = int(last_moments(self.path[None])[0])

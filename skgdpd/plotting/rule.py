@@ -7,17 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from .._early.costs import Floats
-from .._early.paths import check_path, numbers_of
-from .._early.rule import Rule
-from .._early.watched import Interval, watched
-from .checks import check_early, one_series, read_times
+from .._early.rule import Rule, Span
+from .checks import check_early, one_path, one_series
 from .style import COLORS, marked_style, new_axes
-
-ONE = "the series"
-"""Name of the series in errors."""
 
 
 class RuleDisplay:
@@ -61,7 +55,7 @@ class RuleDisplay:
     Raises
     ------
     TypeError
-        If ``rule`` is not a stopping rule of this package.
+        If ``rule`` is not a stopping rule, or has no ``_watch``.
     ValueError
         If shapes do not fit, or if values are not probabilities.
 
@@ -89,18 +83,10 @@ class RuleDisplay:
     ) -> None:
         if not isinstance(rule, Rule):
             raise TypeError(f"rule={rule!r} must be a fitted rule of skgdpd.stopping")
-        check_is_fitted(rule)
-        values = numbers_of(path, "path")
-        if values.ndim != 2:
-            raise ValueError(
-                f"path has shape {values.shape}; for one series it must be (n_moments, n_classes)"
-            )
-        self.path = check_path(values[None], (rule.n_moments_, rule.n_classes_))[0]
-        times = read_times(time_points, n_timepoints, {ONE: self.path[None]})[ONE]
+        self.what_, self.values_, self.answers_in_ = rule.watch(path)
+        self.path, times = one_path(path, time_points, n_timepoints)
         self.time_points, self.n_timepoints = np.array(times.points), times.n_timepoints
         self.rule, self.label = rule, label
-        found = watched(rule, self.path)
-        self.what_, self.values_, self.answers_in_ = found.what, found.values, found.answers_in
         moments, forced = rule.decide(self.path[None])
         self.moment_, self.forced_ = int(moments[0]), bool(forced[0])
 
@@ -200,8 +186,8 @@ class RuleDisplay:
                     alpha=0.2,
                     lw=0,
                 )
-        ax.fill_between([], [], [], color=COLORS[2], alpha=0.2, lw=0, label="the rule answers")
-        ax.plot(times[: m + 1], self.values_[: m + 1], label=self.what_, zorder=3, **style)
+        ax.fill_between([], [], [], color=COLORS[2], alpha=0.2, lw=0, label="region of answers")
+        ax.plot(times[: m + 1], self.values_[: m + 1], zorder=3, **style)
         ax.plot(
             times[m:], self.values_[m:], alpha=0.3, zorder=2, markevery=slice(1, None), **style
         )
@@ -226,7 +212,7 @@ class RuleDisplay:
         return self
 
 
-def _limits(values: Floats, answers_in: list[list[Interval]]) -> tuple[float, float]:
+def _limits(values: Floats, answers_in: list[list[Span]]) -> tuple[float, float]:
     """Return limits of the axis that show all values and all finite ends of intervals."""
     ends = np.array([end for own in answers_in for interval in own for end in interval])
     shown = np.concatenate([values, ends[np.isfinite(ends)]])

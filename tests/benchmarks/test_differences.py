@@ -32,6 +32,13 @@ def test_a_method_that_lacks_records_is_refused():
         table({"base": scores([0, 0, 0]), "tip": scores([0, 0, 0], 11)}, "base", ["tip"])
 
 
+def test_an_unknown_reference_is_refused():
+    with pytest.raises(ValueError, match=r"no records of the reference 'bose'; .* base, tip with"):
+        table({"base": scores([0, 0, 0]), "tip": scores([0, 0, 0])}, "bose", ["tip"])
+    with pytest.raises(ValueError, match="there are records of no method"):
+        table({}, "base", ["tip"])
+
+
 def test_methods_are_written_as_in_python():
     assert in_words("hinton:mixed:mixed") == "`Hinton()`"
     assert in_words("minirocket") == "minirocket"

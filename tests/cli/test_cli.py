@@ -182,3 +182,14 @@ def test_the_console_command_is_the_modules_own(monkeypatch, capsys):
         getattr(import_module(module), name)()
     assert stop.value.code == 0
     assert capsys.readouterr().out.strip() == skgdpd.__version__
+
+
+@pytest.mark.parametrize("command", ["fit", "predict", "stream"])
+def test_an_unknown_option_shows_the_usage_of_its_command(command, capsys):
+    given = {"fit": ["a.ts", "--out", "m"], "predict": ["m", "a.ts"], "stream": ["m"]}[command]
+    with pytest.raises(SystemExit) as caught:
+        main([command, *given, "--colour", "red"])
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"usage: skgdpd {command} ")
+    assert f"skgdpd {command}: error: unrecognized arguments: --colour" in err

@@ -6,8 +6,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import PredefinedSplit
 
 from skgdpd import DistilledPrefixClassifier, EarlyClassifier, PrefixClassifier
+from skgdpd._early.classifier import learning_rows
 from skgdpd._series.truncation import parts_of
 from skgdpd.stopping import (
     RULES,
@@ -150,13 +152,67 @@ def test_a_transposed_array_is_recognised(bumps):
         EarlyClassifier().fit(X.transpose(0, 2, 1), y)
 
 
-def test_a_rule_is_checked_before_a_fit(bumps):
-    class Watched(LogisticRegression):
-        def fit(self, X, y, sample_weight=None):
-            raise AssertionError("fitted")
+class Unfitted(LogisticRegression):
+    """Classifier whose fit must not begin."""
 
-    with pytest.raises(ValueError, match="moment=True must not be True or False"):
-        EarlyClassifier(Watched(), earliness=SHARES, rule=FixedTime(True)).fit(*bumps)
+    def fit(self, X, y, sample_weight=None):
+        raise AssertionError("fitted")
+
+
+def few(y):
+    """Return the weights of 3 series of each class; the others have none."""
+    return np.isin(np.arange(len(y)), np.concatenate([np.flatnonzero(y == k)[:3] for k in set(y)]))
+
+
+@pytest.mark.parametrize(
+    ("rule", "how", "message"),
+    [
+        (FixedTime(True), {}, "moment=True must not be True or False"),
+        (FixedTime(3), {}, "moment=3 must be from -3 to 2, as there are 3 moments"),
+        (FixedTime(-4), {}, "moment=-4 must be from -3 to 2"),
+        ("accuracy_gap", {}, "AccuracyGap has 15 of 30 series or groups .* it needs 59 at least"),
+        (AccuracyGap(0.5, 0.5, 0.999), {}, "AccuracyGap has 30 of 30 series or groups"),
+        (AccuracyGap(0.2, 0.2), {"groups": np.arange(60) // 10}, "AccuracyGap has 2 of 3 series"),
+        (AccuracyGap(0.2, 0.2), {"sample_weight": few}, r"AccuracyGap has \d of \d series"),
+    ],
+    ids=str,
+)
+def test_data_that_a_rule_cannot_be_fitted_to_is_refused_before_a_fit(rule, how, message, bumps):
+    X, y = bumps
+    fit = {name: value(y) if callable(value) else value for name, value in how.items()}
+    early = EarlyClassifier(Unfitted(), earliness=SHARES, rule=rule, cv=2, random_state=0)
+    with pytest.raises(ValueError, match=message):
+        early.fit(X, y, **fit)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [("auto", "needs two series or groups"), ("calimera", "sample_weight is zero for all")],
+)
+def test_weights_of_zero_are_counted_before_a_fit(rule, message, bumps):
+    X, y = bumps
+    labels = y.astype(object)
+    labels[8:] = None
+    taught = DistilledPrefixClassifier(student="lstm1-8", earliness=SHARES, teacher=Unfitted())
+    weight = np.array([label is None for label in labels])
+    weight[0] = rule == "auto"
+    with pytest.raises(ValueError, match=message):
+        EarlyClassifier(taught, rule=rule, cv=2).fit(X, labels, sample_weight=weight)
+
+
+def test_a_part_that_lacks_classes_is_refused_before_a_fit(bumps):
+    X, y = bumps
+    of_one = np.flatnonzero(y == y[0])[::2]
+    cv = PredefinedSplit(np.isin(np.arange(60), of_one))
+    early = EarlyClassifier(Unfitted(), earliness=SHARES, rule="fixed", cv=cv)
+    with pytest.raises(ValueError, match=rf"fits the classifier to the class '{y[0]}' alone"):
+        early.fit(X, y)
+    # The other classes are balanced best if both groups of the rare one are in one part.
+    numbers = np.array([0, 0, 1, 0, 0, 2, 1, 1, 2, 3, 0, 3, 0])
+    groups = np.array([2, 3, 3, 3, 2, 1, 1, 3, 0, 1, 1, 2, 3])
+    classes = np.array(["a", "b", "c", "rare"])
+    with pytest.raises(ValueError, match="leaves no series of the class"):
+        _ = [learning_rows(numbers, classes, groups, 0.5, seed) for seed in range(20)]
 
 
 @pytest.mark.parametrize(
@@ -179,14 +235,10 @@ def test_a_rule_is_checked_before_a_fit(bumps):
     ids=str,
 )
 def test_what_is_no_list_of_moments_is_refused_before_a_fit(earliness, bumps):
-    class Watched(LogisticRegression):
-        def fit(self, X, y, sample_weight=None):
-            raise AssertionError("fitted")
-
     taught = DistilledPrefixClassifier(student="lstm1-8", earliness=earliness)
     for early in (
         EarlyClassifier(earliness=earliness),
-        EarlyClassifier(Watched(), earliness=earliness),
+        EarlyClassifier(Unfitted(), earliness=earliness),
         EarlyClassifier(PrefixClassifier("rocket", earliness=earliness)),
         PrefixClassifier("rocket", earliness=earliness),
         taught,
@@ -261,6 +313,10 @@ def test_a_value_beyond_single_precision_names_the_series_of_x(student, bumps):
     for read in (early.decide, early.predict_proba_path):
         with pytest.raises(ValueError, match=r"X has a value of 1e\+30 in series 37, channel 0"):
             read(far)
+    early.rule_.moment_ = 2
+    session = early.start([f"run {i}" for i in range(len(far))])
+    with pytest.raises(ValueError, match="points of id 'run 37', here series 0, can't be read"):
+        session.push(far)
 
 
 def test_series_without_points_and_masks_are_refused(bumps):

@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 
 from skgdpd import EarlyClassifier
 from skgdpd.plotting import RuleDisplay
-from skgdpd.stopping import RULES, ProbabilityThreshold, Rule, decision_cost
+from skgdpd.stopping import RULES, ProbabilityThreshold, Rule, Watched, decision_cost
 
 TIMES = [5, 10, 20, 40]
 CLASSES = ["ill", "well"]
@@ -81,8 +81,33 @@ def test_the_classifier_is_followed(bumps, early):
     for i in range(3):
         display = RuleDisplay.from_estimator(early, X[i])
         assert early.time_points_[display.moment_] == answers.n_seen[i]
+        assert display.ax_.get_ylabel() == display.what_
         texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-        assert texts == ["the rule answers", display.what_, f"answer: {answers.labels[i]}"]
+        assert texts == ["region of answers", f"answer: {answers.labels[i]}"]
+
+
+def test_a_rule_of_ones_own_says_what_it_looks_at():
+    class Half(Rule):
+        def _fit(self, data):
+            self.least_ = 0.9
+
+        def _step(self, state, moment, probabilities):
+            return probabilities[:, 0] >= self.least_
+
+        def _watch(self, path):
+            return Watched("first class", path[:, 0], [[(self.least_, np.inf)] for _ in path])
+
+    path, y = paths(20, 0)
+    own = Half().fit(path, y, cost(), time_points=TIMES, n_timepoints=40)
+    ended = np.array([[0.2, 0.8], [0.95, 0.05], [np.nan, np.nan], [np.nan, np.nan]])
+    what, values, answers_in = own.watch(ended)
+    assert (what, values.tolist(), answers_in) == (
+        "first class",
+        [0.2, 0.95],
+        [[(0.9, np.inf)]] * 2,
+    )
+    display = RuleDisplay(own, ended, time_points=TIMES)
+    assert (display.what_, display.moment_, display.forced_) == ("first class", 1, False)
 
 
 def test_what_is_no_rule_or_no_path_is_refused(bumps, early):
@@ -95,7 +120,7 @@ def test_what_is_no_rule_or_no_path_is_refused(bumps, early):
 
     path, y = paths(20, 0)
     own = Own().fit(path, y, cost(), time_points=TIMES, n_timepoints=40)
-    with pytest.raises(TypeError, match=r"a rule of your own.*allowed are FixedTime"):
+    with pytest.raises(TypeError, match=r"Own does not say what it looks at; write .*_watch"):
         RuleDisplay(own, path[0], time_points=TIMES)
     with pytest.raises(TypeError, match="rule='fixed' must be a fitted rule"):
         RuleDisplay("fixed", path[0], time_points=TIMES)

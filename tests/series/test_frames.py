@@ -6,7 +6,9 @@ import pytest
 from skgdpd import (
     DistilledPrefixClassifier,
     EarlyClassifier,
+    LuPTSClassifier,
     PrefixClassifier,
+    SharedGridSearchCV,
     check_unlabeled,
     load,
 )
@@ -167,8 +169,10 @@ def test_a_column_of_texts_is_no_time_point(kind):
 
 def test_a_long_frame_without_its_index_is_told_how_to_get_it():
     flat = long().reset_index(drop=True)
-    with pytest.raises(ValueError, match=r"240 series and y 12 labels; .*index it by series and"):
-        fitted(flat, LABELS)
+    search = SharedGridSearchCV(PrefixClassifier("lstm1-8", **SMALL), {"lr": [0.01]}, cv=2)
+    for fit in (fitted, EarlyClassifier().fit, LuPTSClassifier().fit, search.fit):
+        with pytest.raises(ValueError, match=r"240 series and y 12 labels; .*index it by series"):
+            fit(flat, LABELS)
     with pytest.raises(ValueError, match=r"12 series and y 11 labels; they must be equally many$"):
         fitted(VALUES, LABELS[:11])
 

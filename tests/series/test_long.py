@@ -163,7 +163,6 @@ def test_tables_that_can_not_be_read_are_refused(change, words):
         ({"values": []}, "has no column of values"),
         ({"label": "id"}, "must be different columns"),
         ({"label": {"a": 1}}, r"label is matched with the ids, and lacks \['b'\]"),
-        ({"label": {"a": 1, "b": 1, "c": 2}}, r"has \['c'\] besides"),
         ({"label": {"a": b"x", "b": b"y"}}, "label has labels of bytes"),
         ({"step": 0}, "step=0 must be a number above 0"),
         ({"step": "1s"}, "step='1s' must be a number above 0"),
@@ -172,6 +171,11 @@ def test_tables_that_can_not_be_read_are_refused(change, words):
 def test_names_and_labels_that_do_not_fit_are_refused(given, words):
     with pytest.raises((ValueError, TypeError), match=words):
         from_long(small(), **(NAMES | given))
+
+
+def test_labels_of_series_that_are_not_there_are_ignored():
+    labels = from_long(small(), **NAMES, label={"c": 2, "b": 1, "a": 0})[1]
+    assert labels.tolist() == [0, 1]
 
 
 def test_a_label_that_changes_within_a_series_is_refused():
