@@ -75,9 +75,10 @@ class UnlabeledCheck:
         """Advice on what to do with the unlabelled series.
 
         It is ``"leave"`` if the teacher is no more accurate than a constant answer, or if the
-        student is significantly better than the teacher. It is ``"label some"`` if the unlabelled series differ from the labelled ones, so that the teacher is less
-        certain there and the two disagree more often. One of the two errs then, and labels of a
-        few ``disputed`` series show which of them. Otherwise it is ``"give"``.
+        student is significantly better than the teacher. It is ``"label some"`` if the unlabelled
+        series differ from the labelled ones, so that the teacher is less certain there and the two
+        disagree more often. One of the two errs then, and labels of a few ``disputed`` series show
+        which of them. Otherwise it is ``"give"``.
 
         Returns
         -------
@@ -126,12 +127,11 @@ def check_unlabeled(
 
     Unlabelled series do harm in two cases. In the first, the teacher is less accurate on whole
     series than the student on first parts, or than a constant answer. A comparison of accuracies
-    shows this. In the second,
-    the unlabelled series differ from the labelled ones, so that the teacher errs on them and the
-    student learns its errors. This case has a sign that needs no labels: teacher and student
-    disagree more often than on labelled series, and the teacher is less certain. If it is the
-    student that errs, the unlabelled series help nevertheless; docs/results/unlabelled-series.md
-    compares the advice with the gains.
+    shows this. In the second, the unlabelled series differ from the labelled ones, so that the
+    teacher errs on them and the student learns its errors. This case has a sign that needs no
+    labels: teacher and student disagree more often than on labelled series, and the teacher is
+    less certain. If it is the student that errs, the unlabelled series help nevertheless;
+    docs/results/unlabelled-series.md compares the advice with the gains.
 
     Parameters
     ----------
