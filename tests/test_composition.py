@@ -28,6 +28,8 @@ from sktime.transformations.truncation import TruncationTransformer
 
 from skgdpd import (
     DiffusionFeaturePrior,
+    DistilledPrefixClassifier,
+    EarlyClassifier,
     GDPDClassifier,
     LabeledFolds,
     PrefixClassifier,
@@ -209,6 +211,28 @@ def test_calibration(bumps, base, gdpd):
     frozen = FrozenEstimator(gdpd.fit(X, y))
     after = CalibratedClassifierCV(frozen).fit(X, y)
     assert after.predict(X).shape == (60,)
+
+
+def test_estimators_that_read_classes_from_y_take_unlabelled_series_as_an_argument():
+    X, y = make_bumps(40, 20, random_state=0)
+    clf = DistilledPrefixClassifier(student="rocket", max_epochs=1, random_state=0)
+    calibrated = CalibratedClassifierCV(clf, cv=2).fit(X[:24], y[:24], X_unlabeled=X[24:])
+    assert calibrated.classes_.tolist() == [0, 1]
+    given = {"X_unlabeled": X[24:]}
+    assert len(cross_val_predict(clf, X[:24], y[:24], cv=2, params=given)) == 24
+    marked = np.r_[y[:24], np.full(16, -1)]
+    clf.set_params(unlabeled=-1)
+    with pytest.raises(ValueError, match="partitions"):
+        cross_val_predict(clf, X, marked, cv=LabeledFolds(2, unlabeled=-1))
+
+
+def test_a_pipeline_of_an_early_classifier_decides_by_its_last_step():
+    X, y = make_bumps(40, 20, random_state=0)
+    moments = PrefixClassifier("rocket", earliness=[6, 20], max_epochs=0, random_state=0)
+    early = EarlyClassifier(moments, random_state=0)
+    pipe = make_pipeline(StandardScaler(), early).fit(X[:, 0], y)
+    answers = pipe[-1].decide(pipe[:-1].transform(X[:, 0]))
+    np.testing.assert_array_equal(answers.labels, pipe.predict(X[:, 0]))
 
 
 def test_stacking_and_voting(bumps, base, gdpd):

@@ -491,10 +491,12 @@ class DistilledPrefixClassifier(BaseDistilledClassifier):
         - None means a network with the student's architecture. The name of a backbone, or a
           module, means that network. Networks are trained with the settings of this estimator.
         - A classifier with ``predict_proba``, from scikit-learn, sktime or aeon, is cloned and
-          fitted on the training part. A classifier inside a ``FrozenEstimator`` is used without
-          another fit. The features of a classifier are the output of its ``embed`` method. If it
-          has none, they are the output of the steps before the last one in a Pipeline, and
-          log-probabilities otherwise.
+          fitted on the training part. It is given arrays of three dimensions, or rows ``(n,
+          n_channels * n_timepoints)`` if it is a classifier of scikit-learn that takes tables
+          only. A classifier inside a ``FrozenEstimator`` is used without another fit. The
+          features of a classifier are the output of its ``embed`` method. If it has none, they are
+          the output of the steps before the last one in a Pipeline, and log-probabilities
+          otherwise.
         - A list of teachers, or a ``VotingClassifier``, is an ensemble. Its logits are the
           logarithms of the mean probabilities of the members. Its features are the standardised
           features of the members, concatenated.

@@ -202,14 +202,24 @@ def read_labels(y: Any, n: int, marker: Any, may_lack: bool) -> tuple[Any, NDArr
     return labels, mask
 
 
-def warn_of_minus_one(classes: NDArray[Any]) -> None:
-    """Warn if -1 is a class besides two others, as it often marks series without a label."""
-    # With one other class it is a class indeed, as in data sets of the classes -1 and 1.
-    marks = [label for label in classes.tolist() if label in (-1, "-1")]
-    if marks and len(classes) > 2:
+def warn_of_marks(classes: NDArray[Any], may_lack: bool) -> None:
+    """Warn of a class that often marks series without a label: an empty string, or -1.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Distinct labels.
+    may_lack : bool
+        Whether the classifier takes unlabelled series, so that a mark can be named. Only then is
+        -1 a reason to warn.
+    """
+    # With one other class, -1 is a class indeed, as in data sets of the classes -1 and 1.
+    minus_one = (-1, "-1") if may_lack and len(classes) > 2 else ()
+    marks = [label for label in classes.tolist() if label == "" or label in minus_one]
+    if marks:
+        advice = f"set unlabeled={marks[0]!r}" if may_lack else "leave these series out"
         warn_user(
-            f"{marks[0]!r} in y is taken as a class; if it marks unlabelled series, set "
-            f"unlabeled={marks[0]!r}"
+            f"{marks[0]!r} in y is taken as a class; if it marks unlabelled series, {advice}"
         )
 
 
@@ -258,8 +268,8 @@ def make_fit_data(
     """
     labels, unlabelled = read_labels(y, len(panel), marker, may_lack)
     classes, numbers = encode(labels)
-    if may_lack and is_missing(marker) and X_unlabeled is None:
-        warn_of_minus_one(classes)
+    if is_missing(marker) and X_unlabeled is None:
+        warn_of_marks(classes, may_lack)
     known = np.flatnonzero(~unlabelled)
     if sample_weight is not None:
         sample_weight = checked_weights(sample_weight, len(panel))[known]

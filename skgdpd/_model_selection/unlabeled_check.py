@@ -39,6 +39,9 @@ class UnlabeledCheck:
     p_student : float
         Probability that chance makes the student so much better than the teacher (one-sided sign
         test on the series that only one of them classifies correctly).
+    largest_class_share : float
+        Share of the most frequent class among these labelled series. A constant answer has this
+        accuracy.
     disagreement : float
         Share of these labelled series for which teacher and student predict different classes.
     disagreement_on_unlabeled : float
@@ -59,6 +62,7 @@ class UnlabeledCheck:
     student_accuracy: float
     teacher_accuracy: float
     p_student: float
+    largest_class_share: float
     disagreement: float
     disagreement_on_unlabeled: float
     certainty: float
@@ -70,25 +74,34 @@ class UnlabeledCheck:
     def advice(self) -> Advice:
         """Advice on what to do with the unlabelled series.
 
-        It is ``"leave"`` if the student is significantly better than the teacher. It is ``"label
-        some"`` if the unlabelled series differ from the labelled ones, so that the teacher is less
-        certain there and the two disagree more often. One of the two errs then, and labels of a
-        few ``disputed`` series show which of them. Otherwise it is ``"give"``.
+        It is ``"leave"`` if the teacher is no more accurate than a constant answer, or if the
+        student is significantly better than the teacher. It is ``"label some"`` if the unlabelled
+        series differ from the labelled ones, so that the teacher is less certain there and the two
+        disagree more often. One of the two errs then, and labels of a few ``disputed`` series show
+        which of them. Otherwise it is ``"give"``.
 
         Returns
         -------
         {"give", "label some", "leave"}
             The advice.
         """
-        if self.p_student < SIGNIFICANCE:
+        if self._teacher_guesses or self.p_student < SIGNIFICANCE:
             return "leave"
         return "label some" if self.p_shift < SIGNIFICANCE else "give"
 
+    @property
+    def _teacher_guesses(self) -> bool:
+        return self.teacher_accuracy <= self.largest_class_share
+
     def __str__(self) -> str:
+        than = (
+            f"no more accurate than a constant answer ({self.largest_class_share:.3f})"
+            if self._teacher_guesses
+            else "less accurate than the student of first parts"
+        )
         verdict = {
             "give": "give them",
-            "leave": "leave them, the teacher of whole series is less accurate than the student "
-            "of first parts",
+            "leave": f"leave them, the teacher of whole series is {than}",
             "label some": "label some that are disputed, to find out which of the two errs: "
             "unlabelled series are of another kind than the labelled ones",
         }[self.advice]
@@ -113,12 +126,12 @@ def check_unlabeled(
     """Compare teacher and student on held-out labelled series and on unlabelled series.
 
     Unlabelled series do harm in two cases. In the first, the teacher is less accurate on whole
-    series than the student on first parts, which a comparison of accuracies shows. In the second,
-    the unlabelled series differ from the labelled ones, so that the teacher errs on them and the
-    student learns its errors. This case has a sign that needs no labels: teacher and student
-    disagree more often than on labelled series, and the teacher is less certain. If it is the
-    student that errs, the unlabelled series help nevertheless; docs/results/unlabelled-series.md
-    compares the advice with the gains.
+    series than the student on first parts, or than a constant answer. A comparison of accuracies
+    shows this. In the second, the unlabelled series differ from the labelled ones, so that the
+    teacher errs on them and the student learns its errors. This case has a sign that needs no
+    labels: teacher and student disagree more often than on labelled series, and the teacher is
+    less certain. If it is the student that errs, the unlabelled series help nevertheless;
+    docs/results/unlabelled-series.md compares the advice with the gains.
 
     Parameters
     ----------
@@ -197,6 +210,7 @@ def check_unlabeled(
         student_accuracy=float(is_right[1].mean()),
         teacher_accuracy=float(is_right[0].mean()),
         p_student=float(binom.sf(only_student - 1, only_one, 0.5)),
+        largest_class_share=float(np.unique(right, return_counts=True)[1].max() / len(right)),
         disagreement=float(differ.mean()),
         disagreement_on_unlabeled=float(differ_there.mean()),
         certainty=float(certainty_here.mean()),

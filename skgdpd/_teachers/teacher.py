@@ -17,7 +17,7 @@ from joblib import Memory
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from torch import nn
 
 from .._fitting.network import SeriesNetwork, folded_copy, softmax
@@ -183,7 +183,8 @@ class EstimatorTeacher:
     output of the steps before the last one in a Pipeline, and log-probabilities otherwise. The
     classifier receives an array ``(n, c, t)`` in double precision, in which gaps are filled by
     linear interpolation. It receives series of unequal length as a list of ``(c, T_i)`` arrays, or
-    as a list of data frames if it is a classifier of sktime.
+    as a list of data frames if it is a classifier of sktime. A classifier of scikit-learn that
+    takes tables only receives rows ``(n, c * t)``.
 
     Parameters
     ----------
@@ -247,15 +248,31 @@ def series_for(estimator: Any, values: NDArray[Any]) -> Any:
     # Some compiled code, such as aeon's catch22, works in double precision only.
     values = np.asarray(values, dtype=np.float64)
     missing = np.isnan(values)
-    if not missing.any():
-        return values
     lengths = own_lengths(missing)
-    filled = interpolate(values, lengths)
-    if (lengths == values.shape[2]).all():
-        return filled
+    filled = interpolate(values, lengths) if missing.any() else values
     model = thawed(estimator)
+    if (lengths == values.shape[2]).all():
+        return filled.reshape(len(filled), -1) if _takes_tables(model) else filled
+    if _takes_tables(model):
+        raise ValueError(
+            f"teacher={model!r} takes tables only, and the series are of unequal length; choose a "
+            f"teacher of series, or put a step that makes a row of each series before it"
+        )
     is_sktime = any(cls.__module__.startswith("sktime.") for cls in type(model).__mro__)
     return as_frames(filled) if is_sktime else as_list(filled)
+
+
+def _takes_tables(model: Any) -> bool:
+    """Return whether a classifier, or a pipeline's first step, is scikit-learn's for tables."""
+    first = model.steps[0][1] if isinstance(model, Pipeline) else model
+    if not type(first).__module__.startswith("sklearn."):
+        return False
+    # Tags of an estimator around others do not show what the inner ones take.
+    inner = first.get_params(deep=False).values()
+    if any(isinstance(value, list) or hasattr(value, "fit") for value in inner):
+        return False
+    tags = get_tags(first)
+    return not (tags.no_validation or tags.input_tags.three_d_array)
 
 
 def check_teacher(spec: Any) -> None:

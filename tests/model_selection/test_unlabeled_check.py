@@ -106,12 +106,24 @@ def test_disagreement_by_the_students_errors_alone_is_no_reason():
     assert found.advice == "give"
 
 
+def test_a_teacher_that_guesses_is_not_trusted_beside_a_student_that_guesses():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 1, 24)), np.arange(80) % 4 // 3
+    X[:, 0, -1] = 0  # always the first class
+    clf = DistilledPrefixClassifier(teacher=Fixed(), **FAST)
+    found = check_unlabeled(clf, X[:40], y[:40], X[40:], cv=2)
+    assert found.teacher_accuracy == found.largest_class_share == 0.75
+    assert found.p_student > 0.01
+    assert found.advice == "leave"
+    assert str(found).endswith("no more accurate than a constant answer (0.750)")
+
+
 def test_a_teacher_that_is_less_accurate_is_not_trusted():
     X, y = two_halves(80, 0, early_noise=0.1)
-    X[:, 0, -1] = np.arange(80) // 2 % 2  # chance
+    X[:, 0, -1] = np.where(np.arange(80) % 5 < 2, 1 - y, y)
     clf = DistilledPrefixClassifier(teacher=Fixed(), **FAST)
     found = check_unlabeled(clf, X[:40], y[:40], X[40:])
-    assert found.teacher_accuracy == 0.5
+    assert found.teacher_accuracy == 0.6
     assert found.advice == "leave"
     assert "less accurate" in str(found)
 

@@ -58,6 +58,16 @@ def test_minus_one_beside_two_classes_is_named_as_a_class(mark):
     assert len(clf.classes_) == 3
 
 
+def test_an_empty_string_among_labels_is_named_as_a_class():
+    X, y = make_bumps(20, 20, random_state=0)
+    y = np.where(np.arange(20) < 4, "", y.astype(str))
+    closed = PrefixClassifier("rocket", max_epochs=0, random_state=0)
+    with pytest.warns(UserWarning, match=r"'' in y is taken as a class.*leave these series out"):
+        closed.fit(X, y)
+    with pytest.warns(UserWarning, match=r"'' in y is taken as a class.*unlabeled=''"):
+        DistilledPrefixClassifier(**SMALL).fit(X, y)
+
+
 def test_the_warning_of_a_column_of_labels_shows_the_users_line():
     X, y = make_bumps(20, 20, random_state=0)
     with pytest.warns(DataConversionWarning, match="column-vector y") as caught:
