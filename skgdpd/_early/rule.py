@@ -46,8 +46,10 @@ class Rule(PlainNumbers, BaseEstimator):
     """Base of the rules of when to answer.
 
     A rule of one's own writes ``_fit(data)``, which reads a ``TrainingPaths`` and sets attributes
-    that are plain numbers and arrays, and ``_step(state, moment, probabilities)``. The state of a
-    rule is an array with a row for each series, so that rows can be taken, kept and put together.
+    that are plain numbers and arrays, and ``_step(state, moment, probabilities)``, which returns
+    True for each series that is answered now. A rule that remembers earlier moments also writes
+    ``_start(n)``, the state of n series. The state of a rule is an array with a row for each
+    series, so that rows can be taken, kept and put together.
     """
 
     _parameter_constraints: dict[str, Any] = {}
@@ -137,7 +139,7 @@ class Rule(PlainNumbers, BaseEstimator):
         for m in range(path.shape[1]):
             if not len(waiting):
                 break
-            stops = self._step(state, m, path[waiting, m])
+            stops = self._stops(state, m, path[waiting, m])
             moment[waiting[stops]] = m
             forced[waiting[stops]] = False
             kept = ~stops & (last[waiting] > m)
@@ -203,15 +205,29 @@ class Rule(PlainNumbers, BaseEstimator):
         if not is_whole(moment) or not 0 <= moment < self.n_moments_:
             raise ValueError(f"moment must be from 0 to {self.n_moments_ - 1}, got {moment!r}")
         check_distributions(probabilities, "probabilities")
-        return self._step(state, int(moment), probabilities)
+        return self._stops(state, int(moment), probabilities)
+
+    def _stops(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
+        """Return which series are to be answered, after a check of a step's answer."""
+        stops = self._step(state, moment, probabilities)
+        found = np.asarray(stops)
+        if found.dtype != bool or found.shape != (len(state),):
+            raise TypeError(
+                f"{type(self).__name__}._step returned {found.dtype} of shape {found.shape} for "
+                f"{len(state)} series; it must return an array of True and False, of shape "
+                f"({len(state)},)"
+            )
+        return found
 
     # What a rule writes
 
     def _fit(self, data: TrainingPaths) -> None:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _fit(data)")
 
     def _start(self, n: int) -> Floats:
         return np.zeros((n, 0))
 
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} must define _step(state, moment, probabilities)"
+        )
