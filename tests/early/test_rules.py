@@ -380,9 +380,9 @@ class Own(Rule):
 )
 def test_a_rule_of_ones_own_must_answer_each_series(answer):
     rule, (path, _) = fitted(Own(answer)), gaussian_paths(10)
-    with pytest.raises(TypeError, match="Own._step returned .* array of True and False"):
+    with pytest.raises(TypeError, match=r"Own\._step returned .* array of True and False"):
         rule.decide(path)
-    with pytest.raises(TypeError, match="Own._step returned"):
+    with pytest.raises(TypeError, match=r"Own\._step returned"):
         rule.step(rule.start(len(path)), 0, path[:, 0])
 
 
