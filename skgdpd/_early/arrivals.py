@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -38,13 +39,20 @@ def read_points(
     Raises
     ------
     ValueError
-        If the points have another shape, or contain values that are not allowed.
+        If the points have another shape, contain values that are not allowed, or are a pandas
+        frame or series.
     """
     if isinstance(points, Mapping):
         arrived = {id_: _of_one(id_, own, n_channels) for id_, own in points.items()}
         everything = np.concatenate([*arrived.values(), np.zeros((n_channels, 0))], axis=1)
         _check_all(arrived, everything, gaps)
         return arrived
+    if hasattr(points, "iloc"):
+        # Its rows may be series or times, and its labels may be ids in another order.
+        raise ValueError(
+            f"points is a pandas {type(points).__name__}, whose labels are not read; give a dict "
+            f"of the points by id, or an array in the order of ids"
+        )
     array = _numbers(points, "points")
     if n_channels == 1 and array.ndim == 1:
         array = array[:, None]
@@ -60,6 +68,27 @@ def read_points(
     arrived = dict(zip(ids, array, strict=True))
     _check_all(arrived, array, gaps)
     return arrived
+
+
+def warn_of_long(arrived: Mapping[Hashable, Floats], n_timepoints: int) -> None:
+    """Warn of series that have more points in one push than a whole series has.
+
+    Parameters
+    ----------
+    arrived : mapping of hashable to ndarray of shape (n_channels, k)
+        Points by id.
+    n_timepoints : int
+        Number of points of a whole series.
+    """
+    long = [id_ for id_, own in arrived.items() if own.shape[1] > n_timepoints]
+    if long:
+        warnings.warn(
+            f"ids {some(long)} have more than {n_timepoints} points in one push, and a whole "
+            f"series has {n_timepoints}; those after the answer are ignored. If several series "
+            f"follow one another, start(after_answer='restart') answers each",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def checked_ids(ids: Any) -> list[Hashable]:

@@ -39,7 +39,13 @@ from ..training.progress import Progress
 from .clones import MomentClones, allows_missing, check_rows
 from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_cost
 from .left_out import Fold, cross_fitted_path, left_out_folds, rows_of, series_of, splitter
-from .models import gaps_named_from_outside, knows_left_out, unfitted_model
+from .models import (
+    check_has_teacher,
+    gaps_named_from_outside,
+    knows_left_out,
+    labelled_only,
+    unfitted_model,
+)
 from .paths import checked_groups, group_numbers
 from .reading import path_of, reader_of
 from .rule import Rule
@@ -261,6 +267,7 @@ class EarlyClassifier(
             delattr(self, name)
         check_rule(self.rule)
         self._validate_params()
+        check_has_teacher(self.classifier, fit_params)
         seeds = Seeds(self.random_state)
         panel = read_panel(X)
         y, sample_weight = aligned(X, y, "y"), aligned(X, sample_weight, "sample_weight")
@@ -329,7 +336,8 @@ class EarlyClassifier(
         if hasattr(self.classifier, "teacher"):
             labels, missing = split_marked(y, marker)
         else:
-            labels, missing = refuse_marked(y, marker), np.zeros(len(y), dtype=bool)
+            labels = refuse_marked(y, marker, labelled_only(self.classifier))
+            missing = np.zeros(len(y), dtype=bool)
         check_equally_many(missing, n)
         classes, codes = encode(labels)
         if not missing.any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -141,6 +141,38 @@ def _gaps_advice(classifier: Any) -> str:
     if isinstance(classifier, BasePrefixClassifier):
         return GAPS_ADVICE.replace("series__", "classifier__series__")
     return f"fill them, as the classifier {type(classifier).__name__} takes none"
+
+
+def labelled_only(classifier: Any) -> str:
+    """Return why a classifier without a teacher takes no unlabelled series, and what to do."""
+    name = "PrefixClassifier" if classifier is None else type(classifier).__name__
+    return (
+        f"{name} learns from labelled series only: leave the others out, or give a classifier "
+        f"with a teacher, such as GDPDClassifier(earliness=[0.1, 0.2, 0.5, 1.0])"
+    )
+
+
+def check_has_teacher(classifier: Any, fit_params: Mapping[str, Any]) -> None:
+    """Refuse arguments of a teacher for a classifier of skgdpd without one.
+
+    Parameters
+    ----------
+    classifier : classifier or None
+        Parameter of an :class:`EarlyClassifier`.
+    fit_params : mapping of str to object
+        Further arguments of its ``fit``.
+
+    Raises
+    ------
+    TypeError
+        If one of them is for a teacher, and there is none.
+    """
+    ours = classifier is None or isinstance(classifier, BasePrefixClassifier)
+    if not ours or hasattr(classifier, "teacher"):
+        return
+    for name in ("X_unlabeled", "X_teacher"):
+        if fit_params.get(name) is not None:
+            raise TypeError(f"{name} is given, but {labelled_only(classifier)}")
 
 
 def knows_left_out(model: Any) -> bool:

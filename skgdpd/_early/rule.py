@@ -70,12 +70,12 @@ class Rule(PlainNumbers, BaseEstimator):
     """Base class of stopping rules.
 
     A subclass defines two methods. ``_fit(data)`` reads a ``TrainingPaths`` and sets attributes
-    that are plain numbers and arrays. ``_step(state, moment, probabilities)`` returns which series
-    are answered now. A rule with a memory also defines ``_start(n)``, which returns the state of n
-    new series. The state is an array with a row for each series, so that rows can be selected and
-    joined. A rule that needs a number of moments or groups also defines ``_check_sizes``, which
-    raises an error before a classifier is fitted. ``_watch(path)`` returns a ``Watched`` for plots
-    and is optional.
+    that are plain numbers and arrays. ``_step(state, moment, probabilities)`` returns an array of
+    bool, which is True for each series that is answered now. A rule with a memory also defines
+    ``_start(n)``, which returns the state of n new series. The state is an array with a row for
+    each series, so that rows can be selected and joined. A rule that needs a number of moments or
+    groups also defines ``_check_sizes``, which raises an error before a classifier is fitted.
+    ``_watch(path)`` returns a ``Watched`` for plots and is optional.
     """
 
     _parameter_constraints: dict[str, Any] = {}
@@ -166,7 +166,7 @@ class Rule(PlainNumbers, BaseEstimator):
         for m in range(path.shape[1]):
             if not len(waiting):
                 break
-            stops = self._step(state, m, path[waiting, m])
+            stops = self._stops(state, m, path[waiting, m])
             moment[waiting[stops]] = m
             forced[waiting[stops]] = False
             kept = ~stops & (last[waiting] > m)
@@ -234,7 +234,19 @@ class Rule(PlainNumbers, BaseEstimator):
         if not is_whole(moment) or not 0 <= moment < self.n_moments_:
             raise ValueError(f"moment must be from 0 to {self.n_moments_ - 1}, got {moment!r}")
         check_distributions(probabilities, "probabilities")
-        return self._step(state, int(moment), probabilities)
+        return self._stops(state, int(moment), probabilities)
+
+    def _stops(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
+        """Return which series are to be answered, after a check of a step's answer."""
+        stops = self._step(state, moment, probabilities)
+        found = np.asarray(stops)
+        if found.dtype != bool or found.shape != (len(state),):
+            raise TypeError(
+                f"{type(self).__name__}._step returned {found.dtype} of shape {found.shape} for "
+                f"{len(state)} series; it must return an array of True and False, of shape "
+                f"({len(state)},)"
+            )
+        return found
 
     def watch(self, path: ArrayLike) -> Watched:
         """Return the quantity by which the rule decides on one series, and where it answers.
@@ -268,17 +280,19 @@ class Rule(PlainNumbers, BaseEstimator):
         """Raise an error if the rule can't be fitted to so many moments, or groups of series."""
 
     def _fit(self, data: TrainingPaths) -> None:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _fit(data)")
 
     def _start(self, n: int) -> Floats:
         return np.zeros((n, 0))
 
     def _step(self, state: Floats, moment: int, probabilities: Floats) -> NDArray[np.bool_]:
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} must define _step(state, moment, probabilities)"
+        )
 
     def _watch(self, path: Floats) -> Watched:
-        """Return what the rule looks at; the path ends at the series' last moment."""
+        """Return the watched quantity; the path ends at the series' last moment."""
         raise TypeError(
-            f"{type(self).__name__} does not say what it looks at; write its method _watch(path), "
+            f"{type(self).__name__} does not say what it watches; define its method _watch(path), "
             f"which returns a Watched"
         )

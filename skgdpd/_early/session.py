@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 
 from .._persistence import ModelFileError
 from .._runtime.parameters import plain
-from .arrivals import checked_ids, checked_time, read_points, some
+from .arrivals import checked_ids, checked_time, read_points, some, warn_of_long
 from .costs import DecisionCost, Floats, Integers
 from .reading import reader_of
 from .rule import Rule
@@ -271,9 +271,17 @@ class EarlySession:
         KeyError
             If an id is unknown.
         ValueError
-            If points have a wrong shape or values that are not allowed. If points arrive after an
-            answer and ``after_answer`` is "refuse". If too many series would wait. If ``time`` is
-            missing or not allowed. After any error, the session is as it was before the push.
+            If points have a wrong shape, have values that are not allowed, or are a pandas frame
+            or series. If points arrive after an answer and ``after_answer`` is "refuse". If too
+            many series would wait. If ``time`` is missing or not allowed. After any error, the
+            session is as it was before the push. Points that follow an answer within one push
+            are ignored and not refused.
+
+        Warns
+        -----
+        UserWarning
+            If a series has more points in one push than a whole series has, unless
+            ``after_answer`` is "restart".
         """
         arrived, fresh = self._arrived(points)
         if self.options.idle_timeout is not None and time is None:
@@ -399,6 +407,8 @@ class EarlySession:
                     f"ids {some(late)} have their answers; close them first, or use "
                     f"after_answer='ignore' or 'restart'"
                 )
+        if self.options.after_answer != "restart":
+            warn_of_long(arrived, self.early.n_timepoints_in_)
         return arrived, fresh
 
     # Application of points

@@ -135,6 +135,8 @@ class EarlinessDisplay:
 
         Raises
         ------
+        TypeError
+            If a method is one classifier and no list, or if a classifier chooses its moments.
         ValueError
             If methods have different prefix lengths. If a method has more classifiers for one
             prefix length than for another.
@@ -144,8 +146,19 @@ class EarlinessDisplay:
         parts: list[float] = []
         for name, fitted in estimators.items():
             by_part: dict[float, list[float]] = {}
+            if hasattr(fitted, "fit"):
+                raise TypeError(
+                    f"estimators[{name!r}] is one {type(fitted).__name__}; give a list of fitted "
+                    f"classifiers, one for each part seen and seed"
+                )
             for clf in fitted:
                 check_is_fitted(clf)
+                if not hasattr(clf, "prefix_length_"):
+                    raise TypeError(
+                        f"estimators[{name!r}] holds {type(clf).__name__}, which does not answer "
+                        f"after a fixed part of a series; CostDisplay draws early classifiers "
+                        f"that choose their moments"
+                    )
                 part = clf.prefix_length_ / clf.n_timepoints_in_
                 by_part.setdefault(part, []).append(float(scorer(clf, X, y)))
             own = sorted(by_part)

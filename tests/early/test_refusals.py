@@ -407,3 +407,20 @@ def test_costs_of_what_is_no_answer_are_refused():
 def test_classes_of_costs_are_distinct(classes):
     with pytest.raises(ValueError, match=r"classes=.* must be a list of distinct labels"):
         decision_cost(0.2, None, **TIMES, classes=classes)
+
+
+LABELLED_ONLY = r"PrefixClassifier learns from labelled series only.*GDPDClassifier\(earliness="
+
+
+@pytest.mark.parametrize("classifier", [None, PrefixClassifier(earliness=[0.5, 1.0])])
+def test_unlabelled_series_need_a_teacher(classifier, bumps):
+    X, y = bumps
+    early = EarlyClassifier(classifier)
+    some = y.astype(object)
+    some[::3] = None
+    with pytest.raises(ValueError, match=f"y has missing labels.*{LABELLED_ONLY}"):
+        early.fit(X, some)
+    with pytest.raises(TypeError, match=f"X_unlabeled is given, but {LABELLED_ONLY}"):
+        early.fit(X, y, X_unlabeled=X)
+    with pytest.raises(TypeError, match=f"X_teacher is given, but {LABELLED_ONLY}"):
+        early.fit(X, y, X_teacher=X)

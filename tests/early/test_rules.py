@@ -16,6 +16,7 @@ from skgdpd.stopping import (
     Economy,
     FixedTime,
     ProbabilityThreshold,
+    Rule,
     StoppingRule,
     Teaser,
     decision_cost,
@@ -352,3 +353,54 @@ def test_parameters_are_checked_and_described(rule):
     for name in rule.get_params():
         with pytest.raises(ValueError, match=name):
             fitted(clone(rule).set_params(**{name: "of another type"}))
+
+
+class Own(Rule):
+    """A rule whose step answers what a test wants."""
+
+    def __init__(self, answer=None):
+        self.answer = answer
+
+    def _fit(self, data):
+        pass
+
+    def _step(self, state, moment, probabilities):
+        return self.answer(len(state))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda n: True,
+        lambda n: np.ones(n),
+        lambda n: np.ones((n, 1), dtype=bool),
+        lambda n: np.ones(n + 1, dtype=bool),
+        lambda n: None,
+    ],
+)
+def test_a_rule_of_ones_own_must_answer_each_series(answer):
+    rule, (path, _) = fitted(Own(answer)), gaussian_paths(10)
+    with pytest.raises(TypeError, match=r"Own\._step returned .* array of True and False"):
+        rule.decide(path)
+    with pytest.raises(TypeError, match=r"Own\._step returned"):
+        rule.step(rule.start(len(path)), 0, path[:, 0])
+
+
+def test_a_rule_of_ones_own_may_answer_by_a_list():
+    rule, (path, _) = fitted(Own(lambda n: [True] * n)), gaussian_paths(10)
+    assert not rule.decide(path).moment.any()
+
+
+def test_a_rule_of_ones_own_without_a_method_says_which():
+    class WithoutFit(Rule):
+        pass
+
+    class WithoutStep(Rule):
+        def _fit(self, data):
+            pass
+
+    with pytest.raises(NotImplementedError, match=r"WithoutFit must define _fit\(data\)"):
+        fitted(WithoutFit())
+    rule, (path, _) = fitted(WithoutStep()), gaussian_paths(10)
+    with pytest.raises(NotImplementedError, match=r"WithoutStep must define _step\("):
+        rule.decide(path)

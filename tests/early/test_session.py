@@ -3,6 +3,7 @@
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -237,6 +238,28 @@ def test_points_after_an_answer(early):
     refusing.push(whole)
     with pytest.raises(ValueError, match=r"ids 0 have their answers.*after_answer='ignore'"):
         refusing.push(whole)
+
+
+@pytest.mark.parametrize("after_answer", ["ignore", "refuse"])
+def test_more_points_than_a_series_has_are_warned_of(early, after_answer):
+    session = early.start(["a", "b"], after_answer=after_answer)
+    endless = np.tile(NEW[0, 0], 5)
+    with pytest.warns(UserWarning, match="ids 'a' have more than 40 points.*'restart'"):
+        (answer,) = session.push({"a": endless, "b": NEW[1, 0, :3]})
+    assert session.n_ignored == 200 - answer.n_seen
+    with pytest.raises(UserWarning):  # tests turn warnings into errors
+        session.push({"b": endless})
+    assert session.n_seen[1] == 3  # a push that fails changes nothing
+
+
+@pytest.mark.parametrize("frame", [pd.Series, pd.DataFrame])
+def test_frames_are_refused(early, frame):
+    session = early.start(["a", "b"])
+    points = (
+        frame({"a": [1.0, 2.0], "b": [3.0, 4.0]}) if frame is pd.DataFrame else frame([1.0, 2])
+    )
+    with pytest.raises(ValueError, match=f"points is a pandas {frame.__name__}.*dict"):
+        session.push(points)
 
 
 def test_idle_series_are_given_up(early):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 
-from skgdpd import PrefixClassifier, TrainingOptions
+from skgdpd import EarlyClassifier, PrefixClassifier, TrainingOptions
 from skgdpd.plotting import CriticalDifferenceDisplay, EarlinessDisplay, HistoryDisplay
 from skgdpd.training import History
 
@@ -135,3 +136,12 @@ def test_names_without_ranks_are_refused():
 def test_a_history_without_epochs_has_no_picture():
     with pytest.raises(ValueError, match="no epochs to plot"):
         HistoryDisplay(History({})).plot()
+
+
+def test_earliness_display_wants_lists_of_classifiers_of_fixed_parts():
+    X, y = np.random.default_rng(0).normal(size=(20, 1, 10)), np.arange(20) % 2
+    early = EarlyClassifier(LogisticRegression(), rule="fixed", earliness=[0.5, 1.0]).fit(X, y)
+    with pytest.raises(TypeError, match=r"estimators\['a'\] is one EarlyClassifier; give a list"):
+        EarlinessDisplay.from_estimators({"a": early}, X, y)
+    with pytest.raises(TypeError, match=r"estimators\['a'\] holds EarlyClassifier.*CostDisplay"):
+        EarlinessDisplay.from_estimators({"a": [early]}, X, y)

@@ -120,7 +120,7 @@ def test_what_is_no_rule_or_no_path_is_refused(bumps, early):
 
     path, y = paths(20, 0)
     own = Own().fit(path, y, cost(), time_points=TIMES, n_timepoints=40)
-    with pytest.raises(TypeError, match=r"Own does not say what it looks at; write .*_watch"):
+    with pytest.raises(TypeError, match=r"Own does not say what it watches; define .*_watch"):
         RuleDisplay(own, path[0], time_points=TIMES)
     with pytest.raises(TypeError, match="rule='fixed' must be a fitted rule"):
         RuleDisplay("fixed", path[0], time_points=TIMES)
