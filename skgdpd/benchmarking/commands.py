@@ -226,8 +226,8 @@ def _early(options: argparse.Namespace) -> int:
     if missing:
         load_compiled_parts()
     n_fits, n_failed = run_early(
-        cells, store, folder=options.data, max_train=options.max_train,
-        retry=options.retry, rescore=options.rescore, verbose=not options.quiet,
+        missing, store, folder=options.data, max_train=options.max_train,
+        verbose=not options.quiet,
     )  # fmt: skip
     print(f"{n_fits} fits, {n_failed} failed; {store.pack()} records in {options.store}")
     errors = [(cell, store.error(cell)) for cell in cells]

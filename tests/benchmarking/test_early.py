@@ -13,7 +13,7 @@ from skgdpd.benchmarking.early.clones import MiniRocketRidge
 from skgdpd.benchmarking.early.costs import ALPHAS, REGIMES, survey_cost
 from skgdpd.benchmarking.early.models import Fit, bounded, carried_forward, fit_model
 from skgdpd.benchmarking.early.report import write_early_report
-from skgdpd.benchmarking.early.run import run_early
+from skgdpd.benchmarking.early.run import missing_early_cells, run_early
 from skgdpd.benchmarking.early.scores import AUTO, FLOOR, OWN, RULES, score_fit
 from skgdpd.benchmarking.early.store import EarlyStore
 from skgdpd.benchmarking.early.tables import REFERENCE, EarlyResults, overview, ratios
