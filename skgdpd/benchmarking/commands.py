@@ -22,7 +22,7 @@ from .report import write_report
 from .run import missing_cells, run
 from .scenario import load_data
 from .store import Store
-from .tables import METRICS, label
+from .tables import METRICS, described
 
 MOST_NAMED = 10
 """Maximum number of failed cells that are named."""
@@ -212,12 +212,7 @@ def _fill(cells: Sequence[Cell], options: argparse.Namespace) -> int:
         f"store: {options.store}"
     )
     asked = set(cells)
-    return _status([(_name(r.cell), r.error) for r in store if r.error and r.cell in asked])
-
-
-def _name(cell: Cell) -> str:
-    parts = cell.data, label(cell), f"{cell.earliness:g}", cell.normalize, cell.setting
-    return f"{', '.join(parts)}, seed {cell.seed}"
+    return _status([(described(r.cell), r.error) for r in store if r.error and r.cell in asked])
 
 
 def _early(options: argparse.Namespace) -> int:

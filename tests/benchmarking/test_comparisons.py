@@ -89,6 +89,12 @@ def test_scores_of_a_perfect_and_of_an_ignorant_model():
     assert ignorant["log_loss"] == pytest.approx(np.log(4))
 
 
+def test_a_label_of_no_class_is_not_scored():
+    y, classes = np.array(["a", "b", "c"]), np.array(["a", "c"])
+    with pytest.raises(ValueError, match=r"labels that the training part lacks: \['b'\]"):
+        score(y, np.full((3, 2), 0.5), classes)
+
+
 @pytest.mark.parametrize("normalize", ["train", "prefix"])
 @pytest.mark.parametrize("method", ["logistic", "extra-trees", "self-training", "label-spreading"])
 def test_competitors_see_no_future(folder, method, normalize):
@@ -380,7 +386,7 @@ def test_a_report_has_tables_pictures_and_every_row(tmp_path, capsys):
     text = (out / "report.md").read_text()
     assert "16 problems" in text
     assert "| bad | 16 | 0 | 0 |" in text or "| good | 0 | 0 | 16 |" in text
-    assert "D0, broken, 0.2: ValueError: no" in text
+    assert "D0, broken, 0.2, train, labels, seed 0: ValueError: no" in text
     with (out / "results.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 32
     for name in ("critical-difference-auc_prc.png", "auc_prc-train-labels.png"):
