@@ -368,5 +368,5 @@ def test_a_long_frame_is_refused_with_what_to_give_instead():
     rows = pd.MultiIndex.from_product([range(8), range(6)])
     long = pd.DataFrame({"pulse": np.arange(48.0)}, index=rows)
     search = SharedGridSearchCV(PrefixClassifier(**SMALL), {"lr": [0.01]}, cv=2)
-    with pytest.raises(ValueError, match=r"48 rows for 8 series, .* datasets\.from_long makes"):
+    with pytest.raises(ValueError, match=r"48 rows for 8 series, .*skgdpd\.datasets\.from_long"):
         search.fit(long, [0, 1] * 4)
