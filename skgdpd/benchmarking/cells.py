@@ -123,8 +123,10 @@ def make_cells(
     ValueError
         If one of the values is not allowed.
     """
-    values = map(dict.fromkeys, (range(seeds), data, normalize, settings, earliness, methods))
-    return [
+    cells = [
         Cell(name, method, part, norm, setting, seed, protocol, search)
-        for seed, name, norm, setting, part, method in itertools.product(*values)
+        for seed, name, norm, setting, part, method in itertools.product(
+            range(seeds), data, normalize, settings, earliness, methods
+        )
     ]
+    return list(dict.fromkeys(cells))

@@ -93,7 +93,8 @@ def make_early_cells(
     ValueError
         If one of the values is not allowed.
     """
-    values = map(dict.fromkeys, (seeds, data, normalize, models))
-    return [
-        EarlyCell(name, model, how, seed) for seed, name, how, model in itertools.product(*values)
+    cells = [
+        EarlyCell(name, model, how, seed)
+        for seed, name, how, model in itertools.product(seeds, data, normalize, models)
     ]
+    return list(dict.fromkeys(cells))
