@@ -914,3 +914,28 @@ def test_the_guides_recipes_run(tmp_path, monkeypatch):
         small = small.replace('PrefixClassifier("fcn"', "PrefixClassifier(")
         exec(compile(small.replace("(, ", "("), str(GUIDE), "exec"), names)
     assert names["clf"].estimator_.history_.n_unlabeled == 20
+
+
+@pytest.fixture
+def mixed_up(bumps):
+    """A panel as a multi-indexed frame, and its labels by id in another order."""
+    X, y = bumps
+    frame = convert_to(X, "pd-multiindex")
+    ids = frame.index.get_level_values(0).unique()
+    return frame, y, pd.Series(y, index=ids).sample(frac=1, random_state=0)
+
+
+def test_labels_with_an_index_are_those_of_their_series(base, mixed_up):
+    frame, y, shuffled = mixed_up
+    by_position = SktimeClassifier(base).fit(frame, y)
+    by_index = SktimeClassifier(base).fit(frame, shuffled)
+    np.testing.assert_array_equal(by_index.predict_proba(frame), by_position.predict_proba(frame))
+    assert by_index.score(frame, shuffled) == by_position.score(frame, y)
+
+
+def test_labels_of_other_ids_are_refused(base, mixed_up):
+    frame, y, shuffled = mixed_up
+    with pytest.raises(ValueError, match="y is matched with X by its index, which lacks"):
+        SktimeClassifier(base).fit(frame, shuffled.rename(lambda i: i + 100))
+    with pytest.raises(ValueError, match="y is matched with X by its index, which lacks"):
+        SktimeClassifier(base).fit(frame, y).score(frame, shuffled.rename(lambda i: i + 100))

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sktime.classification.early_classification import TEASER
@@ -248,3 +249,14 @@ def test_as_a_plain_classifier(bumps, early):
     clf = SktimeClassifier(early)
     assert clf.get_tag("capability:unequal_length")
     np.testing.assert_array_equal(clf.fit(X, y).predict(X), early.fit(X, y).predict(X))
+
+
+def test_labels_with_an_index_are_those_of_their_series(bumps, early):
+    X, y = bumps
+    frame = convert_to(X, "pd-multiindex")
+    ids = frame.index.get_level_values(0).unique()
+    shuffled = pd.Series(y, index=ids).sample(frac=1, random_state=0)
+    clf = SktimeEarlyClassifier(early).fit(frame, shuffled)
+    assert clf.score(frame, shuffled) == SktimeEarlyClassifier(early).fit(X, y).score(X, y)
+    with pytest.raises(ValueError, match="y is matched with X by its index, which lacks"):
+        clf.fit(frame, shuffled.rename(lambda i: i + 100))

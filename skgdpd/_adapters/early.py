@@ -22,6 +22,7 @@ from .._early.session import EarlySession
 from .._estimators.base import BasePrefixClassifier
 from .._estimators.options import SeriesOptions
 from .._estimators.prefix import PrefixClassifier
+from .._series.frames import aligned
 from .._series.panel import check_channels, check_values, own_lengths, read_panel
 from .._series.unlabeled import marker_of, refuse_marked
 
@@ -189,7 +190,7 @@ def scores(early: EarlyClassifier, X: Any, y: ArrayLike) -> tuple[float, float, 
     X : panel
         Whole series. A series without a decision gets one at its end.
     y : array-like of shape (n_samples,)
-        True labels.
+        True labels. A pandas Series is matched with a long frame by its index.
 
     Returns
     -------
@@ -200,7 +201,7 @@ def scores(early: EarlyClassifier, X: Any, y: ArrayLike) -> tuple[float, float, 
     earliness : float
         Mean fraction of a series that was observed before its decision.
     """
-    labels = refuse_marked(y, marker_of(early))
+    labels = refuse_marked(aligned(X, y, "y"), marker_of(early))
     answers = early.decide(read_panel(X).values)
     accuracy = float(accuracy_score(labels, answers.labels))
     seen = metrics.earliness(answers.n_seen, early.n_timepoints_in_)

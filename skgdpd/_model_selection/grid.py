@@ -217,7 +217,8 @@ object
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels, n_timepoints)
-            Whole series, in any format that can be indexed by rows.
+            Whole series, in any format that has a row for each series. A long frame has a row for
+            each time point and is refused; :func:`skgdpd.datasets.from_long` makes an array of it.
         y : array-like of shape (n_samples,)
             Labels. If y marks unlabelled series, use :class:`skgdpd.LabeledFolds` as ``cv``,
             which keeps these series out of the test folds.
@@ -477,8 +478,9 @@ def _check_rows(X: Any, y: Any, marker: Any) -> None:
     check_equally_many(missing, n)
     if _num_samples(X) != n:
         raise ValueError(
-            f"X has {_num_samples(X)} rows for {n} series; give a search a form with a row for "
-            f"each, such as a 3-D array"
+            f"X has {_num_samples(X)} rows for {n} series, and a search divides X by its rows; "
+            f"give a row for each series: a 3-D array, a list of frames, or what "
+            f"skgdpd.datasets.from_long makes of a long frame"
         )
 
 

@@ -106,7 +106,7 @@ def make_cells(
     Parameters
     ----------
     data, methods, earliness, normalize, settings : sequence
-        The values of the fields of :class:`Cell`.
+        The values of the fields of :class:`Cell`. A value that is given twice counts once.
     seeds : int
         Number of seeds: 0, 1, and so on.
     protocol : {"default", "paper", "reference"}, default="default"
@@ -123,9 +123,10 @@ def make_cells(
     ValueError
         If one of the values is not allowed.
     """
-    return [
+    cells = [
         Cell(name, method, part, norm, setting, seed, protocol, search)
         for seed, name, norm, setting, part, method in itertools.product(
             range(seeds), data, normalize, settings, earliness, methods
         )
     ]
+    return list(dict.fromkeys(cells))

@@ -22,7 +22,7 @@ from .report import write_report
 from .run import missing_cells, run
 from .scenario import load_data
 from .store import Store
-from .tables import METRICS, label
+from .tables import METRICS, described
 
 MOST_NAMED = 10
 """Maximum number of failed cells that are named."""
@@ -200,19 +200,19 @@ def _fill(cells: Sequence[Cell], options: argparse.Namespace) -> int:
     for cell in {cell.method: cell for cell in missing}.values():
         check_method(cell)
     _check_sets((cell.data for cell in missing), options.data)
-    n_run, n_failed = run(
-        cells, store, folder=options.data, memory=options.memory, device=options.device,
-        n_jobs=options.jobs, retry=options.retry, verbose=not options.quiet,
+    n_there = len(cells) - len(missing)
+    if not options.quiet:
+        print(f"{len(missing)} cells to run, {n_there} there already", file=sys.stderr, flush=True)
+    n_failed = run(
+        missing, store, folder=options.data, memory=options.memory, device=options.device,
+        n_jobs=options.jobs, verbose=not options.quiet,
     )  # fmt: skip
-    there = len(cells) - n_run
-    print(f"{n_run} cells run, {there} there already, {n_failed} failed; store: {options.store}")
+    print(
+        f"{len(missing)} cells run, {n_failed} of them failed; {n_there} there already; "
+        f"store: {options.store}"
+    )
     asked = set(cells)
-    return _status([(_name(r.cell), r.error) for r in store if r.error and r.cell in asked])
-
-
-def _name(cell: Cell) -> str:
-    parts = cell.data, label(cell), f"{cell.earliness:g}", cell.normalize, cell.setting
-    return f"{', '.join(parts)}, seed {cell.seed}"
+    return _status([(described(r.cell), r.error) for r in store if r.error and r.cell in asked])
 
 
 def _early(options: argparse.Namespace) -> int:
@@ -226,8 +226,8 @@ def _early(options: argparse.Namespace) -> int:
     if missing:
         load_compiled_parts()
     n_fits, n_failed = run_early(
-        cells, store, folder=options.data, max_train=options.max_train,
-        retry=options.retry, rescore=options.rescore, verbose=not options.quiet,
+        missing, store, folder=options.data, max_train=options.max_train,
+        verbose=not options.quiet,
     )  # fmt: skip
     print(f"{n_fits} fits, {n_failed} failed; {store.pack()} records in {options.store}")
     errors = [(cell, store.error(cell)) for cell in cells]
@@ -276,7 +276,11 @@ def _status(failed: Sequence[tuple[str, str]]) -> int:
     """Report the cells that failed, with the reasons; return the exit status."""
     if not failed:
         return 0
-    lines = [f"skgdpd: {len(failed)} cells failed; their tracebacks are in the store"]
+    counted = "1 cell" if len(failed) == 1 else f"{len(failed)} cells"
+    lines = [
+        f"skgdpd: {counted} failed, now or before; --retry runs them again; the tracebacks are in "
+        f"the store"
+    ]
     lines += [f"  {name}: {error.strip().splitlines()[-1]}" for name, error in failed[:MOST_NAMED]]
     if len(failed) > MOST_NAMED:
         lines.append(f"  and {len(failed) - MOST_NAMED} more")

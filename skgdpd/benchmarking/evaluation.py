@@ -108,7 +108,18 @@ def score(y: NDArray[Any], proba: NDArray[Any], classes: NDArray[Any]) -> dict[s
     dict of str to float
         ``accuracy``, ``auc_prc``, ``average_precision``, ``roc_auc``, ``log_loss`` and
         ``calibration_error``.
+
+    Raises
+    ------
+    ValueError
+        If a label is none of the classes.
     """
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(
+            f"the test part has labels that the training part lacks: {unknown.tolist()}; the "
+            f"training part has {classes.tolist()}"
+        )
     seen = np.isin(classes, y)
     truth = np.searchsorted(classes, y)
     one_hot = np.eye(len(classes))[truth]

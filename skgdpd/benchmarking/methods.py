@@ -58,6 +58,8 @@ CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 """Methods that are classifiers, with their settings."""
 
+ROLES = ("student", "teacher")
+
 
 class Model(Protocol):
     """Interface of a method for :func:`~skgdpd.benchmarking.evaluation.run_cell`."""
@@ -135,7 +137,9 @@ def make_method(
         ``gendd-paper`` (the paper's condition), ``gendd-unsupervised`` (labels for the teacher
         only, no contraction), an element of :data:`~.controls.CONTROLS`, the
         name of a distiller in lower case, or the dotted name of a distiller class. STUDENT and
-        TEACHER are names of backbones; by default, those of the protocol.
+        TEACHER are names of backbones, or dotted names of networks or of callables that make
+        them; by default, those of the protocol. TEACHER may also be the dotted name of a
+        classifier class, which is made without arguments.
     memory : str or None
         The folder of a cache of teachers and priors.
     device : str
@@ -151,7 +155,7 @@ def make_method(
     Raises
     ------
     ValueError
-        If the method is unknown.
+        If the method, the student or the teacher is unknown.
     """
     kind, *names = cell.method.split(":")
     if kind != "base" and kind not in CLASSIFIERS and _distiller_class(kind) is None:
@@ -159,12 +163,12 @@ def make_method(
         return
     if len(names) > 2:
         raise ValueError(f"method={cell.method!r}; it must be KIND[:STUDENT[:TEACHER]]")
-    known = available_backbones()
-    if unknown := [name for name in names if name and name not in known]:
+    if kind == "base" and len(names) > 1:
         raise ValueError(
-            f"method={cell.method!r}: unknown backbone {unknown[0]!r}; the names are "
-            f"{', '.join(known)}"
+            f"method={cell.method!r}: 'base' has no teacher; it must be base[:STUDENT]"
         )
+    for role, name in zip(ROLES, names, strict=False):
+        _part(cell, role, name)
     decays = WEIGHT_DECAYS if cell.protocol == "default" else PAPER_WEIGHT_DECAYS
     searched, values = (
         ("training__weight_decay", decays) if kind == "base" else ("lambda_kd", LAMBDAS)
@@ -189,7 +193,7 @@ def check_method(cell: Cell) -> None:
 
 
 def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, device: str) -> Any:
-    student, teacher = [*names, None, None][:2]
+    student, teacher = (_part(cell, *pair) for pair in zip(ROLES, [*names, "", ""], strict=False))
     params: dict[str, Any] = {}
     if cell.protocol != "default":
         params = paper_parameters(student or "lstm3-100", reference=cell.protocol == "reference")
@@ -216,6 +220,37 @@ def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, dev
     return _make(DistilledPrefixClassifier, params | {"distiller": _distiller(kind)})
 
 
+def _part(cell: Cell, role: str, name: str) -> Any:
+    """Return the value of ``student=`` or ``teacher=`` for a name or a dotted name."""
+    known = available_backbones()
+    if not name or name in known:
+        return name or None
+    if "." not in name:
+        raise ValueError(
+            f"method={cell.method!r}: unknown backbone {name!r}; the names are "
+            f"{', '.join(known)}, or a dotted name"
+        )
+    found = _imported(role, name)
+    if isinstance(found, type) and hasattr(found, "predict_proba"):
+        if role == "student":
+            raise ValueError(f"student={name!r} is a classifier; only a teacher may be one")
+        return found()
+    if not callable(found):
+        raise ValueError(
+            f"{role}={name!r} must be a network, or a callable (n_channels, n_timepoints) that "
+            f"makes one; it is {found!r}"
+        )
+    return found
+
+
+def _imported(role: str, name: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # of whatever is imported
+        raise ValueError(f"{role}={name!r} can't be imported: {error}") from error
+
+
 def _distiller(kind: str) -> Distiller:
     cls = _distiller_class(kind)
     assert cls is not None
@@ -226,13 +261,9 @@ def _distiller_class(kind: str) -> type[Distiller] | None:
     """Return the distiller class for a name or a dotted name; None if there is no such class."""
     if kind in (known := available_distillers()):
         return known[kind]
-    module, _, attribute = kind.rpartition(".")
-    if not module:
+    if "." not in kind:
         return None
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # of whatever is imported
-        raise ValueError(f"method={kind!r} can't be imported: {error}") from error
+    found = _imported("method", kind)
     return found if isinstance(found, type) and issubclass(found, Distiller) else None
 
 

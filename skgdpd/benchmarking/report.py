@@ -21,6 +21,7 @@ from .tables import (
     Problem,
     Results,
     by_problem,
+    described,
     label,
     markdown,
     overview,
@@ -202,12 +203,10 @@ def _failures(records: list[Record]) -> list[str]:
     failed = [record for record in records if record.error]
     if not failed:
         return []
-    lines = [f"## {len(failed)} cells that failed", ""]
+    lines = ["## Failed cells", ""]
     for record in failed:
         last = (record.error or "").strip().splitlines()[-1]
-        lines.append(
-            f"- {record.cell.data}, {label(record.cell)}, {record.cell.earliness}: {last}"
-        )
+        lines.append(f"- {described(record.cell)}: {last}")
     return lines
 
 

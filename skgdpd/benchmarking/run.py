@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from joblib import Parallel, delayed
@@ -28,7 +27,7 @@ def missing_cells(cells: Sequence[Cell], store: Store, retry: bool = False) -> l
     Returns
     -------
     list of Cell
-        The cells without duplicates.
+        The cells without duplicates. A killed run continues with them.
     """
     there = {record.cell for record in store if not (retry and record.error)}
     return [cell for cell in dict.fromkeys(cells) if cell not in there]
@@ -42,15 +41,14 @@ def run(
     memory: str | None = None,
     device: str = "auto",
     n_jobs: int | None = None,
-    retry: bool = False,
     verbose: bool = True,
-) -> tuple[int, int]:
-    """Run the cells that are missing in a store; a killed run can therefore be continued.
+) -> int:
+    """Run cells.
 
     Parameters
     ----------
     cells : sequence of Cell
-        The cells that the store should contain.
+        The cells, as :func:`missing_cells` returns them.
     store : Store
         The store, to which each record is written as soon as its cell is finished.
     folder : str or None, default=None
@@ -63,31 +61,24 @@ def run(
     n_jobs : int or None, default=None
         Number of cells that run in parallel, in processes of the current joblib backend (loky,
         dask, ray). None means 1, or the number set by :func:`joblib.parallel_config`.
-    retry : bool, default=False
-        Whether to repeat cells that failed.
     verbose : bool, default=True
-        Whether to show the number of cells, and a progress bar with the remaining time.
+        Whether to show a progress bar with the remaining time.
 
     Returns
     -------
-    n_run, n_failed : int
-        The number of cells that were run in this call, and the number of these that failed. Their
-        tracebacks are in the store.
+    int
+        The number of cells that failed. Their tracebacks are in the store.
     """
-    missing = missing_cells(cells, store, retry)
     n_failed = 0
-    if verbose:
-        n_there = len(set(cells)) - len(missing)
-        print(f"{len(missing)} cells to run, {n_there} there already", file=sys.stderr, flush=True)
-    with Progress(len(missing), verbose) as progress:
+    with Progress(len(cells), verbose) as progress:
         results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-            delayed(_run_and_write)(cell, store, folder, memory, device) for cell in missing
+            delayed(_run_and_write)(cell, store, folder, memory, device) for cell in cells
         )
         for cell, failed in results:
             n_failed += failed
             progress.stage(f"{cell.data}, {cell.method}")
             progress.advance(1, {"failed": n_failed} if n_failed else None)
-    return len(missing), n_failed
+    return n_failed
 
 
 def _run_and_write(

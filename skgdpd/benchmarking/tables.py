@@ -47,6 +47,12 @@ def label(cell: Cell) -> str:
     return f"{cell.method}{', searched' if cell.search else ''}{protocol}"
 
 
+def described(cell: Cell) -> str:
+    """Return all that tells a cell from others, in words."""
+    parts = cell.data, label(cell), f"{cell.earliness:g}", cell.normalize, cell.setting
+    return f"{', '.join(parts)}, seed {cell.seed}"
+
+
 @dataclass
 class Results:
     """Scores of every method on every problem, by seed.

@@ -18,6 +18,7 @@ from .._estimators.gendd import GenDDClassifier
 from .._estimators.options import SeriesOptions
 from .._estimators.prefix import PrefixClassifier
 from .._estimators.prior import DiffusionFeaturePrior
+from .._series.frames import aligned
 from .._series.panel import own_lengths, read_panel
 from .._series.unlabeled import marker_of, refuse_marked
 from ..distillers import GeneratorOptions
@@ -175,14 +176,22 @@ class SktimeClassifier(BaseClassifier):
             Whole series, in any format of sktime.
         y : ndarray or pandas.Series of shape (n_samples,)
             Labels. A missing label, or the value of the wrapped classifier's ``unlabeled``, marks
-            an unlabelled series.
+            an unlabelled series. A pandas Series is matched with a multi-indexed frame by its
+            index.
 
         Returns
         -------
         SktimeClassifier
             The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If y is a pandas Series and its index does not have each id of a multi-indexed frame
+            exactly once.
         """
         refuse_padded(X, self)
+        y = aligned(X, y, "y")
         filled = without_marks(y, marker_of(self.estimator))
         if filled is not None:
             # sktime's reset, with which its fit begins, keeps names with "__" in them.
@@ -200,14 +209,15 @@ class SktimeClassifier(BaseClassifier):
         X : panel
             Series, in any format of sktime.
         y : array-like of shape (n_samples,)
-            Labels, none of them missing.
+            Labels, none of them missing. A pandas Series is matched with X as in :meth:`fit`.
 
         Returns
         -------
         float
             Fraction of series that are classified correctly.
         """
-        return super().score(X, refuse_marked(y, marker_of(self.estimator)))
+        labels = refuse_marked(aligned(X, y, "y"), marker_of(self.estimator))
+        return super().score(X, labels)
 
     def _fit(self, X: Any, y: NDArray[Any]) -> SktimeClassifier:
         y = getattr(self, "_marked__y", y)

@@ -9,6 +9,7 @@ from sktime.classification.early_classification import BaseEarlyClassifier
 
 from .._adapters.early import ReadsByParts, cheap_settings
 from .._adapters.labels import without_marks
+from .._series.frames import aligned
 from .._series.unlabeled import marker_of
 from ._classifier import tags_of
 
@@ -134,7 +135,8 @@ class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
         X : panel
             Whole series, in any format of sktime.
         y : ndarray or pandas.Series of shape (n_samples,)
-            Labels. Some may be missing if the classifier has a teacher.
+            Labels. Some may be missing if the classifier has a teacher. A pandas Series is
+            matched with a multi-indexed frame by its index.
 
         Returns
         -------
@@ -146,8 +148,10 @@ class SktimeEarlyClassifier(ReadsByParts, BaseEarlyClassifier):
         TypeError
             If ``estimator`` is not an :class:`~skgdpd.EarlyClassifier`.
         ValueError
-            If the labels have only one class.
+            If the labels have only one class, or if y is a pandas Series and its index does not
+            have each id of a multi-indexed frame exactly once.
         """
+        y = aligned(X, y, "y")
         filled = without_marks(y, marker_of(self.estimator))
         known = np.unique(y if filled is None else filled)
         if len(known) == 1:

@@ -1,6 +1,7 @@
 """Runs, reports and the methods in them."""
 
 import csv
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ from skgdpd.benchmarking.methods import available_distillers, make_method
 from skgdpd.benchmarking.names import drawn_names, drawn_setting
 from skgdpd.benchmarking.paper import PUBLISHED, paper_table
 from skgdpd.benchmarking.report import write_report
-from skgdpd.benchmarking.run import run
+from skgdpd.benchmarking.run import missing_cells, run
 from skgdpd.benchmarking.scenario import load_data, make_scenario
 from skgdpd.benchmarking.store import Record, Store
 from skgdpd.benchmarking.tables import Results, by_problem, markdown, overview
@@ -86,6 +87,12 @@ def test_scores_of_a_perfect_and_of_an_ignorant_model():
     assert ignorant["accuracy"] == 0.5  # the first class
     assert ignorant["roc_auc"] == 0.5
     assert ignorant["log_loss"] == pytest.approx(np.log(4))
+
+
+def test_a_label_of_no_class_is_not_scored():
+    y, classes = np.array(["a", "b", "c"]), np.array(["a", "c"])
+    with pytest.raises(ValueError, match=r"labels that the training part lacks: \['b'\]"):
+        score(y, np.full((3, 2), 0.5), classes)
 
 
 @pytest.mark.parametrize("normalize", ["train", "prefix"])
@@ -199,22 +206,88 @@ def test_a_distiller_from_elsewhere_takes_part_by_its_dotted_name(tmp_path, monk
     assert drawn_names([cell.method]) == {cell.method: "fcn, Own by rocket"}
 
 
-def test_a_run_goes_on_where_it_was_and_retries_failures_on_request(folder, tmp_path, capsys):
+OWN_PARTS = """
+from sklearn.neighbors import KNeighborsClassifier
+from torch import nn
+
+class Teacher(KNeighborsClassifier):
+    pass
+
+class Network(nn.Module):
+    def __init__(self, n_channels, n_timepoints):
+        super().__init__()
+        self.layer = nn.Conv1d(n_channels, 4, 3, padding=1)
+
+    def forward(self, x):
+        return self.layer(x).relu().mean(2)
+
+number = 3
+"""
+
+
+@pytest.fixture
+def own_parts(tmp_path, monkeypatch):
+    (tmp_path / "own_parts.py").write_text(OWN_PARTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    import own_parts
+
+    yield own_parts
+    sys.modules.pop("own_parts")
+
+
+def test_students_and_teachers_from_elsewhere_take_part_by_their_dotted_names(own_parts):
+    ((_, model),) = make_method(
+        Cell("a", "hinton:own_parts.Network:own_parts.Teacher", 0.2), None, "cpu"
+    )
+    assert model.clf.student is own_parts.Network
+    assert type(model.clf.teacher) is own_parts.Teacher
+    ((_, model),) = make_method(Cell("a", "gdpd:fcn:own_parts.Network", 0.2), None, "cpu")
+    assert (model.clf.student, model.clf.teacher) == ("fcn", own_parts.Network)
+
+
+def test_a_student_from_elsewhere_is_trained(folder, own_parts, monkeypatch):
+    import skgdpd.benchmarking.methods as methods
+
+    original = methods._classifier
+    monkeypatch.setattr(
+        methods, "_classifier", lambda *args: original(*args).set_params(max_epochs=2)
+    )
+    record = run_cell(Cell("Bumps", "base:own_parts.Network", 0.5), folder, None, "cpu")
+    assert record.error is None
+    assert record.chosen()["n_parameters"] == 26  # 4 filters of 3 and their biases, 2 x 4 + 2
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("base:own_parts.None", "student='own_parts.None' can't be imported"),
+        ("base:own_parts.number", "student='own_parts.number' must be a network, or a callable"),
+        ("base:own_parts.Teacher", "student='own_parts.Teacher' is a classifier; only a teacher"),
+        ("hinton:fcn:own_parts.number", "teacher='own_parts.number' must be"),
+        ("base:fccn", "unknown backbone 'fccn'; the names are .*, or a dotted name"),
+        ("base:fcn:rocket", "'base' has no teacher; it must be"),
+    ],
+)
+def test_students_and_teachers_that_are_none_are_refused_before_any_fit(own_parts, method, words):
+    with pytest.raises(ValueError, match=words):
+        next(make_method(Cell("a", method, 0.2), None, "cpu"))
+
+
+def test_a_run_goes_on_where_it_was_and_retries_failures_on_request(folder, tmp_path):
     store = Store(tmp_path / "store")
     cells = make_cells(
         ["Bumps", "Missing"], ["logistic", "extra-trees"], [0.5], ["train"], ["labels"], 2
     )
-    assert run(cells[:4], store, folder=folder, verbose=False)[0] == 4
-    n_run, _ = run(cells, store, folder=folder)
-    assert n_run == len(cells) - 4
-    assert capsys.readouterr().err.startswith(f"{n_run} cells to run, 4 there already\n")
+    assert run(cells[:4], store, folder=folder, verbose=False) == 2
+    assert missing_cells(cells, store) == cells[4:]
+    assert run(cells[4:], store, folder=folder, verbose=False) == 2
     assert len(list(store)) == len(cells)
     failed = [r for r in store if r.error]
     assert {r.cell.data for r in failed} == {"Missing"}
     assert len(failed) == 4
     assert "FileNotFoundError: no data set 'Missing'" in failed[0].error
-    assert run(cells, store, folder=folder, verbose=False) == (0, 0)
-    assert run(cells, store, folder=folder, verbose=False, retry=True) == (4, 4)
+    assert missing_cells(cells, store) == []
+    assert set(missing_cells(cells, store, retry=True)) == {r.cell for r in failed}
 
 
 def test_interruptions_reach_the_caller(folder, monkeypatch):
@@ -313,7 +386,7 @@ def test_a_report_has_tables_pictures_and_every_row(tmp_path, capsys):
     text = (out / "report.md").read_text()
     assert "16 problems" in text
     assert "| bad | 16 | 0 | 0 |" in text or "| good | 0 | 0 | 16 |" in text
-    assert "D0, broken, 0.2: ValueError: no" in text
+    assert "D0, broken, 0.2, train, labels, seed 0: ValueError: no" in text
     with (out / "results.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 32
     for name in ("critical-difference-auc_prc.png", "auc_prc-train-labels.png"):
@@ -381,9 +454,11 @@ def test_the_command_line_runs_packs_and_says_what_is_wrong(folder, tmp_path, ca
     arguments = ["run", "--store", store, "--data", folder, "--sets", "Bumps"]
     arguments += ["--methods", "logistic", "--earliness", "0.5", "--seeds", "2"]
     assert main(arguments) == 0
-    assert "2 cells run, 0 there already, 0 failed" in capsys.readouterr().out
-    assert main(arguments) == 0
-    assert "0 cells run, 2 there already" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err.startswith("2 cells to run, 0 there already\n")
+    assert "2 cells run, 0 of them failed; 0 there already" in out
+    assert main([*arguments, "--methods", "logistic", "logistic"]) == 0
+    assert "0 cells run, 0 of them failed; 2 there already" in capsys.readouterr().out
     assert main(["pack", "--store", store]) == 0
     assert capsys.readouterr().out == "2 records\n"
     with pytest.raises(SystemExit) as stop:

@@ -13,7 +13,7 @@ from skgdpd.benchmarking.early.clones import MiniRocketRidge
 from skgdpd.benchmarking.early.costs import ALPHAS, REGIMES, survey_cost
 from skgdpd.benchmarking.early.models import Fit, bounded, carried_forward, fit_model
 from skgdpd.benchmarking.early.report import write_early_report
-from skgdpd.benchmarking.early.run import run_early
+from skgdpd.benchmarking.early.run import missing_early_cells, run_early
 from skgdpd.benchmarking.early.scores import AUTO, FLOOR, OWN, RULES, score_fit
 from skgdpd.benchmarking.early.store import EarlyStore
 from skgdpd.benchmarking.early.tables import REFERENCE, EarlyResults, overview, ratios
@@ -212,11 +212,12 @@ def test_a_run_goes_on_and_errors_are_kept(folder, tmp_path):
     cells = make_early_cells(["Bumps", "Missing"], ["clones"], ["prefix"], [0])
     assert run_early(cells, store, folder=folder, verbose=False) == (2, 1)
     assert "no data set 'Missing'" in store.error(cells[1])
-    assert run_early(cells, store, folder=folder, verbose=False) == (0, 0)
-    assert run_early(cells, store, folder=folder, verbose=False, retry=True) == (1, 1)
+    assert missing_early_cells(cells, store) == []
+    assert missing_early_cells(cells, store, retry=True) == cells[1:]
     before = store.scores(cells[0])
     store.write_scores(cells[0], [])
-    assert run_early(cells, store, folder=folder, verbose=False, rescore=True) == (0, 0)
+    assert missing_early_cells(cells, store, rescore=True) == cells[:1]
+    assert run_early(cells[:1], store, folder=folder, verbose=False) == (0, 0)
     assert [row["cost"] for row in store.scores(cells[0])] == [row["cost"] for row in before]
 
 
@@ -232,7 +233,9 @@ def test_a_damaged_fit_is_made_again(folder, tmp_path):
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
     with pytest.warns(UserWarning, match="is no whole record and is left out"):
-        assert run_early(cells, store, folder=folder, verbose=False) == (1, 0)
+        missing = missing_early_cells(cells, store)
+    with pytest.warns(UserWarning, match="is no whole record and is left out"):
+        assert run_early(missing, store, folder=folder, verbose=False) == (1, 0)
     (after,) = store.records()
     assert [row["cost"] for row in after.scores] == [row["cost"] for row in before[0].scores]
 
@@ -264,9 +267,10 @@ def test_packed_scores_are_not_computed_again(store, folder, tmp_path):
     store.pack()
     (tmp_path / "scores.jsonl").write_bytes((store.folder / "scores.jsonl").read_bytes())
     done = [record.cell for record in store.records()]
-    assert run_early(done, packed, folder=folder, verbose=False) == (0, 0)
+    assert missing_early_cells(done, packed) == []
+    assert missing_early_cells(done, packed, rescore=True) == done
     assert packed.fit(done[0]) is None
-    assert run_early(done[:1], packed, folder=folder, verbose=False, rescore=True) == (1, 0)
+    assert run_early(done[:1], packed, folder=folder, verbose=False) == (1, 0)
     assert packed.fit(done[0]) is not None
 
 

@@ -362,3 +362,11 @@ def test_warnings_point_at_the_users_line(bumps, tmp_path, where):
         made.fit(*bumps)
     messages = {str(w.message).split(" is of no use")[0]: w.filename for w in caught}
     assert messages == {"memory": __file__, "checkpoint_dir": __file__}
+
+
+def test_a_long_frame_is_refused_with_what_to_give_instead():
+    rows = pd.MultiIndex.from_product([range(8), range(6)])
+    long = pd.DataFrame({"pulse": np.arange(48.0)}, index=rows)
+    search = SharedGridSearchCV(PrefixClassifier(**SMALL), {"lr": [0.01]}, cv=2)
+    with pytest.raises(ValueError, match=r"48 rows for 8 series, .*skgdpd\.datasets\.from_long"):
+        search.fit(long, [0, 1] * 4)

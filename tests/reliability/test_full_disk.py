@@ -5,6 +5,7 @@ import errno
 import sys
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -55,6 +56,8 @@ def test_a_fit_goes_on_without_its_cache(tmp_path, promise, n_bytes):
     words = [str(w.message) for w in said]
     assert any("can't be written" in w or "Unable to cache to disk" in w for w in words), words
     np.testing.assert_array_equal(fit.predict_proba(X), own.predict_proba(X))
+    for path in memory.rglob("output.pkl"):
+        joblib.load(path)  # joblib names a result so when it is whole, and reads no other file
     again = clone(clf).set_params(memory=memory).fit(X, y)
     np.testing.assert_array_equal(again.predict_proba(X), own.predict_proba(X))
     promise(PROMISE, "fits", {"kept the promise": 1})

@@ -80,7 +80,7 @@ def make_early_cells(
     Parameters
     ----------
     data, models, normalize : sequence of str
-        Values of the fields of :class:`EarlyCell`.
+        Values of the fields of :class:`EarlyCell`. A value that is given twice counts once.
     seeds : sequence of int
         The seeds.
 
@@ -93,7 +93,8 @@ def make_early_cells(
     ValueError
         If one of the values is not allowed.
     """
-    return [
+    cells = [
         EarlyCell(name, model, how, seed)
         for seed, name, how, model in itertools.product(seeds, data, normalize, models)
     ]
+    return list(dict.fromkeys(cells))

@@ -20,7 +20,7 @@ from .store import EarlyStore
 def missing_early_cells(
     cells: Sequence[EarlyCell], store: EarlyStore, *, retry: bool = False, rescore: bool = False
 ) -> list[EarlyCell]:
-    """Return the cells that have to be fitted or scored.
+    """Return the cells that have to be fitted or scored. Packed scores count as scores.
 
     Parameters
     ----------
@@ -53,28 +53,20 @@ def run_early(
     *,
     folder: str | None = None,
     max_train: int | None = None,
-    retry: bool = False,
-    rescore: bool = False,
     verbose: bool = True,
 ) -> tuple[int, int]:
-    """Fit and score the cells that have no scores yet.
-
-    A fit that the store contains is not repeated. Packed scores count as scores.
+    """Fit and score cells. A fit that the store contains is not repeated.
 
     Parameters
     ----------
     cells : sequence of EarlyCell
-        The cells that the store should contain.
+        The cells, as :func:`missing_early_cells` returns them.
     store : EarlyStore
         The store, to which each fit and its scores are written as soon as they are finished.
     folder : str or None, default=None
         The folder of the data sets.
     max_train : int or None, default=None
         Maximum number of training series of each data set; None means all.
-    retry : bool, default=False
-        Whether to repeat fits that failed.
-    rescore : bool, default=False
-        Whether to fit rules again for fits that already have scores.
     verbose : bool, default=True
         Whether to show a progress bar with the remaining time.
 
@@ -84,10 +76,9 @@ def run_early(
         The number of fits that were run in this call, and the number of cells whose fit or scores
         failed.
     """
-    asked = missing_early_cells(cells, store, retry=retry, rescore=rescore)
     n_fits = n_failed = 0
-    with Progress(len(asked), verbose) as progress:
-        for cell in asked:
+    with Progress(len(cells), verbose) as progress:
+        for cell in cells:
             progress.stage(f"{cell.data}, {cell.model}, {cell.normalize}, {cell.seed}")
             fit = store.fit(cell)
             n_fits += fit is None
