@@ -175,7 +175,6 @@ def few(y):
         (AccuracyGap(0.2, 0.2), {"groups": np.arange(60) // 10}, "AccuracyGap has 2 of 3 series"),
         (AccuracyGap(0.2, 0.2), {"sample_weight": few}, r"AccuracyGap has \d of \d series"),
     ],
-    ids=str,
 )
 def test_data_that_a_rule_cannot_be_fitted_to_is_refused_before_a_fit(rule, how, message, bumps):
     X, y = bumps
