@@ -70,9 +70,13 @@ def test_values_after_the_last_moment_may_be_missing(tmp_path, two, model):
 
 
 def test_labels_that_the_model_does_not_know_are_counted(tmp_path, two, model, capsys):
-    X, y = two[0][:8], ["no", "maybe", "", "no", "yes", "maybe", "no", "no"]
+    X, y = two[0][:8], ["no", "maybe", "no", "no", "yes", "maybe", "no", "no"]
     err = error_of(capsys, ["evaluate", model, write_points(tmp_path / "a.csv", X, y), *LONG])
-    assert "'maybe' (2 series), no label (1 series); its classes are 'no', 'yes'" in err
+    assert "'maybe' (2 series); its classes are 'no', 'yes'" in err
+    y[2] = ""
+    err = error_of(capsys, ["evaluate", model, write_points(tmp_path / "a.csv", X, y), *LONG])
+    assert "1 of 8 series of" in err
+    assert "have no label: series 'N2'. Only labelled series can be scored" in err
 
 
 def test_a_channel_of_the_model_that_is_not_there(tmp_path, two, model, capsys):
