@@ -273,6 +273,8 @@ def evaluate(
         class_of_threshold(classifier, threshold)
     labels = classifier.classes_.tolist()
     costs = None if cost is None else by_class("--cost", cost, labels, "the model")
+    if costs is not None and not any(costs.get(label, 1) for label in labels):
+        raise ValueError("--cost gives no error a cost; give one class a cost above 0 at least")
     options = ScoreOptions(threshold, costs)
     series = _test_part(classifier, data, columns, labelled=True)
     rows, kept, left_out = np.arange(len(series.X)), series, None
