@@ -137,8 +137,8 @@ class EarlyClassifier(
         classifier if ``classifier`` is None.
     verbose : int, default=0
         Whether to show a progress bar. It counts clones and folds during a fit, and series during
-        predictions. The fit of a classifier with all moments counts as one step. The classifier's
-        own ``verbose`` shows more.
+        predictions. The fit of a classifier with all moments counts as one step. A classifier of
+        skgdpd then shows no bar of its own; without it, the classifier's own ``verbose`` counts.
 
     Attributes
     ----------
@@ -282,7 +282,10 @@ class EarlyClassifier(
             check_pairs(panel, whole)
             fit_params = {**fit_params, "X_teacher": series_of(whole)}
         own_groups = None if groups is None else checked_groups(groups, len(panel))
-        model = unfitted_model(self.classifier, self.earliness, self.n_jobs, seeds("classifier"))
+        model = unfitted_model(
+            self.classifier, self.earliness, self.n_jobs, seeds("classifier"),
+            silent=bool(self.verbose),
+        )  # fmt: skip
         self.n_timepoints_in_, self.time_points_ = moments_in(panel, model.earliness)
         self.cost_ = decision_cost(
             self.delay_cost,
