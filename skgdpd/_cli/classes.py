@@ -1,9 +1,37 @@
-"""Numbers that options give to classes, as ``CLASS=NUMBER``."""
+"""Classes by the text of their labels, as command lines and tables name them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+
+def by_text(classes: Iterable[Any]) -> dict[str, Any]:
+    """Return classes by the text of their labels.
+
+    Parameters
+    ----------
+    classes : iterable
+        Labels, numbers or strings.
+
+    Returns
+    -------
+    dict of str to object
+
+    Raises
+    ------
+    ValueError
+        If two labels have the same text.
+    """
+    found: dict[str, Any] = {}
+    for label in classes:
+        if str(label) in found:
+            raise ValueError(
+                f"the classes {found[str(label)]!r} and {label!r} can't be told apart by their "
+                f"text; rename one of them"
+            )
+        found[str(label)] = label
+    return found
 
 
 def by_class(
@@ -32,7 +60,7 @@ def by_class(
     ValueError
         If a name is no class, or comes twice.
     """
-    known = {str(label): label for label in labels}
+    known = by_text(labels)
     found: dict[Any, float] = {}
     for name, number in given:
         if name not in known:

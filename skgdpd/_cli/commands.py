@@ -19,14 +19,8 @@ from .._runtime.atomic import replace_file
 from .._runtime.extras import require
 from .._series.unlabeled import split_marked
 from .classes import by_class
-from .explain import (
-    check_labels,
-    explained,
-    explained_for_fit,
-    fitted_to_short,
-    left_out_words,
-    without_label,
-)
+from .explain import explained, explained_for_fit, fitted_to_short, left_out_words
+from .faults import label_fault, with_classes, without_label
 from .fixed_moments import rule_facts
 from .lengths import long_enough
 from .predictions import Unfinished, predictions_of
@@ -102,6 +96,8 @@ def fit(
     X, y, channels = series.X, series.y, series.channels
     files = [(data, series)]
     assert y is not None
+    if fault := label_fault(data, series):
+        raise ValueError(fault)
     labels, missing = split_marked(y, None)
     known = np.unique(labels).tolist()
     if class_weight is not None:
@@ -277,6 +273,8 @@ def evaluate(
         class_of_threshold(classifier, threshold)
     labels = classifier.classes_.tolist()
     costs = None if cost is None else by_class("--cost", cost, labels, "the model")
+    if costs is not None and not any(costs.get(label, 1) for label in labels):
+        raise ValueError("--cost gives no error a cost; give one class a cost above 0 at least")
     options = ScoreOptions(threshold, costs)
     series = _test_part(classifier, data, columns, labelled=True)
     rows, kept, left_out = np.arange(len(series.X)), series, None
@@ -284,7 +282,7 @@ def evaluate(
         rows = long_enough(series.X, classifier)
         left_out = left_out_words(data, series, classifier, rows)
         kept = series.take(rows)
-    check_labels(data, kept, classifier.classes_)
+    kept = with_classes(data, kept, classifier.classes_)
     assert kept.y is not None
     advice = "Leave them out of the scores by --short skip. "
     with explained(data, series, classifier, advice, rows):

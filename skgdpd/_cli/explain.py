@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import get_tags
 
 from .._early.classifier import EarlyClassifier
-from .._series.truncation import MIN_LENGTH
-from .._series.unlabeled import is_missing
+from .faults import faults_for_fit, faults_for_model
 from .lengths import least_length, lengths_of
 from .series_files import FileSeries
-
-SHOWN = 3
-"""Largest number of series that an error names."""
-
-
-def named(ids: NDArray[Any] | None, row: int) -> str:
-    """Return the name of a series in errors: its id, or else its number from 0."""
-    return f"series {row}" if ids is None else f"series {str(ids[row])!r}"
 
 
 @contextmanager
@@ -44,22 +33,14 @@ def explained_for_fit(files: Sequence[tuple[str, FileSeries]], missing: str) -> 
     Raises
     ------
     ValueError
-        An error that names the series if some are too short or have missing values. Otherwise
-        the error of the fit.
+        The first fault of the files that is found, with the names of its series. Otherwise the
+        error of the fit.
     """
     try:
         yield
     except ValueError as error:
-        for path, series in files:
-            lengths = lengths_of(series.X)
-            if (lengths < MIN_LENGTH).any():
-                words = _short(path, series, lengths, MIN_LENGTH, "a fit needs")
-                raise ValueError(f"{words}. Leave them out of the file") from error
-            if missing == "error" and (gaps := _gaps(path, series)):
-                raise ValueError(
-                    f"{gaps}. Fill them by --missing interpolate, let the network see where "
-                    f"they are by --missing mask, or leave these series out of the file"
-                ) from error
+        if faults := faults_for_fit(files, missing):
+            raise ValueError(faults[0]) from error
         raise
 
 
@@ -93,87 +74,15 @@ def explained(
     Raises
     ------
     ValueError
-        An error that names the series if some are too short or have missing values. Otherwise
-        the error of the model.
+        The first fault of the file that is found, with the names of its series. Otherwise the
+        error of the model.
     """
     try:
         yield
     except ValueError as error:
-        lengths, least = lengths_of(series.X), least_length(model)
-        read = np.arange(len(lengths)) if rows is None else rows
-        if (lengths[read] < least).any():
-            words = _short(path, series, lengths, least, "this model needs")
-            raise ValueError(
-                f"{words}. {advice}To answer them, fit a model with an earlier first moment, "
-                f"such as --earliness 0.1 0.2 0.3"
-            ) from error
-        seen = int(np.asarray(model.time_points_)[-1])
-        allowed = get_tags(model).input_tags.allow_nan
-        if not allowed and (gaps := _gaps(path, series, seen, read)):
-            raise ValueError(
-                f"{gaps}. This model was fitted with --missing error; fit it with --missing "
-                f"interpolate or --missing mask, or leave these series out of the file"
-            ) from error
+        if faults := faults_for_model(path, series, model, advice, rows):
+            raise ValueError(faults[0]) from error
         raise
-
-
-def check_labels(path: str, series: FileSeries, classes: NDArray[Any]) -> None:
-    """Raise an error for labels of a file that are not classes of a model.
-
-    Parameters
-    ----------
-    path : str
-        Path of the file.
-    series : FileSeries
-        Labelled series of the file.
-    classes : ndarray of shape (n_classes,)
-        Classes of the model.
-
-    Raises
-    ------
-    ValueError
-        If a series has another label, or no label.
-    """
-    assert series.y is not None
-    labels = series.y.tolist()
-    missing = np.array([is_missing(label) for label in labels])
-    if missing.any():
-        raise ValueError(
-            f"{without_label(path, series, missing)}. Only labelled series can be scored: leave "
-            f"these out of the file"
-        )
-    known = set(classes.tolist())
-    counts = Counter(label for label in labels if label not in known)
-    if not counts:
-        return
-    shown = [f"{label!r} ({n} series)" for label, n in counts.most_common(SHOWN)]
-    more = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
-    raise ValueError(
-        f"{path} has labels that the model doesn't know: {', '.join(shown)}{more}; its classes "
-        f"are {', '.join(map(repr, classes.tolist()))}"
-    )
-
-
-def without_label(path: str, series: FileSeries, missing: NDArray[np.bool_]) -> str:
-    """Return which series of a file have no label, without a full stop.
-
-    Parameters
-    ----------
-    path : str
-        Path of the file.
-    series : FileSeries
-        Series of the file.
-    missing : ndarray of bool of shape (n,)
-        Whether a series has no label.
-
-    Returns
-    -------
-    str
-    """
-    rows = np.flatnonzero(missing)
-    shown = ", ".join(named(series.ids, row) for row in rows[:SHOWN].tolist())
-    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return f"{len(rows)} of {len(missing)} series of {path} have no label: {shown}{more}"
 
 
 def left_out_words(
@@ -239,38 +148,3 @@ def fitted_to_short(path: str, series: FileSeries, model: Any) -> list[str]:
     if isinstance(model, EarlyClassifier):
         words += ", and the stopping rule was fitted without them"
     return [f"{words}. New series are answered from {least_length(model)} time points on."]
-
-
-def _short(path: str, series: FileSeries, lengths: NDArray[np.int64], least: int, who: str) -> str:
-    rows = np.flatnonzero(lengths < least)
-    shown = [f"{named(series.ids, row)} has {lengths[row]}" for row in rows[:SHOWN].tolist()]
-    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return (
-        f"{path}: {len(rows)} of {len(lengths)} series have fewer than the {least} time points "
-        f"that {who}: {', '.join(shown)}{more}"
-    )
-
-
-def _gaps(
-    path: str,
-    series: FileSeries,
-    n_seen: int | None = None,
-    rows: NDArray[np.int64] | None = None,
-) -> str | None:
-    """Return a description of the values missing before the ends of series; None if none are."""
-    missing = np.isnan(series.X[:, :, :n_seen])
-    if rows is not None:
-        missing[np.setdiff1d(np.arange(len(missing)), rows)] = False
-    ended = np.arange(missing.shape[2]) >= lengths_of(series.X)[:, None]
-    missing &= ~ended[:, None]
-    if not missing.any():
-        return None
-    row, channel, time = (int(i) for i in np.argwhere(missing)[0])
-    column = f"channel {channel}"
-    if series.channels is not None:
-        column = f"column {str(series.channels[channel])!r}"
-    return (
-        f"{path}: {int(missing.sum())} values are missing in "
-        f"{int(missing.any((1, 2)).sum())} of {len(missing)} series, the first in "
-        f"{named(series.ids, row)}, {column}, at point {time + 1} of the series"
-    )

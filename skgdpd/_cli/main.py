@@ -11,6 +11,7 @@ from .._runtime.program import exit_status
 from .._version import __version__
 from ..nets import available_backbones
 from . import commands as actions
+from .check import check
 from .demo import run_demo
 from .predictions import Unfinished
 from .series_files import Columns
@@ -21,11 +22,13 @@ DESCRIPTION = """\
 Early classification of time series: a model answers from the first part of a series. A teacher of
 whole series, and series without a label, can make it better.
 
-Labelled series in a file are enough to begin. `fit` makes a model of them, `evaluate` scores it on
-other series, and `predict` answers new ones. `demo` shows all this on data that are there.
+Labelled series in a file are enough to begin. `check` says what is in it, `fit` makes a model of
+it, `evaluate` scores the model on other series, and `predict` answers new ones. `demo` shows all
+this on data that are there.
 """
 EXAMPLES = """examples:
   skgdpd demo
+  skgdpd check GunPoint_TRAIN.ts
   skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3 --seed 0
   skgdpd evaluate gun.zip GunPoint_TEST.ts --report gun.html
   skgdpd predict gun.zip GunPoint_TEST.ts --out predictions.csv
@@ -35,13 +38,19 @@ EXAMPLES = """examples:
 
 `skgdpd COMMAND --help` lists the options of a command, with examples.
 
-exit status: 0 for success, 1 if lines of a stream were refused or cells of a benchmark failed,
-2 for bad arguments or data, 130 if interrupted, 141 if what reads the output has gone
+exit status: 0 for success, 1 if lines of a stream were refused, cells of a benchmark failed or
+`check` found what would be refused, 2 for bad arguments or data, 130 if interrupted, 141 if what
+reads the output has gone
 """
 DEMO_EXAMPLES = """examples:
   bundled data:       skgdpd demo
   your own series:    skgdpd demo --data Coffee_TRAIN.ts --earliness 0.2 0.4
   a table:            skgdpd demo --data points.csv --id patient --time hour --label ill
+"""
+CHECK_EXAMPLES = """examples:
+  before a fit:       skgdpd check points.csv --id patient --time hour --label ill
+  with unlabelled:    skgdpd check few.ts --unlabeled many.ts
+  for a model:        skgdpd check new.csv --id patient --time hour --model ill.zip
 """
 FIT_EXAMPLES = """examples:
   one moment:         skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3
@@ -85,9 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 for success, 1 if lines of a stream were refused or cells of a benchmark
-        failed, 2 for bad arguments or data, 130 if interrupted, and 141 if the reader of the
-        output is gone.
+        Exit status: 0 for success, 1 if lines of a stream were refused, cells of a benchmark
+        failed or a check found what would be refused, 2 for bad arguments or data, 130 if
+        interrupted, and 141 if the reader of the output is gone.
 
     Raises
     ------
@@ -144,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
+    _add_check(commands)
     _add_fit(commands)
     _add_uses(commands)
     _add_stream(commands)
@@ -189,6 +199,31 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     _add_columns(demo)
     demo.set_defaults(
         run=lambda o: run_demo(o.data, _columns(o), o.earliness, o.out, verbose=not o.quiet)
+    )
+
+
+def _add_check(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser(
+        "check",
+        help="say what is in a file of series, and what a fit would refuse",
+        description="Say what is in a file of series: their number, channels, lengths, step, "
+        "missing values and\nclasses. Say what a fit, or a model, would refuse there, and which "
+        "option mends it. Nothing is\nfitted.",
+        epilog=CHECK_EXAMPLES,
+        formatter_class=_Formatter,
+    )
+    command.add_argument("data", metavar="DATA", help=f"{TABLES} of series")
+    command.add_argument(
+        "--unlabeled", metavar="FILE", help=f"{TABLES} of unlabelled series for the same fit"
+    )
+    command.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="saved model that shall answer the series; DATA needs no labels then",
+    )
+    _add_columns(command)
+    command.set_defaults(
+        run=lambda o: check(o.data, _columns(o), unlabeled=o.unlabeled, model=o.model)
     )
 
 

@@ -18,6 +18,7 @@ from ..metrics import (
     macro_auc_prc,
     macro_average_precision,
 )
+from .classes import by_text
 from .intervals import UNDEFINED, interval_of, share_of
 
 CLASS_HEAD = (
@@ -382,7 +383,7 @@ def class_of_threshold(model: Any, threshold: tuple[str, float]) -> int:
     """
     name, value = threshold
     given = f"--threshold {name}={value:g}"
-    labels = [str(label) for label in model.classes_.tolist()]
+    labels = list(by_text(model.classes_.tolist()))
     if isinstance(model, EarlyClassifier):
         raise ValueError(
             f"{given} is refused for an EarlyClassifier, whose answers follow its costs of "

@@ -33,34 +33,43 @@ PLAIN = r"[-+]?\d[\d.]*(?:e[-+]?\d+)?|[-+]?\w+"
 GIVEN = re.compile(
     # Other quoted text is matched too, so that text of the user does not change.
     rf"(?<!\S)(?P<name>{NAMES})=(?P<value>{QUOTED}|{PLAIN})(?=[,;:.)]*(?:\s|$))"
+    rf"|(?<!\S)(?P<several>earliness)=\[(?P<moments>(?:{PLAIN})(?:, (?:{PLAIN}))*)\]"
     rf"|(?<!\w)(?:{QUOTED})(?!\w)"
 )
-"""Pattern of a parameter whose value is a number, a word or a quoted string, or of quoted text."""
+"""Pattern of a parameter whose value is a number, a word, a quoted string or a list of moments, or
+of quoted text."""
 REFUSED = re.compile(rf"The '({NAMES})' parameter of \w+")
+"""Parameter in the form of scikit-learn's checks."""
+FIRST = re.compile(rf"^({NAMES})(?=: | names | gives | leaves | is an )")
+"""Parameter as the subject of the message."""
 
 
 def in_options(message: str) -> str:
     """Return an error message of the package with options in place of parameters.
 
-    A parameter is replaced if its value is a number, a word or a quoted string. Lists, dicts,
-    paths and quoted text do not change.
+    A parameter is replaced if its value is a number, a word, a quoted string or a list of
+    moments, or if it is the subject of the message. Other lists, dicts, paths and quoted text do
+    not change.
 
     Parameters
     ----------
     message : str
-        Error message. Parameters are written as ``name=value``, or in the form of scikit-learn's
-        checks.
+        Error message. Parameters are written as ``name=value``, as the subject, or in the form of
+        scikit-learn's checks.
 
     Returns
     -------
     str
     """
     message = REFUSED.sub(lambda found: f"The option {OPTIONS[found[1]]}", message)
+    message = FIRST.sub(lambda found: OPTIONS[found[1]], message)
     return GIVEN.sub(_typed, message)
 
 
 def _typed(found: re.Match[str]) -> str:
     """Return a parameter and its value as typed on the command line; other text unchanged."""
+    if found["several"] is not None:
+        return f"{OPTIONS[found['several']]} {found['moments'].replace(',', '')}"
     if found["name"] is None:
         return found[0]
     value = found["value"]

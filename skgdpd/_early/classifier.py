@@ -36,7 +36,7 @@ from .._series.truncation import MIN_LENGTH, check_reached, moments_of
 from .._series.unlabeled import check_equally_many, marker_of, refuse_marked, split_marked
 from .._series.weights import checked_weights, of_usual_size
 from ..training.progress import Progress
-from .clones import MomentClones, allows_missing, check_rows
+from .clones import MomentClones, allows_missing, check_clones
 from .costs import DelayCost, Floats, Integers, MisclassificationCost, decision_cost
 from .left_out import Fold, cross_fitted_path, left_out_folds, rows_of, series_of, splitter
 from .models import (
@@ -137,8 +137,8 @@ class EarlyClassifier(
         classifier if ``classifier`` is None.
     verbose : int, default=0
         Whether to show a progress bar. It counts clones and folds during a fit, and series during
-        predictions. The fit of a classifier with all moments counts as one step. The classifier's
-        own ``verbose`` shows more.
+        predictions. The fit of a classifier with all moments counts as one step. A classifier of
+        skgdpd then shows no bar of its own; without it, the classifier's own ``verbose`` counts.
 
     Attributes
     ----------
@@ -191,7 +191,7 @@ class EarlyClassifier(
         "classifier": [HasMethods(["fit", "predict_proba"]), None],
         "rule": [StrOptions({"auto", *RULES}), Rule],
         "delay_cost": [Interval(Real, 0, None, closed="left"), callable, "array-like"],
-        "misclassification_cost": [dict, "array-like", Real, None],
+        "misclassification_cost": "no_validation",  # decision_cost checks it
         "earliness": ["array-like", None],
         "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"])],
         "held_out_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -282,7 +282,10 @@ class EarlyClassifier(
             check_pairs(panel, whole)
             fit_params = {**fit_params, "X_teacher": series_of(whole)}
         own_groups = None if groups is None else checked_groups(groups, len(panel))
-        model = unfitted_model(self.classifier, self.earliness, self.n_jobs, seeds("classifier"))
+        model = unfitted_model(
+            self.classifier, self.earliness, self.n_jobs, seeds("classifier"),
+            silent=bool(self.verbose),
+        )  # fmt: skip
         self.n_timepoints_in_, self.time_points_ = moments_in(panel, model.earliness)
         self.cost_ = decision_cost(
             self.delay_cost,
@@ -294,7 +297,7 @@ class EarlyClassifier(
         rows = np.arange(len(panel))
         folds = None
         if isinstance(model, MomentClones):
-            check_rows(model.estimator, panel.first(int(self.time_points_[-1])))
+            check_clones(model.estimator, panel.first(int(self.time_points_[-1])), fit_params)
         # All moments of short series may fall on one, and the model then has no left-out path.
         knows = own_groups is None and len(self.time_points_) > 1 and knows_left_out(model)
         if not (self._holds_out or knows):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -128,8 +129,8 @@ class MomentClones(ClassifierMixin, BaseEstimator):
             return checked_answers(proba, len(panel), np.asarray(estimator.classes_), whose)
 
 
-def check_rows(estimator: Any, panel: Panel) -> None:
-    """Refuse values that the classifier can't take, before any clone is fitted.
+def check_clones(estimator: Any, panel: Panel, fit_params: Mapping[str, Any]) -> None:
+    """Refuse values and arguments that the classifier can't take, before any clone is fitted.
 
     Parameters
     ----------
@@ -137,13 +138,25 @@ def check_rows(estimator: Any, panel: Panel) -> None:
         Classifier of a clone.
     panel : Panel
         Series, cut at the last moment.
+    fit_params : mapping of str to object
+        Further arguments of its ``fit``.
 
     Raises
     ------
+    TypeError
+        If its ``fit`` has no parameter of the name of an argument.
     ValueError
         If a value is infinite or too large for single precision. If a value is missing and the
         classifier does not allow it. A classifier of series allows NaN after the end of a series.
     """
+    taken = signature(estimator.fit).parameters
+    if not any(each.kind is Parameter.VAR_KEYWORD for each in taken.values()):
+        for name in fit_params:
+            if name not in taken:
+                raise TypeError(
+                    f"{name} is given, but the fit of the classifier {type(estimator).__name__} "
+                    f"does not take it; leave it out, or give another classifier"
+                )
     check_values(
         np.asarray(panel.values),
         ragged=_package(estimator) is not None,

@@ -199,7 +199,8 @@ def decision_cost(
     Raises
     ------
     ValueError
-        If a cost is negative, infinite or missing. If an error costs less than the right answer.
+        If a cost is negative, infinite or missing. If an error costs less than the right answer,
+        or if no error costs more.
         If the cost of waiting decreases. If a shape or a label does not fit.
 
     Examples
@@ -336,6 +337,11 @@ def _errors(cost: MisclassificationCost, labels: list[Any]) -> Floats:
             f"misclassification_cost={cost!r} is one number; give a dict, such as "
             f"{{{labels[0]!r}: {cost!r}}} for the cost of any error on {labels[0]!r}, or a matrix"
         )
+    if isinstance(cost, str | bool):
+        raise ValueError(
+            f"misclassification_cost={cost!r} must be a dict of costs by class, such as "
+            f"{{{labels[0]!r}: 20}}, a matrix of shape {(n, n)}, or None"
+        )
     matrix = _floats(cost, "misclassification_cost")
     if matrix.shape != (n, n):
         raise ValueError(
@@ -361,6 +367,12 @@ def _checked_errors(matrix: Floats, labels: list[Any]) -> Floats:
             f"misclassification_cost is {matrix[i, i]} for the right answer {labels[i]!r}, and "
             f"less, {matrix[i, j]}, for the error {labels[j]!r}; no error may be cheaper than the "
             f"right answer. Are these gains, or are rows and columns exchanged?"
+        )
+    if len(labels) > 1 and (matrix == matrix[:, :1]).all():
+        raise ValueError(
+            f"misclassification_cost gives no error a cost above that of the right answer: all "
+            f"cost {dict(zip(labels, matrix[:, 0].tolist(), strict=True))}. Any answer would do, "
+            f"then; give one error a higher cost at least"
         )
     return matrix
 

@@ -25,7 +25,12 @@ EVERY_TWENTIETH = tuple(k / 20 for k in range(1, 21))
 
 
 def unfitted_model(
-    classifier: Any, earliness: Sequence[float] | None, n_jobs: int | None, seed: int
+    classifier: Any,
+    earliness: Sequence[float] | None,
+    n_jobs: int | None,
+    seed: int,
+    *,
+    silent: bool = False,
 ) -> Any:
     """Return an unfitted classifier with ``predict_proba_path``.
 
@@ -39,6 +44,8 @@ def unfitted_model(
         Number of processes for clones.
     seed : int
         Seed of the ``PrefixClassifier`` that is created if ``classifier`` is None.
+    silent : bool, default=False
+        Whether a classifier of skgdpd shows no progress of its own.
 
     Returns
     -------
@@ -81,7 +88,7 @@ def unfitted_model(
             f"classifier has earliness={classifier.earliness!r}, and so answers at one moment; "
             f"give it a list, such as {name}(earliness=[0.1, 0.2, 0.5, 1.0])"
         )
-    return clone(classifier)
+    return clone(classifier).set_params(verbose=0) if silent else clone(classifier)
 
 
 def _check_wrapped(classifier: Any) -> None:

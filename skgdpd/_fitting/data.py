@@ -376,9 +376,11 @@ def loss_weights(
         weight = weight * by_class
     mean = weight[train].mean()
     if not mean > 0:
+        given = {"sample_weight": sample_weight, "class_weight": class_weight}
+        names = [name for name, value in given.items() if value is not None]
         raise ValueError(
-            "sample_weight and class_weight leave every series of the training part without "
-            "weight; give some a positive one"
+            f"{' and '.join(names)} {'leave' if len(names) > 1 else 'leaves'} every series of "
+            "the training part without weight; give some a positive one"
         )
     return (weight / mean).astype(np.float32), (each_class / mean).astype(np.float32)
 

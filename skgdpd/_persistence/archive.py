@@ -154,7 +154,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
     """
     target = Path(path)
     if not os.path.lexists(target):
-        raise FileNotFoundError(f"there is no model file {path}; give the path that save wrote")
+        raise FileNotFoundError(f"there is no model file {path}; give the path of a saved model")
     try:
         if target.is_dir() and not target.is_symlink():
             return _read_folder(path, target)

@@ -50,13 +50,21 @@ def fraction(text: str) -> float:
     """Return a fraction of a series."""
     value = _number(text)
     if not 0 < value <= 1:
-        raise ArgumentTypeError(f"{text!r} is not a fraction of a series, in (0, 1]")
+        raise ArgumentTypeError(f"{text!r} is not a fraction of a series, above 0 and at most 1")
     return value
 
 
 def part(text: str) -> float:
     """Return a number of time points, or a fraction of a series."""
-    return int(text) if text.isdecimal() and int(text) > 1 else fraction(text)
+    if text.isdecimal() and int(text) > 1:
+        return int(text)
+    value = _number(text)
+    if not 0 < value <= 1:
+        raise ArgumentTypeError(
+            f"{text!r} is neither a fraction of a series, above 0 and at most 1, nor a number of "
+            f"time points, a whole number from 2 on"
+        )
+    return value
 
 
 def class_and_number(text: str) -> tuple[str, float]:

@@ -182,8 +182,8 @@ def read_wide(table: Table, id: Any, values: Sequence[Any] | None, label: Any) -
             if first.setdefault(key, row) != row:
                 raise ValueError(
                     f"{table.name} has the id {key!r} in {table.where(first[key])} and in "
-                    f"{table.where(row)}; without time, each row is a series. If rows are points "
-                    f"of series, name the column of their times"
+                    f"{table.where(row)}; without a column of times, each row is a "
+                    f"series. If rows are points of series, name that column"
                 )
     y = None if labels is None else _labels(table, labels)
     X = np.stack(list(numbers.values()), axis=1)[:, None]

@@ -123,10 +123,12 @@ class Table:
         try:
             return _dates(items)
         except (TypeError, ValueError) as error:
+            texts = all(isinstance(item, str) for item in items)
+            more = "" if texts else ", dates of numpy or pandas"
             raise ValueError(
                 f"time={name!r}: {self.name} has times such as {items[0]!r}, which are neither "
-                f"numbers nor dates ({error}); allowed are numbers, dates of numpy or pandas, "
-                f"and texts of ISO 8601, such as 2026-01-31 12:00:00{_other_times(name, items[0])}"
+                f"numbers nor dates ({error}); allowed are numbers{more} and texts of ISO 8601, "
+                f"such as 2026-01-31 12:00:00{_other_times(name, items[0])}"
             ) from error
 
     def missing(self, values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -271,9 +273,10 @@ def _read_texts(path: Path, header: bool, separator: str) -> Table:
     names = rows.pop(0) if header else [str(i) for i in range(len(rows[0]))]
     first = lines.pop(0) if header else lines[0]
     if len(names) == 1:
+        other = ";" if separator == "," else ","
         raise ValueError(
             f"{path}, line {first}: there is no {separator!r}, so there is one column only; if "
-            f"another character separates the fields, name it as separator"
+            f"another character separates the fields, name it, such as separator={other!r}"
         )
     if header:
         _check_header(names, path, first)
@@ -342,7 +345,7 @@ def _is_whole(text: str) -> bool:
 
 def _dates(items: list[Any]) -> NDArray[Any]:
     """Return Python dates, or strings in ISO 8601, as numpy dates in UTC."""
-    found = [datetime.fromisoformat(item) if isinstance(item, str) else item for item in items]
+    found = [_date(item) if isinstance(item, str) else item for item in items]
     for item in found:
         if not isinstance(item, date):
             raise TypeError(f"{item!r} is a {type(item).__name__}")
@@ -350,6 +353,13 @@ def _dates(items: list[Any]) -> NDArray[Any]:
     if any(zoned) and not all(zoned):
         raise ValueError("some have a time zone, and some have none")
     return np.array([_plain_date(item) for item in found], dtype="datetime64[us]")
+
+
+def _date(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no date of ISO 8601") from error
 
 
 def _plain_date(item: date) -> date:

@@ -154,7 +154,7 @@ def test_bad_options_are_explained(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["demo", "--earliness", "1.5"])
     assert stop.value.code == 2
-    assert "'1.5' is not a fraction of a series, in (0, 1]" in capsys.readouterr().err
+    assert "'1.5' is not a fraction of a series, above 0 and at most 1" in capsys.readouterr().err
 
 
 def test_an_interrupt_ends_quietly(monkeypatch, capsys):

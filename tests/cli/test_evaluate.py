@@ -10,6 +10,7 @@ import pytest
 
 import skgdpd._cli.commands
 from skgdpd import EarlyClassifier, PrefixClassifier, load
+from skgdpd._cli.classes import by_text
 from skgdpd._cli.costs import cost_words
 from skgdpd._cli.fixed_moments import (
     RuleFacts,
@@ -414,3 +415,56 @@ def test_a_report_without_matplotlib_says_what_to_install(data, model, monkeypat
     monkeypatch.setattr(skgdpd._cli.commands, "require", missing)
     assert main(["evaluate", model, data, "--report", "page.html"]) == 2
     assert "matplotlib is needed for the report's pictures" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory, bumps):
+    """Path of a model of the classes 0 and 1, and of its training series."""
+    X, y = bumps
+    folder = tmp_path_factory.mktemp("numbers")
+    data, path = str(folder / "data.npz"), str(folder / "model.zip")
+    np.savez(data, X=X, y=np.unique(y, return_inverse=True)[1])
+    assert main(["fit", data, "--out", path, *QUICK]) == 0
+    return path, data
+
+
+def as_wide(path, X, y):
+    rows = [
+        ",".join([str(label), *map(repr, x[0].tolist())]) for x, label in zip(X, y, strict=True)
+    ]
+    path.write_text("\n".join([f"ill,{','.join(map(str, range(X.shape[2])))}", *rows]) + "\n")
+    return [str(path), "--label", "ill"]
+
+
+def test_texts_of_a_table_are_classes_of_numbers(tmp_path, numbers, bumps, capsys):
+    model, data = numbers
+    y = np.load(data)["y"]
+    more = ["--threshold", "1=0.3", "--cost", "1=5"]
+    assert main(["evaluate", model, data, *more]) == 0
+    own = capsys.readouterr().out
+    assert main(["evaluate", model, *as_wide(tmp_path / "a.csv", bumps[0], y), *more]) == 0
+    assert capsys.readouterr().out == own
+
+
+def test_numbers_of_a_file_are_classes_of_texts(tmp_path, numbers, bumps, capsys):
+    table = as_wide(tmp_path / "a.csv", bumps[0], np.load(numbers[1])["y"])
+    model = str(tmp_path / "model.zip")
+    assert main(["fit", *table, "--out", model, *QUICK]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", model, *table]) == 0
+    own = capsys.readouterr().out
+    assert main(["evaluate", model, numbers[1]]) == 0
+    assert capsys.readouterr().out == own
+
+
+def test_texts_that_differ_from_those_of_the_classes(tmp_path, numbers, bumps, capsys):
+    y = [f"{label}.0" for label in np.load(numbers[1])["y"]]
+    assert main(["evaluate", numbers[0], *as_wide(tmp_path / "a.csv", bumps[0], y)]) == 2
+    err = capsys.readouterr().err
+    assert "'0.0' (30 series), '1.0' (30 series); its classes are 0, 1." in err
+    assert "compared by their text: it must be the same" in err
+
+
+def test_classes_of_the_same_text_are_refused():
+    with pytest.raises(ValueError, match="1 and '1' can't be told apart"):
+        by_text([1, "1"])

@@ -70,9 +70,13 @@ def test_values_after_the_last_moment_may_be_missing(tmp_path, two, model):
 
 
 def test_labels_that_the_model_does_not_know_are_counted(tmp_path, two, model, capsys):
-    X, y = two[0][:8], ["no", "maybe", "", "no", "yes", "maybe", "no", "no"]
+    X, y = two[0][:8], ["no", "maybe", "no", "no", "yes", "maybe", "no", "no"]
     err = error_of(capsys, ["evaluate", model, write_points(tmp_path / "a.csv", X, y), *LONG])
-    assert "'maybe' (2 series), no label (1 series); its classes are 'no', 'yes'" in err
+    assert "'maybe' (2 series); its classes are 'no', 'yes'" in err
+    y[2] = ""
+    err = error_of(capsys, ["evaluate", model, write_points(tmp_path / "a.csv", X, y), *LONG])
+    assert "1 of 8 series of" in err
+    assert "have no label: series 'N2'. Only labelled series can be scored" in err
 
 
 def test_a_channel_of_the_model_that_is_not_there(tmp_path, two, model, capsys):
@@ -124,6 +128,12 @@ def test_options_of_words_are_there():
         ("shape (3, 4) of X", "shape (3, 4) of X"),
         ("read(header=False, --no-header)", "read(header=False, --no-header)"),
         ("earliness=99 must", "--earliness 99 must"),
+        ("earliness=[0.5, 500] must ascend", "--earliness 0.5 500 must ascend"),
+        ("student: unknown backbone 'x'", "--student: unknown backbone 'x'"),
+        ("values names 'v', which", "--values names 'v', which"),
+        ("misclassification_cost gives no", "--error-cost gives no"),
+        ("class_weight leaves no series", "--class-weight leaves no series"),
+        ("time is short, values are many", "time is short, values are many"),
         ('separator="\'" must', "--separator ''\"'\"'' must"),
     ],
 )
@@ -134,7 +144,6 @@ def test_only_parameters_with_values_are_translated(message, words):
 @pytest.mark.parametrize(
     "message",
     [
-        "earliness=[0.5, 500] must be an ascending list",
         "misclassification_cost={'a': 1} names ['a']",
         "label=('a', 'b') names two columns",
         "id=3/train.csv: a line has 4 cells",
@@ -155,4 +164,39 @@ def test_a_list_of_moments_is_told_in_one_piece(tmp_path, two, capsys):
     data = write_points(tmp_path / "a.csv", *two)
     given = ["fit", data, *LONG, "--out", str(tmp_path / "m"), *QUICK, "--delay-cost", "0.2"]
     assert main([*given, "--earliness", "0.5", "500"]) == 2
-    assert "earliness=[0.5, 500" in capsys.readouterr().err
+    assert "--earliness 0.5 500 must be an ascending list" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--separator", ";"], "name it, such as --separator ,"),
+        (["--decimal", ","], "name the separator, such as --separator ';'"),
+        (["--class-weight", "no=0", "yes=0"], "--class-weight leaves every series"),
+        (["--student", "nothing"], "--student: unknown backbone 'nothing'"),
+        (["--values", "heat", "heat"], "--values names 'heat', which is named twice"),
+        (
+            ["--delay-cost", "1", "--earliness", "0.2", "0.5", "--error-cost", "no=0", "yes=0"],
+            "--error-cost gives no error a cost",
+        ),
+    ],
+)
+def test_errors_of_a_fit_name_no_parameter_of_python(tmp_path, two, capsys, arguments, words):
+    data = write_points(tmp_path / "a.csv", *two)
+    given = ["fit", data, *LONG, "--out", str(tmp_path / "m"), *QUICK]
+    assert words in error_of(capsys, [*given, *arguments])
+
+
+def test_dates_that_can_t_be_read(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("run,second,v,ill\na,31/01/2026,1,no\na,01/02/2026,2,no\n")
+    err = error_of(capsys, ["fit", str(tmp_path / "a.csv"), *LONG, "--out", str(tmp_path / "m")])
+    assert "--time second: " in err
+    assert "allowed are numbers and texts of ISO 8601" in err
+    assert "isoformat" not in err
+
+
+def test_a_model_that_is_not_there_and_costs_that_are_none(tmp_path, two, model, capsys):
+    data = write_points(tmp_path / "a.csv", *two)
+    assert "saved model" in error_of(capsys, ["predict", str(tmp_path / "no"), data, *LONG])
+    err = error_of(capsys, ["evaluate", model, data, *LONG, "--cost", "no=0", "yes=0"])
+    assert "--cost gives no error a cost" in err

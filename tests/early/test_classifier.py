@@ -415,3 +415,15 @@ def test_moments_that_are_one_in_short_series_are_answered():
         assert early.time_points_.tolist() == [2]
         assert early.left_out_path_.shape == (24, 1, 2)
         assert early.decide(X[:, :, 8:10]).n_seen.tolist() == [2] * 24
+
+
+def test_one_progress_bar_also_around_a_classifier_that_shows_its_own(bumps, capsys):
+    X, y = bumps
+    own = PrefixClassifier(
+        "lstm1-8", max_epochs=1, earliness=[0.2, 0.5], random_state=0, verbose=1
+    )
+    EarlyClassifier(own, rule="fixed", cv=2, random_state=0, verbose=1).fit(X[:20], y[:20])
+    shown = capsys.readouterr().err
+    assert "rule 100%" in shown
+    assert "student" not in shown
+    assert own.verbose == 1

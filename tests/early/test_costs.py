@@ -54,7 +54,10 @@ def test_delays_that_are_refused(delay, words):
         ({"failure": "a lot"}, r"\['failure'\] is 'a lot'"),
         ({"failure": {"fine": None}}, r"\['failure'\]\['fine'\] is None"),
         ({"failure": -3}, "-3.0 for true 'failure' and predicted 'fine'"),
-        ("high", "numbers"),
+        ("high", "='high' must be a dict of costs by class"),
+        (True, "=True must be a dict"),
+        (dict.fromkeys(CLASSES, 0), "gives no error a cost above .*'failure': 0.0"),
+        (np.full((3, 3), 2), "gives no error a cost above that of the right answer"),
         (np.eye(3), "is 1.0 for the right answer 'failure', and less, 0.0, for the error 'fine'"),
         ({"wear": {"wear": 1.5}}, "is 1.5 for the right answer 'wear'"),
         ([[0, 1, 1], [2, 2, 1], [1, 1, 0]], "is 2.0 for the right answer 'fine'"),
@@ -91,7 +94,7 @@ def test_a_right_answer_may_cost_as_much_as_an_error():
 
 
 def test_a_matrix_is_copied():
-    matrix = np.ones((3, 3))
+    matrix = 2 - np.eye(3)
     cost = read(errors=matrix)
     matrix[:] = 0
     assert cost.misclassification.all()

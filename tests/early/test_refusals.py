@@ -7,6 +7,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import PredefinedSplit
+from sklearn.neighbors import KNeighborsClassifier
 
 from skgdpd import DistilledPrefixClassifier, EarlyClassifier, PrefixClassifier
 from skgdpd._early.classifier import learning_rows
@@ -138,12 +139,29 @@ def test_errors_of_missing_values_name_a_parameter_that_exists(classifier, advic
             {"misclassification_cost": 10},
             r"misclassification_cost=10 is one number; give a dict, such as \{'no': 10\}",
         ),
+        (
+            {"misclassification_cost": "high"},
+            r"='high' must be a dict of costs by class, such as \{'no': 20\}, a matrix .* or None",
+        ),
     ],
     ids=str,
 )
 def test_parameters_that_are_nearly_right_are_told_what_is_right(params, message, bumps):
     with pytest.raises(ValueError, match=message):
         EarlyClassifier(**params).fit(*bumps)
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "X_unlabeled", "colour"])
+def test_arguments_that_a_clone_does_not_take_are_refused_before_a_fit(name, bumps, monkeypatch):
+    def fit(self, X, y):
+        raise AssertionError("fitted")
+
+    monkeypatch.setattr(KNeighborsClassifier, "fit", fit)
+    X, y = bumps
+    early = EarlyClassifier(KNeighborsClassifier(), earliness=SHARES)
+    words = f"{name} is given, but the fit of the classifier KNeighborsClassifier does not take it"
+    with pytest.raises(TypeError, match=words):
+        early.fit(X, y, **{name: np.ones(len(y))})
 
 
 def test_a_transposed_array_is_recognised(bumps):

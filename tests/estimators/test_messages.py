@@ -37,7 +37,7 @@ def no_network(n_channels, n_timepoints):
             {"class_weight": {"maybe": 2.0}},
             r"class_weight={'maybe': 2.0} names \['maybe'\], .* the classes are \['no', 'yes'\]",
         ),
-        ({"class_weight": {"no": 0, "yes": 0}}, "class_weight leave every series .* without"),
+        ({"class_weight": {"no": 0, "yes": 0}}, "^class_weight leaves every series .* without"),
         (
             {"training__early_stopping": 2, "training__validation_fraction": 0},
             "early_stopping=2 needs a validation part.* set it above 0, or early_stopping=None",
