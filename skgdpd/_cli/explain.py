@@ -16,6 +16,7 @@ from .._series.truncation import MIN_LENGTH
 from .._series.unlabeled import is_missing
 from .lengths import least_length, lengths_of
 from .series_files import FileSeries
+from .steps import in_words
 
 SHOWN = 3
 """Largest number of series that an error names."""
@@ -173,7 +174,31 @@ def without_label(path: str, series: FileSeries, missing: NDArray[np.bool_]) -> 
     rows = np.flatnonzero(missing)
     shown = ", ".join(named(series.ids, row) for row in rows[:SHOWN].tolist())
     more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return f"{len(rows)} of {len(missing)} series of {path} have no label: {shown}{more}"
+    verb = "has" if len(rows) == 1 else "have"
+    return f"{len(rows)} of {len(missing)} series of {path} {verb} no label: {shown}{more}"
+
+
+def read_words(path: str, series: FileSeries) -> list[str]:
+    """Return a line on the channels of a file of points, and the time from point to point.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    series : FileSeries
+        Series of the file.
+
+    Returns
+    -------
+    list of str
+        Empty if the channels have no names.
+    """
+    if series.channels is None:
+        return []
+    words = f"{path}: channels {', '.join(map(str, series.channels))}"
+    if series.step is not None and series.step.size is not None:
+        words += f"; {in_words(series.step)} from point to point"
+    return [words]
 
 
 def left_out_words(

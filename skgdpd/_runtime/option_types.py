@@ -56,7 +56,14 @@ def fraction(text: str) -> float:
 
 def part(text: str) -> float:
     """Return a number of time points, or a fraction of a series."""
-    return int(text) if text.isdecimal() and int(text) > 1 else fraction(text)
+    if text.isdecimal() and int(text) > 1:
+        return int(text)
+    try:
+        return fraction(text)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(
+            f"{error}, nor a number of time points, a whole number from 2 on"
+        ) from error
 
 
 def class_and_number(text: str) -> tuple[str, float]:

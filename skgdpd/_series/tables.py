@@ -273,7 +273,7 @@ def _read_texts(path: Path, header: bool, separator: str) -> Table:
     if len(names) == 1:
         raise ValueError(
             f"{path}, line {first}: there is no {separator!r}, so there is one column only; if "
-            f"another character separates the fields, name it as separator"
+            f"another character separates the fields, name it, such as separator=';'"
         )
     if header:
         _check_header(names, path, first)
@@ -321,6 +321,8 @@ def _advice(name: Any, value: Any, values: NDArray[Any]) -> str:
         return "; if numbers have a decimal comma, say so: decimal=','"
     if any(isinstance(other, Real) for other in values.tolist()):
         return ""
+    if is_date(value):
+        return f"; if the column has times, name it: time={name!r}"
     return f"; if the column has ids, name it: id={name!r}"
 
 
@@ -338,6 +340,19 @@ def number_of(text: str, decimal: str = ".") -> Any:
 
 def _is_whole(text: str) -> bool:
     return text.removeprefix("-").isdecimal() and len(text) < 19
+
+
+def is_date(text: str) -> bool:
+    """Return whether a text is a date of ISO 8601 that is no number."""
+    try:
+        float(text)
+    except ValueError:
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            return False
+        return True
+    return False
 
 
 def _dates(items: list[Any]) -> NDArray[Any]:
