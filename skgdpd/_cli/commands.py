@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,13 @@ from .._runtime.atomic import replace_file
 from .._runtime.extras import require
 from .._series.unlabeled import split_marked
 from .classes import by_class
-from .explain import explained, explained_for_fit, fitted_to_short, left_out_words
+from .explain import (
+    explained,
+    explained_for_fit,
+    fitted_to_short,
+    left_out_words,
+    read_words,
+)
 from .faults import label_fault, with_classes, without_label
 from .fixed_moments import rule_facts
 from .lengths import long_enough
@@ -153,6 +160,12 @@ def fit(
         model = EarlyClassifier(
             model, delay_cost=delay_cost, misclassification_cost=costs, random_state=seed
         )
+    if unlabelled and not named:
+        print(
+            f"skgdpd: {unlabelled}. Such series are learned as unlabelled series, by --method "
+            f"{method}. For a model without a teacher, leave them out of the file",
+            file=sys.stderr,
+        )
     with explained_for_fit(files, missing_values):
         model.fit(X, y, **more)
     if channels is not None:
@@ -168,7 +181,7 @@ def fit(
         "of the longest"
     )
     short = [line for path, own in files for line in fitted_to_short(path, own, model)]
-    return "\n".join([report, *short])
+    return "\n".join([report, *read_words(data, series), *short])
 
 
 def _unfitted(
@@ -348,7 +361,10 @@ def open_classifier(path: str, early: bool = False) -> Any:
     """
     model = load(path)
     if isinstance(model, EarlyClassifier) and not early:
-        raise ValueError(f"{path} is an EarlyClassifier; this needs a classifier without a rule")
+        raise ValueError(
+            f"{path} has a stopping rule, which an ONNX file can't hold; fit a model without "
+            f"--delay-cost to export it"
+        )
     if not isinstance(model, BasePrefixClassifier | EarlyClassifier):
         raise ValueError(f"{path} is a {type(model).__name__}, not a classifier of series")
     return model

@@ -13,6 +13,7 @@ from .._early.classifier import EarlyClassifier
 from .faults import faults_for_fit, faults_for_model
 from .lengths import least_length, lengths_of
 from .series_files import FileSeries
+from .steps import in_words
 
 
 @contextmanager
@@ -83,6 +84,29 @@ def explained(
         if faults := faults_for_model(path, series, model, advice, rows):
             raise ValueError(faults[0]) from error
         raise
+
+
+def read_words(path: str, series: FileSeries) -> list[str]:
+    """Return a line on the channels of a file of points, and the time from point to point.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    series : FileSeries
+        Series of the file.
+
+    Returns
+    -------
+    list of str
+        Empty if the channels have no names.
+    """
+    if series.channels is None:
+        return []
+    words = f"{path}: channels {', '.join(map(str, series.channels))}"
+    if series.step is not None and series.step.size is not None:
+        words += f"; {in_words(series.step)} from point to point"
+    return [words]
 
 
 def left_out_words(

@@ -189,7 +189,8 @@ def without_label(path: str, series: FileSeries, missing: NDArray[np.bool_]) -> 
     rows = np.flatnonzero(missing)
     shown = ", ".join(named(series.ids, row) for row in rows[:SHOWN].tolist())
     more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return f"{len(rows)} of {len(missing)} series of {path} have no label: {shown}{more}"
+    verb = "has" if len(rows) == 1 else "have"
+    return f"{len(rows)} of {len(missing)} series of {path} {verb} no label: {shown}{more}"
 
 
 def _short(path: str, series: FileSeries, lengths: NDArray[np.int64], least: int, who: str) -> str:

@@ -52,7 +52,8 @@ class IdLabels(NamedTuple):
             more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
             raise ValueError(
                 f"{self.name} has no line for {len(missing)} of the {len(names)} series of "
-                f"{path}: {', '.join(map(repr, missing[:SHOWN]))}{more}"
+                f"{path}: {', '.join(map(repr, missing[:SHOWN]))}{more}. Add "
+                f"their lines, or leave these series out of {path}"
             )
         found = np.empty(len(names), dtype=object)
         found[:] = [self.labels[name] for name in names]

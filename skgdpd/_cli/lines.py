@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .._early.session import StreamDecision
-from .._series.tables import COMMA, number_of
-from .stream_times import LineTimes, is_date
+from .._series.tables import COMMA, MISSING, is_date, number_of
+from .stream_times import LineTimes
 
 LARGEST = float(np.finfo(np.float32).max)
 KEYS = {"id", "values", "points", "t", "time", "end"}
@@ -180,7 +180,8 @@ class JsonLines:
         except RepeatedKeyError:
             raise
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"the line is no JSON: {error}") from error
+            advice = "" if text.lstrip()[0] in "{[" else "; lines of CSV need --format csv"
+            raise ValueError(f"the line is no JSON: {error}{advice}") from error
         if not isinstance(found, dict):
             raise ValueError('the line is no JSON object, such as {"id": "a", "values": [0.5]}')
         if not found.keys() <= KEYS:
@@ -288,9 +289,18 @@ class CsvLines:
                 self._read_header(fields)
                 return None
             if self.columns is None and self.names.named():
+                advice = ""
+                if len(fields) == 1:
+                    advice = "; name the character between fields, such as --separator ';'"
                 raise HeaderError(
                     f"the first line must be a header with the column {self.names.id or 'id'!r}, "
-                    f"because of {self.names.named()[0]}; it has {', '.join(fields)}"
+                    f"because of {self.names.named()[0]}; it has {', '.join(fields)}{advice}"
+                )
+            headless = self.columns is None and len(fields) > 1
+            if headless and all(map(self._is_word, fields)):
+                raise ValueError(
+                    f"the line has no number: {', '.join(fields)}; if it is a header, name its "
+                    f"columns, such as --id {fields[0]}"
                 )
         return self._line(fields)
 
@@ -369,6 +379,9 @@ class CsvLines:
 
     def _time(self, text: str) -> float | str:
         return number_of(text, self.names.decimal) if self._is_number(text) else text
+
+    def _is_word(self, text: str) -> bool:
+        return text[:1].isalpha() and text.lower() not in MISSING and not self._is_number(text)
 
     def _is_number(self, text: str) -> bool:
         found = number_of(text, self.names.decimal)

@@ -80,6 +80,11 @@ EVALUATE_EXAMPLES = """examples:
 
 A threshold that was chosen on these series is scored too well on them. Choose it on others.
 """
+STREAM_EXAMPLES = """examples:
+  lines of JSON:      echo '{"id": "a", "values": [0.5]}' | skgdpd stream early.zip
+  a growing table:    tail -n +1 -F live.csv | skgdpd stream early.zip --format csv
+                        --id machine --time when --state stream.zip >> answers.csv
+"""
 TABLES = "a .ts, .tsv, .npz, .csv or .parquet file"
 
 
@@ -478,7 +483,8 @@ def _add_signs(group: argparse._ActionsContainer, where: str = "", tabs: str = "
         "--decimal",
         choices=(".", ","),
         default=".",
-        help=f"{where}character before decimals",
+        metavar="MARK",
+        help=f"{where}character before decimals, . or ,",
     )
 
 
@@ -501,10 +507,10 @@ def _add_stream(commands: argparse._SubParsersAction) -> None:
         "stream",
         help="answers to series while their points arrive on standard input",
         description="Read points of series from standard input, line by line, and write the "
-        "answer to each series to standard output as soon as it falls. Ids join as they come. "
-        "Lines that can't be read are reported on standard error and skipped.",
-        epilog='example: echo \'{"id": "a", "values": [0.5]}\' | skgdpd stream early.zip'
-        "\n\nkeys of a JSON line: id; values, a number for each channel, or points, a list of "
+        "answer to each series\nto standard output as soon as it is decided. A new id begins a "
+        "series. Lines that can't be read\nare reported on standard error, and skipped.",
+        epilog=STREAM_EXAMPLES
+        + "\nkeys of a JSON line: id; values, a number for each channel, or points, a list of "
         "these;\nt, the index of the first point within its series, by which repeats are ignored "
         "and gaps\nrefused; time, which is carried through, and gives the place of the point if "
         "there is no t and\nthe model was fitted with --time; end, true for the last line of a "

@@ -25,7 +25,8 @@ td { white-space: nowrap; }
 td.words { min-width: 12rem; white-space: normal; }
 figure { margin: 1rem 0; }
 img { max-width: 100%; height: auto; }
-@media (max-width: 30rem) { th, td { padding-right: .5rem; } td.words { min-width: 8rem; } }
+@media (max-width: 30rem) { th, td { padding-right: .5rem; } td.words { min-width: 8rem; }
+  td:first-child { white-space: normal; } .words { overflow-wrap: anywhere; } }
 .side { display: flex; flex-wrap: wrap; gap: 0 2rem; }
 """
 CLASS_OF_WORDS = ' class="words"'

@@ -33,7 +33,7 @@ STATE = "early-stream"
 """Kind of a stream's file."""
 MOST_SHOWN = 6
 """Number of moments that are named at most."""
-COUNTED = ("lines", "refused", "repeated", "late", "unanswered", "answers", "forced")
+COUNTED = ("lines", "refused", "repeated", "missing", "late", "unanswered", "answers", "forced")
 """Names of what a stream counts, see :attr:`Stream.counts`."""
 
 
@@ -115,7 +115,8 @@ class Stream:
         Lines to be written.
     counts : dict of str to int
         Numbers of lines, and of those that were refused or repeated what had been read; of points
-        after answers; of series without an answer; of answers, and of forced ones.
+        that were missing before answers, and of points after answers; of series without an
+        answer; of answers, and of forced ones.
     """
 
     def __init__(self, early: EarlyClassifier, options: StreamOptions) -> None:
@@ -140,7 +141,11 @@ class Stream:
         self.form = form_of(options.format, early.n_channels_in_, gaps, classes, csv_options)
         self.series = SeriesTable(options.remember)
         step = step_of(early)
-        self.grid = None if step is None else TimeGrid(step, gaps, self.form.times.write)
+        self.grid = (
+            None
+            if step is None
+            else TimeGrid(step, gaps, self.form.times.write, options.idle_timeout)
+        )
         self.time: float | None = None
         self.unwritten = self.form.head()
         self.counts = dict.fromkeys(COUNTED, 0)
@@ -251,6 +256,7 @@ class Stream:
             wanted = int(times[np.searchsorted(times, n_seen, side="right")]) - n_seen
             n = min(missing, wanted)
             self._add(line, [nothing] * n)
+            self.counts["missing"] += n
             missing -= n
             if n == wanted:
                 self._push()
@@ -493,6 +499,10 @@ def _report(current: Stream, state: str | None, waits: bool = False) -> str:
         for name, words in (
             ("refused", ("refused", "refused")),
             ("repeated", ("repeated what had been read",) * 2),
+            (
+                "missing",
+                ("point before an answer was missing", "points before answers were missing"),
+            ),
             ("late", ("point came after the answer", "points came after the answers")),
             ("unanswered", ("series ended too early for an answer",) * 2),
         )

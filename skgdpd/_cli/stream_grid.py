@@ -42,6 +42,8 @@ class TimeGrid:
         Whether points may be missing.
     write : callable
         Function that returns a time as lines have it.
+    idle_timeout : float, optional
+        Time without points after which the stream gives up a series, in the unit of the step.
 
     Attributes
     ----------
@@ -52,9 +54,16 @@ class TimeGrid:
         up to their last times are repeats.
     """
 
-    def __init__(self, step: Step, gaps: bool, write: Callable[[float], Any]) -> None:
+    def __init__(
+        self,
+        step: Step,
+        gaps: bool,
+        write: Callable[[float], Any],
+        idle_timeout: float | None = None,
+    ) -> None:
         assert step.size is not None
         self.step, self.gaps, self.write = step, gaps, write
+        self.idle_timeout = idle_timeout
         self.size: float = step.size
         self.resumed: set[Id] = set()
 
@@ -155,6 +164,11 @@ class TimeGrid:
                 f"the time of id {line.id!r} is a {'number' if self.step.dated else 'date'}, and "
                 f"the times of the fit were {kind_of(self.step)}; give these, or t, the index of "
                 f"the point"
+            )
+        if by_time and self.idle_timeout is not None and self.idle_timeout < self.size:
+            raise ValueError(
+                f"--idle-timeout {self.idle_timeout:g} is less than {self.size:g}, the time from "
+                "point to point in the fit: each series would be given up before its second point"
             )
         if state not in ("", ENDED) and by_time != timed:
             had = "times and no t" if timed else "t, or no times"

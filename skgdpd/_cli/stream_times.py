@@ -66,19 +66,6 @@ class LineTimes:
         return str(date if self.kind == "zoned" else date.replace(tzinfo=None))
 
 
-def is_date(text: str) -> bool:
-    """Return whether a text is a date of ISO 8601 that is no number."""
-    try:
-        float(text)
-    except ValueError:
-        try:
-            datetime.fromisoformat(text)
-        except ValueError:
-            return False
-        return True
-    return False
-
-
 def _time_of(value: Any) -> tuple[str, float]:
     """Return the kind of a time, and the time as a number."""
     if isinstance(value, str):

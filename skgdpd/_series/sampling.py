@@ -102,7 +102,7 @@ def sampling_of(times: NDArray[Any], counts: NDArray[np.int64], step: Any = None
         fault = (
             f"with the median step of {size:g}{seconds}, {int(missing[own])} points would "
             f"be missing beside the {int(counts[own])} that are there; if they are, set "
-            f"step={size:g}"
+            f"step={size:g}. If these are several series, give each an id of its own"
         )
         return Sampling(np.zeros(0, dtype=np.int64), size, fault, first)
     total = np.cumsum(taken)

@@ -324,6 +324,8 @@ def _advice(name: Any, value: Any, values: NDArray[Any]) -> str:
         return "; if numbers have a decimal comma, say so: decimal=','"
     if any(isinstance(other, Real) for other in values.tolist()):
         return ""
+    if is_date(value):
+        return f"; if the column has times, name it: time={name!r}"
     return f"; if the column has ids, name it: id={name!r}"
 
 
@@ -341,6 +343,19 @@ def number_of(text: str, decimal: str = ".") -> Any:
 
 def _is_whole(text: str) -> bool:
     return text.removeprefix("-").isdecimal() and len(text) < 19
+
+
+def is_date(text: str) -> bool:
+    """Return whether a text is a date of ISO 8601 that is no number."""
+    try:
+        float(text)
+    except ValueError:
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            return False
+        return True
+    return False
 
 
 def _dates(items: list[Any]) -> NDArray[Any]:

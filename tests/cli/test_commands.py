@@ -432,7 +432,10 @@ def test_series_without_a_label_in_the_file_teach_and_have_no_class_of_their_own
     data, out = blank_labels(tmp_path, bumps), str(tmp_path / "model.zip")
     given = ["--label", "kind", "--class-weight", "cno=2", *TINY]
     assert main(["fit", data, "--out", out, *given]) == 0
-    assert "fitted to 57 series and 3 without a label" in capsys.readouterr().out
+    out_text, err = capsys.readouterr()
+    assert "fitted to 57 series and 3 without a label" in out_text
+    assert f"3 of 60 series of {data} have no label" in err
+    assert "learned as unlabelled series, by --method gdpd" in err
     model = load(out)
     assert type(model) is GDPDClassifier
     assert model.classes_.tolist() == ["cno", "cyes"]

@@ -115,6 +115,21 @@ def test_a_column_of_ids_that_is_not_named(tmp_path, series, capsys):
     assert "'r0' of column 'run' is no number; if the column has ids, name it: --id run" in err
 
 
+def test_a_column_of_times_that_is_not_named(tmp_path, capsys):
+    path = tmp_path / "points.csv"
+    path.write_text("run,when,x,ill\na,2026-01-31 12:00,1,no\n")
+    given = ["--id", "run", "--label", "ill"]
+    assert main(["fit", str(path), "--out", str(tmp_path / "m"), *given]) == 2
+    assert "if the column has times, name it: --time when" in capsys.readouterr().err
+
+
+def test_a_separator_that_is_not_named(tmp_path, capsys):
+    path = tmp_path / "points.csv"
+    path.write_text("run;when;x\na;1;1\n")
+    assert main(["fit", str(path), "--out", str(tmp_path / "m"), "--label", "ill"]) == 2
+    assert "name it, such as --separator ';'" in capsys.readouterr().err
+
+
 def test_dates_that_begin_with_the_day_are_refused_with_a_way(tmp_path, series, capsys):
     rows = list(points(*series))
     for row in rows[1:]:

@@ -440,6 +440,7 @@ def test_a_byte_order_mark_is_no_part_of_an_id(early):
     ("text", "words"),
     [
         ("{", "the line is no JSON"),
+        ("a,1,2", "lines of CSV need --format csv"),
         ("[1, 2]", "no JSON object"),
         ('{"values": [1, 2]}', "id=None must be a string or a whole number"),
         ('{"id": true, "values": [1, 2]}', "id=True"),
@@ -525,6 +526,14 @@ def test_an_ambiguous_header_ends_the_stream(header, words):
         CsvLines(1, False, []).read(header)
 
 
+def test_a_header_whose_columns_are_not_named_is_refused_with_a_way():
+    words = "no number: who, x, y; if it is a header, name its columns, such as --id who"
+    form = CsvLines(2, False, [])
+    with pytest.raises(ValueError, match=words):
+        form.read("who,x,y")
+    assert form.read("a,1,2").points == [[1.0, 2.0]]
+
+
 NAMED = CsvOptions(id="who", time="hour", values=["y", "x"])
 
 
@@ -541,6 +550,7 @@ def test_columns_of_csv_may_have_other_names():
     [
         (NAMED, "id,x,y", "first line must be a header with the column 'who', because of --id"),
         (NAMED, "who,x,y", "the header has no column 'hour'"),
+        (NAMED, "who;hour;x;y", "between fields, such as --separator ';'"),
         (NAMED, "who,hour,x", "the header has no column 'y'"),
         (CsvOptions(values=["x"]), "id,x", "1 columns of values, x; the model has 2 channels"),
         (CsvOptions(channels=("x", "y")), "id,y,x", "the model was fitted to x, y"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from skgdpd import EarlyClassifier, PrefixClassifier, SeriesOptions, load
 from skgdpd._cli.main import main
 from skgdpd._cli.series_files import Columns, read_series
-from skgdpd._cli.stream import Stream, StreamOptions
+from skgdpd._cli.stream import Stream, StreamOptions, _report
 from skgdpd.datasets import make_bumps
 
 N = 4
@@ -415,3 +415,21 @@ def test_stream_and_predict_agree_on_a_file(files, capsys, tmp_path, monkeypatch
         for name in ("label", "n_seen", "forced"):
             assert row[name] == other[name]
         assert float(row["p_1"]) == pytest.approx(float(other["p_1"]), rel=1e-5)
+
+
+def test_missing_points_are_counted(tolerant, X):
+    first = int(tolerant.time_points_[0])
+    whole = fed(tolerant, one_by_one("a", X[0].T[:first]))
+    assert whole.counts["missing"] == 0
+    gaps = fed(tolerant, one_by_one("a", X[0].T[:first], times=[0, 2, 5]))
+    assert gaps.counts["missing"] == 3
+    assert "3 points before answers were missing" in _report(gaps, "state.zip")
+
+
+def test_a_timeout_below_the_step_is_refused(strict, X, capsys):
+    lines = one_by_one("a", X[0].T[:3])
+    assert fed(strict, lines, idle_timeout=59).counts["refused"] == 3
+    assert "--idle-timeout 59 is less than 60, the time from point to point" in (
+        capsys.readouterr().err
+    )
+    assert fed(strict, lines, idle_timeout=60).counts["refused"] == 0
