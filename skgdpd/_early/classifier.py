@@ -272,7 +272,9 @@ class EarlyClassifier(
         panel = read_panel(X)
         y, sample_weight = aligned(X, y, "y"), aligned(X, sample_weight, "sample_weight")
         groups = aligned(X, groups, "groups")
-        column, self.classes_, numbers = self._read_labels(y, len(panel))
+        column, self.classes_, numbers = _read_labels(
+            y, len(panel), self.classifier, marker_of(self)
+        )
         weight = None
         if sample_weight is not None:
             weight = checked_weights(sample_weight, len(panel))
@@ -328,26 +330,6 @@ class EarlyClassifier(
         return self
 
     # The parts of a fit
-
-    def _read_labels(self, y: Any, n: int) -> tuple[NDArray[Any], NDArray[Any], Integers]:
-        """Return y as a column, the classes, and class numbers (-1 for a missing label)."""
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None"
-            )
-        marker = marker_of(self)
-        if hasattr(self.classifier, "teacher"):
-            labels, missing = split_marked(y, marker)
-        else:
-            labels = refuse_marked(y, marker, labelled_only(self.classifier))
-            missing = np.zeros(len(y), dtype=bool)
-        check_equally_many(missing, n)
-        classes, codes = encode(labels)
-        if not missing.any():
-            return labels, classes, codes
-        column, numbers = np.full(n, None, dtype=object), np.full(n, -1)
-        column[~missing], numbers[~missing] = labels, codes
-        return column, classes, numbers
 
     @property
     def _holds_out(self) -> bool:
@@ -673,6 +655,26 @@ def moments_in(panel: Panel, earliness: Any) -> tuple[int, Integers]:
             f"{n_timepoints}"
         )
     return n_timepoints, np.array(times)
+
+
+def _read_labels(
+    y: Any, n: int, classifier: Any, marker: Any
+) -> tuple[NDArray[Any], NDArray[Any], Integers]:
+    """Return y as a column, the classes, and class numbers (-1 for a missing label)."""
+    if y is None:
+        raise ValueError("EarlyClassifier requires y to be passed, but the target y is None")
+    if hasattr(classifier, "teacher"):
+        labels, missing = split_marked(y, marker)
+    else:
+        labels = refuse_marked(y, marker, labelled_only(classifier))
+        missing = np.zeros(len(y), dtype=bool)
+    check_equally_many(missing, n)
+    classes, codes = encode(labels)
+    if not missing.any():
+        return labels, classes, codes
+    column, numbers = np.full(n, None, dtype=object), np.full(n, -1)
+    column[~missing], numbers[~missing] = labels, codes
+    return column, classes, numbers
 
 
 def learning_rows(

@@ -399,14 +399,7 @@ class EarlySession:
         if fresh and not self.options.join:
             raise KeyError(f"ids {some(fresh)} are unknown; the session has {some(self.ids)}")
         if self.options.after_answer == "refuse":
-            known = [id_ for id_ in arrived if id_ in self._slots.places]
-            answered = self._slots["answered"][self._slots.of(known)]
-            if answered.any():
-                late = [id_ for id_, done in zip(known, answered, strict=True) if done]
-                raise ValueError(
-                    f"ids {some(late)} have their answers; close them first, or use "
-                    f"after_answer='ignore' or 'restart'"
-                )
+            _check_unanswered(self._slots, arrived)
         if self.options.after_answer != "restart":
             warn_of_long(arrived, self.early.n_timepoints_in_)
         return arrived, fresh
@@ -486,7 +479,11 @@ class EarlySession:
         try:
             proba = self._reader.read(memory, values, moment)
         except ValueError:
-            self._name_unread(rows, values, moment)
+            fresh = [slots[name][rows] for name in self._memory]
+            names = {row: id_ for id_, row in slots.places.items()}
+            _name_unread(
+                self._reader, fresh, values, moment, [names[row] for row in rows.tolist()]
+            )
             raise
         answered = early.rule_.step(state, moment, proba)
         if moment == len(early.time_points_) - 1:
@@ -499,18 +496,6 @@ class EarlySession:
         slots.set("moment", rows, moment + 1)
         slots.set("answered", rows, answered)
         return answered
-
-    def _name_unread(self, rows: Integers, values: Floats, moment: int) -> None:
-        """Raise an error that names the first series whose points can't be read by themselves."""
-        names = {row: id_ for id_, row in self._slots.places.items()}
-        for i, row in enumerate(rows.tolist()):
-            memory = [self._slots[name][rows[i : i + 1]] for name in self._memory]
-            try:
-                self._reader.read(memory, values[i : i + 1], moment)
-            except ValueError as error:
-                raise ValueError(
-                    f"points of id {names[row]!r}, here series 0, can't be read: {error}"
-                ) from error
 
     def _decision(self, id_: Hashable, row: int, forced: bool) -> StreamDecision:
         slots, early = self._slots, self.early
@@ -605,6 +590,32 @@ def _idle(slots: Slots, time: float, timeout: float) -> list[tuple[Hashable, int
         slots.set("since", unknown, time)
     gone = (slots["since"][rows] < time - timeout) & ~slots["answered"][rows]
     return [pair for pair, idle in zip(slots.places.items(), gone, strict=True) if idle]
+
+
+def _check_unanswered(slots: Slots, ids: Iterable[Hashable]) -> None:
+    """Refuse points of series that have their answers."""
+    known = [id_ for id_ in ids if id_ in slots.places]
+    answered = slots["answered"][slots.of(known)]
+    if answered.any():
+        late = [id_ for id_, done in zip(known, answered, strict=True) if done]
+        raise ValueError(
+            f"ids {some(late)} have their answers; close them first, or use "
+            f"after_answer='ignore' or 'restart'"
+        )
+
+
+def _name_unread(
+    reader: Any, memory: list[NDArray[Any]], values: Floats, moment: int, ids: list[Hashable]
+) -> None:
+    """Raise an error that names the first series whose points can't be read by themselves."""
+    for i, id_ in enumerate(ids):
+        own = [part[i : i + 1] for part in memory]
+        try:
+            reader.read(own, values[i : i + 1], moment)
+        except ValueError as error:
+            raise ValueError(
+                f"points of id {id_!r}, here series 0, can't be read: {error}"
+            ) from error
 
 
 def _check_new(slots: Slots, most: int | None, ids: list[Hashable]) -> None:
