@@ -76,7 +76,7 @@ def test_labels_that_the_model_does_not_know_are_counted(tmp_path, two, model, c
     y[2] = ""
     err = error_of(capsys, ["evaluate", model, write_points(tmp_path / "a.csv", X, y), *LONG])
     assert "1 of 8 series of" in err
-    assert "have no label: series 'N2'. Only labelled series can be scored" in err
+    assert "has no label: series 'N2'. Only labelled series can be scored" in err
 
 
 def test_a_channel_of_the_model_that_is_not_there(tmp_path, two, model, capsys):
