@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time as clock
+import warnings
 from bisect import bisect_left
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from sklearn.utils import get_tags
 
 from .._early.classifier import EarlyClassifier
-from .._early.session import StreamDecision
+from .._early.session import EarlySession, StreamDecision
 from .._persistence import check_target, load
 from .._persistence.archive import read_model, write_model
 from .._runtime.program import INTERRUPTED, PARTLY_FAILED
@@ -322,7 +323,7 @@ class Stream:
         if batch.points:
             points = {id_: np.array(own).T for id_, own in batch.points.items()}
             time = None if self.options.idle_timeout is None else self.time
-            for decision in self.session.push(points, time=time):
+            for decision in _pushed(self.session, points, time):
                 self._note(decision, batch)
         for id_, (number, time) in batch.ends.items():
             if id_ in self.series.open:
@@ -546,3 +547,12 @@ def open_early(path: str) -> EarlyClassifier:
             f"when to answer"
         )
     return model
+
+
+def _pushed(
+    session: EarlySession, points: dict[Id, Any], time: float | None
+) -> list[StreamDecision]:
+    """Return the answers of a push, which may have as many points as there are lines at once."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*points in one push", category=UserWarning)
+        return session.push(points, time=time)
