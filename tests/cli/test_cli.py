@@ -103,7 +103,7 @@ def test_what_is_printed_to_do_next_can_be_parsed(data, columns):
         if command.startswith("  ") and rest:
             found.append(skgdpd._cli.main._parser().parse_args(shlex.split(rest.split(" <")[0])))
     assert len(found) == 4 + (data is None)
-    assert all(skgdpd._cli.main._columns(o) == columns for o in found if hasattr(o, "separator"))
+    assert all(skgdpd._cli.main._columns(o) == columns for o in found if hasattr(o, "label"))
 
 
 def test_the_program_is_named_as_briefly_as_it_can_be_started(monkeypatch, tmp_path):

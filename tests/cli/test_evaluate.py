@@ -122,7 +122,7 @@ def test_a_threshold_moves_answers_and_no_probability(bumps, data, model, capsys
         (["fit", "DATA", "--out", "m", "--class-weight", "yes=2", "yes=3"], "twice"),
         (["fit", "DATA", "--out", "m", "--class-weight", "balanced", "yes=3"], "not both"),
         (["fit", "DATA", "--out", "m", "--delay-cost", "0.2"], "needs several --earliness"),
-        (["export", "EARLY", "e.onnx"], "is an EarlyClassifier"),
+        (["export", "EARLY", "e.onnx"], "has a stopping rule"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

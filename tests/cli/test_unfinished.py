@@ -174,7 +174,7 @@ def test_series_that_were_skipped_explain_no_error(tmp_path, ragged, bumps, caps
     path.write_text("\n".join(lines) + "\n")
     assert main(["predict", ragged, str(path), *LONG, "--short", "skip"]) == 2
     err = capsys.readouterr().err
-    assert "1 values are missing in 1 of 4 series, the first in series 'N03'" in err
+    assert "1 value is missing in 1 of 4 series, the first in series 'N03'" in err
     assert "--short skip" not in err
 
 

@@ -153,7 +153,7 @@ def test_a_truth_value_is_no_moment(moment):
 def test_a_moment_that_there_is_not(moment):
     path, y = gaussian_paths(20)
     cost, how = setting()
-    with pytest.raises(ValueError, match="moment must be from -6 to 5"):
+    with pytest.raises(ValueError, match=f"moment={moment} must be from -6 to 5"):
         FixedTime(moment).fit(path, y, cost, **how)
 
 

@@ -282,7 +282,6 @@ def test_a_class_of_one_series_is_refused_before_a_check(nothing_is_trained):
         ({"teacher": LogisticRegression}, "teacher"),
         ({"teacher": FrozenEstimator(LogisticRegression())}, "teacher"),
         ({"teacher": ["fcn", FrozenEstimator(LogisticRegression())]}, "teacher"),
-        ({"teacher": LogisticRegression()}, "teacher"),  # which takes no series
     ],
     ids=str,
 )

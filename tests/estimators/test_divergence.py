@@ -258,7 +258,9 @@ def test_a_session_names_the_series_that_it_can_not_read(data):
     X, y = data
     early = EarlyClassifier(PrefixClassifier("rocket", earliness=[0.5, 1.0], random_state=0), cv=2)
     session = early.fit(X, y).start(["a", "b"])
-    with pytest.raises(ValueError, match=r"points of ids 'b' can't be read: .*1e\+30"):
+    with pytest.raises(
+        ValueError, match=r"points of id 'b', here series 0, can't be read: .*1e\+30"
+    ):
         session.push({"b": np.full((1, 10), 1e30)})
     assert session.n_seen.tolist() == [0, 0]
 
