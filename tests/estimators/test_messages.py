@@ -116,7 +116,7 @@ def test_others(bumps, tmp_path):
     X, _ = bumps
     with pytest.raises(ValueError, match=r"earliness=99 keeps 99 .* the 40 .* give 40 at most"):
         PrefixTruncator(99).fit_transform(X)
-    with pytest.raises(FileNotFoundError, match=r"there is no model file .*; give the path that"):
+    with pytest.raises(FileNotFoundError, match=r"there is no model file .*; give the path of"):
         skgdpd.load(tmp_path / "none")
     Z = np.random.default_rng(0).normal(size=(20, 3))
     prior = DiffusionFeaturePrior("gmm", random_state=0).fit(Z)
