@@ -126,7 +126,7 @@ def test_the_commands_of_the_page_of_csv_files_run(tmp_path, monkeypatch, capsys
     rows = [line.split(",") for line in Path("points.csv").read_text().splitlines()]
     Path("more.csv").write_text("\n".join(map(",".join, rows)))
     Path("new.csv").write_text("\n".join(",".join(row[:-1]) for row in rows))
-    (commands,) = blocks(page, "sh")
+    commands = blocks(page, "sh")[0]
     for command in commands.splitlines():
         words = shlex.split(command.partition(" > ")[0])
         assert words[:3] == ["python", "-m", "skgdpd"]

@@ -192,7 +192,7 @@ def command_of(name, **changed):
         ("run", {"memory": "file/x"}, ["--memory", "'file' is a file"]),
         ("early", {"max_train": "0"}, ["--max-train", "'0'", "above 0"]),
         *(
-            ("run", {"earliness": value}, ["--earliness", f"'{value}'", "(0, 1]"])
+            ("run", {"earliness": value}, ["--earliness", f"'{value}'", "above 0 and at most 1"])
             for value in ("0", "1.5", "nan", "half")
         ),
     ],
