@@ -502,12 +502,14 @@ class PrefixView:
             min_length=0 if self.several else MIN_LENGTH,
             first=first,
         )
-        values, lengths = checked.values, checked.lengths
+        values, lengths, gaps = checked.values, checked.lengths, checked.gaps
         if self.several and lengths is not None:
+            # Up to this length, the missing end of a series is a gap.
+            gaps |= bool((lengths < MIN_LENGTH).any())
             lengths = np.maximum(lengths, MIN_LENGTH)
         if self.ragged_ and lengths is None:
             lengths = np.full(len(values), values.shape[2])
-        if checked.gaps and self.missing_values == "interpolate":
+        if gaps and self.missing_values == "interpolate":
             # A line to the next value would look ahead of a moment within the gap.
             values = last_values(values, lengths) if self.several else interpolate(values, lengths)
         return values, lengths

@@ -296,3 +296,17 @@ def test_views_of_read_only_series_can_be_written_to(normalize, earliness, whole
     seen = view(Panel(whole)).values
     np.testing.assert_array_equal(seen, expected)
     assert seen.flags.writeable
+
+
+@pytest.mark.parametrize("missing_values", ["interpolate", "mask"])
+def test_the_view_of_a_series_of_one_value_does_not_depend_on_a_mate_with_gaps(missing_values):
+    whole = np.random.default_rng(0).normal(size=(5, 1, 20))
+    view = PrefixView([0.2, 1.0], Normalizer("train"), None, missing_values=missing_values)
+    view.fit(Panel(whole))
+    one, mate = np.full((1, 1, 8), np.nan), whole[:1, :, :8].copy()
+    one[..., 0], mate[..., 3] = 1.0, np.nan
+    alone, beside = view(Panel(one)), view(Panel(np.concatenate([one, mate])))
+    assert alone.lengths is not None
+    assert beside.lengths is not None
+    assert alone.lengths[0] == beside.lengths[0]
+    np.testing.assert_array_equal(alone.values[0], beside.values[0])
