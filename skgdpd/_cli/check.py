@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from .._series.unlabeled import is_missing
 from .commands import open_classifier
 from .faults import faults_for_fit, faults_for_model, gaps_in, label_fault, with_classes
 from .lengths import lengths_of
+from .notes import shortened
 from .series_files import Columns, FileSeries, channels_of, read_series
 from .steps import in_words, step_of
 
@@ -122,7 +122,11 @@ def _facts(path: str, series: FileSeries) -> list[str]:
 
 def _channels(series: FileSeries) -> str:
     count = f"{series.X.shape[1]}"
-    return count if series.channels is None else f"{count}: {_some(series.channels)}"
+    return (
+        count
+        if series.channels is None
+        else f"{count}: {shortened(list(map(str, series.channels)), SHOWN)}"
+    )
 
 
 def _lengths(lengths: NDArray[np.int64]) -> str:
@@ -146,14 +150,7 @@ def _classes(labels: list[Any]) -> str:
     known = [label for label in labels if not is_missing(label)]
     classes, counts = np.unique(np.array(known), return_counts=True)
     pairs = zip(classes.tolist(), counts.tolist(), strict=True)
-    words = _some(f"{label} ({n} series)" for label, n in pairs)
+    words = shortened([f"{label} ({n} series)" for label, n in pairs], SHOWN)
     unlabelled = len(labels) - len(known)
     more = f"; without a label {unlabelled} series" if unlabelled else ""
     return f"{len(classes)}: {words}{more}" if known else f"none{more}"
-
-
-def _some(names: Iterable[Any]) -> str:
-    """Return the first of some names, and the number of the others."""
-    shown = list(map(str, names))
-    more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-    return ", ".join(shown[:SHOWN]) + more

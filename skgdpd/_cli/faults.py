@@ -14,7 +14,7 @@ from .._series.truncation import MIN_LENGTH
 from .._series.unlabeled import is_missing
 from .classes import by_text
 from .lengths import least_length, lengths_of
-from .notes import counted
+from .notes import counted, shortened
 from .series_files import FileSeries
 
 SHOWN = 3
@@ -161,11 +161,10 @@ def with_classes(path: str, series: FileSeries, classes: NDArray[Any]) -> FileSe
     counts = Counter(label for label, own in zip(labels, found, strict=True) if own is None)
     if not counts:
         return series._replace(y=np.array(found, dtype=classes.dtype))
-    shown = [f"{label!r} ({n} series)" for label, n in counts.most_common(SHOWN)]
-    more = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
+    unknown = [f"{label!r} ({n} series)" for label, n in counts.most_common()]
     texts = "" if type(labels[0]) is type(classes.tolist()[0]) else TEXTS
     raise ValueError(
-        f"{path} has labels that the model doesn't know: {', '.join(shown)}{more}; its classes "
+        f"{path} has labels that the model doesn't know: {shortened(unknown, SHOWN)}; its classes "
         f"are {', '.join(map(repr, classes.tolist()))}{texts}"
     )
 
@@ -186,20 +185,18 @@ def without_label(path: str, series: FileSeries, missing: NDArray[np.bool_]) -> 
     -------
     str
     """
-    rows = np.flatnonzero(missing)
-    shown = ", ".join(named(series.ids, row) for row in rows[:SHOWN].tolist())
-    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    rows = np.flatnonzero(missing).tolist()
+    shown = shortened([named(series.ids, row) for row in rows], SHOWN)
     verb = "has" if len(rows) == 1 else "have"
-    return f"{len(rows)} of {len(missing)} series of {path} {verb} no label: {shown}{more}"
+    return f"{len(rows)} of {len(missing)} series of {path} {verb} no label: {shown}"
 
 
 def _short(path: str, series: FileSeries, lengths: NDArray[np.int64], least: int, who: str) -> str:
-    rows = np.flatnonzero(lengths < least)
-    shown = [f"{named(series.ids, row)} has {lengths[row]}" for row in rows[:SHOWN].tolist()]
-    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    rows = np.flatnonzero(lengths < least).tolist()
+    shown = [f"{named(series.ids, row)} has {lengths[row]}" for row in rows]
     return (
         f"{path}: {len(rows)} of {len(lengths)} series have fewer than the {least} time points "
-        f"that {who}: {', '.join(shown)}{more}"
+        f"that {who}: {shortened(shown, SHOWN)}"
     )
 
 

@@ -1,6 +1,8 @@
-"""Sentences about numbers of series, in the singular or the plural."""
+"""Numbers of things in words, in the singular or the plural, and the first of many."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def forced_note(n: int, n_answers: int) -> str:
@@ -19,3 +21,9 @@ def forced_note(n: int, n_answers: int) -> str:
 def counted(n: int, one: str, several: str) -> str:
     """Return a number with the words that follow it."""
     return f"{n} {one if n == 1 else several}"
+
+
+def shortened(names: Sequence[str], most: int) -> str:
+    """Return the first names, at most so many, and the number of the others."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
