@@ -18,6 +18,7 @@ from .._estimators.prefix import PrefixClassifier
 from .._persistence import check_target, load
 from .._runtime.atomic import replace_file
 from .._runtime.extras import require
+from .._series.tables import SUFFIXES
 from .._series.unlabeled import split_marked
 from .classes import by_class
 from .explain import (
@@ -359,6 +360,8 @@ def open_classifier(path: str, early: bool = False) -> Any:
     ValueError
         If the model isn't a classifier of series.
     """
+    if Path(path).suffix in SUFFIXES:
+        raise ValueError(f"{path} is no model but a table; MODEL comes before DATA")
     model = load(path)
     if isinstance(model, EarlyClassifier) and not early:
         raise ValueError(

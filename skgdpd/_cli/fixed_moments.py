@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._early.classifier import EarlyClassifier
+from .._early.selection import RULES
 from ..plotting.cost_curves import training_of
 from ..stopping import FixedTime
-from .intervals import mean_interval, mean_interval_of
+from .intervals import mean_interval, mean_interval_of, undefined_words
 from .scores import Answers, Paid, ScoreOptions, error_costs, numbers_of, paid_for
 
 MOST_ROWS = 20
@@ -27,7 +28,8 @@ class RuleFacts:
     name : str
         Name of its class.
     compared : tuple of str
-        Names of the rules of which it was the cheapest on training series; empty if it was given.
+        Names of the classes of rules that were compared by their costs on training series. Empty
+        if the rule was given.
     fixed : int
         Index of the moment that :class:`~skgdpd.stopping.FixedTime` takes by the training series.
     """
@@ -39,10 +41,10 @@ class RuleFacts:
     @property
     def words(self) -> str:
         """Name of the rule, and how it was chosen, as a sentence."""
-        chosen = ""
+        words = f"Stopping rule: {self.name}."
         if self.compared:
-            chosen = f", the cheapest of {', '.join(self.compared)} on the training series"
-        return f"Stopping rule: {self.name}{chosen}."
+            words += f" It cost the least on the training series, of {', '.join(self.compared)}."
+        return words
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,8 @@ def rule_facts(model: Any) -> RuleFacts | None:
     if not isinstance(model, EarlyClassifier):
         return None
     fixed = FixedTime().fit(cost=model.cost_, **training_of(model, "model"))
-    return RuleFacts(type(model.rule_).__name__, tuple(model.rule_table_), fixed.moment_)
+    compared = tuple(RULES[name].__name__ for name in model.rule_table_)
+    return RuleFacts(type(model.rule_).__name__, compared, fixed.moment_)
 
 
 def fixed_moments(y: NDArray[Any], answers: Answers, options: ScoreOptions) -> list[FixedMoment]:
@@ -111,12 +114,18 @@ def fixed_moments(y: NDArray[Any], answers: Answers, options: ScoreOptions) -> l
 
 
 def moment_table(
-    y: NDArray[Any], answers: Answers, options: ScoreOptions, rule: RuleFacts | None
+    fixed: list[FixedMoment],
+    y: NDArray[Any],
+    answers: Answers,
+    options: ScoreOptions,
+    rule: RuleFacts | None,
 ) -> list[tuple[str, ...]]:
     """Return a table of fixed moments, with a head, and the stopping rule in its last row.
 
     Parameters
     ----------
+    fixed : list of FixedMoment
+        What each moment would have given; empty for a model of one moment.
     y : ndarray of shape (n,)
         Labels, all of them among the classes.
     answers : Answers
@@ -132,7 +141,6 @@ def moment_table(
         Rows of moment, accuracy, mean part seen, and costs if there are any, with the interval of
         their mean. Empty for a model of one moment.
     """
-    fixed = fixed_moments(y, answers, options)
     if not fixed:
         return []
     head = ["answer at", "accuracy", "part seen"]
@@ -152,12 +160,18 @@ def moment_table(
 
 
 def moment_words(
-    y: NDArray[Any], answers: Answers, options: ScoreOptions, rule: RuleFacts | None
+    fixed: list[FixedMoment],
+    y: NDArray[Any],
+    answers: Answers,
+    options: ScoreOptions,
+    rule: RuleFacts | None,
 ) -> list[str]:
     """Return sentences on the table of moments, and whether the rule is better than a moment.
 
     Parameters
     ----------
+    fixed : list of FixedMoment
+        What each moment would have given; empty for a model of one moment.
     y : ndarray of shape (n,)
         Labels, all of them among the classes.
     answers : Answers
@@ -171,7 +185,6 @@ def moment_words(
     -------
     list of str
     """
-    fixed = fixed_moments(y, answers, options)
     if not fixed:
         return []
     words = []
@@ -187,7 +200,8 @@ def moment_words(
     paid = paid_for(y, answers, options)
     if rule is not None and paid is not None:
         words += _compared(paid.total, fixed, rule)
-    return words
+    rows = moment_table(fixed, y, answers, options, rule)
+    return words + undefined_words(rows, "all series cost the same")
 
 
 def _compared(own: NDArray[np.float64], fixed: list[FixedMoment], rule: RuleFacts) -> list[str]:

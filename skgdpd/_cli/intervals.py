@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,11 @@ from ..plotting.reliability import Z, wilson
 
 UNDEFINED = "-"
 """Shown in place of a score that has no value, as the recall of a class without series."""
+
+
+def undefined_words(rows: Iterable[tuple[str, ...]], reason: str) -> list[str]:
+    """Return a sentence on the dashes of a table; none if it has no dashes."""
+    return [f"{UNDEFINED} is no value: {reason}."] if any(UNDEFINED in row for row in rows) else []
 
 
 def interval_of(part: int, whole: int) -> str:

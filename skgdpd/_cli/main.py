@@ -6,16 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .._runtime import option_types as types
-from .._runtime.program import exit_status
+from .._runtime.program import exit_status, import_promptly
 from .._version import __version__
-from ..nets import available_backbones
-from . import commands as actions
-from .check import check
-from .demo import run_demo
-from .predictions import Unfinished
-from .series_files import Columns
-from .stream import stream
+from . import options
 from .words import in_options
 
 DESCRIPTION = """\
@@ -42,50 +35,22 @@ exit status: 0 for success, 1 if lines of a stream were refused, cells of a benc
 `check` found what would be refused, 2 for bad arguments or data, 130 if interrupted, 141 if what
 reads the output has gone
 """
-DEMO_EXAMPLES = """examples:
-  bundled data:       skgdpd demo
-  your own series:    skgdpd demo --data Coffee_TRAIN.ts --earliness 0.2 0.4
-  a table:            skgdpd demo --data points.csv --id patient --time hour --label ill
-"""
-CHECK_EXAMPLES = """examples:
-  before a fit:       skgdpd check points.csv --id patient --time hour --label ill
-  with unlabelled:    skgdpd check few.ts --unlabeled many.ts
-  for a model:        skgdpd check new.csv --id patient --time hour --model ill.zip
-"""
-FIT_EXAMPLES = """examples:
-  one moment:         skgdpd fit GunPoint_TRAIN.ts --out gun.zip --earliness 0.3
-  a teacher:          skgdpd fit GunPoint_TRAIN.ts --out gun.zip --method gdpd
-  unlabelled series:  skgdpd fit few.ts --unlabeled many.ts --out model.zip
-  a row a point:      skgdpd fit points.csv --id patient --time hour --label ill --out ill.zip
-  a rare class:       skgdpd fit points.csv --id patient --time hour --label ill --out ill.zip
-                        --class-weight balanced
-  when to answer:     skgdpd fit GunPoint_TRAIN.ts --out early.zip
-                        --earliness 0.1 0.2 0.3 0.5 1.0 --delay-cost 0.3
-  misses cost more:   skgdpd fit points.csv --id patient --time hour --label ill --out early.zip
-                        --earliness 0.1 0.2 0.3 0.5 1.0 --delay-cost 0.3 --error-cost yes=20
-"""
-PREDICT_EXAMPLES = """examples:
-  to the screen:      skgdpd predict gun.zip GunPoint_TEST.ts
-  into a file:        skgdpd predict gun.zip GunPoint_TEST.ts --out predictions.csv
-  fewer misses:       skgdpd predict ill.zip new.csv --id patient --time hour --threshold yes=0.2
-  still running:      skgdpd predict early.zip running.csv --id machine --time hour --open
-"""
-EVALUATE_EXAMPLES = """examples:
-  tables:             skgdpd evaluate gun.zip GunPoint_TEST.ts
-  and pictures:       skgdpd evaluate gun.zip GunPoint_TEST.ts --report gun.html
-  fewer misses:       skgdpd evaluate ill.zip test.csv --id patient --time hour --label ill
-                        --threshold yes=0.2
-  what misses cost:   skgdpd evaluate ill.zip test.csv --id patient --time hour --label ill
-                        --cost yes=20
-
-A threshold that was chosen on these series is scored too well on them. Choose it on others.
-"""
-STREAM_EXAMPLES = """examples:
-  lines of JSON:      echo '{"id": "a", "values": [0.5]}' | skgdpd stream early.zip
-  a growing table:    tail -n +1 -F live.csv | skgdpd stream early.zip --format csv
-                        --id machine --time when --state stream.zip >> answers.csv
-"""
-TABLES = "a .ts, .tsv, .npz, .csv or .parquet file"
+COMMANDS = {
+    "demo": ("show what the package is for, on bundled data or your own", options.add_demo),
+    "check": ("say what is in a file of series, and what a fit would refuse", options.add_check),
+    "fit": ("fit a classifier to a file of series, and save it", options.add_fit),
+    "predict": ("classes and probabilities of series, as CSV", options.add_predict),
+    "evaluate": (
+        "scores, tables and a page with pictures of a saved model",
+        options.add_evaluate,
+    ),
+    "export": ("write a saved model's network as ONNX", options.add_export),
+    "stream": (
+        "answers to series while their points arrive on standard input",
+        options.add_stream,
+    ),
+}
+"""What each command does, and the function that adds its options to a parser."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,13 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    # Networks take seconds to import. Help and wrong options need none.
     if arguments[:1] == ["benchmark"]:
-        from ..benchmarking.commands import main as run_benchmark
-
-        return run_benchmark(arguments[1:])
-    options = _parsed(arguments)
+        return int(import_promptly("skgdpd.benchmarking.commands").main(arguments[1:]))
+    given = _parsed(arguments)
+    actions = import_promptly("skgdpd._cli.actions").ACTIONS
     try:
-        result = options.run(options)
+        result = actions[given.action](given)
     except ValueError as error:
         raise ValueError(in_options(str(error))) from error
     if isinstance(result, int):
@@ -130,10 +95,10 @@ def _run(arguments: list[str]) -> int:
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
     """Return the options; an unknown one is an error of its command, whose usage is shown."""
-    options, unknown = _parser().parse_known_args(arguments)
+    given, unknown = _parser(arguments).parse_known_args(arguments)
     if unknown:
-        options.command.error(f"unrecognized arguments: {' '.join(unknown)}")
-    return options
+        given.command.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return given
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -148,7 +113,8 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         return f"{words} (default: {shown})".replace("%", "%%")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    """Return a parser in which only the commands among the arguments have their options."""
     parser = argparse.ArgumentParser(
         prog="skgdpd",
         description=DESCRIPTION,
@@ -157,445 +123,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_demo(commands)
-    _add_check(commands)
-    _add_fit(commands)
-    _add_uses(commands)
-    _add_stream(commands)
+    for name, (words, add_options) in COMMANDS.items():
+        command = commands.add_parser(name, help=words, formatter_class=_Formatter)
+        command.set_defaults(command=command, action=name)
+        if name in arguments:
+            add_options(command)
     # Listed for --help only; main passes its arguments on.
     commands.add_parser("benchmark", help="compare methods, and time them", add_help=False)
-    for command in commands.choices.values():
-        command.set_defaults(command=command)
     return parser
-
-
-def _add_demo(commands: argparse._SubParsersAction) -> None:
-    demo = commands.add_parser(
-        "demo",
-        help="show what the package is for, on bundled data or your own",
-        description="Fit models with and without a teacher and unlabelled series, and print a "
-        "table of their\nscores. Answer a stream of series point by point. Draw pictures, and "
-        "print what to do next.",
-        epilog=DEMO_EXAMPLES,
-        formatter_class=_Formatter,
-    )
-    demo.add_argument(
-        "--data",
-        metavar="PATH",
-        help=f"{TABLES}; scores are of the _TEST file beside a _TRAIN file, or else of half of "
-        "the series, as with tables; the default is ItalyPowerDemand and GunPoint",
-    )
-    demo.add_argument(
-        "--earliness",
-        type=types.fraction,
-        nargs="+",
-        default=[0.2, 0.3],
-        metavar="PART",
-        help="with --data: fractions of the series seen, in (0, 1]",
-    )
-    demo.add_argument(
-        "--out",
-        type=types.new_folder,
-        default="demo-output",
-        metavar="FOLDER",
-        help="folder for the plots",
-    )
-    demo.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_columns(demo)
-    demo.set_defaults(
-        run=lambda o: run_demo(o.data, _columns(o), o.earliness, o.out, verbose=not o.quiet)
-    )
-
-
-def _add_check(commands: argparse._SubParsersAction) -> None:
-    command = commands.add_parser(
-        "check",
-        help="say what is in a file of series, and what a fit would refuse",
-        description="Say what is in a file of series: their number, channels, lengths, step, "
-        "missing values and\nclasses. Say what a fit, or a model, would refuse there, and which "
-        "option mends it. Nothing is\nfitted.",
-        epilog=CHECK_EXAMPLES,
-        formatter_class=_Formatter,
-    )
-    command.add_argument("data", metavar="DATA", help=f"{TABLES} of series")
-    command.add_argument(
-        "--unlabeled", metavar="FILE", help=f"{TABLES} of unlabelled series for the same fit"
-    )
-    command.add_argument(
-        "--model",
-        metavar="MODEL",
-        help="saved model that shall answer the series; DATA needs no labels then",
-    )
-    _add_columns(command)
-    command.set_defaults(
-        run=lambda o: check(o.data, _columns(o), unlabeled=o.unlabeled, model=o.model)
-    )
-
-
-def _add_fit(commands: argparse._SubParsersAction) -> None:
-    fit = commands.add_parser(
-        "fit",
-        help="fit a classifier to a file of series, and save it",
-        description="Fit a classifier to a file of labelled whole series, and save it. It answers "
-        "new series from\ntheir first part. The defaults are a good beginning; only DATA and "
-        "--out are needed.",
-        epilog=FIT_EXAMPLES,
-        formatter_class=_Formatter,
-    )
-    names = ", ".join(available_backbones())
-    fit.add_argument("data", metavar="DATA", help=f"{TABLES} of labelled series")
-    fit.add_argument("--out", required=True, metavar="MODEL", help="file to save the model to")
-    fit.add_argument(
-        "--method",
-        choices=("gdpd", "gendd", "gendd-head", "prefix"),
-        help="gdpd, gendd and gendd-head have a teacher, prefix has none; gendd predicts from "
-        "generated features, gendd-head by the student's own classifier; by default gdpd with "
-        "--unlabeled or --teacher, and prefix otherwise, since a teacher adds nothing where all "
-        "series have labels",
-    )
-    fit.add_argument(
-        "--earliness",
-        type=types.part,
-        nargs="+",
-        default=[0.3],
-        metavar="PART",
-        help="fraction of the longest training series that is seen, in (0, 1], or number of time "
-        "points, at least 2; "
-        "several make one model that answers at several moments",
-    )
-    fit.add_argument(
-        "--delay-cost",
-        type=types.positive,
-        metavar="COST",
-        help="cost of waiting to the end of a series, where an error costs 1; with it a stopping "
-        "rule is fitted, too, which chooses the moment of each answer, and the model can answer "
-        "streams. It needs several --earliness, the moments",
-    )
-    fit.add_argument(
-        "--error-cost",
-        type=types.class_and_cost,
-        nargs="+",
-        metavar="CLASS=COST",
-        help="with --delay-cost: cost of an error on a series of CLASS, as in yes=20 if a missed "
-        "fault costs as much as 20 false alarms; that of other classes is 1",
-    )
-    fit.add_argument(
-        "--class-weight",
-        type=types.class_weight,
-        nargs="+",
-        metavar="WEIGHT",
-        help="balanced, so that each class counts as often as any other; or CLASS=WEIGHT ..., "
-        "where classes without a weight have 1; by default each series counts the same",
-    )
-    fit.add_argument("--student", default="mixed", metavar="NAME", help=f"one of {names}")
-    fit.add_argument(
-        "--teacher",
-        nargs="+",
-        metavar="NAME",
-        help="backbones of the teacher, of the same names; several make an ensemble; by default "
-        "the student's backbone",
-    )
-    fit.add_argument("--unlabeled", metavar="FILE", help=f"{TABLES} of unlabelled whole series")
-    fit.add_argument(
-        "--epochs", type=types.whole, default=60, metavar="N", help="length of the training"
-    )
-    fit.add_argument(
-        "--missing",
-        choices=("error", "interpolate", "mask"),
-        default="error",
-        help="treatment of missing values in series",
-    )
-    fit.add_argument(
-        "--seed", type=types.seed, default=0, help="the same seed gives the same model"
-    )
-    fit.add_argument("--device", default="auto", help="auto is cuda if available, else cpu")
-    fit.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_columns(fit)
-    fit.set_defaults(
-        run=lambda o: actions.fit(
-            o.data,
-            o.out,
-            method=o.method,
-            teacher=o.teacher,
-            unlabeled=o.unlabeled,
-            earliness=o.earliness[0] if len(o.earliness) == 1 else o.earliness,
-            delay_cost=o.delay_cost,
-            error_cost=o.error_cost,
-            class_weight=o.class_weight,
-            student=o.student,
-            max_epochs=o.epochs,
-            missing_values=o.missing,
-            columns=_columns(o),
-            random_state=o.seed,
-            device=o.device,
-            verbose=0 if o.quiet else 1,
-        )
-    )
-
-
-def _add_uses(commands: argparse._SubParsersAction) -> None:
-    predict = commands.add_parser(
-        "predict",
-        help="classes and probabilities of series, as CSV",
-        description="Predict series with a saved model. Each line has the index of a series "
-        "from 0, or its id,\nits label, and the probability of each class. A model with a "
-        "stopping rule adds the number\nof time points seen, and whether the answer was forced: "
-        "the series ended before the rule was\nsatisfied.",
-        epilog=PREDICT_EXAMPLES,
-        formatter_class=_Formatter,
-    )
-    evaluate = commands.add_parser(
-        "evaluate",
-        help="scores, tables and a page with pictures of a saved model",
-        description="Score a saved model on labelled series: accuracy, area under the "
-        "precision-recall curve,\naverage precision, log loss, calibration error; recall, "
-        "precision, false positive rate and\naverage precision of each class; the confusion "
-        "matrix. For two classes also what each threshold\nwould have given; for a model with a "
-        "stopping rule the mean cost, the earliness, the harmonic\nmean of accuracy and 1 - "
-        "earliness, and what one moment for all series would have cost.\n\n"
-        "Take series that the model was not fitted to. Those that it was fitted to score too "
-        "well, and\nnothing tells them apart.",
-        epilog=EVALUATE_EXAMPLES,
-        formatter_class=_Formatter,
-    )
-    export = commands.add_parser(
-        "export",
-        help="write a saved model's network as ONNX",
-        description="Write a saved model's network as ONNX, for use in other programs.",
-        epilog="examples:\n  skgdpd export gun.zip gun.onnx",
-        formatter_class=_Formatter,
-    )
-    for command in (predict, evaluate, export):
-        command.add_argument("model", metavar="MODEL", help="saved by fit, or by save in Python")
-    predict.add_argument("data", metavar="DATA", help=f"{TABLES}; labels are ignored")
-    predict.add_argument(
-        "--out",
-        type=types.new_file,
-        metavar="FILE",
-        help="file to write instead of standard output",
-    )
-    predict.add_argument(
-        "--short",
-        choices=("refuse", "skip"),
-        default="refuse",
-        help="treatment of series that are too short for any answer; skip leaves their label "
-        "empty",
-    )
-    predict.add_argument(
-        "--open",
-        action="store_true",
-        help="series may go on: where the stopping rule needs more points than there are, the "
-        "label is empty, instead of a forced answer",
-    )
-    evaluate.add_argument("data", metavar="DATA", help=f"{TABLES} of labelled series")
-    export.add_argument("out", type=types.new_file, metavar="OUT.onnx", help="file to write")
-    evaluate.add_argument(
-        "--report",
-        type=types.new_file,
-        metavar="PAGE.html",
-        help="page to write, with tables and pictures in one file: scores, confusion matrix, "
-        "reliability, accuracy against the part seen, decisions; it needs matplotlib",
-    )
-    evaluate.add_argument(
-        "--cost",
-        type=types.class_and_cost,
-        nargs="+",
-        metavar="CLASS=COST",
-        help="cost of an error on a series of CLASS, as in yes=20 if a missed fault costs as much "
-        "as 20 false alarms; that of other classes is 1. Scores have the mean cost of errors, "
-        "then, and answers stay as they are. By default the costs of a model with a stopping rule "
-        "are its own",
-    )
-    evaluate.add_argument(
-        "--short",
-        choices=("refuse", "skip"),
-        default="refuse",
-        help="treatment of series that are too short for any answer; skip leaves them out of the "
-        "scores, and names them",
-    )
-    for command in (predict, evaluate):
-        command.add_argument(
-            "--threshold",
-            type=types.class_and_number,
-            metavar="CLASS=P",
-            help="for models of two classes: answer CLASS from the probability P on, instead of "
-            "the more probable class",
-        )
-        _add_columns(command)
-    predict.set_defaults(
-        run=lambda o: actions.predict(
-            o.model, o.data, o.out, _columns(o), o.threshold, Unfinished(o.short, o.open)
-        )
-    )
-    evaluate.set_defaults(
-        run=lambda o: actions.evaluate(
-            o.model, o.data, _columns(o), o.threshold, o.report, o.cost, o.short
-        )
-    )
-    export.set_defaults(run=lambda o: actions.export(o.model, o.out))
-
-
-def _add_columns(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group(
-        "files with named columns",
-        "for .csv, .tsv and .parquet files. With --time, each row is a point of a series;\n"
-        "  without, each row is a series",
-    )
-    for name, words in (
-        ("--id", "ids of series"),
-        ("--time", "times: numbers, or dates as in 2026-01-31 12:00"),
-        ("--label", "labels"),
-    ):
-        group.add_argument(name, metavar="COLUMN", help=f"column of {words}")
-    group.add_argument(
-        "--values",
-        nargs="+",
-        metavar="COLUMN",
-        help="columns of values: channels, or without --time the time points in their order; by "
-        "default the model's channels, or else all other columns",
-    )
-    group.add_argument(
-        "--step",
-        type=types.positive,
-        metavar="STEP",
-        help="time from point to point, in seconds if times are dates; by default the median",
-    )
-    group.add_argument(
-        "--labels",
-        metavar="FILE",
-        help="table with the labels, a row for each series; --id and --label are its columns",
-    )
-    group.add_argument(
-        "--no-header",
-        action="store_true",
-        help="the first line is no header; columns are named 0, 1, 2, ...",
-    )
-    _add_signs(group, tabs=", in .tsv files a tab")
-
-
-def _add_signs(group: argparse._ActionsContainer, where: str = "", tabs: str = "") -> None:
-    group.add_argument(
-        "--separator",
-        metavar="CHARACTER",
-        help=f"{where}character between fields; by default a comma{tabs}",
-    )
-    group.add_argument(
-        "--decimal",
-        choices=(".", ","),
-        default=".",
-        metavar="MARK",
-        help=f"{where}character before decimals, . or ,",
-    )
-
-
-def _columns(options: argparse.Namespace) -> Columns:
-    return Columns(
-        id=options.id,
-        time=options.time,
-        values=options.values,
-        label=options.label,
-        step=options.step,
-        header=not options.no_header,
-        separator=options.separator,
-        decimal=options.decimal,
-        labels=options.labels,
-    )
-
-
-def _add_stream(commands: argparse._SubParsersAction) -> None:
-    command = commands.add_parser(
-        "stream",
-        help="answers to series while their points arrive on standard input",
-        description="Read points of series from standard input, line by line, and write the "
-        "answer to each series\nto standard output as soon as it is decided. A new id begins a "
-        "series. Lines that can't be read\nare reported on standard error, and skipped.",
-        epilog=STREAM_EXAMPLES
-        + "\nkeys of a JSON line: id; values, a number for each channel, or points, a list of "
-        "these;\nt, the index of the first point within its series, by which repeats are ignored "
-        "and gaps\nrefused; time, which is carried through, and gives the place of the point if "
-        "there is no t and\nthe model was fitted with --time; end, true for the last line of a "
-        "series.\nfields of a CSV line: id, value, ...; or those that a header names",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.add_argument(
-        "model",
-        metavar="MODEL",
-        help="early classifier: of fit --delay-cost, or an EarlyClassifier saved in Python",
-    )
-    command.add_argument(
-        "--format", choices=("jsonl", "csv"), default="jsonl", help="form of lines (%(default)s)"
-    )
-    for name, words in (
-        ("--id", "ids of series; it is named in a header, which the first line must be then"),
-        ("--time", "times: numbers, or dates as in 2026-01-31 12:00"),
-    ):
-        command.add_argument(name, metavar="COLUMN", help=f"with --format csv: column of {words}")
-    command.add_argument(
-        "--values",
-        nargs="+",
-        metavar="COLUMN",
-        help="with --format csv: columns of values, a channel each in the order of the fit; "
-        "columns that no option and no name of its own gives a meaning are left out",
-    )
-    _add_signs(command, "with --format csv: ")
-    command.add_argument(
-        "--state",
-        metavar="FILE",
-        help="file to keep open series in when the input ends or the program is stopped; if it "
-        "exists, the stream goes on from it. Without it, series that are open at the end of the "
-        "input are answered, unless --open is given",
-    )
-    command.add_argument(
-        "--open",
-        action="store_true",
-        help="series may go on: where the stopping rule needs more points than there are at the "
-        "end of the input, there is no answer, instead of a forced one",
-    )
-    command.add_argument(
-        "--save-every",
-        type=types.positive,
-        default=60.0,
-        metavar="SECONDS",
-        help="time after which the state is saved anew (%(default)s)",
-    )
-    command.add_argument(
-        "--after-answer",
-        choices=("ignore", "refuse", "restart"),
-        default="ignore",
-        help="treatment of points after the answer; restart begins a new series (%(default)s)",
-    )
-    command.add_argument(
-        "--max-open", type=types.count, metavar="N", help="most series that are open at a time"
-    )
-    command.add_argument(
-        "--idle-timeout",
-        type=types.positive,
-        metavar="TIME",
-        help="give up series without points for longer than this, in the unit of time in the "
-        "lines, which it needs; in seconds if times are dates",
-    )
-    command.add_argument(
-        "--remember",
-        type=types.count,
-        default=100_000,
-        metavar="N",
-        help="series that are remembered when they need no more points (%(default)s)",
-    )
-    command.set_defaults(
-        run=lambda o: stream(
-            o.model,
-            state=o.state,
-            save_every=o.save_every,
-            wait=o.open,
-            format=o.format,
-            id=o.id,
-            time=o.time,
-            values=o.values,
-            separator="," if o.separator is None else o.separator,
-            decimal=o.decimal,
-            after_answer=o.after_answer,
-            max_open=o.max_open,
-            idle_timeout=o.idle_timeout,
-            remember=o.remember,
-        )
-    )

@@ -14,9 +14,18 @@ from .._version import __version__
 from ..plotting import ReliabilityDisplay
 from .costs import cost_words
 from .fixed_moments import RuleFacts
+from .intervals import undefined_words
 from .page import document, figure_of, new_figure, paragraphs, table
 from .report_moments import decisions, over_time
-from .scores import Answers, ScoreOptions, class_scores, confusion, few_series, overall_scores
+from .scores import (
+    NO_SUCH_SERIES,
+    Answers,
+    ScoreOptions,
+    class_scores,
+    confusion,
+    few_series,
+    overall_scores,
+)
 from .series_files import FileSeries
 from .thresholds import WARNING, Alarms, alarms_of, threshold_table
 
@@ -85,6 +94,7 @@ def page_of(
     overall = [
         (name, value, MEANINGS[name]) for name, value in overall_scores(y, answers, options)
     ]
+    classes = class_scores(y, answers)
     when = list(over_time(y, answers, options, rule))
     parts = [
         f"<h1>{escape(model_name)} on {escape(data_name)}</h1>",
@@ -100,7 +110,8 @@ def page_of(
         "interval by Wilson. Precision is the share of right answers among those that name the "
         "class. The false positive rate is the share of the series of other classes that were "
         "answered with the class. If the class is a fault, these are false alarms.</p>",
-        table(class_scores(y, answers)),
+        table(classes),
+        *paragraphs(undefined_words(classes, NO_SUCH_SERIES)),
         *paragraphs(few_series(y, answers)),
         '<div class="side">',
         _confusion_picture(y, answers),

@@ -53,9 +53,9 @@ def over_time(
         )
         return
     yield "<p>Each row is one moment at which all series are answered by this model.</p>"
-    yield table(moment_table(y, answers, options, rule))
-    yield from paragraphs(moment_words(y, answers, options, rule))
     fixed = fixed_moments(y, answers, options)
+    yield table(moment_table(fixed, y, answers, options, rule))
+    yield from paragraphs(moment_words(fixed, y, answers, options, rule))
     yield '<div class="side">'
     if rule is not None:
         yield _cost_picture(y, fixed, answers, options)

@@ -8,9 +8,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .costs import cost_words
-from .fixed_moments import RuleFacts, moment_table, moment_words
+from .fixed_moments import RuleFacts, fixed_moments, moment_table, moment_words
+from .intervals import undefined_words
 from .scores import (
     FALSE_POSITIVE_RATE,
+    NO_SUCH_SERIES,
     Answers,
     ScoreOptions,
     class_scores,
@@ -59,10 +61,15 @@ def as_text(
     notes = [] if left_out is None else [left_out]
     notes += [*([] if rule is None else [rule.words]), *cost_words(answers, options)]
     lines += [*notes, *([""] if notes else [])]
-    moments = moment_table(y, answers, options, rule)
-    if moments:
-        lines += [*_aligned(moments), *moment_words(y, answers, options, rule), ""]
-    lines += [*_aligned(class_scores(y, answers)), FALSE_POSITIVE_RATE]
+    fixed = fixed_moments(y, answers, options)
+    if fixed:
+        lines += [
+            *_aligned(moment_table(fixed, y, answers, options, rule)),
+            *moment_words(fixed, y, answers, options, rule),
+            "",
+        ]
+    classes = class_scores(y, answers)
+    lines += [*_aligned(classes), FALSE_POSITIVE_RATE, *undefined_words(classes, NO_SUCH_SERIES)]
     lines += [*few_series(y, answers), ""]
     alarms = alarms_of(y, answers, options)
     if alarms is not None:

@@ -34,6 +34,8 @@ FALSE_POSITIVE_RATE = (
     "false positive rate: share of the series of other classes that were answered with the class"
 )
 """What a column of the class table means."""
+NO_SUCH_SERIES = "no series has the class, or none was answered with it"
+"""Why a cell of the class table has no value."""
 FEW = 20
 """Fewest series of a class whose recall is reported without a remark. With as many the interval
 of a recall of a half is 0.4 wide."""

@@ -465,7 +465,6 @@ def _run(
 ) -> None:
     """Handle lines until the input ends or a signal comes."""
     out, lines = sys.stdout.fileno(), LineInput(sys.stdin.fileno())
-    write_lines(out, current.unwritten)
     due: float | None = None
     while not lines.ended and stop.number is None:
         left = None if due is None else max(due - clock.monotonic(), 0.0)
@@ -478,11 +477,11 @@ def _run(
             assert state is not None
             current.save(state)
             due = None
+    if state is None and stop.number is None and not wait:
+        current.end()
+    write_lines(out, current.unwritten)
     if state is not None:
         current.save(state)
-    elif stop.number is None and not wait:
-        current.end()
-        write_lines(out, current.unwritten)
 
 
 def ready(early: EarlyClassifier) -> str:

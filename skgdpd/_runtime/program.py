@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 PARTLY_FAILED = 1
 """Exit status of a program that finished although parts of its work failed."""
@@ -18,9 +20,8 @@ BROKEN_PIPE = 141
 def start(module: str) -> int:
     """Import the module of a program and call its ``main``.
 
-    An interrupt during the import, or during the shutdown of the interpreter, ends the process at
-    once by the signal itself, which shells report as 130. An exception would be delayed by the
-    library that is being loaded, and imported packages could catch it.
+    An interrupt during the shutdown of the interpreter ends the process at once by the signal
+    itself, which shells report as 130.
 
     Parameters
     ----------
@@ -32,21 +33,42 @@ def start(module: str) -> int:
     int
         Exit status.
     """
-    # A shell lets a program in its background ignore interrupts; that is left as it is.
-    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-    def work() -> int:
-        if heeded:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-        main = import_module(module).main
-        if heeded:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        return int(main())
-
-    status = exit_status(work)
+    heeded = _heeds_interrupts()
+    status = exit_status(lambda: int(import_promptly(module).main()))
     if heeded:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     return status
+
+
+def import_promptly(module: str) -> Any:
+    """Import a module of a program.
+
+    An interrupt during the import ends the process at once by the signal itself. An exception
+    would be delayed by the library that is being loaded, and imported packages could catch it.
+
+    Parameters
+    ----------
+    module : str
+        Full name of the module.
+
+    Returns
+    -------
+    module
+    """
+    if not _heeds_interrupts():
+        return import_module(module)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return import_module(module)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _heeds_interrupts() -> bool:
+    """Return whether an interrupt raises KeyboardInterrupt here."""
+    # A shell lets a program in its background ignore interrupts; that is left as it is.
+    handled = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return handled and threading.current_thread() is threading.main_thread()
 
 
 def exit_status(work: Callable[[], int]) -> int:

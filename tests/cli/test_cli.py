@@ -101,9 +101,9 @@ def test_what_is_printed_to_do_next_can_be_parsed(data, columns):
     for line in skgdpd._cli.demo._next(data, columns):
         command, _, rest = line.partition(" -m skgdpd ")
         if command.startswith("  ") and rest:
-            found.append(skgdpd._cli.main._parser().parse_args(shlex.split(rest.split(" <")[0])))
+            found.append(skgdpd._cli.main._parsed(shlex.split(rest.split(" <")[0])))
     assert len(found) == 4 + (data is None)
-    assert all(skgdpd._cli.main._columns(o) == columns for o in found if hasattr(o, "label"))
+    assert all(skgdpd._cli.actions._columns(o) == columns for o in found if hasattr(o, "label"))
 
 
 def test_the_program_is_named_as_briefly_as_it_can_be_started(monkeypatch, tmp_path):
@@ -161,7 +161,7 @@ def test_an_interrupt_ends_quietly(monkeypatch, capsys):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skgdpd._cli.main.run_demo", interrupt)
+    monkeypatch.setattr("skgdpd._cli.actions.run_demo", interrupt)
     assert main(["demo"]) == 130
     assert "interrupted" in capsys.readouterr().err
 
@@ -172,6 +172,21 @@ def test_help_works_from_the_shell():
     )
     assert done.returncode == 0
     assert "skgdpd demo --data" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["--help"], 0), (["predict", "--help"], 0), (["stream", "--speed", "2", "m"], 2), ([], 2)],
+)
+def test_help_and_wrong_options_need_no_network(arguments, status):
+    program = (
+        "import sys\nfrom skgdpd._cli.main import main\n"
+        f"try:\n    main({arguments})\n"
+        f"except SystemExit as stop:\n    assert stop.code == {status}\n"
+        "    assert 'torch' not in sys.modules and 'sklearn' not in sys.modules\n"
+        "else:\n    assert False\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
 def test_the_console_command_is_the_modules_own(monkeypatch, capsys):

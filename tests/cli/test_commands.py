@@ -327,6 +327,7 @@ def test_an_exported_network_predicts_the_same(tmp_path, bumps, model):
         ),
         (["predict", "none", "DATA"], "there is no model file none"),
         (["predict", "DATA", "DATA"], "is no model of skgdpd"),
+        (["predict", "new.csv", "MODEL"], "new.csv is no model but a table; MODEL comes before"),
         (["predict", "MODEL", "none.npz"], "there is no file none.npz"),
         (["predict", "MODEL", "SHORT"], "60 of 60 series have fewer than the 12 time points"),
         (
@@ -392,7 +393,7 @@ def test_help_has_an_example_that_parses(command, capsys):
     assert lines
     for line in lines:
         assert line.split()[0] == command
-        skgdpd._cli.main._parser().parse_args(line.split(" <")[0].split())
+        skgdpd._cli.main._parsed(line.split(" <")[0].split())
 
 
 def test_help_names_all_commands(capsys):

@@ -236,7 +236,8 @@ def test_the_costs_of_a_model_are_said_and_add_up(points, early_file, capsys):
     wrong = float((found.labels != y).mean())
     assert f"cost of errors{wrong:>16.4f}" in text
     assert f"cost of waiting{found.cost.mean() - wrong:>15.4f}" in text
-    assert f"Stopping rule: {type(early.rule_).__name__}, the cheapest of fixed, " in text
+    assert f"Stopping rule: {type(early.rule_).__name__}. It cost the least on the " in text
+    assert "training series, of FixedTime, ProbabilityThreshold, " in text
     assert "Costs of errors, the model's own: 1 each." in text
     assert "Cost of waiting to the end, 60 points, the model's own: 0.5." in text
     assert main(["evaluate", early_file, points, "--cost", "1=20"]) == 0
@@ -295,30 +296,51 @@ def test_the_table_of_moments_ends_with_the_rule():
     y = np.array(["no", "yes", "yes", "no"])
     answers = answers_at([[0, 0], [0, 1], [0, 1], [0, 0]], COST, moment=1)
     rule = RuleFacts("Calimera", (), 0)
-    head, *rows = moment_table(y, answers, ScoreOptions(), rule)
+    fixed = fixed_moments(y, answers, ScoreOptions())
+    head, *rows = moment_table(fixed, y, answers, ScoreOptions(), rule)
     assert head[0] == "answer at"
     assert rows[0][:6] == ("10 points *", "0.5000", "25.0 %", "0.5000", "0.1000", "0.6000")
     # Nothing varies, so there is no interval.
     expected = ("1.0000", "50.0 %", "0.0000", "0.3000", "0.3000", "-")
     assert rows[1:] == [("20 points", *expected), ("stopping rule", *expected)]
+    words = moment_words(fixed, y, answers, ScoreOptions(), rule)
+    assert words[-1] == "- is no value: all series cost the same."
 
 
 def test_a_rule_that_is_worse_than_a_moment_is_said_to_be():
     y = np.array(["no", "yes", "yes", "no"])
     numbers = [[0, 0], [0, 1], [0, 1], [0, 0]]
     early = answers_at(numbers, COST, moment=0)
-    words = moment_words(y, early, ScoreOptions(), RuleFacts("Calimera", (), 1))
+    words = moment_words(
+        fixed_moments(y, early, ScoreOptions()),
+        y,
+        early,
+        ScoreOptions(),
+        RuleFacts("Calimera", (), 1),
+    )
     assert words[0].startswith("The stopping rule is worse than a fixed moment on these series.")
     assert "costs 0.6000" in words[0]
     assert "20 points (*), costs 0.3000" in words[0]
-    assert len(words) == 1
+    assert words[1].startswith("- is no value")
     # The moment that training chooses is no better, but another one is.
-    words = moment_words(y, early, ScoreOptions(), RuleFacts("Calimera", (), 0))
+    words = moment_words(
+        fixed_moments(y, early, ScoreOptions()),
+        y,
+        early,
+        ScoreOptions(),
+        RuleFacts("Calimera", (), 0),
+    )
     assert words[0].startswith("The stopping rule costs as much as a fixed moment")
     assert words[1].startswith("The stopping rule is worse than the best fixed moment")
     assert "found on the series that are scored" in words[1]
     late = answers_at(numbers, COST, moment=1)
-    words = moment_words(y, late, ScoreOptions(), RuleFacts("Calimera", (), 0))
+    words = moment_words(
+        fixed_moments(y, late, ScoreOptions()),
+        y,
+        late,
+        ScoreOptions(),
+        RuleFacts("Calimera", (), 0),
+    )
     assert words[0].startswith("The stopping rule is better than a fixed moment")
     assert words[1] == "No fixed moment costs less than the rule on these series."
 
@@ -344,12 +366,24 @@ def test_a_model_of_many_moments_has_a_table_of_some():
         labels, proba[:, 0], CLASSES, np.ones(6, dtype=int), 40, np.zeros(6, dtype=bool), cost,
         Moments(times, proba, numbers),
     )  # fmt: skip
-    _, *rows = moment_table(y, answers, ScoreOptions(), RuleFacts("Calimera", (), 17))
+    _, *rows = moment_table(
+        fixed_moments(y, answers, ScoreOptions()),
+        y,
+        answers,
+        ScoreOptions(),
+        RuleFacts("Calimera", (), 17),
+    )
     names = [row[0] for row in rows]
     assert names[0] == "1 points"
     assert "18 points *" in names
     assert names[-2:] == ["40 points", "stopping rule"]
-    words = moment_words(y, answers, ScoreOptions(), RuleFacts("Calimera", (), 17))
+    words = moment_words(
+        fixed_moments(y, answers, ScoreOptions()),
+        y,
+        answers,
+        ScoreOptions(),
+        RuleFacts("Calimera", (), 17),
+    )
     assert words[0] == f"The table has {len(rows) - 1} of the 40 moments."
 
 

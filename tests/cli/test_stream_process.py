@@ -198,9 +198,17 @@ def test_csv_from_a_file(run, early_file, early, X):
 
 
 def test_an_ambiguous_header_is_an_error(run, early_file):
-    status, _, err = run(b"id,3\n", early_file, "--format", "csv")
+    status, out, err = run(b"id,3\n", early_file, "--format", "csv")
     assert status == 2
     assert "as a header has" in err
+    assert out == ""
+
+
+@pytest.mark.parametrize("options", [[], ["--open"]])
+def test_a_csv_without_points_has_a_header_alone(run, early_file, options):
+    status, out, err = run(b"", early_file, "--format", "csv", *options)
+    assert status == 0, err
+    assert out.splitlines() == ["id,label,n_seen,share_seen,forced,time,p_0,p_1"]
 
 
 def test_a_csv_that_goes_on_has_one_header(run, early_file, X, tmp_path):

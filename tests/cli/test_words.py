@@ -111,7 +111,7 @@ def test_parameters_are_told_as_options(tmp_path, two, capsys, arguments, words)
 
 
 def test_options_of_words_are_there():
-    fit = next(a for a in _parser()._actions if a.choices).choices["fit"]
+    fit = next(a for a in _parser(["fit"])._actions if a.choices).choices["fit"]
     known = {option for action in fit._actions for option in action.option_strings}
     assert set(OPTIONS.values()) <= known
 
