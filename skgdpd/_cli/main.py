@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Arguments of the command line; by default those of the process.
+        Arguments of the command line. The default is the arguments of the process.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help with examples as they are written, and with the defaults that say something."""
+    """Formatter of help that keeps the lines of examples, and adds defaults that are values."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default, words = action.default, action.help

@@ -1,4 +1,4 @@
-"""Page of a model's scores: one file with tables and pictures, which needs no network."""
+"""Report of a model's scores as one HTML file with tables and pictures."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from .thresholds import WARNING, Alarms, alarms_of, threshold_table
 
 MEANINGS = {
     "series": "Number of labelled series that were scored.",
-    "time points seen": "Points that an answer went by, on average, and those of a whole series.",
-    "accuracy": "Share of right answers.",
-    "accuracy, 95 %": "Wilson's interval of the accuracy. Few series make it wide.",
+    "time points seen": "Mean number of points before an answer, and length of a whole series.",
+    "accuracy": "Share of correct answers.",
+    "accuracy, 95 %": "Wilson's interval of the accuracy. It is wide if there are few series.",
     "AUC-PRC": "Area under the precision-recall curve, by the trapezoid rule; mean over classes.",
-    "average precision": "The same area by steps, which is not optimistic; mean over classes.",
-    "log loss": "Mean of minus the logarithm of the true class's probability. Small is good.",
-    "calibration error": "Expected difference between probability and accuracy. Small is good.",
-    "cost of errors": "Mean cost of errors, by the costs below. Small is good.",
-    "cost of waiting": "Mean cost of waiting until the answer. Small is good.",
-    "mean cost": "Sum of the two: mean cost of a series. Small is good.",
-    "earliness": "Mean share of a series that was seen at the answer. Small is early.",
-    "harmonic mean": "Harmonic mean of accuracy and 1 - earliness. Large is good.",
-    "forced answers": "Series that ended before the stopping rule had seen enough.",
+    "average precision": "The same area, computed by steps: it is not optimistic; mean over classes.",
+    "log loss": "Mean of minus the logarithm of the true class's probability. Lower is better.",
+    "calibration error": "Expected difference between probability and accuracy. Lower is better.",
+    "cost of errors": "Mean cost of errors, by the costs below. Lower is better.",
+    "cost of waiting": "Mean cost of waiting until the answer. Lower is better.",
+    "mean cost": "Sum of the two costs: mean cost of a series. Lower is better.",
+    "earliness": "Mean share of a series that was seen before the answer. Lower is earlier.",
+    "harmonic mean": "Harmonic mean of accuracy and 1 - earliness. Higher is better.",
+    "forced answers": "Number of series that ended before the stopping rule was satisfied.",
 }
 MOST_MISTAKES = 10
 MOST_CLASSES_WITH_COUNTS = 15
@@ -71,9 +71,9 @@ def page_of(
     answers : Answers
         Answers to the series.
     model_name, data_name : str
-        What the page calls the model and the series.
+        Names of the model and of the series on the page.
     options : ScoreOptions, optional
-        The threshold of the answers, and costs.
+        Threshold and costs.
     rule : RuleFacts, optional
         What is known of the model's stopping rule.
     left_out : str, optional
@@ -82,7 +82,7 @@ def page_of(
     Returns
     -------
     str
-        HTML that refers to no other file.
+        HTML without references to other files.
     """
     y: Any = series.y
     kind = f"{type(model).__name__}, {len(answers.classes)} classes"
@@ -109,7 +109,7 @@ def page_of(
         "<p>Recall is the share of a class's series that were answered with it, and 95 % is its "
         "interval by Wilson. Precision is the share of right answers among those that name the "
         "class. The false positive rate is the share of the series of other classes that were "
-        "answered with the class. If the class is a fault, these are false alarms.</p>",
+        "answered with the class. If the class is a fault, this is the rate of false alarms.</p>",
         table(classes),
         *paragraphs(undefined_words(classes, NO_SUCH_SERIES)),
         *paragraphs(few_series(y, answers)),
@@ -163,7 +163,7 @@ def _reliability_picture(y: NDArray[Any], answers: Answers) -> str:
 
 
 def _thresholds(alarms: Alarms | None, options: ScoreOptions) -> Iterable[str]:
-    """Yield what thresholds would have given, of two classes."""
+    """Yield a table and a picture of the scores at each threshold, for two classes."""
     if alarms is None:
         return
     yield "<h2>Thresholds</h2>"
@@ -199,13 +199,13 @@ def _threshold_picture(alarms: Alarms, used: float) -> str:
     ax.legend(fontsize="small", framealpha=1)
     words = (
         f"Recall of {alarms.name}, and its false positive rate, against the threshold. A lower "
-        "threshold misses less, at more false alarms."
+        "threshold gives fewer misses and more false alarms."
     )
     return figure_of(figure, words, "recall and false positive rate against the threshold")
 
 
 def _mistakes(series: FileSeries, answers: Answers) -> Iterable[str]:
-    """Yield a table of the errors with the largest probability of the answer."""
+    """Yield a table of the errors with the most probable answers."""
     y: Any = series.y
     wrong = np.flatnonzero(answers.labels != y)
     yield "<h2>Errors</h2>"
@@ -217,7 +217,7 @@ def _mistakes(series: FileSeries, answers: Answers) -> Iterable[str]:
     order = np.argsort(-sure, kind="stable")[:MOST_MISTAKES]
     yield (
         f"<p>{len(wrong)} of {len(y)} answers are wrong. Those with the largest probability come "
-        "first; they are worth a look at the series and at the label.</p>"
+        "first. Check the series and the label of each.</p>"
     )
     rows = [
         (series.name(row), str(y[row]), str(answers.labels[row]), f"{p:.3f}")

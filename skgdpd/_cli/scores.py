@@ -1,4 +1,4 @@
-"""Scores of a model on labelled series: of all series, of each class, and the confusion matrix."""
+"""Scores of a model on labelled series: overall, for each class, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ FALSE_POSITIVE_RATE = (
 NO_SUCH_SERIES = "no series has the class, or none was answered with it"
 """Why a cell of the class table has no value."""
 FEW = 20
-"""Fewest series of a class whose recall is reported without a remark. With as many the interval
-of a recall of a half is 0.4 wide."""
+"""Number of series of a class below which a note says that its scores are uncertain. At this
+number, the interval of a recall of one half is 0.4 wide."""
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Answers that a model would give to series at each of its moments.
+    """Answers that a model would give at each of its moments.
 
     Attributes
     ----------
     time_points : ndarray of shape (n_moments,)
         Number of time points at each moment.
     proba : ndarray of shape (n, n_moments, n_classes)
-        Class probabilities; NaN after a series' own end.
+        Class probabilities. They are NaN after the end of a series.
     numbers : ndarray of shape (n, n_moments)
-        Numbers of the classes that would be answered; without a meaning after a series' own end.
+        Index of the answered class. It has no meaning after the end of a series.
     """
 
     time_points: NDArray[np.int64]
@@ -77,15 +77,16 @@ class Answers:
     proba : ndarray of shape (n, n_classes)
         Class probabilities at the moment of the answer.
     classes : ndarray of shape (n_classes,)
-        Label of each column.
+        Label of each column of ``proba``.
     n_seen : ndarray of shape (n,)
-        Number of time points that the answer went by.
+        Number of time points on which the answer is based.
     n_timepoints : int
         Number of time points of a whole training series.
     forced : ndarray of bool of shape (n,) or None
-        Whether a series ended before the rule had seen enough; None for a model without a rule.
+        Whether a series ended before the stopping rule was satisfied. None for a model without a
+        stopping rule.
     cost : DecisionCost or None
-        Costs by which the model answers; None for a model without a rule.
+        Costs that the model minimises. None for a model without a stopping rule.
     moments : Moments or None
         Answers at each moment; None for a model of one moment.
     """
@@ -109,7 +110,7 @@ class Paid:
     errors : ndarray of shape (n,)
         Cost of the error of each answer.
     waiting : ndarray of shape (n,) or None
-        Cost of waiting until each answer; None for a model without a rule.
+        Cost of waiting until each answer. None for a model without a stopping rule.
     """
 
     errors: NDArray[np.float64]
@@ -117,28 +118,28 @@ class Paid:
 
     @property
     def total(self) -> NDArray[np.float64]:
-        """Costs of errors and of waiting."""
+        """Sum of the costs of errors and of waiting."""
         return self.errors if self.waiting is None else self.errors + self.waiting
 
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """What scores depend on, besides answers and labels.
+    """Options on which scores depend, besides answers and labels.
 
     Attributes
     ----------
     threshold : tuple of str and float, or None
-        A class of two, and the probability from which on it is the answer.
+        One of two classes, and the smallest probability at which it is the answer.
     costs : dict or None
-        Cost of an error on a series of a class, by its label. They replace those by which the
-        model answers.
+        Cost of an error on a series of each class, by its label. It replaces the costs that the
+        model minimises.
     """
 
     threshold: tuple[str, float] | None = None
     costs: Mapping[Any, float] | None = None
 
     def cost_of(self, label: Any) -> float:
-        """Return the cost of an error on a series of a class; 1 if none is given."""
+        """Return the cost of an error on a series of a class. The default is 1."""
         return float((self.costs or {}).get(label, 1.0))
 
 
@@ -156,8 +157,8 @@ def answers_of(
     X : ndarray of shape (n, n_channels, n_timepoints)
         Series.
     threshold : tuple of str and float, optional
-        A class of two, and the probability from which on it is the answer. By default the more
-        probable class is.
+        One of two classes, and the smallest probability at which it is the answer. By default,
+        the answer is the most probable class.
 
     Returns
     -------
@@ -166,7 +167,7 @@ def answers_of(
     Raises
     ------
     ValueError
-        If there is a threshold for a model that allows none.
+        If a threshold is given for a model that allows none.
     """
     classes, whole = model.classes_, int(model.n_timepoints_in_)
     times = np.asarray(model.time_points_)
@@ -192,14 +193,14 @@ def answers_of(
 def _best(
     proba: NDArray[Any], threshold: tuple[str, float] | None, number: int | None
 ) -> NDArray[np.int64]:
-    """Return the numbers of the classes that a model without a rule answers."""
+    """Return the indices of the classes that a model without a stopping rule answers."""
     if threshold is None or number is None:
         return proba.argmax(-1)
     return np.where(proba[..., number] >= threshold[1], number, 1 - number)
 
 
 def error_costs(answers: Answers, options: ScoreOptions) -> NDArray[np.float64] | None:
-    """Return the costs of errors by which answers are scored.
+    """Return the costs of errors that are used for the scores.
 
     Parameters
     ----------
@@ -211,8 +212,8 @@ def error_costs(answers: Answers, options: ScoreOptions) -> NDArray[np.float64] 
     Returns
     -------
     ndarray of shape (n_classes, n_classes) or None
-        Costs ``[true, answer]``: those of the options, or else those by which the model answers.
-        None if there are neither.
+        Costs ``[true, answer]``: those of the options, or else those that the model minimises.
+        None if neither has costs.
     """
     if options.costs:
         return decision_cost(0.0, options.costs, [1], 1, answers.classes).misclassification
@@ -220,7 +221,7 @@ def error_costs(answers: Answers, options: ScoreOptions) -> NDArray[np.float64] 
 
 
 def numbers_of(labels: NDArray[Any], answers: Answers) -> NDArray[np.int64]:
-    """Return the numbers of labels among the classes."""
+    """Return the index of each label among the classes."""
     places = {label: i for i, label in enumerate(answers.classes.tolist())}
     return np.array([places[label] for label in labels.tolist()], dtype=np.int64)
 
@@ -228,7 +229,7 @@ def numbers_of(labels: NDArray[Any], answers: Answers) -> NDArray[np.int64]:
 def overall_scores(
     y: NDArray[Any], answers: Answers, options: ScoreOptions | None = None
 ) -> list[tuple[str, str]]:
-    """Return the scores over all series.
+    """Return the overall scores of all series.
 
     Parameters
     ----------
@@ -242,7 +243,7 @@ def overall_scores(
     Returns
     -------
     list of (str, str)
-        Names and values, to print.
+        Names and values for printing.
 
     Raises
     ------
@@ -284,7 +285,7 @@ def overall_scores(
 
 
 def paid_for(y: NDArray[Any], answers: Answers, options: ScoreOptions) -> Paid | None:
-    """Return what the answers to series cost.
+    """Return the costs of the answers to series.
 
     Parameters
     ----------
@@ -311,7 +312,7 @@ def paid_for(y: NDArray[Any], answers: Answers, options: ScoreOptions) -> Paid |
 
 
 def class_scores(y: NDArray[Any], answers: Answers) -> list[tuple[str, ...]]:
-    """Return a table of the scores of each class, with a head.
+    """Return a table of the scores of each class, with a header row.
 
     Parameters
     ----------
@@ -323,8 +324,8 @@ def class_scores(y: NDArray[Any], answers: Answers) -> list[tuple[str, ...]]:
     Returns
     -------
     list of tuple of str
-        Rows of class, number of series, recall and its interval, precision, false positive rate
-        and average precision.
+        Rows with the class, its number of series, recall and its interval, precision, false
+        positive rate and average precision.
     """
     rows: list[tuple[str, ...]] = [CLASS_HEAD]
     for number, label in enumerate(answers.classes.tolist()):
@@ -354,7 +355,7 @@ def confusion(y: NDArray[Any], answers: Answers) -> NDArray[np.int64]:
 
 
 def few_series(y: NDArray[Any], answers: Answers) -> list[str]:
-    """Return a sentence for each class of which there are few series."""
+    """Return a sentence for each class with few series."""
     counts = [int((y == label).sum()) for label in answers.classes.tolist()]
     return [
         f"There are only {n} series of class {label}: its scores are uncertain, and the recall "
@@ -365,14 +366,14 @@ def few_series(y: NDArray[Any], answers: Answers) -> list[str]:
 
 
 def class_of_threshold(model: Any, threshold: tuple[str, float]) -> int:
-    """Return the number of the class that a threshold is about.
+    """Return the index of the class to which a threshold applies.
 
     Parameters
     ----------
     model : BasePrefixClassifier or EarlyClassifier
         Fitted classifier.
     threshold : tuple of str and float
-        A class of two, and the probability from which on it is the answer.
+        One of two classes, and the smallest probability at which it is the answer.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Command for a stream: points come in line by line, and answers go out as they fall."""
+"""The ``stream`` command, which reads points line by line and writes each answer at once."""
 
 from __future__ import annotations
 
@@ -40,24 +40,25 @@ COUNTED = ("lines", "refused", "repeated", "missing", "late", "unanswered", "ans
 
 @dataclass
 class StreamOptions:
-    """Options of a stream, which its state keeps.
+    """Options of a stream. They are saved with its state.
 
     Attributes
     ----------
     format : {"jsonl", "csv"}
-        Form of the lines.
+        Format of the lines.
     after_answer : {"ignore", "refuse", "restart"}
-        Treatment of points that come after the answer to their series.
+        What happens to points that arrive after the answer to their series.
     max_open : int or None
-        Largest number of series that are read at the same time.
+        Maximum number of open series. None means no limit.
     idle_timeout : float or None
-        Time without points after which a series is given up.
+        Time without points after which a series is given up. None means that no series is.
     remember : int
-        Number of series that are remembered when they need no more points.
+        Number of series without further points whose ids are remembered.
     id, time : str or None
-        Names of the columns of ids and times in CSV lines; None is ``"id"`` and ``"time"``.
+        Names of the columns of ids and times in CSV lines. None means ``"id"`` and ``"time"``.
     values : list of str or None
-        Names of the columns of values in CSV lines; None is all without another meaning.
+        Names of the columns of values in CSV lines. None means all columns that have no other
+        meaning.
     separator : str
         Character between the fields of CSV lines.
     decimal : {".", ","}
@@ -78,14 +79,15 @@ class StreamOptions:
 
 @dataclass
 class Batch:
-    """Points that are pushed together.
+    """Points that are pushed into the session together.
 
     Attributes
     ----------
     points : dict of id to list of list of float
         New points of each series.
     places : dict of id to list of (int, int, float or None)
-        For each line: how many points its series has with it, its number, and its time.
+        For each line of a series: the number of points of the series up to this line, the number
+        of the line, and its time.
     ends : dict of id to (int, float or None)
         Number and time of the line that ends a series.
     """
@@ -96,10 +98,10 @@ class Batch:
 
 
 class Stream:
-    """Series whose points arrive in lines, and their answers.
+    """Stream of series whose points arrive in lines, with their answers.
 
-    Answers are those of a stream that handles each line alone, in the order of the lines that led
-    to them. Lines that are handled together are faster.
+    Answers do not depend on how many lines are handled together, and are in the order of the lines
+    that led to them. Lines that are handled together are faster.
 
     Parameters
     ----------
@@ -111,13 +113,12 @@ class Stream:
     Attributes
     ----------
     series : SeriesTable
-        Numbers of points that were read.
+        States of the series, and the numbers of their points that were read.
     unwritten : list of str
-        Lines to be written.
+        Lines of output that are not written yet.
     counts : dict of str to int
-        Numbers of lines, and of those that were refused or repeated what had been read; of points
-        that were missing before answers, and of points after answers; of series without an
-        answer; of answers, and of forced ones.
+        Numbers of lines, refused lines and repeated lines; of missing points before answers, and
+        of points after answers; of series without an answer; of answers and forced answers.
     """
 
     def __init__(self, early: EarlyClassifier, options: StreamOptions) -> None:
@@ -154,7 +155,7 @@ class Stream:
         self._found: list[tuple[int, StreamDecision]] = []
 
     def handle(self, lines: list[bytes]) -> None:
-        """Read lines, and put the answers that they led to behind :attr:`unwritten`."""
+        """Read lines, and append the answers that they led to to :attr:`unwritten`."""
         for content in lines:
             self.counts["lines"] += 1
             try:
@@ -170,14 +171,14 @@ class Stream:
         self._write_found()
 
     def end(self) -> None:
-        """Answer all series that are open, from their latest moments."""
+        """Answer all open series from the latest moments that they have reached."""
         number = self.counts["lines"]
         for id_ in list(self.series.open):
             self._close(id_, number, None)
         self._write_found()
 
     def _write_found(self) -> None:
-        """Count the answers found, and put them into the form of the output."""
+        """Count the answers that were found, and format them for the output."""
         self.counts["answers"] += len(self._found)
         self.counts["forced"] += sum(decision.forced for _, decision in self._found)
         self.unwritten += [self.form.write(decision) for _, decision in self._found]
@@ -186,7 +187,7 @@ class Stream:
     # A line
 
     def _take(self, line: Line) -> None:
-        """Put the new points of a line into the batch."""
+        """Add the new points of a line to the batch."""
         id_, batch = line.id, self._batch
         one_by_one = self.options.after_answer == "refuse"
         if id_ in batch.ends or (one_by_one and id_ in batch.points):
@@ -221,7 +222,7 @@ class Stream:
             self._batch.ends[id_] = self.counts["lines"], line.time
 
     def _add(self, line: Line, points: list[list[float]]) -> None:
-        """Put points of a line's series into the batch."""
+        """Add points of a line's series to the batch."""
         id_ = line.id
         n_read = self.series.add(id_, len(points))
         if points:
@@ -232,7 +233,7 @@ class Stream:
     # Times that place points
 
     def _place(self, line: Line) -> Placed | None:
-        """Return what a line brings by its time: new points, and how many are missing before."""
+        """Return the new points of a line, and the number of missing points before them."""
         if self.grid is None:
             return Placed(line.points, 0)
         id_, last = line.id, self.series.last.get(line.id)
@@ -247,7 +248,7 @@ class Stream:
         return self.grid.place(line, self.series.state(id_)[1], n_read > begun, last)
 
     def _fill(self, line: Line, missing: int) -> None:
-        """Put missing points before those of a line, up to the answer to its series."""
+        """Add missing points before those of a line, until its series is answered."""
         assert self.grid is not None
         assert line.time is not None
         own, times = self.series.open[line.id], self.early.time_points_
@@ -304,7 +305,7 @@ class Stream:
         return True
 
     def _make_place(self, id_: Id) -> None:
-        """See to it that a new series may be open."""
+        """Refuse a new series if the maximum number of series is open."""
         most = self.options.max_open
         if most is None or len(self.series.open) < most:
             return
@@ -364,7 +365,7 @@ class Stream:
     # Files
 
     def save(self, path: str) -> None:
-        """Save all to a file that can't run code; an existing file is replaced in one step."""
+        """Save the stream to a file without pickle; an existing file is replaced in one step."""
         target = check_target(path)[0]
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".skgdpd-") as folder:
             self.session.save(Path(folder) / "session.zip")
@@ -423,12 +424,12 @@ def stream(
         Path of a saved :class:`~skgdpd.EarlyClassifier`.
     state : str, optional
         Path of the file that keeps open series when the program ends. If it exists, the stream
-        goes on from it.
+        continues from it.
     save_every : float, default=60.0
-        Seconds after which the state is saved anew, if there were lines.
+        Seconds after which the state is saved again, if there were new lines.
     wait : bool, default=False
-        Whether series that are open at the end of the input have no answer, instead of a forced
-        one. With a state they have none either way.
+        Whether series that are open at the end of the input stay without an answer. By default
+        they get a forced answer, except with ``state``, which keeps them open.
     **options : object
         Options of the stream.
 
@@ -463,7 +464,7 @@ def stream(
 def _run(
     current: Stream, stop: StopSignals, state: str | None, save_every: float, wait: bool
 ) -> None:
-    """Handle lines until the input ends or a signal comes."""
+    """Handle lines until the input ends or a signal arrives."""
     out, lines = sys.stdout.fileno(), LineInput(sys.stdin.fileno())
     due: float | None = None
     while not lines.ended and stop.number is None:
@@ -485,14 +486,14 @@ def _run(
 
 
 def ready(early: EarlyClassifier) -> str:
-    """Return the line that says, in a terminal, that the model is loaded and lines are read."""
+    """Return the line for a terminal that says that the stream is ready for input."""
     times = [str(t) for t in early.time_points_.tolist()]
     shown = times if len(times) <= MOST_SHOWN else [*times[:3], "...", times[-1]]
     return f"skgdpd: ready; answers come after {', '.join(shown)} points"
 
 
 def _report(current: Stream, state: str | None, waits: bool = False) -> str:
-    """Return what a stream says at its end; nothing if there is nothing odd."""
+    """Return the closing line of a stream; it is empty if nothing unusual happened."""
     counts, n_open = current.counts, len(current.series.open)
     parts = [
         counted(counts[name], *words)
@@ -537,7 +538,7 @@ def open_early(path: str) -> EarlyClassifier:
     Raises
     ------
     ValueError
-        If the model is none that answers early.
+        If the model is no early classifier.
     """
     model = load(path)
     if not isinstance(model, EarlyClassifier):
@@ -551,7 +552,7 @@ def open_early(path: str) -> EarlyClassifier:
 def _pushed(
     session: EarlySession, points: dict[Id, Any], time: float | None
 ) -> list[StreamDecision]:
-    """Return the answers of a push, which may have as many points as there are lines at once."""
+    """Push points into a session without a warning about many points, and return the answers."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*points in one push", category=UserWarning)
         return session.push(points, time=time)
