@@ -35,7 +35,7 @@ MEANINGS = {
     "accuracy": "Share of correct answers.",
     "accuracy, 95 %": "Wilson's interval of the accuracy. It is wide if there are few series.",
     "AUC-PRC": "Area under the precision-recall curve, by the trapezoid rule; mean over classes.",
-    "average precision": "The same area, computed by steps: it is not optimistic; mean over classes.",
+    "average precision": "The same area by steps, which is not optimistic; mean over classes.",
     "log loss": "Mean of minus the logarithm of the true class's probability. Lower is better.",
     "calibration error": "Expected difference between probability and accuracy. Lower is better.",
     "cost of errors": "Mean cost of errors, by the costs below. Lower is better.",
