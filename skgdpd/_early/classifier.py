@@ -127,9 +127,10 @@ class EarlyClassifier(
         Folds of the cross-validation that gives the left-out probabilities for the fit of the
         rule. It has no effect if the classifier gives them in closed form.
     held_out_fraction : float, default=0.5
-        Share of the labelled series that are held out from the fit of the classifier. It is
-        rounded to 1/2, 1/3, 1/4 and so on. Only ``"accuracy_gap"`` needs held-out series, because
-        its promise is about the fitted classifier itself. Other rules hold none out.
+        Share of the labelled series that are held out from the fit of the classifier, at most one
+        half. It is rounded to 1/2, 1/3, 1/4 and so on. Only ``"accuracy_gap"`` needs held-out
+        series, because its promise is about the fitted classifier itself. Other rules hold none
+        out.
     n_jobs : int, default=None
         Number of processes for clones and folds. None means one.
     random_state : int, RandomState instance or None, default=None
@@ -194,7 +195,7 @@ class EarlyClassifier(
         "misclassification_cost": "no_validation",  # decision_cost checks it
         "earliness": ["array-like", None],
         "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"])],
-        "held_out_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "held_out_fraction": [Interval(Real, 0, 0.5, closed="right")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -695,7 +696,7 @@ def learning_rows(
     groups : ndarray of shape (n,) or None
         Group of each series. Series of a group stay together.
     held_out_fraction : float
-        Approximate share of the labelled series that are held out.
+        Approximate share of the labelled series that are held out, at most one half.
     seed : int
         Seed of the choice.
 
@@ -711,7 +712,7 @@ def learning_rows(
     """
     known = np.flatnonzero(numbers >= 0)
     own = None if groups is None else groups[known]
-    n_folds = max(round(1 / held_out_fraction), 2)
+    n_folds = round(1 / held_out_fraction)
     split = splitter(n_folds, numbers[known], classes, own, seed)
     learning, held_out = next(split.split(known, numbers[known], own))
     lost = np.setdiff1d(numbers[known], numbers[known[learning]])

@@ -202,13 +202,14 @@ def _fill(cells: Sequence[Cell], options: argparse.Namespace) -> int:
     _check_sets((cell.data for cell in missing), options.data)
     n_there = len(cells) - len(missing)
     if not options.quiet:
-        print(f"{len(missing)} cells to run, {n_there} there already", file=sys.stderr, flush=True)
+        words = f"cells to run: {len(missing)}; there already: {n_there}"
+        print(words, file=sys.stderr, flush=True)
     n_failed = run(
         missing, store, folder=options.data, memory=options.memory, device=options.device,
         n_jobs=options.jobs, verbose=not options.quiet,
     )  # fmt: skip
     print(
-        f"{len(missing)} cells run, {n_failed} of them failed; {n_there} there already; "
+        f"cells run: {len(missing)} (failed: {n_failed}); there already: {n_there}; "
         f"store: {options.store}"
     )
     asked = set(cells)

@@ -455,10 +455,10 @@ def test_the_command_line_runs_packs_and_says_what_is_wrong(folder, tmp_path, ca
     arguments += ["--methods", "logistic", "--earliness", "0.5", "--seeds", "2"]
     assert main(arguments) == 0
     out, err = capsys.readouterr()
-    assert err.startswith("2 cells to run, 0 there already\n")
-    assert "2 cells run, 0 of them failed; 0 there already" in out
+    assert err.startswith("cells to run: 2; there already: 0\n")
+    assert "cells run: 2 (failed: 0); there already: 0" in out
     assert main([*arguments, "--methods", "logistic", "logistic"]) == 0
-    assert "0 cells run, 0 of them failed; 2 there already" in capsys.readouterr().out
+    assert "cells run: 0 (failed: 0); there already: 2" in capsys.readouterr().out
     assert main(["pack", "--store", store]) == 0
     assert capsys.readouterr().out == "2 records\n"
     with pytest.raises(SystemExit) as stop:

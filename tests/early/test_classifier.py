@@ -354,6 +354,7 @@ def test_costs_are_those_of_the_public_function(fitted):
         ({"misclassification_cost": {"maybe": 3}}, "maybe"),
         ({"cv": 1}, "cv"),
         ({"held_out_fraction": 1.5}, "held_out_fraction"),
+        ({"held_out_fraction": 0.7}, "held_out_fraction"),
     ],
     ids=lambda value: str(value)[:40],
 )
