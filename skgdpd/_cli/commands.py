@@ -34,7 +34,7 @@ from .predictions import Unfinished, predictions_of
 from .report import page_of
 from .score_text import as_text
 from .scores import ScoreOptions, answers_of, class_of_threshold
-from .series_files import Columns, FileSeries, channels_of, read_series
+from .series_files import Columns, FileSeries, channels_of, keep_names, points_of, read_series
 from .steps import keep_step, step_of
 
 TAUGHT: dict[str, Callable[..., Any]] = {
@@ -120,6 +120,8 @@ def fit(
                     labelled=False,
                     channels=channels,
                     step=series.step,
+                    points=series.points,
+                    longest=X.shape[2],
                     whose=data,
                 ),
             )
@@ -168,8 +170,7 @@ def fit(
         )
     with explained_for_fit(files, missing_values):
         model.fit(X, y, **more)
-    if channels is not None:
-        model.feature_names_in_ = np.array(channels, dtype=object)
+    keep_names(model, series, columns)
     keep_step(model, series.step)
     model.save(out)
     n_unlabelled = int(missing.sum()) + (len(files[1][1].X) if len(files) > 1 else 0)
@@ -379,6 +380,8 @@ def _test_part(model: Any, data: str, columns: Columns | None, labelled: bool) -
         last=True,
         channels=channels_of(model),
         step=step_of(model),
+        points=points_of(model),
+        longest=model.n_timepoints_in_,
     )
 
 
