@@ -36,6 +36,7 @@ from .score_text import as_text
 from .scores import ScoreOptions, answers_of, class_of_threshold
 from .series_files import Columns, FileSeries, channels_of, keep_names, points_of, read_series
 from .steps import keep_step, step_of
+from .targets import check_apart
 
 TAUGHT: dict[str, Callable[..., Any]] = {
     "gdpd": GDPDClassifier,
@@ -99,6 +100,7 @@ def fit(
     """
     check_target(out)
     columns = Columns() if columns is None else columns
+    check_apart(out, [data, unlabeled, columns.labels])
     series = read_series(data, columns)
     X, y, channels = series.X, series.y, series.channels
     files = [(data, series)]
@@ -234,6 +236,7 @@ def predict(
         a series from 0, or its id if it has one, its label, with an early classifier the number
         of time points seen and whether the answer was forced, and the probability of each class.
     """
+    check_apart(out, [model, data])
     classifier = open_classifier(model, early=True)
     series = _test_part(classifier, data, columns, labelled=False)
     text = predictions_of(classifier, data, series, threshold, unfinished)
