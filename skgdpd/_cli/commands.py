@@ -15,7 +15,7 @@ from .._estimators.base import BasePrefixClassifier
 from .._estimators.gdpd import GDPDClassifier
 from .._estimators.gendd import GenDDClassifier
 from .._estimators.prefix import PrefixClassifier
-from .._persistence import check_target, load
+from .._persistence import ModelFileError, check_target, load
 from .._runtime.atomic import replace_file
 from .._runtime.extras import require
 from .._series.unlabeled import split_marked
@@ -34,7 +34,15 @@ from .predictions import Unfinished, predictions_of
 from .report import page_of
 from .score_text import as_text
 from .scores import ScoreOptions, answers_of, class_of_threshold
-from .series_files import Columns, FileSeries, channels_of, keep_names, points_of, read_series
+from .series_files import (
+    SUFFIXES,
+    Columns,
+    FileSeries,
+    channels_of,
+    keep_names,
+    points_of,
+    read_series,
+)
 from .steps import keep_step, step_of
 from .targets import check_apart
 
@@ -363,7 +371,11 @@ def open_classifier(path: str, early: bool = False) -> Any:
     ValueError
         If the model isn't a classifier of series.
     """
-    model = load(path)
+    try:
+        model = load(path)
+    except ModelFileError as error:
+        order = "; the model comes first, then the file of series"
+        raise ValueError(f"{error}{order if Path(path).suffix in SUFFIXES else ''}") from error
     if isinstance(model, EarlyClassifier) and not early:
         raise ValueError(
             f"{path} has a stopping rule, which an ONNX file can't hold; fit a model without "

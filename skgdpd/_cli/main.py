@@ -16,7 +16,7 @@ from .demo import run_demo
 from .predictions import Unfinished
 from .series_files import Columns
 from .stream import stream
-from .words import in_options
+from .words import in_options, meant
 
 DESCRIPTION = """\
 Early classification of time series: a model answers from the first part of a series. A teacher of
@@ -130,9 +130,12 @@ def _run(arguments: list[str]) -> int:
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
     """Return the options; an unknown one is an error of its command, whose usage is shown."""
+    if not arguments:
+        _parser().exit(2, _parser().format_help())
     options, unknown = _parser().parse_known_args(arguments)
     if unknown:
-        options.command.error(f"unrecognized arguments: {' '.join(unknown)}")
+        near = meant(unknown, options.command._option_string_actions)
+        options.command.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
     return options
 
 

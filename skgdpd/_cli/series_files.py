@@ -19,6 +19,9 @@ from .._series.tables import Table, read_table
 from .label_files import IdLabels, read_id_labels
 from .steps import check_step
 
+SUFFIXES = (".csv", ".tsv", ".parquet", ".ts", ".npz")
+"""Suffixes of files of series."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -167,7 +170,12 @@ def read_series(
     if labelled and columns.label is None:
         names = ", ".join(map(str, table.names[:5]))
         more = f" and {len(table.names) - 5} more" if len(table.names) > 5 else ""
-        raise ValueError(f"--label must name the column of labels of {path}: {names}{more}")
+        rows = (
+            ""
+            if columns.time
+            else ". If each row is a point of a series, name --id and --time, too"
+        )
+        raise ValueError(f"--label must name the column of labels of {path}: {names}{more}{rows}")
     label = columns.label if labelled or columns.label in table.names else None
     if by_id is not None:
         label = None
@@ -178,6 +186,7 @@ def read_series(
         values = columns.values
         if values is None and points is not None and columns.header:
             values = _points_in(table, points)
+            _check_roles(path, values, columns)
         series = read_wide(table, columns.id, values, label)
         if values is None and longest is not None and len(series.channels) > longest:
             raise ValueError(
@@ -193,6 +202,7 @@ def read_series(
     if values is None and channels is not None:
         values = list(channels)
         _check_fitted(table, values)
+        _check_roles(path, values, columns)
     elif values is not None:
         check_names(tuple(values), channels, "--values", "the model")
     series = read_long(table, columns.id, columns.time, values, label, columns.step)
@@ -217,6 +227,16 @@ def _check_fitted(table: Table, names: Sequence[str]) -> None:
             f"columns are {some_of(table.names)}. Columns must have the names that they had in "
             f"the fit"
         )
+
+
+def _check_roles(path: str, values: list[str], columns: Columns) -> None:
+    """Raise an error if a column of values of a fit is named as another one."""
+    for name in (columns.id, columns.time, columns.label):
+        if name in values:
+            raise ValueError(
+                f"{path}: {name!r} is a column of values in the fit; --id, --time and --label "
+                f"can't name it"
+            )
 
 
 def _table(path: str, columns: Columns) -> Table:
