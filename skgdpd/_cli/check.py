@@ -11,8 +11,8 @@ from .._series.unlabeled import is_missing
 from .commands import open_classifier
 from .faults import faults_for_fit, faults_for_model, gaps_in, label_fault, with_classes
 from .lengths import lengths_of
-from .notes import shortened
-from .series_files import Columns, FileSeries, channels_of, read_series
+from .notes import shortened, wide_words
+from .series_files import Columns, FileSeries, channels_of, points_of, read_series
 from .steps import in_words, step_of
 
 SHOWN = 10
@@ -80,6 +80,8 @@ def _for_fit(data: str, unlabeled: str | None, columns: Columns) -> tuple[list[s
             labelled=False,
             channels=series.channels,
             step=series.step,
+            points=series.points,
+            longest=series.X.shape[2],
             whose=data,
         )
         files.append((unlabeled, own._replace(y=None)))
@@ -97,6 +99,8 @@ def _for_model(data: str, path: str, columns: Columns) -> tuple[list[str], list[
         last=True,
         channels=channels_of(model),
         step=step_of(model),
+        points=points_of(model),
+        longest=model.n_timepoints_in_,
     )
     faults = faults_for_model(data, series, model, ADVICE)
     if series.y is not None:
@@ -112,6 +116,8 @@ def _facts(path: str, series: FileSeries) -> list[str]:
     gaps, lengths = gaps_in(series.X), lengths_of(series.X)
     rows = [("series", f"{len(series.X)}"), ("channels", _channels(series))]
     rows.append(("time points", _lengths(lengths)))
+    if series.points is not None:
+        rows.append(("layout", wide_words(series.points)))
     if series.step is not None and series.step.size is not None:
         rows.append(("step", in_words(series.step)))
     rows.append(("missing values", _missing(gaps, int(lengths.sum()))))

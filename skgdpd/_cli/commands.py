@@ -35,8 +35,16 @@ from .predictions import Unfinished, predictions_of
 from .report import page_of
 from .score_text import as_text
 from .scores import ScoreOptions, answers_of, class_of_threshold
-from .series_files import Columns, FileSeries, channels_of, read_series
+from .series_files import (
+    Columns,
+    FileSeries,
+    channels_of,
+    keep_names,
+    points_of,
+    read_series,
+)
 from .steps import keep_step, step_of
+from .targets import check_apart
 
 TAUGHT: dict[str, Callable[..., Any]] = {
     "gdpd": GDPDClassifier,
@@ -100,6 +108,7 @@ def fit(
     """
     check_target(out)
     columns = Columns() if columns is None else columns
+    check_apart(out, [data, unlabeled, columns.labels])
     series = read_series(data, columns)
     X, y, channels = series.X, series.y, series.channels
     files = [(data, series)]
@@ -121,6 +130,8 @@ def fit(
                     labelled=False,
                     channels=channels,
                     step=series.step,
+                    points=series.points,
+                    longest=X.shape[2],
                     whose=data,
                 ),
             )
@@ -169,8 +180,7 @@ def fit(
         )
     with explained_for_fit(files, missing_values):
         model.fit(X, y, **more)
-    if channels is not None:
-        model.feature_names_in_ = np.array(channels, dtype=object)
+    keep_names(model, series, columns)
     keep_step(model, series.step)
     model.save(out)
     n_unlabelled = int(missing.sum()) + (len(files[1][1].X) if len(files) > 1 else 0)
@@ -234,6 +244,7 @@ def predict(
         a series from 0, or its id if it has one, its label, with an early classifier the number
         of time points seen and whether the answer was forced, and the probability of each class.
     """
+    check_apart(out, [model, data])
     classifier = open_classifier(model, early=True)
     series = _test_part(classifier, data, columns, labelled=False)
     text = predictions_of(classifier, data, series, threshold, unfinished)
@@ -360,8 +371,11 @@ def open_classifier(path: str, early: bool = False) -> Any:
     ValueError
         If the model isn't a classifier of series.
     """
-    if Path(path).suffix in SUFFIXES:
-        raise ValueError(f"{path} is no model but a table; MODEL comes before DATA")
+    if Path(path).suffix in (*SUFFIXES, ".ts"):
+        raise ValueError(
+            f"{path} is no model of skgdpd but a table; the model comes first, then the file of "
+            "series"
+        )
     model = load(path)
     if isinstance(model, EarlyClassifier) and not early:
         raise ValueError(
@@ -382,6 +396,8 @@ def _test_part(model: Any, data: str, columns: Columns | None, labelled: bool) -
         last=True,
         channels=channels_of(model),
         step=step_of(model),
+        points=points_of(model),
+        longest=model.n_timepoints_in_,
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._early.classifier import EarlyClassifier
 from .faults import faults_for_fit, faults_for_model
 from .lengths import least_length, lengths_of
+from .notes import wide_words
 from .series_files import FileSeries
 from .steps import in_words
 
@@ -87,7 +88,7 @@ def explained(
 
 
 def read_words(path: str, series: FileSeries) -> list[str]:
-    """Return a line on the channels of a file of points, and the time from point to point.
+    """Return a line on the columns that were read, and the time from point to point.
 
     Parameters
     ----------
@@ -99,8 +100,10 @@ def read_words(path: str, series: FileSeries) -> list[str]:
     Returns
     -------
     list of str
-        Empty if the channels have no names.
+        Empty if the columns have no names.
     """
+    if series.points is not None:
+        return [f"{path}: {wide_words(series.points)}"]
     if series.channels is None:
         return []
     words = f"{path}: channels {', '.join(map(str, series.channels))}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import get_tags
 
+from .._series.tables import number_of
 from .._series.truncation import MIN_LENGTH
 from .._series.unlabeled import is_missing
 from .classes import by_text
@@ -115,13 +116,26 @@ def label_fault(path: str, series: FileSeries) -> str:
     assert series.y is not None
     labels = {label for label in series.y.tolist() if not is_missing(label)}
     if len(labels) > 1:
-        return ""
+        return _measured(path, labels, len(series.y))
     own = (
         f"all labelled series are of one class, {labels.pop()!r}"
         if labels
         else "no series has a label"
     )
     return f"{path}: {own}; a fit needs labelled series of two classes at least"
+
+
+def _measured(path: str, labels: set[Any], n: int) -> str:
+    """Return a fault if most labels are different fractions, as measured values are."""
+    numbers = [number_of(str(label)) for label in labels]
+    values = all(isinstance(number, float) for number in numbers)
+    if len(labels) <= n / 2 or not values or all(number.is_integer() for number in numbers):
+        return ""
+    return (
+        f"{path}: the labels are {len(labels)} different numbers in {n} series, such as "
+        f"{str(min(labels, key=str))!r}; a classifier needs classes of several series. Name the "
+        f"column of classes by --label"
+    )
 
 
 def with_classes(path: str, series: FileSeries, classes: NDArray[Any]) -> FileSeries:

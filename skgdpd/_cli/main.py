@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from .._runtime.program import exit_status, import_promptly
 from .._version import __version__
 from . import options
-from .words import in_options
+from .words import in_options, meant
 
 DESCRIPTION = """\
 Early classification of time series: a model answers from the first part of a series. A teacher of
@@ -95,9 +95,13 @@ def _run(arguments: list[str]) -> int:
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
     """Return the options; an unknown one is an error of its command, whose usage is shown."""
-    given, unknown = _parser(arguments).parse_known_args(arguments)
+    parser = _parser(arguments)
+    if not arguments:
+        parser.exit(2, parser.format_help())
+    given, unknown = parser.parse_known_args(arguments)
     if unknown:
-        given.command.error(f"unrecognized arguments: {' '.join(unknown)}")
+        near = meant(unknown, given.command._option_string_actions)
+        given.command.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
     return given
 
 

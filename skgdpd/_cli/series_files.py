@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,6 +83,8 @@ class FileSeries(NamedTuple):
         Names of the channels; None if there are none.
     step : Step or None
         Time from point to point; None if there are no times.
+    points : tuple of str or None
+        Names of the columns of time points, of a table with a row for each series.
     """
 
     X: NDArray[Any]
@@ -89,6 +92,7 @@ class FileSeries(NamedTuple):
     ids: NDArray[Any] | None = None
     channels: tuple[str, ...] | None = None
     step: Step | None = None
+    points: tuple[str, ...] | None = None
 
     def name(self, row: int) -> str:
         """Return the id of a series, or else its number from 0."""
@@ -110,6 +114,8 @@ def read_series(
     last: bool = False,
     channels: tuple[str, ...] | None = None,
     step: Step | None = None,
+    points: tuple[str, ...] | None = None,
+    longest: int | None = None,
     whose: str = "the series of the fit",
 ) -> FileSeries:
     """Read the series of a file.
@@ -131,6 +137,12 @@ def read_series(
         have.
     step : Step, optional
         Time from point to point that such a table must have.
+    points : tuple of str, optional
+        Names of a model's columns of time points, in their order. In a table with a row for each
+        series, these columns are read, as far as the series go.
+    longest : int, optional
+        Number of time points of a model's longest series. It is the most that a table with a row
+        for each series may have if its columns can't be found by their names.
     whose : str, default="the series of the fit"
         Description of the series with this step, for errors.
 
@@ -155,7 +167,12 @@ def read_series(
     if labelled and columns.label is None:
         names = ", ".join(map(str, table.names[:5]))
         more = f" and {len(table.names) - 5} more" if len(table.names) > 5 else ""
-        raise ValueError(f"--label must name the column of labels of {path}: {names}{more}")
+        rows = (
+            ""
+            if columns.time
+            else ". If each row is a point of a series, name --id and --time, too"
+        )
+        raise ValueError(f"--label must name the column of labels of {path}: {names}{more}{rows}")
     label = columns.label if labelled or columns.label in table.names else None
     if by_id is not None:
         label = None
@@ -163,18 +180,26 @@ def read_series(
     if columns.time is None:
         if columns.step is not None:
             raise ValueError("--step needs --time, the column of times")
-        series = read_wide(table, columns.id, columns.values, label)
-        return FileSeries(*_labelled(series, path, by_id)[:3])
+        values = columns.values
+        if values is None and points is not None and columns.header:
+            values = _points_in(table, points)
+            _check_roles(path, values, columns)
+        series = read_wide(table, columns.id, values, label)
+        if values is None and longest is not None and len(series.channels) > longest:
+            raise ValueError(
+                f"{path} has {len(series.channels)} columns of time points, and {whose} had "
+                f"{longest}. If some are no time points, name them by --label and --id; else name "
+                f"the columns to read by --values"
+            )
+        names = tuple(map(str, series.channels))
+        return FileSeries(*_labelled(series, path, by_id)[:3], points=names)
     if columns.id is None:
         raise ValueError("--time needs --id, the column that tells series apart")
     values = columns.values
     if values is None and channels is not None:
         values = list(channels)
-        if missing := [name for name in values if name not in table.names]:
-            raise ValueError(
-                f"{path} has no column {missing[0]!r}, which the model was fitted to; its columns "
-                f"are {some_of(table.names)}. Columns must have the names that they had in the fit"
-            )
+        _check_fitted(table, values)
+        _check_roles(path, values, columns)
     elif values is not None:
         check_names(tuple(values), channels, "--values", "the model")
     series = read_long(table, columns.id, columns.time, values, label, columns.step)
@@ -182,6 +207,33 @@ def read_series(
     check_step(source, series.step, step, whose)
     series = _labelled(series, path, by_id)
     return FileSeries(*series[:3], tuple(series.channels), series.step)
+
+
+def _points_in(table: Table, points: tuple[str, ...]) -> list[str]:
+    """Return the columns of time points of a table, the first of those of a fit."""
+    found = [name for name in points if name in table.names]
+    _check_fitted(table, points[: max(len(found), 1)])
+    return found
+
+
+def _check_fitted(table: Table, names: Sequence[str]) -> None:
+    """Raise an error if a table has no column of one of the names that a model was fitted to."""
+    if missing := [name for name in names if name not in table.names]:
+        raise ValueError(
+            f"{table.name} has no column {missing[0]!r}, which the model was fitted to; its "
+            f"columns are {some_of(table.names)}. Columns must have the names that they had in "
+            f"the fit"
+        )
+
+
+def _check_roles(path: str, values: list[str], columns: Columns) -> None:
+    """Raise an error if a column of values of a fit is named as another one."""
+    for name in (columns.id, columns.time, columns.label):
+        if name in values:
+            raise ValueError(
+                f"{path}: {name!r} is a column of values in the fit; --id, --time and --label "
+                f"can't name it"
+            )
 
 
 def _table(path: str, columns: Columns) -> Table:
@@ -232,5 +284,20 @@ def channels_of(model: Any) -> tuple[str, ...] | None:
     """Return the names of the channels of a model; None if it was fitted without."""
     names = vars(model).get("feature_names_in_")
     if names is None or len(names) != model.n_channels_in_:
+        return None
+    return tuple(np.asarray(names).tolist())
+
+
+def keep_names(model: Any, series: FileSeries, columns: Columns) -> None:
+    """Keep the names of the columns that a model was fitted to, if a file has any."""
+    names = series.channels or (series.points if columns.header else None)
+    if names is not None:
+        model.feature_names_in_ = np.array(names, dtype=object)
+
+
+def points_of(model: Any) -> tuple[str, ...] | None:
+    """Return the names of the columns of time points of a model; None if there are none."""
+    names = vars(model).get("feature_names_in_")
+    if names is None or model.n_channels_in_ > 1 or len(names) != model.n_timepoints_in_:
         return None
     return tuple(np.asarray(names).tolist())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 OPTIONS = {
     "class_weight": "--class-weight",
@@ -76,3 +78,13 @@ def _typed(found: re.Match[str]) -> str:
     if value[0] in "'\"":
         value = value[1:-1]
     return f"{OPTIONS[found['name']]} {shlex.quote(value)}"
+
+
+def meant(unknown: Sequence[str], options: Iterable[str]) -> str:
+    """Return a question for the option that is most like an unknown one; empty if none is."""
+    for word in unknown:
+        if word.startswith("--"):
+            name = word.partition("=")[0].replace("_", "-")
+            if near := get_close_matches(name, options, 1, 0.75):
+                return f"; did you mean {near[0]}?"
+    return ""

@@ -15,6 +15,9 @@ from .sampling import Sampling, Step, plain_step, sampling_of
 from .tables import Table
 from .unlabeled import is_missing, refuse_bytes
 
+LEAST_ROWS = 5
+"""Least number of rows in which 0, 1, 2, ... can hardly be measured values."""
+
 
 class TableSeries(NamedTuple):
     """Series of a table.
@@ -84,7 +87,8 @@ def read_long(
     known: dict[Any, int] = {}
     series = np.array([known.setdefault(key, len(known)) for key in keys.tolist()], dtype=int)
     times = table.times(time)
-    numbers = [table.numbers(name, "values") for name in channels]
+    role = "label" if label is None or by_id else None
+    numbers = [table.numbers(name, "values", role) for name in channels]
     check_lengths(table, dict(zip([id, time, *channels], [keys, times, *numbers], strict=True)))
     for name, own in zip(channels, numbers, strict=True):
         if np.isnan(own).all():
@@ -172,7 +176,10 @@ def read_wide(table: Table, id: Any, values: Sequence[Any] | None, label: Any) -
     points = value_columns(table, values, named)
     if values is None:
         _check_order(points, table.name)
-    numbers = {name: table.numbers(name, "values") for name in points}
+    role = "id" if id is None else "label" if label is None else None
+    numbers = {name: table.numbers(name, "values", role) for name in points}
+    if values is None:
+        _refuse_row_numbers(numbers, table.name)
     ids = None if id is None else table.keys(id, "id")
     labels = None if label is None else table.column(label, "label")
     check_lengths(table, numbers | {id: ids, label: labels})
@@ -276,6 +283,16 @@ def _matched(label: Any, ids: list[Any]) -> NDArray[Any]:
     values[:] = [found[id_] for id_ in ids]
     refuse_bytes(values, "label")
     return plain(values)
+
+
+def _refuse_row_numbers(numbers: Mapping[Any, NDArray[Any]], source: str) -> None:
+    """Raise an error if the values of a column are 0, 1, 2, ... or 1, 2, 3, ... by row."""
+    for name, own in numbers.items():
+        if len(own) >= LEAST_ROWS and own[0] in (0, 1) and (np.diff(own) == 1).all():
+            raise ValueError(
+                f"{source} has a column {name!r}, which looks like numbers of rows, not values; "
+                f"name it as label or id, or name the columns of values"
+            )
 
 
 def _check_order(points: list[Any], name: str) -> None:

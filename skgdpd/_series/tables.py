@@ -74,8 +74,11 @@ class Table:
             )
         return values
 
-    def numbers(self, name: Any, argument: str) -> NDArray[Any]:
-        """Return a column as numbers ``(n_rows,)``; missing values are NaN."""
+    def numbers(self, name: Any, argument: str, open_role: str | None = "id") -> NDArray[Any]:
+        """Return a column as numbers ``(n_rows,)``; missing values are NaN.
+
+        ``open_role`` is what a column of words may be, for errors: ``"id"``, ``"label"`` or None.
+        """
         values = self.column(name, argument)
         if values.dtype.kind in "biu":
             return values.astype(np.float64)
@@ -97,7 +100,7 @@ class Table:
             elif not is_missing(value):
                 raise ValueError(
                     f"{self.name}, {self.where(row)}: the value {value!r} of column {name!r} is "
-                    f"no number{_advice(name, value, values)}"
+                    f"no number{_advice(name, value, values, open_role)}"
                 )
         return numbers
 
@@ -316,7 +319,7 @@ def _other_times(name: Any, value: Any) -> str:
     )
 
 
-def _advice(name: Any, value: Any, values: NDArray[Any]) -> str:
+def _advice(name: Any, value: Any, values: NDArray[Any], open_role: str | None = "id") -> str:
     """Return what may be meant by a value that is no number, for an error."""
     if not isinstance(value, str):
         return ""
@@ -326,7 +329,10 @@ def _advice(name: Any, value: Any, values: NDArray[Any]) -> str:
         return ""
     if is_date(value):
         return f"; if the column has times, name it: time={name!r}"
-    return f"; if the column has ids, name it: id={name!r}"
+    if open_role is None:
+        return "; name the columns of values, without this one"
+    what = f"; if the column has {open_role}s, name it: {open_role}={name!r}"
+    return what if open_role == "id" else f"{what}; else name the columns of values, without it"
 
 
 def number_of(text: str, decimal: str = ".") -> Any:

@@ -327,7 +327,7 @@ def test_an_exported_network_predicts_the_same(tmp_path, bumps, model):
         ),
         (["predict", "none", "DATA"], "there is no model file none"),
         (["predict", "DATA", "DATA"], "is no model of skgdpd"),
-        (["predict", "new.csv", "MODEL"], "new.csv is no model but a table; MODEL comes before"),
+        (["predict", "new.csv", "MODEL"], "new.csv is no model of skgdpd but a table"),
         (["predict", "MODEL", "none.npz"], "there is no file none.npz"),
         (["predict", "MODEL", "SHORT"], "60 of 60 series have fewer than the 12 time points"),
         (
