@@ -207,11 +207,19 @@ def test_a_distiller_from_elsewhere_takes_part_by_its_dotted_name(tmp_path, monk
 
 
 OWN_PARTS = """
+from sklearn.linear_model import RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 class Teacher(KNeighborsClassifier):
     pass
+
+class NoProba(RidgeClassifier):
+    pass
+
+class NeedsMore(KNeighborsClassifier):
+    def __init__(self, more):
+        self.more = more
 
 class Network(nn.Module):
     def __init__(self, n_channels, n_timepoints):
@@ -264,6 +272,11 @@ def test_a_student_from_elsewhere_is_trained(folder, own_parts, monkeypatch):
         ("base:own_parts.number", "student='own_parts.number' must be a network, or a callable"),
         ("base:own_parts.Teacher", "student='own_parts.Teacher' is a classifier; only a teacher"),
         ("hinton:fcn:own_parts.number", "teacher='own_parts.number' must be"),
+        ("hinton:fcn:own_parts.NoProba", "teacher='own_parts.NoProba' has no predict_proba"),
+        (
+            "hinton:fcn:own_parts.NeedsMore",
+            "teacher='own_parts.NeedsMore' can't be made without arguments",
+        ),
         ("base:fccn", "unknown backbone 'fccn'; the names are .*, or a dotted name"),
         ("base:fcn:rocket", "'base' has no teacher; it must be"),
     ],
@@ -529,6 +542,47 @@ def test_a_competitor_without_a_word_on_a_series_says_nothing_of_it(folder):
     model.fit(parts.X, parts.y, None)
     model.clf = SimpleNamespace(predict_proba=lambda X: np.array([[np.nan, np.nan], [0.2, 0.8]]))
     np.testing.assert_array_equal(model.predict_proba(parts.X_test[:2]), [[0.5, 0.5], [0.2, 0.8]])
+
+
+class Answering:
+    """A classifier with given answers."""
+
+    def __init__(self, classes, proba):
+        self.classes_, self.proba = np.asarray(classes), np.asarray(proba)
+
+    def fit(self, X, y):
+        return self
+
+    def predict_proba(self, X):
+        return self.proba
+
+
+def competitor_that_answers(folder, *answers):
+    model = make_competitor(Cell("Bumps", "sklearn.dummy.DummyClassifier", 0.9))
+    parts = load_data("Bumps", folder)
+    model.clf = Answering(*answers)
+    model.fit(parts.X, parts.y, None)
+    return model, parts.X_test[:2]
+
+
+def test_a_competitors_columns_are_in_the_order_of_its_classes(folder):
+    model, X = competitor_that_answers(folder, [1, 0], [[0.1, 0.9], [0.8, 0.2]])
+    np.testing.assert_array_equal(model.predict_proba(X), [[0.9, 0.1], [0.2, 0.8]])
+
+
+@pytest.mark.parametrize(
+    ("classes", "proba", "words"),
+    [
+        ([0, 1], [[np.nan, np.nan], [0.5, 0.5]], "row 0 of 2 is"),
+        ([0, 1], [[3.0, 3.0], [0.5, 0.5]], "row 0 of 2 is"),
+        ([0, 1], [[0.5, 0.5]], r"gave the shape \(1, 2\) for 2 series"),
+        ([0], [[1.0], [1.0]], r"classes_ of Answering are \[0\]"),
+    ],
+)
+def test_a_competitor_that_gives_no_probabilities_is_not_scored(folder, classes, proba, words):
+    model, X = competitor_that_answers(folder, classes, proba)
+    with pytest.raises(ValueError, match=words):
+        model.predict_proba(X)
 
 
 def test_searched_candidates_have_validation_losses_whatever_the_student(folder):
