@@ -101,8 +101,10 @@ def make_parser() -> argparse.ArgumentParser:
     cells.set_defaults(run=_run)
 
     report = commands.add_parser("report", help="tables and pictures of a store")
-    report.add_argument("--store", required=True, type=types.folder, metavar="FOLDER")
-    report.add_argument("--out", required=True, type=types.new_folder, metavar="FOLDER")
+    report.add_argument("--store", required=True, type=types.folder, metavar="FOLDER",
+                        help="folder of the results")  # fmt: skip
+    report.add_argument("--out", required=True, type=types.new_folder, metavar="FOLDER",
+                        help="folder of the report")  # fmt: skip
     report.add_argument("--methods", nargs="+", metavar="METHOD",
                         help="methods to compare, by their names in the report")  # fmt: skip
     report.add_argument("--settings", nargs="+", metavar="SETTING", help="by default all")
