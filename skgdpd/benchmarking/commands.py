@@ -17,7 +17,7 @@ from .early.report import write_early_report
 from .early.run import load_compiled_parts, missing_early_cells, run_early
 from .early.store import EarlyStore
 from .methods import check_method
-from .paper import METHODS, PUBLISHED, paper_table
+from .paper import METHODS, PUBLISHED, PUBLISHED_STUDENT, paper_table
 from .report import write_report
 from .run import missing_cells, run
 from .scenario import load_data
@@ -101,8 +101,10 @@ def make_parser() -> argparse.ArgumentParser:
     cells.set_defaults(run=_run)
 
     report = commands.add_parser("report", help="tables and pictures of a store")
-    report.add_argument("--store", required=True, type=types.folder, metavar="FOLDER")
-    report.add_argument("--out", required=True, type=types.new_folder, metavar="FOLDER")
+    report.add_argument("--store", required=True, type=types.folder, metavar="FOLDER",
+                        help="folder of the results")  # fmt: skip
+    report.add_argument("--out", required=True, type=types.new_folder, metavar="FOLDER",
+                        help="folder of the report")  # fmt: skip
     report.add_argument("--methods", nargs="+", metavar="METHOD",
                         help="methods to compare, by their names in the report")  # fmt: skip
     report.add_argument("--settings", nargs="+", metavar="SETTING", help="by default all")
@@ -118,7 +120,7 @@ def make_parser() -> argparse.ArgumentParser:
                        help="files' stems in --data; by default the paper's five")  # fmt: skip
     paper.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS,
                        help="by default all")  # fmt: skip
-    paper.add_argument("--student", default="lstm3-100", metavar="BACKBONE",
+    paper.add_argument("--student", default=PUBLISHED_STUDENT, metavar="BACKBONE",
                        help="backbone of student and teacher")  # fmt: skip
     paper.add_argument("--protocol", default="paper", choices=["paper", "reference"],
                        help="parameters of the paper's text, or of its program")  # fmt: skip
@@ -188,7 +190,7 @@ def _paper(options: argparse.Namespace) -> int:
     )
     status = _fill(cells, options)
     for selection in ("validation", "test"):
-        print(f"\n{paper_table(Store(options.store), options.protocol, selection)}")
+        print(f"\n{paper_table(Store(options.store), cells, selection)}")
     return status
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from typing import Any
 
@@ -15,6 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
+from .._runtime.distributions import checked_answers
+from .._runtime.dotted import load_dotted
 from .._runtime.extras import require
 from .._series.truncation import prefix_length
 from .._series.views import Normalizer, interpolate, resample
@@ -77,11 +78,23 @@ class CompetitorModel:
         self.clf.fit(self._prefixes(X), numbers)
 
     def predict_proba(self, X: Array) -> Array:
-        views = self._prefixes(X)
-        if hasattr(self.clf, "predict_proba"):
-            proba = np.asarray(self.clf.predict_proba(views), dtype=np.float64)
+        answers = self._answers(self._prefixes(X))
+        if self.semi_supervised:
             # Label spreading divides by zero where no label reaches a series.
-            return np.where(np.isfinite(proba), proba, 1 / len(self.classes))
+            answers = np.where(np.isfinite(answers), answers, 1 / len(self.classes))
+        numbers = np.arange(len(self.classes))
+        order = np.asarray(getattr(self.clf, "classes_", numbers))
+        if not np.array_equal(np.sort(order), numbers):
+            raise ValueError(
+                f"classes_ of {type(self.clf).__name__} are {order.tolist()}; after a fit to the "
+                f"labels {numbers.tolist()}, they must be these"
+            )
+        proba = checked_answers(answers, len(X), order, type(self.clf).__name__)
+        return proba[:, np.argsort(order)]
+
+    def _answers(self, views: Array) -> Array:
+        if hasattr(self.clf, "predict_proba"):
+            return np.asarray(self.clf.predict_proba(views), dtype=np.float64)
         scores = np.asarray(self.clf.decision_function(views), dtype=np.float64)
         scores = np.stack([-scores, scores], 1) if scores.ndim == 1 else scores
         odds = np.exp(scores - scores.max(1, keepdims=True))
@@ -187,9 +200,8 @@ def make_competitor(cell: Cell) -> CompetitorModel:
 
 
 def _by_dotted_name(name: str, seed: int) -> Any:
-    module, _, attribute = name.rpartition(".")
     try:
-        cls = getattr(importlib.import_module(module), attribute)
+        cls = load_dotted(name)
         seeded = "random_state" in inspect.signature(cls).parameters
         clf = cls(random_state=seed) if seeded else cls()
     except Exception as error:  # of whatever is imported and made
@@ -198,4 +210,4 @@ def _by_dotted_name(name: str, seed: int) -> Any:
         raise ValueError(
             f"method={name!r} makes {type(clf).__name__}, which is no classifier or distiller"
         )
-    return clf if not module.startswith("sklearn.") else make_pipeline(_flat(), clf)
+    return clf if not name.startswith("sklearn.") else make_pipeline(_flat(), clf)

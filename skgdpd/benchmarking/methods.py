@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from .. import distillers
 from .._estimators.distilled import DistilledPrefixClassifier
@@ -16,6 +16,7 @@ from .._estimators.gdpd import GDPDClassifier, default_prior
 from .._estimators.gendd import GenDDClassifier
 from .._estimators.paper import paper_parameters
 from .._estimators.prefix import PrefixClassifier
+from .._runtime.dotted import load_dotted
 from ..distillers import Distiller, GeneratorOptions, RowDistiller
 from ..nets import available_backbones
 from .cells import Cell
@@ -231,10 +232,8 @@ def _part(cell: Cell, role: str, name: str) -> Any:
             f"{', '.join(known)}, or a dotted name"
         )
     found = _imported(role, name)
-    if isinstance(found, type) and hasattr(found, "predict_proba"):
-        if role == "student":
-            raise ValueError(f"student={name!r} is a classifier; only a teacher may be one")
-        return found()
+    if isinstance(found, type) and not issubclass(found, nn.Module) and hasattr(found, "fit"):
+        return _classifier_as(role, name, found)
     if not callable(found):
         raise ValueError(
             f"{role}={name!r} must be a network, or a callable (n_channels, n_timepoints) that "
@@ -243,10 +242,22 @@ def _part(cell: Cell, role: str, name: str) -> Any:
     return found
 
 
-def _imported(role: str, name: str) -> Any:
-    module, _, attribute = name.rpartition(".")
+def _classifier_as(role: str, name: str, cls: type) -> Any:
+    """Return a teacher of a class of classifiers, made without arguments."""
+    if role == "student":
+        raise ValueError(f"student={name!r} is a classifier; only a teacher may be one")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        teacher = cls()
+    except Exception as error:  # of whatever is made
+        raise ValueError(f"teacher={name!r} can't be made without arguments: {error}") from error
+    if not hasattr(teacher, "predict_proba"):
+        raise ValueError(f"teacher={name!r} has no predict_proba, which a teacher needs")
+    return teacher
+
+
+def _imported(role: str, name: str) -> Any:
+    try:
+        return load_dotted(name)
     except Exception as error:  # of whatever is imported
         raise ValueError(f"{role}={name!r} can't be imported: {error}") from error
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from .cells import Cell
 from .store import Store
-from .tables import Results, markdown
+from .tables import markdown
+
+PUBLISHED_STUDENT = "lstm3-100"
+"""Student and teacher of the published figures."""
 
 METHODS = ("base", "hinton", "fitnets", "gdpd")
 
@@ -20,45 +29,53 @@ Source: GDPD, arXiv 2605.11414, Table 20.
 """
 
 
-def paper_table(store: Store, protocol: str, selection: str) -> str:
+def paper_table(store: Store, cells: Sequence[Cell], selection: str) -> str:
     """Make a table of AUC-PRC by the paper's protocol, next to the published figures.
 
     Parameters
     ----------
     store : Store
-        Records of ``run --protocol PROTOCOL``.
-    protocol : {"paper", "reference"}
-        The parameters of the paper, or those of the program of its authors.
+        Records of the cells. Records of other cells are left out.
+    cells : sequence of Cell
+        Cells of one student in one protocol. The table has a row for each of their data sets.
     selection : {"validation", "test"}
-        The part on which lambda_KD is chosen. The published figures were chosen on the test part.
+        The part on which the weight of a method is chosen. The published figures were chosen on
+        the test part.
 
     Returns
     -------
     str
-        A Markdown table in percent, with the mean ± standard deviation over seeds, and the
-        published figures in brackets. With one seed, there is no deviation.
+        A Markdown table in percent, with the mean ± standard deviation over seeds. The published
+        figures are in brackets if the student is that of the publication. With one seed, there is
+        no deviation.
     """
-    records = [record for record in store if record.cell.protocol == protocol]
-    found = Results.from_records(records, selection)
-    by_method = {
-        method: next((n for n in found.methods if n.split(":")[0].split(",")[0] == method), None)
-        for method in METHODS
-    }
+    asked, found = set(cells), defaultdict(list)
+    for record in store:
+        if record.cell in asked and record.error is None:
+            figure = 100 * record.chosen(selection)["metrics"]["auc_prc"]
+            found[record.cell.data, record.cell.method.split(":")[0]].append(figure)
+    students = {cell.method.partition(":")[2] for cell in cells}
+    comparable = students == {PUBLISHED_STUDENT}
     rows = [["data", *METHODS]]
-    for data, published in PUBLISHED.items():
-        cells = []
-        for (_, name), figure in zip(by_method.items(), published, strict=True):
-            problems = [p for p in (found.scores[name] if name else {}) if p[0] == data]
-            if name is None or not problems:
-                cells.append(f"- ({figure:.1f})")
-                continue
-            values = 100 * found.values(name, problems[0], "auc_prc")
-            spread = f" ± {values.std():.1f}" if len(values) > 1 else ""
-            cells.append(f"{values.mean():.1f}{spread} ({figure:.1f})")
-        rows.append([data, *cells])
-    honest = (
-        "lambda_KD chosen on the validation part"
-        if selection == "validation"
-        else "lambda_KD chosen on the TEST part, as the published figures were: optimistic"
+    for data in dict.fromkeys(cell.data for cell in cells):
+        published = PUBLISHED[data] if comparable and data in PUBLISHED else [None] * len(METHODS)
+        figures = zip((found[data, method] for method in METHODS), published, strict=True)
+        rows.append([data, *(_figure(ours, theirs) for ours, theirs in figures)])
+    brackets = (
+        "published in brackets"
+        if comparable
+        else f"student and teacher {', '.join(sorted(students))}; the published figures of "
+        f"{PUBLISHED_STUDENT} do not compare with these"
     )
-    return f"AUC-PRC in percent, published in brackets; {honest}.\n\n{markdown(rows)}"
+    honest = (
+        "weights chosen on the validation part"
+        if selection == "validation"
+        else "weights chosen on the TEST part, as for the published figures: optimistic"
+    )
+    return f"AUC-PRC in percent, {brackets}; {honest}.\n\n{markdown(rows)}"
+
+
+def _figure(ours: Sequence[float], theirs: float | None) -> str:
+    spread = f" ± {np.std(ours):.1f}" if len(ours) > 1 else ""
+    own = f"{np.mean(ours):.1f}{spread}" if ours else "-"
+    return own if theirs is None else f"{own} ({theirs:.1f})"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib
 import warnings
 from typing import Any
 
+from .._runtime.dotted import load_dotted
 from .._runtime.program import PARTLY_FAILED, exit_status
 from .compose import on_prefix
 from .runner import CheckResult, PrefixCheck, check_names, check_prefix_classifier
@@ -122,8 +122,10 @@ def make_classifier(text: str) -> Any:
         raise ValueError(
             f"{text!r} must have the form module.Class or module.Class(name=value): {error}"
         ) from error
-    module, _, attribute = name.rpartition(".")
-    found = getattr(importlib.import_module(module), attribute) if module else None
+    try:
+        found = load_dotted(name) if "." in name else None
+    except ImportError as error:
+        raise ImportError(f"{name} can't be imported: {error}") from error
     if not isinstance(found, type):
         raise ValueError(f"{name!r} isn't a class; give module.Class")
     if not called:

@@ -207,11 +207,19 @@ def test_a_distiller_from_elsewhere_takes_part_by_its_dotted_name(tmp_path, monk
 
 
 OWN_PARTS = """
+from sklearn.linear_model import RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 class Teacher(KNeighborsClassifier):
     pass
+
+class NoProba(RidgeClassifier):
+    pass
+
+class NeedsMore(KNeighborsClassifier):
+    def __init__(self, more):
+        self.more = more
 
 class Network(nn.Module):
     def __init__(self, n_channels, n_timepoints):
@@ -264,6 +272,11 @@ def test_a_student_from_elsewhere_is_trained(folder, own_parts, monkeypatch):
         ("base:own_parts.number", "student='own_parts.number' must be a network, or a callable"),
         ("base:own_parts.Teacher", "student='own_parts.Teacher' is a classifier; only a teacher"),
         ("hinton:fcn:own_parts.number", "teacher='own_parts.number' must be"),
+        ("hinton:fcn:own_parts.NoProba", "teacher='own_parts.NoProba' has no predict_proba"),
+        (
+            "hinton:fcn:own_parts.NeedsMore",
+            "teacher='own_parts.NeedsMore' can't be made without arguments",
+        ),
         ("base:fccn", "unknown backbone 'fccn'; the names are .*, or a dotted name"),
         ("base:fcn:rocket", "'base' has no teacher; it must be"),
     ],
@@ -414,22 +427,28 @@ def test_the_test_selection_says_what_it_is(tmp_path):
     assert "chosen on the test part" in (tmp_path / "out" / "report.md").read_text()
 
 
+def by_the_paper(data, method, seed=0, aucs=(0.5,), losses=(0.1,), **cell):
+    """A record by the paper's protocol, with a candidate for each AUC-PRC."""
+    candidates = [
+        {
+            "params": {"lambda_kd": k}, "valid_loss": loss, "n_parameters": 1,
+            "metrics": {"auc_prc": auc, "accuracy": auc}, "seconds": {"fit": 1.0},
+        }
+        for k, (auc, loss) in enumerate(zip(aucs, losses, strict=True))
+    ]  # fmt: skip
+    settings = {"earliness": 0.2, "normalize": "none", "protocol": "paper", "search": True, **cell}
+    return Record(Cell(data, method, seed=seed, **settings), candidates)
+
+
 def test_the_papers_table_stands_beside_the_published_figures(tmp_path):
     store = Store(tmp_path)
-    for seed, (aucs, losses) in enumerate([((0.5, 0.9), (0.1, 0.2)), ((0.6, 0.8), (0.1, 0.2))]):
-        candidates = [
-            {
-                "params": {"lambda_kd": k}, "valid_loss": loss, "n_parameters": 1,
-                "metrics": {"auc_prc": auc, "accuracy": auc}, "seconds": {"fit": 1.0},
-            }
-            for k, (auc, loss) in enumerate(zip(aucs, losses, strict=True))
-        ]  # fmt: skip
-        cell = Cell("CBF", "gdpd:lstm3-100", 0.2, "none", "labels", seed, "paper", True)
-        store.write(Record(cell, candidates))
-    honest = paper_table(store, "paper", "validation")
+    for seed, aucs in enumerate([(0.5, 0.9), (0.6, 0.8)]):
+        store.write(by_the_paper("CBF", "gdpd:lstm3-100", seed, aucs, (0.1, 0.2)))
+    cells = [record.cell for record in store]
+    honest = paper_table(store, cells, "validation")
     assert "55.0 ± 5.0 (69.0)" in honest
     assert "validation part" in honest
-    optimistic = paper_table(store, "paper", "test")
+    optimistic = paper_table(store, cells, "test")
     assert "85.0 ± 5.0 (69.0)" in optimistic
     assert "TEST" in optimistic
     assert len(PUBLISHED) == 5
@@ -437,16 +456,38 @@ def test_the_papers_table_stands_beside_the_published_figures(tmp_path):
 
 def test_the_papers_table_shows_no_deviation_of_one_seed(tmp_path):
     store = Store(tmp_path)
-    candidate = {
-        "params": {}, "valid_loss": 0.1, "n_parameters": 1,
-        "metrics": {"auc_prc": 0.5, "accuracy": 0.5}, "seconds": {"fit": 1.0},
-    }  # fmt: skip
-    store.write(
-        Record(Cell("CBF", "gdpd:lstm3-100", 0.2, "none", "labels", 0, "paper", True), [candidate])
-    )
-    table = paper_table(store, "paper", "validation")
+    store.write(by_the_paper("CBF", "gdpd:lstm3-100"))
+    table = paper_table(store, [record.cell for record in store], "validation")
     assert "50.0 (69.0)" in table
     assert "±" not in table
+
+
+def test_the_papers_table_has_the_cells_that_were_asked_for_and_no_others(tmp_path):
+    store = Store(tmp_path)
+    asked = by_the_paper("CBF", "gdpd:lstm3-100")
+    store.write(asked)
+    others = [
+        by_the_paper("CBF", "gdpd:lstm1-8", aucs=(0.1,)),
+        by_the_paper("CBF", "gdpd:lstm3-100", seed=1, aucs=(0.2,)),
+        by_the_paper("CBF", "gdpd:lstm3-100", aucs=(0.3,), earliness=0.1),
+        by_the_paper("CBF", "gdpd:lstm3-100", aucs=(0.4,), search=False),
+    ]
+    for record in others:
+        store.write(record)
+    table = paper_table(store, [asked.cell], "validation")
+    assert "| CBF | - (64.1) | - (69.2) | - (68.4) | 50.0 (69.0) |" in table
+    assert "ECG200" not in table
+
+
+def test_no_published_figure_stands_beside_another_student_or_set(tmp_path):
+    store = Store(tmp_path)
+    records = by_the_paper("CBF", "gdpd:lstm1-8"), by_the_paper("Mine", "gdpd:lstm3-100")
+    for record in records:
+        store.write(record)
+    small, own = (paper_table(store, [record.cell], "validation") for record in records)
+    assert "| CBF | - | - | - | 50.0 |" in small
+    assert "student and teacher lstm1-8" in small
+    assert "| Mine | - | - | - | 50.0 |" in own
 
 
 def test_the_command_line_runs_packs_and_says_what_is_wrong(folder, tmp_path, capsys):
@@ -501,6 +542,47 @@ def test_a_competitor_without_a_word_on_a_series_says_nothing_of_it(folder):
     model.fit(parts.X, parts.y, None)
     model.clf = SimpleNamespace(predict_proba=lambda X: np.array([[np.nan, np.nan], [0.2, 0.8]]))
     np.testing.assert_array_equal(model.predict_proba(parts.X_test[:2]), [[0.5, 0.5], [0.2, 0.8]])
+
+
+class Answering:
+    """A classifier with given answers."""
+
+    def __init__(self, classes, proba):
+        self.classes_, self.proba = np.asarray(classes), np.asarray(proba)
+
+    def fit(self, X, y):
+        return self
+
+    def predict_proba(self, X):
+        return self.proba
+
+
+def competitor_that_answers(folder, *answers):
+    model = make_competitor(Cell("Bumps", "sklearn.dummy.DummyClassifier", 0.9))
+    parts = load_data("Bumps", folder)
+    model.clf = Answering(*answers)
+    model.fit(parts.X, parts.y, None)
+    return model, parts.X_test[:2]
+
+
+def test_a_competitors_columns_are_in_the_order_of_its_classes(folder):
+    model, X = competitor_that_answers(folder, [1, 0], [[0.1, 0.9], [0.8, 0.2]])
+    np.testing.assert_array_equal(model.predict_proba(X), [[0.9, 0.1], [0.2, 0.8]])
+
+
+@pytest.mark.parametrize(
+    ("classes", "proba", "words"),
+    [
+        ([0, 1], [[np.nan, np.nan], [0.5, 0.5]], "row 0 of 2 is"),
+        ([0, 1], [[3.0, 3.0], [0.5, 0.5]], "row 0 of 2 is"),
+        ([0, 1], [[0.5, 0.5]], r"gave the shape \(1, 2\) for 2 series"),
+        ([0], [[1.0], [1.0]], r"classes_ of Answering are \[0\]"),
+    ],
+)
+def test_a_competitor_that_gives_no_probabilities_is_not_scored(folder, classes, proba, words):
+    model, X = competitor_that_answers(folder, classes, proba)
+    with pytest.raises(ValueError, match=words):
+        model.predict_proba(X)
 
 
 def test_searched_candidates_have_validation_losses_whatever_the_student(folder):

@@ -282,7 +282,9 @@ def test_a_model_whose_package_is_not_there_is_refused_before_any_fit(folder, mo
     monkeypatch.setitem(sys.modules, "aeon.classification.early_classification", None)
     arguments = [*command_of("early"), "--models", "clones", "aeon-teaser", "--sets", "One"]
     assert run_benchmark(arguments) == 2
-    assert "model='aeon-teaser' needs aeon" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "aeon is needed for model='aeon-teaser'" in error
+    assert "pip install 'skgdpd[aeon]'" in error
     assert not list(EarlyStore("store").records())
 
 

@@ -1,8 +1,11 @@
 """Fingerprints: equal for equal values, in any process, and for these only."""
 
 import copy
+import importlib
+import linecache
 import subprocess
 import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -67,3 +70,43 @@ def test_one_weight_changes_a_network(name):
 def test_settings_without_weights_count_too():
     assert fingerprint(torch.nn.Dropout(0.1)) != fingerprint(torch.nn.Dropout(0.2))
     assert fingerprint(torch.nn.ReLU()) != fingerprint(torch.nn.GELU())
+
+
+OWN_CODE = """
+class Own:
+    def answer(self):
+        return {0}
+
+def make():
+    return {0}
+"""
+
+
+def test_the_code_of_ones_own_classes_and_functions_counts(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    file, found = tmp_path / "fingerprinted_module.py", []
+    for number in (1, 1, 2):
+        file.write_text(OWN_CODE.format(number))
+        sys.modules.pop("fingerprinted_module", None)
+        importlib.invalidate_caches()
+        own = importlib.import_module("fingerprinted_module")
+        found.append((fingerprint(own.Own()), fingerprint(own.make)))
+    sys.modules.pop("fingerprinted_module")
+    assert found[0] == found[1]
+    assert found[0][0] != found[2][0]
+    assert found[0][1] != found[2][1]
+
+
+def test_the_code_of_a_cell_of_a_notebook_counts(monkeypatch):
+    found = []
+    for number in (1, 1, 2):
+        code, name = OWN_CODE.format(number), f"<cell {len(found)}>"
+        lines = code.splitlines(keepends=True)
+        monkeypatch.setitem(linecache.cache, name, (len(code), None, lines, name))
+        cell = ModuleType("fingerprinted_cell")
+        monkeypatch.setitem(sys.modules, cell.__name__, cell)
+        exec(compile(code, name, "exec"), vars(cell))
+        found.append((fingerprint(cell.Own()), fingerprint(cell.make)))
+    assert found[0] == found[1]
+    assert found[0][0] != found[2][0]
+    assert found[0][1] != found[2][1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from ..._early.models import EVERY_TWENTIETH
 from ..._estimators.distilled import DistilledPrefixClassifier
 from ..._estimators.options import SeriesOptions
 from ..._estimators.prefix import PrefixClassifier
+from ..._runtime.extras import require
 from ..._series.panel import own_lengths
 from ..._series.split import stratified_split
 from ..._series.truncation import moments_of
@@ -237,10 +237,7 @@ def _aeon(name: str) -> Callable[[EarlyCell, TrainTest, Fit], None]:
 
 
 def _early_classifiers_of_aeon(model: str) -> ModuleType:
-    try:
-        return importlib.import_module("aeon.classification.early_classification")
-    except ImportError as error:
-        raise ImportError(f"model={model!r} needs aeon: {error}") from error
+    return require("aeon.classification.early_classification", "aeon", f"for model={model!r}")
 
 
 def check_model(model: str) -> None:
