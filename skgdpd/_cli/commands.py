@@ -45,6 +45,7 @@ from .series_files import (
 )
 from .steps import keep_step, step_of
 from .targets import check_apart
+from .training_series import keep_digests, known_words
 
 TAUGHT: dict[str, Callable[..., Any]] = {
     "gdpd": GDPDClassifier,
@@ -182,6 +183,7 @@ def fit(
         model.fit(X, y, **more)
     keep_names(model, series, columns)
     keep_step(model, series.step)
+    keep_digests(model, [own.X for _, own in files])
     model.save(out)
     n_unlabelled = int(missing.sum()) + (len(files[1][1].X) if len(files) > 1 else 0)
     taught = f" and {n_unlabelled} without a label" if n_unlabelled else ""
@@ -302,18 +304,19 @@ def evaluate(
         raise ValueError("--cost gives no error a cost; give one class a cost above 0 at least")
     options = ScoreOptions(threshold, costs)
     series = _test_part(classifier, data, columns, labelled=True)
-    rows, kept, left_out = np.arange(len(series.X)), series, None
+    rows, kept, remarks = np.arange(len(series.X)), series, []
     if short == "skip":
         rows = long_enough(series.X, classifier)
-        left_out = left_out_words(data, series, classifier, rows)
+        remarks += left_out_words(data, series, classifier, rows)
         kept = series.take(rows)
+    remarks += known_words(data, kept.X, classifier)
     kept = with_classes(data, kept, classifier.classes_)
     assert kept.y is not None
     advice = "Leave them out of the scores by --short skip. "
     with explained(data, series, classifier, advice, rows):
         answers = answers_of(classifier, kept.X, threshold)
     rule = rule_facts(classifier)
-    text = as_text(kept.y, answers, options, rule, left_out)
+    text = as_text(kept.y, answers, options, rule, remarks)
     if report is None:
         return text
     page = page_of(
@@ -324,7 +327,7 @@ def evaluate(
         data_name=Path(data).name,
         options=options,
         rule=rule,
-        left_out=left_out,
+        remarks=remarks,
     )
     replace_file(Path(report), page.encode())
     return f"{text}\n\n{report}: tables and pictures"

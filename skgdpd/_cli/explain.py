@@ -114,7 +114,7 @@ def read_words(path: str, series: FileSeries) -> list[str]:
 
 def left_out_words(
     path: str, series: FileSeries, model: Any, rows: NDArray[np.int64]
-) -> str | None:
+) -> list[str]:
     """Return a sentence on the series that are too short to be scored, with all their ids.
 
     Parameters
@@ -130,8 +130,8 @@ def left_out_words(
 
     Returns
     -------
-    str or None
-        None if all are scored.
+    list of str
+        Empty if all are scored.
 
     Raises
     ------
@@ -140,13 +140,13 @@ def left_out_words(
     """
     n = len(series.X)
     if len(rows) == n:
-        return None
+        return []
     short = np.setdiff1d(np.arange(n), rows)
     why = f"fewer than the {least_length(model)} time points that this model needs"
     if not len(rows):
         raise ValueError(f"{path}: all {n} series have {why}; there is none to score")
     names = ", ".join(series.name(row) for row in short.tolist())
-    return f"Left out: {len(short)} of {n} series have {why}: {names}."
+    return [f"Left out: {len(short)} of {n} series have {why}: {names}."]
 
 
 def fitted_to_short(path: str, series: FileSeries, model: Any) -> list[str]:

@@ -232,7 +232,8 @@ def add_evaluate(command: argparse.ArgumentParser) -> None:
         "stopping rule the mean cost, the earliness, the harmonic\nmean of accuracy and 1 - "
         "earliness, and what one moment for all series would have cost.\n\n"
         "Take series that the model was not fitted to. Those that it was fitted to score too "
-        "well, and\nnothing tells them apart."
+        "well. A\nmodel of `fit` knows its training series. evaluate says how many of them are "
+        "scored."
     )
     command.epilog = EVALUATE_EXAMPLES
     _add_model(command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -58,7 +58,7 @@ def page_of(
     data_name: str,
     options: ScoreOptions | None = None,
     rule: RuleFacts | None = None,
-    left_out: str | None = None,
+    remarks: Sequence[str] = (),
 ) -> str:
     """Return a page of scores, tables and pictures.
 
@@ -76,8 +76,8 @@ def page_of(
         Threshold and costs.
     rule : RuleFacts, optional
         What is known of the model's stopping rule.
-    left_out : str, optional
-        Sentence on series that are not scored.
+    remarks : sequence of str
+        Sentences on series that are not scored, or that the model was fitted to.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def page_of(
     parts = [
         f"<h1>{escape(model_name)} on {escape(data_name)}</h1>",
         f"<p>{escape(kind)} The scores are of these {len(y)} series only.</p>",
-        *paragraphs([] if left_out is None else [left_out]),
+        *paragraphs(remarks),
         *paragraphs([] if rule is None else [rule.words]),
         "<h2>Scores</h2>",
         table([("score", "value", "meaning"), *overall], words=2),

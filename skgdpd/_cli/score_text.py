@@ -28,7 +28,7 @@ def as_text(
     answers: Answers,
     options: ScoreOptions | None = None,
     rule: RuleFacts | None = None,
-    left_out: str | None = None,
+    remarks: Sequence[str] = (),
 ) -> str:
     """Return all scores as text.
 
@@ -42,8 +42,8 @@ def as_text(
         Threshold and costs.
     rule : RuleFacts, optional
         What is known of the model's stopping rule.
-    left_out : str, optional
-        Sentence on series that are not scored.
+    remarks : sequence of str
+        Sentences on series that are not scored, or that the model was fitted to.
 
     Returns
     -------
@@ -58,8 +58,7 @@ def as_text(
     for name, counts in zip(names, confusion(y, answers).tolist(), strict=True):
         matrix.append((name, *map(str, counts)))
     lines = [*overall, ""]
-    notes = [] if left_out is None else [left_out]
-    notes += [*([] if rule is None else [rule.words]), *cost_words(answers, options)]
+    notes = [*remarks, *([] if rule is None else [rule.words]), *cost_words(answers, options)]
     lines += [*notes, *([""] if notes else [])]
     fixed = fixed_moments(y, answers, options)
     if fixed:

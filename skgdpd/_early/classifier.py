@@ -174,6 +174,9 @@ class EarlyClassifier(
     sampling_step_ : tuple of (float, bool)
         Time from point to point, and whether times are dates; the time is in seconds then. Only
         exists after a fit on the command line to a table with times.
+    series_digests_ : ndarray of shape (n_digests,)
+        Digests of the training series, by which ``skgdpd evaluate`` finds series that the model
+        was fitted to. They exist only after a fit on the command line.
     n_channels_in_, n_timepoints_in_ : int
         Numbers of channels and of time points of the whole series.
 

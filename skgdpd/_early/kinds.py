@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._persistence import (
+    check_digests,
     check_sampling_step,
     check_shape,
     check_size,
@@ -45,6 +46,7 @@ def check_early(early: EarlyClassifier) -> None:
     for name in ("n_features_in_", "n_channels_in_", "n_timepoints_in_"):
         check_size(name, getattr(early, name))
     check_sampling_step(early)
+    check_digests(early)
     times, classes = early.time_points_, early.classifier_.classes_
     check_shape("time_points_", times, (early.rule_.n_moments_,), "iu")
     if not len(times) or times[0] < 1 or (np.diff(times) <= 0).any():
@@ -80,6 +82,7 @@ register_estimator(
     optional=(
         "feature_names_in_",
         "sampling_step_",
+        "series_digests_",
         "left_out_path_",
         "left_out_y_",
         "left_out_weight_",

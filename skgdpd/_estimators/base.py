@@ -384,7 +384,6 @@ class BasePrefixClassifier(
         checked = checked_series(panel, "X", self._series.missing_values)
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
         set_names(self, X, panel.flat)
-        self.__dict__.pop("sampling_step_", None)  # that of an earlier fit
         self.n_channels_in_, self.n_timepoints_in_ = checked.n_channels, checked.n_timepoints
         return checked
 

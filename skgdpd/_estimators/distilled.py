@@ -570,6 +570,9 @@ default=0.3
     sampling_step_ : tuple of (float, bool)
         Time from point to point, and whether it is in seconds because times are dates. It exists
         only after a fit on the command line to a table with times.
+    series_digests_ : ndarray of shape (n_digests,)
+        Digests of the training series, by which ``skgdpd evaluate`` finds series that the model
+        was fitted to. They exist only after a fit on the command line.
     n_channels_in_, n_timepoints_in_ : int
         Number of channels and number of time points of the whole series.
     prefix_length_ : int

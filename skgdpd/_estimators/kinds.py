@@ -42,7 +42,13 @@ FITTED = (
     "history_",
 )
 """Names of the fitted attributes that every fit of a classifier sets."""
-SOMETIMES = ("feature_names_in_", "sampling_step_", "fit_seconds_", "time_points_")
+SOMETIMES = (
+    "feature_names_in_",
+    "sampling_step_",
+    "series_digests_",
+    "fit_seconds_",
+    "time_points_",
+)
 """Names of the fitted attributes that some fits of a classifier set."""
 
 

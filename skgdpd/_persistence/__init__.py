@@ -9,6 +9,7 @@ from . import kinds  # noqa: F401  registers the kinds
 from .archive import ModelFileError, check_target
 from .claims import (
     check_classifier,
+    check_digests,
     check_outline,
     check_sampling_step,
     check_shape,
@@ -23,6 +24,7 @@ __all__ = [
     "ModelFileError",
     "Saveable",
     "check_classifier",
+    "check_digests",
     "check_outline",
     "check_sampling_step",
     "check_shape",

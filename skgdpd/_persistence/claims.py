@@ -124,6 +124,7 @@ def check_classifier(model: Any) -> None:
         if name in fitted:
             check_size(name, fitted[name])
     check_sampling_step(model)
+    check_digests(model)
     network = fitted["network_"]
     if not isinstance(network, SeriesNetwork):
         raise ValueError(f"network_ is {type(network).__name__}")
@@ -140,6 +141,13 @@ def check_sampling_step(model: Any) -> None:
         raise ValueError(
             f"sampling_step_ is {step!r}, and must be a number above 0 and whether times are dates"
         )
+
+
+def check_digests(model: Any) -> None:
+    """Raise an error for digests of series that are no list of whole numbers."""
+    digests = vars(model).get("series_digests_")
+    if digests is not None:
+        check_shape("series_digests_", digests, (np.size(digests),), "i")
 
 
 def check_shape(name: str, array: Any, shape: tuple[int, ...], kinds: str = "") -> None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 SHOWN = 5
 """Maximum number of ids that an error names."""
+OF_FILES = ("sampling_step_", "series_digests_")
+"""Fitted attributes that a fit on the command line adds."""
 
 
 def is_frame(X: Any) -> bool:
@@ -175,6 +177,8 @@ def check_names(
 def set_names(estimator: Any, X: Any, flat: bool) -> None:
     """Set ``feature_names_in_`` of an estimator that is fitted to one or several frames.
 
+    What an earlier fit left of its frame or file is removed.
+
     Parameters
     ----------
     estimator : estimator
@@ -184,8 +188,14 @@ def set_names(estimator: Any, X: Any, flat: bool) -> None:
     flat : bool
         Whether scikit-learn has set the names already, as it does for wide frames.
     """
+    fitted = vars(estimator)
+    for name in OF_FILES:
+        fitted.pop(name, None)
+    if flat:
+        return
     names = names_of(X)
-    if names is not None and not flat:
+    fitted.pop("feature_names_in_", None)
+    if names is not None:
         estimator.feature_names_in_ = np.array(names, dtype=object)
 
 

@@ -418,6 +418,20 @@ def test_the_step_comes_back_and_only_a_positive_one(tmp_path):
     assert not hasattr(model.fit(X, np.arange(20) % 2), "sampling_step_")
 
 
+def test_digests_of_series_come_back_and_only_a_list_of_whole_numbers(tmp_path):
+    X = np.random.default_rng(0).normal(size=(20, 1, 9))
+    model = PrefixClassifier("lstm1-8", earliness=0.6, **QUICK).fit(X, np.arange(20) % 2)
+    model.series_digests_ = np.array([-3, 2**62])
+    opened = there_and_back(model, tmp_path / "model")
+    np.testing.assert_array_equal(opened.series_digests_, model.series_digests_)
+    for digests in (np.array([[1, 2]]), np.array([0.5]), "ab", 3):
+        model.series_digests_ = digests
+        model.save(tmp_path / "wrong")
+        with pytest.raises(ValueError, match="series_digests_"):
+            load(tmp_path / "wrong")
+    assert not hasattr(model.fit(X, np.arange(20) % 2), "series_digests_")
+
+
 def test_opening_leaves_random_numbers_alone(tmp_path, taught):
     taught.save(tmp_path / "model", include=["teacher", "prior"])
     before = torch.get_rng_state(), repr(np.random.get_state())  # noqa: NPY002
