@@ -12,8 +12,8 @@ from .commands import open_classifier
 from .faults import faults_for_fit, faults_for_model, gaps_in, label_fault, with_classes
 from .lengths import lengths_of
 from .notes import shortened, wide_words
-from .series_files import Columns, FileSeries, channels_of, points_of, read_series
-from .steps import in_words, step_of
+from .series_files import Columns, FileSeries, fitted_series, read_series
+from .steps import in_words
 
 SHOWN = 10
 """Largest number of channels or classes that are named."""
@@ -74,16 +74,7 @@ def _for_fit(data: str, unlabeled: str | None, columns: Columns) -> tuple[list[s
     series = read_series(data, columns)
     files = [(data, series)]
     if unlabeled is not None:
-        own = read_series(
-            unlabeled,
-            columns,
-            labelled=False,
-            channels=series.channels,
-            step=series.step,
-            points=series.points,
-            longest=series.X.shape[2],
-            whose=data,
-        )
+        own = read_series(unlabeled, columns, labelled=False, fitted=series.fitted(data))
         files.append((unlabeled, own._replace(y=None)))
     faults = [label_fault(data, series), *faults_for_fit(files, "error")]
     return [line for file in files for line in _facts(*file)], [each for each in faults if each]
@@ -97,10 +88,7 @@ def _for_model(data: str, path: str, columns: Columns) -> tuple[list[str], list[
         columns,
         labelled=columns.label is not None,
         last=True,
-        channels=channels_of(model),
-        step=step_of(model),
-        points=points_of(model),
-        longest=model.n_timepoints_in_,
+        fitted=fitted_series(model),
     )
     faults = faults_for_model(data, series, model, ADVICE)
     if series.y is not None:

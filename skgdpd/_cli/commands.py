@@ -35,15 +35,8 @@ from .predictions import Unfinished, predictions_of
 from .report import page_of
 from .score_text import as_text
 from .scores import ScoreOptions, answers_of, class_of_threshold
-from .series_files import (
-    Columns,
-    FileSeries,
-    channels_of,
-    keep_names,
-    points_of,
-    read_series,
-)
-from .steps import keep_step, step_of
+from .series_files import Columns, FileSeries, fitted_series, keep_names, read_series
+from .steps import keep_step
 from .targets import check_apart
 from .training_series import keep_digests, known_words
 
@@ -111,7 +104,7 @@ def fit(
     columns = Columns() if columns is None else columns
     check_apart(out, [data, unlabeled, columns.labels])
     series = read_series(data, columns)
-    X, y, channels = series.X, series.y, series.channels
+    X, y = series.X, series.y
     files = [(data, series)]
     assert y is not None
     if fault := label_fault(data, series):
@@ -122,22 +115,9 @@ def fit(
         params["class_weight"] = _weights(class_weight, known)
     more: dict[str, Any] = {}
     if unlabeled is not None:
-        files.append(
-            (
-                unlabeled,
-                read_series(
-                    unlabeled,
-                    columns,
-                    labelled=False,
-                    channels=channels,
-                    step=series.step,
-                    points=series.points,
-                    longest=X.shape[2],
-                    whose=data,
-                ),
-            )
-        )
-        more["X_unlabeled"] = files[1][1].X
+        own = read_series(unlabeled, columns, labelled=False, fitted=series.fitted(data))
+        files.append((unlabeled, own))
+        more["X_unlabeled"] = own.X
     if delay_cost is not None and not isinstance(params.get("earliness"), list):
         raise ValueError(
             f"--delay-cost {delay_cost:g} needs several --earliness, such as 0.2 0.4 0.6 1.0: the "
@@ -309,7 +289,7 @@ def evaluate(
         rows = long_enough(series.X, classifier)
         remarks += left_out_words(data, series, classifier, rows)
         kept = series.take(rows)
-    remarks += known_words(data, kept.X, classifier)
+    remarks += known_words(kept.X, classifier)
     kept = with_classes(data, kept, classifier.classes_)
     assert kept.y is not None
     advice = "Leave them out of the scores by --short skip. "
@@ -392,16 +372,7 @@ def open_classifier(path: str, early: bool = False) -> Any:
 
 def _test_part(model: Any, data: str, columns: Columns | None, labelled: bool) -> FileSeries:
     columns = Columns() if columns is None else columns
-    return read_series(
-        data,
-        columns,
-        labelled=labelled,
-        last=True,
-        channels=channels_of(model),
-        step=step_of(model),
-        points=points_of(model),
-        longest=model.n_timepoints_in_,
-    )
+    return read_series(data, columns, labelled=labelled, last=True, fitted=fitted_series(model))
 
 
 def _weights(given: Sequence[str | tuple[str, float]], known: list[Any]) -> str | dict[Any, float]:

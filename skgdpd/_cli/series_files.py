@@ -17,7 +17,7 @@ from .._series.long import TableSeries, read_long, read_wide
 from .._series.sampling import Step
 from .._series.tables import Table, read_table
 from .label_files import IdLabels, read_id_labels
-from .steps import check_step
+from .steps import check_step, step_of
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,10 @@ class FileSeries(NamedTuple):
         """Return the id of a series, or else its number from 0."""
         return str(row if self.ids is None else self.ids[row])
 
+    def fitted(self, path: str) -> FittedSeries:
+        """Return what further files of a fit to these series, of a path, must agree with."""
+        return FittedSeries(self.X.shape[2], self.channels, self.points, self.step, path)
+
     def take(self, rows: NDArray[np.int64]) -> FileSeries:
         """Return some of the series, with their ids, or else with their numbers as ids."""
         ids = rows if self.ids is None else self.ids[rows]
@@ -106,17 +110,48 @@ class FileSeries(NamedTuple):
         )
 
 
+class FittedSeries(NamedTuple):
+    """Facts on the series of a fit, with which other files must agree.
+
+    Attributes
+    ----------
+    longest : int
+        Number of time points of the longest series. It is the most that a table with a row for
+        each series may have if its columns can't be found by their names.
+    channels : tuple of str or None
+        Names of the channels, in their order, which a table with a row for each point must have.
+    points : tuple of str or None
+        Names of the columns of time points, in their order. A table with a row for each series
+        must have the first of them.
+    step : Step or None
+        Time from point to point that a table with a row for each point must have.
+    whose : str
+        Description of the series, for errors.
+    """
+
+    longest: int
+    channels: tuple[str, ...] | None = None
+    points: tuple[str, ...] | None = None
+    step: Step | None = None
+    whose: str = "the series of the fit"
+
+
+def fitted_series(model: Any) -> FittedSeries:
+    """Return what a fitted model keeps of its series."""
+    names = vars(model).get("feature_names_in_")
+    channels, points = channels_of(model), None
+    if names is not None and model.n_channels_in_ == 1 and len(names) == model.n_timepoints_in_:
+        points = tuple(np.asarray(names).tolist())
+    return FittedSeries(int(model.n_timepoints_in_), channels, points, step_of(model))
+
+
 def read_series(
     path: str,
     columns: Columns,
     *,
     labelled: bool = True,
     last: bool = False,
-    channels: tuple[str, ...] | None = None,
-    step: Step | None = None,
-    points: tuple[str, ...] | None = None,
-    longest: int | None = None,
-    whose: str = "the series of the fit",
+    fitted: FittedSeries | None = None,
 ) -> FileSeries:
     """Read the series of a file.
 
@@ -132,19 +167,8 @@ def read_series(
         error otherwise.
     last : bool, default=False
         Whether to take the test part of a file that has a training and a test part.
-    channels : tuple of str, optional
-        Names of a model's channels, in their order, which a table with a row for each point must
-        have.
-    step : Step, optional
-        Time from point to point that such a table must have.
-    points : tuple of str, optional
-        Names of a model's columns of time points, in their order. In a table with a row for each
-        series, these columns are read, as far as the series go.
-    longest : int, optional
-        Number of time points of a model's longest series. It is the most that a table with a row
-        for each series may have if its columns can't be found by their names.
-    whose : str, default="the series of the fit"
-        Description of the series with this step, for errors.
+    fitted : FittedSeries, optional
+        Facts on the series of a fit, with which a table must agree.
 
     Returns
     -------
@@ -178,35 +202,51 @@ def read_series(
         label = None
     _check_named(table, columns, label)
     if columns.time is None:
-        if columns.step is not None:
-            raise ValueError("--step needs --time, the column of times")
-        values = columns.values
-        if values is None and points is not None and columns.header:
-            values = _points_in(table, points)
-            _check_roles(path, values, columns)
-        series = read_wide(table, columns.id, values, label)
-        if values is None and longest is not None and len(series.channels) > longest:
-            raise ValueError(
-                f"{path} has {len(series.channels)} columns of time points, and {whose} had "
-                f"{longest}. If some are no time points, name them by --label and --id; else name "
-                f"the columns to read by --values"
-            )
-        names = tuple(map(str, series.channels))
-        return FileSeries(*_labelled(series, path, by_id)[:3], points=names)
+        series = _read_wide(path, table, columns, label, fitted)
+        points = tuple(map(str, series.channels))
+        return FileSeries(*_labelled(series, path, by_id)[:3], points=points)
+    series = _labelled(_read_long(path, table, columns, label, fitted), path, by_id)
+    return FileSeries(*series[:3], tuple(map(str, series.channels)), series.step)
+
+
+def _read_wide(
+    path: str, table: Table, columns: Columns, label: str | None, fitted: FittedSeries | None
+) -> TableSeries:
+    """Read a table with a row for each series."""
+    if columns.step is not None:
+        raise ValueError("--step needs --time, the column of times")
+    values = columns.values
+    if values is None and fitted is not None and fitted.points is not None and columns.header:
+        values = _points_in(table, fitted.points)
+        _check_roles(path, values, columns)
+    series = read_wide(table, columns.id, values, label)
+    if values is None and fitted is not None and len(series.channels) > fitted.longest:
+        raise ValueError(
+            f"{path} has {len(series.channels)} columns of time points, and {fitted.whose} had "
+            f"{fitted.longest}. If some are no time points, name them by --label and --id; else "
+            f"name the columns to read by --values"
+        )
+    return series
+
+
+def _read_long(
+    path: str, table: Table, columns: Columns, label: str | None, fitted: FittedSeries | None
+) -> TableSeries:
+    """Read a table with a row for each point of a series."""
     if columns.id is None:
         raise ValueError("--time needs --id, the column that tells series apart")
     values = columns.values
-    if values is None and channels is not None:
-        values = list(channels)
-        _check_fitted(table, values)
-        _check_roles(path, values, columns)
-    elif values is not None:
-        check_names(tuple(values), channels, "--values", "the model")
+    if fitted is not None and fitted.channels is not None:
+        if values is None:
+            values = list(fitted.channels)
+            _check_fitted(table, values)
+            _check_roles(path, values, columns)
+        check_names(tuple(values), fitted.channels, "--values", "the model")
     series = read_long(table, columns.id, columns.time, values, label, columns.step)
     source = path if columns.step is None else f"{path}, as --step says"
-    check_step(source, series.step, step, whose)
-    series = _labelled(series, path, by_id)
-    return FileSeries(*series[:3], tuple(series.channels), series.step)
+    if fitted is not None:
+        check_step(source, series.step, fitted.step, fitted.whose)
+    return series
 
 
 def _points_in(table: Table, points: tuple[str, ...]) -> list[str]:
@@ -293,11 +333,3 @@ def keep_names(model: Any, series: FileSeries, columns: Columns) -> None:
     names = series.channels or (series.points if columns.header else None)
     if names is not None:
         model.feature_names_in_ = np.array(names, dtype=object)
-
-
-def points_of(model: Any) -> tuple[str, ...] | None:
-    """Return the names of the columns of time points of a model; None if there are none."""
-    names = vars(model).get("feature_names_in_")
-    if names is None or model.n_channels_in_ > 1 or len(names) != model.n_timepoints_in_:
-        return None
-    return tuple(np.asarray(names).tolist())

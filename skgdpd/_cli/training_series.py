@@ -39,15 +39,13 @@ def keep_digests(model: Any, files: list[NDArray[Any]]) -> None:
     model.series_digests_ = np.unique(np.concatenate([digests_of(X) for X in files]))
 
 
-def known_words(path: str, X: NDArray[Any], model: Any) -> list[str]:
-    """Return a sentence on the series of a file that a model was fitted to.
+def known_words(X: NDArray[Any], model: Any) -> list[str]:
+    """Return a sentence on the scored series that a model was fitted to.
 
     Parameters
     ----------
-    path : str
-        Path of the file.
     X : ndarray of shape (n, n_channels, n_timepoints)
-        Series of the file.
+        Series that are scored.
     model : BasePrefixClassifier or EarlyClassifier
         Fitted classifier.
 
@@ -62,6 +60,6 @@ def known_words(path: str, X: NDArray[Any], model: Any) -> list[str]:
         return []
     were = "was" if n == 1 else "were"
     return [
-        f"{n} of {len(X)} series of {path} {were} in the fit of the model, so the scores are too "
+        f"{n} of these {len(X)} series {were} in the fit of the model, so the scores are too "
         "good. Score series that were not."
     ]

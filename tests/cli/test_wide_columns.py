@@ -73,7 +73,7 @@ def test_evaluate_and_check_find_the_columns_too(tmp_path, series, model, capsys
     data = write(tmp_path / "a.csv", X, y, ids=7 * np.arange(len(X)) + 3)
     assert main(["evaluate", model, data, "--label", "bad"]) == 0
     own = capsys.readouterr().out
-    named = write(tmp_path / "b.csv", X, y)
+    named = write(tmp_path / "a.csv", X, y)
     assert main(["evaluate", model, named, "--label", "bad"]) == 0
     assert capsys.readouterr().out == own
     assert main(["check", data, "--model", model]) == 0
