@@ -42,11 +42,14 @@ def status_of(entry, arguments):
 
 
 @posix
-@pytest.mark.parametrize("module", ["skgdpd", "skgdpd.benchmarking"])
+@pytest.mark.parametrize(
+    "program",
+    ["skgdpd export none.zip none.onnx", "skgdpd benchmark --help", "skgdpd.benchmarking --help"],
+)
 @pytest.mark.parametrize("imported", ["numpy", "torch"])
-def test_an_interrupt_during_the_imports_ends_a_program_at_once(module, imported):
+def test_an_interrupt_during_the_imports_ends_a_program_at_once(program, imported):
     # Python reports each module that it has imported, so that it is known how far it is.
-    command = [sys.executable, "-X", "importtime", "-m", module, "--help"]
+    command = [sys.executable, "-X", "importtime", "-m", *program.split()]
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -254,7 +257,7 @@ def test_failed_cells_are_named_and_end_a_run_with_1(folder, capsys):
     for n_failed in (12, 0):  # they are missing still when nothing is left to run
         assert run_benchmark(arguments) == 1
         out, err = capsys.readouterr()
-        assert f"{n_failed} of them failed" in out
+        assert f"(failed: {n_failed})" in out
         first, *lines, last = err.splitlines()
         assert first == f"skgdpd: 12 cells failed{FAILED}"
         assert len(lines) == 10
