@@ -146,7 +146,8 @@ def test_predictions_need_no_labels(tmp_path, bumps, model, capsys, form):
 
 def test_scores_are_those_of_the_metrics(tmp_path, bumps, data, model, capsys):
     assert main(["evaluate", model, data]) == 0
-    overall, of_classes, thresholds, matrix = capsys.readouterr().out.split("\n\n")
+    overall, known, of_classes, thresholds, matrix = capsys.readouterr().out.split("\n\n")
+    assert known.startswith("60 of these 60 series were in the fit")
     assert thresholds.startswith("thresholds: the answer is")
     shown = {name.strip(): value for name, value in map(split_last, overall.splitlines())}
     X, y = bumps
