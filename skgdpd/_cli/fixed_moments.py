@@ -12,9 +12,11 @@ from .._early.classifier import EarlyClassifier
 from .._early.selection import RULES
 from ..plotting.cost_curves import training_of
 from ..stopping import FixedTime
-from .intervals import mean_interval, mean_interval_of, undefined_words
+from .intervals import mean_interval, mean_interval_of
 from .scores import Answers, Paid, ScoreOptions, error_costs, numbers_of, paid_for
 
+ALL_ALIKE = "all series cost the same"
+"""Why a cell of the table of moments has no value."""
 MOST_ROWS = 20
 """Most moments in the table. As many are the default of an early classifier."""
 
@@ -200,8 +202,7 @@ def moment_words(
     paid = paid_for(y, answers, options)
     if rule is not None and paid is not None:
         words += _compared(paid.total, fixed, rule)
-    rows = moment_table(fixed, y, answers, options, rule)
-    return words + undefined_words(rows, "all series cost the same")
+    return words
 
 
 def _compared(own: NDArray[np.float64], fixed: list[FixedMoment], rule: RuleFacts) -> list[str]:

@@ -10,8 +10,15 @@ from numpy.typing import NDArray
 
 from ..plotting import DecisionDisplay, EarlinessDisplay
 from ..plotting.style import draw_band, marked_style
-from .fixed_moments import FixedMoment, RuleFacts, fixed_moments, moment_table, moment_words
-from .intervals import mean_interval
+from .fixed_moments import (
+    ALL_ALIKE,
+    FixedMoment,
+    RuleFacts,
+    fixed_moments,
+    moment_table,
+    moment_words,
+)
+from .intervals import mean_interval, undefined_words
 from .page import figure_of, new_figure, paragraphs, table
 from .scores import Answers, ScoreOptions, paid_for
 from .series_files import FileSeries
@@ -54,8 +61,10 @@ def over_time(
         return
     yield "<p>Each row is one moment at which all series are answered by this model.</p>"
     fixed = fixed_moments(y, answers, options)
-    yield table(moment_table(fixed, y, answers, options, rule))
+    rows = moment_table(fixed, y, answers, options, rule)
+    yield table(rows)
     yield from paragraphs(moment_words(fixed, y, answers, options, rule))
+    yield from paragraphs(undefined_words(rows, ALL_ALIKE))
     yield '<div class="side">'
     if rule is not None:
         yield _cost_picture(y, fixed, answers, options)

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .costs import cost_words
-from .fixed_moments import RuleFacts, fixed_moments, moment_table, moment_words
+from .fixed_moments import ALL_ALIKE, RuleFacts, fixed_moments, moment_table, moment_words
 from .intervals import undefined_words
 from .scores import (
     FALSE_POSITIVE_RATE,
@@ -62,11 +62,9 @@ def as_text(
     lines += [*notes, *([""] if notes else [])]
     fixed = fixed_moments(y, answers, options)
     if fixed:
-        lines += [
-            *_aligned(moment_table(fixed, y, answers, options, rule)),
-            *moment_words(fixed, y, answers, options, rule),
-            "",
-        ]
+        moments = moment_table(fixed, y, answers, options, rule)
+        words = moment_words(fixed, y, answers, options, rule)
+        lines += [*_aligned(moments), *words, *undefined_words(moments, ALL_ALIKE), ""]
     classes = class_scores(y, answers)
     lines += [*_aligned(classes), FALSE_POSITIVE_RATE, *undefined_words(classes, NO_SUCH_SERIES)]
     lines += [*few_series(y, answers), ""]
