@@ -75,9 +75,21 @@ class Table:
         return values
 
     def numbers(self, name: Any, argument: str, open_role: str | None = "id") -> NDArray[Any]:
-        """Return a column as numbers ``(n_rows,)``; missing values are NaN.
+        """Return a column as numbers; missing values are NaN.
 
-        ``open_role`` is what a column of words may be, for errors: ``"id"``, ``"label"`` or None.
+        Parameters
+        ----------
+        name : object
+            Name of the column.
+        argument : str
+            Name of the argument that gave ``name``, for errors.
+        open_role : {"id", "label"} or None, default="id"
+            What a column of words may be, for errors; None if it may be nothing.
+
+        Returns
+        -------
+        numbers : ndarray of shape (n_rows,)
+            The values of the column.
         """
         values = self.column(name, argument)
         if values.dtype.kind in "biu":
