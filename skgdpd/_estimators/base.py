@@ -22,6 +22,7 @@ from .._fitting.data import (
     checked_series,
     make_fit_data,
     read_unlabelled,
+    warn_of_axes,
 )
 from .._fitting.network import SeriesNetwork, folded_copy
 from .._fitting.onnx import export_onnx
@@ -382,6 +383,7 @@ class BasePrefixClassifier(
     def _measure(self, panel: Panel, X: Any) -> Panel:
         """Set the attributes that hold the shape of the series, and return the checked series."""
         checked = checked_series(panel, "X", self._series.missing_values)
+        warn_of_axes(checked)
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
         set_names(self, X, panel.flat)
         self.n_channels_in_, self.n_timepoints_in_ = checked.n_channels, checked.n_timepoints

@@ -223,6 +223,26 @@ def warn_of_marks(classes: NDArray[Any], may_lack: bool) -> None:
         )
 
 
+MANY_CHANNELS = 4
+"""Number of channels per time point from which the two axes are probably exchanged."""
+
+
+def warn_of_axes(panel: Panel) -> None:
+    """Warn of series that have many more channels than time points.
+
+    Parameters
+    ----------
+    panel : Panel
+        Series of a fit.
+    """
+    if panel.n_channels >= MANY_CHANNELS * panel.n_timepoints:
+        warn_user(
+            f"X has series of {panel.n_channels} channels and {panel.n_timepoints} time points; "
+            f"the order is (n_samples, n_channels, n_timepoints). If time is the second axis of "
+            f"your array, give X.transpose(0, 2, 1)"
+        )
+
+
 def make_fit_data(
     panel: Panel,
     y: Any,

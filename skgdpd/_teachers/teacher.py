@@ -190,10 +190,20 @@ class EstimatorTeacher:
     ----------
     estimator : classifier
         Fitted classifier.
+
+    Raises
+    ------
+    ValueError
+        If the classifier has no ``classes_``.
     """
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
+        if not hasattr(estimator, "classes_"):
+            raise ValueError(
+                f"teacher={estimator!r} has no classes_ after its fit; a classifier must "
+                f"set this attribute to its sorted labels, in the order of its probabilities"
+            )
         self.classes_ = np.asarray(estimator.classes_)
 
     def run(self, values: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -154,3 +154,17 @@ def test_mistakes_of_a_distiller_of_ones_own_are_named(distiller, error, words, 
     clf = DistilledPrefixClassifier(distiller, student="lstm1-8", max_epochs=1, random_state=0)
     with pytest.raises(error, match=words):
         clf.fit(*bumps)
+
+
+@pytest.mark.parametrize("unlabelled", [False, True])
+def test_exchanged_axes_are_suspected(unlabelled):
+    X = np.random.default_rng(0).normal(size=(12, 40, 3))
+    y = np.arange(12) % 2
+    params = {"X_unlabeled": X} if unlabelled else {}
+    clf = (GDPDClassifier if unlabelled else PrefixClassifier)(**SMALL)
+    with pytest.warns(UserWarning, match=r"^X has series of 40 channels and 3 time points; .*X.tr"):
+        clf.fit(X, y, **params)
+    exchanged = X.transpose(0, 2, 1)
+    clf.fit(exchanged, y)
+    with pytest.warns(UserWarning, match="40 channels"):
+        clf.fit(X, y)

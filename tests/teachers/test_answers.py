@@ -110,3 +110,18 @@ def test_a_classifier_at_several_moments_is_checked_too(kind):
     early = EarlyClassifier(Answers(kind), earliness=[0.5, 1.0], rule="fixed", cv=2)
     with pytest.raises(ValueError, match="predict_proba of the classifier, a Answers, "):
         early.fit(X, y)
+
+
+class WithoutClasses(BaseEstimator):
+    """Classifier that does not say which labels its probabilities belong to."""
+
+    def fit(self, X, y):
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), 0.5)
+
+
+def test_a_teacher_without_classes_is_named():
+    with pytest.raises(ValueError, match=r"^teacher=WithoutClasses\(\) has no classes_ .* sorted"):
+        DistilledPrefixClassifier(teacher=WithoutClasses(), **SMALL).fit(X, y)
