@@ -257,7 +257,7 @@ def test_an_empty_file_is_named(suffix, tmp_path):
 def test_another_suffix_is_refused_with_those_allowed(name, tmp_path):
     path = tmp_path / name
     path.write_text("x")
-    with pytest.raises(ValueError, match=f"{name} is no .ts, .tsv or .npz file"):
+    with pytest.raises(ValueError, match=f"{name} is not a .ts, .tsv or .npz file"):
         load_file(path)
 
 

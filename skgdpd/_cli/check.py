@@ -1,4 +1,4 @@
-"""Command that says what is in a file of series, and what a fit or a model would refuse."""
+"""Command that prints what a file of series contains, and what a fit or a model would refuse."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check(
     unlabeled: str | None = None,
     model: str | None = None,
 ) -> int:
-    """Print what is in a file of series, and what would be refused there; nothing is fitted.
+    """Print what a file of series contains, and what would be refused; nothing is fitted.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def check(
     unlabeled : str, optional
         Path of a file of unlabelled series for the same fit.
     model : str, optional
-        Path of a saved model that shall answer the series. By default a model shall be fitted to
-        them. Labels may be missing with a model, because only ``evaluate`` needs them.
+        Path of a saved model that is to classify the series. By default, a model is to be fitted
+        to them. With a model, labels may be missing, because only ``evaluate`` needs them.
 
     Returns
     -------
@@ -55,15 +55,15 @@ def check(
     columns = Columns() if columns is None else columns
     if model is None:
         lines, faults = _for_fit(data, unlabeled, columns)
-        reader, kept = "fit", "a fit"
+        reader = "fit"
     elif unlabeled is not None:
         raise ValueError("--unlabeled is for a fit, and --model for a model that is fitted")
     else:
         lines, faults = _for_model(data, model, columns)
-        reader, kept = "predict and evaluate", model
+        reader = "predict and evaluate"
     print("\n".join(lines))
     if not faults:
-        print(f"There is nothing that {kept} refuses.")
+        print("No problems found.")
         return 0
     print("\n".join([f"Refused by {reader}:", *(f"- {fault}." for fault in faults)]))
     return 1

@@ -356,8 +356,8 @@ def open_classifier(path: str, early: bool = False) -> Any:
     """
     if Path(path).suffix in (*SUFFIXES, ".ts"):
         raise ValueError(
-            f"{path} is no model of skgdpd but a table; the model comes first, then the file of "
-            "series"
+            f"{path} is not a model of skgdpd but a table; the model comes first, then the file "
+            "of series"
         )
     model = load(path)
     if isinstance(model, EarlyClassifier) and not early:

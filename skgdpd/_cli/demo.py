@@ -309,7 +309,7 @@ def _stream(name: str, parts: TrainTest, report: Report, progress: Progress) -> 
         f"all {len(found)} series: accuracy {(found.labels == parts.y_test).mean():.3f} after "
         f"{found.share_seen.mean():.0%} of the points on average, mean cost "
         f"{found.cost.mean():.3f};",
-        f"whoever waits to the end: accuracy {(at_end == parts.y_test).mean():.3f}, mean cost "
+        f"waiting to the end: accuracy {(at_end == parts.y_test).mean():.3f}, mean cost "
         f"{waited:.3f}",
     ]
     row = int(np.argsort(found.n_seen, kind="stable")[len(found) // 2])

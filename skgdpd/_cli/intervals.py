@@ -15,7 +15,9 @@ UNDEFINED = "-"
 
 def undefined_words(rows: Iterable[tuple[str, ...]], reason: str) -> list[str]:
     """Return a sentence on the dashes of a table; none if it has no dashes."""
-    return [f"{UNDEFINED} is no value: {reason}."] if any(UNDEFINED in row for row in rows) else []
+    return (
+        [f"{UNDEFINED} means no value: {reason}."] if any(UNDEFINED in row for row in rows) else []
+    )
 
 
 def interval_of(part: int, whole: int) -> str:

@@ -82,7 +82,7 @@ def read_id_labels(table: Table, id: str, label: str) -> IdLabels:
     for option, name in (("--id", id), ("--label", label)):
         if name not in table.names:
             raise ValueError(
-                f"{option} names {name!r}, which is no column of {table.name}; its columns are "
+                f"{option} names {name!r}, which is not a column of {table.name}; its columns are "
                 f"{table.names}"
             )
     ids, values = table.keys(id, "id"), table.column(label, "label")

@@ -181,9 +181,9 @@ class JsonLines:
             raise
         except (ValueError, RecursionError) as error:
             advice = "" if text.lstrip()[0] in "{[" else "; lines of CSV need --format csv"
-            raise ValueError(f"the line is no JSON: {error}{advice}") from error
+            raise ValueError(f"the line is not JSON: {error}{advice}") from error
         if not isinstance(found, dict):
-            raise ValueError('the line is no JSON object, such as {"id": "a", "values": [0.5]}')
+            raise ValueError('the line is not a JSON object, such as {"id": "a", "values": [0.5]}')
         if not found.keys() <= KEYS:
             unknown = ", ".join(sorted(found.keys() - KEYS))
             raise ValueError(f"unknown keys {unknown}; allowed are {', '.join(sorted(KEYS))}")
@@ -282,7 +282,7 @@ class CsvLines:
         try:
             fields = self._fields(text)
         except csv.Error as error:
-            raise ValueError(f"the line is no CSV: {error}") from error
+            raise ValueError(f"the line is not CSV: {error}") from error
         if not self._begun:
             self._begun = True
             if (self.names.id or "id") in fields:
@@ -431,7 +431,7 @@ def check_values(point: list[Any], n_channels: int, gaps: bool) -> None:
         raise ValueError(f"a point has {len(point)} values; the model has {n_channels} channels")
     for value in point:
         if type(value) is not float and type(value) is not int:
-            raise ValueError(f"the value {value!r} is no number")
+            raise ValueError(f"the value {value!r} is not a number")
         if not -LARGEST <= value <= LARGEST:
             if value != value and gaps:
                 continue
@@ -462,7 +462,7 @@ def _number(text: str, decimal: str) -> float:
     more = "; if it is a time, name its column in a header by --time" if is_date(text) else ""
     if COMMA.fullmatch(text.strip()):
         more = "; if numbers have a decimal comma, say so by --decimal ,"
-    raise ValueError(f"the value {text!r} is no number{more}")
+    raise ValueError(f"the value {text!r} is not a number{more}")
 
 
 def _whole(text: str) -> Any:

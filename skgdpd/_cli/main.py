@@ -12,12 +12,13 @@ from . import options
 from .words import in_options, meant
 
 DESCRIPTION = """\
-Early classification of time series: a model answers from the first part of a series. A teacher of
-whole series, and series without a label, can make it better.
+Early classification of time series (ECTS): predict the class of a series from its first part, and
+decide when enough has been seen. Unlabelled series can help, through a teacher of whole series
+(semi-supervised knowledge distillation).
 
-Labelled series in a file are enough to begin. `check` says what is in it, `fit` makes a model of
-it, `evaluate` scores the model on other series, and `predict` answers new ones. `demo` shows all
-this on data that are there.
+Begin with a file of labelled series. `check` prints what it contains. `fit` fits a model to it.
+`evaluate` scores the model on other series. `predict` classifies new series. `demo` shows all of
+this on bundled data.
 """
 EXAMPLES = """examples:
   skgdpd demo
@@ -32,21 +33,21 @@ EXAMPLES = """examples:
 `skgdpd COMMAND --help` lists the options of a command, with examples.
 
 exit status: 0 for success, 1 if lines of a stream were refused, cells of a benchmark failed or
-`check` found what would be refused, 2 for bad arguments or data, 130 if interrupted, 141 if what
-reads the output has gone
+`check` found a problem, 2 for bad arguments or data, 130 if interrupted, 141 if the reader of the
+output has gone
 """
 COMMANDS = {
-    "demo": ("show what the package is for, on bundled data or your own", options.add_demo),
-    "check": ("say what is in a file of series, and what a fit would refuse", options.add_check),
-    "fit": ("fit a classifier to a file of series, and save it", options.add_fit),
-    "predict": ("classes and probabilities of series, as CSV", options.add_predict),
+    "demo": ("show early classification on bundled data or your own", options.add_demo),
+    "check": ("print what a file contains, and what fit would refuse", options.add_check),
+    "fit": ("fit a classifier to a file of labelled series, and save it", options.add_fit),
+    "predict": ("predict classes and probabilities of series, as CSV", options.add_predict),
     "evaluate": (
-        "scores, tables and a page with pictures of a saved model",
+        "score a saved model: tables, and a page with plots",
         options.add_evaluate,
     ),
-    "export": ("write a saved model's network as ONNX", options.add_export),
+    "export": ("write a saved model as an ONNX file", options.add_export),
     "stream": (
-        "answers to series while their points arrive on standard input",
+        "classify series while their points arrive on standard input",
         options.add_stream,
     ),
 }

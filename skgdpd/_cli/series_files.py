@@ -223,7 +223,7 @@ def _read_wide(
     if values is None and fitted is not None and len(series.channels) > fitted.longest:
         raise ValueError(
             f"{path} has {len(series.channels)} columns of time points, and {fitted.whose} had "
-            f"{fitted.longest}. If some are no time points, name them by --label and --id; else "
+            f"{fitted.longest}. If some are not time points, name them by --label and --id; else "
             f"name the columns to read by --values"
         )
     return series
@@ -309,7 +309,7 @@ def _check_named(table: Table, columns: Columns, label: str | None) -> None:
         for name in given:
             if name is not None and name not in table.names:
                 raise ValueError(
-                    f"{option} names {name!r}, which is no column of {table.name}; its columns "
+                    f"{option} names {name!r}, which is not a column of {table.name}; its columns "
                     f"are {some_of(table.names)}"
                 )
 

@@ -20,7 +20,7 @@ this is less. More digits are used if they are needed to find the same series.""
 MOST_DIGITS = 17
 """Number of significant digits that distinguish any two numbers of double precision."""
 WARNING = (
-    "A threshold that is chosen on these series is scored too well on them. Choose it on others."
+    "Scores of a threshold that was chosen on these series are optimistic. Choose it on others."
 )
 
 

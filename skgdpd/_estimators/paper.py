@@ -50,7 +50,8 @@ def paper_parameters(student: str = "lstm3-100", *, reference: bool = False) -> 
     """
     if student not in PAPER_STUDENTS:
         raise ValueError(
-            f"student={student!r} is none of the paper's; allowed are {', '.join(PAPER_STUDENTS)}"
+            f"student={student!r} is not one of the paper's; allowed are "
+            f"{', '.join(PAPER_STUDENTS)}"
         )
     fast = student == "lstm3-100" and not reference
     lr = 0.01 if fast else 0.001

@@ -225,7 +225,7 @@ def _moment_of(view: PrefixView, time_point: int | None) -> int:
             )
         return len(times) - 1
     if time_point not in times:
-        raise ValueError(f"time_point={time_point!r} is no moment of this classifier: {times}")
+        raise ValueError(f"time_point={time_point!r} is not a moment of this classifier: {times}")
     return times.index(time_point)
 
 

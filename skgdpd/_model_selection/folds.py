@@ -181,7 +181,7 @@ def checked_rows(rows: Any, n: int) -> NDArray[np.int64]:
     """
     index = np.asarray(rows)
     if index.ndim != 1 or not len(index) or index.dtype.kind not in "iu":
-        raise ValueError(f"{rows!r} is no list of row numbers, one at least")
+        raise ValueError(f"{rows!r} is not a list of row numbers, one at least")
     if index.min() < 0 or index.max() >= n:
         raise ValueError(f"rows must be from 0 to {n - 1}, got {index.min()} to {index.max()}")
     return index

@@ -166,7 +166,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
 
 def _read_folder(path: Any, folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not os.path.lexists(folder / HEADER):
-        raise ModelFileError(f"{path} is no model of skgdpd: the folder has no {HEADER}")
+        raise ModelFileError(f"{path} is not a model of skgdpd: the folder has no {HEADER}")
     for attempt in range(1, ATTEMPTS + 1):
         header = read_plain(folder / HEADER)
         try:
@@ -190,7 +190,7 @@ def _read_zip(path: Any, content: bytes) -> tuple[dict[str, Any], dict[str, Tens
     with archive:
         names = archive.namelist()
         if HEADER not in names:
-            raise ModelFileError(f"{path} is no model of skgdpd: the zip file has no {HEADER}")
+            raise ModelFileError(f"{path} is not a model of skgdpd: the zip file has no {HEADER}")
         if len(set(names)) < len(names):
             raise ModelFileError(f"{path} is damaged or was altered: it has a member twice")
         for member in archive.infolist():
@@ -226,7 +226,7 @@ def _read(path: Any, read: Read) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not isinstance(name, str):
         raise ModelFileError(f"{damaged}: the tensors are missing")
     if not TENSORS.fullmatch(name):
-        raise ModelFileError(f"{damaged}: {name!r} is no name of a file with tensors")
+        raise ModelFileError(f"{damaged}: {name!r} is not the name of a file with tensors")
     content = _read_member(path, read, name)
     if _digest(content) != described.get("sha256"):
         raise ModelFileError(f"{damaged}: the checksum of the tensors does not match")
@@ -264,7 +264,9 @@ def _read_header(path: Any, content: bytes, damaged: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{damaged}: {HEADER} can't be read") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ModelFileError(f"{path} is no model of skgdpd: its {HEADER} is of another program")
+        raise ModelFileError(
+            f"{path} is not a model of skgdpd: its {HEADER} is of another program"
+        )
     version = header.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         versions = header.get("versions")
@@ -283,7 +285,7 @@ def _what_else(path: Any, content: bytes) -> str:
     """Return an error message for a file that is not a complete zip file."""
     if content.startswith(b"PK\x03\x04"):
         return f"{path} is cut off or damaged"
-    message = f"{path} is no model of skgdpd"
+    message = f"{path} is not a model of skgdpd"
     if content.startswith(b"\x80"):
         message += (
             "; it looks like a pickle. joblib.load or pickle.load open those, and run whatever "

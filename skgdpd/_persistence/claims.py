@@ -76,7 +76,7 @@ def check_weights(weights: Any) -> None:
     if not isinstance(weights, dict) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in weights.items()
     ):
-        raise ValueError("its weights are no tensors by name")
+        raise ValueError("its weights are not tensors by name")
 
 
 def check_types(module: nn.Module, weights: Mapping[str, Tensor]) -> None:

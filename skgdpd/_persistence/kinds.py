@@ -190,7 +190,7 @@ def _make_latent(state: State, opening: Opening) -> LatentDiffusion:
         {"n_steps": weights["schedule.alpha_bar"].numel(), "n_features": weights["mean"].numel()},
     )
     if weights["covariance"].shape != (width, width):
-        raise ValueError(f"the covariance of {width} features is no matrix of that width")
+        raise ValueError(f"the covariance of {width} features is not a matrix of that width")
     schedule = NoiseSchedule(state["schedule"], state["n_steps"])
     denoiser: torch.nn.Module
     with isolated_random_state(0, CPU):

@@ -236,7 +236,7 @@ def _send_to_part(estimator: Any) -> None:
     for part in ("best_estimator_", "estimator_"):
         if kind_of(getattr(estimator, part, None)) is not None:
             raise ValueError(
-                f"{type(estimator).__name__} is no class that skgdpd.load can make; save its "
+                f"{type(estimator).__name__} is not a class that skgdpd.load can make; save its "
                 f"{part}, by skgdpd.save(fitted.{part}, path){own}"
             )
 

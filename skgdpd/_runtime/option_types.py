@@ -114,7 +114,7 @@ def new_folder(text: str) -> str:
 def new_file(text: str) -> str:
     """Return the path of a file to write, in an existing folder."""
     if not text:
-        raise ArgumentTypeError(f"{text!r} is no name of a file")
+        raise ArgumentTypeError(f"{text!r} is not a file name")
     path = Path(text)
     if path.is_dir():
         raise ArgumentTypeError(f"{text!r} is a folder; it must be a file")

@@ -79,7 +79,7 @@ def read_file(path: Path, *, labelled: bool = True) -> list[NDArray[Any]]:
             return read_npz(path, labelled)
     named = path.suffix in (".csv", ".parquet")
     raise ValueError(
-        f"{path} is no .ts, .tsv or .npz file; these are what can be read"
+        f"{path} is not a .ts, .tsv or .npz file; these are what can be read"
         + (" here, and files with named columns by skgdpd.datasets.load_table" if named else "")
     )
 
@@ -338,7 +338,7 @@ def _label(text: str, path: Path, line: int) -> str:
     if not label:
         raise ValueError(f"{path}, line {line}: no label")
     if "\ufffd" in label or "\0" in label:
-        raise ValueError(f"{path}, line {line}: the label {label!r} is no text in UTF-8")
+        raise ValueError(f"{path}, line {line}: the label {label!r} is not text in UTF-8")
     return label
 
 

@@ -201,7 +201,7 @@ def value_columns(table: Table, values: Sequence[Any] | None, named: list[Any]) 
     """Return the names of the value columns: all but ``named``, unless ``values`` names them."""
     for name in named:
         if name not in table.names:
-            raise ValueError(f"{name!r} is no column of {table.name}, which has {table.names}")
+            raise ValueError(f"{name!r} is not a column of {table.name}, which has {table.names}")
     if values is None:
         found = [name for name in table.names if name not in named]
         for name in found:
@@ -308,7 +308,8 @@ def _check_order(points: list[Any], name: str) -> None:
         raise ValueError(
             f"{name} has the columns {some_of(points)} of time points, of which {points[row]!r} "
             f"and {points[row + 1]!r} follow one another; their numbers must ascend evenly. Put "
-            f"them in order, or name them so in values, or rename them if the numbers are no times"
+            f"them in order, or name them so in values, or rename them if the numbers are not "
+            f"times"
         )
 
 

@@ -281,7 +281,7 @@ def _check_names_of_points(columns: Iterable[Any], name: str) -> None:
 
 
 def _check_points(X: Any, name: str) -> None:
-    """Refuse a wide frame of pandas with columns that are no time points."""
+    """Refuse a wide frame of pandas with columns that are not time points."""
     _check_names_of_points(X.columns, name)
     for place, dtype in enumerate(X.dtypes):
         if getattr(dtype, "kind", "O") != "O":

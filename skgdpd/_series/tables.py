@@ -63,7 +63,8 @@ class Table:
         """Return the values of a column ``(n_rows,)``; ``argument`` is for errors."""
         if name not in self.names:
             raise ValueError(
-                f"{argument}={name!r} is no column of {self.name}, which has {some_of(self.names)}"
+                f"{argument}={name!r} is not a column of {self.name}, which has "
+                f"{some_of(self.names)}"
             )
         values = self.source[name]
         values = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
@@ -112,7 +113,7 @@ class Table:
             elif not is_missing(value):
                 raise ValueError(
                     f"{self.name}, {self.where(row)}: the value {value!r} of column {name!r} is "
-                    f"no number{_advice(name, value, values, open_role)}"
+                    f"not a number{_advice(name, value, values, open_role)}"
                 )
         return numbers
 
@@ -236,7 +237,7 @@ def read_table(
     if path.is_dir() or not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path} is no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file")
+        raise ValueError(f"{path} is not a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file")
     if decimal not in (".", ","):
         raise ValueError(f"decimal={decimal!r} must be '.' or ','")
     if path.suffix == ".parquet":
@@ -272,7 +273,7 @@ def _read_texts(path: Path, header: bool, separator: str) -> Table:
     try:
         text = read_plain(path, follow_links=True).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: {error}") from error
+        raise ValueError(f"{path} is not text in UTF-8: {error}") from error
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows, lines = [], []
     try:
@@ -332,7 +333,7 @@ def _other_times(name: Any, value: Any) -> str:
 
 
 def _advice(name: Any, value: Any, values: NDArray[Any], open_role: str | None = "id") -> str:
-    """Return what may be meant by a value that is no number, for an error."""
+    """Return what may be meant by a value that is not a number, for an error."""
     if not isinstance(value, str):
         return ""
     if COMMA.fullmatch(value):
@@ -364,7 +365,7 @@ def _is_whole(text: str) -> bool:
 
 
 def is_date(text: str) -> bool:
-    """Return whether a text is a date of ISO 8601 that is no number."""
+    """Return whether a text is a date of ISO 8601 that is not a number."""
     try:
         float(text)
     except ValueError:
@@ -392,7 +393,7 @@ def _date(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is no date of ISO 8601") from error
+        raise ValueError(f"{text!r} is not a date of ISO 8601") from error
 
 
 def _plain_date(item: date) -> date:

@@ -192,7 +192,7 @@ def make_competitor(cell: Cell) -> CompetitorModel:
         min_length = MIN_LENGTH_ELSEWHERE
     else:
         raise ValueError(
-            f"method={name!r} is none; allowed are base, gdpd, gendd, gendd-draws, "
+            f"method={name!r} is not a method; allowed are base, gdpd, gendd, gendd-draws, "
             f"gendd-head, gendd-paper, gendd-unsupervised, a distiller's name, "
             f"{', '.join([*CONTROLS, *named])}, or the dotted name of a classifier or distiller"
         )
@@ -208,6 +208,6 @@ def _by_dotted_name(name: str, seed: int) -> Any:
         raise ValueError(f"method={name!r} can't be imported and made: {error}") from error
     if not (hasattr(clf, "predict_proba") or hasattr(clf, "decision_function")):
         raise ValueError(
-            f"method={name!r} makes {type(clf).__name__}, which is no classifier or distiller"
+            f"method={name!r} makes {type(clf).__name__}, which is not a classifier or distiller"
         )
     return clf if not name.startswith("sklearn.") else make_pipeline(_flat(), clf)

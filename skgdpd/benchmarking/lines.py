@@ -70,7 +70,7 @@ def whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def left_out(where: str, error: Exception) -> None:
     """Warn that a record could not be read."""
-    warnings.warn(f"{where} is no whole record and is left out: {error}", stacklevel=4)
+    warnings.warn(f"{where} is not a complete record and is left out: {error}", stacklevel=4)
 
 
 def _digest(body: dict[str, Any]) -> str:

@@ -356,7 +356,7 @@ class PrefixShapelets(CausalFeatures):
         found = []
         for b, start in enumerate(self.starts):
             distances = self._distances(window, b)
-            # Infinite before the first output, and where a distance is no number.
+            # Infinite before the first output, and where a distance is not a number.
             counted = (distances < infinity) & (times >= int(start))
             distances = torch.where(counted, distances, infinity)
             own = slice(b * LANES, (b + 1) * LANES)

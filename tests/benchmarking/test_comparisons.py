@@ -132,7 +132,10 @@ def test_a_dotted_name_is_a_competitor(folder):
     record = run_cell(cell, folder, None, "cpu")
     assert record.error is None
     assert record.chosen()["metrics"]["accuracy"] > 0.9
-    for name, words in [("sklearn.nothing.At", "can't be imported"), ("gpdd", "'gpdd' is none")]:
+    for name, words in [
+        ("sklearn.nothing.At", "can't be imported"),
+        ("gpdd", "'gpdd' is not a method"),
+    ]:
         with pytest.raises(ValueError, match=words):
             make_competitor(Cell("Bumps", name, 0.9))
 

@@ -232,9 +232,9 @@ def test_a_damaged_fit_is_made_again(folder, tmp_path):
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-    with pytest.warns(UserWarning, match="is no whole record and is left out"):
+    with pytest.warns(UserWarning, match="is not a complete record and is left out"):
         missing = missing_early_cells(cells, store)
-    with pytest.warns(UserWarning, match="is no whole record and is left out"):
+    with pytest.warns(UserWarning, match="is not a complete record and is left out"):
         assert run_early(missing, store, folder=folder, verbose=False) == (1, 0)
     (after,) = store.records()
     assert [row["cost"] for row in after.scores] == [row["cost"] for row in before[0].scores]

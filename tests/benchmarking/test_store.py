@@ -107,7 +107,7 @@ def test_a_harmed_record_is_left_out_with_a_warning(tmp_path, packed, harm):
         "no json": "nothing",
     }[harm]
     path.write_text("\n".join([bad, *rest]))
-    with pytest.warns(UserWarning, match="is no whole record and is left out"):
+    with pytest.warns(UserWarning, match="is not a complete record and is left out"):
         found = [r.cell for r in store]
     assert found == [other]
 

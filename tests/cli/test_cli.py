@@ -136,7 +136,7 @@ def test_the_program_is_named_as_briefly_as_it_can_be_started(monkeypatch, tmp_p
         ("odd.tsv", b"1\t2\t3\n1\t2\n", "line 2: 1 values, in line 1 2"),
         ("zip.npz", b"PK not really", "can't be read as an .npz file"),
         ("data.csv", b"1,2,3\n", "has no line after its header"),
-        ("data.txt", b"1,2,3\n", "no .ts, .tsv or .npz file"),
+        ("data.txt", b"1,2,3\n", "not a .ts, .tsv or .npz file"),
     ],
 )
 def test_a_bad_file_is_a_message_not_a_traceback(tmp_path, capsys, name, content, words):

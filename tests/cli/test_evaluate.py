@@ -304,7 +304,7 @@ def test_the_table_of_moments_ends_with_the_rule():
     expected = ("1.0000", "50.0 %", "0.0000", "0.3000", "0.3000", "-")
     assert rows[1:] == [("20 points", *expected), ("stopping rule", *expected)]
     text = as_text(y, answers, ScoreOptions(), rule)
-    assert "\n- is no value: all series cost the same.\n" in text
+    assert "\n- means no value: all series cost the same.\n" in text
 
 
 def test_a_rule_that_is_worse_than_a_moment_is_said_to_be():

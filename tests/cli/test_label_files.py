@@ -72,7 +72,7 @@ def test_labels_are_not_read_where_none_are_needed(tmp_path, series):
     [
         ([["run", "ill"], ["r0", "no"], ["r3", "no"]], "no line for 4 of the 6 series of"),
         ([["run", "ill"], ["r0", "no"], ["r0", "no"]], "the id 'r0' twice, in line 3"),
-        ([["run", "kind"], ["r0", "no"]], "--label names 'ill', which is no column of"),
+        ([["run", "kind"], ["r0", "no"]], "--label names 'ill', which is not a column of"),
     ],
 )
 def test_a_file_of_labels_must_name_each_series_once(tmp_path, series, capsys, rows, words):
@@ -112,7 +112,7 @@ def test_a_column_of_ids_that_is_not_named(tmp_path, series, capsys):
     path = write(tmp_path / "wide.csv", rows)
     assert main(["fit", path, "--out", str(tmp_path / "m"), "--label", "ill"]) == 2
     err = capsys.readouterr().err
-    assert "'r0' of column 'run' is no number; if the column has ids, name it: --id run" in err
+    assert "'r0' of column 'run' is not a number; if the column has ids, name it: --id run" in err
 
 
 def test_a_column_of_times_that_is_not_named(tmp_path, capsys):

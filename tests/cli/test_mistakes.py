@@ -59,7 +59,7 @@ def test_an_option_that_is_typed_wrong_is_named_right(typed, meant, capsys):
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
 def test_a_file_of_series_in_place_of_the_model(points, model, command, capsys):
     err = error_of(capsys, command, points, model, *LONG)
-    assert "points.csv is no model of skgdpd but a table; the model comes first" in err
+    assert "points.csv is not a model of skgdpd but a table; the model comes first" in err
 
 
 def test_a_channel_of_the_model_is_no_column_of_labels(points, model, capsys):

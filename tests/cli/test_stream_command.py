@@ -439,9 +439,9 @@ def test_a_byte_order_mark_is_no_part_of_an_id(early):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "the line is no JSON"),
+        ("{", "the line is not JSON"),
         ("a,1,2", "lines of CSV need --format csv"),
-        ("[1, 2]", "no JSON object"),
+        ("[1, 2]", "not a JSON object"),
         ('{"values": [1, 2]}', "id=None must be a string or a whole number"),
         ('{"id": true, "values": [1, 2]}', "id=True"),
         ('{"id": 1.5, "values": [1, 2]}', "id=1.5"),
@@ -457,8 +457,8 @@ def test_a_byte_order_mark_is_no_part_of_an_id(early):
         ('{"id": "a", "points": []}', "must be a list of points"),
         ('{"id": "a", "points": [[1, 2], [3]]}', "1 values; the model has 2 channels"),
         ('{"id": "a", "values": [1, 2], "points": [[1, 2]]}', "both given"),
-        ('{"id": "a", "values": ["1", 2]}', "'1' is no number"),
-        ('{"id": "a", "values": [true, 2]}', "True is no number"),
+        ('{"id": "a", "values": ["1", 2]}', "'1' is not a number"),
+        ('{"id": "a", "values": [true, 2]}', "True is not a number"),
         ('{"id": "a", "values": [null, 2]}', "missing"),
         ('{"id": "a", "values": [NaN, 2]}', "missing"),
         ('{"id": "a", "values": [Infinity, 2]}', "not finite"),
@@ -493,10 +493,10 @@ def test_a_line_of_csv_without_a_header():
     for text, words in (
         ("a,1", "2 fields, not the 3 of id,value1,value2"),
         ("a,1,2,3", "4 fields"),
-        ("a,1,x", "'x' is no number"),
+        ("a,1,x", "'x' is not a number"),
         ("a,1,", "missing"),
         (",1,2", "the id is empty"),
-        ('"a,1,2', "no CSV"),
+        ('"a,1,2', "not CSV"),
     ):
         with pytest.raises(ValueError, match=words):
             form.read(text)
@@ -579,9 +579,9 @@ def test_csv_may_have_other_separators_and_decimals():
     form = CsvLines(2, True, [], CsvOptions(time="hour", separator=";", decimal=","))
     assert form.read("id;hour;x;y") is None
     assert form.read('a;7,5;1,25;"2"') == ("a", [[1.25, 2.0]], None, 7.5, False, "number")
-    with pytest.raises(ValueError, match=r"'1\.5' is no number"):
+    with pytest.raises(ValueError, match=r"'1\.5' is not a number"):
         form.read("a;8;1.5;2")
-    with pytest.raises(ValueError, match="'1,5' is no number; if numbers have a decimal comma"):
+    with pytest.raises(ValueError, match="'1,5' is not a number; if numbers have a decimal comma"):
         CsvLines(1, False, [], CsvOptions(separator=";")).read("a;1,5")
     with pytest.raises(ValueError, match=r"1 fields, .*; if another character separates"):
         CsvLines(1, False, []).read("a;1.5")

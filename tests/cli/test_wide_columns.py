@@ -148,6 +148,6 @@ def test_a_word_beside_ids_that_are_named_is_no_other_column_of_ids(tmp_path, ca
     options = ["--id", "run", "--time", "when", "--label", "heat"]
     assert main(["check", str(path), *options]) == 2
     err = capsys.readouterr().err
-    assert "the value 'on' of column 'state' is no number" in err
+    assert "the value 'on' of column 'state' is not a number" in err
     assert "--id state" not in err
     assert "name the columns of values, without this one" in err

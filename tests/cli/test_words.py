@@ -91,7 +91,7 @@ def test_a_channel_of_the_model_that_is_not_there(tmp_path, two, model, capsys):
 def test_an_option_that_names_no_column(tmp_path, two, model, capsys, option):
     data = write_points(tmp_path / "a.csv", *two)
     err = error_of(capsys, ["evaluate", model, data, *LONG, option, "nothing"])
-    assert f"{option} names 'nothing', which is no column of" in err
+    assert f"{option} names 'nothing', which is not a column of" in err
     assert "vibration" in err
 
 
@@ -150,9 +150,9 @@ def test_only_parameters_with_values_are_translated(message, words):
         "time=5.csv: a line has 4 cells",
         "id=3,5 of the table",
         "values=\\d+ of the table",
-        "the value 'time=5' is no number",
-        "the value 'at time=5 or so' is no number",
-        'the value "it\'s time=5" is no number',
+        "the value 'time=5' is not a number",
+        "the value 'at time=5 or so' is not a number",
+        'the value "it\'s time=5" is not a number',
         "id='a\\'b' of the table",
     ],
 )

@@ -295,7 +295,7 @@ def test_a_graph_answers_at_one_moment(name, bumps, tmp_path):
     X = bumps[0][:5, :, :20]
     with pytest.raises(ValueError, match=r"time_point must be given.*\[4, 10, 20, 40\]"):
         clf.export_onnx(tmp_path / "graph.onnx")
-    with pytest.raises(ValueError, match="time_point=11 is no moment"):
+    with pytest.raises(ValueError, match="time_point=11 is not a moment"):
         clf.export_onnx(tmp_path / "graph.onnx", time_point=11)
     clf.export_onnx(tmp_path / "graph.onnx", time_point=20)
     session = runtime.InferenceSession(tmp_path / "graph.onnx")

@@ -865,7 +865,7 @@ def test_every_flipped_byte_of_the_contents_is_noticed(tmp_path, tiny):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda h: h.update(format="another"), "is no model of skgdpd"),
+        (lambda h: h.update(format="another"), "is not a model of skgdpd"),
         (
             lambda h: (h.update(format_version=99), h["versions"].update(skgdpd="9.9")),
             r"has format 99, of skgdpd 9\.9; this version reads formats up to 1",
@@ -983,7 +983,7 @@ def test_the_file_kept_from_format_1_opens():
 
 def test_a_dummy_is_no_model_of_ours(tmp_path):
     joblib.dump(DummyClassifier(), tmp_path / "model", compress=True)
-    with pytest.raises(ValueError, match="is no model of skgdpd"):
+    with pytest.raises(ValueError, match="is not a model of skgdpd"):
         load(tmp_path / "model")
 
 

@@ -180,7 +180,7 @@ def command_of(name, **changed):
         (
             "run",
             {"methods": "sklearn.linear_model.Ridge"},
-            ["makes Ridge, which is no classifier"],
+            ["makes Ridge, which is not a classifier"],
         ),
         ("run", {"settings": "lables"}, ["setting='lables'", "allowed are labels"]),
         ("run", {"device": "abacus"}, ["device='abacus'", "allowed are 'auto'"]),
@@ -231,7 +231,7 @@ def test_bad_arguments_end_a_benchmark_before_any_cell(
         (["early-report", "--store", "odd", "--out", "r"], "odd has no scores"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.* is no whole record and is left out")
+@pytest.mark.filterwarnings("ignore:.* is not a complete record and is left out")
 def test_an_empty_or_harmed_report_is_refused_and_leaves_nothing(folder, capsys, arguments, words):
     for name, content in (("harmed/scores.jsonl", '{"a": 1}'), ("odd/scores/what.json", "{}")):
         (folder / name).parent.mkdir(parents=True)

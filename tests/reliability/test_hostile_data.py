@@ -273,7 +273,7 @@ def test_what_could_mean_two_things_is_refused(tmp_path, name, text, words):
 def test_a_label_in_another_encoding_is_refused(tmp_path):
     path = tmp_path / "data.tsv"
     path.write_bytes("grün\t1\t2\nrot\t2\t1\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"line 1: the label .* is no text in UTF-8"):
+    with pytest.raises(ValueError, match=r"line 1: the label .* is not text in UTF-8"):
         read_file(path)
     path.write_bytes("grün\t1\t2\nrot\t2\t1\n".encode())
     assert read_file(path)[1].tolist() == ["grün", "rot"]

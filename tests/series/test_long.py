@@ -155,9 +155,9 @@ def test_tables_that_can_not_be_read_are_refused(change, words):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"id": "who"}, r"'who' is no column of frame, which has \['id', 'time', 'x'\]"),
+        ({"id": "who"}, r"'who' is not a column of frame, which has \['id', 'time', 'x'\]"),
         ({"values": "x"}, "values='x' must be a list of names"),
-        ({"values": ["z"]}, "values='z' is no column of frame"),
+        ({"values": ["z"]}, "values='z' is not a column of frame"),
         ({"values": ["x", "x"]}, "values names 'x', which is named twice"),
         ({"values": ["time"]}, "values names 'time'"),
         ({"values": []}, "has no column of values"),
@@ -414,7 +414,7 @@ def test_a_wide_file_has_a_row_for_each_series(tmp_path):
 
 MALFORMED = {
     "shorter line": ("a,b\n1,2\n\n3\n", {}, "line 4: 1 fields, in line 1 2"),
-    "a word": ("a,b\n1,2\n3,x\n", {}, "line 3: the value 'x' of column 'b' is no number"),
+    "a word": ("a,b\n1,2\n3,x\n", {}, "line 3: the value 'x' of column 'b' is not a number"),
     "underscore": ("a,b\n1,1_0\n", {}, "line 2: the value '1_0'"),
     "twice": ("a,a\n1,2\n", {}, "line 1 has the column 'a' twice"),
     "no header": ("1,0.5,0.3\n2,0.1,0.2\n", {"label": "1"}, "line 1: .* are numbers"),
@@ -427,7 +427,7 @@ MALFORMED = {
     "order": ("t1,t10,t2\n1,2,3\n", {}, "'t1' and 't10' follow one another|'t10' and 't2'"),
     "falling": ("2,1,0\n1,2,3\n", {}, "are numbers, as a series has"),
     "id twice": ("id,t0\na,2\nb,3\na,4\n", {"id": "id"}, "id 'a' in line 2 and in line 4"),
-    "no such": ("id,t0\na,2\n", {"id": "name"}, "'name' is no column of"),
+    "no such": ("id,t0\na,2\n", {"id": "name"}, "'name' is not a column of"),
     "time alone": ("t,x\n0,2\n", {"time": "t"}, "time='t' needs id"),
     "step alone": ("t,x\n0,2\n", {"step": 1}, "step=1 needs time"),
     "separator": ("t,x\n0,2\n", {"separator": ", "}, "separator=', ' must be one character"),
@@ -459,9 +459,9 @@ def test_a_file_that_can_not_be_read_is_refused_with_its_line(name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("data.csv", "grün".encode("latin-1"), "is no text in UTF-8"),
+        ("data.csv", "grün".encode("latin-1"), "is not text in UTF-8"),
         ("data.csv", b"", "is empty"),
-        ("data.xlsx", b"x", "is no .csv, .tsv or .parquet file"),
+        ("data.xlsx", b"x", "is not a .csv, .tsv or .parquet file"),
     ],
 )
 def test_other_files_are_refused(name, content, words, tmp_path):
@@ -528,7 +528,7 @@ def test_decimal_commas_are_read_where_they_are_said(tmp_path):
     found = load_table(path, separator=";", decimal=",", **NAMES)
     np.testing.assert_array_equal(found.X, [[[1.25, np.nan, -2]]])
     path.write_text("id;time;x\na;0,5;1.250,5\na;1,0;2\n")
-    with pytest.raises(ValueError, match=r"the value '1.250,5' of column 'x' is no number"):
+    with pytest.raises(ValueError, match=r"the value '1.250,5' of column 'x' is not a number"):
         load_table(path, separator=";", decimal=",", **NAMES)
     with pytest.raises(ValueError, match="decimal=';' must be"):
         load_table(path, decimal=";", **NAMES)

@@ -154,7 +154,7 @@ def test_frames_of_polars():
     np.testing.assert_array_equal(read_panel(frames).values, X)
     with pytest.raises(TypeError, match="collect"):
         read_panel(frame.lazy())
-    with pytest.raises(ValueError, match=r"X, row 0: .* of column 'a' is no number"):
+    with pytest.raises(ValueError, match=r"X, row 0: .* of column 'a' is not a number"):
         read_panel(polars.DataFrame({"a": [[1.0, 2.0], [3.0, 4.0]]}))
     model = PrefixClassifier("rocket", max_epochs=0, random_state=0)
     labels = polars.Series(["no", "yes"])[Y.tolist()]
