@@ -870,7 +870,7 @@ def test_every_flipped_byte_of_the_contents_is_noticed(tmp_path, tiny):
             lambda h: (h.update(format_version=99), h["versions"].update(skgdpd="9.9")),
             r"has format 99, of skgdpd 9\.9; this version reads formats up to 1",
         ),
-        (lambda h: h["tensors"].update(file="../../etc/passwd"), "no name of a file"),
+        (lambda h: h["tensors"].update(file="../../etc/passwd"), "not the name of a file"),
         (lambda h: h["tensors"].update(sha256="0"), "checksum of the tensors"),
         (lambda h: h["model"].update(kind="popen"), "has no kind 'popen'"),
         (lambda h: h["model"].update(kind=["popen"]), "don't fit together"),
