@@ -1,6 +1,6 @@
 """
-Activity recognition with several channels
-==========================================
+Early activity recognition with several channels
+================================================
 
 BasicMotions has six channels of a smart watch: three accelerations and three rotation rates. Each
 series is ten seconds of standing, walking, running or playing badminton. This example measures how

@@ -1,6 +1,6 @@
 """
-Failure detection from a stream of sensors
-==========================================
+Early failure detection from a stream of sensors
+================================================
 
 New machines run on a test bench for up to sixty hours. Some have a bad bearing. A stopping rule
 decides when to sound the alarm, and when a good machine may go.

@@ -1,6 +1,6 @@
 """
-Accuracy against the part seen
-==============================
+Accuracy against earliness
+==========================
 
 This example measures accuracy by the part of the series that is seen. One classifier is fitted for
 each part. The result depends on how the values are normalised.

@@ -1,6 +1,6 @@
 """
-A first prefix classifier
-=========================
+Early classification with and without a teacher
+===============================================
 
 GunPoint has the height of a hand that draws a gun or points. This example classifies the movement
 from the first 30 % of a series. It compares a student of first parts with a student that has a
