@@ -74,7 +74,7 @@ IMPORTS = {name_of(path): sorted(set(imports(path)) - {name_of(path)}) for path 
 
 @pytest.mark.parametrize("name", sorted(IMPORTS))
 def test_imports_go_down(name):
-    assert room(name) in LEVEL, "a new room needs a place in FLOORS"
+    assert room(name) in LEVEL, "a new package needs a place in FLOORS"
     for other in IMPORTS[name]:
         if room(other) == room(name):
             continue
