@@ -424,7 +424,8 @@ def add_stream(command: argparse.ArgumentParser) -> None:
         "--max-open",
         type=types.count,
         metavar="N",
-        help="largest number of open series. Lines of further series are refused",
+        help="largest number of series that wait for a prediction. Lines of further series are "
+        "refused",
     )
     command.add_argument(
         "--idle-timeout",
