@@ -33,7 +33,7 @@ MEANINGS = {
     "series": "Number of labelled series that were scored.",
     "time points seen": "Mean number of points before an answer, and length of a whole series.",
     "accuracy": "Share of correct answers.",
-    "accuracy, 95 %": "Wilson's interval of the accuracy. It is wide if there are few series.",
+    "accuracy, 95 %": "Wilson interval of the accuracy. It is wide if there are few series.",
     "AUC-PRC": "Area under the precision-recall curve, by the trapezoid rule; mean over classes.",
     "average precision": "The same area by steps, which is not optimistic; mean over classes.",
     "log loss": "Mean of minus the logarithm of the true class's probability. Lower is better.",
@@ -89,7 +89,7 @@ def page_of(
     options = ScoreOptions() if options is None else options
     threshold = options.threshold
     kind += (
-        "." if threshold is None else f". {threshold[0]} is the answer from {threshold[1]:g} on."
+        "." if threshold is None else f". {threshold[0]} is predicted from {threshold[1]:g} on."
     )
     overall = [
         (name, value, MEANINGS[name]) for name, value in overall_scores(y, answers, options)
@@ -106,10 +106,10 @@ def page_of(
         *paragraphs(cost_words(answers, options)),
         *([] if answers.moments is None else when),
         "<h2>Classes</h2>",
-        "<p>Recall is the share of a class's series that were answered with it, and 95 % is its "
-        "interval by Wilson. Precision is the share of right answers among those that name the "
-        "class. The false positive rate is the share of the series of other classes that were "
-        "answered with the class. If the class is a fault, this is the rate of false alarms.</p>",
+        "<p>Recall is the share of a class's series that are predicted as the class, and 95 % is "
+        "its Wilson interval. Precision is the share of right predictions of the class. The false "
+        "positive rate is the share of the series of other classes that are predicted as the "
+        "class. If the class is a fault, this is the rate of false alarms.</p>",
         table(classes),
         *paragraphs(undefined_words(classes, NO_SUCH_SERIES)),
         *paragraphs(few_series(y, answers)),
@@ -168,9 +168,9 @@ def _thresholds(alarms: Alarms | None, options: ScoreOptions) -> Iterable[str]:
         return
     yield "<h2>Thresholds</h2>"
     yield (
-        f"<p>The answer is {escape(alarms.name)} from this probability on. The false positive "
-        f"rate is the share of the other class's series with this answer, the false alarms. "
-        f"{WARNING}</p>"
+        f"<p>{escape(alarms.name)} is predicted if its probability is at least the threshold. The "
+        f"false positive rate is the share of the other class's series with this prediction, the "
+        f"false alarms. {WARNING}</p>"
     )
     yield table(threshold_table(alarms, options))
     yield _threshold_picture(alarms, 0.5 if options.threshold is None else options.threshold[1])
@@ -192,7 +192,7 @@ def _threshold_picture(alarms: Alarms, used: float) -> str:
     )  # fmt: skip
     ax.axvline(used, color="0.5", linewidth=1, label=f"threshold in use, {used:g}")
     ax.set(
-        xlabel=f"threshold: probability from which on the answer is {alarms.name}",
+        xlabel=f"threshold for the probability of {alarms.name}",
         xlim=(max(low - margin, 0), min(high + margin, 1)),
         ylim=(-2, 102),
     )
@@ -210,14 +210,14 @@ def _mistakes(series: FileSeries, answers: Answers) -> Iterable[str]:
     wrong = np.flatnonzero(answers.labels != y)
     yield "<h2>Errors</h2>"
     if not len(wrong):
-        yield "<p>There is no error among these series.</p>"
+        yield "<p>No series is misclassified.</p>"
         return
     numbers = np.searchsorted(answers.classes, answers.labels[wrong])
     sure = answers.proba[wrong, numbers]
     order = np.argsort(-sure, kind="stable")[:MOST_MISTAKES]
     yield (
         f"<p>{len(wrong)} of {len(y)} answers are wrong. Those with the largest probability come "
-        "first. Check the series and the label of each.</p>"
+        "first. Check their values and their labels.</p>"
     )
     rows = [
         (series.name(row), str(y[row]), str(answers.labels[row]), f"{p:.3f}")

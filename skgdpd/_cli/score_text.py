@@ -71,13 +71,13 @@ def as_text(
     alarms = alarms_of(y, answers, options)
     if alarms is not None:
         lines += [
-            f"thresholds: the answer is {alarms.name} from this probability on",
+            f"thresholds: {alarms.name} is predicted if its probability is at least this",
             *_aligned(threshold_table(alarms, options)),
             WARNING,
             "",
         ]
     lines += [
-        "confusion matrix: a row for each true class, a column for each answer",
+        "confusion matrix: a row for each true class, a column for each predicted class",
         *_aligned(matrix),
     ]
     return "\n".join(lines)

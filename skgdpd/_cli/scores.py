@@ -31,10 +31,10 @@ CLASS_HEAD = (
     "average precision",
 )
 FALSE_POSITIVE_RATE = (
-    "false positive rate: share of the series of other classes that were answered with the class"
+    "false positive rate: share of the series of other classes that are predicted as the class"
 )
 """What a column of the class table means."""
-NO_SUCH_SERIES = "no series has the class, or none was answered with it"
+NO_SUCH_SERIES = "no series has the class, or none is predicted as it"
 """Why a cell of the class table has no value."""
 FEW = 20
 """Number of series of a class below which a note says that its scores are uncertain. At this
