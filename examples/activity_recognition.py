@@ -3,8 +3,8 @@ Early activity recognition with several channels
 ================================================
 
 BasicMotions has six channels of a smart watch: three accelerations and three rotation rates. Each
-series is ten seconds of standing, walking, running or playing badminton. This example measures how
-early the activity can be classified.
+series is ten seconds of standing, walking, running or playing badminton. This example of early
+classification measures how early the activity can be recognised.
 """
 
 # %%

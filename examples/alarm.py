@@ -2,8 +2,9 @@
 Early failure detection from a stream of sensors
 ================================================
 
-New machines run on a test bench for up to sixty hours. Some have a bad bearing. A stopping rule
-decides when to sound the alarm, and when a good machine may go.
+New machines run on a test bench for up to sixty hours. Some have a bad bearing. This example is
+early classification with a stopping rule: the rule decides when to raise the alarm, and when a
+good machine has passed the test. A missed failure costs more than a false alarm.
 """
 
 # %%
@@ -11,8 +12,8 @@ decides when to sound the alarm, and when a good machine may go.
 # ----
 # Each machine has two sensors, which are read once an hour. Bearings run in at some hour. The
 # vibration of a good bearing then falls. That of a bad bearing rises, with a little heat. Changes
-# of load look the same for a few hours, so that a first rise or fall is only a hint. Two machines
-# in five are bad.
+# of load look the same for a few hours, so that a first rise or fall is weak evidence. Two
+# machines in five have a bad bearing.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -51,9 +52,9 @@ legend = axes[0].legend(loc="upper left", fontsize="small", framealpha=1)
 # %%
 # Costs of errors and of waiting
 # ------------------------------
-# The unit of cost is a false alarm, after which a good machine is opened for nothing. A failing
-# machine that leaves the factory costs as much as 20 false alarms. Sixty hours on the bench cost
-# half of one. An answer is possible every six hours.
+# The unit of cost is a false alarm, after which a good machine is opened. A failing machine that
+# leaves the factory costs as much as 20 false alarms. Sixty hours on the bench cost half of a
+# false alarm. A prediction is possible every six hours.
 costs = {"misclassification_cost": {"failing": 20}, "delay_cost": 0.5}
 times = list(range(6, HOURS + 1, 6))
 early = EarlyClassifier(earliness=times, **costs, random_state=0).fit(X, y)
@@ -84,8 +85,9 @@ for name, method in methods.items():
 # bad, the chosen rule cost less than the fixed hour in three of four draws. In the fourth it
 # missed five failures, and cost more.
 #
-# These machines are simulated, and their numbers were chosen so that a stopping rule pays. On your
-# data, compare with a fixed moment before you trust a rule.
+# These machines are simulated, and their parameters were chosen so that a stopping rule pays. On
+# your data, compare with a fixed moment before you trust a rule. If failures are rarer,
+# :doc:`imbalanced classes </howto-imbalanced>` has class weights and thresholds.
 #
 # Probabilities over time
 # -----------------------
@@ -107,11 +109,11 @@ for hour in range(HOURS):
         print(f"hour {answer.time:.0f}: {answer.id} {what}, probability of a failure {p:.3f}")
 
 # %%
-# An alarm needs no certainty. With these costs, a machine that fails with a probability above 1/21
-# is not worth the risk.
+# With these costs, the threshold for an alarm is low: a machine that fails with a probability
+# above 1/21 is not worth the risk.
 #
 # The picture shows the earliest alarm for a machine that was failing. The star is the answer.
-# Nothing to the right of it was used.
+# Points to the right of it were not used.
 answers = early.decide(X_new, y_new)
 right = np.flatnonzero((answers.labels == "failing") & (y_new == "failing"))
 first = right[answers.n_seen[right].argmin()]
@@ -126,13 +128,13 @@ display.ax_.set_xlabel("hours seen")
 # %%
 # Other costs of waiting
 # ----------------------
-# Costs may change. The classifier stays as it is, and only the stopping rule is chosen again for
-# each cost of waiting. The dotted line is the a-posteriori optimum: the cost if each machine were
-# answered at its cheapest moment, chosen with its label.
+# If the costs change, the classifier stays the same, and only the stopping rule is chosen again
+# for each cost of waiting. The dotted line is the a-posteriori optimum: the cost if each machine
+# were answered at its cheapest moment, chosen with its label.
 display = CostDisplay.from_estimators(methods, X_new, y_new, delay_costs=[0.1, 0.25, 0.5, 1, 2])
 
 # %%
-# Where waiting costs little, the fixed hour is as good. Where it costs much, both sound the alarm
-# for every machine as early as they can. Few answers are right then, but errors that cost 1 are
+# If waiting is cheap, the fixed hour is as good. If it is expensive, both raise the alarm for
+# every machine as early as possible. Few answers are then right, but errors that cost 1 are
 # cheaper than hours. The second view shows the accuracy.
 display = display.plot(kind="accuracy")

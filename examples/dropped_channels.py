@@ -2,8 +2,8 @@
 Fewer sensors at prediction time
 ================================
 
-A student may see less than its teacher in other ways than by time. In this example a cheap device
-lacks sensors that the training data have. The teacher sees all sensors.
+In knowledge distillation, a student may see fewer channels than its teacher. In this example, a
+cheap device lacks sensors that the training data have. The teacher sees all sensors.
 """
 
 # %%
@@ -54,9 +54,10 @@ for seed in range(5):
 # %%
 # Accuracy
 # --------
-# A dot is a seed, and a bar is the mean. With the twenty labels alone the teacher adds nothing.
-# Its pseudo-labels of the twenty unlabelled series do. A network that sees everything makes no
-# error, so the student's errors come from the sensors and the time that it lacks.
+# Each dot is a seed, and each bar is a mean. With the twenty labels alone, the teacher adds
+# nothing. With its pseudo-labels for the twenty unlabelled series, the accuracy is higher. A
+# network that sees everything makes no error, so the student's errors come from the missing
+# sensors and the missing time.
 fig, ax = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
 for row, (name, values) in enumerate(scores.items()):
     ax.plot(values, [row] * len(values), "o", color="#0072B2", alpha=0.6)

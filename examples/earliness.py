@@ -2,8 +2,8 @@
 Accuracy against earliness
 ==========================
 
-This example measures accuracy by the part of the series that is seen. One classifier is fitted for
-each part. The result depends on how the values are normalised.
+In early classification, accuracy rises with the part of the series that is seen. This example
+measures how fast. One classifier is fitted for each part. The result depends on the normalisation.
 """
 
 # %%
@@ -40,11 +40,11 @@ display = EarlinessDisplay.from_results(levels, scores, reference=("most frequen
 display.ax_.set_title("GunPoint: mean and range of three seeds")
 
 # %%
-# After half of the series the two lines agree. Before, the upper line contains look-ahead: the
-# archive gave every *whole* series mean 0 and deviation 1, so that the level of the first points
-# tells something of what follows. A live system does not have that information. The lower line is
-# possible in a live system, but it has lost the true level as well. Neither line shows the
-# accuracy on values as they were measured.
+# After half of the series, the two lines agree. Before, the upper line contains look-ahead: the
+# archive gave every *whole* series mean 0 and deviation 1, so the level of the first points
+# depends on later points. A live system does not have this information. The lower line is possible
+# in a live system, but it has lost the true level as well. Neither line shows the accuracy on
+# values as they were measured.
 #
 # :ref:`Look-ahead in normalised archives <sphx_glr_auto_examples_look_ahead.py>` measures how
 # large the effect can be.

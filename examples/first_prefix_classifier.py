@@ -2,9 +2,9 @@
 Early classification with and without a teacher
 ===============================================
 
-GunPoint has the height of a hand that draws a gun or points. This example classifies the movement
-from the first 30 % of a series. It compares a student of first parts with a student that has a
-teacher of whole series.
+This example is early classification of time series (ECTS): it classifies the movement of a hand
+that draws a gun or points, from the first 30 % of a series. It compares a student that learns from
+labels only with a student that has a teacher of whole series (knowledge distillation).
 """
 
 # %%
@@ -29,7 +29,7 @@ ax.legend(frameon=False)
 # %%
 # Fit
 # ---
-# A classifier is fitted on whole series and looks only at their first part. The student ``fcn`` is
+# A classifier is fitted on whole series, and sees only their first part. The student ``fcn`` is
 # a small network, chosen here for its training history. The default, ``mixed``, is more accurate.
 base = PrefixClassifier("fcn", earliness=0.3, random_state=0).fit(X, y)
 taught = GDPDClassifier(student="fcn", earliness=0.3, random_state=0).fit(X, y)
@@ -52,5 +52,6 @@ print("the same:", (whole == first).all())
 # %%
 # Training history
 # ----------------
-# The training begins with a warm-up on labels. Restored features join afterwards.
+# The training begins with a warm-up on labels. After it, the loss has the term of the restored
+# features, too.
 display = HistoryDisplay.from_estimator(taught)

@@ -3,7 +3,7 @@ Grid search and calibration
 ===========================
 
 This example chooses the weight of the distillation by cross-validation, without the test part. It
-then calibrates the classifier, so that a probability of 80 % means right in eight cases of ten.
+then calibrates the classifier: of its predictions with probability 80 %, eight in ten are right.
 """
 
 # %%

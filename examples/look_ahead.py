@@ -77,9 +77,10 @@ for points in [5, 10, 20]:
     print(f"{points:2} points: as measured {accuracy[0]:.3f}, normalised {accuracy[1]:.3f}")
 
 # %%
-# After half a second the sensors tell little. The normalisation tells a lot, because it divides by
-# how strongly the wearer is going to move. Later the true level is worth more, and normalising
-# takes it away. In both cases the accuracy on normalised series is not that of a live system.
+# After half a second, the values contain little information. The normalisation contains much,
+# because it divides by the strength of the whole movement. Later, the true level contains more
+# information, and the normalisation removes it. In both cases, the accuracy on normalised series
+# is not that of a live system.
 #
 # Recommendation
 # --------------

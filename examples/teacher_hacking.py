@@ -1,6 +1,6 @@
 """
-Teacher hacking: overfitting the teacher
-========================================
+Teacher hacking
+===============
 
 A student learns from a teacher that errs. Does it help to follow it ever more closely? Where the
 true probabilities are known, one can look.

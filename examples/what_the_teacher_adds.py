@@ -2,9 +2,9 @@
 Distillation with unlabelled series
 ===================================
 
-A teacher that sees whole series can learn more than its student of first parts. With labels only,
-little of that reaches the student. With unlabelled series, the teacher predicts pseudo-labels, and
-the student gains more.
+Semi-supervised early classification: a teacher that sees whole series is more accurate than its
+student, which sees their first part. With labels only, the student gains little from the teacher.
+With unlabelled series, the teacher predicts pseudo-labels, and the student gains more.
 """
 
 # %%
@@ -67,7 +67,7 @@ folder.cleanup()
 # %%
 # Accuracy
 # --------
-# A dot is a seed, and a bar is the mean. The dotted line is the teacher on whole days.
+# Each dot is a seed, and each bar is a mean. The dotted line is the teacher on whole days.
 fig, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
 for row, (name, values) in enumerate(scores.items()):
     ax.plot(values, [row] * len(values), "o", color="#0072B2", alpha=0.7)

@@ -1,4 +1,8 @@
-"""Early time-series classification with knowledge distillation from whole-series teachers."""
+"""Early classification of time series (ECTS), with semi-supervised knowledge distillation.
+
+Classifiers predict from the first part of a series. Stopping rules decide when enough has been
+seen. Unlabelled series get pseudo-labels from a teacher of whole series.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

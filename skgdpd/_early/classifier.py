@@ -93,7 +93,7 @@ class EarlyClassifier(
     ClassifierMixin,
     BaseEstimator,
 ):
-    """Classifier of time series that answers as soon as it has seen enough.
+    """Early classifier (ECTS) that answers as soon as it has seen enough of a series.
 
     A classifier gives the class probabilities of a series at several moments. A stopping rule
     decides at each moment to answer or to wait. It weighs the cost of waiting against the cost of

@@ -480,6 +480,10 @@ class BaseDistilledClassifier(BasePrefixClassifier):
 class DistilledPrefixClassifier(BaseDistilledClassifier):
     """Classifier of series from their first part, trained with a teacher and any distiller.
 
+    Knowledge distillation for early classification (ECTS): a teacher learns from whole series, and
+    a student that sees their first part learns from labels and from the teacher. For unlabelled
+    series, the teacher's predictions are soft pseudo-labels.
+
     Parameters
     ----------
     distiller : Distiller, default=None
@@ -537,8 +541,8 @@ default=0.3
         or 1e-3 if it declares none. Student and teacher may then have different rates. See
         docs/choosing.md.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in every cross-entropy, as in scikit-learn. None gives all classes
-        the weight 1.
+        Weights of the classes in every cross-entropy, as in scikit-learn, for imbalanced classes.
+        None gives all classes the weight 1.
     normalize : {"train", "prefix"} or None, default="train"
         Normalisation of each channel to mean 0 and variance 1. ``"train"`` takes the statistics
         from the training part, which keeps differences in level and scale between series.

@@ -44,8 +44,8 @@ class GDPDClassifier(BaseDistilledClassifier):
     teacher's features. The student sees only the first part of each series, and first learns from
     labels alone. After this warm-up, the student's features are treated as degraded observations
     of the teacher's features. The prior draws teacher features that agree with them, and the
-    student is trained so that these draws are also classified correctly. Predictions use the
-    student alone.
+    student is trained so that these draws are also classified correctly. For unlabelled series,
+    the teacher's predictions are soft pseudo-labels. Predictions use the student alone.
 
     Parameters
     ----------
@@ -123,8 +123,8 @@ default=0.3
         or 1e-3 if it declares none. Student and teacher may then have different rates. See
         docs/choosing.md.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in every cross-entropy, as in scikit-learn. None gives all classes
-        the weight 1.
+        Weights of the classes in every cross-entropy, as in scikit-learn, for imbalanced classes.
+        None gives all classes the weight 1.
     normalize : {"train", "prefix"} or None, default="train"
         Normalisation of each channel to mean 0 and variance 1. ``"train"`` takes the statistics
         from the training part, which keeps differences in level and scale between series.

@@ -120,8 +120,8 @@ default=0.3
         or 1e-3 if it declares none. Student and teacher may then have different rates. See
         docs/choosing.md.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in every cross-entropy, as in scikit-learn. None gives all classes
-        the weight 1.
+        Weights of the classes in every cross-entropy, as in scikit-learn, for imbalanced classes.
+        None gives all classes the weight 1.
     normalize : {"train", "prefix"} or None, default="train"
         Normalisation of each channel to mean 0 and variance 1. ``"train"`` takes the statistics
         from the training part, which keeps differences in level and scale between series.

@@ -54,7 +54,8 @@ def warn_of_idle(clf: PrefixClassifier) -> None:
 class PrefixClassifier(BasePrefixClassifier):
     """Classifier of series from their first part, trained without a teacher.
 
-    It is the baseline for classifiers with a teacher.
+    It is the default for early classification (ECTS) with labels only, and the baseline for
+    classifiers with a teacher.
 
     Parameters
     ----------
@@ -85,8 +86,8 @@ default=0.3
         or 1e-3 if it declares none. Student and teacher may then have different rates. See
         docs/choosing.md.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in every cross-entropy, as in scikit-learn. None gives all classes
-        the weight 1.
+        Weights of the classes in every cross-entropy, as in scikit-learn, for imbalanced classes.
+        None gives all classes the weight 1.
     normalize : {"train", "prefix"} or None, default="train"
         Normalisation of each channel to mean 0 and variance 1. ``"train"`` takes the statistics
         from the training part, which keeps differences in level and scale between series.
