@@ -187,7 +187,7 @@ def add_fit(command: argparse.ArgumentParser) -> None:
         choices=("error", "interpolate", "mask"),
         default="error",
         help="treatment of missing values: error refuses them, interpolate fills them, mask "
-        "fills them and adds channels that mark them",
+        "fills them and adds a mask channel for each channel",
     )
     command.add_argument(
         "--seed", type=types.seed, default=0, help="the same seed gives the same model"
