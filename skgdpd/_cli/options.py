@@ -64,7 +64,8 @@ def add_demo(command: argparse.ArgumentParser) -> None:
         "--data",
         metavar="PATH",
         help=f"{TABLES}; scores are of the _TEST file beside a _TRAIN file, or else of half of "
-        "the series, as with tables; the default is ItalyPowerDemand and GunPoint",
+        "the series, as with tables; labels of half to three quarters of the other series are "
+        "hidden, to show what unlabelled series add; the default is ItalyPowerDemand and GunPoint",
     )
     command.add_argument(
         "--earliness",
