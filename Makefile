@@ -9,12 +9,13 @@ OLDEST_PYTHON ?= python3.11
 READY = $(VENV)/.ready
 DOCS_READY = $(VENV)/.ready-docs
 WORKERS ?= auto
+BROWSER ?= chromium
 
 PROMISES = tests/reliability tests/test_manners.py tests/early/test_session.py
 WITH_AEON = tests/test_aeon.py tests/test_aeon_early.py tests/test_pages.py \
 	tests/benchmarking/test_early.py skgdpd/aeon
 
-.PHONY: demo test test-slow reliability test-oldest test-aeon lint docs dist sbom audit clean
+.PHONY: demo test test-slow reliability test-oldest test-aeon lint docs check-pages dist sbom audit clean
 
 demo: $(READY)
 	$(BIN)/python -m skgdpd demo
@@ -49,6 +50,10 @@ lint: $(READY)
 docs: $(DOCS_READY)
 	$(BIN)/python -m sphinx -W --keep-going --quiet --jobs 2 docs docs/_build/html
 	$(BIN)/python docs/check_pages.py docs/_build/html
+
+# The layout of each page at the widths of a phone and of two screens, by a Chromium.
+check-pages: docs
+	$(BIN)/python docs/check_pages.py docs/_build/html --browser $(BROWSER)
 
 # Wheel and source archive, built twice to the same bytes, and what is in them.
 dist: $(READY)
