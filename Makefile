@@ -3,15 +3,19 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 OLDEST = .venv-oldest
+AEON = .venv-aeon
 AUDIT = .venv-audit
 OLDEST_PYTHON ?= python3.11
 READY = $(VENV)/.ready
 DOCS_READY = $(VENV)/.ready-docs
 WORKERS ?= auto
+BROWSER ?= chromium
 
 PROMISES = tests/reliability tests/test_manners.py tests/early/test_session.py
+WITH_AEON = tests/test_aeon.py tests/test_aeon_early.py tests/test_pages.py \
+	tests/benchmarking/test_early.py skgdpd/aeon
 
-.PHONY: demo test test-slow reliability test-oldest lint docs dist sbom audit clean
+.PHONY: demo test test-slow reliability test-oldest test-aeon lint docs check-pages dist sbom audit clean
 
 demo: $(READY)
 	$(BIN)/python -m skgdpd demo
@@ -30,6 +34,12 @@ reliability: $(READY)
 test-oldest: $(OLDEST)/.ready
 	$(OLDEST)/bin/python -m pytest -n $(WORKERS)
 
+# Tests, recipes and docstrings that need aeon, which needs older releases of numba than the suite.
+# Warnings of these releases are no errors.
+test-aeon: $(AEON)/.ready
+	$(AEON)/bin/python -m pytest -n $(WORKERS) --override-ini "addopts=--doctest-modules --strict-markers" \
+		-W default -k "aeon or imbalanced" $(WITH_AEON)
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,6 +50,10 @@ lint: $(READY)
 docs: $(DOCS_READY)
 	$(BIN)/python -m sphinx -W --keep-going --quiet --jobs 2 docs docs/_build/html
 	$(BIN)/python docs/check_pages.py docs/_build/html
+
+# The layout of each page at the widths of a phone and of two screens, by a Chromium.
+check-pages: docs
+	$(BIN)/python docs/check_pages.py docs/_build/html --browser $(BROWSER)
 
 # Wheel and source archive, built twice to the same bytes, and what is in them.
 dist: $(READY)
@@ -68,6 +82,12 @@ $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 	$(OLDEST)/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable ".[test]"
 	touch $@
 
+$(AEON)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(AEON)
+	$(AEON)/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" --editable ".[aeon]" \
+		hypothesis pytest pytest-xdist
+	touch $@
+
 $(AUDIT)/.ready: constraints.txt
 	$(PYTHON) -m venv $(AUDIT)
 	$(AUDIT)/bin/python -m pip install --quiet "cyclonedx-bom>=7" "pip-audit>=2.9"
@@ -78,4 +98,4 @@ $(DOCS_READY): $(READY)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(AUDIT) demo-output dist build docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
+	rm -rf $(VENV) $(OLDEST) $(AEON) $(AUDIT) demo-output dist build docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst

@@ -38,10 +38,14 @@ for ax, values, title in zip(
     axes, [X, z_normalise(X)], ["as measured", "normalised over the whole series"], strict=True
 ):
     for label, style, color in [("falls", "--", "#D55E00"), ("rises", "-", "#0072B2")]:
-        ax.plot(values[y == label].mean(0), style, color=color, label=label)
-    ax.axvspan(0, 40, color="0.92")
+        mean, deviation = values[y == label].mean(0), values[y == label].std(0)
+        ax.plot(mean, style, color=color, label=label)
+        ax.fill_between(
+            range(100), mean - deviation, mean + deviation, color=color, alpha=0.2, linewidth=0
+        )
+    ax.axvspan(0, 40, color="0.92", zorder=0)
     ax.set(xlabel="time point", title=title)
-axes[0].set_ylabel("mean of the class")
+axes[0].set_ylabel("mean of the class ± standard deviation")
 axes[0].legend(frameon=False)
 
 

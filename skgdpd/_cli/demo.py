@@ -26,20 +26,45 @@ from ..training import Progress
 from .series_files import Columns, is_table, read_series
 
 SEED = 0
-CURVE = (0.1, 0.2, 0.3, 0.45, 0.6)
-"""Shares of the series in the plot, in addition to those of the table."""
+SEEDS = (0, 1, 2)
+"""Seeds of the comparison. Each has other labelled series."""
+CURVE = (0.2, 0.4, 0.6)
+"""Shares of the series in the plot of a file, in addition to those of the table."""
 FEW = 20
 """Number of labelled series that are used with the unlabelled series. It is small, as in
 applications where labels are expensive. Unlabelled series helped at both shares of the table on
 validation series, which are not scored here."""
-UNLABELLED_CURVE = (0.2, 0.3, 0.4, 0.5, 0.6)
+UNLABELLED_CURVE = (0.2, 0.3, 0.4, 0.6)
 UNLABELLED_TABLE = (0.3, 0.4)
+PLAIN, TAUGHT, BOUND = "labels only", "GDPD, unlabelled series", "all labels"
 MOMENTS = [0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0]
 """Moments at which a series of a stream may be answered, as shares of the series."""
 DELAY_COST = 0.3
-LABELS_ONLY = "All series have labels here, and then a teacher seldom adds anything. It pays with \
-unlabelled series: fit --unlabeled FILE."
+HIDDEN = (
+    "If all your series have labels, fit on all of them; a teacher then seldom adds anything. It "
+    "pays with\nfurther series that nobody has labelled: fit --unlabeled FILE."
+)
 N_STREAMED = 6
+
+
+@dataclass
+class Problem:
+    """Few labelled series, series whose labels the models do not get, and series to predict.
+
+    Attributes
+    ----------
+    parts : TrainTest
+        Labelled series, and series to predict.
+    unlabelled : ndarray of shape (n, n_channels, n_timepoints)
+        Series without their labels.
+    bound : tuple of two ndarray or None
+        All series of the fit with all labels, for a model to compare with, if labels are hidden
+        for the demonstration.
+    """
+
+    parts: TrainTest
+    unlabelled: NDArray[Any]
+    bound: tuple[NDArray[Any], NDArray[Any]] | None = None
 
 
 @dataclass
@@ -52,31 +77,34 @@ class Row:
         Seen share of the series.
     name : str
         Name of the model.
-    accuracy : float
-        Accuracy on the test series.
-    auc_prc : float
-        Area under the precision-recall curve, averaged over classes.
-    agreement : float
-        Share of test series for which model and teacher predict the same class.
-    seconds : float
-        Seconds of the fit, without the fit of the teacher.
+    scores : list of tuple of three floats
+        Accuracy on the test series, area under the precision-recall curve averaged over classes,
+        and the share of test series for which model and teacher predict the same class. A tuple
+        for each seed.
+    seconds : list of float
+        Seconds of each fit, without the fit of the teacher.
     """
 
     earliness: float
     name: str
-    accuracy: float
-    auc_prc: float
-    agreement: float
-    seconds: float
+    scores: list[tuple[float, float, float]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
     HEAD = (
-        f"{'seen':>5}  {'model':<34}{'accuracy':>9}{'AUC-PRC':>9}{'agreement':>11}{'seconds':>9}"
+        f"{'seen':>5}  {'model':<24}{'accuracy':>15}{'AUC-PRC':>15}{'agreement':>11}{'seconds':>9}"
     )
 
+    @property
+    def accuracies(self) -> list[float]:
+        """Accuracy of each seed."""
+        return [accuracy for accuracy, _, _ in self.scores]
+
     def __str__(self) -> str:
+        mean, spread = np.mean(self.scores, 0), np.std(self.scores, 0, ddof=1)
+        cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(mean[:2], spread[:2], strict=True)]
         return (
-            f"{self.earliness:>5.0%}  {self.name:<34}{self.accuracy:>9.3f}{self.auc_prc:>9.3f}"
-            f"{self.agreement:>11.3f}{self.seconds:>9.1f}"
+            f"{self.earliness:>5.0%}  {self.name:<24}{cells[0]:>15}{cells[1]:>15}"
+            f"{mean[2]:>11.3f}{np.mean(self.seconds):>9.1f}"
         )
 
 
@@ -136,24 +164,38 @@ def run_demo(
     report = Report(Path(folder))
     report.folder.mkdir(parents=True, exist_ok=True)
     levels = sorted({*earliness, *CURVE})
-    n_units = 7 * len(UNLABELLED_CURVE) + 1 if own is None else 3 * len(levels) + 1
+    if own is None:
+        levels, earliness = list(UNLABELLED_CURVE), UNLABELLED_TABLE
+    n_units = len(SEEDS) * (8 * len(levels) + 1)
     with (
         tempfile.TemporaryDirectory() as memory,
         Progress(n_units + 3, verbose) as progress,
     ):
         if own is None or data is None:
-            _with_unlabelled(load_italy_power_demand(), memory, report, progress)
-            name, own = "GunPoint", load_gunpoint()
+            name, parts = "ItalyPowerDemand", load_italy_power_demand()
+            problems = [_bundled(parts, seed) for seed in SEEDS]
+            picture = "unlabelled-series.png"
         else:
             name = Path(data).stem
-            _compare(name, own, earliness, levels, memory, report, progress)
+            problems = [_hidden(own, seed) for seed in SEEDS]
+            picture = f"{name.lower()}-earliness.png"
+            report.lines.append(_what_is_hidden(name, problems[0]))
+        shown = _compare(name, problems, levels, earliness, picture, memory, report, progress)
+        if own is None:
+            name, own = "GunPoint", load_gunpoint()
+        else:
+            history = HistoryDisplay.from_estimator(shown)
+            history.ax_.set_title(f"{name}: GDPD at {max(earliness):.0%} seen")
+            report.picture("training history", history, f"{name.lower()}-history.png")
         _stream(name, own, report, progress)
     report.lines += [
         "",
-        f"All scores are of test series, of one seed ({SEED}). Agreement is the share of test "
-        "series for which",
-        "model and teacher predict the same class.",
-        *([] if data is None else [LABELS_ONLY]),
+        f"All scores are of test series. Comparisons have mean ± standard deviation of seeds "
+        f"{SEEDS[0]} to {SEEDS[-1]}, each with other",
+        f"labelled series; bands in the picture are the range. The stream is of seed {SEED}. "
+        "Agreement is the share of",
+        "test series for which model and teacher predict the same class.",
+        *([] if data is None else [HIDDEN]),
         *_next(data, columns),
     ]
     return "\n".join(report.lines).lstrip()
@@ -173,104 +215,114 @@ def _read_own(data: str, columns: Columns) -> TrainTest:
             f"{missing.sum()} of {len(missing)} series of {data} have no label; the demonstration "
             f"needs a label for each, and fit takes series without"
         )
-    fitted, scored = _part_of(series.y, 0.5)
+    fitted, scored = _part_of(series.y, 0.5, SEED)
     return TrainTest(series.X[fitted], series.y[fitted], series.X[scored], series.y[scored])
+
+
+def _bundled(parts: TrainTest, seed: int) -> Problem:
+    """Return few labelled series, half of the test part without labels, and the other half."""
+    few = _part_of(parts.y, FEW / len(parts.y), seed)[1]
+    scored, given = _part_of(parts.y_test, 0.5, SEED)
+    test = TrainTest(parts.X[few], parts.y[few], parts.X_test[scored], parts.y_test[scored])
+    return Problem(test, parts.X_test[given])
+
+
+def _hidden(parts: TrainTest, seed: int) -> Problem:
+    """Hide most labels of a user's file: a quarter of them stays, or 20 of at least 40."""
+    kept = min(max(0.25, FEW / len(parts.y)), 0.5)
+    shown, hidden = _part_of(parts.y, 1 - kept, seed)
+    few = TrainTest(parts.X[shown], parts.y[shown], parts.X_test, parts.y_test)
+    return Problem(few, parts.X[hidden], (parts.X, parts.y))
+
+
+def _what_is_hidden(name: str, problem: Problem) -> str:
+    """Say in words that labels of a user's file are hidden, and from which models."""
+    few, hidden = len(problem.parts.y), len(problem.unlabelled)
+    return (
+        f"{name}: all {few + hidden} series of the fit have labels. For this demonstration alone, "
+        f"the labels of {hidden} are hidden,\nchosen at random within each class, as if nobody "
+        f'had labelled them. "{PLAIN}" is fitted on the other {few},\n"{TAUGHT}" also on the '
+        f'{hidden} without their labels, and "{BOUND}" on all with their labels.\n'
+    )
 
 
 def _compare(
     name: str,
-    parts: TrainTest,
-    earliness: Sequence[float],
+    problems: Sequence[Problem],
     levels: Sequence[float],
+    tabled: Sequence[float],
+    picture: str,
     memory: str,
     report: Report,
     progress: Progress,
-) -> None:
-    rows: list[Row] = []
-    curves: dict[str, list[float]] = {"PrefixClassifier (no teacher)": [], "GDPDClassifier": []}
-    teacher_row, shown = None, None
-    for level in levels:
-        base = PrefixClassifier(earliness=level, random_state=SEED)
-        gdpd = GDPDClassifier(earliness=level, memory=memory, random_state=SEED)
-        progress.stage(f"{name}, {level:.0%} seen")
-        gdpd.fit(parts.X, parts.y)
-        progress.advance(2 + (teacher_row is None))
-        base.fit(parts.X, parts.y)
-        progress.advance(1)
-        teacher_proba = gdpd.teacher_.predict_proba(parts.X_test)
-        if teacher_row is None:
-            seconds = gdpd.fit_seconds_["teacher"]
-            teacher_row = _row(1.0, "teacher", teacher_proba, teacher_proba, gdpd, parts, seconds)
-        for label, model in zip(curves, (base, gdpd), strict=True):
-            proba = model.predict_proba(parts.X_test)
-            row = _row(level, label, proba, teacher_proba, model, parts, _own_seconds(model))
-            curves[label].append(row.accuracy)
-            if level in earliness:
-                rows.append(row)
-        if level == max(earliness):
-            shown = gdpd
-    assert teacher_row is not None
-    n, n_test = len(parts.X), len(parts.X_test)
-    report.table(f"{name}: {n} labelled series, {n_test} to predict", [teacher_row, *rows])
-    teacher = ("teacher, whole series", teacher_row.accuracy)
-    display = EarlinessDisplay.from_results(levels, curves, reference=teacher)
-    display.ax_.set_title(f"{name}: accuracy against the part seen")
-    stem = name.lower()
-    report.picture("accuracy against the part seen", display, f"{stem}-earliness.png")
-    history = HistoryDisplay.from_estimator(shown)
-    history.ax_.set_title(f"{name}: GDPD at {max(earliness):.0%} seen")
-    report.picture("training history", history, f"{stem}-history.png")
+) -> GDPDClassifier:
+    """Compare models of few labelled series, with and without many unlabelled ones.
+
+    The classifier of the first seed at the largest share of the table is returned.
+    """
+    teacher = Row(1.0, "teacher, few labels")
+    names = [PLAIN, TAUGHT, *([BOUND] if problems[0].bound else [])]
+    rows = {(level, label): Row(level, label) for level in levels for label in names}
+    kept = []
+    for seed, problem in zip(SEEDS, problems, strict=True):
+        parts = problem.parts
+        for level in levels:
+            progress.stage(f"{name}, {level:.0%} seen, seed {seed}")
+            base = PrefixClassifier(earliness=level, random_state=seed).fit(parts.X, parts.y)
+            models: list[tuple[str, Any]] = [(PLAIN, base)]
+            progress.advance(1)
+            gdpd = GDPDClassifier(earliness=level, memory=memory, random_state=seed)
+            gdpd.fit(parts.X, parts.y, problem.unlabelled)
+            models.append((TAUGHT, gdpd))
+            progress.advance(6 + (level == levels[0]))
+            if problem.bound is not None:
+                bound = PrefixClassifier(earliness=level, random_state=seed).fit(*problem.bound)
+                models.append((BOUND, bound))
+            progress.advance(1)
+            teacher_proba = gdpd.teacher_.predict_proba(parts.X_test)
+            if level == levels[0]:
+                _score(teacher, teacher_proba, teacher_proba, gdpd, parts)
+                teacher.seconds.append(gdpd.fit_seconds_["teacher"])
+            for label, model in models:
+                row = rows[level, label]
+                _score(row, model.predict_proba(parts.X_test), teacher_proba, model, parts)
+                row.seconds.append(_own_seconds(model))
+            if level == max(tabled):
+                kept.append(gdpd)
+    few, unlabelled = len(problems[0].parts.y), len(problems[0].unlabelled)
+    report.table(
+        f"{name}: {few} labelled series, {unlabelled} without a label, "
+        f"{len(problems[0].parts.y_test)} to predict",
+        [teacher, *(row for row in rows.values() if row.earliness in tabled)],
+    )
+    curves = {label: [rows[level, label].accuracies for level in levels] for label in names}
+    report.lines.append(_gain(curves[PLAIN], curves[TAUGHT]))
+    reference = ("teacher, whole series", float(np.mean(teacher.accuracies)))
+    display = EarlinessDisplay.from_results(levels, curves, reference=reference)
+    display.ax_.set_title(f"{name}: {few} labelled and {unlabelled} unlabelled series")
+    report.picture("accuracy against the part seen", display, picture)
+    return kept[0]
+
+
+def _gain(plain: list[list[float]], taught: list[list[float]]) -> str:
+    """Say by how much unlabelled series change the accuracy, over all shares of the plot."""
+    gains = (np.asarray(taught) - np.asarray(plain)).mean(0)
+    return (
+        f"unlabelled series change the accuracy by {gains.mean():+.3f}, the mean of the picture's "
+        f"{len(plain)} parts ({gains.min():+.3f} to {gains.max():+.3f} by seed)"
+    )
 
 
 def _own_seconds(model: Any) -> float:
     """Return the seconds of a fit without those of the teacher, which has its own row."""
-    return sum(seconds for stage, seconds in model.fit_seconds_.items() if stage != "teacher")
-
-
-def _with_unlabelled(parts: TrainTest, memory: str, report: Report, progress: Progress) -> None:
-    """Compare models of few labelled series, with and without many unlabelled ones."""
-    name, plain, taught = "ItalyPowerDemand", "labels only, no teacher", "GDPD, unlabelled series"
-    few = _part_of(parts.y, FEW / len(parts.y))[1]
-    scored, given = _part_of(parts.y_test, 0.5)
-    test = TrainTest(parts.X[few], parts.y[few], parts.X_test[scored], parts.y_test[scored])
-    unlabelled = parts.X_test[given]
-    rows: list[Row] = []
-    curves: dict[str, list[float]] = {plain: [], taught: []}
-    teacher_row = None
-    for level in UNLABELLED_CURVE:
-        progress.stage(f"{name}, {level:.0%} seen")
-        base = PrefixClassifier(earliness=level, random_state=SEED).fit(test.X, test.y)
-        progress.advance(1)
-        gdpd = GDPDClassifier(earliness=level, memory=memory, random_state=SEED)
-        gdpd.fit(test.X, test.y, unlabelled)
-        progress.advance(6 + (teacher_row is None))
-        teacher_proba = gdpd.teacher_.predict_proba(test.X_test)
-        if teacher_row is None:
-            seconds = gdpd.fit_seconds_["teacher"]
-            teacher_row = _row(1.0, "teacher", teacher_proba, teacher_proba, gdpd, test, seconds)
-        for label, model in ((plain, base), (taught, gdpd)):
-            proba = model.predict_proba(test.X_test)
-            row = _row(level, label, proba, teacher_proba, model, test, _own_seconds(model))
-            curves[label].append(row.accuracy)
-            if level in UNLABELLED_TABLE:
-                rows.append(row)
-    assert teacher_row is not None
-    report.table(
-        f"{name}: {len(test.X)} labelled series, {len(unlabelled)} without a label, "
-        f"{len(test.X_test)} to predict",
-        [teacher_row, *rows],
+    return float(
+        sum(seconds for stage, seconds in model.fit_seconds_.items() if stage != "teacher")
     )
-    teacher = ("teacher, whole series", teacher_row.accuracy)
-    display = EarlinessDisplay.from_results(UNLABELLED_CURVE, curves, reference=teacher)
-    display.ax_.set_title(
-        f"{name}: {len(test.X)} labelled and {len(unlabelled)} unlabelled series"
-    )
-    report.picture("accuracy against the part seen", display, "unlabelled-series.png")
 
 
-def _part_of(y: NDArray[Any], share: float) -> tuple[NDArray[Any], NDArray[Any]]:
+def _part_of(y: NDArray[Any], share: float, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the rows outside and inside of a random share, which is equal for each class."""
-    return stratified_split(np.unique(y, return_inverse=True)[1], share, SEED)
+    return stratified_split(np.unique(y, return_inverse=True)[1], share, seed)
 
 
 def _stream(name: str, parts: TrainTest, report: Report, progress: Progress) -> None:
@@ -352,21 +404,15 @@ def _program() -> str:
     return f"{python} -m skgdpd"
 
 
-def _row(
-    level: float,
-    name: str,
-    proba: NDArray[Any],
-    teacher_proba: NDArray[Any],
-    model: Any,
-    parts: TrainTest,
-    seconds: float,
-) -> Row:
+def _score(
+    row: Row, proba: NDArray[Any], teacher_proba: NDArray[Any], model: Any, parts: TrainTest
+) -> None:
+    """Add the scores of a seed to a row."""
     classes = model.classes_
-    return Row(
-        level,
-        name,
-        float((classes[proba.argmax(1)] == parts.y_test).mean()),
-        macro_auc_prc(parts.y_test, proba, classes),
-        top1_agreement(teacher_proba, proba),
-        seconds,
+    row.scores.append(
+        (
+            float((classes[proba.argmax(1)] == parts.y_test).mean()),
+            macro_auc_prc(parts.y_test, proba, classes),
+            top1_agreement(teacher_proba, proba),
+        )
     )

@@ -16,6 +16,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
 h1 { font-size: 1.6rem; line-height: 1.25; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin-top: 2rem; }
 .table { overflow-x: auto; }
+.table::-webkit-scrollbar { height: 8px; }
+.table::-webkit-scrollbar-thumb { background: #8c8c8c; border-radius: 4px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .3rem; }
 th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #d0d0d0; text-align: right;
@@ -25,8 +27,8 @@ td { white-space: nowrap; }
 td.words { min-width: 12rem; white-space: normal; }
 figure { margin: 1rem 0; }
 img { max-width: 100%; height: auto; }
-@media (max-width: 30rem) { th, td { padding-right: .5rem; } td.words { min-width: 8rem; }
-  td:first-child { white-space: normal; } .words { overflow-wrap: anywhere; } }
+@media (max-width: 30rem) { table { font-size: .8rem; } th, td { padding-right: .35rem; }
+  td { white-space: normal; } td.words { min-width: 8rem; } .words { overflow-wrap: anywhere; } }
 .side { display: flex; flex-wrap: wrap; gap: 0 2rem; }
 """
 CLASS_OF_WORDS = ' class="words"'
@@ -37,9 +39,9 @@ def document(title: str, parts: Sequence[str]) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(parts)
-        + "\n</body>\n</html>\n"
+        + "\n</main>\n</body>\n</html>\n"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..plotting import DecisionDisplay, EarlinessDisplay
+from ..plotting.reliability import wilson
 from ..plotting.style import draw_band, marked_style
 from .fixed_moments import (
     ALL_ALIKE,
@@ -100,18 +101,21 @@ def _cost_picture(
 
 def _accuracy_picture(y: NDArray[Any], fixed: list[FixedMoment], answers: Answers) -> str:
     figure, ax = new_figure((5.6, 3.6))
-    EarlinessDisplay.from_results(
-        [moment.share_seen.mean() for moment in fixed],
-        {"one moment for all": [moment.right.mean() for moment in fixed]},
-        ax=ax,
-    )
+    shares = [moment.share_seen.mean() for moment in fixed]
+    accuracies = [moment.right.mean() for moment in fixed]
+    EarlinessDisplay.from_results(shares, {"one moment for all": accuracies}, ax=ax)
+    low, high = np.transpose([wilson(int(m.right.sum()), len(m.right)) for m in fixed])
+    draw_band(ax, 100 * np.array(shares), low, high, marked_style(0))
     ax.set_xlabel("mean part of the series seen (%)")
-    words = "Accuracy against the part seen, of each moment."
+    words = "Accuracy against the part seen, of each moment. The band is Wilson's 95 % interval."
     if answers.forced is not None:
         seen = 100 * float((answers.n_seen / answers.n_timepoints).mean())
-        ax.plot(seen, float((answers.labels == y).mean()), "*", label="stopping rule", **STAR)
+        right = answers.labels == y
+        ends = wilson(int(right.sum()), len(right))
+        ax.vlines(seen, *ends, color="black", linewidth=1.5, zorder=3)
+        ax.plot(seen, float(right.mean()), "*", label="stopping rule", **STAR)
         ax.legend(fontsize="small", framealpha=1)
-        words += " The star is the stopping rule."
+        words += " The star is the stopping rule, and the line at it its interval."
     return figure_of(figure, words, "accuracy against the part seen")
 
 

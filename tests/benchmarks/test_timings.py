@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import saving
 import timings
 import training_steps
 
@@ -22,6 +23,13 @@ def test_a_step_s_table_on_a_cpu():
     assert len(titles) == 5
     assert name == "`lstm1-8`"
     assert len(numbers) == 4
+    assert all(float(number) > 0 for number in numbers)
+
+
+def test_the_table_of_saved_students():
+    titles, ((name, *numbers),) = cells(saving.saving_table(["lstm1-8"], 1))
+    assert len(titles) == 4
+    assert name == "`lstm1-8`"
     assert all(float(number) > 0 for number in numbers)
 
 

@@ -14,6 +14,7 @@ import skgdpd._cli.demo
 from skgdpd import GDPDClassifier, PrefixClassifier
 from skgdpd._cli.main import main
 from skgdpd._cli.series_files import Columns
+from skgdpd.datasets import TrainTest
 
 
 @pytest.fixture
@@ -28,6 +29,7 @@ def quick(monkeypatch):
 
     for cls in (GDPDClassifier, PrefixClassifier):
         monkeypatch.setattr(skgdpd._cli.demo, cls.__name__, shortened(cls))
+    monkeypatch.setattr(skgdpd._cli.demo, "SEEDS", (0, 1))
     monkeypatch.setattr(skgdpd._cli.demo, "CURVE", (0.5,))
     monkeypatch.setattr(skgdpd._cli.demo, "UNLABELLED_CURVE", (0.5,))
     monkeypatch.setattr(skgdpd._cli.demo, "UNLABELLED_TABLE", (0.5,))
@@ -48,15 +50,19 @@ def test_the_demonstration_prints_tables_and_writes_pictures(quick, tmp_path, ca
     assert seen == ["100%", "50%", "50%"]
     for line in lines:
         if line and line[0].endswith("%"):
-            accuracy, auc, agreement, seconds = map(float, line[-4:])
-            assert 0 <= accuracy <= 1
-            assert 0 <= auc <= 1
-            assert 0 <= agreement <= 1
-            assert seconds >= 0
+            assert line[-7] == line[-4] == "±"
+            accuracy, _, spread, auc, _, _, agreement, seconds = line[-8:]
+            assert 0 <= float(accuracy) <= 1
+            assert 0 <= float(spread) <= 1
+            assert 0 <= float(auc) <= 1
+            assert 0 <= float(agreement) <= 1
+            assert float(seconds) >= 0
     answers = [line for line in lines if len(line) == 5 and line[0].isdecimal()]
     assert [int(line[0]) for line in answers] == sorted(int(line[0]) for line in answers)
     assert len({line[1] for line in answers}) == len(answers) == skgdpd._cli.demo.N_STREAMED
-    assert "of one seed (0)" in text
+    assert "seeds 0 to 1, each with other" in text
+    assert "unlabelled series change the accuracy by" in text
+    assert "hidden" not in text
     for name in ("unlabelled-series.png", "decision.png"):
         assert str(tmp_path / "out" / name) in text
         assert (tmp_path / "out" / name).stat().st_size > 10_000
@@ -66,7 +72,13 @@ def test_the_demonstration_runs_on_a_file_of_the_users_own(quick, tmp_path, bump
     path = write_npz(tmp_path / "mine.npz", *bumps)
     assert main(["demo", "--data", path, "--earliness", "0.2", "--out", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
-    assert "mine: 30 labelled series, 30 to predict" in out
+    assert "mine: all 30 series of the fit have labels" in out
+    assert "the labels of 16 are hidden" in out
+    assert "mine: 14 labelled series, 16 without a label, 30 to predict" in out
+    assert [line.split()[1:3] for line in out.splitlines() if line.startswith("  20%")] == [
+        ["labels", "only"], ["GDPD,", "unlabelled"], ["all", "labels"]
+    ]  # fmt: skip
+    assert "If all your series have labels, fit on all of them" in out
     assert "mine as a stream" in out
     assert "ItalyPowerDemand" not in out
     assert "100%" in err  # the progress bar
@@ -84,9 +96,31 @@ def test_the_demonstration_reads_a_table_and_repeats_its_columns(quick, tmp_path
     arguments = ["demo", "--data", str(path), "--label", "my class", "--earliness", "0.2"]
     assert main([*arguments, "--out", str(tmp_path), "--quiet"]) == 0
     out = capsys.readouterr().out
-    assert "mine: 30 labelled series, 30 to predict" in out
+    assert "mine: 14 labelled series, 16 without a label, 30 to predict" in out
     assert f"fit {path} --label 'my class' --out early.zip" in out
     assert "predict early.zip new.csv --label 'my class'" in out
+
+
+@pytest.mark.parametrize(("n", "shown"), [(8, 4), (40, 20), (60, 20), (100, 25), (1000, 250)])
+def test_a_quarter_of_the_labels_of_a_file_stays_and_20_where_there_are_40(n, shown):
+    y = np.arange(n) % 2
+    X = np.arange(n, dtype=np.float32)[:, None, None]
+    problem = skgdpd._cli.demo._hidden(TrainTest(X, y, X, y), 0)
+    few, hidden = problem.parts.X.ravel(), problem.unlabelled.ravel()
+    assert len(few) == pytest.approx(shown, abs=1)
+    assert sorted([*few, *hidden]) == list(range(n))
+    np.testing.assert_array_equal(problem.parts.y, few % 2)
+    np.testing.assert_array_equal(problem.parts.X_test, X)
+    other = skgdpd._cli.demo._hidden(TrainTest(X, y, X, y), 1)
+    assert set(other.parts.X.ravel()) != set(few)
+
+
+def test_a_row_has_mean_and_deviation_of_seeds():
+    row = skgdpd._cli.demo.Row(0.2, "x", [(0.5, 0.6, 0.9), (0.7, 0.6, 0.7)], [1.0, 2.0])
+    assert str(row).split() == "20% x 0.600 ± 0.141 0.600 ± 0.000 0.800 1.5".split()
+    words = skgdpd._cli.demo._gain([[0.5, 0.5], [0.6, 0.6]], [[0.4, 0.5], [0.6, 0.9]])
+    assert "by +0.050" in words
+    assert "(-0.050 to +0.150 by seed)" in words
 
 
 @pytest.mark.parametrize(
