@@ -7,7 +7,10 @@ import importlib.util
 import re
 import runpy
 import shlex
+import shutil
+import subprocess
 import sys
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,13 +24,34 @@ DOCS = ROOT / "docs"
 PAGES = sorted(
     [*DOCS.glob("*.md"), *DOCS.glob("results/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
 )
-RUN = [
-    "stopping.md", "streams.md", "many-moments.md",
-    # tests/persistence/test_mlflow.py runs the page on MLflow in a process of its own.
-    *sorted({page.name for page in DOCS.glob("howto-*.md")} - {"howto-mlflow.md"}),
-]  # fmt: skip
+
+
+def blocks(page, language="python"):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+ELSEWHERE = {
+    ("gendd.md", ""): "its series are not defined on the page; "
+    "tests/estimators/test_gendd.py has the same calls",
+    ("howto-mlflow.md", ""): "MLflow keeps its store for the whole process; "
+    "tests/persistence/test_mlflow.py runs the page in a process of its own",
+    ("howto-serving.md", "import fastapi"): "needs FastAPI; tests/cli/test_serving.py runs it",
+    ("parallel.md", "import ray"): "needs ray; tests/model_selection/test_parallel.py does so",
+    ("parallel.md", "from distributed"): "needs dask; tests/model_selection/test_parallel.py "
+    "does so",
+    ("scaling.md", "dist.init_process_group"): "needs processes that torchrun starts; "
+    "tests/runtime/test_workers.py starts some",
+    ("sktime.md", ""): "TEASER needs numba, and the page takes minutes; tests/test_sktime.py runs "
+    "the page with smaller networks",
+    ("streams.md", "import bytewax"): "needs Bytewax; tests/early/test_bytewax.py runs it",
+    ("streams.md", "import ray"): "needs ray; tests/early/test_stream_workers.py runs it",
+}
+"""Code that is not run here: its page, words of its block ("" for all blocks), and the reason."""
+LONG = {("displays.md", "for degradation in"): "makes the table above it, of eight fits"}
+"""Blocks that take minutes, and need no block before them."""
+RUN = [page for page in PAGES if blocks(page) and (page.name, "") not in ELSEWHERE]
 """Pages whose blocks of code are run in their order, with the names of the blocks before."""
-COMPANIONS = ["aeon", "mapie", "optuna", "shap"]
+COMPANIONS = ["aeon", "mapie", "optuna", "shap", "skops"]
 """Packages beside ours, whose recipe is the last part of a page with code, or all of it."""
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -35,10 +59,6 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 def name_of(path):
     return str(path.relative_to(ROOT))
-
-
-def blocks(page, language="python"):
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def missing(block):
@@ -88,28 +108,44 @@ def test_code_on_pages_is_python(page):
 # aeon 1.6 and numba, and shap 0.51 and matplotlib 3.11; none of it ours.
 @pytest.mark.filterwarnings("ignore:unsafe cast from uint64 to int64")
 @pytest.mark.filterwarnings("ignore:The set_.* function will be:PendingDeprecationWarning")
-@pytest.mark.parametrize("name", RUN)
-def test_a_page_runs_from_its_first_block_to_its_last(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", RUN, ids=name_of)
+def test_a_page_runs_from_its_first_block_to_its_last(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = {"__name__": name}
+    # A page may register a backbone, which other tests would find.
+    monkeypatch.setattr(registry, "_BACKBONES", dict(registry._BACKBONES))
+    names = {"__name__": page.name}
     runner = doctest.DocTestRunner(optionflags=FLAGS)
-    for block in blocks(DOCS / name):
-        # tests/early/test_stream_workers.py and test_bytewax.py run these.
-        if "import ray" in block or "import bytewax" in block:
-            continue
-        # tests/cli/test_serving.py runs this one, which needs a package beside ours.
-        if "import fastapi" in block:
+    left_out = [words for name, words in (*ELSEWHERE, *LONG) if name == page.name]
+    for block in blocks(page):
+        if any(words in block for words in left_out):
             continue
         if missing(block):
             pytest.skip(f"{missing(block)} is not installed; all before its recipe has run")
         if ">>> " not in block:
-            exec(compile(block, name, "exec"), names)
+            exec(compile(block, page.name, "exec"), names)
             continue
-        test = doctest.DocTestParser().get_doctest(block, names, name, name, 0)
+        test = doctest.DocTestParser().get_doctest(block, names, page.name, str(page), 0)
         test.globs = names
         assert not runner.run(test, clear_globs=False).failed
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "words"), LONG)
+def test_a_long_block_runs_by_itself(name, words):
+    (block,) = [block for block in blocks(DOCS / name) if words in block]
+    exec(compile(block, name, "exec"), {"__name__": name})
+
+
+@pytest.mark.parametrize(("name", "words"), [*ELSEWHERE, *LONG])
+def test_code_that_is_left_out_is_there_and_is_tested(name, words):
+    found = [block for block in blocks(DOCS / name) if words in block]
+    assert found
+    assert len(found) == 1 or not words, "the words must name one block"
+    for path in re.findall(r"tests/[\w/]+\.py", ELSEWHERE.get((name, words), "")):
+        assert (ROOT / path).is_file(), path
+    assert (name, words) in LONG or "tests/" in ELSEWHERE[name, words]
 
 
 def test_a_companion_that_is_not_installed_is_named(monkeypatch):
@@ -126,7 +162,7 @@ def test_the_commands_of_the_page_of_csv_files_run(tmp_path, monkeypatch, capsys
     rows = [line.split(",") for line in Path("points.csv").read_text().splitlines()]
     Path("more.csv").write_text("\n".join(map(",".join, rows)))
     Path("new.csv").write_text("\n".join(",".join(row[:-1]) for row in rows))
-    commands = blocks(page, "sh")[0]
+    commands, _ = blocks(page, "sh")
     for command in commands.splitlines():
         words = shlex.split(command.partition(" > ")[0])
         assert words[:3] == ["python", "-m", "skgdpd"]
@@ -134,19 +170,25 @@ def test_the_commands_of_the_page_of_csv_files_run(tmp_path, monkeypatch, capsys
     assert "id,label,p_no,p_yes\np0," in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "page",
-    [p for p in PAGES if p.name not in RUN and any(">>> " in b for b in blocks(p))],
-    ids=name_of,
-)
-def test_examples_on_pages_give_what_they_say(page, monkeypatch):
-    # A page may register a backbone, which other tests would find.
-    monkeypatch.setattr(registry, "_BACKBONES", dict(registry._BACKBONES))
-    text = "\n".join(block for block in blocks(page) if ">>> " in block)
-    test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
-    results = doctest.DocTestRunner(optionflags=FLAGS).run(test)
-    assert results.attempted
-    assert not results.failed
+@pytest.mark.skipif(not all(map(shutil.which, ["sh", "awk", "shuf", "sort"])), reason="no shell")
+def test_the_split_in_the_shell_keeps_each_patient_in_one_part(tmp_path):
+    page = DOCS / "howto-csv.md"
+    ill = {f"p{i}": ["no", "yes"][i % 3 == 0] for i in range(30)}  # 20 and 10 patients
+    points = [f"{patient},{hour},70,{label}" for patient, label in ill.items() for hour in (0, 1)]
+    (tmp_path / "points.csv").write_text("\n".join(["patient,hour,pulse,ill", *points, ""]))
+    labels = [f"{patient},{label}" for patient, label in ill.items()]
+    (tmp_path / "patients.csv").write_text("\n".join(["patient,ill", *labels, ""]))
+    _, commands = blocks(page, "sh")
+    subprocess.run(["sh", "-e", "-c", commands], cwd=tmp_path, check=True)
+    header, *train = (tmp_path / "train.csv").read_text().splitlines()
+    again, *test = (tmp_path / "test.csv").read_text().splitlines()
+    assert header == again == "patient,hour,pulse,ill"
+    assert sorted(train + test) == sorted(points)
+    named = Counter(ill[patient] for patient in {row.partition(",")[0] for row in test})
+    assert named.total() == 10
+    assert named["yes"] in (3, 4)  # every third of each class
+    assert len(test) == 20
+    assert not {row.partition(",")[0] for row in test} & {row.partition(",")[0] for row in train}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=name_of)

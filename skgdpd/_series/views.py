@@ -445,7 +445,7 @@ class PrefixView:
                 f"{name} has a series of {lengths[i]} time points, series {first + i}; no "
                 f"training series is as short, and it can't be told whether it has ended. Give "
                 f"{self.shortest_} at least, fit a classifier of several moments, or set "
-                "series__short_series='ended' if all series are whole"
+                "series__short_series='ended' before the fit if all series are whole"
             )
 
     def _check_range(self, values: Series, given: Series, name: str, first: int = 0) -> None:

@@ -71,8 +71,15 @@ def test_a_short_series_is_read_where_all_series_are_whole(student, tmp_path):
 
 def test_one_short_series_among_others_is_named():
     clf = PrefixClassifier("lstm1-8", **SMALL).fit(RAGGED, y)
-    with pytest.raises(ValueError, match="X has a series of 4 time points, series 5; no training"):
-        clf.predict([*RAGGED[:5], X[5, :, :4], *RAGGED[6:]])
+    given = [*RAGGED[:5], X[5, :, :4], *RAGGED[6:]]
+    words = "X has a series of 4 time points, series 5; no training"
+    with pytest.raises(ValueError, match=words) as told:
+        clf.predict(given)
+    # After the fit, the option has no effect.
+    assert "set series__short_series='ended' before the fit" in str(told.value)
+    with pytest.raises(ValueError, match=words):
+        clf.set_params(series__short_series="ended").predict(given)
+    assert len(clf.fit(RAGGED, y).predict(given)) == len(given)
 
 
 def test_the_least_length_is_part_of_a_model_file(tmp_path):
