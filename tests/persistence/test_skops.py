@@ -1,6 +1,5 @@
 """What skops can keep, as the page on saving says."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -32,19 +31,6 @@ def test_what_holds_no_tensor_is_kept_with_the_trusted_types_of_the_page(name):
     assert all(f"`{each}`" in page for each in types)
     opened = skops_io.loads(content, trusted=types)
     np.testing.assert_array_equal(opened.predict_proba(FLAT), model.predict_proba(FLAT))
-
-
-def test_the_recipe_of_the_page(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    section = PAGE.read_text().partition("\n## skops\n")[2].partition("\n## ")[0]
-    (block,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    names = {"X": FLAT, "y": y}
-    exec(compile(block, PAGE.name, "exec"), names)
-    expected = make_pipeline(PrefixTruncator(0.5), LogisticRegression()).fit(FLAT, y)
-    found = names["pipeline"].predict_proba(FLAT)
-    np.testing.assert_array_equal(found, expected.predict_proba(FLAT))
-    types = skops_io.get_untrusted_types(file="pipeline.skops")
-    assert types == ["skgdpd._series.truncation.PrefixTruncator"]
 
 
 def test_parameters_are_kept():
