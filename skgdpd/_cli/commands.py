@@ -125,7 +125,7 @@ def fit(
         )
     if error_cost is not None and delay_cost is None:
         raise ValueError(
-            "--error-cost needs --delay-cost, since only a stopping rule goes by costs; of a "
+            "--error-cost needs --delay-cost, because only a stopping rule uses costs; for a "
             "model without one, choose the --threshold of predict and evaluate"
         )
     unlabelled = without_label(data, series, missing) if missing.any() else ""

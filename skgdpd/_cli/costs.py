@@ -30,18 +30,18 @@ def cost_words(answers: Answers, options: ScoreOptions) -> list[str]:
         return []
     labels = [str(label) for label in answers.classes.tolist()]
     if answers.cost is None or answers.moments is None:
-        return [f"Costs of errors, of --cost: {_errors(costs, labels)}."]
+        return [f"Costs of errors (--cost): {_errors(costs, labels)}."]
     own = answers.cost.misclassification
     if options.costs:
         lines = [
-            f"Costs of errors, of --cost: {_errors(costs, labels)}. The answers go by the model's "
-            f"own: {_errors(own, labels)}."
+            f"Costs of errors (--cost): {_errors(costs, labels)}. The predictions use the model's "
+            f"costs: {_errors(own, labels)}."
         ]
     else:
-        lines = [f"Costs of errors, the model's own: {_errors(own, labels)}."]
+        lines = [f"Costs of errors (of the model): {_errors(own, labels)}."]
     last, whole = int(answers.moments.time_points[-1]), answers.n_timepoints
-    end = f"to the end, {whole} points," if last == whole else f"to point {last} of {whole},"
-    lines.append(f"Cost of waiting {end} the model's own: {answers.cost.delay[-1]:.4g}.")
+    end = f"to the end, {whole} points" if last == whole else f"to point {last} of {whole}"
+    lines.append(f"Cost of waiting {end} (of the model): {answers.cost.delay[-1]:.4g}.")
     return lines
 
 

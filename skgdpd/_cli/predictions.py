@@ -80,8 +80,8 @@ def predictions_of(
     early = isinstance(model, EarlyClassifier)
     if options.open and not early:
         raise ValueError(
-            "--open needs a model with a stopping rule, of fit --delay-cost; this one answers "
-            "whenever it is asked. --short skip leaves short series without an answer"
+            "--open needs a model with a stopping rule, of fit --delay-cost; this one has "
+            "none. --short skip leaves short series without a prediction"
         )
     if threshold is not None:
         class_of_threshold(model, threshold)  # before series, which would be blamed for its error
@@ -122,7 +122,7 @@ def _report(
             lines.append(f"{n - n_read} of {n} series {words} no answer")
         if answers is not None and answers.forced is not None and answers.forced.any():
             note = forced_note(int(answers.forced.sum()), n_read)
-            lines.append(f"{note}. --open lets series wait that go on")
+            lines.append(f"{note}. With --open, series that may still grow get no label")
     for line in lines:
         print(f"skgdpd: {line}", file=sys.stderr)
 

@@ -313,7 +313,7 @@ class Stream:
         if len(self.series.open) >= most:
             self.series.leave(id_, TURNED_AWAY)
             raise ValueError(
-                f"id {id_!r} is turned away: {most} series are open, as many as --max-open allows"
+                f"id {id_!r} is refused: {most} series are open, as many as --max-open allows"
             )
 
     # A batch
@@ -511,7 +511,7 @@ def _report(current: Stream, state: str | None, waits: bool = False) -> str:
     ]
     if counts["forced"]:
         note = forced_note(counts["forced"], counts["answers"])
-        more = " (--open lets series wait that go on, and --state keeps them)"
+        more = " (with --open, series that may still grow wait; --state keeps them)"
         parts.append(note + ("" if state is not None or waits else more))
     if n_open and state is None and waits:
         words = "open series waits", "open series wait"

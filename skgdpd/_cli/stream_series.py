@@ -62,7 +62,7 @@ class SeriesTable:
         if state == TURNED_AWAY:
             if line.ends:
                 self._forget(line.id)
-            raise ValueError(f"id {line.id!r} was turned away, as too many series were open")
+            raise ValueError(f"id {line.id!r} was refused, because too many series were open")
         if state == ENDED and line.first is None and line.points:
             return line.points
         points = line.points

@@ -222,8 +222,8 @@ def test_costs_of_errors_are_scored_and_change_no_answer(
     assert ("thresholds" in text) == (kind != "early")
     other = "0" if kind == "early" else "no"
     own = "1" if kind == "early" else "yes"
-    assert f"Costs of errors, of --cost: 1 on {other}, 20 on {own}." in text
-    assert ("The answers go by the model's own: 1 each." in text) == (kind == "early")
+    assert f"Costs of errors (--cost): 1 on {other}, 20 on {own}." in text
+    assert ("The predictions use the model's costs: 1 each." in text) == (kind == "early")
 
 
 def test_the_costs_of_a_model_are_said_and_add_up(points, early_file, capsys):
@@ -238,8 +238,8 @@ def test_the_costs_of_a_model_are_said_and_add_up(points, early_file, capsys):
     assert f"cost of waiting{found.cost.mean() - wrong:>15.4f}" in text
     assert f"Stopping rule: {type(early.rule_).__name__}. It cost the least on the " in text
     assert "training series, of FixedTime, ProbabilityThreshold, " in text
-    assert "Costs of errors, the model's own: 1 each." in text
-    assert "Cost of waiting to the end, 60 points, the model's own: 0.5." in text
+    assert "Costs of errors (of the model): 1 each." in text
+    assert "Cost of waiting to the end, 60 points (of the model): 0.5." in text
     assert main(["evaluate", early_file, points, "--cost", "1=20"]) == 0
     by_class = 20 * (wrong_of(found, y, 1)) + wrong_of(found, y, 0)
     assert f"cost of errors{by_class:>16.4f}" in capsys.readouterr().out
@@ -256,7 +256,7 @@ def test_each_cost_of_an_error_is_in_the_words():
     (words, waiting) = cost_words(answers_at([[0, 0]] * 3, cost, classes="abc"), ScoreOptions())
     assert "on a 2 if answered b, 20 if answered c, 1 on b" in words
     assert "0.5 for a right answer to c" in words
-    assert waiting == "Cost of waiting to point 20 of 40, the model's own: 0.4."
+    assert waiting == "Cost of waiting to point 20 of 40 (of the model): 0.4."
 
 
 def answers_at(numbers, cost, moment=0, last=None, classes=("no", "yes")):
