@@ -65,7 +65,8 @@ def add_demo(command: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help=f"{TABLES}. The scores are computed on the _TEST file beside a _TRAIN file, or else "
         "on half of the series. Labels of half to three quarters of the other series are "
-        "hidden, to show the gain by unlabelled series. The default is ItalyPowerDemand and GunPoint",
+        "hidden, to show the gain by unlabelled series. The default is ItalyPowerDemand and "
+        "GunPoint",
     )
     command.add_argument(
         "--earliness",
