@@ -47,9 +47,18 @@ ELSEWHERE = {
     ("streams.md", "import ray"): "needs ray; tests/early/test_stream_workers.py runs it",
 }
 """Code that is not run here: its page, words of its block ("" for all blocks), and the reason."""
-LONG = {("displays.md", "for degradation in"): "makes the table above it, of eight fits"}
-"""Blocks that take minutes, and need no block before them."""
-RUN = [page for page in PAGES if blocks(page) and (page.name, "") not in ELSEWHERE]
+LONG = {
+    ("displays.md", "for degradation in"): "makes the table above it, of eight fits",
+    ("testing.md", "RocketClassifier"): "a hundred fits of sktime's, which need numba",
+}
+"""Blocks that take longer, and need no block before them."""
+SLOW = {"aeon.md", "howto-optuna.md", "howto-unlabelled.md", "parallel.md"}
+"""Pages whose code takes more than some ten seconds of one core."""
+RUN = [
+    pytest.param(page, marks=[pytest.mark.slow] * (page.name in SLOW))
+    for page in PAGES
+    if blocks(page) and (page.name, "") not in ELSEWHERE
+]
 """Pages whose blocks of code are run in their order, with the names of the blocks before."""
 COMPANIONS = ["aeon", "mapie", "optuna", "shap", "skops"]
 """Packages beside ours, whose recipe is the last part of a page with code, or all of it."""
