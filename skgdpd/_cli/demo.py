@@ -242,7 +242,7 @@ def _what_is_hidden(name: str, problem: Problem) -> str:
         f"{name}: all {few + hidden} series of the fit have labels. For this demonstration alone, "
         f"the labels of {hidden} are hidden,\nchosen at random within each class, as if nobody "
         f'had labelled them. "{PLAIN}" is fitted on the other {few},\n"{TAUGHT}" also on the '
-        f'{hidden} without their labels, and "{BOUND}" on all with their labels.\n'
+        f'{hidden} without their labels, and "{BOUND}" on all with their labels.'
     )
 
 
@@ -299,7 +299,8 @@ def _compare(
     report.lines.append(_gain(curves[PLAIN], curves[TAUGHT]))
     reference = ("teacher, whole series", float(np.mean(teacher.accuracies)))
     display = EarlinessDisplay.from_results(levels, curves, reference=reference)
-    display.ax_.set_title(f"{name}: {few} labelled and {unlabelled} unlabelled series")
+    kind = "unlabelled series" if problems[0].bound is None else "series with hidden labels"
+    display.ax_.set_title(f"{name}: {few} labelled series, {unlabelled} {kind}")
     report.picture("accuracy against the part seen", display, picture)
     return kept[0]
 
