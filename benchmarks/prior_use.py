@@ -41,6 +41,7 @@ from skgdpd._estimators.gdpd import default_prior
 from skgdpd._series.split import stratified_split
 from skgdpd.benchmarking.statistics import holm, paired_test
 from skgdpd.datasets import TrainTest, load_file
+from skgdpd.diffusion import FlowName
 from skgdpd.diffusion.sampler import NoiseSource
 from skgdpd.distillers import GDPD, DistillationContext, Distiller, Hinton
 from skgdpd.distillers.gdpd import GDPDDistillation, TeacherClassified, fitted_prior
@@ -104,6 +105,11 @@ def taught_by(distiller: Distiller) -> tuple[Any, dict[str, Any]]:
     return DistilledPrefixClassifier, {"distiller": distiller}
 
 
+def in_one_step(dynamics: FlowName) -> tuple[Any, dict[str, Any]]:
+    """Return GDPD whose draws take one step of a flow, for :data:`VARIANTS`."""
+    return GDPDClassifier, {"prior": default_prior(dynamics=dynamics, n_sampling_steps=1)}
+
+
 CONDITIONAL_LEFT_OUT = "conditional-left-out"
 
 VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -117,6 +123,9 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "exact-linear-gaussian": (GDPDClassifier, {"prior": EXACT}),
     "matched-noise": taught_by(SharedPrior(default_prior(degradation="matched-noise"))),
     "gmm": (GDPDClassifier, {"prior": default_prior(denoiser="gmm")}),
+    "flow-map": in_one_step("flow-map"),
+    "mean-flow": in_one_step("mean-flow"),
+    "shortcut": in_one_step("shortcut"),
     "unconditional": taught_by(SharedPrior(default_prior(degradation="none"))),
     "conditional": taught_by(ConditionalPrior()),
     CONDITIONAL_LEFT_OUT: taught_by(ConditionalPrior()),
@@ -133,7 +142,8 @@ labelled series by teachers that were fitted without them. "exact" has a Gaussia
 a prior, whose posterior is known in closed form. labelled-prior is gdpd with a prior of the
 labelled series alone. "conditional" draws from a network of pairs, given the student's feature;
 conditional-left-out draws from GenDD's, which has learned from left-out predictions, given the
-student's prediction. In the last two the teacher's head classifies the draws.
+student's prediction. In the last two the teacher's head classifies the draws. flow-map, mean-flow
+and shortcut are gdpd with one step of a flow in place of five steps of a diffusion.
 """
 
 SAME = {("labels", "labelled-prior"), ("labels", "gdpd-alone")}

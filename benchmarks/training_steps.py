@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ratios import alternate, median_ratio
-from skgdpd import config_context
+from skgdpd import DiffusionFeaturePrior, config_context
 from skgdpd._estimators.gdpd import default_prior
 from skgdpd._fitting.rows import fit_fixed_part
 from skgdpd.distillers import GDPD, DistillationContext, SeriesObjective
@@ -26,6 +26,10 @@ from skgdpd.training.net import TermNet
 from skgdpd.training.progress import SILENT
 
 N_ROWS, BATCH_SIZE, LENGTH, N_CLASSES, N_EPOCHS = 256, 64, 100, 4, 2
+N_STEPS = N_EPOCHS * (N_ROWS // BATCH_SIZE)
+"""Number of training steps of a program."""
+QUICKLY_FITTED: dict[str, Any] = {"max_epochs": 1, "random_state": 0}
+"""Settings of a prior whose quality does not matter."""
 
 
 def training_step_table(backbones: Sequence[str], repeats: int, device: str) -> str:
@@ -100,16 +104,16 @@ def compare_step(backbone: str, taught: bool, repeats: int, device: torch.device
     -------
     StepTimes
     """
+    prior = default_prior(**QUICKLY_FITTED) if taught else None
     programs = [
-        _plain_program(backbone, taught, device),
-        _package_program(backbone, taught, device, False),
+        _plain_program(backbone, prior, device),
+        package_program(backbone, prior, device, False),
     ]
     if device.type == "cuda":
-        programs.append(_package_program(backbone, taught, device, True))
+        programs.append(package_program(backbone, prior, device, True))
     times = alternate([_awaited(p, device) for p in programs], repeats, n_warm=1)
-    n_steps = N_EPOCHS * (N_ROWS // BATCH_SIZE)
     return StepTimes(
-        1e3 * statistics.median(times[0]) / n_steps,
+        1e3 * statistics.median(times[0]) / N_STEPS,
         median_ratio(times[1], times[0]),
         median_ratio(times[1], times[2]) if len(times) > 2 else None,
     )
@@ -125,7 +129,7 @@ def _awaited(program: Callable[[], None], device: torch.device) -> Callable[[], 
 
 
 def _setting(
-    backbone: str, taught: bool, device: torch.device
+    backbone: str, prior: DiffusionFeaturePrior | None, device: torch.device
 ) -> tuple[Rows, SeriesNet, GDPDDistillation | None]:
     rng = np.random.default_rng(0)
     y = np.arange(N_ROWS) % N_CLASSES
@@ -135,14 +139,13 @@ def _setting(
             "x": torch.from_numpy(rng.normal(size=(N_ROWS, 1, LENGTH)).astype(np.float32)),
             "y": torch.from_numpy(y),
         }
-        if taught:
+        if prior is not None:
             features = rng.normal(size=(N_ROWS, 128)).astype(np.float32)
             known["teacher_features"] = torch.from_numpy(features)
             known["teacher_logits"] = torch.zeros(N_ROWS, N_CLASSES)
         rows, _ = fit_fixed_part(student, Rows(**known).to(device), 0)
-        if not taught:
+        if prior is None:
             return rows, student, None
-        prior = default_prior(max_epochs=1, random_state=0)
         context = DistillationContext(
             rows, student.head.in_features, N_CLASSES, N_EPOCHS, 0, _NoMemory(), SILENT
         )
@@ -155,9 +158,11 @@ class _NoMemory:
         return function
 
 
-def _plain_program(backbone: str, taught: bool, device: torch.device) -> Callable[[], None]:
+def _plain_program(
+    backbone: str, prior: DiffusionFeaturePrior | None, device: torch.device
+) -> Callable[[], None]:
     """Make a tuned loop as one would write it by hand: no loader, no synchronisation."""
-    rows, student, distillation = _setting(backbone, taught, device)
+    rows, student, distillation = _setting(backbone, prior, device)
     parameters = [*student.parameters()]
     if distillation is not None:
         parameters += distillation.parameters()
@@ -189,10 +194,27 @@ def _plain_program(backbone: str, taught: bool, device: torch.device) -> Callabl
     return program
 
 
-def _package_program(
-    backbone: str, taught: bool, device: torch.device, graph: bool
+def package_program(
+    backbone: str, prior: DiffusionFeaturePrior | None, device: torch.device, graph: bool
 ) -> Callable[[], None]:
-    rows, student, distillation = _setting(backbone, taught, device)
+    """Return a program that makes :data:`N_STEPS` training steps of the package.
+
+    Parameters
+    ----------
+    backbone : str
+        Name of the student's backbone.
+    prior : DiffusionFeaturePrior or None
+        Prior of GDPD, which teaches from the first step on. None means labels alone.
+    device : torch.device
+        Device of the networks.
+    graph : bool
+        Whether steps are captured in CUDA graphs.
+
+    Returns
+    -------
+    callable
+    """
+    rows, student, distillation = _setting(backbone, prior, device)
     config = TrainingConfig(max_epochs=N_EPOCHS, batch_size=BATCH_SIZE)
     batches = RowBatches(rows, BATCH_SIZE, torch.Generator().manual_seed(0))
     term: Distillation | None = distillation

@@ -436,7 +436,7 @@ def test_a_later_capture_that_fails_ends_all(monkeypatch, opened):
 
 
 def test_the_benchmark_s_program_is_captured(recorder):
-    program = training_steps._package_program("lstm1-8", False, CPU, True)
+    program = training_steps.package_program("lstm1-8", None, CPU, True)
     for _ in range(2):
         program()
     assert recorder.n_records == 1
