@@ -3,15 +3,17 @@
     python benchmarks/differences.py STORE hinton:mixed:mixed gendd:mixed ... --setting unlabelled
 
 Only data sets and seeds that the reference has are read, and each other method must have them all.
-A set counts once, with the mean over its seeds. Differences have their standard error over sets.
-p is that of Wilcoxon's signed-rank test over sets, by Holm's method for the rows of a score.
+A set counts once, with the mean over its seeds, and over the parts seen and the normalisations if
+there are several. Differences have their standard error over sets. p is that of Wilcoxon's
+signed-rank test over sets, by Holm's method for the rows of a score.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from skgdpd.benchmarking.methods import available_distillers
 from skgdpd.benchmarking.statistics import holm, paired_test
 from skgdpd.benchmarking.store import Store
+from skgdpd.benchmarking.variants import VARIANTS
 
 SHOWN = {"auc_prc": "AUC-PRC", "accuracy": "accuracy", "log_loss": "log loss"}
 CLASSIFIERS = {
@@ -26,9 +29,38 @@ CLASSIFIERS = {
     "gdpd": "`GDPDClassifier()`",
     "gendd": "`GenDDClassifier()`",
     "gendd-draws": "`GenDDClassifier(student_share=0)`",
+    "gendd-paper": "`GenDDClassifier`, the paper's condition",
     "gendd-unsupervised": "`GenDDClassifier`, labels for the teacher alone",
+    "start": "the start: no training at all",
+    "lupts": "`LuPTSClassifier()`",
+    "lupts-direct": "`LuPTSClassifier(n_moments=1)`",
+    "lupts-rocket": '`LuPTSClassifier(features="rocket")`',
+    "lupts-rocket-direct": '`LuPTSClassifier(n_moments=1, features="rocket")`',
 }
-Scores = dict[tuple[str, int], NDArray[Any]]
+
+
+class Problem(NamedTuple):
+    """Problem of a store.
+
+    Attributes
+    ----------
+    data : str
+        Data set.
+    seed : int
+        Seed.
+    earliness : float
+        Part of the series that is seen.
+    normalize : str
+        Normalisation.
+    """
+
+    data: str
+    seed: int
+    earliness: float
+    normalize: str
+
+
+Scores = dict[Problem, NDArray[Any]]
 
 
 def main() -> None:
@@ -42,7 +74,8 @@ def main() -> None:
     parser.add_argument("--setting", default="labels")
     parser.add_argument("--sets", nargs="+", help="data sets; by default all of the reference")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--earliness", type=float, default=0.2)
+    parser.add_argument("--earliness", type=float, nargs="+", default=[0.2])
+    parser.add_argument("--normalize", nargs="+", default=["train"])
     options = parser.parse_args()
     found = read_scores(
         options.store,
@@ -50,15 +83,22 @@ def main() -> None:
         sets=options.sets,
         n_seeds=options.seeds,
         earliness=options.earliness,
+        normalize=options.normalize,
     )
     for line in table(found, options.reference, options.others):
         print(line)
 
 
 def read_scores(
-    store: Path, *, setting: str, sets: list[str] | None, n_seeds: int, earliness: float
+    store: Path,
+    *,
+    setting: str,
+    sets: Sequence[str] | None,
+    n_seeds: int,
+    earliness: Sequence[float] = (0.2,),
+    normalize: Sequence[str] = ("train",),
 ) -> dict[str, Scores]:
-    """Return the scores of a store by method, data set and seed.
+    """Return the scores of a store by method and problem.
 
     Parameters
     ----------
@@ -66,30 +106,33 @@ def read_scores(
         Folder of the records.
     setting : str
         Setting of the records.
-    sets : list of str or None
+    sets : sequence of str or None
         Data sets; None is all.
     n_seeds : int
         Number of seeds, from 0 on.
-    earliness : float
-        Part of the series that is seen.
+    earliness : sequence of float, default=(0.2,)
+        Parts of the series that are seen.
+    normalize : sequence of str, default=("train",)
+        Normalisations.
 
     Returns
     -------
     dict of str to dict
-        By method, arrays of the scores of :data:`SHOWN` by data set and seed, normalised by the
-        training part.
+        By method, arrays of the scores of :data:`SHOWN` by problem. Failed cells are left out.
     """
     found: dict[str, Scores] = {}
     for record in Store(store):
         cell = record.cell
-        wanted = (setting, earliness, "train", "default", False)
-        own = (cell.setting, cell.earliness, cell.normalize, cell.protocol, cell.search)
-        if own != wanted or record.error or cell.seed >= n_seeds:
+        problem = Problem(cell.data, cell.seed, cell.earliness, cell.normalize)
+        own = (cell.setting, cell.protocol, cell.search)
+        if own != (setting, "default", False) or record.error or cell.seed >= n_seeds:
+            continue
+        if cell.earliness not in earliness or cell.normalize not in normalize:
             continue
         if sets is None or cell.data in sets:
             metrics = record.candidates[0]["metrics"]
             values = np.array([metrics[name] for name in SHOWN])
-            found.setdefault(cell.method, {})[cell.data, cell.seed] = values
+            found.setdefault(cell.method, {})[problem] = values
     return found
 
 
@@ -112,7 +155,7 @@ def table(found: dict[str, Scores], reference: str, others: list[str]) -> list[s
     Raises
     ------
     ValueError
-        If there is no record of the reference, or a method lacks one of its data sets or seeds.
+        If there is no record of the reference, or a method lacks one of its problems.
     """
     if reference not in found:
         raise ValueError(
@@ -123,17 +166,17 @@ def table(found: dict[str, Scores], reference: str, others: list[str]) -> list[s
     for name in others:
         if lacking := [key for key in keys if key not in found.get(name, {})]:
             raise ValueError(f"{name} lacks {len(lacking)} of {len(keys)} records: {lacking[:3]}")
-    names = sorted({data for data, _ in keys})
+    names = sorted({key.data for key in keys})
 
     def by_set(method: str) -> NDArray[Any]:
         scores = found[method]
-        return np.array([np.mean([scores[k] for k in keys if k[0] == d], 0) for d in names])
+        return np.array([np.mean([scores[k] for k in keys if k.data == d], 0) for d in names])
 
     base = by_set(reference)
     gaps = {name: by_set(name) - base for name in others}
     p_values = np.array([[paired_test(*pair) for pair in _pairs(gap)] for gap in gaps.values()])
     adjusted = np.stack([holm(column) for column in p_values.T], 1)
-    seeds = len({seed for _, seed in keys})
+    seeds = len({key.seed for key in keys})
     lines = [
         f"{len(names)} sets, {seeds} seed{'s' if seeds > 1 else ''}",
         "",
@@ -156,8 +199,14 @@ def table(found: dict[str, Scores], reference: str, others: list[str]) -> list[s
 def in_words(method: str) -> str:
     """Return a method as its classifier or distiller is written."""
     kind = method.split(":")[0]
-    distillers = {name: f"`{cls.__name__}()`" for name, cls in available_distillers().items()}
-    return {**distillers, **CLASSIFIERS}.get(kind, method)
+    distillers = {name: (cls, {}) for name, cls in available_distillers().items()} | VARIANTS
+    written = {name: f"`{_call(*parts)}`" for name, parts in distillers.items()}
+    return {**written, **CLASSIFIERS}.get(kind, method)
+
+
+def _call(cls: type, settings: dict[str, Any]) -> str:
+    given = ", ".join(f'{name}="{value}"' for name, value in settings.items())
+    return f"{cls.__name__}({given})"
 
 
 def _pairs(gap: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:

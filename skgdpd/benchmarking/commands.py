@@ -16,6 +16,7 @@ from .early.models import check_model
 from .early.report import write_early_report
 from .early.run import load_compiled_parts, missing_early_cells, run_early
 from .early.store import EarlyStore
+from .lupts import LUPTS
 from .methods import check_method
 from .paper import METHODS, PUBLISHED, PUBLISHED_STUDENT, paper_table
 from .report import write_report
@@ -23,6 +24,7 @@ from .run import missing_cells, run
 from .scenario import load_data
 from .store import Store
 from .tables import METRICS, described
+from .variants import VARIANTS
 
 MOST_NAMED = 10
 """Maximum number of failed cells that are named."""
@@ -79,8 +81,9 @@ def make_parser() -> argparse.ArgumentParser:
                        help="files' stems in --data, or sktime:NAME")  # fmt: skip
     cells.add_argument("--methods", nargs="+", required=True, metavar="METHOD",
                        help="base, gdpd, gendd, gendd-draws, gendd-head, gendd-paper, "
-                       "gendd-unsupervised, or a distiller, each with :STUDENT:TEACHER if wanted; "
-                       f"controls ({', '.join(CONTROLS)}); "
+                       "gendd-unsupervised, a distiller, or a distiller with other parameters "
+                       f"({', '.join(VARIANTS)}), each with :STUDENT:TEACHER if wanted; "
+                       f"controls ({', '.join(CONTROLS)}); {', '.join(LUPTS)}; "
                        "minirocket, logistic, extra-trees, self-training, label-spreading; "
                        "the dotted name of a classifier or distiller")  # fmt: skip
     cells.add_argument("--earliness", nargs="+", type=types.fraction, default=[0.2],

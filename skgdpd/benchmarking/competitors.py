@@ -21,6 +21,8 @@ from .._series.truncation import prefix_length
 from .._series.views import Normalizer, interpolate, resample
 from .cells import Cell
 from .controls import CONTROLS
+from .lupts import LUPTS
+from .variants import VARIANTS
 
 Array = NDArray[Any]
 
@@ -194,7 +196,8 @@ def make_competitor(cell: Cell) -> CompetitorModel:
         raise ValueError(
             f"method={name!r} is not a method; allowed are base, gdpd, gendd, gendd-draws, "
             f"gendd-head, gendd-paper, gendd-unsupervised, a distiller's name, "
-            f"{', '.join([*CONTROLS, *named])}, or the dotted name of a classifier or distiller"
+            f"{', '.join([*VARIANTS, *CONTROLS, *LUPTS, *named])}, or the dotted name "
+            f"of a classifier or distiller"
         )
     return CompetitorModel(clf, cell.earliness, cell.normalize, min_length, semi_supervised)
 

@@ -22,6 +22,8 @@ from ..nets import available_backbones
 from .cells import Cell
 from .competitors import make_competitor
 from .controls import CONTROLS
+from .lupts import LUPTS, make_lupts
+from .variants import VARIANTS
 
 Array = NDArray[Any]
 
@@ -137,7 +139,9 @@ def make_method(
         from draws only), ``gendd-head`` (predictions from the student's classifier),
         ``gendd-paper`` (the paper's condition), ``gendd-unsupervised`` (labels for the teacher
         only, no contraction), an element of :data:`~.controls.CONTROLS`, the
-        name of a distiller in lower case, or the dotted name of a distiller class. STUDENT and
+        name of a distiller in lower case, an element of :data:`~.variants.VARIANTS`, or the
+        dotted name of a distiller class. An element of :data:`~.lupts.LUPTS` has no student and
+        no teacher. STUDENT and
         TEACHER are names of backbones, or dotted names of networks or of callables that make
         them; by default, those of the protocol. TEACHER may also be the dotted name of a
         classifier class, which is made without arguments.
@@ -159,6 +163,9 @@ def make_method(
         If the method, the student or the teacher is unknown.
     """
     kind, *names = cell.method.split(":")
+    if kind in LUPTS:
+        yield {}, make_lupts(cell)
+        return
     if kind != "base" and kind not in CLASSIFIERS and _distiller_class(kind) is None:
         yield {}, make_competitor(cell)
         return
@@ -263,19 +270,25 @@ def _imported(role: str, name: str) -> Any:
 
 
 def _distiller(kind: str) -> Distiller:
-    cls = _distiller_class(kind)
-    assert cls is not None
-    return cls(default_prior()) if "prior" in inspect.signature(cls).parameters else cls()
+    found = _distiller_class(kind)
+    assert found is not None
+    cls, settings = found
+    if "prior" in inspect.signature(cls).parameters:
+        settings = {"prior": default_prior()} | settings
+    return cls(**settings)
 
 
-def _distiller_class(kind: str) -> type[Distiller] | None:
-    """Return the distiller class for a name or a dotted name; None if there is no such class."""
+def _distiller_class(kind: str) -> tuple[type[Distiller], dict[str, Any]] | None:
+    """Return class and settings for a name or a dotted name; None if it is no distiller."""
+    if kind in VARIANTS:
+        return VARIANTS[kind]
     if kind in (known := available_distillers()):
-        return known[kind]
+        return known[kind], {}
     if "." not in kind:
         return None
     found = _imported("method", kind)
-    return found if isinstance(found, type) and issubclass(found, Distiller) else None
+    is_distiller = isinstance(found, type) and issubclass(found, Distiller)
+    return (found, {}) if is_distiller else None
 
 
 def _make(cls: Any, params: dict[str, Any]) -> Any:

@@ -16,6 +16,16 @@ KINDS = {
     "gendd-draws": "GenDD, draws alone",
     "gendd-paper": "GenDD, the paper's condition",
     "gendd-unsupervised": "GenDD, labels for the teacher alone",
+    "hinton-reverse": "Hinton, reverse KL",
+    "hinton-js": "Hinton, Jensen-Shannon",
+    "hinton-skewed": "Hinton, skewed KL",
+    "hinton-skewed-reverse": "Hinton, skewed reverse KL",
+    "tip-unsure": "TIP, unsure series",
+    "tip-overconfident": "TIP, overconfident series",
+    "lupts": "LuPTS",
+    "lupts-direct": "LuPTS without its chain",
+    "lupts-rocket": "LuPTS on MiniRocket features",
+    "lupts-rocket-direct": "LuPTS on MiniRocket features without its chain",
 }
 COMPETITORS = {
     "minirocket": "MiniRocket + ridge",

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
-from differences import in_words, table
+from differences import Problem, in_words, read_scores, table
+from skgdpd.benchmarking.cells import Cell
+from skgdpd.benchmarking.store import Record, Store
 
 
 def scores(shift, n_sets=12):
     rng = np.random.default_rng(0)
     return {
-        (f"set{d}", seed): rng.normal(0.5, 0.1, 3) + np.asarray(shift)
+        Problem(f"set{d}", seed, 0.2, "train"): rng.normal(0.5, 0.1, 3) + np.asarray(shift)
         for d in range(n_sets)
         for seed in range(2)
     }
@@ -41,4 +43,33 @@ def test_an_unknown_reference_is_refused():
 
 def test_methods_are_written_as_in_python():
     assert in_words("hinton:mixed:mixed") == "`Hinton()`"
+    assert in_words("tip-unsure:mixed:mixed") == '`TIP(region="unsure")`'
+    assert in_words("lupts") == "`LuPTSClassifier()`"
     assert in_words("minirocket") == "minirocket"
+
+
+def written(store, method, auc, **kwargs):
+    metrics = {"auc_prc": auc, "accuracy": auc, "log_loss": 1 - auc}
+    cell = Cell("a", method, kwargs.pop("earliness", 0.2), **kwargs)
+    store.write(Record(cell, [{"params": {}, "metrics": metrics}]))
+
+
+def test_parts_and_normalisations_are_means_within_a_set(tmp_path):
+    store = Store(tmp_path)
+    for method, gain in [("base", 0.0), ("gdpd", 0.1)]:
+        for earliness, level in [(0.1, 0.3), (0.2, 0.5), (0.3, 0.7), (0.5, 0.9)]:
+            own = gain * (earliness == 0.3)
+            written(store, method, level + own, earliness=earliness)
+            written(store, method, level + own, earliness=earliness, normalize="prefix")
+            written(store, method, 0.0, earliness=earliness, setting="unlabelled")
+    options = {"setting": "labels", "sets": None, "n_seeds": 3}
+    one = read_scores(tmp_path, **options)
+    assert list(one["base"]) == [Problem("a", 0, 0.2, "train")]
+    several = read_scores(
+        tmp_path, **options, earliness=[0.1, 0.2, 0.3, 0.5], normalize=["train", "prefix"]
+    )
+    assert len(several["gdpd"]) == 8
+    with np.errstate(invalid="ignore"), pytest.warns(RuntimeWarning, match="Degrees of freedom"):
+        lines = table(several, "base", ["gdpd"])
+    assert lines[4].startswith("| no teacher | 0.600 / 0.600 / 0.400 |")
+    assert "| +0.025 ±" in lines[5]

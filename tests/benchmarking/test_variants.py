@@ -1,0 +1,126 @@
+"""Methods of a benchmark with other parameters than the defaults, and LuPTS as a method."""
+
+import numpy as np
+import pytest
+
+from skgdpd.benchmarking.cells import Cell
+from skgdpd.benchmarking.commands import make_parser
+from skgdpd.benchmarking.competitors import make_competitor
+from skgdpd.benchmarking.evaluation import run_cell
+from skgdpd.benchmarking.lupts import LUPTS, make_lupts
+from skgdpd.benchmarking.methods import CLASSIFIERS, available_distillers, make_method
+from skgdpd.benchmarking.names import KINDS
+from skgdpd.benchmarking.variants import VARIANTS
+from skgdpd.datasets import make_bumps
+
+X, Y = make_bumps(70, 20, random_state=0)
+
+
+def made(method, **kwargs):
+    ((_, model),) = make_method(Cell("a", method, 0.5, **kwargs), None, "cpu")
+    return model
+
+
+@pytest.mark.parametrize("kind", VARIANTS)
+def test_a_variant_is_its_class_with_its_settings(kind):
+    clf = made(f"{kind}:fcn:rocket").clf
+    cls, settings = VARIANTS[kind]
+    assert (clf.student, clf.teacher, type(clf.distiller)) == ("fcn", "rocket", cls)
+    clf.distiller._validate_params()
+    own, default = clf.distiller.get_params(deep=False), cls().get_params(deep=False)
+    assert {name for name in own if own[name] != default[name]} == set(settings)
+
+
+def test_a_search_leaves_the_settings_of_a_variant():
+    cell = Cell("a", "hinton-js:fcn:rocket", 0.5, search=True)
+    tries = list(make_method(cell, None, "cpu"))
+    assert [params for params, _ in tries] == [
+        {"distiller__lambda_kd": value} for value in (0.1, 1.0, 10.0)
+    ]
+    assert {model.clf.distiller.divergence for _, model in tries} == {"js"}
+    assert made("hinton-js").clf.distiller.lambda_kd == 1
+
+
+def test_each_name_is_one_method_that_help_error_and_pictures_name(capsys):
+    names = [*VARIANTS, *LUPTS]
+    assert not set(names) & {*CLASSIFIERS, *available_distillers()}
+    assert set(names) <= set(KINDS)
+    assert len(set(KINDS.values())) == len(KINDS)
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["run", "--help"])
+    shown = "".join(capsys.readouterr().out.split())  # lines break after hyphens
+    with pytest.raises(ValueError, match="'nothing' is none") as error:
+        make_competitor(Cell("a", "nothing", 0.5))
+    for text in (shown, str(error.value)):
+        for name in names:
+            assert name in text
+
+
+@pytest.mark.parametrize("normalize", ["train", "prefix", "none"])
+@pytest.mark.parametrize("kind", LUPTS)
+def test_lupts_sees_no_future(kind, normalize):
+    model = make_lupts(Cell("a", kind, 0.5, normalize))
+    model.fit(X[:30], Y[:30], X[30:50])
+    expected = model.predict_proba(X[50:])
+    np.testing.assert_allclose(expected.sum(1), 1)
+    changed = X[50:].copy()
+    changed[:, :, 10:] = 1e6
+    np.testing.assert_array_equal(model.predict_proba(changed), expected)
+
+
+@pytest.mark.parametrize("normalize", ["train", "prefix"])
+@pytest.mark.parametrize("kind", LUPTS)
+def test_level_and_scale_have_no_effect_on_lupts_after_normalisation(kind, normalize):
+    found = []
+    for own in (X, 4 * X + 8):
+        model = make_lupts(Cell("a", kind, 0.5, normalize))
+        model.fit(own[:30], Y[:30], own[30:50])
+        found.append(model.predict_proba(own[50:]))
+    np.testing.assert_allclose(*found, atol=1e-3)
+
+
+def test_only_the_chain_learns_from_what_follows_the_prefix():
+    later = X.copy()
+    later[:, :, 10:] = np.random.default_rng(0).normal(size=later[:, :, 10:].shape)
+    for kind, equal in [("lupts-direct", True), ("lupts-rocket-direct", True), ("lupts", False)]:
+        found = []
+        for own in (X, later):
+            model = make_lupts(Cell("a", kind, 0.5, "none"))
+            model.clf.set_params(share=1.0)
+            model.fit(own[:30], Y[:30], own[30:50])
+            found.append(model.predict_proba(X[50:]))
+        assert np.array_equal(*found) == equal, kind
+
+
+@pytest.mark.parametrize("normalize", ["train", "prefix", "none"])
+@pytest.mark.parametrize("kind", LUPTS)
+def test_lupts_takes_gaps_and_series_that_end(kind, normalize):
+    gappy = X.astype(np.float32)
+    gappy[::2, :, 5] = np.nan
+    gappy[1::2, :, 9:13] = np.nan  # on both sides of the end of the prefix
+    gappy[::3, :, 15:] = np.nan
+    gappy[7] = np.nan
+    model = make_lupts(Cell("a", kind, 0.5, normalize))
+    model.fit(gappy[:30], Y[:30], gappy[30:50])
+    proba = model.predict_proba(gappy[50:])
+    assert np.isfinite(proba).all()
+    changed = gappy[50:].copy()
+    changed[:, :, 10:] = 1e6
+    np.testing.assert_array_equal(model.predict_proba(changed), proba)
+
+
+def test_lupts_leaves_a_whole_record(tmp_path):
+    np.savez(tmp_path / "B.npz", X_train=X[:30], y_train=Y[:30], X_test=X[30:], y_test=Y[30:])
+    cell = Cell("B", "lupts", 0.9, setting="unlabelled", search=True)
+    record = run_cell(cell, str(tmp_path), None, "cpu")
+    assert record.error is None, record.error
+    (found,) = record.candidates
+    assert found["params"] == {}
+    assert found["metrics"]["accuracy"] > 0.9
+
+
+def test_a_student_of_lupts_is_refused():
+    with pytest.raises(ValueError, match=r"'lupts:fcn': 'lupts' has neither student nor teacher"):
+        make_lupts(Cell("a", "lupts:fcn", 0.5))
+    with pytest.raises(ValueError, match="it must be lupts-rocket"):
+        made("lupts-rocket:fcn:fcn")
