@@ -157,7 +157,7 @@ def with_dropout(distillation: GenDDDistillation) -> GenDDDistillation:
 class Fit:
     """Student and teacher of one fit, from which several generators learn.
 
-    Parameters
+    Attributes
     ----------
     data : Division
         Divided training part.
@@ -196,6 +196,15 @@ class Fit:
 
         The initial weights of the network are those of :class:`~skgdpd.GenDDClassifier` with the
         same seed.
+
+        Parameters
+        ----------
+        **options : object
+            Changed options of :class:`~skgdpd.GeneratorOptions`.
+
+        Returns
+        -------
+        GenDDDistillation
         """
         with isolated_random_state(self.predicting.seeds("distiller"), CPU):
             return GenDD(generator=GeneratorOptions(**options)).prepare(self.preparing)
@@ -289,6 +298,10 @@ class Fit:
 
         Students have coordinates of their own. The features of each student are therefore turned
         (by an orthogonal matrix) to those of the final student, on the series of both.
+
+        Returns
+        -------
+        Tensor of shape (n, n_features)
         """
         X, pool = self.data.X, self.data.pool
         every = X if pool is None else np.concatenate([X, pool])
@@ -315,6 +328,11 @@ def of_paper(fit: Fit) -> tuple[FeatureGenerator, Outputs]:
     return clf._generator(), network.run_panel(panel)
 
 
+def with_options(fit: Fit, **options: Any) -> FeatureGenerator:
+    """Return a generator with changed options."""
+    return fit.trained(fit.distillation(**options))
+
+
 def noisy(fit: Fit) -> FeatureGenerator:
     """Return a generator that has learned from noisy conditions."""
     d = fit.distillation()
@@ -327,6 +345,15 @@ def early_stopped(fit: Fit) -> FeatureGenerator:
     A quarter of the labelled series is left out of another training, and answered by draws and
     left-out student, as in a prediction. The training of all series stops after the share of the
     steps with the least log loss of these answers.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fitted student and teacher.
+
+    Returns
+    -------
+    FeatureGenerator
     """
     known = fit.pairs.tensors
     labelled = np.flatnonzero(known["y"].numpy() >= 0)
@@ -355,10 +382,7 @@ def cross_fitted(fit: Fit) -> FeatureGenerator:
 
 GENERATORS: dict[str, Callable[[Fit], FeatureGenerator]] = {
     DEFAULT: lambda fit: fit.stages[-1],
-    **{
-        name: partial(lambda fit, given: fit.trained(fit.distillation(**given)), given=given)
-        for name, given in OPTIONS.items()
-    },
+    **{name: partial(with_options, **given) for name, given in OPTIONS.items()},
     "condition noise": noisy,
     "network dropout": lambda fit: fit.trained(with_dropout(fit.distillation())),
     "early stopping": early_stopped,
