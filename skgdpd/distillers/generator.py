@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -186,7 +186,7 @@ class FeatureGenerator:
 
 
 class Generating(Protocol):
-    """Distillation whose generator :func:`finish_generator` can train."""
+    """Distillation whose generator :func:`train_generator` can train."""
 
     distiller: Any
     diffusion: ConditionalDiffusion
@@ -239,15 +239,8 @@ def finish_generator(
         Loss terms by epoch.
     """
     rows = context.rows
-    n = len(rows)
-    batch_size = max(resolve_batch_size("auto", n), min(n // 2, MAX_BATCH), 1)
-    max_epochs = resolve_epochs(
-        max_epochs, n, batch_size, n_steps=AUTO_STEPS, at_least=AUTO_MIN_EPOCHS
-    )
     names = ("teacher_features", "y", "target", "target_weight")
     kept = {name: rows.tensors[name] for name in names if name in rows.tensors}
-    # The state of the modules is part of a checkpoint's fingerprint.
-    distillation.train()
     if distillation.distiller.options.condition == "features":
         rate = context.config.rate
         kept["condition"] = own_outputs(student, rows).features
@@ -255,6 +248,50 @@ def finish_generator(
         rate = LEFT_OUT_LR
         left_out = torch.from_numpy(context.left_out()).to(kept["teacher_features"])
         kept |= {"left_out": left_out, "condition": as_condition(left_out)}
+    return train_generator(distillation, Rows(**kept), max_epochs, rate, context)
+
+
+def train_generator(
+    distillation: Generating,
+    rows: Rows,
+    max_epochs: int | str,
+    rate: float,
+    context: PredictorContext,
+    visit: Callable[[nn.Module], None] | None = None,
+    visited_shares: Sequence[float] = (),
+) -> History:
+    """Train a generator on pairs of condition and teacher feature.
+
+    Parameters
+    ----------
+    distillation : GenDDDistillation
+        Distillation whose generator is trained in place.
+    rows : Rows
+        Rows with ``condition (n, n_condition)`` and what the loss of the distillation reads.
+    max_epochs : int or "auto"
+        As in :func:`finish_generator`.
+    rate : float
+        Learning rate.
+    context : PredictorContext
+        Configuration, seeds and progress bar; its rows are not used.
+    visit : callable, optional
+        Function that receives the generator after some epochs; see
+        :func:`~skgdpd.training.train`.
+    visited_shares : sequence of float, default=()
+        Shares of the training, in ascending order, after which it is called.
+
+    Returns
+    -------
+    History
+        Loss terms by epoch.
+    """
+    n = len(rows)
+    batch_size = max(resolve_batch_size("auto", n), min(n // 2, MAX_BATCH), 1)
+    max_epochs = resolve_epochs(
+        max_epochs, n, batch_size, n_steps=AUTO_STEPS, at_least=AUTO_MIN_EPOCHS
+    )
+    # The state of the modules is part of a checkpoint's fingerprint.
+    distillation.train()
     config = TrainingConfig(
         max_epochs=max_epochs,
         batch_size=batch_size,
@@ -267,7 +304,7 @@ def finish_generator(
         return train(
             distillation.diffusion,
             GeneratorObjective(distillation),
-            Rows(**kept),
+            rows,
             config,
             shuffle_seed=context.seeds("generator shuffle"),
             noise_seed=context.seeds("generator noise"),
@@ -275,4 +312,6 @@ def finish_generator(
             progress_units=context.units / max_epochs,
             role="generator",
             checkpoints=context.checkpoints,
+            visit=visit,
+            visited_epochs=[max(round(share * max_epochs), 1) for share in visited_shares],
         )
