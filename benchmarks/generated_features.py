@@ -624,6 +624,12 @@ def table(
     return lines
 
 
+def of_forms(variants: list[str], forms: list[str]) -> list[str]:
+    """Return the variants that need no training of a form that is not among ``forms``."""
+    trained = {v: v.split(",")[0] for v in variants}
+    return [v for v, form in trained.items() if form in forms or form not in TRAINED]
+
+
 def with_error(gains: Array) -> str:
     """Return the mean of gains with its standard error over data sets, as text."""
     error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else np.nan
@@ -640,7 +646,9 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True, help="file of JSON lines")
     parser.add_argument("--student", default="mixed")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["labels"])
-    parser.add_argument("--forms", nargs="+", choices=TRAINED, default=list(TRAINED))
+    parser.add_argument(
+        "--forms", nargs="+", choices=TRAINED, default=list(TRAINED), help="forms that are trained"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -656,9 +664,9 @@ def main() -> None:
     }
     for setting in options.settings:
         print(f"\n{setting}: {memory_line(known, setting)}\n")
-        print(*table(known, setting, options.student, CAUSES, STUDENT), sep="\n")
-        print()
-        print(*table(known, setting, options.student, CHANGES, DEFAULT), sep="\n")
+        for variants, against in ((CAUSES, STUDENT), (CHANGES, DEFAULT)):
+            asked = of_forms(variants, options.forms)
+            print(*table(known, setting, options.student, asked, against), "", sep="\n")
 
 
 if __name__ == "__main__":

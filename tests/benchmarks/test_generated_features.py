@@ -211,6 +211,16 @@ def test_rows_of_the_tables_are_forms_that_are_scored(fit):
     assert len(set(forms.CHANGES)) == len(forms.CHANGES)
 
 
+def test_tables_have_the_forms_that_are_asked_for():
+    asked = forms.of_forms(forms.CHANGES, [DEFAULT, "labels"])
+    assert "labels" in asked
+    assert f"{DEFAULT}, draws alone" in asked
+    assert {STUDENT, "votes", "guidance 2"} <= set(asked)
+    assert not {"no labels", "features"} & set(asked)
+    few = forms.of_forms(forms.CAUSES, [DEFAULT])
+    assert few == [f"{DEFAULT}, 5 draws of 64 steps", f"{DEFAULT}, draws alone", DEFAULT]
+
+
 def records():
     def of(gain):
         return dict.fromkeys(forms.METRICS, 0.5 + gain)
