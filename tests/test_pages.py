@@ -140,6 +140,21 @@ def test_a_page_runs_from_its_first_block_to_its_last(page, tmp_path, monkeypatc
         sys.modules["matplotlib.pyplot"].close("all")
 
 
+@pytest.mark.parametrize("page", PRINTING, ids=name_of)
+def test_printed_numbers_are_those_of_the_page(page, capsys):
+    names = {"__name__": page.name}
+    for block in blocks(page):
+        exec(compile(block, page.name, "exec"), names)
+        printed = capsys.readouterr().out.splitlines()
+        comments = re.findall(r"^print\(.*\)  # (.*)$", block, re.MULTILINE)
+        assert len(comments) == len(printed)
+        for comment, line in zip(comments, printed, strict=True):
+            found = [float(number) for number in re.findall(r"\d+\.\d+", line)]
+            for number in map(float, re.findall(r"\d+\.\d+", comment)):
+                # The last digits of other processors may differ.
+                assert any(number == pytest.approx(each, rel=0.02) for each in found), line
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "words"), LONG)
 def test_a_long_block_runs_by_itself(name, words):
