@@ -54,10 +54,12 @@ LONG = {
 """Blocks that take longer, and need no block before them."""
 SLOW = {"aeon.md", "howto-optuna.md", "howto-unlabelled.md", "parallel.md"}
 """Pages whose code takes more than some ten seconds of one core."""
+PRINTING = [ROOT / "README.md", DOCS / "index.md", DOCS / "howto-unlabelled.md"]
+"""Pages whose code prints the numbers of its comments; all of it is run."""
 RUN = [
     pytest.param(page, marks=[pytest.mark.slow] * (page.name in SLOW))
     for page in PAGES
-    if blocks(page) and (page.name, "") not in ELSEWHERE
+    if blocks(page) and (page.name, "") not in ELSEWHERE and page not in PRINTING
 ]
 """Pages whose blocks of code are run in their order, with the names of the blocks before."""
 COMPANIONS = ["aeon", "mapie", "optuna", "shap", "skops"]
