@@ -52,7 +52,7 @@ LONG = {
     ("testing.md", "RocketClassifier"): "a hundred fits of sktime's, which need numba",
 }
 """Blocks that take longer, and need no block before them."""
-SLOW = {"aeon.md", "howto-optuna.md", "howto-unlabelled.md", "parallel.md"}
+SLOW = {"aeon.md", "howto-optuna.md", "parallel.md"}
 """Pages whose code takes more than some ten seconds of one core."""
 PRINTING = [ROOT / "README.md", DOCS / "index.md", DOCS / "howto-unlabelled.md"]
 """Pages whose code prints the numbers of its comments; all of it is run."""
