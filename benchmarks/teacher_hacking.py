@@ -524,7 +524,7 @@ def draw_picture(found: Found, seeds: Sequence[int], folder: Path) -> None:
                 if known:
                     ax.plot(steps, known[0], ":", color=style["color"], linewidth=1)
             ax.axhline(teacher, color="gray", linewidth=0.8)
-            ax.set(xscale="log", yscale="log", xlim=(3, N_STEPS * 1.2), ylim=(0.02, 2.3))
+            ax.set(xscale="log", yscale="log", xlim=(3, N_STEPS * 1.2), ylim=(0.02, 4.5))
             ax.set_xticks(*_ticks(4, 20, 100, 500))
             ax.set_yticks(*_ticks(0.03, 0.1, 0.2, 0.5, 1, 2))
             ax.minorticks_off()
