@@ -146,7 +146,7 @@ def table(found: dict[str, Scores], reference: str, others: list[str]) -> list[s
     reference : str
         Method from which differences are taken.
     others : list of str
-        Methods of the other rows.
+        Methods of the other rows. The reference among them is left out.
 
     Returns
     -------
@@ -162,6 +162,7 @@ def table(found: dict[str, Scores], reference: str, others: list[str]) -> list[s
             f"there are no records of the reference {reference!r}; there are records of "
             f"{', '.join(sorted(found)) or 'no method'} with these options"
         )
+    others = [name for name in others if name != reference]
     keys = sorted(found[reference])
     for name in others:
         if lacking := [key for key in keys if key not in found.get(name, {})]:

@@ -29,6 +29,13 @@ def test_differences_are_paired_and_corrected_for_their_number():
     assert "+0.000 ± 0.000 | +0.000 ± 0.000 | +0.000 ± 0.000 |" in lines[6]
 
 
+def test_the_reference_is_no_row_of_its_own():
+    found = {"base": scores([0, 0, 0]), "gdpd": scores([0.01, 0, -0.02])}
+    lines = table(found, "base", ["gdpd"])
+    assert table(found, "base", ["base", "gdpd"]) == lines
+    assert "(p 0.00049)" in lines[5]  # no correction for a row of zeros
+
+
 def test_a_method_that_lacks_records_is_refused():
     with pytest.raises(ValueError, match="tip lacks 2 of 24 records"):
         table({"base": scores([0, 0, 0]), "tip": scores([0, 0, 0], 11)}, "base", ["tip"])
