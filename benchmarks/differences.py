@@ -200,7 +200,10 @@ def table(found: dict[str, Scores], reference: str, others: list[str]) -> list[s
 def in_words(method: str) -> str:
     """Return a method as its classifier or distiller is written."""
     kind = method.split(":")[0]
-    distillers = {name: (cls, {}) for name, cls in available_distillers().items()} | VARIANTS
+    distillers: dict[str, tuple[Any, dict[str, Any]]] = {
+        name: (cls, {}) for name, cls in available_distillers().items()
+    }
+    distillers |= VARIANTS
     written = {name: f"`{_call(*parts)}`" for name, parts in distillers.items()}
     return {**written, **CLASSIFIERS}.get(kind, method)
 

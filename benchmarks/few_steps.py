@@ -164,8 +164,10 @@ def flow_of(latent: LatentFlow) -> Draw:
 def untrained_draws(d: int) -> dict[str, Draw]:
     """Return draws of untrained networks by name of the prior, which take as long as trained."""
     schedule, mixture = NoiseSchedule(), Mixture(d, 0)
-    moments = (mixture.weights, mixture.means, mixture.covariances)
-    exact = MixtureDenoiser(*map(torch.tensor, moments), schedule).float()
+    weights, means, covariances = map(
+        torch.tensor, (mixture.weights, mixture.means, mixture.covariances)
+    )
+    exact = MixtureDenoiser(weights, means, covariances, schedule).float()
     network = FiLMDenoiser(d, schedule)
     return {
         "DDIM, the exact denoiser": chain_of(DDIM, exact, schedule),

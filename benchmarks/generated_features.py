@@ -149,7 +149,8 @@ class NoisyConditions(GenDDDistillation):
 def with_dropout(distillation: GenDDDistillation) -> GenDDDistillation:
     """Return the distillation, with dropout in each block of the generator's network."""
     for block in distillation.diffusion.denoiser.blocks:
-        block.outer = nn.Sequential(nn.Dropout(NETWORK_DROPOUT), block.outer)
+        outer: Any = block.outer
+        block.outer = nn.Sequential(nn.Dropout(NETWORK_DROPOUT), outer)
     return distillation
 
 
@@ -430,7 +431,8 @@ def of_draws(fit: Fit, generator: FeatureGenerator) -> dict[str, Array]:
         draws. "nearest centre" counts the class whose centre is nearest to a draw, without the
         teacher's classifier. The student has its share of each.
     """
-    drawn = torch.from_numpy(generator.draw(*fit.outputs, CPU))
+    features, logits = fit.outputs
+    drawn = torch.from_numpy(generator.draw(features, logits, CPU))
     centres = fit.distillation().centroids.double()
     own = torch.softmax(torch.from_numpy(fit.outputs[1]).double(), -1)
     with torch.inference_mode():
@@ -483,7 +485,8 @@ def run(fit: Fit, name: str) -> dict[str, dict[str, float]]:
     if name == DEFAULT:
         forms |= {own: replace(generator, **how) for own, how in GUIDANCE.items()}
         forms[FEW_STEPS] = fit.stages[SHARES.index(1 / 8)]
-    answers = {own: form.probabilities(*outputs, CPU) for own, form in forms.items()}
+    features, logits = outputs
+    answers = {own: form.probabilities(features, logits, CPU) for own, form in forms.items()}
     if name == DEFAULT:
         answers |= of_draws(fit, generator)
         answers |= {LOGISTIC: logistic(fit), STUDENT: fit.clf.predict_proba(fit.data.X_scored)}

@@ -535,7 +535,7 @@ def draw_picture(found: Found, seeds: Sequence[int], folder: Path) -> None:
         ax.set_title(f"{n} unlabelled series")
     for ax in axes[-1]:
         ax.set_xlabel("steps")
-    kinds = {
+    kinds: dict[str, dict[str, Any]] = {
         "from the truth": {"linestyle": "-"},
         "from the teacher": {"linestyle": "--"},
         "from the teacher, known series": {"linestyle": ":"},
