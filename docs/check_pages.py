@@ -24,7 +24,7 @@ TOGETHER = 6  # pages laid out by one browser
 ATTRIBUTES = {"a": "href", "link": "href", "img": "src", "script": "src", "source": "src"}
 PRINTED = re.compile(r"\bText\(-?\d|(?:&lt;|<)matplotlib\.|object at 0x")
 PROBE = """<script>
-addEventListener("load", () => {
+const measure = () => {
   const width = document.documentElement.clientWidth;
   const faults = [];
   const name = (e) => `${e.tagName.toLowerCase()} "${e.textContent.trim().slice(0, 30)}"`;
@@ -61,7 +61,9 @@ addEventListener("load", () => {
     if (i.complete && !i.naturalWidth) faults.push("not drawn: " + i.getAttribute("src"));
   const path = decodeURIComponent(location.pathname);
   parent.postMessage([path, innerWidth, faults.slice(0, 5)], "*");
-});
+};
+// On a busy machine, bars for scrolling may come after the load event.
+addEventListener("load", () => setTimeout(measure, 500));
 </script>"""
 FRAME = """<body><script>
 const said = [];

@@ -49,7 +49,7 @@ def test_each_name_is_one_method_that_help_error_and_pictures_name(capsys):
     with pytest.raises(SystemExit):
         make_parser().parse_args(["run", "--help"])
     shown = "".join(capsys.readouterr().out.split())  # lines break after hyphens
-    with pytest.raises(ValueError, match="'nothing' is none") as error:
+    with pytest.raises(ValueError, match="'nothing' is not a method") as error:
         make_competitor(Cell("a", "nothing", 0.5))
     for text in (shown, str(error.value)):
         for name in names:

@@ -273,7 +273,7 @@ def test_bad_parameters_are_named_before_training(bumps):
             GDPDClassifier(**{**SMALL, **params}).fit(X, y)
     with pytest.raises(TypeError, match="classifier with fit, get_params and predict_proba"):
         GDPDClassifier(StandardScaler(), **SMALL).fit(X, y)
-    with pytest.raises(ValueError, match="none of the paper's"):
+    with pytest.raises(ValueError, match="not one of the paper's"):
         paper_parameters("inception")
 
 
