@@ -343,7 +343,7 @@ def summary(rows: Sequence[Sequence[float]], n_last: int = 3) -> Floats:
     rows : sequence of (steps, ..., true)
         Measurements in the order of the training: the steps, distances from the teacher, and the
         distance from the truth.
-    n_last : int
+    n_last : int, default=3
         Number of measurements whose mean is the end.
 
     Returns
@@ -364,7 +364,7 @@ def left_truth(rows: Sequence[Sequence[float]], column: int, n_last: int = 3) ->
         Measurements in the order of the training.
     column : int
         Column of the distance from the teacher.
-    n_last : int
+    n_last : int, default=3
         Number of measurements whose mean is the end.
 
     Returns
@@ -387,7 +387,7 @@ def is_hacking(rows: Sequence[Sequence[float]], column: int, n_last: int = 3) ->
         Measurements in the order of the training.
     column : int
         Column of the distance from the teacher.
-    n_last : int
+    n_last : int, default=3
         Number of measurements whose mean is the end.
 
     Returns
