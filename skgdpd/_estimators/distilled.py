@@ -604,7 +604,8 @@ default=0.3
     >>> from skgdpd.distillers import FitNets
     >>> X, y = make_bumps(n_samples=60, random_state=0)
     >>> clf = DistilledPrefixClassifier(
-    ...     FitNets(), student="fcn", earliness=0.5, max_epochs=10, random_state=0).fit(X, y)
+    ...     FitNets(), student="fcn", earliness=0.5, max_epochs=10, random_state=0
+    ... ).fit(X, y)
     >>> clf.history_["fitnets"].shape
     (10,)
     """
