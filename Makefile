@@ -84,7 +84,7 @@ $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 
 $(AEON)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(AEON)
-	$(AEON)/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" --editable ".[aeon]" \
+	$(AEON)/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" --editable ".[aeon,sktime]" \
 		hypothesis pytest pytest-xdist
 	touch $@
 
