@@ -145,8 +145,8 @@ fig.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
 # With the labelled series alone, the student gets ever nearer to the teacher's answers for them,
 # and farther from the truth: that is teacher hacking, as a training log would show it. But the
 # solid line tells what it is here. On fresh series the student leaves the teacher, too, so it
-# overfits. With many unlabelled series it does so far less in as many steps, and ends about as far
-# from the truth as its teacher is.
+# overfits. With many unlabelled series it does so far less in as many steps, and ends no farther
+# from the truth than its teacher is.
 #
 # The student without a teacher overfits far more. It is nearer to the truth at its best moment,
 # though. A teacher that errs limits the overfitting here, and does not replace the choice of an
