@@ -62,8 +62,8 @@ RUN = [
     if blocks(page) and (page.name, "") not in ELSEWHERE and page not in PRINTING
 ]
 """Pages whose blocks of code are run in their order, with the names of the blocks before."""
-COMPANIONS = ["aeon", "mapie", "optuna", "shap", "skops"]
-"""Packages beside ours, whose recipe is the last part of a page with code, or all of it."""
+COMPANIONS = ["aeon", "mapie", "optuna", "shap", "sklearn.callback", "skops"]
+"""Modules that may be missing, as those of scikit-learn 1.9; a page is run up to their recipe."""
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
