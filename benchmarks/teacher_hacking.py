@@ -493,7 +493,7 @@ def report(found: Found, seeds: Sequence[int]) -> None:
 
 
 def draw_picture(found: Found, seeds: Sequence[int], folder: Path) -> None:
-    """Draw the distances against steps, a row for each family; means over seeds.
+    """Draw the distances against steps, a row for each family; means over seeds, with ranges.
 
     Parameters
     ----------
@@ -521,6 +521,8 @@ def draw_picture(found: Found, seeds: Sequence[int], folder: Path) -> None:
                 marked = [-1] if known else None  # draws are marked at each measurement
                 ax.plot(steps, far, "-", label=name, markevery=marked, **style)
                 ax.plot(steps, near, "--", markevery=marked, **style)
+                ends = (end(lines, 0).T[-1] for end in (np.min, np.max))
+                ax.fill_between(steps, *ends, color=style["color"], alpha=0.12, linewidth=0)
                 if known:
                     ax.plot(steps, known[0], ":", color=style["color"], linewidth=1)
             ax.axhline(teacher, color="gray", linewidth=0.8)
