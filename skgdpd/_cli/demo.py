@@ -231,6 +231,11 @@ def _hidden(parts: TrainTest, seed: int) -> Problem:
     """Hide most labels of a user's file: a quarter of them stays, or 20 of at least 40."""
     kept = min(max(0.25, FEW / len(parts.y)), 0.5)
     shown, hidden = _part_of(parts.y, 1 - kept, seed)
+    if not len(hidden):
+        raise ValueError(
+            f"--data has {len(parts.y)} series for the fit, too few to hide labels of some; the "
+            f"demonstration needs more than one series of a class"
+        )
     few = TrainTest(parts.X[shown], parts.y[shown], parts.X_test, parts.y_test)
     return Problem(few, parts.X[hidden], (parts.X, parts.y))
 

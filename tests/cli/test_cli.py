@@ -14,7 +14,7 @@ import skgdpd._cli.demo
 from skgdpd import GDPDClassifier, PrefixClassifier
 from skgdpd._cli.main import main
 from skgdpd._cli.series_files import Columns
-from skgdpd.datasets import TrainTest
+from skgdpd.datasets import TrainTest, make_bumps
 
 
 @pytest.fixture
@@ -242,3 +242,11 @@ def test_an_unknown_option_shows_the_usage_of_its_command(command, capsys):
     err = capsys.readouterr().err
     assert err.startswith(f"usage: skgdpd {command} ")
     assert f"skgdpd {command}: error: unrecognized arguments: --colour" in err
+
+
+def test_a_demonstration_of_too_few_series_is_refused_by_name(tmp_path, capsys):
+    X, y = make_bumps(4, 20, random_state=0)
+    np.savez(tmp_path / "few.npz", X=X, y=y)
+    where = ["--data", str(tmp_path / "few.npz"), "--out", str(tmp_path / "out"), "--quiet"]
+    assert main(["demo", *where]) == 2
+    assert "--data has 2 series for the fit, too few to hide" in capsys.readouterr().err
