@@ -32,6 +32,7 @@ CLASSIFIERS = {
     "gendd-paper": "`GenDDClassifier`, the paper's condition",
     "gendd-unsupervised": "`GenDDClassifier`, labels for the teacher alone",
     "start": "the start: no training at all",
+    "hinton-chosen": "`Hinton()`, teacher chosen by validation",
     "lupts": "`LuPTSClassifier()`",
     "lupts-direct": "`LuPTSClassifier(n_moments=1)`",
     "lupts-rocket": '`LuPTSClassifier(features="rocket")`',

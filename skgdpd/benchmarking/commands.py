@@ -24,6 +24,7 @@ from .run import missing_cells, run
 from .scenario import load_data
 from .store import Store
 from .tables import METRICS, described
+from .teacher_choice import CHOICE
 from .variants import VARIANTS
 
 MOST_NAMED = 10
@@ -83,7 +84,8 @@ def make_parser() -> argparse.ArgumentParser:
                        help="base, gdpd, gendd, gendd-draws, gendd-head, gendd-paper, "
                        "gendd-unsupervised, a distiller, or a distiller with other parameters "
                        f"({', '.join(VARIANTS)}), each with :STUDENT:TEACHER if wanted; "
-                       f"controls ({', '.join(CONTROLS)}); {', '.join(LUPTS)}; "
+                       f"controls ({', '.join(CONTROLS)}); {CHOICE}, with :STUDENT if wanted; "
+                       f"{', '.join(LUPTS)}; "
                        "minirocket, logistic, extra-trees, self-training, label-spreading; "
                        "the dotted name of a classifier or distiller")  # fmt: skip
     cells.add_argument("--earliness", nargs="+", type=types.fraction, default=[0.2],

@@ -22,6 +22,7 @@ from .._series.views import Normalizer, interpolate, resample
 from .cells import Cell
 from .controls import CONTROLS
 from .lupts import LUPTS
+from .teacher_choice import CHOICE
 from .variants import VARIANTS
 
 Array = NDArray[Any]
@@ -70,6 +71,7 @@ class CompetitorModel:
         self.min_length = min_length
         self.semi_supervised = semi_supervised
         self.seconds: dict[str, float] = {}
+        self.chosen: dict[str, Any] = {}
 
     def fit(self, X: Array, y: Array, X_unlabeled: Array | None) -> None:
         self.classes, numbers = np.unique(y, return_inverse=True)
@@ -196,7 +198,7 @@ def make_competitor(cell: Cell) -> CompetitorModel:
         raise ValueError(
             f"method={name!r} is not a method; allowed are base, gdpd, gendd, gendd-draws, "
             f"gendd-head, gendd-paper, gendd-unsupervised, a distiller's name, "
-            f"{', '.join([*VARIANTS, *CONTROLS, *LUPTS, *named])}, or the dotted name "
+            f"{', '.join([*VARIANTS, *CONTROLS, CHOICE, *LUPTS, *named])}, or the dotted name "
             f"of a classifier or distiller"
         )
     return CompetitorModel(clf, cell.earliness, cell.normalize, min_length, semi_supervised)

@@ -65,7 +65,7 @@ def run_cell(cell: Cell, folder: str | None, memory: str | None, device: str) ->
             seconds = {"fit": time.perf_counter() - start, **model.seconds}
             record.candidates.append(
                 {
-                    "params": params,
+                    "params": params | model.chosen,
                     "valid_loss": model.valid_loss,
                     "n_parameters": model.n_parameters,
                     **_scored(model, scenario, seconds),

@@ -53,6 +53,7 @@ class LuPTSModel:
         self.clf = clf
         self.normalize = normalize
         self.seconds: dict[str, float] = {}
+        self.chosen: dict[str, Any] = {}
 
     def fit(self, X: Array, y: Array, X_unlabeled: Array | None) -> None:
         """Fit to whole series."""

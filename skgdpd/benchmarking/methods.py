@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ from .cells import Cell
 from .competitors import make_competitor
 from .controls import CONTROLS
 from .lupts import LUPTS, make_lupts
+from .teacher_choice import CHOICE, TeacherChoice
 from .variants import VARIANTS
 
 Array = NDArray[Any]
@@ -71,6 +73,7 @@ class Model(Protocol):
     valid_loss: float | None
     n_parameters: int | None
     seconds: dict[str, float]
+    chosen: dict[str, Any]
 
     def fit(self, X: Array, y: Array, X_unlabeled: Array | None) -> None:
         """Fit to whole series."""
@@ -93,6 +96,7 @@ class PrefixModel:
 
     def __init__(self, clf: Any) -> None:
         self.clf = clf
+        self.chosen: dict[str, Any] = {}
 
     def fit(self, X: Array, y: Array, X_unlabeled: Array | None) -> None:
         takes = "X_unlabeled" in inspect.signature(self.clf.fit).parameters
@@ -141,10 +145,11 @@ def make_method(
         only, no contraction), an element of :data:`~.controls.CONTROLS`, the
         name of a distiller in lower case, an element of :data:`~.variants.VARIANTS`, or the
         dotted name of a distiller class. An element of :data:`~.lupts.LUPTS` has no student and
-        no teacher. STUDENT and
-        TEACHER are names of backbones, or dotted names of networks or of callables that make
-        them; by default, those of the protocol. TEACHER may also be the dotted name of a
-        classifier class, which is made without arguments.
+        no teacher. ``hinton-chosen`` has no TEACHER, because it chooses one; see
+        :class:`~.teacher_choice.TeacherChoice`. STUDENT and TEACHER are names of backbones, or
+        dotted names of networks or of callables that make them; by default, those of the
+        protocol. TEACHER may also be the dotted name of a classifier class, which is made without
+        arguments.
     memory : str or None
         The folder of a cache of teachers and priors.
     device : str
@@ -165,6 +170,9 @@ def make_method(
     kind, *names = cell.method.split(":")
     if kind in LUPTS:
         yield {}, make_lupts(cell)
+        return
+    if kind == CHOICE:
+        yield {}, _choice(cell, names, memory, device)
         return
     if kind != "base" and kind not in CLASSIFIERS and _distiller_class(kind) is None:
         yield {}, make_competitor(cell)
@@ -198,6 +206,15 @@ def make_method(
 def check_method(cell: Cell) -> None:
     """Raise a ValueError if the method of a cell is unknown."""
     next(make_method(cell, None, "cpu"))
+
+
+def _choice(cell: Cell, names: list[str], memory: str | None, device: str) -> TeacherChoice:
+    if len(names) > 1:
+        raise ValueError(
+            f"method={cell.method!r}: the method chooses its teacher; it must be "
+            f"{CHOICE}[:STUDENT]"
+        )
+    return TeacherChoice(_classifier(replace(cell, search=False), "hinton", names, memory, device))
 
 
 def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, device: str) -> Any:

@@ -22,6 +22,7 @@ KINDS = {
     "hinton-skewed-reverse": "Hinton, skewed reverse KL",
     "tip-unsure": "TIP, unsure series",
     "tip-overconfident": "TIP, overconfident series",
+    "hinton-chosen": "Hinton, teacher chosen by validation",
     "lupts": "LuPTS",
     "lupts-direct": "LuPTS without its chain",
     "lupts-rocket": "LuPTS on MiniRocket features",

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedKFold
 
 from skgdpd.benchmarking.cells import Cell
 from skgdpd.benchmarking.commands import make_parser
@@ -10,6 +12,7 @@ from skgdpd.benchmarking.evaluation import run_cell
 from skgdpd.benchmarking.lupts import LUPTS, make_lupts
 from skgdpd.benchmarking.methods import CLASSIFIERS, available_distillers, make_method
 from skgdpd.benchmarking.names import KINDS
+from skgdpd.benchmarking.teacher_choice import CHOICE, FOLDS, TEACHERS
 from skgdpd.benchmarking.variants import VARIANTS
 from skgdpd.datasets import make_bumps
 
@@ -42,7 +45,7 @@ def test_a_search_leaves_the_settings_of_a_variant():
 
 
 def test_each_name_is_one_method_that_help_error_and_pictures_name(capsys):
-    names = [*VARIANTS, *LUPTS]
+    names = [*VARIANTS, CHOICE, *LUPTS]
     assert not set(names) & {*CLASSIFIERS, *available_distillers()}
     assert set(names) <= set(KINDS)
     assert len(set(KINDS.values())) == len(KINDS)
@@ -124,3 +127,45 @@ def test_a_student_of_lupts_is_refused():
         make_lupts(Cell("a", "lupts:fcn", 0.5))
     with pytest.raises(ValueError, match="it must be lupts-rocket"):
         made("lupts-rocket:fcn:fcn")
+
+
+def by_hand(X_unlabeled):
+    """Return the teacher with the lowest log loss over folds, and its student's probabilities."""
+    losses = {name: [] for name in TEACHERS}
+    for train, left_out in StratifiedKFold(FOLDS).split(X[:60], Y[:60]):
+        for name in TEACHERS:
+            clf = made(f"hinton:fcn:{name}", seed=3).clf.set_params(max_epochs=2)
+            clf.fit(X[:60][train], Y[:60][train], X_unlabeled=X_unlabeled)
+            proba = clf.predict_proba(X[:60][left_out])
+            losses[name].append(log_loss(Y[:60][left_out], proba, labels=[0, 1]))
+    best = min(TEACHERS, key=lambda name: np.mean(losses[name]))
+    clf = made(f"hinton:fcn:{best}", seed=3).clf.set_params(max_epochs=2)
+    return best, clf.fit(X[:60], Y[:60], X_unlabeled=X_unlabeled).predict_proba(X[60:])
+
+
+@pytest.mark.parametrize("X_unlabeled", [None, X[60:]], ids=["labels", "unlabelled"])
+def test_the_chosen_teacher_has_students_with_the_lowest_left_out_loss(X_unlabeled):
+    model = made(f"{CHOICE}:fcn", seed=3)
+    model.clf.set_params(max_epochs=2)
+    names = np.array(["no", "yes"])
+    model.fit(X[:60], names[Y[:60]], X_unlabeled)
+    best, expected = by_hand(X_unlabeled)
+    assert model.chosen == {"teacher": best}
+    assert list(model.classes) == ["no", "yes"]
+    np.testing.assert_allclose(model.predict_proba(X[60:]), expected, atol=1e-5)
+    assert model.teacher_proba(X[60:]).shape == (10, 2)
+
+
+def test_a_record_names_the_chosen_teacher(tmp_path):
+    np.savez(tmp_path / "B.npz", X_train=X[:30], y_train=Y[:30], X_test=X[30:], y_test=Y[30:])
+    cell = Cell("B", f"{CHOICE}:rocket", 0.5, setting="unlabelled", search=True)
+    record = run_cell(cell, str(tmp_path), None, "cpu")
+    assert record.error is None, record.error
+    (found,) = record.candidates
+    assert found["params"]["teacher"] in TEACHERS
+    assert found["metrics"]["teacher_accuracy"] > 0.5
+
+
+def test_a_given_teacher_of_the_choice_is_refused():
+    with pytest.raises(ValueError, match=r"chooses its teacher; it must be hinton-chosen\[:STUD"):
+        made(f"{CHOICE}:fcn:rocket")
