@@ -57,7 +57,7 @@ def main() -> None:
     ours, theirs = np.mean(means, 0)
     gain = np.array([own[0] - other[0] for own, other in means])
     print(f"\n{', '.join(SHOWN)}: {options.student} {ours.round(3)}, MiniRocket {theirs.round(3)}")
-    print(f"AUC-PRC: {gain.mean():+.4f} ± {gain.std() / len(gain) ** 0.5:.4f} over sets")
+    print(f"AUC-PRC: {gain.mean():+.4f} ± {gain.std(ddof=1) / len(gain) ** 0.5:.4f} over sets")
 
 
 def compare(

@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -328,11 +329,29 @@ def _row(name: str, results: list[dict[str, float]]) -> None:
     cells = []
     for measure in MEASURES:
         values = [one[measure] for one in results if measure in one]
-        digits = 0 if measure.endswith("seconds") else 3
-        cells.append(
-            f"{np.mean(values):.{digits}f} ± {np.std(values):.{digits}f}" if values else ""
-        )
+        cells.append(mean_and_spread(values, digits=1 if measure.endswith("seconds") else 3))
     print(f"| {name} | {' | '.join(cells)} |")
+
+
+def mean_and_spread(values: Sequence[float], digits: int) -> str:
+    """Return the mean of values over seeds with their standard deviation.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One value for each seed. Without values, the text is empty.
+    digits : int
+        Number of decimal places.
+
+    Returns
+    -------
+    str
+        A single value has no deviation.
+    """
+    if not values:
+        return ""
+    mean = f"{np.mean(values):.{digits}f}"
+    return f"{mean} ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else mean
 
 
 if __name__ == "__main__":

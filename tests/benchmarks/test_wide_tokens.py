@@ -66,3 +66,9 @@ def test_a_generator_is_trained_and_compared():
     assert set(found) == {"draws", wide_tokens.TRUE}
     assert found[wide_tokens.TRUE]["near"] > 0.9
     assert found["draws"]["distance"] > found[wide_tokens.TRUE]["distance"]
+
+
+def test_the_spread_of_two_seeds_divides_by_one():
+    assert wide_tokens.mean_and_spread([1.0, 3.0], 2) == "2.00 ± 1.41"
+    assert wide_tokens.mean_and_spread([2.0], 1) == "2.0"
+    assert wide_tokens.mean_and_spread([], 1) == ""
