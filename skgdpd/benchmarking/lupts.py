@@ -36,7 +36,7 @@ class LuPTSModel:
 
     def __init__(self, clf: LuPTSClassifier, normalize: str) -> None:
         self.clf = clf
-        self.normalize = normalize
+        self.how: Any = None if normalize == "none" else normalize
         self.seconds: dict[str, float] = {}
         self.chosen: dict[str, Any] = {}
 
@@ -44,7 +44,7 @@ class LuPTSModel:
         """Fit to whole series."""
         self.length = prefix_length(self.clf.earliness, X.shape[2])
         labelled = self._filled(X)
-        self.normalizer = Normalizer("train" if self.normalize == "train" else None).fit(labelled)
+        self.normalizer = Normalizer(self.how).fit(labelled)
         unlabelled = None if X_unlabeled is None else self._scaled(self._filled(X_unlabeled))
         self.clf.fit(self._scaled(labelled), y, X_unlabeled=unlabelled)
         self.classes = self.clf.classes_
@@ -65,9 +65,4 @@ class LuPTSModel:
         return interpolate(values, None)
 
     def _scaled(self, values: Array) -> Array:
-        if self.normalize != "prefix":
-            return self.normalizer(values)
-        seen = values[:, :, : self.length].astype(np.float64)
-        mean, deviation = seen.mean(2, keepdims=True), seen.std(2, keepdims=True)
-        scale = np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0)
-        return ((values - mean) / scale).astype(np.float32)
+        return self.normalizer(values, values[:, :, : self.length])
