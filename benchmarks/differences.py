@@ -18,26 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skgdpd.benchmarking.methods import available_distillers
+from skgdpd.benchmarking.kinds import KINDS
 from skgdpd.benchmarking.statistics import holm, paired_test
 from skgdpd.benchmarking.store import Store
-from skgdpd.benchmarking.variants import VARIANTS
 
 SHOWN = {"auc_prc": "AUC-PRC", "accuracy": "accuracy", "log_loss": "log loss"}
-CLASSIFIERS = {
-    "base": "no teacher",
-    "gdpd": "`GDPDClassifier()`",
-    "gendd": "`GenDDClassifier()`",
-    "gendd-draws": "`GenDDClassifier(student_share=0)`",
-    "gendd-paper": "`GenDDClassifier`, the paper's condition",
-    "gendd-unsupervised": "`GenDDClassifier`, labels for the teacher alone",
-    "start": "the start: no training at all",
-    "hinton-chosen": "`Hinton()`, teacher chosen by validation",
-    "lupts": "`LuPTSClassifier()`",
-    "lupts-direct": "`LuPTSClassifier(n_moments=1)`",
-    "lupts-rocket": '`LuPTSClassifier(features="rocket")`',
-    "lupts-rocket-direct": '`LuPTSClassifier(n_moments=1, features="rocket")`',
-}
 
 
 class Problem(NamedTuple):
@@ -199,19 +184,9 @@ def table(found: dict[str, Scores], reference: str, others: list[str]) -> list[s
 
 
 def in_words(method: str) -> str:
-    """Return a method as its classifier or distiller is written."""
-    kind = method.split(":")[0]
-    distillers: dict[str, tuple[Any, dict[str, Any]]] = {
-        name: (cls, {}) for name, cls in available_distillers().items()
-    }
-    distillers |= VARIANTS
-    written = {name: f"`{_call(*parts)}`" for name, parts in distillers.items()}
-    return {**written, **CLASSIFIERS}.get(kind, method)
-
-
-def _call(cls: type, settings: dict[str, Any]) -> str:
-    given = ", ".join(f'{name}="{value}"' for name, value in settings.items())
-    return f"{cls.__name__}({given})"
+    """Return the kind of a method as its classifier or distiller is written."""
+    kind = KINDS.get(method.split(":")[0])
+    return method if kind is None else kind.written or kind.words
 
 
 def _pairs(gap: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:

@@ -19,8 +19,8 @@ import numpy as np
 from skgdpd import PrefixClassifier, SeriesOptions
 from skgdpd._series.split import stratified_split
 from skgdpd.benchmarking.cells import Cell
-from skgdpd.benchmarking.competitors import make_competitor
 from skgdpd.benchmarking.evaluation import score
+from skgdpd.benchmarking.methods import make_method
 from skgdpd.datasets import TrainTest, load_file
 
 SHOWN = ("auc_prc", "accuracy", "log_loss")
@@ -101,7 +101,8 @@ def compare(
         random_state=seed,
     )
     clf.set_params(**params).fit(X, y)
-    plain = make_competitor(Cell("", "minirocket", earliness, normalize, seed=seed))
+    cell = Cell("", "minirocket", earliness, normalize, seed=seed)
+    ((_, plain),) = make_method(cell, None, "cpu")
     plain.fit(X, y, None)
     found = []
     for model, classes in ((clf, clf.classes_), (plain, plain.classes)):

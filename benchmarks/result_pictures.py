@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from skgdpd import PrefixClassifier
 from skgdpd.benchmarking.cells import Cell
-from skgdpd.benchmarking.competitors import make_competitor
+from skgdpd.benchmarking.methods import make_method
 from skgdpd.benchmarking.store import Record, Store
 from skgdpd.datasets import load_file
 from skgdpd.plotting.style import COLORS, draw_band, marked_style, new_axes
@@ -277,7 +277,7 @@ def small_students(scores: Scores, folder: Path) -> Any:
             f"| `{name}` | {n:,} | {milliseconds:.2f} | {exported:.2f} | "
             f"{low:.3f} | {high:.3f} | {top:.3f} |"
         )
-    plain = make_competitor(Cell("GunPoint", "minirocket", 0.2))
+    ((_, plain),) = make_method(Cell("GunPoint", "minirocket", 0.2), None, "cpu")
     plain.fit(parts.X, parts.y, None)
     milliseconds = one_series(plain.predict_proba, parts.X_test)
     value = scores.over(OF_STUDENTS, "minirocket", "unlabelled")

@@ -9,9 +9,9 @@ import pytest
 import skgdpd
 from skgdpd import diffusion, distillers, metrics, stopping
 from skgdpd.benchmarking.cells import Cell
-from skgdpd.benchmarking.controls import CONTROLS
 from skgdpd.benchmarking.early.cells import MODELS
-from skgdpd.benchmarking.methods import available_distillers, check_method
+from skgdpd.benchmarking.kinds import CONTROLS, DISTILLERS
+from skgdpd.benchmarking.methods import check_method
 from skgdpd.diffusion import DegradationName, DenoiserName, DynamicsName
 from skgdpd.nets import available_backbones
 from skgdpd.stopping import RULES
@@ -81,7 +81,7 @@ def test_what_a_row_names_exists(category, text):
 
 
 def test_nothing_that_is_here_is_forgotten():
-    classes = {value.__name__ for value in available_distillers().values()}
+    classes = {kind.make.__name__ for kind in DISTILLERS.values()}
     quoted = set(re.findall(r'"([^"]+)"', " ".join(MENTIONED)))
     assert classes <= MENTIONED
     assert set(RULES) | {rule.__name__ for rule in RULES.values()} <= MENTIONED

@@ -116,14 +116,17 @@ class Normalizer:
         self.scale_ = _nonzero(deviation, np.abs(mean))[0].astype(np.float32)
         return self
 
-    def __call__(self, values: Series) -> Series:
-        """Normalise views ``(n, c, t)``; NaN stays NaN."""
+    def __call__(self, values: Series, seen: Series | None = None) -> Series:
+        """Normalise views ``(n, c, t)``; NaN stays NaN.
+
+        With ``"prefix"``, the statistics are those of ``seen``, by default of the views.
+        """
         if self.how is None:
             return values
         with np.errstate(over="ignore", invalid="ignore"):
             if self.how == "train":
                 return (values - self.mean_) / self.scale_
-            mean, deviation = _moments(values, 2)
+            mean, deviation = _moments(values if seen is None else seen, 2)
             return ((values - mean) / _nonzero(deviation, np.abs(mean))).astype(np.float32)
 
 

@@ -10,13 +10,12 @@ from .._runtime import option_types as types
 from .._runtime.device import resolve_device
 from .._runtime.program import PARTLY_FAILED, exit_status
 from .cells import PROTOCOLS, Cell, make_cells
-from .controls import CONTROLS
 from .early.cells import MODELS, SETS, make_early_cells
 from .early.models import check_model
 from .early.report import write_early_report
 from .early.run import load_compiled_parts, missing_early_cells, run_early
 from .early.store import EarlyStore
-from .lupts import LUPTS
+from .kinds import list_kinds
 from .methods import check_method
 from .paper import METHODS, PUBLISHED, PUBLISHED_STUDENT, paper_table
 from .report import write_report
@@ -24,8 +23,6 @@ from .run import missing_cells, run
 from .scenario import load_data
 from .store import Store
 from .tables import METRICS, described
-from .teacher_choice import CHOICE
-from .variants import VARIANTS
 
 MOST_NAMED = 10
 """Maximum number of failed cells that are named."""
@@ -77,17 +74,18 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    cells = commands.add_parser("run", help="methods x data sets x parts seen x seeds")
+    cells = commands.add_parser(
+        "run",
+        help="methods x data sets x parts seen x seeds",
+        epilog=list_kinds(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     cells.add_argument("--sets", nargs="+", required=True, metavar="NAME",
                        help="files' stems in --data, or sktime:NAME")  # fmt: skip
     cells.add_argument("--methods", nargs="+", required=True, metavar="METHOD",
-                       help="base, gdpd, gendd, gendd-draws, gendd-head, gendd-paper, "
-                       "gendd-unsupervised, a distiller, or a distiller with other parameters "
-                       f"({', '.join(VARIANTS)}), each with :STUDENT:TEACHER if wanted; "
-                       f"controls ({', '.join(CONTROLS)}); {CHOICE}, with :STUDENT if wanted; "
-                       f"{', '.join(LUPTS)}; "
-                       "minirocket, logistic, extra-trees, self-training, label-spreading; "
-                       "the dotted name of a classifier or distiller")  # fmt: skip
+                       help="one of the kinds below, with its names of backbones if wanted; a "
+                       "distiller in lower case, such as hinton; or the dotted name of a "
+                       "classifier or distiller")  # fmt: skip
     cells.add_argument("--earliness", nargs="+", type=types.fraction, default=[0.2],
                        metavar="F", help="parts of the series seen, in (0, 1]")  # fmt: skip
     cells.add_argument("--normalize", nargs="+", default=["train"],

@@ -15,15 +15,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from .._runtime.distributions import checked_answers
-from .._runtime.dotted import load_dotted
 from .._runtime.extras import require
 from .._series.truncation import prefix_length
 from .._series.views import Normalizer, interpolate, resample
-from .cells import Cell
-from .controls import CONTROLS
-from .lupts import LUPTS
-from .teacher_choice import CHOICE
-from .variants import VARIANTS
 
 Array = NDArray[Any]
 
@@ -139,78 +133,61 @@ def _flatten(X: Array) -> Array:
     return X.reshape(len(X), -1)
 
 
-def _ridge(seed: int) -> Any:
+def minirocket(seed: int) -> Any:
+    """Make a ridge classifier of features, whose penalty is chosen by leave-one-out errors."""
     return make_pipeline(
         _Rocket(seed), StandardScaler(with_mean=False), RidgeClassifierCV(np.logspace(-3, 3, 10))
     )
 
 
-def make_competitor(cell: Cell) -> CompetitorModel:
-    """Make a competitor by name.
+def logistic(seed: int) -> Any:
+    """Make a logistic regression, which has no use for the seed."""
+    return make_pipeline(_flat(), StandardScaler(), LogisticRegression(max_iter=2000))
+
+
+def extra_trees(seed: int) -> Any:
+    """Make a forest of extremely randomised trees."""
+    return make_pipeline(_flat(), ExtraTreesClassifier(500, random_state=seed))
+
+
+def self_training(seed: int) -> Any:
+    """Make a logistic regression that labels series itself, and has no use for the seed."""
+    clf = SelfTrainingClassifier(LogisticRegression(max_iter=2000))
+    return make_pipeline(_flat(), StandardScaler(), clf)
+
+
+def label_spreading(seed: int) -> Any:
+    """Make label spreading between neighbours, which has no use for the seed."""
+    return make_pipeline(_flat(), StandardScaler(), LabelSpreading("knn", max_iter=1000))
+
+
+def make_own(name: str, cls: Any, seed: int) -> Any:
+    """Make a classifier of a class with a dotted name.
 
     Parameters
     ----------
-    cell : Cell
-        The cell. Its ``method`` is one of these: ``minirocket`` (with a ridge classifier whose
-        penalty is chosen by leave-one-out errors); ``logistic``; ``extra-trees``;
-        ``self-training`` (of a logistic regression) or ``label-spreading``, both on prefixes and
-        with the unlabelled series; or the dotted name of a classifier of scikit-learn, sktime or
-        aeon, which has its default parameters.
+    name : str
+        The dotted name.
+    cls : callable
+        The class of scikit-learn, sktime, aeon or the caller. It gets the seed as
+        ``random_state`` if it has this parameter, and has its default parameters otherwise.
+    seed : int
+        The seed.
 
     Returns
     -------
-    CompetitorModel
+    classifier
 
     Raises
     ------
     ValueError
-        If the method is unknown, or can't be imported.
+        If the class can't be made, or is no class of classifiers.
     """
-    name, seed = cell.method, cell.seed
-    logistic = make_pipeline(_flat(), StandardScaler(), LogisticRegression(max_iter=2000))
-    named: dict[str, tuple[Any, bool]] = {
-        "minirocket": (_ridge(seed), False),
-        "logistic": (logistic, False),
-        "extra-trees": (
-            make_pipeline(_flat(), ExtraTreesClassifier(500, random_state=seed)),
-            False,
-        ),
-        "self-training": (
-            make_pipeline(
-                _flat(),
-                StandardScaler(),
-                SelfTrainingClassifier(LogisticRegression(max_iter=2000)),
-            ),
-            True,
-        ),
-        "label-spreading": (
-            make_pipeline(_flat(), StandardScaler(), LabelSpreading("knn", max_iter=1000)),
-            True,
-        ),
-    }
-    min_length = MIN_LENGTH
-    if name in named:
-        clf, semi_supervised = named[name]
-    elif "." in name:
-        clf, semi_supervised = _by_dotted_name(name, seed), False
-        min_length = MIN_LENGTH_ELSEWHERE
-    else:
-        raise ValueError(
-            f"method={name!r} is not a method; allowed are base, gdpd, gendd, gendd-draws, "
-            f"gendd-head, gendd-paper, gendd-unsupervised, a distiller's name, "
-            f"{', '.join([*VARIANTS, *CONTROLS, CHOICE, *LUPTS, *named])}, or the dotted name "
-            f"of a classifier or distiller"
-        )
-    return CompetitorModel(clf, cell.earliness, cell.normalize, min_length, semi_supervised)
-
-
-def _by_dotted_name(name: str, seed: int) -> Any:
     try:
-        cls = load_dotted(name)
         seeded = "random_state" in inspect.signature(cls).parameters
         clf = cls(random_state=seed) if seeded else cls()
-    except Exception as error:  # of whatever is imported and made
-        raise ValueError(f"method={name!r} can't be imported and made: {error}") from error
+    except Exception as error:  # of whatever is made
+        raise ValueError(f"method={name!r} can't be made: {error}") from error
     if not (hasattr(clf, "predict_proba") or hasattr(clf, "decision_function")):
         raise ValueError(
             f"method={name!r} makes {type(clf).__name__}, which is not a classifier or distiller"

@@ -10,23 +10,8 @@ from numpy.typing import NDArray
 from .._estimators.lupts import LuPTSClassifier
 from .._series.truncation import prefix_length
 from .._series.views import Normalizer, interpolate
-from .cells import Cell
 
 Array = NDArray[Any]
-
-LUPTS: dict[str, dict[str, Any]] = {
-    "lupts": {},
-    "lupts-direct": {"n_moments": 1},
-    "lupts-rocket": {"features": "rocket"},
-    "lupts-rocket-direct": {"features": "rocket", "n_moments": 1},
-}
-"""Parameters of ``LuPTSClassifier`` by name.
-
-- ``lupts``: the values between two moments are the features.
-- ``lupts-rocket``: MiniRocket's transform of all values up to a moment gives the features.
-- ``lupts-direct``, ``lupts-rocket-direct``: the same without the chain. A ridge regression
-  predicts the labels from the prefix, and later time points have no effect.
-"""
 
 
 class LuPTSModel:
@@ -51,7 +36,7 @@ class LuPTSModel:
 
     def __init__(self, clf: LuPTSClassifier, normalize: str) -> None:
         self.clf = clf
-        self.normalize = normalize
+        self.how: Any = None if normalize == "none" else normalize
         self.seconds: dict[str, float] = {}
         self.chosen: dict[str, Any] = {}
 
@@ -59,7 +44,7 @@ class LuPTSModel:
         """Fit to whole series."""
         self.length = prefix_length(self.clf.earliness, X.shape[2])
         labelled = self._filled(X)
-        self.normalizer = Normalizer("train" if self.normalize == "train" else None).fit(labelled)
+        self.normalizer = Normalizer(self.how).fit(labelled)
         unlabelled = None if X_unlabeled is None else self._scaled(self._filled(X_unlabeled))
         self.clf.fit(self._scaled(labelled), y, X_unlabeled=unlabelled)
         self.classes = self.clf.classes_
@@ -80,35 +65,4 @@ class LuPTSModel:
         return interpolate(values, None)
 
     def _scaled(self, values: Array) -> Array:
-        if self.normalize != "prefix":
-            return self.normalizer(values)
-        seen = values[:, :, : self.length].astype(np.float64)
-        mean, deviation = seen.mean(2, keepdims=True), seen.std(2, keepdims=True)
-        scale = np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0)
-        return ((values - mean) / scale).astype(np.float32)
-
-
-def make_lupts(cell: Cell) -> LuPTSModel:
-    """Make the LuPTS of a cell.
-
-    Parameters
-    ----------
-    cell : Cell
-        The cell. Its ``method`` is a name of :data:`LUPTS`.
-
-    Returns
-    -------
-    LuPTSModel
-
-    Raises
-    ------
-    ValueError
-        If the method names a student or teacher.
-    """
-    kind, *names = cell.method.split(":")
-    if names:
-        raise ValueError(
-            f"method={cell.method!r}: {kind!r} has neither student nor teacher; it must be {kind}"
-        )
-    clf = LuPTSClassifier(earliness=cell.earliness, random_state=cell.seed, **LUPTS[kind])
-    return LuPTSModel(clf, cell.normalize)
+        return self.normalizer(values, values[:, :, : self.length])

@@ -9,23 +9,22 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from torch import nn
 
-from .. import distillers
 from .._estimators.distilled import DistilledPrefixClassifier
-from .._estimators.gdpd import GDPDClassifier, default_prior
-from .._estimators.gendd import GenDDClassifier
+from .._estimators.gdpd import default_prior
+from .._estimators.lupts import LuPTSClassifier
 from .._estimators.paper import paper_parameters
 from .._estimators.prefix import PrefixClassifier
 from .._runtime.dotted import load_dotted
-from ..distillers import Distiller, GeneratorOptions, RowDistiller
+from ..distillers import Distiller
 from ..nets import available_backbones
 from .cells import Cell
-from .competitors import make_competitor
-from .controls import CONTROLS
-from .lupts import LUPTS, make_lupts
-from .teacher_choice import CHOICE, TeacherChoice
-from .variants import VARIANTS
+from .competitors import CompetitorModel
+from .kinds import KINDS, Kind, find_kind
+from .lupts import LuPTSModel
+from .teacher_choice import TeacherChoice
 
 Array = NDArray[Any]
 
@@ -40,28 +39,6 @@ As L2 penalties, the candidates of ``WEIGHT_DECAYS`` would drive the weights to 
 
 LAMBDAS = (0.1, 1.0, 10.0)
 """Candidates for lambda_KD of a distiller, as in the GDPD paper."""
-
-CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "gdpd": (GDPDClassifier, {}),
-    "gendd": (GenDDClassifier, {}),
-    "gendd-head": (GenDDClassifier, {"deploy": "student_head"}),
-    "gendd-draws": (GenDDClassifier, {"student_share": 0.0}),
-    "gendd-paper": (
-        GenDDClassifier,
-        {
-            "generator": GeneratorOptions(condition="features"),
-            "student_share": 0.0,
-            "n_posterior_samples": 5,
-            "n_sampling_steps": 64,
-        },
-    ),
-    "gendd-unsupervised": (
-        GenDDClassifier,
-        {"generator": GeneratorOptions(labels="teacher", contraction=0.0)},
-    ),
-    **CONTROLS,
-}
-"""Methods that are classifiers, with their settings."""
 
 ROLES = ("student", "teacher")
 
@@ -118,17 +95,6 @@ class PrefixModel:
         return None if teacher is None else np.asarray(teacher.predict_proba(X), dtype=np.float64)
 
 
-def available_distillers() -> dict[str, type[Distiller]]:
-    """Return the distillers by name; the name is the class name in lower case."""
-    return {
-        name.lower(): value
-        for name, value in vars(distillers).items()
-        if isinstance(value, type)
-        and issubclass(value, Distiller)
-        and value not in (Distiller, RowDistiller)
-    }
-
-
 def make_method(
     cell: Cell, memory: str | None, device: str
 ) -> Iterator[tuple[dict[str, Any], Model]]:
@@ -137,19 +103,13 @@ def make_method(
     Parameters
     ----------
     cell : Cell
-        The cell. Its ``method`` is ``KIND[:STUDENT[:TEACHER]]`` or the name of a competitor; see
-        :func:`~skgdpd.benchmarking.competitors.make_competitor`. KIND is ``base`` (no teacher),
-        ``gdpd``, ``gendd`` (predictions from draws and the student), ``gendd-draws`` (predictions
-        from draws only), ``gendd-head`` (predictions from the student's classifier),
-        ``gendd-paper`` (the paper's condition), ``gendd-unsupervised`` (labels for the teacher
-        only, no contraction), an element of :data:`~.controls.CONTROLS`, the
-        name of a distiller in lower case, an element of :data:`~.variants.VARIANTS`, or the
-        dotted name of a distiller class. An element of :data:`~.lupts.LUPTS` has no student and
-        no teacher. ``hinton-chosen`` has no TEACHER, because it chooses one; see
-        :class:`~.teacher_choice.TeacherChoice`. STUDENT and TEACHER are names of backbones, or
-        dotted names of networks or of callables that make them; by default, those of the
-        protocol. TEACHER may also be the dotted name of a classifier class, which is made without
-        arguments.
+        The cell. Its ``method`` is ``KIND[:STUDENT[:TEACHER]]``. KIND is an element of
+        :data:`~.kinds.KINDS`, the dotted name of a class of distillers, or that of a class of
+        classifiers of scikit-learn, sktime or aeon, which have their default parameters.
+        :data:`~.kinds.FORMS` says which kinds take STUDENT and TEACHER. These are names of
+        backbones, or dotted names of networks or of callables that make them; by default, those
+        of the protocol. TEACHER may also be the dotted name of a classifier class, which is made
+        without arguments.
     memory : str or None
         The folder of a cache of teachers and priors.
     device : str
@@ -167,40 +127,23 @@ def make_method(
     ValueError
         If the method, the student or the teacher is unknown.
     """
-    kind, *names = cell.method.split(":")
-    if kind in LUPTS:
-        yield {}, make_lupts(cell)
-        return
-    if kind == CHOICE:
-        yield {}, _choice(cell, names, memory, device)
-        return
-    if kind != "base" and kind not in CLASSIFIERS and _distiller_class(kind) is None:
-        yield {}, make_competitor(cell)
-        return
-    if len(names) > 2:
-        raise ValueError(f"method={cell.method!r}; it must be KIND[:STUDENT[:TEACHER]]")
-    if kind == "base" and len(names) > 1:
-        raise ValueError(
-            f"method={cell.method!r}: 'base' has no teacher; it must be base[:STUDENT]"
-        )
-    for role, name in zip(ROLES, names, strict=False):
-        _part(cell, role, name)
-    decays = WEIGHT_DECAYS if cell.protocol == "default" else PAPER_WEIGHT_DECAYS
-    searched, values = (
-        ("training__weight_decay", decays) if kind == "base" else ("lambda_kd", LAMBDAS)
-    )
-    clf = _classifier(cell, kind, names, memory, device)
-    if not cell.search:
-        yield {}, PrefixModel(clf)
-        return
-    if kind != "base" and kind not in CLASSIFIERS:
-        searched = f"distiller__{searched}"
-    if searched not in clf.get_params():
-        yield {}, PrefixModel(clf)
-        return
-    for value in values:
-        candidate = _classifier(cell, kind, names, memory, device)
-        yield {searched: value}, PrefixModel(candidate.set_params(**{searched: value}))
+    name, *backbones = cell.method.split(":")
+    kind, form = find_kind(name)
+    if len(backbones) > form.count(":"):
+        raise ValueError(f"method={cell.method!r}; it must be {name}{form}")
+    if kind.make is LuPTSClassifier:
+        clf = kind.make(earliness=cell.earliness, random_state=cell.seed, **kind.settings)
+        yield {}, LuPTSModel(clf, cell.normalize)
+    elif not form:
+        clf = kind.make(cell.seed)
+        yield {}, CompetitorModel(clf, cell.earliness, cell.normalize, **kind.settings)
+    elif kind.make is TeacherChoice:
+        cell = replace(cell, search=False)
+        yield {}, TeacherChoice(_classifier(cell, KINDS["hinton"], backbones, memory, device))
+    else:
+        clf = _classifier(cell, kind, backbones, memory, device)
+        for params in _candidates(cell, kind, clf):
+            yield params, PrefixModel(clone(clf).set_params(**params))
 
 
 def check_method(cell: Cell) -> None:
@@ -208,22 +151,32 @@ def check_method(cell: Cell) -> None:
     next(make_method(cell, None, "cpu"))
 
 
-def _choice(cell: Cell, names: list[str], memory: str | None, device: str) -> TeacherChoice:
-    if len(names) > 1:
-        raise ValueError(
-            f"method={cell.method!r}: the method chooses its teacher; it must be "
-            f"{CHOICE}[:STUDENT]"
-        )
-    return TeacherChoice(_classifier(replace(cell, search=False), "hinton", names, memory, device))
+def _candidates(cell: Cell, kind: Kind, clf: Any) -> list[dict[str, Any]]:
+    """Return the values among which a cell chooses; one empty dict if there is no choice."""
+    name, values = "lambda_kd", LAMBDAS
+    if kind.make is PrefixClassifier:
+        name = "training__weight_decay"
+        values = WEIGHT_DECAYS if cell.protocol == "default" else PAPER_WEIGHT_DECAYS
+    elif issubclass(kind.make, Distiller):
+        name = f"distiller__{name}"
+    if not cell.search or name not in clf.get_params():
+        return [{}]
+    return [{name: value} for value in values]
 
 
-def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, device: str) -> Any:
-    student, teacher = (_part(cell, *pair) for pair in zip(ROLES, [*names, "", ""], strict=False))
-    params: dict[str, Any] = {}
+def _classifier(
+    cell: Cell, kind: Kind, backbones: list[str], memory: str | None, device: str
+) -> Any:
+    parts = zip(ROLES, [*backbones, "", ""], strict=False)
+    student, teacher = (_part(cell, *pair) for pair in parts)
+    params: dict[str, Any] = {"memory": memory}
     if cell.protocol != "default":
-        params = paper_parameters(student or "lstm3-100", reference=cell.protocol == "reference")
+        params |= paper_parameters(student or "lstm3-100", reference=cell.protocol == "reference")
+        params["teacher"] = None
     elif student:
         params["student"] = student
+    if teacher:
+        params["teacher"] = teacher
     params |= {
         "earliness": cell.earliness,
         "normalize": None if cell.normalize == "none" else cell.normalize,
@@ -234,15 +187,10 @@ def _classifier(cell: Cell, kind: str, names: list[str], memory: str | None, dev
     }
     if cell.search:
         params["training__validation_fraction"] = 0.2  # on which candidates are compared
-    if kind == "base":
-        return _make(PrefixClassifier, params)
-    params |= {"memory": memory, "teacher": teacher} if teacher else {"memory": memory}
-    if cell.protocol != "default" and not teacher:
-        params["teacher"] = None
-    if kind in CLASSIFIERS:
-        cls, settings = CLASSIFIERS[kind]
-        return _make(cls, params | settings)
-    return _make(DistilledPrefixClassifier, params | {"distiller": _distiller(kind)})
+    cls, settings = kind.make, kind.settings
+    if issubclass(cls, Distiller):
+        cls, settings = DistilledPrefixClassifier, {"distiller": _distiller(cls, settings)}
+    return _make(cls, params | settings)
 
 
 def _part(cell: Cell, role: str, name: str) -> Any:
@@ -286,26 +234,10 @@ def _imported(role: str, name: str) -> Any:
         raise ValueError(f"{role}={name!r} can't be imported: {error}") from error
 
 
-def _distiller(kind: str) -> Distiller:
-    found = _distiller_class(kind)
-    assert found is not None
-    cls, settings = found
+def _distiller(cls: type[Distiller], settings: dict[str, Any]) -> Distiller:
     if "prior" in inspect.signature(cls).parameters:
         settings = {"prior": default_prior()} | settings
     return cls(**settings)
-
-
-def _distiller_class(kind: str) -> tuple[type[Distiller], dict[str, Any]] | None:
-    """Return class and settings for a name or a dotted name; None if it is no distiller."""
-    if kind in VARIANTS:
-        return VARIANTS[kind]
-    if kind in (known := available_distillers()):
-        return known[kind], {}
-    if "." not in kind:
-        return None
-    found = _imported("method", kind)
-    is_distiller = isinstance(found, type) and issubclass(found, Distiller)
-    return (found, {}) if is_distiller else None
 
 
 def _make(cls: Any, params: dict[str, Any]) -> Any:

@@ -6,34 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from .methods import available_distillers
+from .kinds import KINDS
 
-KINDS = {
-    "base": "no teacher",
-    "gdpd": "GDPD",
-    "gendd": "GenDD",
-    "gendd-head": "GenDD, own head",
-    "gendd-draws": "GenDD, draws alone",
-    "gendd-paper": "GenDD, the paper's condition",
-    "gendd-unsupervised": "GenDD, labels for the teacher alone",
-    "hinton-reverse": "Hinton, reverse KL",
-    "hinton-js": "Hinton, Jensen-Shannon",
-    "hinton-skewed": "Hinton, skewed KL",
-    "hinton-skewed-reverse": "Hinton, skewed reverse KL",
-    "tip-unsure": "TIP, unsure series",
-    "tip-overconfident": "TIP, overconfident series",
-    "hinton-chosen": "Hinton, teacher chosen by validation",
-    "lupts": "LuPTS",
-    "lupts-direct": "LuPTS without its chain",
-    "lupts-rocket": "LuPTS on MiniRocket features",
-    "lupts-rocket-direct": "LuPTS on MiniRocket features without its chain",
-}
-COMPETITORS = {
-    "minirocket": "MiniRocket + ridge",
-    "logistic": "logistic regression",
-    "extra-trees": "extra trees",
-    "label-spreading": "label spreading",
-}
 NORMALISED = {
     "train": "normalised by the training part",
     "prefix": "each prefix normalised by itself",
@@ -65,10 +39,7 @@ def _words(method: str) -> str:
     end = re.search(r"(, searched)?( \(\w+\))?$", method)
     suffix = end[0] if end else ""
     kind, *backbones = method.removesuffix(suffix).split(":")
-    distillers = {name: cls.__name__ for name, cls in available_distillers().items()}
-    words = {**distillers, **COMPETITORS, **KINDS}.get(
-        kind, re.sub(r"^(\w+\.)+|Classifier$", "", kind)
-    )
+    words = KINDS[kind].words if kind in KINDS else re.sub(r"^(\w+\.)+|Classifier$", "", kind)
     if len(backbones) == 2 and backbones[0] != backbones[1]:
         words += f" by {backbones[1]}"
     return ", ".join([*backbones[:1], words]) + suffix

@@ -13,9 +13,6 @@ from .._model_selection.grid import SharedGridSearchCV
 
 Array = NDArray[Any]
 
-CHOICE = "hinton-chosen"
-"""Name of the method."""
-
 TEACHERS = ("mixed", "rocket", "fcn24")
 """Teachers among which a search chooses."""
 

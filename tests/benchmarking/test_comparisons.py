@@ -13,9 +13,9 @@ from sklearn.metrics import roc_auc_score
 
 from skgdpd.benchmarking.cells import Cell, make_cells
 from skgdpd.benchmarking.commands import main
-from skgdpd.benchmarking.competitors import make_competitor
 from skgdpd.benchmarking.evaluation import run_cell, score
-from skgdpd.benchmarking.methods import available_distillers, make_method
+from skgdpd.benchmarking.kinds import DISTILLERS
+from skgdpd.benchmarking.methods import make_method
 from skgdpd.benchmarking.names import drawn_names, drawn_setting
 from skgdpd.benchmarking.paper import PUBLISHED, paper_table
 from skgdpd.benchmarking.report import write_report
@@ -33,6 +33,12 @@ def folder(tmp_path_factory):
     X, y = make_bumps(70, 20, random_state=0)
     np.savez(path / "Bumps.npz", X_train=X[:30], y_train=y[:30], X_test=X[30:], y_test=y[30:])
     return str(path)
+
+
+def made(cell):
+    """The only candidate of a cell."""
+    ((_, model),) = make_method(cell, None, "cpu")
+    return model
 
 
 def test_scenarios_divide_what_there_is_and_never_score_what_teaches(folder):
@@ -99,7 +105,7 @@ def test_a_label_of_no_class_is_not_scored():
 @pytest.mark.parametrize("method", ["logistic", "extra-trees", "self-training", "label-spreading"])
 def test_competitors_see_no_future(folder, method, normalize):
     parts = load_data("Bumps", folder)
-    model = make_competitor(Cell("Bumps", method, 0.5, normalize))
+    model = made(Cell("Bumps", method, 0.5, normalize))
     model.fit(parts.X, parts.y, parts.X_test[:10])
     expected = model.predict_proba(parts.X_test)
     np.testing.assert_allclose(expected.sum(1), 1)
@@ -119,7 +125,7 @@ def test_rounding_tells_competitors_nothing_of_the_level_that_normalisation_take
     X = np.random.default_rng(0).integers(-999, 999, (40, 1, 28)) / 1024
     seen = []
     for level in (0, 64):
-        model = make_competitor(Cell("Levels", "logistic", 1.0, "prefix"))
+        model = made(Cell("Levels", "logistic", 1.0, "prefix"))
         model.clf = SimpleNamespace(fit=lambda views, numbers: seen.append(views.astype(float)))
         model.fit(X + level, np.arange(40) % 2, None)
     low, high = seen
@@ -137,7 +143,7 @@ def test_a_dotted_name_is_a_competitor(folder):
         ("gpdd", "'gpdd' is not a method"),
     ]:
         with pytest.raises(ValueError, match=words):
-            make_competitor(Cell("Bumps", name, 0.9))
+            made(Cell("Bumps", name, 0.9))
 
 
 @pytest.mark.slow  # sktime compiles it anew in each process
@@ -147,7 +153,7 @@ def test_minirocket_takes_any_prefix(folder):
     for n_channels, length in [(1, 4), (2, 12)]:
         y = np.arange(16) % 2
         X = rng.normal(size=(16, n_channels, length)) + 3 * y[:, None, None]
-        model = make_competitor(Cell("a", "minirocket", 0.9, "none"))
+        model = made(Cell("a", "minirocket", 0.9, "none"))
         model.fit(X, y, None)
         assert (model.predict_proba(X).argmax(1) == y).mean() > 0.9
 
@@ -159,7 +165,7 @@ def test_every_method_has_the_same_number_of_tries():
         assert len(searched) == 3
         assert len({str(params) for params in searched}) == 3
         assert [params for params, _ in make_method(Cell("a", kind, 0.2), None, "cpu")] == [{}]
-    assert {"hinton", "fitnets"} <= set(available_distillers())
+    assert {"hinton", "fitnets"} <= set(DISTILLERS)
 
 
 @pytest.mark.parametrize("protocol", ["paper", "reference"])
@@ -281,7 +287,7 @@ def test_a_student_from_elsewhere_is_trained(folder, own_parts, monkeypatch):
             "teacher='own_parts.NeedsMore' can't be made without arguments",
         ),
         ("base:fccn", "unknown backbone 'fccn'; the names are .*, or a dotted name"),
-        ("base:fcn:rocket", "'base' has no teacher; it must be"),
+        ("base:fcn:rocket", r"method='base:fcn:rocket'; it must be base\[:STUDENT\]"),
     ],
 )
 def test_students_and_teachers_that_are_none_are_refused_before_any_fit(own_parts, method, words):
@@ -540,7 +546,7 @@ def test_a_competitor_leaves_torchs_threads_to_the_next(folder, monkeypatch):
 
 
 def test_a_competitor_without_a_word_on_a_series_says_nothing_of_it(folder):
-    model = make_competitor(Cell("Bumps", "label-spreading", 0.9))
+    model = made(Cell("Bumps", "label-spreading", 0.9))
     parts = load_data("Bumps", folder)
     model.fit(parts.X, parts.y, None)
     model.clf = SimpleNamespace(predict_proba=lambda X: np.array([[np.nan, np.nan], [0.2, 0.8]]))
@@ -561,7 +567,7 @@ class Answering:
 
 
 def competitor_that_answers(folder, *answers):
-    model = make_competitor(Cell("Bumps", "sklearn.dummy.DummyClassifier", 0.9))
+    model = made(Cell("Bumps", "sklearn.dummy.DummyClassifier", 0.9))
     parts = load_data("Bumps", folder)
     model.clf = Answering(*answers)
     model.fit(parts.X, parts.y, None)

@@ -1,22 +1,30 @@
-"""Methods of a benchmark with other parameters than the defaults, and LuPTS as a method."""
+"""Kinds of methods of a benchmark: those with other parameters than the defaults, and LuPTS."""
+
+import re
 
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 
+from skgdpd import LuPTSClassifier
 from skgdpd.benchmarking.cells import Cell
 from skgdpd.benchmarking.commands import make_parser
-from skgdpd.benchmarking.competitors import make_competitor
 from skgdpd.benchmarking.evaluation import run_cell
-from skgdpd.benchmarking.lupts import LUPTS, make_lupts
-from skgdpd.benchmarking.methods import CLASSIFIERS, available_distillers, make_method
-from skgdpd.benchmarking.names import KINDS
-from skgdpd.benchmarking.teacher_choice import CHOICE, FOLDS, TEACHERS
-from skgdpd.benchmarking.variants import VARIANTS
+from skgdpd.benchmarking.kinds import FORMS, KINDS, LISTED, find_kind
+from skgdpd.benchmarking.methods import make_method
+from skgdpd.benchmarking.teacher_choice import FOLDS, TEACHERS
 from skgdpd.datasets import make_bumps
+from skgdpd.distillers import Distiller
 
 X, Y = make_bumps(70, 20, random_state=0)
+LUPTS = [name for name, kind in LISTED.items() if kind.make is LuPTSClassifier]
+VARIANTS = [
+    name
+    for name, kind in FORMS["[:STUDENT[:TEACHER]]"].items()
+    if issubclass(kind.make, Distiller) and kind.settings
+]
+CHOICE = "hinton-chosen"
 
 
 def made(method, **kwargs):
@@ -27,7 +35,8 @@ def made(method, **kwargs):
 @pytest.mark.parametrize("kind", VARIANTS)
 def test_a_variant_is_its_class_with_its_settings(kind):
     clf = made(f"{kind}:fcn:rocket").clf
-    cls, settings = VARIANTS[kind]
+    _, cls, settings, written = KINDS[kind]
+    assert written == f"`{clf.distiller!r}`".replace("'", '"')
     assert (clf.student, clf.teacher, type(clf.distiller)) == ("fcn", "rocket", cls)
     clf.distiller._validate_params()
     own, default = clf.distiller.get_params(deep=False), cls().get_params(deep=False)
@@ -44,25 +53,36 @@ def test_a_search_leaves_the_settings_of_a_variant():
     assert made("hinton-js").clf.distiller.lambda_kd == 1
 
 
-def test_each_name_is_one_method_that_help_error_and_pictures_name(capsys):
-    names = [*VARIANTS, CHOICE, *LUPTS]
-    assert not set(names) & {*CLASSIFIERS, *available_distillers()}
-    assert set(names) <= set(KINDS)
-    assert len(set(KINDS.values())) == len(KINDS)
+def test_help_and_error_name_each_kind(capsys):
     with pytest.raises(SystemExit):
         make_parser().parse_args(["run", "--help"])
-    shown = "".join(capsys.readouterr().out.split())  # lines break after hyphens
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    for name, kind in LISTED.items():
+        assert f"{name:21} {kind.words}" in lines
     with pytest.raises(ValueError, match="'nothing' is not a method") as error:
-        make_competitor(Cell("a", "nothing", 0.5))
-    for text in (shown, str(error.value)):
-        for name in names:
-            assert name in text
+        made("nothing")
+    assert ", ".join(LISTED) in str(error.value)
+
+
+def test_each_kind_has_its_own_words():
+    assert sum(map(len, FORMS.values())) == len(KINDS)
+    assert len({kind.words for kind in KINDS.values()}) == len(KINDS)
+
+
+@pytest.mark.parametrize("name", [*LISTED, "hinton", "skgdpd.distillers.Hinton"])
+def test_a_method_has_no_more_parts_than_its_kind_takes(name):
+    _, form = find_kind(name)
+    backbones = ["rocket"] * form.count(":")
+    next(make_method(Cell("a", ":".join([name, *backbones]), 0.5), None, "cpu"))
+    method = ":".join([name, *backbones, "rocket"])
+    with pytest.raises(ValueError, match=re.escape(f"{method}'; it must be {name}{form}") + "$"):
+        made(method)
 
 
 @pytest.mark.parametrize("normalize", ["train", "prefix", "none"])
 @pytest.mark.parametrize("kind", LUPTS)
 def test_lupts_sees_no_future(kind, normalize):
-    model = make_lupts(Cell("a", kind, 0.5, normalize))
+    model = made(kind, normalize=normalize)
     model.fit(X[:30], Y[:30], X[30:50])
     expected = model.predict_proba(X[50:])
     np.testing.assert_allclose(expected.sum(1), 1)
@@ -76,7 +96,7 @@ def test_lupts_sees_no_future(kind, normalize):
 def test_level_and_scale_have_no_effect_on_lupts_after_normalisation(kind, normalize):
     found = []
     for own in (X, 4 * X + 8):
-        model = make_lupts(Cell("a", kind, 0.5, normalize))
+        model = made(kind, normalize=normalize)
         model.fit(own[:30], Y[:30], own[30:50])
         found.append(model.predict_proba(own[50:]))
     np.testing.assert_allclose(*found, atol=1e-3)
@@ -88,7 +108,7 @@ def test_only_the_chain_learns_from_what_follows_the_prefix():
     for kind, equal in [("lupts-direct", True), ("lupts-rocket-direct", True), ("lupts", False)]:
         found = []
         for own in (X, later):
-            model = make_lupts(Cell("a", kind, 0.5, "none"))
+            model = made(kind, normalize="none")
             model.clf.set_params(share=1.0)
             model.fit(own[:30], Y[:30], own[30:50])
             found.append(model.predict_proba(X[50:]))
@@ -103,7 +123,7 @@ def test_lupts_takes_gaps_and_series_that_end(kind, normalize):
     gappy[1::2, :, 9:13] = np.nan  # on both sides of the end of the prefix
     gappy[::3, :, 15:] = np.nan
     gappy[7] = np.nan
-    model = make_lupts(Cell("a", kind, 0.5, normalize))
+    model = made(kind, normalize=normalize)
     model.fit(gappy[:30], Y[:30], gappy[30:50])
     proba = model.predict_proba(gappy[50:])
     assert np.isfinite(proba).all()
@@ -120,13 +140,6 @@ def test_lupts_leaves_a_whole_record(tmp_path):
     (found,) = record.candidates
     assert found["params"] == {}
     assert found["metrics"]["accuracy"] > 0.9
-
-
-def test_a_student_of_lupts_is_refused():
-    with pytest.raises(ValueError, match=r"'lupts:fcn': 'lupts' has neither student nor teacher"):
-        make_lupts(Cell("a", "lupts:fcn", 0.5))
-    with pytest.raises(ValueError, match="it must be lupts-rocket"):
-        made("lupts-rocket:fcn:fcn")
 
 
 def by_hand(X_unlabeled):
@@ -164,8 +177,3 @@ def test_a_record_names_the_chosen_teacher(tmp_path):
     (found,) = record.candidates
     assert found["params"]["teacher"] in TEACHERS
     assert found["metrics"]["teacher_accuracy"] > 0.5
-
-
-def test_a_given_teacher_of_the_choice_is_refused():
-    with pytest.raises(ValueError, match=r"chooses its teacher; it must be hinton-chosen\[:STUD"):
-        made(f"{CHOICE}:fcn:rocket")

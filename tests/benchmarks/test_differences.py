@@ -52,7 +52,8 @@ def test_methods_are_written_as_in_python():
     assert in_words("hinton:mixed:mixed") == "`Hinton()`"
     assert in_words("tip-unsure:mixed:mixed") == '`TIP(region="unsure")`'
     assert in_words("lupts") == "`LuPTSClassifier()`"
-    assert in_words("minirocket") == "minirocket"
+    assert in_words("minirocket") == "MiniRocket + ridge"
+    assert in_words("aeon.x.QUANT") == "aeon.x.QUANT"
 
 
 def written(store, method, auc, **kwargs):

@@ -9,7 +9,7 @@ from contexts import make_output, make_rows, make_step, prepared, student_of
 from sklearn.base import clone
 
 from skgdpd import DiffusionFeaturePrior, DistilledPrefixClassifier, distillers, load
-from skgdpd.benchmarking.methods import available_distillers
+from skgdpd.benchmarking import kinds
 from skgdpd.distillers import SeriesObjective
 from skgdpd.nets.student import SeriesOutput
 
@@ -21,10 +21,10 @@ WITHOUT_PAIRS = {"distributionmatching"}
 ASLEEP = {"gendd"}
 """Whose network starts with zeros, so that nothing is learned from it in the first step."""
 DISTILLERS = {
-    name: cls(PRIOR, warmup_epochs=0) if name in WITH_PRIOR else cls()
-    for name, cls in available_distillers().items()
+    name: kind.make(PRIOR, warmup_epochs=0) if name in WITH_PRIOR else kind.make()
+    for name, kind in kinds.DISTILLERS.items()
     if name not in WITHOUT_PAIRS
-} | {name: available_distillers()[name](PRIOR) for name in WITHOUT_PAIRS}
+} | {name: kinds.DISTILLERS[name].make(PRIOR) for name in WITHOUT_PAIRS}
 # From the first epoch: its guesses are then those of a student that has learned nothing.
 DISTILLERS["selfteacher"].set_params(first_stage=0.01)
 PURE = sorted(set(DISTILLERS) - WITH_PRIOR - WITHOUT_PAIRS - ASLEEP)

@@ -20,7 +20,7 @@ import skgdpd._series.storage as storage
 from skgdpd import DistilledPrefixClassifier, SeriesOptions, TrainingOptions, load
 from skgdpd._series.panel import Panel
 from skgdpd._teachers.maps import taught_maps
-from skgdpd.benchmarking.methods import available_distillers
+from skgdpd.benchmarking.kinds import DISTILLERS
 from skgdpd.distillers import AT, PACED, Hinton, SoftDTW, TeKAP
 from skgdpd.distillers.maps import attention
 from skgdpd.distillers.time_steps import own_steps, resampled_beginning, window_means
@@ -369,7 +369,7 @@ def test_a_grid_search_varies_its_parameters(bumps):
 
 
 def test_benchmarks_know_them_by_name():
-    assert {"at", "softdtw"} <= set(available_distillers())
+    assert {"at", "softdtw"} <= set(DISTILLERS)
 
 
 # --- refusals ----------------------------------------------------------------------------------

@@ -70,6 +70,20 @@ def test_prefix_normalisation_depends_on_the_prefix_alone(whole):
         )
 
 
+def test_prefix_normalisation_scales_whole_series_by_their_prefixes(whole):
+    prefixes = whole[:, :, :7]
+    normal = Normalizer("prefix")(whole, prefixes)
+    np.testing.assert_array_equal(normal[:, :, :7], Normalizer("prefix")(prefixes))
+    mean, deviation = prefixes.mean(2, keepdims=True), prefixes.std(2, keepdims=True)
+    np.testing.assert_allclose(normal, (whole - mean) / deviation, rtol=1e-4, atol=1e-4)
+
+
+def test_other_normalisation_does_not_depend_on_the_prefixes(whole):
+    for how in ("train", None):
+        normalizer = Normalizer(how).fit(whole)
+        np.testing.assert_array_equal(normalizer(whole, whole[:, :, :7]), normalizer(whole))
+
+
 def test_no_normalisation_changes_nothing(whole):
     np.testing.assert_array_equal(Normalizer(None).fit(whole)(whole), whole)
 

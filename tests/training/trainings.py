@@ -9,7 +9,7 @@ from torch import nn
 
 from skgdpd import DiffusionFeaturePrior, GDPDClassifier, SharedGridSearchCV, config_context
 from skgdpd._fitting.rows import add_fixed_part, fit_fixed_part
-from skgdpd.benchmarking.methods import available_distillers
+from skgdpd.benchmarking import kinds
 from skgdpd.datasets import make_bumps
 from skgdpd.distillers import DistillationContext, MapShapes, SeriesObjective
 from skgdpd.nets import make_backbone
@@ -85,7 +85,7 @@ SETTINGS = {
     "diffkd": {"prior": prior(), "warmup_epochs": 2},
     "distributionmatching": {"prior": prior()},
 }
-DISTILLERS = {name: cls(**SETTINGS.get(name, {})) for name, cls in available_distillers().items()}
+DISTILLERS = {name: kind.make(**SETTINGS.get(name, {})) for name, kind in kinds.DISTILLERS.items()}
 
 
 def make_objective(distiller, student, rows, max_epochs):
