@@ -120,6 +120,7 @@ TAUGHT = {
         {"generator": GeneratorOptions(labels="teacher", contraction=0.0)},
         "`GenDDClassifier`, labels for the teacher alone",
     ),
+    "hinton-2": _called("Hinton, temperature 2", Hinton, temperature=2),
     "hinton-reverse": _called("Hinton, reverse KL", Hinton, divergence="reverse"),
     "hinton-js": _called("Hinton, Jensen-Shannon", Hinton, divergence="js"),
     "hinton-skewed": _called("Hinton, skewed KL", Hinton, divergence="skewed"),
