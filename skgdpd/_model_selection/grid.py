@@ -263,6 +263,8 @@ object
         routed = self._get_routed_params_for_fit(params)
         with about("scoring"):
             scorers, refit_metric = self._get_scorers()
+        if self.cv is None or isinstance(self.cv, Integral):
+            refuse_marked(y, marker)  # every row is in a test part
         splits = split_rows(self.cv, X, y, **routed.splitter.split)
         for _, test in splits:
             refuse_marked(_safe_indexing(y, test), marker)

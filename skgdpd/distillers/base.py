@@ -288,7 +288,11 @@ class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
     def _validate_params(self) -> None:
         """Refuse invalid parameters, including those of nested estimators."""
         super()._validate_params()
-        for value in self.get_params(deep=False).values():
+        for name, value in self.get_params(deep=False).items():
+            if isinstance(value, type):
+                raise TypeError(
+                    f"{name}={value.__name__} is a class; give an instance: {value.__name__}()"
+                )
             if isinstance(value, BaseEstimator):
                 value._validate_params()
 
