@@ -20,10 +20,10 @@ from .prefix_shapelets import PrefixShapelets
 class JoinedGraph(nn.Module):
     """Features of fitted transforms at the end of a series, by operations for any batch size.
 
-    Outputs of ``rocket`` and ``hydra`` are summed in the same order as in the transforms. Ties, such
-    as those of a constant series, are therefore broken in the same way. Distances of shapelets are
-    means, and may differ in the last bits. A distance that is nearly equal to its threshold may
-    then be counted otherwise.
+    Outputs of ``rocket`` and ``hydra`` are summed in the same order as in the transforms. Ties,
+    such as those of a constant series, are therefore broken in the same way. Distances of
+    shapelets are means, and may differ in the last bits. A distance that is nearly equal to its
+    threshold may then be counted otherwise.
 
     Parameters
     ----------
