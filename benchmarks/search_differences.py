@@ -65,14 +65,14 @@ def difference_table(max_epochs: int) -> str:
     X, y = load_gunpoint()[:2]
     clf = GDPDClassifier("lstm1-8", student="lstm1-8", max_epochs=max_epochs, random_state=SEED)
     searches = [
-        SharedGridSearchCV(clf, GRID, cv=N_FOLDS, refit=False, together=together).fit(X, y)
-        for together in (True, False)
+        SharedGridSearchCV(clf, GRID, cv=N_FOLDS, refit=False, together=how).fit(X, y)
+        for how in (True, False)
     ]
-    histories = [[h for row in search.histories_ for h in row] for search in searches]
+    together, alone = ([h for row in search.histories_ for h in row] for search in searches)
     n_warmup = round(min(GRID["warmup_epochs"]) * max_epochs)
     lines = ["| epochs | median | 90 % | largest |", "|---|---|---|---|"]
     for name, first, last in (("warm-up", 0, n_warmup), ("all", 0, max_epochs)):
-        found = largest_differences(*histories, "ce", first, last)
+        found = largest_differences(together, alone, "ce", first, last)
         quantiles = " | ".join(f"{q:.0e}" for q in np.quantile(found, [0.5, 0.9, 1.0]))
         lines.append(f"| {name} | {quantiles} |")
     scores = [

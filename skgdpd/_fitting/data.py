@@ -428,7 +428,7 @@ def _check_class_weight(class_weight: Any, classes: NDArray[Any]) -> None:
             f"are {known}"
         )
     for weight in class_weight.values():
-        if not (isinstance(weight, Real) and np.isfinite(weight) and weight >= 0):
+        if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
             raise ValueError(
                 f"class_weight={class_weight!r} has the weight {weight!r}; weights must be finite "
                 f"numbers and must not be negative"
