@@ -30,6 +30,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from conditional_prior import ConditionalDistillation, ConditionalPrior
+from left_out_pairs import LeftOutDistillation, LeftOutPairs, fold_features
 from skgdpd import (
     GDPDClassifier,
     GenDDClassifier,
@@ -120,6 +121,9 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gdpd-alone": (GDPDClassifier, {"hinton_weight": 0.0}),
     "labelled-prior": taught_by(LabelledPrior(default_prior())),
     "linear-gaussian": taught_by(SharedPrior(default_prior(degradation="linear-gaussian"))),
+    "linear-gaussian-left-out": taught_by(
+        LeftOutPairs(default_prior(degradation="linear-gaussian"))
+    ),
     "exact-linear-gaussian": (GDPDClassifier, {"prior": EXACT}),
     "matched-noise": taught_by(SharedPrior(default_prior(degradation="matched-noise"))),
     "gmm": (GDPDClassifier, {"prior": default_prior(denoiser="gmm")}),
@@ -293,6 +297,12 @@ def run_one(
         generating.set_params(generator=GeneratorOptions(contraction=0.0))
         generating.fit(data.X, data.y, data.pool)
         clf.set_params(distiller__generator=generating.predictor_)
+    if isinstance(params.get("distiller"), LeftOutPairs):
+        # The student's terms are those of the other variant before its warm-up ends.
+        alone = Hinton(lambda_kd=float(data.pool is not None), temperature=2.0)
+        warm = with_settings(DistilledPrefixClassifier, student, seed, memory)
+        warm.set_params(distiller=alone)
+        clf.set_params(distiller__folds=fold_features(warm, data.X, data.y, data.pool, seed))
     if cls is PrefixClassifier:
         clf.fit(data.X, data.y)
     else:
@@ -300,6 +310,9 @@ def run_one(
     seconds = round(time.process_time() - start, 3)
     own = scores(data.y_scored, clf.predict_proba(data.X_scored), clf.classes_)
     found = {variant: {**own, "cpu_seconds": seconds}}
+    distillation = getattr(clf, "distillation_", None)
+    if isinstance(distillation, LeftOutDistillation):
+        found[variant] |= distillation.noise()
     if restore:
         proba = restored_proba(clf, data.X_scored)
         found[variant + RESTORED] = scores(data.y_scored, proba, clf.classes_)
