@@ -509,6 +509,42 @@ def table(known: Scores, setting: str, students: list[str], against: str = "hint
     return "\n".join(lines)
 
 
+def noise_table(known: Scores, setting: str, students: list[str]) -> str:
+    """Return a table of the noise of the measured degradation by kinds of pairs, as Markdown.
+
+    Parameters
+    ----------
+    known : dict
+        Scores of :func:`read_store`.
+    setting : {"labels", "unlabelled"}
+        See :func:`divide`.
+    students : list of str
+        Students of the rows.
+
+    Returns
+    -------
+    str
+        Medians, and in brackets the smallest and the largest value, of the numbers of
+        :meth:`~left_out_pairs.LeftOutDistillation.noise`. It is empty if no record has them.
+    """
+    there = {k: v for k, v in known.items() if k[1] == setting and k[2] in students}
+    own = [v for v in there.values() if "noise_own" in v]
+    if not own:
+        return ""
+    lines = [
+        f"\nNoise of {len(own)} fits, {', '.join(students)}, {setting}:\n",
+        "| pairs | noise, share of the variance | variance, share of the student's |",
+        "|---|---|---|",
+    ]
+    for pairs in ("own", "turned", "left_out"):
+        cells = []
+        for name in ("noise", "variance"):
+            found = np.array([v[f"{name}_{pairs}"] for v in own])
+            cells.append(f"{np.median(found):.2f} ({found.min():.2f} to {found.max():.2f})")
+        lines.append(f"| {pairs} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run what the store lacks, and print a table of each student and one of all together."""
     parser = argparse.ArgumentParser(
@@ -555,6 +591,7 @@ def main() -> None:
     for setting in options.settings:
         for student in options.students:
             print(table(known, setting, [student], options.against))
+            print(noise_table(known, setting, [student]))
         if len(options.students) > 1:
             print(table(known, setting, options.students, options.against))
 

@@ -17,6 +17,7 @@ from prior_use import (
     collect,
     default_prior,
     divide,
+    noise_table,
     paired_gains,
     read_store,
     scores,
@@ -111,6 +112,21 @@ def test_p_values_are_adjusted_for_the_number_of_variants():
     found = adjusted_p(alone | none, "labels", ["fcn24"], "hinton")
     assert found["gdpd", "auc_prc"] == pytest.approx(2 * first)
     assert found["none", "auc_prc"] == 1
+
+
+def test_noise_is_shown_by_kinds_of_pairs():
+    own = known()
+    assert noise_table(own, "labels", ["fcn24"]) == ""
+    shares = {"own": 1.0, "turned": 0.5, "left_out": 0.25}
+    for name, factor in (("A", 1), ("B", 2), ("C", 4)):
+        own[name, "labels", "fcn24", "gdpd", 0] |= {
+            f"{kind}_{pairs}": factor * share
+            for kind in ("noise", "variance")
+            for pairs, share in shares.items()
+        }
+    lines = noise_table(own, "labels", ["fcn24"]).splitlines()
+    assert lines[1] == "Noise of 3 fits, fcn24, labels:"
+    assert lines[-1] == "| left_out | 0.50 (0.25 to 1.00) | 0.50 (0.25 to 1.00) |"
 
 
 def test_what_equals_the_default_is_not_run_with_labels_only():
