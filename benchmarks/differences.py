@@ -11,6 +11,7 @@ signed-rank test over sets, by Holm's method for the rows of a score.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skgdpd.benchmarking.kinds import KINDS
+from skgdpd.benchmarking.methods import ROLES
 from skgdpd.benchmarking.statistics import holm, paired_test
 from skgdpd.benchmarking.store import Store
 
@@ -164,12 +166,13 @@ def table(found: dict[str, Scores], reference: str, others: list[str]) -> list[s
     p_values = np.array([[paired_test(*pair) for pair in _pairs(gap)] for gap in gaps.values()])
     adjusted = np.stack([holm(column) for column in p_values.T], 1)
     seeds = len({key.seed for key in keys})
+    written = row_names([reference, *others])
     lines = [
         f"{len(names)} sets, {seeds} seed{'s' if seeds > 1 else ''}",
         "",
         f"| method | {' / '.join(SHOWN.values())} | {' | '.join(SHOWN.values())} |",
         "|---" * (2 + len(SHOWN)) + "|",
-        f"| {in_words(reference)} | {_means(base)} |" + " |" * len(SHOWN),
+        f"| {written[reference]} | {_means(base)} |" + " |" * len(SHOWN),
     ]
     order = sorted(range(len(others)), key=lambda i: -gaps[others[i]][:, 0].mean())
     for i in order:
@@ -179,8 +182,29 @@ def table(found: dict[str, Scores], reference: str, others: list[str]) -> list[s
             f"{m:+.3f} ± {e:.3f} (p {p:.2g})" if p < 0.1 else f"{m:+.3f} ± {e:.3f}"
             for m, e, p in zip(gap.mean(0), errors, adjusted[i], strict=True)
         ]
-        lines.append(f"| {in_words(others[i])} | {_means(base + gap)} | {' | '.join(cells)} |")
+        lines.append(f"| {written[others[i]]} | {_means(base + gap)} | {' | '.join(cells)} |")
     return lines
+
+
+def row_names(methods: Sequence[str]) -> dict[str, str]:
+    """Return the names of rows by method; methods of one kind are told apart by their networks.
+
+    Parameters
+    ----------
+    methods : sequence of str
+        Methods of the rows.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    found = {method: in_words(method) for method in methods}
+    counts = Counter(found.values())
+    for method, words in found.items():
+        if counts[words] > 1:
+            networks = zip(ROLES, method.split(":")[1:], strict=False)
+            found[method] = ", ".join([words, *(f"{role} `{name}`" for role, name in networks)])
+    return found
 
 
 def in_words(method: str) -> str:

@@ -12,7 +12,7 @@ from .commands import open_classifier
 from .faults import faults_for_fit, faults_for_model, gaps_in, label_fault, with_classes
 from .lengths import lengths_of
 from .notes import shortened, wide_words
-from .series_files import Columns, FileSeries, fitted_series, read_series
+from .series_files import Columns, FileSeries, fitted_series, read_for_fit, read_series
 from .steps import in_words
 
 SHOWN = 10
@@ -71,12 +71,8 @@ def check(
 
 def _for_fit(data: str, unlabeled: str | None, columns: Columns) -> tuple[list[str], list[str]]:
     """Return what is in the files of a fit, and what the fit would refuse."""
-    series = read_series(data, columns)
-    files = [(data, series)]
-    if unlabeled is not None:
-        own = read_series(unlabeled, columns, labelled=False, fitted=series.fitted(data))
-        files.append((unlabeled, own._replace(y=None)))
-    faults = [label_fault(data, series), *faults_for_fit(files, "error")]
+    files = read_for_fit(data, unlabeled, columns)
+    faults = [label_fault(*files[0]), *faults_for_fit(files, "error")]
     return [line for file in files for line in _facts(*file)], [each for each in faults if each]
 
 

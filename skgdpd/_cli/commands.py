@@ -35,7 +35,14 @@ from .predictions import Unfinished, predictions_of
 from .report import page_of
 from .score_text import as_text
 from .scores import ScoreOptions, answers_of, class_of_threshold
-from .series_files import Columns, FileSeries, fitted_series, keep_names, read_series
+from .series_files import (
+    Columns,
+    FileSeries,
+    fitted_series,
+    keep_names,
+    read_for_fit,
+    read_series,
+)
 from .steps import keep_step
 from .targets import check_apart
 from .training_series import keep_digests, known_words
@@ -103,22 +110,51 @@ def fit(
     check_target(out)
     columns = Columns() if columns is None else columns
     check_apart(out, [data, unlabeled, columns.labels])
-    series = read_series(data, columns)
-    X, y = series.X, series.y
-    files = [(data, series)]
-    assert y is not None
+    _check_costs(delay_cost, error_cost, params.get("earliness"))
+    files = read_for_fit(data, unlabeled, columns)
+    series = files[0][1]
     if fault := label_fault(data, series):
         raise ValueError(fault)
-    labels, missing = split_marked(y, None)
+    labels, missing = split_marked(series.y, None)
     known = np.unique(labels).tolist()
+    without = without_label(data, series, missing) if missing.any() else ""
+    needs = {"--teacher": teacher, "--unlabeled": unlabeled, "missing labels": without}
+    asked = next((name for name, given in needs.items() if given), "")
+    chosen = _method(method, asked, without, params.get("max_epochs"))
     if class_weight is not None:
         params["class_weight"] = _weights(class_weight, known)
-    more: dict[str, Any] = {}
-    if unlabeled is not None:
-        own = read_series(unlabeled, columns, labelled=False, fitted=series.fitted(data))
-        files.append((unlabeled, own))
-        more["X_unlabeled"] = own.X
-    if delay_cost is not None and not isinstance(params.get("earliness"), list):
+    model = _unfitted(chosen, teacher, params).set_params(series__missing_values=missing_values)
+    if delay_cost is not None:
+        costs = None
+        if error_cost is not None:
+            costs = by_class("--error-cost", error_cost, known, "the data")
+        seed = params.get("random_state")
+        model = EarlyClassifier(
+            model, delay_cost=delay_cost, misclassification_cost=costs, random_state=seed
+        )
+    if without and method is None:
+        print(
+            f"skgdpd: {without}. Such series are learned as unlabelled series, by --method "
+            f"{chosen}. For a model without a teacher, leave them out of the file",
+            file=sys.stderr,
+        )
+    more = {} if unlabeled is None else {"X_unlabeled": files[1][1].X}
+    with explained_for_fit(files, missing_values):
+        model.fit(series.X, series.y, **more)
+    keep_names(model, series, columns)
+    keep_step(model, series.step)
+    keep_digests(model, [own.X for _, own in files])
+    model.save(out)
+    words = _fit_words(out, model, len(labels), sum(len(own.X) for _, own in files))
+    short = [line for path, own in files for line in fitted_to_short(path, own, model)]
+    return "\n".join([words, *read_words(data, series), *short])
+
+
+def _check_costs(
+    delay_cost: float | None, error_cost: Sequence[tuple[str, float]] | None, earliness: Any
+) -> None:
+    """Raise an error for costs without a stopping rule, or without moments to choose among."""
+    if delay_cost is not None and not isinstance(earliness, list):
         raise ValueError(
             f"--delay-cost {delay_cost:g} needs several --earliness, such as 0.2 0.4 0.6 1.0: the "
             "stopping rule chooses among these moments"
@@ -128,69 +164,69 @@ def fit(
             "--error-cost needs --delay-cost, because only a stopping rule uses costs; for a "
             "model without one, choose the --threshold of predict and evaluate"
         )
-    unlabelled = without_label(data, series, missing) if missing.any() else ""
-    if method == "prefix" and unlabelled:
+
+
+def _method(method: str | None, asked: str, without: str, max_epochs: int | None) -> str:
+    """Return the method of a fit.
+
+    Parameters
+    ----------
+    method : str or None
+        Method that was given.
+    asked : str
+        What needs a teacher, if anything does.
+    without : str
+        Description of series without a label in the file of labelled series, if there are any.
+    max_epochs : int or None
+        Number of epochs that was given.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If the method does not take what was given.
+    """
+    if method == "prefix" and without:
         raise ValueError(
-            f"{unlabelled}. --method prefix has no teacher, and learns from labelled series only: "
+            f"{without}. --method prefix has no teacher, and learns from labelled series only: "
             "leave these out of the file, or take --method gdpd"
         )
-    named = method is not None
-    method = method or ("gdpd" if teacher or unlabeled or unlabelled else "prefix")
-    if method in TAUGHT and params.get("max_epochs") == 0:
-        asked = "--teacher" if teacher else "--unlabeled" if unlabeled else "missing labels"
-        why = "" if named else f", the default because of {asked},"
+    if method == "prefix" and asked:
         raise ValueError(
-            f"--epochs 0 trains nothing, and --method {method}{why} needs 1 at least; only "
+            f"{asked} needs --method {', '.join(TAUGHT)}; --method prefix has no teacher"
+        )
+    chosen = method or ("gdpd" if asked else "prefix")
+    if chosen in TAUGHT and max_epochs == 0:
+        why = "" if method else f", the default because of {asked},"
+        raise ValueError(
+            f"--epochs 0 trains nothing, and --method {chosen}{why} needs 1 at least; only "
             "--method prefix, which has no teacher, can do without"
         )
-    model: Any = _unfitted(method, teacher, unlabeled, params)
-    model.set_params(series__missing_values=missing_values)
-    if delay_cost is not None:
-        seed = params.get("random_state")
-        costs = None
-        if error_cost is not None:
-            costs = by_class("--error-cost", error_cost, known, "the data")
-        model = EarlyClassifier(
-            model, delay_cost=delay_cost, misclassification_cost=costs, random_state=seed
-        )
-    if unlabelled and not named:
-        print(
-            f"skgdpd: {unlabelled}. Such series are learned as unlabelled series, by --method "
-            f"{method}. For a model without a teacher, leave them out of the file",
-            file=sys.stderr,
-        )
-    with explained_for_fit(files, missing_values):
-        model.fit(X, y, **more)
-    keep_names(model, series, columns)
-    keep_step(model, series.step)
-    keep_digests(model, [own.X for _, own in files])
-    model.save(out)
-    n_unlabelled = int(missing.sum()) + (len(files[1][1].X) if len(files) > 1 else 0)
-    taught = f" and {n_unlabelled} without a label" if n_unlabelled else ""
-    moments = ", ".join(map(str, np.asarray(model.time_points_).tolist()))
-    report = (
-        f"{out}: {type(model).__name__} of {len(model.classes_)} classes, fitted to {len(labels)} "
-        f"series{taught}; it sees {moments} time points of {model.n_timepoints_in_}, the length "
-        "of the longest"
-    )
-    short = [line for path, own in files for line in fitted_to_short(path, own, model)]
-    return "\n".join([report, *read_words(data, series), *short])
+    return chosen
 
 
-def _unfitted(
-    method: str, teacher: Sequence[str] | None, unlabeled: str | None, params: dict[str, Any]
-) -> Any:
+def _unfitted(method: str, teacher: Sequence[str] | None, params: dict[str, Any]) -> Any:
     """Return the classifier of a method."""
     if method == "prefix":
-        if teacher is not None or unlabeled is not None:
-            given = "--teacher" if teacher is not None else "--unlabeled"
-            raise ValueError(
-                f"{given} needs --method {', '.join(TAUGHT)}; --method prefix has no teacher"
-            )
         return PrefixClassifier(**params)
     names = None if teacher is None else list(teacher)
     spec = names[0] if names is not None and len(names) == 1 else names
     return TAUGHT[method](spec, **params)
+
+
+def _fit_words(out: str, model: Any, n_labelled: int, n_series: int) -> str:
+    """Return a sentence on a model, and on the numbers of series that it was fitted to."""
+    without = n_series - n_labelled
+    taught = f" and {without} without a label" if without else ""
+    moments = ", ".join(map(str, np.asarray(model.time_points_).tolist()))
+    return (
+        f"{out}: {type(model).__name__} of {len(model.classes_)} classes, fitted to {n_labelled} "
+        f"series{taught}; it sees {moments} time points of {model.n_timepoints_in_}, the length "
+        "of the longest"
+    )
 
 
 def predict(
@@ -276,20 +312,13 @@ def evaluate(
             raise ValueError(f"--report {report} must end in .html, the only format of reports")
         require("matplotlib", "plot", "for the report's pictures")
     classifier = open_classifier(model, early=True)
-    if threshold is not None:
-        class_of_threshold(classifier, threshold)
-    labels = classifier.classes_.tolist()
-    costs = None if cost is None else by_class("--cost", cost, labels, "the model")
-    if costs is not None and not any(costs.get(label, 1) for label in labels):
-        raise ValueError("--cost gives no error a cost; give one class a cost above 0 at least")
-    options = ScoreOptions(threshold, costs)
+    options = _score_options(classifier, threshold, cost)
     series = _test_part(classifier, data, columns, labelled=True)
-    rows, kept, remarks = np.arange(len(series.X)), series, []
+    rows, kept = np.arange(len(series.X)), series
     if short == "skip":
         rows = long_enough(series.X, classifier)
-        remarks += left_out_words(data, series, classifier, rows)
         kept = series.take(rows)
-    remarks += known_words(kept.X, classifier)
+    remarks = left_out_words(data, series, classifier, rows) + known_words(kept.X, classifier)
     kept = with_classes(data, kept, classifier.classes_)
     assert kept.y is not None
     advice = "Leave them out of the scores by --short skip. "
@@ -311,6 +340,21 @@ def evaluate(
     )
     replace_file(Path(report), page.encode())
     return f"{text}\n\n{report}: tables and pictures"
+
+
+def _score_options(
+    model: Any, threshold: tuple[str, float] | None, cost: Sequence[tuple[str, float]] | None
+) -> ScoreOptions:
+    """Return the options of scores, if they name classes of a model."""
+    if threshold is not None:
+        class_of_threshold(model, threshold)
+    if cost is None:
+        return ScoreOptions(threshold, None)
+    labels = model.classes_.tolist()
+    costs = by_class("--cost", cost, labels, "the model")
+    if not any(costs.get(label, 1) for label in labels):
+        raise ValueError("--cost gives no error a cost; give one class a cost above 0 at least")
+    return ScoreOptions(threshold, costs)
 
 
 def export(model: str, out: str) -> str:

@@ -145,6 +145,37 @@ def fitted_series(model: Any) -> FittedSeries:
     return FittedSeries(int(model.n_timepoints_in_), channels, points, step_of(model))
 
 
+def read_for_fit(
+    data: str, unlabeled: str | None, columns: Columns
+) -> list[tuple[str, FileSeries]]:
+    """Read the series of the files of a fit.
+
+    Parameters
+    ----------
+    data : str
+        Path of the file of labelled series.
+    unlabeled : str or None
+        Path of the file of unlabelled series; None if there is none.
+    columns : Columns
+        What the columns of a table are.
+
+    Returns
+    -------
+    list of (str, FileSeries)
+        Path and series of each file. Labels of unlabelled series are left out.
+
+    Raises
+    ------
+    FileNotFoundError, ImportError, OSError or ValueError
+        If a file can't be read as the options say, or a table does not agree with the first one.
+    """
+    series = read_series(data, columns)
+    if unlabeled is None:
+        return [(data, series)]
+    other = read_series(unlabeled, columns, labelled=False, fitted=series.fitted(data))
+    return [(data, series), (unlabeled, other._replace(y=None))]
+
+
 def read_series(
     path: str,
     columns: Columns,

@@ -20,6 +20,7 @@ from .._fitting.chain import RANK, Floats, LinearMap, chain_map, ridge_map
 from .._fitting.data import checked_series, read_unlabelled
 from .._fitting.network import softmax
 from .._persistence import Saveable
+from .._runtime.arguments import about
 from .._runtime.doc_links import LinksToDocs
 from .._runtime.log_probabilities import log_probabilities
 from .._runtime.parameters import PlainNumbers
@@ -36,6 +37,10 @@ N_FOLDS = 5
 """Largest number of folds for held-out scores."""
 SHARES = np.linspace(0, 1, 11)
 """Candidate weights of the chain."""
+
+
+ROUNDING = 1e-7
+"""Deviation, as a fraction of the mean, that counts as rounding in single precision."""
 
 
 class Projection(NamedTuple):
@@ -61,14 +66,27 @@ class Projection(NamedTuple):
 
 def fit_projection(features: NDArray[Any]) -> Projection:
     """Return the projection of training rows ``(n, n_features)``."""
-    scale = features.std(0, dtype=np.float64)
-    scale = np.where(scale > 1e-6, scale, 1.0) * features.shape[1] ** 0.5
-    plain = Projection(features.mean(0, dtype=np.float64), scale, None)
+    mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+    varies = scale > ROUNDING * np.abs(mean)
+    plain = Projection(mean, np.where(varies, scale, 1.0) * features.shape[1] ** 0.5, None)
     if features.shape[1] <= len(features):
         return plain
     # The rotation leaves a ridge regression unchanged.
     _, sizes, right = np.linalg.svd(plain(features), full_matrices=False)
     return plain._replace(basis=right[sizes > RANK * max(sizes.max(), RANK)].T)
+
+
+def check_complete(panel: Panel, name: str) -> Panel:
+    """Return checked series, of which none may have a missing value before its end."""
+    # Gaps are refused here, since the usual error names a parameter that the classifier lacks.
+    checked = checked_series(panel, name, "mask")
+    missing = np.isnan(np.asarray(checked.values)).any((1, 2))
+    if missing.any() and not checked.ragged:
+        raise ValueError(
+            f"{name} contains NaN, first in series {int(missing.argmax())}; LuPTSClassifier takes "
+            f"no missing values, so fill them, or leave such series out"
+        )
+    return checked
 
 
 class PrefixScores:
@@ -243,14 +261,17 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
             fewer than two classes, or if a class has only one series.
         """
         self._validate_params()
-        panel = checked_series(read_panel(X), "X", "error")
+        panel = check_complete(read_panel(X), "X")
         validate_data(self, X if panel.flat else panel.values, skip_check_array=True)
         set_names(self, X, panel.flat)
+        if y is None:
+            raise ValueError("LuPTSClassifier requires y to be passed, but the target y is None")
         labels = refuse_marked(
             y, None, "LuPTSClassifier takes series without a label as X_unlabeled"
         )
-        assert_all_finite(labels, input_name="y")
-        check_classification_targets(labels)
+        with about("y"):
+            assert_all_finite(labels, input_name="y")
+            check_classification_targets(labels)
         check_equally_many(labels, len(panel))
         classes, numbers = np.unique(labels, return_inverse=True)
         counts = np.bincount(numbers)
@@ -262,7 +283,8 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
             )
         panels = [panel]
         if X_unlabeled is not None:
-            panels.append(read_unlabelled(panel, X_unlabeled, "error"))
+            others = read_unlabelled(panel, X_unlabeled, "mask")
+            panels.append(check_complete(others, "X_unlabeled"))
         for name, own in zip(("X", "X_unlabeled"), panels, strict=False):
             if own.ragged:
                 raise ValueError(f"{name} has series of unequal length; all must be equally long")
@@ -365,8 +387,8 @@ class LuPTSClassifier(LinksToDocs, PlainNumbers, Saveable, ClassifierMixin, Base
                 f"X has series of {panel.n_timepoints} time points; the first "
                 f"{self.prefix_length_} are needed"
             )
-        seen = checked_series(
-            Panel(np.asarray(panel.values)[:, :, : self.prefix_length_], panel.flat), "X", "error"
+        seen = check_complete(
+            Panel(np.asarray(panel.values)[:, :, : self.prefix_length_], panel.flat), "X"
         )
         # Points that no series has are cut off.
         if seen.ragged or seen.n_timepoints < self.prefix_length_:

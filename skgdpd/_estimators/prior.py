@@ -113,8 +113,8 @@ class DiffusionFeaturePrior(
         ``"learned-alpha"`` is the paper's. It is learned with a student's loss, so only
         :class:`GDPDClassifier` can use it.
     measurement_noise : float, default=0.1
-        Standard deviation of the noise in degraded features, in the units of Z. It is used if
-        ``fit`` is given no pairs; A is then the identity and b is zero.
+        Standard deviation of the noise in degraded features, in the units of Z, from 1e-100 to
+        1e100. It is used if ``fit`` is given no pairs; A is then the identity and b is zero.
     n_posterior_samples : int, default=16
         Number J of draws that ``transform`` and ``predict_proba`` average.
     max_epochs : int or "auto", default="auto"

@@ -58,7 +58,7 @@ def ridge_map(x: Floats, target: Floats, penalties: Sequence[float]) -> LinearMa
     left, squares, right = left[:, kept], sizes[kept] ** 2, right[kept]
     along = left.T @ (target - middle)
     chosen = penalties[0]
-    if len(penalties) > 1:
+    if len(penalties) > 1 and target.size:
         errors = []
         for penalty in penalties:
             shares = squares / (squares + penalty)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -427,8 +428,8 @@ def _check_class_weight(class_weight: Any, classes: NDArray[Any]) -> None:
             f"are {known}"
         )
     for weight in class_weight.values():
-        if not (np.isfinite(weight) and weight >= 0):
+        if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
             raise ValueError(
                 f"class_weight={class_weight!r} has the weight {weight!r}; weights must be finite "
-                f"and must not be negative"
+                f"numbers and must not be negative"
             )

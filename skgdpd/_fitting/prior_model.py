@@ -34,6 +34,7 @@ from ..diffusion import (
     principal_encoder,
     standardising_encoder,
 )
+from ..diffusion.encoder import ROUNDING
 from ..diffusion.names import NEEDS_INDEPENDENT_NOISE
 from ..diffusion.schedule import ScheduleName
 from ..training import (
@@ -66,7 +67,8 @@ PRIOR_CONSTRAINTS: dict[str, list[Any]] = {
     "n_diffusion_steps": [Interval(Integral, 2, None, closed="left")],
     "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
     "degradation": [StrOptions({"learned-alpha", "linear-gaussian", "matched-noise", "none"})],
-    "measurement_noise": [Interval(Real, 0, None, closed="neither")],
+    # Whose square, and the inverse of it, are numbers of double precision.
+    "measurement_noise": [Interval(Real, 1e-100, 1e100, closed="both")],
     "n_posterior_samples": [Interval(Integral, 1, None, closed="left")],
     "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -186,7 +188,8 @@ def fit_prior_model(
     autoencoder: AutoEncoder | None = None
     latent: LatentDiffusion | LatentFlow | None = None
     offset = Z.mean(0)
-    scale = Z.std(0, correction=0).square().mean().sqrt().clamp(min=1e-12)
+    scale = Z.std(0, correction=0).square().mean().sqrt()
+    scale = torch.where(scale > ROUNDING * Z.abs().max(), scale, 1.0)
     schedule = NoiseSchedule(settings.schedule, settings.n_diffusion_steps)
     with isolated_random_state(seeds("weights"), device):
         if settings.encoder == "autoencoder":

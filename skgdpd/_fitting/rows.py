@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from .._series.panel import Panel
-from .._series.storage import is_large
+from .._series.storage import RESIDENT_BYTES, is_large
 from .._series.views import Moments, PrefixView, Seen
 from ..nets.prefixes import Prefixes, cut
 from ..nets.protocols import FixedFeatures, needs_fixed_only
@@ -147,8 +147,10 @@ def fit_fixed_part(
         return rows, None
     if isinstance(rows, StreamedRows):
         raise ValueError(
-            f"backbone {type(module.backbone).__name__} is fitted on all series at once, and "
-            f"these {len(rows)} don't fit into memory; choose another, or fewer series"
+            f"backbone {type(module.backbone).__name__} has fixed features, which are fitted on "
+            f"all series at once, and the prefixes of these {len(rows)} take more than "
+            f"{RESIDENT_BYTES >> 20} MiB; choose one that is trained in batches, such as 'fcn' or "
+            f"'lstm1-8', or give fewer series"
         )
     known = rows.tensors
     target, weight = _targets(module, rows)

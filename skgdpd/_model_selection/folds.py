@@ -92,7 +92,8 @@ class LabeledFolds(BaseCrossValidator):
         Raises
         ------
         ValueError
-            If y is None or has no labels.
+            If y is None or has no labels, if there are no folds, or if a part of a fold is empty
+            or has a number that is not one of a labelled series.
         """
         if y is None:
             raise ValueError("LabeledFolds needs y, where missing labels mark unlabelled series")
@@ -100,8 +101,9 @@ class LabeledFolds(BaseCrossValidator):
         labels, mask = split_marked(y, self.unlabeled)
         known, unknown = np.flatnonzero(~mask), np.flatnonzero(mask)
         own_groups = None if groups is None else np.asarray(groups)[known]
-        splitter = check_cv(self.cv, labels, classifier=True)
-        for train, test in splitter.split(np.zeros((len(known), 1)), labels, own_groups):
+        for train, test in split_rows(
+            self.cv, np.zeros((len(known), 1)), labels, groups=own_groups
+        ):
             yield np.sort(np.concatenate([known[train], unknown])), np.sort(known[test])
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:

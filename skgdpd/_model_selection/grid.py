@@ -106,10 +106,10 @@ class Fit:
 class SharedGridSearchCV(LinksToDocs, PlainNumbers, GridSearchCV):
     """Grid search over a classifier of prefixes that fits teacher and prior once per fold.
 
-    The search gives the results of :class:`sklearn.model_selection.GridSearchCV` in less time.
-    Students of the same shape are trained together. They may differ in ``lambda_kd``,
-    ``warmup_epochs``, ``hinton_weight``, ``lr``, ``training__weight_decay``, ``random_state``,
-    rows and early stopping. Candidates that differ in other parameters form separate groups.
+    The search gives the results of :class:`sklearn.model_selection.GridSearchCV` in less time, up
+    to rounding. Students of the same shape are trained together. They may differ in
+    ``lambda_kd``, ``warmup_epochs``, ``hinton_weight``, ``lr``, ``training__weight_decay``,
+    ``random_state`` and rows. Candidates that differ in other parameters form separate groups.
     Students that can't be trained together, or would not be faster together, are trained one
     after another.
 
@@ -263,6 +263,8 @@ object
         routed = self._get_routed_params_for_fit(params)
         with about("scoring"):
             scorers, refit_metric = self._get_scorers()
+        if self.cv is None or isinstance(self.cv, Integral):
+            refuse_marked(y, marker)  # every row is in a test part
         splits = split_rows(self.cv, X, y, **routed.splitter.split)
         for _, test in splits:
             refuse_marked(_safe_indexing(y, test), marker)

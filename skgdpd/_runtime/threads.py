@@ -6,7 +6,7 @@ the result. With one thread in every worker, a search gives the same result for 
 workers and any backend.
 
 A network that consists of many short operations is slower on two threads than on one, because the
-threads wait for each other after every operation. ``python -m skgdpd.benchmarking threads``
+threads wait for each other after every operation. ``python benchmarks/timings.py threads``
 measures for which networks this holds. The number of threads depends on shapes only, not on a
 trial run, so that the same seed gives the same bits.
 """

@@ -237,12 +237,17 @@ class EstimatorTeacher:
         else:
             features = logits
         features = features.toarray() if hasattr(features, "toarray") else np.asarray(features)
+        if features.dtype.kind not in "biufO" or not (features.ndim and features.size):
+            raise ValueError(
+                f"{self._name} gave features of the type {features.dtype} and the shape "
+                f"{features.shape}; it must give a row of real numbers for each series"
+            )
         if len(features) != len(values):
             raise ValueError(
                 f"{self._name} gave features of {len(features)} rows for {len(values)} series; "
                 f"it must give a row for each"
             )
-        with np.errstate(over="ignore"):
+        with about("teacher"), np.errstate(over="ignore"):
             features = features.reshape(len(values), -1).astype(np.float32)
         if not np.isfinite(features).all():
             row = int((~np.isfinite(features).all(1)).argmax())

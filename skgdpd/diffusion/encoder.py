@@ -16,6 +16,9 @@ from ..nets.layers import FeatureBatchNorm
 
 PriorEncoderName = Literal["identity", "pca", "autoencoder"]
 
+ROUNDING = 1e-12
+"""Deviation, as a fraction of the largest value, that counts as rounding."""
+
 
 class AffineEncoder(nn.Module):
     """Affine encoder ``u = W z + c`` with its decoder ``z = V u + m``.
@@ -72,7 +75,7 @@ def standardising_encoder(z: Tensor) -> AffineEncoder:
     AffineEncoder
     """
     mean, scale = z.mean(0), z.std(0, correction=0)
-    scale = torch.where(scale > 1e-6 * scale.max().clamp(min=1e-12), scale, 1.0)
+    scale = torch.where(scale > 1e-6 * scale.max(), scale, 1.0)
     return AffineEncoder(torch.diag(1 / scale), -mean / scale, torch.diag(scale), mean)
 
 
@@ -98,12 +101,14 @@ def principal_encoder(
     mean = z.mean(0)
     _, scale, axes = torch.linalg.svd((z - mean).double(), full_matrices=False)
     power = scale.square()
-    rank = max(int((scale > 1e-7 * scale[0].clamp(min=1e-12)).sum()), 1)
+    rank = max(int((scale > 1e-7 * scale[0]).sum()), 1)
     if n_codes is None:
-        share = power.cumsum(0) / power.sum().clamp(min=1e-12)
+        share = power.cumsum(0) / torch.where(power.sum() > 0, power.sum(), 1.0)
         n_codes = int((share < kept_variance).sum()) + 1
     n_codes = min(n_codes, rank)
-    spread = (scale[:n_codes] / len(z) ** 0.5).clamp(min=1e-12)
+    spread = scale[:n_codes] / len(z) ** 0.5
+    rounding = ROUNDING * z.abs().max().double()
+    spread = torch.where(spread > rounding, spread, torch.where(rounding > 0, rounding, 1.0))
     axes = axes[:n_codes]
     W, V = axes / spread[:, None], axes.T * spread
     return AffineEncoder(W.to(z), -(W @ mean.double()).to(z), V.to(z), mean)

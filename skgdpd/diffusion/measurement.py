@@ -17,6 +17,9 @@ from sklearn.covariance import ledoit_wolf
 
 Array = NDArray[np.float64]
 
+ROUNDING = 1e-12
+"""Deviation, as a fraction of the largest value, that counts as rounding."""
+
 
 @dataclass(frozen=True)
 class LinearGaussian:
@@ -93,5 +96,6 @@ class LinearMeasurement:
         free = squares @ (1 - passed) + np.maximum(1 - 1 / n - squares.sum(1), 0)
         left_out = residual / np.maximum(free, 1e-9)[:, None]
         R = ledoit_wolf(left_out, assume_centered=True)[0] if n > 1 else np.eye(y.shape[1])
-        floor = 1e-6 * max(np.square(centred).mean(), 1e-12)
+        power, rounding = np.square(centred).mean(), np.square(ROUNDING * np.abs(y).max())
+        floor = 1e-6 * (power if power > rounding else max(power, 1e-12))
         return LinearGaussian(A, mean - A @ self.mean, R + floor * np.eye(len(R)))

@@ -50,8 +50,9 @@ class DistillationContext:
         ``y (n,)`` holds class numbers, or -1 for an unlabelled series. ``teacher_features
         (n, dT)`` and ``teacher_logits (n, n_classes)`` are the teacher's outputs. ``target
         (n, n_classes)`` holds the one-hot labels of labelled series and the teacher's
-        probabilities of unlabelled series. ``weight (n,)`` and ``target_weight (n,)`` are the
-        weights of the cross-entropies against y and target; they are missing if all are 1.
+        probabilities of unlabelled series; it is missing if all series have labels. ``weight
+        (n,)`` and ``target_weight (n,)`` are the weights of the cross-entropies against y and
+        target; they are missing if all are 1.
     n_student_features : int
         Width dS of the student's features.
     n_classes : int
@@ -287,7 +288,11 @@ class Distiller(LinksToDocs, PlainNumbers, BaseEstimator):
     def _validate_params(self) -> None:
         """Refuse invalid parameters, including those of nested estimators."""
         super()._validate_params()
-        for value in self.get_params(deep=False).values():
+        for name, value in self.get_params(deep=False).items():
+            if isinstance(value, type):
+                raise TypeError(
+                    f"{name}={value.__name__} is a class; give an instance: {value.__name__}()"
+                )
             if isinstance(value, BaseEstimator):
                 value._validate_params()
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..nets.student import SeriesOutput
 from ..training import Batch
 from .rows import (
+    TEMPERATURE_RANGE,
     RowDistiller,
     kl_divergence,
     known_classes,
@@ -174,7 +175,7 @@ class DKD(RowDistiller):
         "lambda_kd": [Interval(Real, 0, None, closed="left")],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": TEMPERATURE_RANGE,
     }
 
     def __init__(
@@ -229,7 +230,7 @@ class DIST(RowDistiller):
         "lambda_kd": [Interval(Real, 0, None, closed="left")],
         "inter": [Interval(Real, 0, None, closed="left")],
         "intra": [Interval(Real, 0, None, closed="left")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": TEMPERATURE_RANGE,
     }
 
     def __init__(

@@ -14,6 +14,7 @@ from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Rows, Step, Terms, weighted_cross_entropy
 from .base import Distillation, DistillationContext, Distiller
 from .logits import hinton_loss
+from .rows import TEMPERATURE_RANGE
 
 SHARES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9, 0.0, 1.0)
 TEMPERATURES = (1.0, 0.5, 2.0, 4.0)
@@ -106,7 +107,7 @@ class DHO(Distiller):
 
     _parameter_constraints = {
         "lambda_kd": [Interval(Real, 0, None, closed="left")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": TEMPERATURE_RANGE,
         "share": [Interval(Real, 0, 1, closed="both"), StrOptions({"validation"})],
     }
 

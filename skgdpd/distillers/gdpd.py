@@ -41,6 +41,7 @@ from ..training import Batch, Progress, Rows, Step, Terms, Warmup
 from ..training.batches import MomentRows
 from .base import Distillation, DistillationContext, Distiller
 from .logits import hinton_loss
+from .rows import TEMPERATURE_RANGE
 
 ExpectationName = Literal["mean", "logmeanexp"]
 ClassifierName = Literal["student", "teacher"]
@@ -324,7 +325,7 @@ class GDPD(Distiller):
         "prior_trainable": ["boolean"],
         "recalibrate_every": [Interval(Integral, 1, None, closed="left")],
         "hinton_weight": [Interval(Real, 0, None, closed="left")],
-        "hinton_temperature": [Interval(Real, 0, None, closed="neither")],
+        "hinton_temperature": TEMPERATURE_RANGE,
         "classified_by": [StrOptions({"student", "teacher"})],
     }
 

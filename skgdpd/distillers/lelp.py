@@ -14,7 +14,7 @@ from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Step, Terms
 from .base import Distillation, DistillationContext, Distiller
 from .logits import hinton_loss
-from .rows import known_classes
+from .rows import TEMPERATURE_RANGE, known_classes
 
 FLAT = 1e-4
 """Smallest standard deviation of a direction, relative to the features' root mean square."""
@@ -138,7 +138,7 @@ class LELP(Distiller):
     _parameter_constraints = {
         "lambda_kd": [Interval(Real, 0, None, closed="left")],
         "n_subclasses": [Interval(Integral, 1, None, closed="left")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": TEMPERATURE_RANGE,
         "contrast": [Interval(Real, 0, None, closed="left")],
     }
 

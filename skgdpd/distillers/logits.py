@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..nets.student import SeriesOutput
 from ..training import Batch
-from .rows import DivergenceName, RowDistiller, divergence, mean_over_rows
+from .rows import TEMPERATURE_RANGE, DivergenceName, RowDistiller, divergence, mean_over_rows
 
 
 def hinton_loss(
@@ -115,9 +115,9 @@ class Hinton(RowDistiller):
     lambda_kd : float, default=1.0
         Weight of the term.
     temperature : float, default=4.0
-        Temperature by which all logits are divided. A higher temperature raises the probabilities
-        of the wrong classes. 4 is the usual choice for teachers that are nearly always correct on
-        their training series.
+        Temperature by which all logits are divided, from 0.001 to 1000. A higher temperature
+        raises the probabilities of the wrong classes. 4 is the usual choice for teachers that are
+        nearly always correct on their training series.
     divergence : {"forward", "reverse", "js", "skewed", "skewed-reverse"}, default="forward"
         Divergence between teacher and student. ``"forward"`` is ``KL(p_T || p_S)``, as in the
         paper, ``"reverse"`` is ``KL(p_S || p_T)``, and ``"js"`` is the Jensen-Shannon divergence.
@@ -138,7 +138,7 @@ class Hinton(RowDistiller):
 
     _parameter_constraints = {
         "lambda_kd": [Interval(Real, 0, None, closed="left")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": TEMPERATURE_RANGE,
         "divergence": [StrOptions(set(get_args(DivergenceName)))],
         "skew": [Interval(Real, 0, 1, closed="right")],
     }
@@ -183,7 +183,7 @@ class EntropyTemperature(RowDistiller):
         :class:`~skgdpd.distillers.Hinton`.
     slope : float, default=1.0
         Factor a. 0 is Hinton's loss. With the default, the highest temperature is twice the
-        lowest.
+        lowest. The highest may be at most 1000.
 
     References
     ----------
@@ -194,7 +194,7 @@ class EntropyTemperature(RowDistiller):
 
     _parameter_constraints = {
         "lambda_kd": [Interval(Real, 0, None, closed="left")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": TEMPERATURE_RANGE,
         "slope": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -204,6 +204,15 @@ class EntropyTemperature(RowDistiller):
         self.lambda_kd = lambda_kd
         self.temperature = temperature
         self.slope = slope
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        highest = self.temperature * (1 + self.slope)
+        if highest > 1e3:
+            raise ValueError(
+                f"temperature={self.temperature!r} with slope={self.slope!r} gives temperatures "
+                f"up to {highest:g}; at most 1000 is allowed"
+            )
 
     def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:
         teacher = batch["teacher_logits"].detach()

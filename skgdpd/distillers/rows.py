@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
+from numbers import Real
 from typing import Literal
 
 import torch
+from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from ..nets.student import SeriesNet, SeriesOutput
@@ -16,6 +18,10 @@ from .base import Distillation, DistillationContext, Distiller
 from .time_steps import TeacherMaps
 
 DivergenceName = Literal["forward", "reverse", "js", "skewed", "skewed-reverse"]
+
+TEMPERATURE_RANGE = [Interval(Real, 1e-3, 1e3, closed="both")]
+"""Constraint of temperatures. Softened probabilities differ by less than the rounding errors of
+single precision at higher ones."""
 
 TINY = 1e-12
 """Lower bound of divisors; smaller values are rounding errors."""

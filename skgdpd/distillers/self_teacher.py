@@ -15,7 +15,7 @@ from ..training import Batch, Rows, Step, Terms
 from .base import Distillation, DistillationContext, Distiller
 from .logits import hinton_loss
 from .own_outputs import own_outputs
-from .rows import mean_over_rows, of_part
+from .rows import TEMPERATURE_RANGE, mean_over_rows, of_part
 
 
 class SelfTeacherDistillation(Distillation):
@@ -81,7 +81,7 @@ class SelfTeacher(Distiller):
 
     _parameter_constraints = {
         "lambda_kd": [Interval(Real, 0, None, closed="left")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": TEMPERATURE_RANGE,
         "first_stage": [Interval(Real, 0, 1, closed="neither")],
     }
 
@@ -149,7 +149,7 @@ class PrivilegedSelfTeacher(Distiller):
 
     _parameter_constraints = {
         "lambda_kd": [Interval(Real, 0, None, closed="left")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": TEMPERATURE_RANGE,
     }
 
     def __init__(self, lambda_kd: float = 1.0, temperature: float = 1.0) -> None:

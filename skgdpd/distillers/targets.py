@@ -13,7 +13,14 @@ from torch import Tensor
 from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Rows, Step, Terms
 from .base import Distillation, DistillationContext, Distiller
-from .rows import RowDistiller, kl_divergence, known_classes, known_targets, mean_over_rows
+from .rows import (
+    TEMPERATURE_RANGE,
+    RowDistiller,
+    kl_divergence,
+    known_classes,
+    known_targets,
+    mean_over_rows,
+)
 
 RIDGE_PENALTY = 0.01
 """Penalty of the ridge regressions that choose the labels' weight, in units of mean square."""
@@ -78,7 +85,7 @@ class PLD(RowDistiller):
     "PLD: a choice-theoretic list-wise knowledge distillation", arXiv 2506.12542.
     """
 
-    _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
+    _parameter_constraints = {"temperature": TEMPERATURE_RANGE}
 
     label_share = 0.0
     term_weight = 1.0
@@ -118,7 +125,7 @@ class GeneralisedDistillation(RowDistiller):
 
     _parameter_constraints = {
         "imitation": [Interval(Real, 0, 1, closed="both")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": TEMPERATURE_RANGE,
     }
 
     def __init__(self, imitation: float = 0.5, temperature: float = 4.0) -> None:

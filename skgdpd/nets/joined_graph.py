@@ -20,8 +20,10 @@ from .prefix_shapelets import PrefixShapelets
 class JoinedGraph(nn.Module):
     """Features of fitted transforms at the end of a series, by operations for any batch size.
 
-    Outputs are summed in the same order as in the transforms. Ties, such as those of a constant
-    series, are therefore broken in the same way.
+    Outputs of ``rocket`` and ``hydra`` are summed in the same order as in the transforms. Ties,
+    such as those of a constant series, are therefore broken in the same way. Distances of
+    shapelets are means, and may differ in the last bits. A distance that is nearly equal to its
+    threshold may then be counted otherwise.
 
     Parameters
     ----------
@@ -68,23 +70,24 @@ class RocketGraph(nn.Module):
         return torch.cat([self._shares(x, i) for i in range(len(self.dilations))], 1)
 
     def _shares(self, x: Tensor, i: int) -> Tensor:
-        outputs, is_output = self._outputs(x, i), self.is_output[i]
+        # Minus infinity is above no bias.
+        outputs = torch.where(self.is_output[i], self._outputs(x, i), -torch.inf)
         counts = []
         for biases in self.biases[i].split(AT_ONCE, 1):
-            above = (outputs[:, :, None] > biases[:, :, None]) & is_output[:, None]
-            counts.append(above.to(x.dtype).sum(3))
+            above = (outputs[:, :, None] > biases[:, :, None]).to(x.dtype)
+            counts.append(above.sum(3))
         shares = torch.cat(counts, 2) * self.scales[i]
         return shares.transpose(1, 2).flatten(1)
 
     def _outputs(self, x: Tensor, i: int) -> Tensor:
         d, t = self.dilations[i], x.shape[2]
         padded = F.pad(x, (8 * d, 0))
-        taps = torch.stack([padded[:, :, j * d : j * d + t] for j in range(N_TAPS)], 2)
-        base = -taps[:, :, 8]
-        for j in range(8):
-            base = base - taps[:, :, j]
+        taps = [padded[:, :, j * d : j * d + t] for j in range(N_TAPS)]
+        base = -taps[8]
+        for tap in taps[:8]:
+            base = base - tap
         heavy = self.heavy[i % N_GROUPS].T
-        return sum_of_kernels(base, 3 * taps, self.slots[i], heavy)
+        return sum_of_kernels(base, 3 * torch.stack(taps, 2), self.slots[i], heavy)
 
 
 class HydraGraph(nn.Module):

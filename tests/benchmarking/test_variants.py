@@ -1,6 +1,7 @@
 """Kinds of methods of a benchmark: those with other parameters than the defaults, and LuPTS."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from skgdpd.benchmarking.teacher_choice import FOLDS, TEACHERS
 from skgdpd.datasets import make_bumps
 from skgdpd.distillers import Distiller
 
+PAGE = Path(__file__).parents[2] / "docs" / "reproducing.md"
 X, Y = make_bumps(70, 20, random_state=0)
 LUPTS = [name for name, kind in LISTED.items() if kind.make is LuPTSClassifier]
 VARIANTS = [
@@ -177,3 +179,8 @@ def test_a_record_names_the_chosen_teacher(tmp_path):
     (found,) = record.candidates
     assert found["params"]["teacher"] in TEACHERS
     assert found["metrics"]["teacher_accuracy"] > 0.5
+
+
+def test_the_page_on_benchmarks_has_each_kind():
+    rows = PAGE.read_text().split("| method | what it is |")[1].split("\n\n")[0]
+    assert set(LISTED) <= set(re.findall(r"`([a-z0-9-]+)`", rows))

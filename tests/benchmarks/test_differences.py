@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from differences import Problem, in_words, read_scores, table
+from differences import Problem, in_words, read_scores, row_names, table
 from skgdpd.benchmarking.cells import Cell
 from skgdpd.benchmarking.store import Record, Store
 
@@ -54,6 +54,15 @@ def test_methods_are_written_as_in_python():
     assert in_words("lupts") == "`LuPTSClassifier()`"
     assert in_words("minirocket") == "MiniRocket + ridge"
     assert in_words("aeon.x.QUANT") == "aeon.x.QUANT"
+
+
+def test_rows_of_one_kind_are_told_apart_by_their_networks():
+    names = row_names(["base:fcn", "hinton:fcn:fcn", "hinton:fcn:rocket"])
+    assert list(names.values()) == [
+        "no teacher",
+        "`Hinton()`, student `fcn`, teacher `fcn`",
+        "`Hinton()`, student `fcn`, teacher `rocket`",
+    ]
 
 
 def written(store, method, auc, **kwargs):

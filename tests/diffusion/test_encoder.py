@@ -43,6 +43,14 @@ def test_constant_features_keep_their_scale():
     torch.testing.assert_close(code.encode(moved)[:, 2], torch.full((50,), 0.5).double())
 
 
+@pytest.mark.parametrize("make", [standardising_encoder, lambda z: principal_encoder(z, None)])
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**100])
+def test_codes_do_not_depend_on_the_unit_of_the_features(make, scale):
+    z = torch.tensor(np.random.default_rng(0).normal(size=(20, 3)) + 1)
+    codes = make(scale * z).encode(scale * z)
+    torch.testing.assert_close(codes.abs(), make(z).encode(z).abs())
+
+
 def test_a_single_row_can_be_coded():
     z = features(1)
     for code in (standardising_encoder(z), principal_encoder(z, None)):

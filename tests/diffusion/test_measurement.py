@@ -182,6 +182,15 @@ def test_rescaling_and_shifting_teacher_and_student_changes_only_the_units(seed,
     np.testing.assert_allclose(of_y.R, scale**2 * plain.R, rtol=1e-6, atol=1e-9 * scale**2)
 
 
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**100])
+def test_the_noise_of_tiny_and_huge_student_features_is_theirs(scale):
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=(30, 2)), rng.normal(size=(30, 3))
+    measurement = LinearMeasurement(z)
+    expected, found = measurement.fit(y), measurement.fit(scale * y)
+    np.testing.assert_allclose(found.R / scale**2, expected.R)
+
+
 def test_the_measurement_can_be_renewed_for_other_student_features():
     z, y, _, _ = make_pairs()
     measurement = LinearMeasurement(z)

@@ -1,5 +1,6 @@
 """What holds for every distiller."""
 
+import re
 import warnings
 
 import numpy as np
@@ -239,6 +240,20 @@ def test_parameters_are_cloned_checked_and_searched(name):
             bad = clone(distiller).set_params(**{key: -1.0})
             with pytest.raises(ValueError, match=f"{key}.*-1.0"):
                 bad._validate_params()
+
+
+@pytest.mark.parametrize("value", [1e-4, 1e4, 1e200])
+def test_temperatures_at_which_losses_are_rounding_errors_are_refused(name, value):
+    for key in DISTILLERS[name].get_params(deep=False):
+        if key.endswith("temperature"):
+            bad = clone(DISTILLERS[name]).set_params(**{key: value})
+            with pytest.raises(
+                ValueError, match=rf"{key}.*range \[0.001, 1000.0\].*{re.escape(str(value))}"
+            ):
+                bad._validate_params()
+    if name == "entropytemperature":
+        with pytest.raises(ValueError, match=r"slope=1e\+200 gives temperatures up to 4e\+200"):
+            clone(DISTILLERS[name]).set_params(slope=1e200)._validate_params()
 
 
 def test_every_distiller_is_exported():

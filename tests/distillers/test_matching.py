@@ -6,7 +6,7 @@ from contexts import make_output, make_rows, make_step, make_student, prepared
 
 from skgdpd import DiffusionFeaturePrior, DistilledPrefixClassifier
 from skgdpd.diffusion import NoiseSchedule, gaussian_denoiser
-from skgdpd.distillers import DistributionMatching
+from skgdpd.distillers import GDPD, DistributionMatching
 from skgdpd.distillers.matching import score_gap
 
 SCHEDULE = NoiseSchedule("cosine", 16).double()
@@ -114,3 +114,9 @@ def test_a_flow_is_refused_before_the_training(bumps):
     prior = DiffusionFeaturePrior(dynamics="flow")
     with pytest.raises(ValueError, match=r"dynamics='flow'.*'diffusion'"):
         DistilledPrefixClassifier(DistributionMatching(prior)).fit(*bumps)
+
+
+def test_a_class_as_prior_is_refused_before_the_training(bumps):
+    for distiller in (DistributionMatching(DiffusionFeaturePrior), GDPD(DiffusionFeaturePrior)):
+        with pytest.raises(TypeError, match=r"prior=DiffusionFeaturePrior is a class"):
+            DistilledPrefixClassifier(distiller).fit(*bumps)

@@ -266,6 +266,42 @@ def test_what_it_can_t_learn_from_is_refused(change, text):
         LuPTSClassifier().fit(*change(*noisy_series(20)))
 
 
+def test_refused_gaps_and_labels_are_told_in_its_own_terms():
+    X, y = noisy_series(20)
+    clf = LuPTSClassifier(0.5).fit(X, y)
+    calls = {
+        "X": (lambda: clone(clf).fit(holed(X), y), lambda: clf.predict(holed(X))),
+        "X_unlabeled": (lambda: clone(clf).fit(X, y, X_unlabeled=holed(X)),),
+    }
+    for name, of_name in calls.items():
+        for call in of_name:
+            with pytest.raises(ValueError, match=f"^{name} contains NaN.* series 0") as caught:
+                call()
+            assert "series__missing_values" not in str(caught.value)  # it has no such parameter
+    with pytest.raises(ValueError, match=r"^y: Unknown label type: continuous"):
+        clone(clf).fit(X, np.linspace(0.1, 0.9, 20))
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        clone(clf).fit(X, None)
+
+
+@pytest.mark.parametrize("features", ["values", "rocket"])
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**100])
+def test_the_unit_of_the_values_does_not_matter(features, scale):
+    X, y = noisy_series(24)
+    clf = LuPTSClassifier(0.5, features=features, random_state=0)
+    expected = clone(clf).fit(X, y).predict_proba(X)
+    found = clf.fit(scale * X, y).predict_proba(scale * X)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("features", ["values", "rocket"])
+def test_constant_series_teach_the_shares_of_the_classes_alone(features):
+    X, y = np.ones((40, 1, 20)), np.repeat(["a", "b"], 20)
+    proba = LuPTSClassifier(features=features, random_state=0).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(proba, 0.5, atol=1e-6)
+
+
 def test_series_of_another_shape_are_refused():
     X, y = noisy_series(30)
     clf = LuPTSClassifier(0.5).fit(X, y)

@@ -33,6 +33,8 @@ def no_network(n_channels, n_timepoints):
             r"class_weight={'no': -1.0} has the weight -1.0; .* must not be negative",
         ),
         ({"class_weight": {"no": float("nan")}}, "has the weight nan; weights must be finite"),
+        ({"class_weight": {"no": None}}, "has the weight None; weights must be finite numbers"),
+        ({"class_weight": {"no": "1"}}, "has the weight '1'; weights must be finite numbers"),
         (
             {"class_weight": {"maybe": 2.0}},
             r"class_weight={'maybe': 2.0} names \['maybe'\], .* the classes are \['no', 'yes'\]",

@@ -4,6 +4,7 @@ import copy
 import functools
 import math
 import pickle
+import re
 from unittest import mock
 
 import numpy as np
@@ -479,6 +480,8 @@ def test_what_is_given_is_not_changed():
         ("n_diffusion_steps", 1),
         ("n_sampling_steps", 0),
         ("degradation", "blur"),
+        ("measurement_noise", 1e-200),
+        ("measurement_noise", 1e200),
         ("measurement_noise", 0.0),
         ("n_posterior_samples", 0),
         ("max_epochs", "many"),
@@ -493,8 +496,18 @@ def test_what_is_given_is_not_changed():
 def test_bad_parameters_are_refused_by_name_and_value(name, value):
     Z, _ = two_classes()
     prior = DiffusionFeaturePrior(**{name: value})
-    with pytest.raises((ValueError, TypeError), match=rf"(?s){name}.*{value}"):
+    with pytest.raises((ValueError, TypeError), match=rf"(?s){name}.*{re.escape(str(value))}"):
         prior.fit(Z)
+
+
+@pytest.mark.parametrize("noise", [1e-100, 1e100])
+@pytest.mark.parametrize("degradation", ["linear-gaussian", "matched-noise"])
+def test_the_least_and_the_greatest_noise_give_numbers(degradation, noise):
+    Z = gaussian_pairs(20)[0]
+    prior = DiffusionFeaturePrior(
+        "gmm", degradation=degradation, measurement_noise=noise, **QUICK
+    ).fit(Z, np.arange(20) % 2)
+    assert np.isfinite(prior.predict_proba(Z)).all()
 
 
 def test_a_latent_width_that_the_encoder_cannot_make_is_refused_by_name():

@@ -277,6 +277,11 @@ def test_a_fold_that_would_score_unlabelled_series_is_refused(data):
     search = SharedGridSearchCV(gdpd(unlabeled="?"), {"lambda_kd": [1.0]}, cv=2)
     with pytest.raises(ValueError, match=r"y has missing labels .*: \d+ of 30, .*LabeledFolds"):
         search.fit(X, marked)
+    missing = np.where(np.arange(len(y)) % 3 == 0, np.nan, np.arange(len(y)) % 2)
+    for cv in (2, None):
+        search = SharedGridSearchCV(gdpd(), {"lambda_kd": [1.0]}, cv=cv)
+        with pytest.raises(ValueError, match=r"y has missing labels: .*LabeledFolds"):
+            search.fit(X, missing)
     with pytest.raises(ValueError, match="X_unlabeled can't be given to a search"):
         SharedGridSearchCV(gdpd(), {"lambda_kd": [1.0]}, cv=2).fit(X, y, X_unlabeled=X[:20])
 

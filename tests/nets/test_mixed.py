@@ -196,3 +196,14 @@ def test_graphs_of_an_early_moment_compute_the_features_then(t):
     features = JoinedFeatures(1, 30, [5, 12, 30], FAMILIES).fit(cut(x, (5, 12, 30)), 0)
     found = JoinedGraph(features, t)(x[:, :, :t])
     np.testing.assert_allclose(found, features(x[:, :, :t]), atol=2e-6)
+
+
+def test_graphs_of_rocket_count_no_output_that_equals_its_bias():
+    x = series(c=2).round()
+    features = JoinedFeatures(2, 40, [40], ["rocket"]).fit(cut(x, (40,)), 0)
+    biases = features.parts[0].biases
+    biases.round_()  # whole numbers, as all outputs are
+    found = JoinedGraph(features, 40)(x)
+    np.testing.assert_array_equal(found, features(x))
+    biases -= 0.5
+    assert (JoinedGraph(features, 40)(x) > found).any()

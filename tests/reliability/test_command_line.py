@@ -171,7 +171,7 @@ def command_of(name, **changed):
     [
         *((name, {"sets": "No"}, ["--sets", "'No'"]) for name in COMMANDS),
         ("run", {"sets": "sktime:no"}, ["--sets", "'no'", "allowed are gunpoint"]),
-        ("run", {"methods": "gpdd"}, ["method='gpdd'", "allowed are base, gdpd"]),
+        ("run", {"methods": "gpdd"}, ["method='gpdd'", "allowed are base, hinton-chosen, gdpd"]),
         ("run", {"methods": "gdpd:fcn:gpt"}, ["method='gdpd:fcn:gpt'", "'gpt'", "lstm"]),
         ("run", {"methods": "a.b"}, ["method='a.b'", "No module named 'a'"]),
         ("run", {"methods": "os.path"}, ["method='os.path'"]),

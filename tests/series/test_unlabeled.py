@@ -419,6 +419,22 @@ def test_folds_take_pairs_of_indices_that_can_be_read_once(bumps):
     assert repr(LabeledFolds(3, unlabeled="?")) == "LabeledFolds(cv=3, unlabeled='?')"
 
 
+@pytest.mark.parametrize(
+    ("cv", "text"),
+    [
+        (1, "cv: .*n_splits=1"),
+        ([], "cv=.* has no folds"),
+        ([([0, 1], [99])], r"cv: rows must be from 0 to 39, got 99 to 99"),
+        ([([], [1])], r"cv: \[\] is not a list of row numbers"),
+        ([(["a"], [1])], r"cv: \['a'\] is not a list of row numbers"),
+    ],
+)
+def test_folds_that_are_none_are_refused_by_name(bumps, cv, text):
+    X, y = bumps
+    with pytest.raises(ValueError, match=text):
+        next(LabeledFolds(cv).split(X, hide(y, None)))
+
+
 def test_groups_are_routed_to_the_folds(bumps):
     X, y = bumps
     groups = np.arange(60) // 15

@@ -58,6 +58,14 @@ class Embeds(Answers):
                 return np.full((len(X), 3), np.nan)
             case "large":
                 return np.full((len(X), 3), 1e300)
+            case "none":
+                return None
+            case "no columns":
+                return np.zeros((len(X), 0))
+            case "texts":
+                return np.full((len(X), 3), "a")
+            case "complex":
+                return np.full((len(X), 3), 1j)
         return np.random.default_rng(0).normal(size=(len(X), 3))
 
     def predict_proba(self, X):
@@ -96,6 +104,10 @@ def test_a_fitted_teacher_is_checked_at_each_answer():
         ("rows", r"features of \d+ rows for \d+ series"),
         ("nan", "not finite"),
         ("large", "not finite"),
+        ("none", r"type object and the shape \(\)"),
+        ("no columns", r"shape \(\d+, 0\)"),
+        ("texts", "type <U1"),
+        ("complex", "type complex128"),
     ],
 )
 def test_features_of_a_teacher_are_checked(kind, match):

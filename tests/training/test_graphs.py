@@ -23,7 +23,13 @@ from trainings import (
 )
 
 import training_steps
-from skgdpd import DiffusionFeaturePrior, GDPDClassifier, TrainingOptions, config_context
+from skgdpd import (
+    DiffusionFeaturePrior,
+    GDPDClassifier,
+    PrefixClassifier,
+    TrainingOptions,
+    config_context,
+)
 from skgdpd.datasets import make_bumps
 from skgdpd.distillers import GDPD, Distillation, Hinton, SeriesObjective, TeKAP
 from skgdpd.nets import available_backbones
@@ -66,6 +72,21 @@ def test_every_backbone_learns_the_same(recorder, backbone):
     assert_same(outcome(False, backbone, **changes), outcome("auto", backbone, **changes))
     assert recorder.n_records == 2  # the step and the validation
     assert recorder.n_replays == 14
+
+
+def test_each_chunk_of_partial_fit_is_captured_anew(recorder):
+    X, y = make_bumps(40, 20, random_state=0)
+
+    def after_two_chunks(setting):
+        clf = PrefixClassifier("lstm1-8", batch_size=8, random_state=0)
+        with config_context(cuda_graphs=setting):
+            for _ in range(2):
+                clf.partial_fit(X, y, classes=[0, 1])
+        return clf.predict_proba(X)
+
+    np.testing.assert_array_equal(after_two_chunks(False), after_two_chunks("auto"))
+    assert recorder.n_records == 2
+    assert recorder.n_replays == 4  # of five steps of a chunk, three are not captured
 
 
 def test_batches_of_two_sizes(recorder):
