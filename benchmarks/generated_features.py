@@ -31,10 +31,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import orthogonal_procrustes
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
+from left_out_pairs import turned
 from prior_use import (
     SETTINGS,
     Division,
@@ -297,8 +297,8 @@ class Fit:
     def left_out_features(self) -> Tensor:
         """Return features of all rows by students that were fitted without them.
 
-        Students have coordinates of their own. The features of each student are therefore turned
-        (by an orthogonal matrix) to those of the final student, on the series of both.
+        The features of each student are turned to those of the final student, on the series of
+        both; see :func:`~left_out_pairs.turned`.
 
         Returns
         -------
@@ -306,17 +306,9 @@ class Fit:
         """
         X, pool = self.data.X, self.data.pool
         every = X if pool is None else np.concatenate([X, pool])
-        own = self.clf.embed(every).astype(np.float64)
-        found = np.empty_like(own)
         numbers, students = self.folds
-        for k, clf in enumerate(students):
-            out = numbers == k
-            if not out.any():
-                continue
-            z = clf.embed(every).astype(np.float64)
-            mean, target = z[~out].mean(0), own[~out].mean(0)
-            turn, _ = orthogonal_procrustes(z[~out] - mean, own[~out] - target)
-            found[out] = (z[out] - mean) @ turn + target
+        by_fold = np.stack([clf.embed(every) for clf in students])
+        found = turned(by_fold, numbers, self.clf.embed(every))
         return torch.from_numpy(found).to(self.pairs.tensors["teacher_features"])
 
 

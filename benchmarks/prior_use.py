@@ -30,6 +30,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from conditional_prior import ConditionalDistillation, ConditionalPrior
+from left_out_pairs import LeftOutDistillation, LeftOutPairs, fold_features
 from skgdpd import (
     GDPDClassifier,
     GenDDClassifier,
@@ -120,6 +121,9 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gdpd-alone": (GDPDClassifier, {"hinton_weight": 0.0}),
     "labelled-prior": taught_by(LabelledPrior(default_prior())),
     "linear-gaussian": taught_by(SharedPrior(default_prior(degradation="linear-gaussian"))),
+    "linear-gaussian-left-out": taught_by(
+        LeftOutPairs(default_prior(degradation="linear-gaussian"))
+    ),
     "exact-linear-gaussian": (GDPDClassifier, {"prior": EXACT}),
     "matched-noise": taught_by(SharedPrior(default_prior(degradation="matched-noise"))),
     "gmm": (GDPDClassifier, {"prior": default_prior(denoiser="gmm")}),
@@ -293,6 +297,12 @@ def run_one(
         generating.set_params(generator=GeneratorOptions(contraction=0.0))
         generating.fit(data.X, data.y, data.pool)
         clf.set_params(distiller__generator=generating.predictor_)
+    if isinstance(params.get("distiller"), LeftOutPairs):
+        # The student's terms are those of the other variant before its warm-up ends.
+        alone = Hinton(lambda_kd=float(data.pool is not None), temperature=2.0)
+        warm = with_settings(DistilledPrefixClassifier, student, seed, memory)
+        warm.set_params(distiller=alone)
+        clf.set_params(distiller__folds=fold_features(warm, data.X, data.y, data.pool, seed))
     if cls is PrefixClassifier:
         clf.fit(data.X, data.y)
     else:
@@ -300,6 +310,9 @@ def run_one(
     seconds = round(time.process_time() - start, 3)
     own = scores(data.y_scored, clf.predict_proba(data.X_scored), clf.classes_)
     found = {variant: {**own, "cpu_seconds": seconds}}
+    distillation = getattr(clf, "distillation_", None)
+    if isinstance(distillation, LeftOutDistillation):
+        found[variant] |= distillation.noise()
     if restore:
         proba = restored_proba(clf, data.X_scored)
         found[variant + RESTORED] = scores(data.y_scored, proba, clf.classes_)
@@ -496,6 +509,42 @@ def table(known: Scores, setting: str, students: list[str], against: str = "hint
     return "\n".join(lines)
 
 
+def noise_table(known: Scores, setting: str, students: list[str]) -> str:
+    """Return a table of the noise of the measured degradation by kinds of pairs, as Markdown.
+
+    Parameters
+    ----------
+    known : dict
+        Scores of :func:`read_store`.
+    setting : {"labels", "unlabelled"}
+        See :func:`divide`.
+    students : list of str
+        Students of the rows.
+
+    Returns
+    -------
+    str
+        Medians, and in brackets the smallest and the largest value, of the numbers of
+        :meth:`~left_out_pairs.LeftOutDistillation.noise`. It is empty if no record has them.
+    """
+    there = {k: v for k, v in known.items() if k[1] == setting and k[2] in students}
+    own = [v for v in there.values() if "noise_own" in v]
+    if not own:
+        return ""
+    lines = [
+        f"\nNoise of {len(own)} fits, {', '.join(students)}, {setting}:\n",
+        "| pairs | noise, share of the variance | variance, share of the student's |",
+        "|---|---|---|",
+    ]
+    for pairs in ("own", "turned", "left_out"):
+        cells = []
+        for name in ("noise", "variance"):
+            found = np.array([v[f"{name}_{pairs}"] for v in own])
+            cells.append(f"{np.median(found):.2f} ({found.min():.2f} to {found.max():.2f})")
+        lines.append(f"| {pairs} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run what the store lacks, and print a table of each student and one of all together."""
     parser = argparse.ArgumentParser(
@@ -542,6 +591,7 @@ def main() -> None:
     for setting in options.settings:
         for student in options.students:
             print(table(known, setting, [student], options.against))
+            print(noise_table(known, setting, [student]))
         if len(options.students) > 1:
             print(table(known, setting, options.students, options.against))
 

@@ -2,7 +2,7 @@
 
 A teacher has memorised its own training series, so its logits for them say little more than the
 labels. Its logits for other series show how certain it can be. Features are not replaced, because
-features of separately trained networks can't be compared.
+those of separately trained networks have coordinates of their own.
 """
 
 from __future__ import annotations

@@ -28,7 +28,13 @@ from torch import Tensor, nn
 
 from .._runtime.caching import call_cached
 from .._runtime.workers import is_shared
-from ..diffusion import AffineEncoder, LinearMeasurement, PosteriorSampler, make_posterior_sampler
+from ..diffusion import (
+    AffineEncoder,
+    LinearGaussian,
+    LinearMeasurement,
+    PosteriorSampler,
+    make_posterior_sampler,
+)
 from ..nets.layers import FeatureBatchNorm
 from ..nets.student import SeriesNet, SeriesOutput
 from ..training import Batch, Progress, Rows, Step, Terms, Warmup
@@ -195,7 +201,11 @@ class GDPDDistillation(Distillation):
         features = self.calibrated.double().cpu().numpy()
         by_moment = features if len(self.others) else features[None]
         for sampler, own in zip([self.degradation, *self.others], by_moment, strict=True):
-            cast(PosteriorSampler, sampler).calibrate(self._measurement.fit(own))
+            cast(PosteriorSampler, sampler).calibrate(self.measure(own))
+
+    def measure(self, features: NDArray[np.float64]) -> LinearGaussian:
+        """Return the measurement model of student features ``(n_calibration, dS)``."""
+        return self._measurement.fit(features)
 
     def _sampler(self, batch: Batch) -> PosteriorSampler:
         """Return the posterior sampler of the batch's moment."""

@@ -9,6 +9,7 @@ import torch
 
 import prior_use
 from conditional_prior import ConditionalPrior
+from left_out_pairs import FoldFeatures, LeftOutPairs, fold_features, turned
 from prior_use import (
     LabelledPrior,
     SharedPrior,
@@ -16,6 +17,7 @@ from prior_use import (
     collect,
     default_prior,
     divide,
+    noise_table,
     paired_gains,
     read_store,
     scores,
@@ -24,7 +26,8 @@ from prior_use import (
 )
 from skgdpd import DistilledPrefixClassifier, TrainingOptions
 from skgdpd.datasets import TrainTest
-from skgdpd.distillers import GDPD
+from skgdpd.diffusion import LinearMeasurement
+from skgdpd.distillers import GDPD, Hinton
 
 
 def parts(n=24):
@@ -109,6 +112,21 @@ def test_p_values_are_adjusted_for_the_number_of_variants():
     found = adjusted_p(alone | none, "labels", ["fcn24"], "hinton")
     assert found["gdpd", "auc_prc"] == pytest.approx(2 * first)
     assert found["none", "auc_prc"] == 1
+
+
+def test_noise_is_shown_by_kinds_of_pairs():
+    own = known()
+    assert noise_table(own, "labels", ["fcn24"]) == ""
+    shares = {"own": 1.0, "turned": 0.5, "left_out": 0.25}
+    for name, factor in (("A", 1), ("B", 2), ("C", 4)):
+        own[name, "labels", "fcn24", "gdpd", 0] |= {
+            f"{kind}_{pairs}": factor * share
+            for kind in ("noise", "variance")
+            for pairs, share in shares.items()
+        }
+    lines = noise_table(own, "labels", ["fcn24"]).splitlines()
+    assert lines[1] == "Noise of 3 fits, fcn24, labels:"
+    assert lines[-1] == "| left_out | 0.50 (0.25 to 1.00) | 0.50 (0.25 to 1.00) |"
 
 
 def test_what_equals_the_default_is_not_run_with_labels_only():
@@ -218,3 +236,101 @@ def test_a_shared_prior_gives_the_bits_of_its_own(degradation, tmp_path):
         )
     assert shared.distillation_.prior.degradation == degradation
     np.testing.assert_array_equal(shared.predict_proba(X), own.predict_proba(X))
+
+
+def rotation(rng, d):
+    return np.linalg.qr(rng.normal(size=(d, d)))[0]
+
+
+def linear_networks(n=3000, n_folds=5):
+    """Linear students and teachers that have each memorised their training rows.
+
+    Left out, a student has the noise R. On its training rows the noise is ten times smaller. The
+    networks of a fold are the final ones in coordinates of their own.
+    """
+    rng = np.random.default_rng(0)
+    A, root = rng.normal(size=(3, 4)), 0.5 * rng.normal(size=(3, 3))
+    z, noise = rng.normal(size=(n, 4)), rng.normal(size=(n, 3)) @ root.T
+    unseen, own = z @ A.T + noise, z @ A.T + 0.1 * noise
+    numbers = np.arange(n) % n_folds
+    student, teacher = [], []
+    for k in range(n_folds):
+        known = np.where((numbers == k)[:, None], unseen, own)
+        student.append((known + rng.normal(size=3)) @ rotation(rng, 3))
+        teacher.append((z + rng.normal(size=4)) @ rotation(rng, 4))
+    return z, own, unseen, FoldFeatures(numbers, np.stack(student), np.stack(teacher)), A, root
+
+
+def test_pairs_of_left_out_features_have_the_noise_of_new_series():
+    z, own, unseen, folds, A, root = linear_networks()
+    codes = turned(folds.teacher, folds.numbers, z)
+    features = turned(folds.student, folds.numbers, own)
+    np.testing.assert_allclose(codes, z, atol=1e-9)
+    np.testing.assert_allclose(features, unseen, atol=1e-9)
+    found = LinearMeasurement(codes).fit(features)
+    np.testing.assert_allclose(found.A, A, atol=0.05)
+    np.testing.assert_allclose(found.R, root @ root.T, atol=0.05)
+    memorised = LinearMeasurement(z).fit(own)
+    np.testing.assert_allclose(memorised.R, 0.01 * root @ root.T, atol=0.001)
+
+
+def test_without_the_turn_the_pairs_of_several_networks_have_too_much_noise():
+    z, _, _, folds, _, root = linear_networks()
+    rows = np.arange(len(z))
+    mixed = (own[folds.numbers, rows] for own in (folds.teacher, folds.student))
+    found = LinearMeasurement(next(mixed)).fit(next(mixed))
+    assert np.trace(found.R) > 2 * np.trace(root @ root.T)
+
+
+def warm(distiller, **changed):
+    return DistilledPrefixClassifier(distiller, **{**SETTINGS, **changed})
+
+
+def test_features_of_a_fold_do_not_depend_on_its_labels():
+    X, y = bumps()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        first = fold_features(warm(Hinton(lambda_kd=0.0)), X, y, X[:7] + 1, 0)
+        out = np.flatnonzero(first.numbers[: len(y)] == 2)
+        changed = y.copy()
+        changed[out[:2]] = changed[out[:2]][::-1]
+        second = fold_features(warm(Hinton(lambda_kd=0.0)), X, changed, X[:7] + 1, 0)
+    assert first.numbers.shape == (len(y) + 7,)
+    assert np.bincount(first.numbers).max() - np.bincount(first.numbers).min() <= 1
+    if (first.numbers == second.numbers).all():
+        for a, b in ((first.student, second.student), (first.teacher, second.teacher)):
+            np.testing.assert_array_equal(a[2], b[2])
+            assert not np.array_equal(a[1], b[1])
+
+
+@pytest.mark.parametrize("pool", [None, bumps()[0][:7] + 1])
+def test_pairs_of_networks_that_equal_the_final_ones_are_those_of_gdpd(pool):
+    X, y = bumps(48)
+    prior = default_prior(max_epochs=2, degradation="linear-gaussian")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain = warm(GDPD(prior)).fit(X, y, pool)
+        every = X if pool is None else np.concatenate([X, pool])
+        z, own = plain.teacher_.embed(every), plain.embed(every)
+        folds = FoldFeatures(np.arange(len(every)) % 5, np.stack([own] * 5), np.stack([z] * 5))
+        clf = warm(LeftOutPairs(prior, folds=folds)).fit(X, y, pool)
+    distillation = clf.distillation_
+    np.testing.assert_allclose(distillation.teacher_features, z, atol=1e-5)
+    calibrated = distillation.calibrated.double().numpy()
+    measured = distillation.degradation.measurement
+    np.testing.assert_allclose(measured.R, distillation.measure(calibrated).R)
+    distillation.folds = FoldFeatures(folds.numbers, np.stack([calibrated] * 5), np.stack([z] * 5))
+    noise = distillation.noise()
+    assert noise["variance_own"] == 1
+    for name in ("noise", "variance"):
+        assert noise[f"{name}_turned"] == pytest.approx(noise[f"{name}_left_out"])
+        assert noise[f"{name}_left_out"] == pytest.approx(noise[f"{name}_own"], rel=1e-3)
+
+
+def test_features_of_other_rows_are_refused():
+    X, y = bumps()
+    prior = default_prior(max_epochs=2, degradation="linear-gaussian")
+    few = FoldFeatures(np.arange(3), np.zeros((3, 3, 2)), np.zeros((3, 3, 2)))
+    for folds, given in ((None, "folds=None"), (few, "folds=features of 3 rows")):
+        with pytest.raises(ValueError, match=f"{given}, and the training has 24 rows"):
+            warm(LeftOutPairs(prior, folds=folds)).fit(X, y)
