@@ -34,7 +34,7 @@ from ..diffusion import (
     principal_encoder,
     standardising_encoder,
 )
-from ..diffusion.encoder import ROUNDING
+from ..diffusion.measurement import ROUNDING
 from ..diffusion.names import NEEDS_INDEPENDENT_NOISE
 from ..diffusion.schedule import ScheduleName
 from ..training import (

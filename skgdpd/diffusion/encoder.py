@@ -13,11 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ..nets.layers import FeatureBatchNorm
+from .measurement import ROUNDING
 
 PriorEncoderName = Literal["identity", "pca", "autoencoder"]
-
-ROUNDING = 1e-12
-"""Deviation, as a fraction of the largest value, that counts as rounding."""
 
 
 class AffineEncoder(nn.Module):

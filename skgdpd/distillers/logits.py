@@ -12,7 +12,14 @@ from torch import Tensor
 
 from ..nets.student import SeriesOutput
 from ..training import Batch
-from .rows import TEMPERATURE_RANGE, DivergenceName, RowDistiller, divergence, mean_over_rows
+from .rows import (
+    HIGHEST_TEMPERATURE,
+    TEMPERATURE_RANGE,
+    DivergenceName,
+    RowDistiller,
+    divergence,
+    mean_over_rows,
+)
 
 
 def hinton_loss(
@@ -208,10 +215,10 @@ class EntropyTemperature(RowDistiller):
     def _validate_params(self) -> None:
         super()._validate_params()
         highest = self.temperature * (1 + self.slope)
-        if highest > 1e3:
+        if highest > HIGHEST_TEMPERATURE:
             raise ValueError(
                 f"temperature={self.temperature!r} with slope={self.slope!r} gives temperatures "
-                f"up to {highest:g}; at most 1000 is allowed"
+                f"up to {highest:g}; at most {HIGHEST_TEMPERATURE:g} is allowed"
             )
 
     def loss(self, output: SeriesOutput, batch: Batch) -> Tensor:

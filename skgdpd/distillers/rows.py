@@ -19,9 +19,12 @@ from .time_steps import TeacherMaps
 
 DivergenceName = Literal["forward", "reverse", "js", "skewed", "skewed-reverse"]
 
-TEMPERATURE_RANGE = [Interval(Real, 1e-3, 1e3, closed="both")]
-"""Constraint of temperatures. Softened probabilities differ by less than the rounding errors of
-single precision at higher ones."""
+HIGHEST_TEMPERATURE = 1e3
+"""Highest temperature. Softened probabilities differ by less than the rounding errors of single
+precision at higher ones."""
+
+TEMPERATURE_RANGE = [Interval(Real, 1e-3, HIGHEST_TEMPERATURE, closed="both")]
+"""Constraint of temperatures."""
 
 TINY = 1e-12
 """Lower bound of divisors; smaller values are rounding errors."""
